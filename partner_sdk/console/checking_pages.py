@@ -10,11 +10,13 @@ from flask.typing import ResponseReturnValue
 from partner_sdk.console.drafts import KeptDraft
 from partner_sdk.console.page import ErrorLines, describe_error, get_person, get_state, go_to, open_partner, show_page
 from partner_sdk.console.places import CASE
+from partner_sdk.console.questions import lower_first, name_kind, title_field
 from partner_sdk.console.sending import deliver, end_draft, send_with_files
 from partner_sdk.console.session import get_session
 from partner_sdk.console.writing_pages import get_copies, get_draft, get_drafts, make_id
 from partner_sdk.errors import RepeatedReportError, ReportAbuseError, ReportError
 from partner_sdk.report import IndustryReport, measure_completeness, parse_report
+from partner_sdk.report._reading import MUST_BE_THERE
 from partner_sdk.report.outline import get_field, get_outline
 from partner_sdk.report.preview import format_preview, make_preview
 
@@ -35,7 +37,7 @@ def _point_at(pointer: str, detail: str) -> Pointed:
     """Return the page and the question that a JSON pointer names, e.g. `#/suspects/0/logins/1/ip`."""
     steps = pointer.removeprefix("#").strip("/").split("/")
     try:
-        title = get_field(pointer).description.removesuffix(".")
+        title = title_field(get_field(pointer))
     except KeyError:
         return Pointed(pointer, detail, None, "")
     if steps[-1].isdigit() and len(steps) > 1:  # one of a list of plain values
@@ -43,10 +45,21 @@ def _point_at(pointer: str, detail: str) -> Pointed:
     objects, anchor = steps[:-1], steps[-1]
     is_list = any(one.name == anchor and one.part is not None for one in get_outline().fields)
     path = None if not objects and is_list else "/".join(objects) or CASE
-    where = " ".join(str(int(one) + 1) if one.isdigit() else one.replace("_", " ") for one in objects)
-    return Pointed(
-        f"{where[:1].upper()}{where[1:]}: {title[:1].lower()}{title[1:]}" if where else title, detail, path, anchor
-    )
+    where = _name_objects(objects)
+    detail = "It needs an answer." if detail == MUST_BE_THERE else detail
+    return Pointed(f"{where}: {lower_first(title)}" if where else title, detail, path, anchor)
+
+
+def _name_objects(steps: list[str]) -> str:
+    """Return the way to an object by the names of its pages, e.g. `Suspect 1, login 2` for `suspects/0/logins/1`."""
+    names = []
+    for count, step in enumerate(steps, start=1):
+        if step.isdigit():
+            continue
+        field = get_field(f"#/{'/'.join(steps[:count])}")
+        is_item = field.is_list and count < len(steps)
+        names.append(f"{name_kind(field.part)} {int(steps[count]) + 1}" if is_item else title_field(field))
+    return ", ".join([name if place else f"{name[:1].upper()}{name[1:]}" for place, name in enumerate(names)])
 
 
 def _read_report(kept: KeptDraft) -> IndustryReport:

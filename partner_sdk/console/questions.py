@@ -102,6 +102,11 @@ class Question:
     is_doubted: bool = False
 
     @property
+    def title_inside(self) -> str:
+        """The title as it stands inside a sentence, e.g. `user name`, `IP address`."""
+        return lower_first(self.title)
+
+    @property
     def is_answered(self) -> bool:
         """Whether there is an answer, or the reason why there is none."""
         return bool(any(self.typed) or self.not_held or self.items)
@@ -139,6 +144,16 @@ def format_choice(code: str) -> str:
 def format_answer(code: str, field: Field) -> str:
     """Return a choice of a field in words, e.g. `meeting_soon` as `A meeting is planned soon`."""
     return (find_words(field.pattern) or {}).get(code) or format_choice(code)
+
+
+def title_field(field: Field) -> str:
+    """Return the title of a question, e.g. `When it happened`."""
+    return _TITLES.get(field.pattern, field.description.removesuffix("."))
+
+
+def lower_first(text: str) -> str:
+    """Return a title for the inside of a sentence; an abbreviation such as IP keeps its capitals."""
+    return text if text[1:2].isupper() else f"{text[:1].lower()}{text[1:]}"
 
 
 def name_kind(part: Part | None) -> str:
@@ -190,7 +205,7 @@ def _make_question(one: Field, place: Place, *, is_must: bool, is_useful: bool) 
     value = place.section.owner.get(one.name)
     question = Question(
         name=one.name,
-        title=_TITLES.get(one.pattern, one.description.removesuffix(".")),
+        title=title_field(one),
         control=_get_control(one),
         is_must=is_must,
         is_useful=is_useful,

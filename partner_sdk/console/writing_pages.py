@@ -174,6 +174,7 @@ class Chapter:
     path: str | None
     state: str
     is_ready: bool
+    is_owed: bool
     items: tuple[tuple[str, str], ...] = ()
     item_name: str = ""
 
@@ -194,22 +195,38 @@ def _list_chapters(kept: KeptDraft, root: Owner) -> list[Chapter]:
             (f"{one.name}/{number}", title_item(item, number + 1))
             for number, item in enumerate(section.list_items(one))
         ]
+        left = sum(_count_missing(kept, root, path) for path, _ in items)
         state = "None held" if not_held else f"{len(items)} given" if items else "None yet"
-        found.append(Chapter(one.name, title, None, state, bool(items) or not_held, tuple(items), name))
+        if left:
+            state = f"{state}, {_say_missing(left)}"
+        is_ready = not left and (bool(items) or not_held)
+        found.append(Chapter(one.name, title, None, state, is_ready, left > 0, tuple(items), name))
     return found
 
 
 def _make_chapter(kept: KeptDraft, root: Owner, path: str, name: str, title: str) -> Chapter:
     place = find_place(root, path)
     questions = [] if place is None else _ask(kept, root, place)
-    left = sum(one.is_must and not one.is_answered for one in questions)
+    left = _count_missing(kept, root, path)
     useful = [one for one in questions if one.is_useful]
     given = sum(one.is_answered for one in useful)
     if left:
-        state = f"{left} required answer{'s' if left > 1 else ''} missing"
+        state = _say_missing(left)
     else:
         state = f"{given} of {len(useful)} useful answers" if useful else "Complete"
-    return Chapter(name, title, path, state, not left)
+    return Chapter(name, title, path, state, not left, left > 0)
+
+
+def _count_missing(kept: KeptDraft, root: Owner, path: str) -> int:
+    """Count the required answers that a page and the pages below it miss."""
+    place = find_place(root, path)
+    questions = [] if place is None else _ask(kept, root, place)
+    here = sum(one.is_must and not one.is_answered for one in questions)
+    return here + sum(_count_missing(kept, root, item.path) for one in questions for item in one.items)
+
+
+def _say_missing(count: int) -> str:
+    return f"{count} required answer{'s' if count > 1 else ''} missing"
 
 
 def _ask(kept: KeptDraft, root: Owner, place: Place) -> list[Question]:

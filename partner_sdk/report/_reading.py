@@ -42,7 +42,7 @@ SCHEMA_CALL: Final = "GET /v1/schema/report.json"
 
 # Enough for a person to fix in one go.
 MOST_FAULTS: Final = 50
-_MUST_BE_THERE: Final = "Add this field: it is required."
+MUST_BE_THERE: Final = "Add this field: it is required."
 
 # The way from the report to a place in it: each step is a name, or a place in a list.
 Steps = Sequence[tuple[str | None, str | None]]
@@ -70,7 +70,7 @@ def _list_in_object(value: Any, cls: type[msgspec.Struct], above: Steps) -> Iter
         if field.encode_name in value:
             yield from _list_in_field(value[field.encode_name], field.type, here)
         elif field.required:
-            yield FieldFault(_format_pointer(here), _MUST_BE_THERE)
+            yield FieldFault(_format_pointer(here), MUST_BE_THERE)
 
 
 def _list_in_field(value: Any, kind: Any, here: Steps) -> Iterator[FieldFault]:
@@ -113,7 +113,7 @@ def make_fault(error: msgspec.ValidationError, *, above: Steps = ()) -> FieldFau
     if named is None or _is_object_for_a_value(kind):
         return FieldFault(pointer, f"Give {describe_type(kind)}.")
     if named["what"] == "missing required":
-        return FieldFault(f"{pointer}/{named['name']}", _MUST_BE_THERE)
+        return FieldFault(f"{pointer}/{named['name']}", MUST_BE_THERE)
     return FieldFault(pointer, _format_unknown(pointer, []))
 
 

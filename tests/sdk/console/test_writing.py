@@ -76,7 +76,7 @@ def test_empty_report_is_not_sent(browser: ConsoleBrowser, begin: str) -> None:
     assert "It cannot be sent yet" in browser.page
     assert "Seal and send" not in browser.page
     assert browser.post(f"{draft}/send").status_code == 200
-    assert "Incident: what happened, in plain words" in browser.page
+    assert "What happened: what happened, in plain words" in browser.page
     assert "/at/incident#narrative" in browser.page
     assert browser.console.people.list_acts(most=1)[0].act == "draft-begun"
 
@@ -224,3 +224,25 @@ def test_same_report_twice_and_an_unchanged_example_are_refused_kindly(browser: 
     browser.get(f"{draft}/check")
     assert browser.post(f"{draft}/send").status_code == 422
     assert "unchanged-example" in browser.page
+
+
+def test_contents_and_check_name_what_an_added_person_or_conversation_misses(browser: ConsoleBrowser) -> None:
+    draft = browser.begin_whole()
+    browser.get(draft)
+    browser.post(f"{draft}/add", {"add": "suspects"})
+    conversation = browser.post(f"{draft}/add", {"add": "conversations"}).headers["Location"]
+    browser.fill(conversation, {"thread_id": "thread-1"}, go="add:messages")
+    browser.get(draft)
+    assert '<span class="badge owed">1 given, 1 required answer missing</span>' in browser.page
+    browser.get(f"{draft}/check")
+    assert "Suspect 1: id of the account" in browser.page
+    assert "Conversation 1, message 1: " in browser.page
+    assert "It needs an answer." in browser.page
+    assert "Add this field" not in browser.page
+
+
+def test_abbreviation_keeps_its_capitals_inside_a_sentence(browser: ConsoleBrowser) -> None:
+    draft = browser.begin()
+    browser.get(draft)
+    browser.get(browser.post(f"{draft}/add", {"add": "files"}).headers["Location"])
+    assert "Why is it not held: IP address of the upload?" in browser.page
