@@ -41,6 +41,10 @@ _HERE: Final[dict[str, tuple[str, str]]] = {
     "requests": ("agency.get_list", "Look at the requests"),
     "mailbox": ("agency.get_list", "Collect the messages again"),
 }
+# The warnings that the part about keys of the same page settles.
+_BELOW: Final = {"new keys": "Read both ids below to the agency by phone"} | {
+    f"{role.value} key": "Ask for new keys below" for role in PARTNER_ROLES
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ def _show_account(
         gaps=() if sent is None else [one.replace("_", " ") for one in list_registration_gaps(sent.registration)],
         findings=findings,
         here=_HERE,
+        below=_BELOW,
         error=error,
         folder=str(state.folder),
     )

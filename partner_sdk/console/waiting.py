@@ -119,7 +119,7 @@ def _get_group(thread: Thread, *, has_ended: bool, is_seen: bool) -> Group:
     if thread.is_asked:
         return "waits"
     if thread.state == "open":
-        # A referral asks for nothing: it has waited until somebody has read it.
+        # A referral asks for nothing: it waits only until it is read.
         return "done" if thread.kind == "terms-referral" and is_seen else "waits"
     if thread.state in OPEN_STATES:
         return "goes-on" if thread.kind in {"package", "alert"} else "waits"
