@@ -1,5 +1,6 @@
 """A desk's app behind a real browser without a socket: every request of the page goes to Flask's test client."""
 
+from collections.abc import Sequence
 from html import escape
 from http import HTTPStatus
 
@@ -7,17 +8,15 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import BrowserContext, Page, Route
 
 from tests.desk.view_builders import ORIGIN, Browser
-from tests.whole.browser_walk import AXE_FAULTS, AXE_SCRIPT, AXE_TAGS, SIDEWAYS
+from tests.whole.browser_walk import AXE_CONTRAST, AXE_FAULTS, AXE_SCRIPT, AXE_TAGS, SIDEWAYS
+
+WIDTHS = (320, 1280)
 
 
-def open_desk_page(
-    chromium: Chromium, person: Browser, *, width: int = 1280, scheme: str = "light", has_script: bool = True
-) -> Page:
+def open_desk_page(chromium: Chromium, person: Browser, *, width: int = 1280, has_script: bool = True) -> Page:
     """Return a page in which this signed-in person's desk answers, with its own policy and cookies."""
     context: BrowserContext = chromium.new_context(
-        viewport={"width": width, "height": 900},
-        color_scheme="dark" if scheme == "dark" else "light",
-        java_script_enabled=has_script,
+        viewport={"width": width, "height": 900}, color_scheme="light", java_script_enabled=has_script
     )
 
     def answer(route: Route) -> None:
@@ -43,10 +42,21 @@ def open_desk_page(
     return context.new_page()
 
 
-def list_page_faults(page: Page, state: str) -> list[str]:
-    """Return the faults that axe finds on the page with everything unfolded, and the parts that reach over its side."""
+def list_page_faults(page: Page, state: str, *, widths: Sequence[int] = WIDTHS) -> list[str]:
+    """List the faults of the page with everything unfolded, at each width: axe in light and its contrast in the dark,
+    and the parts that reach over the side. Nothing but colours differs in the dark (tests/house/test_dark_styles.py).
+    """
     page.wait_for_load_state()  # a click may come back before the style sheet is there
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     page.evaluate(AXE_SCRIPT)
-    found = page.evaluate(AXE_FAULTS, {"type": "tag", "values": AXE_TAGS})
-    return [f"{state}: {one}" for one in (*found, *page.evaluate(SIDEWAYS))]
+    found, size = [], page.viewport_size
+    assert size is not None
+    for width in widths:
+        page.set_viewport_size({**size, "width": width})
+        faults = page.evaluate(AXE_FAULTS, {"type": "tag", "values": AXE_TAGS}) + page.evaluate(SIDEWAYS)
+        page.emulate_media(color_scheme="dark")
+        faults += [f"dark: {one}" for one in page.evaluate(AXE_FAULTS, AXE_CONTRAST)]
+        page.emulate_media(color_scheme="light")
+        found += [f"{state}, {width} px: {one}" for one in faults]
+    page.set_viewport_size(size)
+    return found

@@ -17,13 +17,10 @@ def database_uri() -> str:
     return ""
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1280, "dark")])
-def test_axe_finds_nothing_on_the_pages_of_requests_to_services(
-    browser: Chromium, loop: Loop, width: int, scheme: str
-) -> None:
+def test_axe_finds_nothing_on_the_pages_of_requests_to_services(browser: Chromium, loop: Loop) -> None:
     reference = read_public(loop)
     action = ask(loop, reference, make_stranger(loop))
-    page = open_desk_page(browser, Browser(loop.desk).sign_in(), width=width, scheme=scheme)
+    page = open_desk_page(browser, Browser(loop.desk).sign_in())
     found = []
 
     def look(state: str) -> None:

@@ -195,15 +195,11 @@ def test_typed_text_is_in_no_address_and_every_tick_comes_back(browser: Chromium
     assert "weakness" not in page.url
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 1280])
-def test_axe_finds_nothing_on_any_state(
-    browser: Chromium, desk: Desk, cases: list[str], width: int, scheme: str
-) -> None:
+def test_axe_finds_nothing_on_any_state(browser: Chromium, desk: Desk, cases: list[str]) -> None:
     with desk.store.write() as connection:
         ensure_person(connection, "b-analyst")
     person = Browser(desk).sign_in()
-    page = open_desk_page(browser, person, width=width, scheme=scheme)
+    page = open_desk_page(browser, person)
     found = []
 
     def look(state: str) -> None:
