@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,7 +86,8 @@ def write_durably(path: Path, raw: bytes) -> None:
 
     On return the bytes and the name are on disk. Raises `LocalStateError` (`not-saved`).
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Of this thread alone: another one may save the same file in the same moment.
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as handle:

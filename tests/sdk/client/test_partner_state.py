@@ -1,7 +1,9 @@
 """The partner's own folder: private, whole after a crash, and never overwritten."""
 
 import hashlib
+import os
 import stat
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -270,3 +272,19 @@ def test_write_syncs_the_file_before_its_name(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(Path, "replace", lambda path, to: (events.append("name"), replace(path, to)))
     write_durably(tmp_path / "file", b"x")
     assert events == ["sync", "name", "sync"]
+
+
+def test_two_threads_may_save_one_file_in_the_same_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, sync = tmp_path / "settings.json", os.fsync
+    other = threading.Thread(target=write_durably, args=(path, b"other"))
+
+    def sync_after_the_other(descriptor: int) -> None:
+        monkeypatch.setattr("os.fsync", sync)
+        other.start()
+        other.join(30)
+        sync(descriptor)
+
+    monkeypatch.setattr("os.fsync", sync_after_the_other)
+    write_durably(path, b"one")
+    assert path.read_bytes() == b"one"
+    assert list(tmp_path.iterdir()) == [path]
