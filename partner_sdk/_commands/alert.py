@@ -15,7 +15,7 @@ from partner_sdk._commands.threads import (
     write_entry,
 )
 from partner_sdk.client._threads import ALERTS, Thread
-from partner_sdk.client.thread_words import STATE_WORDS
+from partner_sdk.client.thread_labels import STATE_LABELS
 from partner_sdk.wire.action_bodies import ServiceAlert
 from partner_sdk.wire.canonical import parse_time
 
@@ -27,7 +27,7 @@ def alert() -> None:
 
 def _format_row(thread: Thread, now: datetime) -> str:
     body = cast("ServiceAlert", thread.body)
-    state = "ended" if parse_time(body.expires_at) <= now else STATE_WORDS[thread.state]
+    state = "ended" if parse_time(body.expires_at) <= now else STATE_LABELS[thread.state]
     return f"{state}  until {body.expires_at[:10]}  {body.pattern.splitlines()[0]}"
 
 

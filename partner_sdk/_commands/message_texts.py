@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from partner_sdk.client._threads import Line, Thread
 from partner_sdk.client.mailbox import OpenedMessage
-from partner_sdk.client.thread_words import format_package_outcome, name_entry
+from partner_sdk.client.thread_labels import format_package_outcome, name_entry
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.action_bodies import (
     ACCOUNT_KINDS,

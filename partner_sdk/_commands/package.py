@@ -28,7 +28,7 @@ from partner_sdk._commands.threads import (
     write_entry,
 )
 from partner_sdk.client._threads import OPEN_STATES, PACKAGES, Thread
-from partner_sdk.client.thread_words import STATE_WORDS
+from partner_sdk.client.thread_labels import STATE_LABELS
 from partner_sdk.errors import FormatError, LocalStateError
 from partner_sdk.package_reader import ReadError, write_whole
 from partner_sdk.package_reader import unseal as open_sealed
@@ -49,7 +49,7 @@ def _order(thread: Thread) -> tuple[bool, bool, int]:
 def _format_row(thread: Thread, now: datetime) -> str:
     del now  # a package has no date by which it is due
     body = cast("Package", thread.body)
-    return f"{STATE_WORDS[thread.state]}  {'URGENT  ' if body.urgent else ''}{body.title}"
+    return f"{STATE_LABELS[thread.state]}  {'URGENT  ' if body.urgent else ''}{body.title}"
 
 
 _GROUP: Final = Group("package", PACKAGES, "The agency has sent no packages.", _order, _format_row)

@@ -23,7 +23,7 @@ from partner_sdk._commands.threads import (
     write_entry,
 )
 from partner_sdk.client._threads import REQUESTS, Thread
-from partner_sdk.client.thread_words import STATE_WORDS
+from partner_sdk.client.thread_labels import STATE_LABELS
 from partner_sdk.client.threads import check_may_write
 from partner_sdk.report import MAX_REPORT_BYTES, parse_report
 from partner_sdk.wire.action_bodies import PreservationRequest, TermsReferral
@@ -38,7 +38,7 @@ def request() -> None:
 
 def _format_row(thread: Thread, now: datetime) -> str:
     overdue = "OVERDUE  " if thread.is_overdue(now) else ""
-    state, body = STATE_WORDS[thread.state], thread.body
+    state, body = STATE_LABELS[thread.state], thread.body
     if isinstance(body, InformationRequest):
         about = body.reference or "accounts"
         return f"{overdue}{state}  due {body.due_at[:10]}  question about {about}: {body.question.splitlines()[0]}"

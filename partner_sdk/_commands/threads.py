@@ -24,7 +24,7 @@ from partner_sdk._commands.runtime import (
     shared_options,
 )
 from partner_sdk.client._threads import KeptEntry, Line, Thread, ThreadKind
-from partner_sdk.client.thread_words import format_package_outcome
+from partner_sdk.client.thread_labels import format_package_outcome
 from partner_sdk.client.threads import check_asked
 from partner_sdk.errors import FormatError, MailboxError, ReportAbuseError
 from partner_sdk.wire.action_bodies import MAX_ENTRY_CHARACTERS

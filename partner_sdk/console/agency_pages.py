@@ -8,7 +8,7 @@ from typing import Any, Final
 from flask import Blueprint, Response, abort, request
 
 from partner_sdk.client._threads import ALERTS, OPEN_STATES, PACKAGES, REQUESTS, Thread, ThreadKind
-from partner_sdk.client.thread_words import format_package_outcome, name_entry
+from partner_sdk.client.thread_labels import format_package_outcome, name_entry
 from partner_sdk.client.threads import check_may_write
 from partner_sdk.console.collecting import collect
 from partner_sdk.console.front_pages import FrontBlock
@@ -16,7 +16,7 @@ from partner_sdk.console.letters import list_news
 from partner_sdk.console.page import NavItem, get_console, get_state, open_partner, show_page
 from partner_sdk.console.seen import get_seen
 from partner_sdk.console.session import TOKEN_BYTES
-from partner_sdk.console.waiting import KIND_WORDS, Row, list_rows, say_clock
+from partner_sdk.console.waiting import KIND_LABELS, Row, list_rows, say_clock
 from partner_sdk.console.writing_pages import PRIORITIES, get_drafts
 from partner_sdk.errors import MailboxError
 from partner_sdk.wire.action_bodies import ACCOUNT_KINDS, MAX_ENTRY_CHARACTERS
@@ -172,7 +172,7 @@ def show_thread(thread: Thread, typed: Typed | None = None, *, status: HTTPStatu
         status=status,
         thread=thread,
         row=list_rows([thread], now=now, seen=())[0],
-        kind=KIND_WORDS[thread.kind],
+        kind=KIND_LABELS[thread.kind],
         accounts=_list_accounts(thread.body),
         clock=say_clock(due, now) if is_waiting and due is not None else "",
         is_late=thread.is_overdue(now),

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from msgspec import inspect
 
-from partner_sdk.console.choice_words import find_words
+from partner_sdk.console.choice_labels import find_labels
 from partner_sdk.console.draft_files import FILES
 from partner_sdk.console.places import CASE, Place, join_path
 from partner_sdk.console.uk_times import EXAMPLE as UK_TIME_EXAMPLE
@@ -143,7 +143,7 @@ def format_choice(code: str) -> str:
 
 def format_answer(code: str, field: Field) -> str:
     """Return a choice of a field in words, e.g. `meeting_soon` as `A meeting is planned soon`."""
-    return (find_words(field.pattern) or {}).get(code) or format_choice(code)
+    return (find_labels(field.pattern) or {}).get(code) or format_choice(code)
 
 
 def title_field(field: Field) -> str:
@@ -237,8 +237,8 @@ def _fit_control(question: Question) -> None:
 
 def _list_options(one: Field) -> tuple[tuple[str, str], ...]:
     codes = list_choices(one)
-    words = find_words(one.pattern) or {}
-    ordered = _YES_FIRST if set(codes) == set(_YES_FIRST) else sorted(codes, key=[*words, *codes].index)
+    labels = find_labels(one.pattern) or {}
+    ordered = _YES_FIRST if set(codes) == set(_YES_FIRST) else sorted(codes, key=[*labels, *codes].index)
     return tuple((code, format_answer(code, one)) for code in ordered)
 
 

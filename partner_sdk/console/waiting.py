@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from partner_sdk.client._threads import OPEN_STATES, Thread, ThreadKind
-from partner_sdk.client.thread_words import STATE_WORDS
+from partner_sdk.client.thread_labels import STATE_LABELS
 from partner_sdk.wire.action_bodies import Package, PreservationRequest, ServiceAlert, TermsReferral
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.mailbox_message import InformationRequest
@@ -17,7 +17,7 @@ SOON: Final = timedelta(days=2)
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
 _TITLE_CHARACTERS: Final = 90
-KIND_WORDS: Final[dict[ThreadKind, str]] = {
+KIND_LABELS: Final[dict[ThreadKind, str]] = {
     "information-request": "Question",
     "preservation-request": "Request to keep data",
     "terms-referral": "Account that may break your rules",
@@ -85,7 +85,7 @@ def _make_row(thread: Thread, *, now: datetime, seen: Collection[int]) -> Row:
     body = thread.body
     has_ended = isinstance(body, ServiceAlert) and parse_time(body.expires_at) <= now
     group = _get_group(thread, has_ended=has_ended, is_seen=thread.number in seen)
-    state = STATE_WORDS[thread.state].capitalize()
+    state = STATE_LABELS[thread.state].capitalize()
     if thread.is_asked and thread.state not in {"recalled", "closed"}:
         state = "The agency asks"
     elif has_ended:
@@ -102,7 +102,7 @@ def _make_row(thread: Thread, *, now: datetime, seen: Collection[int]) -> Row:
     return Row(
         thread=thread,
         group=group,
-        kind=KIND_WORDS[thread.kind],
+        kind=KIND_LABELS[thread.kind],
         title=title_thread(thread),
         state=state,
         clock=clock,

@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 
 from partner_sdk.client._earlier_reports import check_earlier_reference
 from partner_sdk.client._receipts import find_delivery, get_report_id
-from partner_sdk.console.choice_words import WORDS
+from partner_sdk.console.choice_labels import LABELS
 from partner_sdk.console.draft_files import DraftFiles
 from partner_sdk.console.drafts import Drafts, KeptDraft
 from partner_sdk.console.page import (
@@ -38,7 +38,7 @@ from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
 from partner_sdk.wire.submission import Priority, ReportKind
 
 blueprint = Blueprint("writing", __name__)
-_REASONS: Final = list(WORDS["not_held"].items())
+_REASONS: Final = list(LABELS["not_held"].items())
 
 MOST_OFFERED: Final = 100
 PRIORITIES: Final[dict[Priority, str]] = {
@@ -238,10 +238,10 @@ def get_contents(draft_id: str) -> Response:
     """Show the contents of a draft with the state of each page."""
     kept = get_draft(draft_id)
     root = kept.read().root
-    return show_page("draft.html", draft=kept, kinds=_KIND_WORDS, chapters=_list_chapters(kept, root))
+    return show_page("draft.html", draft=kept, kinds=_KIND_LABELS, chapters=_list_chapters(kept, root))
 
 
-_KIND_WORDS: Final = {**KINDS, "response": RESPONSE}
+_KIND_LABELS: Final = {**KINDS, "response": RESPONSE}
 
 
 @blueprint.get("/drafts/<draft_id>/at/<path:path>")

@@ -1,4 +1,4 @@
-"""Words for a thread, its entries and its outcomes: the commands and the console say the same."""
+"""Labels for a thread, its entries and its outcomes, shared by the commands and the console."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from partner_sdk.client._threads import ThreadState
 from partner_sdk.wire.thread_entry import PACKAGE_OUTCOMES
 
-STATE_WORDS: Final[Mapping[ThreadState, str]] = {
+STATE_LABELS: Final[Mapping[ThreadState, str]] = {
     "open": "NEW",
     "waiting": "NOT SENT YET",
     "acknowledged": "acknowledged",

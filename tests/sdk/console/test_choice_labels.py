@@ -1,6 +1,6 @@
 """A page offers the choices of a report in the words of a person, never in prettified codes."""
 
-from partner_sdk.console.choice_words import WORDS, find_words
+from partner_sdk.console.choice_labels import LABELS, find_labels
 from partner_sdk.console.questions import format_answer
 from partner_sdk.report.answers import NOT_HELD_REASONS, YES_NO, find_only_value, list_choices
 from partner_sdk.report.outline import get_field, get_outline, list_fields
@@ -13,12 +13,12 @@ def test_every_choice_of_the_model_has_words_of_its_own_and_none_is_left_over() 
         codes = list_choices(field)
         if set(codes) <= {*YES_NO, "unknown"} or find_only_value(field) is not None:
             continue
-        words = find_words(field.pattern)
+        words = find_labels(field.pattern)
         assert words is not None, field.pattern
         assert set(words) == set(codes), field.pattern
-        used |= {name: set(one) for name, one in WORDS.items() if one is words}
-    assert set(used) == set(WORDS)
-    assert set(WORDS["not_held"]) == set(NOT_HELD_REASONS)
+        used |= {name: set(one) for name, one in LABELS.items() if one is words}
+    assert set(used) == set(LABELS)
+    assert set(LABELS["not_held"]) == set(NOT_HELD_REASONS)
 
 
 def test_words_of_a_field_are_its_own() -> None:

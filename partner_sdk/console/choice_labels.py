@@ -1,18 +1,18 @@
-"""The choices of a report in the words of a person, in the order in which a page offers them.
+"""Labels for the choices of a report, in the order in which a page offers them.
 
-The words belong to a field: `none` is "No action" of a service, and "None of these" of the kind of case.
+A label belongs to a field: `none` is "No action" of a service, and "None of these" of the kind of case.
 """
 
 from collections.abc import Mapping
 from typing import Final
 
-Words = Mapping[str, str]
+Labels = Mapping[str, str]
 
 _OTHER: Final = {"other": "Something else"}
 _ACCOUNT_USES: Final = {"account": "The account's own", "recovery": "To recover the account", "billing": "For bills"}
 _CHILD_TOOK_IT: Final = "A picture or film that a child took of themselves"
 
-WORDS: Final[Mapping[str, Words]] = {
+LABELS: Final[Mapping[str, Labels]] = {
     "category": {
         "meet_offline": "Asked to meet in person",
         "grooming": "Grooming: winning a child's trust to harm them",
@@ -192,7 +192,7 @@ WORDS: Final[Mapping[str, Words]] = {
 }
 
 
-def find_words(pattern: str) -> Words | None:
-    """Return the words of the choices of a field by its place, e.g. `/suspects/phones/type`, or None."""
+def find_labels(pattern: str) -> Labels | None:
+    """Return the labels of the choices of a field by its place, e.g. `/suspects/phones/type`, or None."""
     name = pattern.rpartition("/")[2]
-    return WORDS.get("/".join(pattern.split("/")[-2:])) or WORDS.get(name)
+    return LABELS.get("/".join(pattern.split("/")[-2:])) or LABELS.get(name)
