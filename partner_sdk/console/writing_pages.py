@@ -197,8 +197,8 @@ def _list_chapters(kept: KeptDraft, root: Owner) -> list[Chapter]:
         ]
         left = sum(_count_missing(kept, root, path) for path, _ in items)
         state = "None held" if not_held else f"{len(items)} given" if items else "None yet"
-        if left:
-            state = f"{state}, {_say_missing(left)}"
+        if left:  # the items stand below it
+            state = _say_missing(left)
         is_ready = not left and (bool(items) or not_held)
         found.append(Chapter(one.name, title, None, state, is_ready, left > 0, tuple(items), name))
     return found
