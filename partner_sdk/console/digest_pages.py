@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from partner_sdk.console.collecting import collect
 from partner_sdk.console.letters import FIGURES, Letter, name_figures, read_letters
-from partner_sdk.console.page import NavItem, get_state, note_act, show_page
+from partner_sdk.console.page import NavItem, get_state, note_act, offer_file, show_page
 from partner_sdk.console.seen import get_seen
 from partner_sdk.digests import overview_article
 from partner_sdk.digests.page import render_article, render_page
@@ -75,5 +75,4 @@ def get_file(number: int, form: str) -> Response:
         abort(404)
     note_act("digest-saved", about=f"message-{number}")
     name = f"{'digest' if isinstance(body, Digest) else 'overview'}-{body.period}.{form}"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(texts[form](), content_type=_TYPES[form], headers=headers)
+    return offer_file(texts[form](), name=name, content_type=_TYPES[form])

@@ -17,6 +17,7 @@ from partner_sdk.console.session import takes_files
 from partner_sdk.console.writing_pages import get_copies, get_draft
 from partner_sdk.errors import EvidenceError, LocalStateError
 from partner_sdk.report.drafts import Owner
+from partner_sdk.report.outline import get_field
 
 blueprint = Blueprint("files", __name__)
 _PARTS: Final = "console_parts"
@@ -68,14 +69,15 @@ def _show_upload(draft_id: str, *, fault: str = "") -> Response:
 
 
 def _list_rows(root: Owner, *, copies: dict[str, Path]) -> list[dict[str, Any]]:
-    held = root.get("files")
+    held, part = root.get("files"), get_field("#/files").part
+    required = {one.name for one in part.fields if one.needed == "must"} if part is not None else set()
     return [
         {
             "path": f"files/{number}",
             "name": item.get("name") or item.get("file_id") or f"File {number + 1}",
             "size_bytes": item.get("size_bytes"),
             "goes": item.get("file_id") in copies,
-            "is_ready": {"relevance", "viewed_by_staff", "exif_viewed_by_staff", "copy_kept_until"} <= set(item),
+            "is_ready": required <= set(item),
         }
         for number, item in enumerate(held if isinstance(held, list) else [])
         if isinstance(item, dict)
@@ -131,8 +133,9 @@ def get_sending(key: str) -> ResponseReturnValue:
     fault = None if job.error is None else " ".join((job.error.title, *job.error.lines))
     if job.report_id is None:
         return go_to("checking.get_check", draft_id=key, warning=f"It was not sent: {fault}")
-    notice = f"Not finished: {fault}" if fault else "Everything is delivered."
-    return go_to("sent.get_report", report_id=job.report_id, notice=notice)
+    if fault:
+        return go_to("sent.get_report", report_id=job.report_id, warning=f"Not finished: {fault}")
+    return go_to("sent.get_report", report_id=job.report_id, notice="Everything is delivered.")
 
 
 @blueprint.get("/sending/<key>.json")

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, abort
 from flask.typing import ResponseReturnValue
 
 from partner_sdk.client.packages import CheckedPackage
-from partner_sdk.console.page import go_to, note_act, open_partner, show_page
+from partner_sdk.console.page import go_to, note_act, offer_file, open_partner, show_page
 from partner_sdk.errors import MailboxError
 
 blueprint = Blueprint("packages", __name__)
@@ -64,6 +64,4 @@ def get_file(message_id: str, name: str) -> Response:
     if content is None:
         abort(HTTPStatus.NOT_FOUND)
     note_act("package-file-saved", about=message_id)
-    last = name.rpartition("/")[2]
-    headers = {"Content-Disposition": f'attachment; filename="{last}"'}
-    return Response(content, content_type="application/octet-stream", headers=headers)
+    return offer_file(content, name=name.rpartition("/")[2], content_type="application/octet-stream")

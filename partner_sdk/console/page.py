@@ -112,6 +112,12 @@ def show_page(template: str, *, status: HTTPStatus = HTTPStatus.OK, **values: An
     return make_response(render_template(f"console/{template}", **values), status)
 
 
+def offer_file(content: bytes | str, *, name: str, content_type: str = "application/json") -> Response:
+    """Return a file for the browser to save. `name` goes into a header: build it from ids, never from typed words."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(content, content_type=content_type, headers=headers)
+
+
 def go_to(
     endpoint: str, *, notice: str | None = None, warning: str | None = None, **values: Any
 ) -> ResponseReturnValue:

@@ -17,6 +17,7 @@ from partner_sdk.console.page import (
     get_state,
     go_to,
     note_act,
+    offer_file,
     open_partner,
     show_page,
 )
@@ -210,12 +211,7 @@ def get_receipt(report_id: str) -> Response:
     receipt = find_delivery(get_state(), report_id)
     if receipt is None:
         abort(HTTPStatus.NOT_FOUND)
-    name = f"receipt-{receipt.reference}.json"
-    return Response(
-        receipt.raw,
-        content_type="application/json",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+    return offer_file(receipt.raw, name=f"receipt-{receipt.reference}.json")
 
 
 @blueprint.get("/reports/<report_id>/sealed.json")
@@ -224,11 +220,7 @@ def get_sealed(report_id: str) -> Response:
     _check_id(report_id)
     raw = read_sealed(get_state(), report_id, now=get_console().clock())
     note_act("report-written", about=report_id)
-    return Response(
-        raw,
-        content_type="application/json",
-        headers={"Content-Disposition": f'attachment; filename="sealed-{report_id}.json"'},
-    )
+    return offer_file(raw, name=f"sealed-{report_id}.json")
 
 
 @blueprint.post("/reports/<report_id>/receipt")

@@ -132,6 +132,7 @@ def test_files_wait_with_their_report_and_go_later(house: House, browser: Consol
     upload(down, draft, "one.png")
     down.fill(f"{draft}/at/files/0", {**read_typed(down, f"{draft}/at/files/0"), **FILE_ANSWERS})
     send(down, draft)
+    assert '<p class="warning" role="status">Not finished: ' in down.page
     assert "Not delivered yet" in down.page
     assert "which follow the report" in down.page
     assert len(list_copies(down)) == 1
