@@ -35,7 +35,7 @@ from partner_sdk.console.page import Console, bind_console, describe_error, list
 from partner_sdk.console.people import make_console_folder
 from partner_sdk.console.questions import format_choice
 from partner_sdk.console.session import Door, Told, check_request, find_first_question, find_session, open_to_all
-from partner_sdk.console.uk_times import format_uk_time
+from partner_sdk.console.uk_times import format_uk_time, show_uk_times_in
 from partner_sdk.digests.page import read_style
 from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.wire.canonical import parse_time
@@ -105,7 +105,7 @@ def make_console_app(console: Console, door: Door) -> Flask:
     for pages in PAGES:
         app.register_blueprint(pages.blueprint)
     app.extensions[front_pages.FRONT_BLOCKS] = [one.FRONT for one in PAGES if hasattr(one, "FRONT")]
-    app.jinja_env.filters.update(choice=format_choice, moment=_format_moment)
+    app.jinja_env.filters.update(choice=format_choice, moment=_format_moment, moments_in=show_uk_times_in)
     app.context_processor(
         lambda: {
             "visit": find_session(),

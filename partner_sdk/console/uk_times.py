@@ -12,6 +12,7 @@ UK: Final = ZoneInfo("Europe/London")
 # Copied from a log it may name its zone; GMT is UTC, also in summer.
 _ZONES: Final = {"Z": UTC, "UTC": UTC, "GMT": UTC, "BST": timezone(timedelta(hours=1))}
 _TYPED: Final = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)\s?(Z|UTC|GMT|BST)?", re.ASCII | re.IGNORECASE)
+_KEPT: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\b", re.ASCII)
 HINT: Final = "UK time, as the clock showed it on that day"
 EXAMPLE: Final = "2026-11-25 08:30"
 
@@ -64,6 +65,11 @@ def spell_uk_moment(text: str) -> str:
 
 def _show_clock(moment: datetime) -> str:
     return f"{moment:%H:%M:%S}" if moment.second else f"{moment:%H:%M}"
+
+
+def show_uk_times_in(text: str) -> str:
+    """Return a line of the program with its times as people read them, e.g. `until 1 Jul 2026, 01:00 BST`."""
+    return _KEPT.sub(lambda found: format_uk_time(parse_time(found[0])), text)
 
 
 def format_uk_time(moment: datetime) -> str:

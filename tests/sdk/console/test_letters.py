@@ -1,6 +1,7 @@
 """Outcomes, digests, the account and the button's lines in the browser."""
 
 import json
+import re
 from html import unescape
 
 import pytest
@@ -97,6 +98,8 @@ def test_account_names_its_environment_and_checks_itself_up(browser: ConsoleBrow
     assert browser.post("/account/checkup").status_code == 200
     assert "<b>Mailbox</b>: unbroken up to message 0." in browser.page
     assert "Well" in browser.page
+    key_set = browser.page.partition("<b>Key set</b>")[2].partition("</li>")[0]
+    assert re.search(r"in force until \d+ \w{3} \d{4}, \d\d:\d\d (GMT|BST)", key_set)
     browser.follow(browser.post("/account/keys"))
     assert "The agency has to accept the new keys" in browser.page
     assert browser.page.count("New, waits") == 3
@@ -113,6 +116,16 @@ def test_lines_of_the_button_are_those_of_the_command(browser: ConsoleBrowser, f
     shown = browser.page.partition('id="lines"')[2].partition(">")[2].partition("</pre>")[0]
     assert unescape(shown) == text.rstrip("\n")
     assert f"script-src {PUBLIC_ORIGIN}/button/" in browser.page
+
+
+def test_button_of_a_sandbox_says_that_it_leads_to_no_form(browser: ConsoleBrowser) -> None:
+    asked = "/button?placement=test"
+    browser.get(asked)
+    assert "a press of this button finds no page" not in browser.page
+    profile = browser.console.state / "partner.json"
+    profile.write_bytes(profile.read_bytes().replace(b'"live"', b'"sandbox"'))
+    browser.get(asked)
+    assert "a press of this button finds no page" in browser.page
 
 
 @pytest.mark.parametrize("asked", ["placement=Bad Id", "placement=", "placement=ok&language=fr", "placement=ok&form=x"])
