@@ -14,7 +14,7 @@ from tests.contract.vector_makers.other_client import make_other_client
 TESTS = {
     "border": 6,
     "boxes": 54,
-    "canonical": 9,
+    "canonical": 10,
     "exchange": 11,
     "packages": 16,
     "partner": 16,

@@ -71,8 +71,7 @@ function parseText(bytes: Uint8Array | string): { text: string; value: Json } {
 export function parseCanonical(bytes: Uint8Array | string): Json {
   const { text, value } = parseText(bytes);
   // Also refuses a name that stands twice: JSON.parse keeps its last value alone.
-  if (spell(value) !== text)
-    throw new FormatError("not-canonical", "This JSON is not in its one spelling (RFC 8785).");
+  if (spell(value) !== text) throw new FormatError("not-canonical", "This JSON is not in its one spelling (RFC 8785).");
   return value;
 }
 
