@@ -25,13 +25,13 @@ const MAX_ANSWER_BYTES = 1024 * 1024;
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 /** The clock and the network of a call; a program may give its own, e.g. a `fetch` that knows its proxy. */
-export interface Surroundings {
+export interface Runtime {
   readonly fetch: Fetch;
   readonly clock: () => Date;
   readonly sleep: (seconds: number) => Promise<unknown>;
 }
 
-export const SURROUNDINGS: Surroundings = {
+export const RUNTIME: Runtime = {
   fetch: (url, init) => fetch(url, init),
   clock: () => new Date(),
   sleep: (seconds) => wait(seconds * 1000),
@@ -57,16 +57,16 @@ export interface Answer {
 
 /** The gateway of one origin. */
 export class Gateway {
-  readonly #surroundings: Surroundings;
+  readonly #runtime: Runtime;
   readonly origin: string;
 
-  constructor(origin: string, surroundings: Surroundings) {
+  constructor(origin: string, runtime: Runtime) {
     const { protocol, hostname, origin: spelled } = parseUrl(origin);
     const isThisMachine = hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
     if (protocol !== "https:" && !isThisMachine)
       throw new FormatError("not-https", "The gateway's address must begin with https://.");
     this.origin = spelled;
-    this.#surroundings = surroundings;
+    this.#runtime = runtime;
   }
 
   /** Call until there is an answer: 429, 5xx and no answer are tried again. Raises `ProblemError` or `TransportError`. */
@@ -82,7 +82,7 @@ export class Gateway {
         const seconds = asked ?? 2 ** (tries - 1) * (0.5 + Math.random() / 2);
         waited += seconds;
         if (waited > MOST_SECONDS) throw error;
-        await this.#surroundings.sleep(seconds);
+        await this.#runtime.sleep(seconds);
       }
     }
   }
@@ -103,13 +103,13 @@ export class Gateway {
     const url = this.origin + path;
     const unsigned: Record<string, string> = body === undefined ? {} : { "Content-Type": contentType };
     const request = { method, url, contentType, ...(body !== undefined && { body }) };
-    const headers = signer ? signRequest(request, { signer, now: this.#surroundings.clock() }) : unsigned;
+    const headers = signer ? signRequest(request, { signer, now: this.#runtime.clock() }) : unsigned;
     const signal = AbortSignal.timeout(TRY_MILLISECONDS);
     let response: Response;
     let bytes: Buffer;
     try {
       // A redirect would take the signature, and perhaps the body, to another place (§7).
-      response = await this.#surroundings.fetch(url, {
+      response = await this.#runtime.fetch(url, {
         method,
         headers,
         redirect: "error",

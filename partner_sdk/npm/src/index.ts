@@ -12,6 +12,6 @@ export type { Alarm, BodyOf, Collected, Message, MessageKind } from "./mailbox.j
 export type { OpenedPackage } from "./packages.js";
 export type { LogPlace } from "./public_log.js";
 export type { EntryAttempt, Line, Thread, ThreadKind, ThreadState, Writing } from "./threads.js";
-export type { Surroundings } from "./gateway.js";
+export type { Runtime } from "./gateway.js";
 export type * from "./report.types.js";
 export type { Digest, DigestCell, DigestTable, MailboxBodies } from "./mailbox.types.js";

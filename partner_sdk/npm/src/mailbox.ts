@@ -192,7 +192,7 @@ export class Mailbox {
       const { bytes, retryAfterSeconds } = await this.#session.call({ method: "GET", path, mostBytes: MAX_LIST_BYTES });
       const fresh = listShape(parseJson(bytes)).messages.filter((item) => !seen.has(item.message_id));
       // No place for one more wait: the next call must not come sooner (§9).
-      if (!fresh.length && wait && retryAfterSeconds) await this.#session.surroundings.sleep(retryAfterSeconds);
+      if (!fresh.length && wait && retryAfterSeconds) await this.#session.runtime.sleep(retryAfterSeconds);
       if (!fresh.length) break;
       for (const item of fresh) {
         seen.add(item.message_id);

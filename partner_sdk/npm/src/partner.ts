@@ -4,7 +4,7 @@ import { formatTime } from "./canonical.js";
 import { type PageFacts, sealContext } from "./contexts.js";
 import { type KeyIds, getKeyIds, parseInvitation } from "./enrolment.js";
 import { LogError } from "./errors.js";
-import type { Surroundings } from "./gateway.js";
+import type { Runtime } from "./gateway.js";
 import { type EvidenceAttempt, type Files, type HandedOver, Handover } from "./handover.js";
 import type { KeySet } from "./keys.js";
 import { Mailbox, type Message } from "./mailbox.js";
@@ -58,14 +58,14 @@ export class Partner {
   static async enrol(
     folder: string,
     invitation: Uint8Array | string,
-    surroundings: Partial<Surroundings> = {},
+    runtime: Partial<Runtime> = {},
   ): Promise<Partner> {
-    return new Partner(await Session.enrol(folder, parseInvitation(invitation), surroundings));
+    return new Partner(await Session.enrol(folder, parseInvitation(invitation), runtime));
   }
 
   /** Open the folder of a partner that enrolled. */
-  static async open(folder: string, surroundings: Partial<Surroundings> = {}): Promise<Partner> {
-    return new Partner(await Session.open(folder, surroundings));
+  static async open(folder: string, runtime: Partial<Runtime> = {}): Promise<Partner> {
+    return new Partner(await Session.open(folder, runtime));
   }
 
   get id(): string {

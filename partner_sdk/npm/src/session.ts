@@ -4,7 +4,7 @@ import { type Json, canonical, formatTime, parseCanonical } from "./canonical.js
 import { EnrolmentError, FormatError, KeySetError, LocalStateError } from "./errors.js";
 import { type Invitation, type PartnerKeys, hashSecret, makeKeys, readKeys, sealEnrolment } from "./enrolment.js";
 import { Folder } from "./folder.js";
-import { type Answer, type Call, Gateway, SURROUNDINGS, type Surroundings, isRetried } from "./gateway.js";
+import { type Answer, type Call, Gateway, RUNTIME, type Runtime, isRetried } from "./gateway.js";
 import { type CheckedKeys, type KeySet, type Pin, checkKeySet, getSealingKey } from "./keys.js";
 import {
   type Environment,
@@ -41,29 +41,29 @@ export class Session {
   readonly folder: Folder;
   readonly keys: PartnerKeys;
   readonly gateway: Gateway;
-  readonly surroundings: Surroundings;
+  readonly runtime: Runtime;
   #known: Of<typeof partnerShape>;
   #checked: CheckedKeys | undefined;
   #fetchedAt = 0;
 
-  private constructor(folder: Folder, known: Of<typeof partnerShape>, keys: PartnerKeys, surroundings: Surroundings) {
+  private constructor(folder: Folder, known: Of<typeof partnerShape>, keys: PartnerKeys, runtime: Runtime) {
     this.folder = folder;
     this.keys = keys;
-    this.surroundings = surroundings;
-    this.gateway = new Gateway(known.origin, surroundings);
+    this.runtime = runtime;
+    this.gateway = new Gateway(known.origin, runtime);
     this.#known = known;
     this.#checked = this.#readKeySet();
   }
 
   /** Open the folder of a partner that enrolled. */
-  static async open(path: string, surroundings: Partial<Surroundings> = {}): Promise<Session> {
+  static async open(path: string, runtime: Partial<Runtime> = {}): Promise<Session> {
     const folder = Folder.at(path);
-    return new Session(folder, readPartner(folder), await readKeys(folder), { ...SURROUNDINGS, ...surroundings });
+    return new Session(folder, readPartner(folder), await readKeys(folder), { ...RUNTIME, ...runtime });
   }
 
   /** Answer an invitation. If it is interrupted, call it again: keys and box are made once. */
-  static async enrol(path: string, invitation: Invitation, given: Partial<Surroundings> = {}): Promise<Session> {
-    const surroundings = { ...SURROUNDINGS, ...given };
+  static async enrol(path: string, invitation: Invitation, given: Partial<Runtime> = {}): Promise<Session> {
+    const runtime = { ...RUNTIME, ...given };
     const folder = Folder.make(path);
     const { secret, expires_at: _, type: __, ...known } = invitation;
     const posted = folder.find(ENROLMENT);
@@ -74,8 +74,8 @@ export class Session {
       );
     }
     if (!posted) folder.put(PARTNER, canonical({ ...known, type: "report-abuse/npm-partner" }));
-    const keys = await makeKeys(folder, { environment: invitation.environment, now: surroundings.clock() });
-    const session = new Session(folder, readPartner(folder), keys, surroundings);
+    const keys = await makeKeys(folder, { environment: invitation.environment, now: runtime.clock() });
+    const session = new Session(folder, readPartner(folder), keys, runtime);
     await session.refreshKeySet();
     if (!posted) folder.put(ENROLMENT, (await sealEnrolment({ invitation, keys, key: session.getSealingKey() })).body);
     await session.gateway.call({ method: "POST", path: "/v1/enrol", body: folder.get(ENROLMENT) });
@@ -91,7 +91,7 @@ export class Session {
   }
 
   get now(): Date {
-    return this.surroundings.clock();
+    return this.runtime.clock();
   }
 
   /** The newest key set that was checked, also after its expiry: signatures under it stay provable. */

@@ -45,7 +45,7 @@ export class Agency {
     this.serial += 1;
   }
 
-  surroundings() {
+  runtime() {
     return {
       clock: () => this.now,
       fetch: (url, request) => this.answer(url, request),

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { FormatError } from "report-abuse-partner";
 
 import { canonical, makeUuid7, parseBase64url, parseCanonical, parseJson, parseTime } from "../dist/canonical.js";
-import { checkReference } from "../dist/references.js";
+import { checkReference } from "../dist/reports.js";
 import { integer, object, parseExact, text } from "../dist/shapes.js";
 
 const refuses = (reason, work) =>

@@ -21,22 +21,18 @@ beforeEach(async () => {
 
 test("an enrolment that is interrupted goes on with the same keys and the same box", async () => {
   const { keyIds } = partner;
-  const again = await Partner.enrol(folder, invitation, agency.surroundings());
+  const again = await Partner.enrol(folder, invitation, agency.runtime());
   assert.deepEqual(again.keyIds, keyIds);
-  await Partner.enrol(folder, invitation, agency.surroundings());
+  await Partner.enrol(folder, invitation, agency.runtime());
   const boxes = agency.calls.filter(({ path }) => path === "/v1/enrol").map(({ body }) => String(body));
   assert.deepEqual([boxes.length, new Set(boxes).size], [2, 1]);
-  await refuses(
-    "EnrolmentError",
-    "another-invitation",
-    Partner.enrol(folder, agency.invitation(), agency.surroundings()),
-  );
+  await refuses("EnrolmentError", "another-invitation", Partner.enrol(folder, agency.invitation(), agency.runtime()));
 });
 
 test("an invitation is refused if it is none, or for a root that is not the agency's", async () => {
   await refuses("EnrolmentError", "malformed", Partner.enrol(join(root, "x"), "{}"));
   const stranger = agency.invitation({ root_fingerprint: "0".repeat(64) });
-  await refuses("KeySetError", "wrong-root", Partner.enrol(join(root, "y"), stranger, agency.surroundings()));
+  await refuses("KeySetError", "wrong-root", Partner.enrol(join(root, "y"), stranger, agency.runtime()));
   await refuses(
     "FormatError",
     "not-https",
@@ -141,11 +137,11 @@ test("the next root is followed once the one before has signed it, and is pinned
   agency.faults = [];
   const home = join(root, "roots");
   const next_root_fingerprint = sha256Hex(parseBase64url(second.publicKey));
-  const other = await Partner.enrol(home, agency.invitation({ next_root_fingerprint }), agency.surroundings());
+  const other = await Partner.enrol(home, agency.invitation({ next_root_fingerprint }), agency.runtime());
   const first = agency.root;
   agency.changeRoot(second, third);
   await other.refreshKeySet();
-  const again = await Partner.open(home, agency.surroundings());
+  const again = await Partner.open(home, agency.runtime());
   agency.rootChange = null;
   agency.serial += 1;
   await again.refreshKeySet();

@@ -30,13 +30,13 @@ export async function makeParties() {
   const agency = await Agency.make();
   const folder = join(root, String((count += 1)));
   const invitation = agency.invitation();
-  const partner = await client.Partner.enrol(folder, invitation, agency.surroundings());
+  const partner = await client.Partner.enrol(folder, invitation, agency.runtime());
   const keys = await readKeys(Folder.at(folder));
   agency.submissionKey = keys.submission.publicKey;
   agency.contextKey = keys.context.publicKey;
   agency.partnerMailbox = { key_id: partner.keyIds.mailbox, public_key: keys.mailboxPublicKey.toString("base64url") };
   agency.calls = [];
-  return { agency, partner, folder, invitation, reopen: () => client.Partner.open(folder, agency.surroundings()) };
+  return { agency, partner, folder, invitation, reopen: () => client.Partner.open(folder, agency.runtime()) };
 }
 
 export const refuses = (name, reason, work) =>
