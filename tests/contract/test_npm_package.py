@@ -17,7 +17,7 @@ TESTS = {
     "canonical": 10,
     "exchange": 11,
     "packages": 16,
-    "partner": 16,
+    "partner": 17,
     "public_log": 13,
     "vectors": 175,
 }

@@ -117,10 +117,10 @@ export class Submissions {
     return { ...facts, reportId, receipt: bytes };
   }
 
-  /** Send every report that has no receipt yet, the oldest first; without a connection it stops at the first. */
+  /** Send every report that has no receipt yet, P1 first, then the oldest; without a connection it stops at the first. */
   async resume(): Promise<readonly Attempt[]> {
     const attempts: Attempt[] = [];
-    for (const reportId of this.listWaiting()) {
+    for (const reportId of this.#listByUrgency()) {
       try {
         attempts.push({ reportId, delivery: await this.deliver(reportId) });
       } catch (error) {
@@ -141,6 +141,22 @@ export class Submissions {
     return this.#session.folder.list("reports", ".body.json").filter((reportId) => !delivered.has(reportId));
   }
 
+  /** A child at risk does not wait behind a night's queue; a file that cannot be read comes last. */
+  #listByUrgency(): string[] {
+    const rank = (reportId: string): string => {
+      try {
+        return this.find(reportId)?.priority ?? "";
+      } catch (error) {
+        if (!(error instanceof ReportAbuseError)) throw error;
+        return "unreadable";
+      }
+    };
+    return this.listWaiting()
+      .map((reportId) => `${rank(reportId)} ${reportId}`)
+      .sort()
+      .map((line) => line.slice(line.indexOf(" ") + 1));
+  }
+
   /** Forget a report that the gateway refuses for good; never one that has a receipt. */
   discard(reportId: string): void {
     if (this.#session.folder.find(receiptOf(uuid7(reportId))))
@@ -156,7 +172,7 @@ export class Submissions {
   /** Read and check one receipt that is kept here. */
   read(reportId: string): Delivery {
     const { folder, keySet, now } = this.#session;
-    const receipt = folder.get(receiptOf(reportId));
+    const receipt = folder.get(receiptOf(uuid7(reportId)));
     return { ...verifyReceipt(receipt, { body: folder.get(bodyOf(reportId)), keySet, now }), reportId, receipt };
   }
 

@@ -73,6 +73,23 @@ test("a report that was not delivered waits in the folder and is sent later, onc
   assert.deepEqual([later.listWaiting(), agency.reports.size], [[], 1]);
 });
 
+test("a P1 goes before the reports that waited longer, and one that is damaged holds none up", async () => {
+  for (const priority of ["P3", "P2", "P1", "P1"]) {
+    agency.now = new Date(agency.now.getTime() + 1000);
+    agency.faults = Array(5).fill("unreachable");
+    await refuses("TransportError", "no-answer", partner.submit(REPORT, { priority }));
+  }
+  const [third, second, first, damaged] = partner.listWaiting();
+  writeFileSync(join(folder, "reports", `${damaged}.body.json`), "{");
+  agency.faults = [];
+  const { reports } = await partner.resume();
+  assert.deepEqual(
+    reports.map(({ reportId }) => reportId),
+    [first, second, third, damaged],
+  );
+  assert.deepEqual(partner.listWaiting(), [damaged]);
+});
+
 test("a report that is refused for good can be discarded, and a delivered one cannot", async () => {
   agency.faults = [problem(422, "statement-refused")];
   await refuses("RefusedError", "statement-refused", partner.submit(REPORT, P2));
