@@ -10,12 +10,14 @@ from sqlalchemy import Connection, Row, delete, insert, select
 
 from gateway.desk import audit
 from gateway.desk.cases.holding import get_lead
-from gateway.desk.cases.model import CaseRow
+from gateway.desk.cases.model import CaseRow, get_case
 from gateway.desk.cases.opening import list_reports
 from gateway.desk.people.releases import DESTRUCTION, Release, draft_release, find_release
 from gateway.desk.retention.classes import load_classes
 from gateway.desk.retention.contents import list_digests
 from gateway.desk.retention.due import REFUSALS, DueCase, judge
+from gateway.desk.rights.exporting import list_reports_of_person
+from gateway.desk.rights.requests import WIPE, list_requests
 from gateway.desk.store.retention_tables import DESTRUCTIONS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError
@@ -58,6 +60,25 @@ def draft_destruction(desk: Desk, case_ids: Collection[str], *, reason: Destruct
             )
         )
         return draft_release(connection, kind=DESTRUCTION, subject=wanted.destruction_id, body=body, by=actor, now=now)
+
+
+def draft_erasure(desk: Desk, wanted: str, *, actor: str) -> Release:
+    """Draft the list for a case whose request was decided as "erase": one list with every report of this person.
+
+    Raises `CaseError` (`unknown-case`) and `RetentionError`: `not-decided`, `other-requests`, those of a draft.
+    """
+    with desk.store.read() as connection:
+        found = get_case(connection, wanted)
+        cases = list_reports_of_person(connection, found)
+        requests = [(case, one) for case in cases for one in list_requests(connection, case)]
+    if not any(one.to_erase_by for case, one in requests if case.case_id == found.case_id):
+        raise RetentionError("Nobody has decided to erase this report.", reason="not-decided")
+    if any(one.kind != WIPE for _, one in requests):
+        raise RetentionError(
+            "Answer this person's other requests first: nothing of them can be shown or corrected afterwards.",
+            reason="other-requests",
+        )
+    return draft_destruction(desk, [case.case_id for case in cases], reason="erasure", actor=actor)
 
 
 def withdraw_draft(desk: Desk, destruction_id: str, *, actor: str) -> None:

@@ -12,12 +12,12 @@ from gateway.desk.retention.certificates import find_certificate, list_certifica
 from gateway.desk.retention.classes import load_classes
 from gateway.desk.retention.destruction import destroy_cases
 from gateway.desk.retention.due import REFUSALS, list_due, list_free
-from gateway.desk.retention.erasures import draft_erasure
 from gateway.desk.retention.holds import lift_hold, list_holds, place_hold
 from gateway.desk.retention.lists import (
     DUE,
     RetentionError,
     draft_destruction,
+    draft_erasure,
     get_destruction,
     list_drafted,
     list_drafts,

@@ -6,8 +6,7 @@ from sqlalchemy import update
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.retention.destruction import destroy_cases
-from gateway.desk.retention.erasures import draft_erasure
-from gateway.desk.retention.lists import DUE, RetentionError, draft_destruction
+from gateway.desk.retention.lists import DUE, RetentionError, draft_destruction, draft_erasure
 from gateway.desk.rights.requests import ERASE, GRANTED, Decision, answer_request, record_request
 from gateway.desk.store.schema import CASES
 from gateway.desk.uk_times import get_day_start
