@@ -4,6 +4,7 @@ A message is acknowledged only once it is saved (client/mailbox.py). The fetch r
 so a gateway that is away or slow holds no page up for longer than a moment; the saved messages are always there.
 """
 
+import logging
 import threading
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,7 +14,16 @@ from flask import Blueprint, current_app
 from flask.typing import ResponseReturnValue
 
 from partner_sdk.client.mailbox import MailboxAlarm
-from partner_sdk.console.page import Console, describe_error, get_console, get_state, go_to, note_act, open_partner
+from partner_sdk.console.page import (
+    Console,
+    describe_error,
+    get_console,
+    get_state,
+    go_to,
+    locate_fault,
+    note_act,
+    open_partner,
+)
 from partner_sdk.errors import NotAuthorisedError, ReportAbuseError, TransportError, UnavailableError
 
 blueprint = Blueprint("collecting", __name__)
@@ -25,6 +35,8 @@ _UNKNOWN: Final = (
     "the agency's gateway does not know your keys. Either the agency has not approved you yet, or they do not count "
     "any more. Phone the agency."
 )
+_FAILED: Final = "this program failed; what was collected before is saved."
+_LOGGER: Final = logging.getLogger(__name__)
 _EXTENSION: Final = "report_abuse_collector"
 
 
@@ -72,6 +84,9 @@ class Collector:
             is_away = isinstance(error, (TransportError, UnavailableError))
             words = _UNKNOWN if isinstance(error, NotAuthorisedError) else describe_error(error).title
             self._look = Look(self._console.clock(), alarms=self._look.alarms, error=words, is_away=is_away)
+        except Exception as error:  # noqa: BLE001 - a thread has nobody above it, and its traceback may quote a message
+            self._look = Look(self._console.clock(), alarms=self._look.alarms, error=_FAILED)
+            _LOGGER.error("Collecting failed: %s", locate_fault(error))  # noqa: TRY400 - for the same reason
         else:
             self._look = Look(self._console.clock(), count=len(delivery.messages), alarms=delivery.alarms)
 

@@ -269,3 +269,16 @@ def test_page_works_without_any_message_and_without_the_gateway(tmp_path: Path, 
     away = ConsoleBrowser(tmp_path / "partner", ScriptedGateway(*DOWN))
     away.open_link()
     assert away.get(path).status_code == 200
+
+
+def test_fault_of_a_fetch_is_told_and_logged_without_its_message(
+    browser: ConsoleBrowser, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("words of a message")
+
+    monkeypatch.setattr("partner_sdk.client.partner.Partner.collect_mailbox", fail)
+    browser.get("/agency")
+    assert "this program failed" in browser.page
+    assert "Collecting failed: RuntimeError in test_agency.py:" in caplog.text
+    assert "words of a message" not in caplog.text
