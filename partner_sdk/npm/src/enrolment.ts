@@ -85,7 +85,7 @@ export function parseInvitation(bytes: Uint8Array | string): Invitation {
     return invitationShape(parseJson(bytes));
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
-    throw new EnrolmentError("malformed", `This is no invitation of the agency. ${error.message}`);
+    throw new EnrolmentError("malformed", `This is not an invitation from the agency. ${error.message}`);
   }
 }
 

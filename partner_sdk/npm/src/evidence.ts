@@ -108,7 +108,7 @@ export async function readPart(
 export function measureFile(path: string): Promise<FileFacts> {
   return withFile(path, async (file) => {
     const found = await file.stat();
-    if (!found.isFile()) throw new EvidenceError("no-file", `${path} is no file.`);
+    if (!found.isFile()) throw new EvidenceError("no-file", `${path} is not a file.`);
     if (found.size > MAX_FILE_BYTES) throw new EvidenceError("too-large", `${path} is larger than 10 GiB.`);
     const whole = createHash("sha256");
     const partSha256: Buffer[] = [];

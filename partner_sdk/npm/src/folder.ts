@@ -43,7 +43,7 @@ export class Folder {
   static at(path: string): Folder {
     return guard(path, () => {
       const found = lstatSync(path, { throwIfNoEntry: false });
-      if (!found?.isDirectory()) throw new LocalStateError("missing", `${path} is no folder of a partner.`);
+      if (!found?.isDirectory()) throw new LocalStateError("missing", `${path} is not a partner's folder.`);
       if (process.platform !== "win32" && found.mode & OTHERS)
         throw new LocalStateError("readable-by-others", `Others can read ${path}. Run: chmod -R go= ${path}`);
       return new Folder(path);
