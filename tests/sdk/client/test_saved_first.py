@@ -120,7 +120,7 @@ def test_report_and_its_folder_are_synced_before_the_network_is_asked(
 
     monkeypatch.setattr("partner_sdk.durable_files.os.fsync", note)
     sealed = open_client(tmp_path / "p", Watcher()).seal_report(make_industry_report(), priority="P1")
-    assert done == [f".{sealed}.json.{os.getpid()}.part", "submissions", "/v1/keys"]
+    assert done == [f".{sealed}.json.{os.getpid()}-{threading.get_ident()}.part", "submissions", "/v1/keys"]
 
 
 def test_report_is_saved_under_an_expired_key_set_and_leaves_only_under_a_newer_one(tmp_path: Path) -> None:
