@@ -22,6 +22,7 @@ ELSEWHERE = {
     "LocalStateError",
     "MailboxError",
     "OpeningError",
+    "RepeatedReportError",
     "ReportAbuseError",
     "ReportError",
     "SealingError",

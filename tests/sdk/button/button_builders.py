@@ -1,6 +1,7 @@
 """The button in tests: the golden files, and HTML as a browser parses it."""
 
 import json
+import os
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -95,7 +96,8 @@ def run(*command: str, folder: Path) -> list[object]:
 
 def run_program(*command: str, folder: Path) -> str:
     """Run a program in a folder, which complains of nothing; return its output."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=folder)
+    quiet = os.environ | {"NPM_CONFIG_UPDATE_NOTIFIER": "false"}  # else npm tells of a newer npm, once a week
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=folder, env=quiet)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     return done.stdout
 
