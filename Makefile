@@ -29,10 +29,9 @@ test: install lint ## lint, types, all tests, on any day (installs the browsers 
 	@{ $(VENV)/python -m compileall -q gateway partner_sdk; $(VENV)/python -m pytest --collect-only -qq; } >/dev/null 2>&1 & compiling=$$!; \
 		$(VENV)/mypy; typed=$$?; wait $$compiling; exit $$typed
 	@# In the order of tests/conftest.py, which begins with what takes longest, so that no core is left with it at the end.
-	@# Two more workers than cores: whole loops and the button's check wait for processes and for pages that must stay quiet.
-	@# With one more, a quarter of the time of two cores was idle.
+	@# One more worker than cores: the whole loops spend half of their time waiting for processes. Two more gain nothing.
 	@# Then what reads the clock, on other days: a leap day in more than a year, both changes of the clocks.
-	@.ci/in-memory $(VENV)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 2)) --dist loadfile \
+	@.ci/in-memory $(VENV)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile \
 		--no-loadscope-reorder --clock-readers=.venv/clock-readers.json
 	@.ci/in-memory $(VENV)/python -m tests.other_days .venv/clock-readers.json
 

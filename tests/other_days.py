@@ -2,8 +2,8 @@
 
 The day matters only to tests that read the clock, and a change of the clocks only to those that ask a time zone too, or
 start a process that may. Each run of all tests notes which ones do (tests/conftest.py), so that a new one is taken
-without being named. Debian's faketime moves the clock. Whole loops and browsers are not run again: Chromium crawls
-under faketime, and the processes behind it compute with days as the tests of each room do.
+without being named. Debian's faketime moves the clock. Whole loops, faults and browsers are not run again: Chromium
+crawls under faketime, and the processes behind it compute with days as the tests of each room do.
 """
 
 import json
@@ -25,7 +25,7 @@ import pytest
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 # The folders whose files take longest.
-LONG: Final = frozenset({"whole", "widget"})
+LONG: Final = frozenset({"faults", "whole", "widget"})
 LEAP_DAY: Final = "a leap day in more than a year, into March"
 # What these start is timed, or is no program of ours, and crawls under faketime as Chromium does.
 TIMED: Final = frozenset({"test_nginx.py", "test_slow_callers.py", "test_stalled_bodies.py", "test_checker.py"})

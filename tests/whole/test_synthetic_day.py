@@ -95,11 +95,11 @@ def make_marked_report(number: int) -> IndustryReport:
 
 
 def work(desk: Desk, browsers: dict[str, Browser], cases: Sequence[tuple[int, str]]) -> None:
-    """Work through cases, every fifth on the pages and the others by the same rules; each text has its case's mark."""
+    """Work through cases, an eighth on the pages and the others by the same rules, each text with its case's mark."""
     for number, case_id in cases:
         analyst = "a-first" if number % 2 else "a-second"
         reasons = mark(number, "Because of it.")
-        if number % 5:
+        if number % 8:
             open_case(desk, case_id, actor=analyst)
             assess(desk, case_id, actor=analyst, reasons=reasons)
         else:
