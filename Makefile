@@ -24,10 +24,10 @@ cluster: install ## the same on two gateways, PostgreSQL, Valkey, SeaweedFS, ngi
 test tests: export PYTHONDONTWRITEBYTECODE :=
 
 test: install lint ## lint, types, all tests, on any day (installs the browsers and tools that they need where that is allowed)
-	@.ci/test-tools
-	@# While one core checks the types, the other compiles all commands, and the tests once, instead of each worker all of them.
-	@{ $(VENV)/python -m compileall -q gateway partner_sdk; $(VENV)/python -m pytest --collect-only -qq; } >/dev/null 2>&1 & compiling=$$!; \
-		$(VENV)/mypy; typed=$$?; wait $$compiling; exit $$typed
+	@# The tools are fetched while one core checks the types, and the other compiles all commands, and the tests once for all workers.
+	@.ci/test-tools & fetching=$$!; \
+		{ $(VENV)/python -m compileall -q gateway partner_sdk; $(VENV)/python -m pytest --collect-only -qq; } >/dev/null 2>&1 & compiling=$$!; \
+		$(VENV)/mypy; typed=$$?; wait $$compiling; wait $$fetching && exit $$typed
 	@# In the order of tests/conftest.py, which begins with what takes longest, so that no core is left with it at the end.
 	@# One more worker than cores: the whole loops spend half of their time waiting for processes. Two more gain nothing.
 	@# Then what reads the clock, on other days: a leap day in more than a year, both changes of the clocks.
