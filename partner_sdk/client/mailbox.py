@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from partner_sdk.client.transport import Transport
 
 MAX_ROUNDS: Final = 200
+FIRST_PAUSE_SECONDS: Final = 2.0
 LONGEST_PAUSE_SECONDS: Final = 60.0
 EARLY_PAUSE_SECONDS: Final = 5.0
 
@@ -255,23 +256,24 @@ def wait_for_deliveries(
 ) -> Iterator[Delivery]:
     """Yield each delivery of `collect` that has a message or a new alarm, until `for_seconds` have passed.
 
-    After no reply, 5xx and 429 it pauses for a growing time; raises the other errors of `collect`.
+    After no reply, 5xx and 429 it pauses for a growing time, on top of a `Retry-After`; raises the other errors of
+    `collect`.
     """
     ends_at = None if for_seconds is None else count_seconds() + for_seconds
-    failures, told = 0, frozenset[MailboxAlarm]()
+    span, told = FIRST_PAUSE_SECONDS, frozenset[MailboxAlarm]()
     while ends_at is None or count_seconds() < ends_at:
         begun = count_seconds()
         try:
             delivery = collect()
         except RETRIED_ERRORS as error:
-            failures += 1
             asked = getattr(error, "retry_after_seconds", None) or 0
-            pause = max(asked, min(2.0**failures, LONGEST_PAUSE_SECONDS)) * (1 + jitter()) / 2
+            pause = asked + span * (1 + jitter()) / 2
+            span = min(2 * span, LONGEST_PAUSE_SECONDS)
             log_event("trying-again", seconds=round(pause, 1), reason=error.reason)
             notify(f"{error} Asking again in {pause:.0f} seconds.")
             sleep(pause)
             continue
-        failures = 0
+        span = FIRST_PAUSE_SECONDS
         alarms = frozenset(delivery.alarms)  # one that stays, e.g. a gap, is told once
         if delivery.messages or alarms - told:
             yield delivery

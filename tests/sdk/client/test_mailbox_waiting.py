@@ -15,7 +15,7 @@ from partner_sdk.client.mailbox import (
     OpenedMessage,
     wait_for_deliveries,
 )
-from partner_sdk.errors import NotAuthorisedError, TransportError
+from partner_sdk.errors import NotAuthorisedError, TransportError, UnavailableError
 from partner_sdk.lazy_group import INTERRUPTED
 from partner_sdk.wire.mailbox_message import MAX_WAIT_SECONDS
 from tests.builders import House
@@ -31,8 +31,9 @@ WAIT_SECONDS = 20
 class Line:
     """A scripted mailbox: each step is a delivery or an error, and the seconds that it took; no time passes."""
 
-    def __init__(self, *steps: tuple[Delivery | Exception, float]) -> None:
+    def __init__(self, *steps: tuple[Delivery | Exception, float], jitter: float = 1.0) -> None:
         self.steps = list(steps)
+        self.jitter = jitter
         self.now = 0.0
         self.slept: list[float] = []
         self.said: list[str] = []
@@ -54,7 +55,7 @@ class Line:
             wait_seconds=WAIT_SECONDS,
             for_seconds=for_seconds,
             sleep=self.sleep,
-            jitter=lambda: 1.0,
+            jitter=lambda: self.jitter,
             notify=self.said.append,
             count_seconds=lambda: self.now,
         )
@@ -82,6 +83,22 @@ def test_outage_is_waited_out_with_growing_pauses_that_a_success_ends() -> None:
     assert max(line.slept) == LONGEST_PAUSE_SECONDS
     assert line.slept[-1] == line.slept[0]
     assert len(line.said) == len(line.slept)
+
+
+def test_outage_of_a_day_is_waited_out() -> None:
+    found = make_delivery()
+    line = Line(*[(AWAY, 1.0)] * 2000, (found, 0))
+    assert next(line.wait()) is found
+    assert line.now > 86_400
+
+
+def test_gateway_that_names_a_time_is_not_asked_before_it() -> None:
+    busy = UnavailableError(
+        type="about:blank", title="No.", status=503, detail="", request_id=None, retry_after_seconds=90
+    )
+    line = Line((busy, 0), (make_delivery(), 0), jitter=0.0)
+    next(line.wait())
+    assert line.slept[0] >= 90
 
 
 def test_error_that_will_not_pass_ends_the_wait() -> None:
