@@ -50,17 +50,8 @@ class CallerLeftError(Exception):
 class Waits:
     """The waiting requests of one process. Only for the event loop's thread."""
 
-    def __init__(
-        self,
-        threads: RequestThreads,
-        *,
-        most: int = MOST_WAITING,
-        most_of_one: int = MOST_OF_ONE,
-        look_seconds: float = LOOK_SECONDS,
-    ) -> None:
+    def __init__(self, threads: RequestThreads, *, look_seconds: float = LOOK_SECONDS) -> None:
         self._threads = threads
-        self._most = most
-        self._most_of_one = most_of_one
         self._look_seconds = look_seconds
         self._held: Counter[str] = Counter()
         self._looking = asyncio.Lock()
@@ -76,7 +67,7 @@ class Waits:
 
     async def find_body(self, wait: Wait, *, receive: Receive) -> bytes | None:
         """Wait for news; None when there was none in time. Raises `NoPlaceError` at once, and `CallerLeftError`."""
-        if self.count() >= self._most or self._held[wait.subject] >= self._most_of_one:
+        if self.count() >= MOST_WAITING or self._held[wait.subject] >= MOST_OF_ONE:
             raise NoPlaceError
         self._held[wait.subject] += 1
         leaving = asyncio.ensure_future(_wait_until_gone(receive))
