@@ -23,6 +23,7 @@ from gateway.demo.service.app import PLACES
 from gateway.desk.app import read_sheet
 from gateway.desk.collection.filing import NewCase, file_cases
 from gateway.desk.collection.row_checks import SealedContent
+from gateway.desk.people.permissions import Role
 from gateway.guidance.agency import Agency
 from gateway.public.navigation import SIDE_PATHS
 from partner_sdk.wire.canonical import parse_time
@@ -171,7 +172,7 @@ def _take_form(browser: Browser, server: PublicServer, file: Path) -> Path:
 
 
 def _take_desk(browser: Browser, folder: Path, file: Path) -> Path:
-    """Take the list of cases of a desk with synthetic reports."""
+    """Take the list of cases of a desk with synthetic reports, as an analyst has it."""
     loop = copy_loop(folder)
     cases = [
         replace(
@@ -184,7 +185,7 @@ def _take_desk(browser: Browser, folder: Path, file: Path) -> Path:
     with loop.desk.store.write() as connection:
         case_ids, signer = [f"case-{place}" for place in CASES], loop.desk.load_signer()
         file_cases(connection, cases, case_ids=case_ids, signer=signer, now=loop.clock())
-    html = DeskBrowser(loop.desk).sign_in().get("/").text
+    html = DeskBrowser(loop.desk).sign_in(roles=[Role.ANALYST]).get("/").text
     html, styled = re.subn(r'<link rel="stylesheet"[^>]*>', lambda _: f"<style>{read_sheet()}</style>", html)
     assert styled == 1
     page = browser.new_page(viewport={"width": DESK[0], "height": DESK[1]}, color_scheme="light")
