@@ -23,6 +23,11 @@ ADD_BANNER = """() => {
     line.textContent = "A demonstration";
     document.querySelector("header").before(line);
 }"""
+LIST_BEYOND_THE_SHEET = """() => {
+    const end = document.querySelector(".in").getBoundingClientRect().right;
+    return [...document.querySelectorAll(".in *")].filter((one) => one.getBoundingClientRect().right > end)
+        .map((one) => one.className);
+}"""
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -33,6 +38,7 @@ def test_poster_is_one_sheet_with_a_code_that_leads_to_the_form(
         page = phone.page
         page.goto(f"{server.url}/poster?from={LISTED}&lang={language}")
         assert list_page_faults(page, language=language) == []
+        assert page.evaluate(LIST_BEYOND_THE_SHEET) == []
         with Image.open(io.BytesIO(page.locator(".qr").screenshot())) as picture:
             (code,) = zxingcpp.read_barcodes(picture)
         assert code.text == f"{server.url}/?from={LISTED}"
