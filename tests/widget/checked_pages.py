@@ -52,19 +52,24 @@ def check(browser: Browser, page: str, *, screens: tuple[Screen, ...] = PHONE, p
     )
 
 
-def check_all(checks: Mapping[str, Callable[[Browser], ButtonCheck]]) -> dict[str, list[str]]:
-    """Return the codes of several checks by name, a few at once: a check mostly waits, so that it misses nothing."""
+def check_all(checks: Mapping[str, Callable[[Browser], ButtonCheck]]) -> dict[str, ButtonCheck]:
+    """Return the results of several checks by name, a few at once: a check mostly waits, so that it misses nothing."""
 
-    def check_some(names: list[str]) -> dict[str, list[str]]:
+    def check_some(names: list[str]) -> dict[str, ButtonCheck]:
         with open_chromium(is_root=True) as browser:
-            return {name: list_codes(checks[name](browser)) for name in names}
+            return {name: checks[name](browser) for name in names}
 
     names = list(checks)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         parts = list(pool.map(check_some, [names[start::AT_ONCE] for start in range(AT_ONCE)]))
-    return {name: codes for part in parts for name, codes in part.items()}
+    return {name: found for part in parts for name, found in part.items()}
 
 
 def list_codes(found: ButtonCheck) -> list[str]:
     """Return the codes of the findings, in order."""
     return [one.code for one in found.findings]
+
+
+def list_all_codes(checks: Mapping[str, Callable[[Browser], ButtonCheck]]) -> dict[str, list[str]]:
+    """Return the codes of several checks by name."""
+    return {name: list_codes(found) for name, found in check_all(checks).items()}

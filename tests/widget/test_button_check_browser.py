@@ -11,14 +11,15 @@ from partner_sdk.button.check._browser import open_chromium
 from partner_sdk.button.check._measure import Screen
 from partner_sdk.errors import ReportAbuseError
 from tests.sdk.button.pages import PLACEMENT, PLAIN, WITH_SCRIPT, make_page
-from tests.widget.checked_pages import LISTEN, check, check_all, list_codes
+from tests.widget.checked_pages import LISTEN, check, check_all, list_all_codes, list_codes
 
 
-@pytest.mark.parametrize("snippet", [WITH_SCRIPT, PLAIN], ids=["script", "link"])
-def test_good_page_has_no_finding_on_any_screen(check_browser: Browser, snippet: str):
+def test_good_page_has_no_finding_on_any_screen():
     screens = (Screen(320, 640), Screen(360, 640), Screen(1280, 800))
-    found = check(check_browser, make_page(snippet), screens=screens)
-    assert (found.method, found.result, found.placement, list_codes(found)) == ("browser", "passes", PLACEMENT, [])
+    pages = {"script": make_page(WITH_SCRIPT), "link": make_page(PLAIN)}
+    found = check_all({name: partial(check, page=page, screens=screens) for name, page in pages.items()})
+    seen = {name: (one.method, one.result, one.placement, list_codes(one)) for name, one in found.items()}
+    assert seen == dict.fromkeys(pages, ("browser", "passes", PLACEMENT, []))
 
 
 COVER = '<div style="position:fixed;inset:0;background:#fff">We use cookies</div>'
@@ -57,7 +58,7 @@ CHANGES = (
 
 def test_fault_that_only_a_browser_sees_is_found_and_nothing_else():
     pages = {f"{code} {number}": (head, after) for number, (code, head, after) in enumerate(CHANGES)}
-    found = check_all(
+    found = list_all_codes(
         {name: partial(check, page=make_page(PLAIN, head=head, after=after)) for name, (head, after) in pages.items()}
     )
     assert found == {name: [name.partition(" ")[0]] for name in pages}
@@ -75,14 +76,15 @@ COVERS = {
 }
 
 
-@pytest.mark.parametrize("name", COVERS)
-def test_cover_is_named_with_the_width_the_element_and_the_cause(check_browser: Browser, name: str):
-    after, said = COVERS[name]
-    found = check(check_browser, make_page(WITH_SCRIPT, after=after))
-    (one,) = [one for one in found.findings if one.code == "covered"]
-    assert "(360 by 640): " in one.what
-    assert said in one.what
-    assert "17" not in one.what, "digits may be a person's"
+def test_cover_is_named_with_the_width_the_element_and_the_cause():
+    found = check_all(
+        {name: partial(check, page=make_page(WITH_SCRIPT, after=after)) for name, (after, _) in COVERS.items()}
+    )
+    for name, (_, said) in COVERS.items():
+        (one,) = [one for one in found[name].findings if one.code == "covered"]
+        assert "(360 by 640): " in one.what
+        assert said in one.what
+        assert "17" not in one.what, "digits may be a person's"
 
 
 def test_colours_that_fail_in_a_dark_page_alone_are_told_so(check_browser: Browser):

@@ -14,7 +14,7 @@ from partner_sdk.errors import TransportError
 from partner_sdk.wire.button_check import ButtonCheck
 from tests.sdk.button.pages import PLACEMENT, PLAIN, make_page
 from tests.widget.agency_door import AgencyDoor
-from tests.widget.checked_pages import LISTEN, NOW, PHONE, check, check_all, list_codes
+from tests.widget.checked_pages import LISTEN, NOW, PHONE, check, list_all_codes, list_codes
 from tests.widget.open_ears import listen
 
 BEACON = "navigator.sendBeacon('https://count.example/')"
@@ -156,7 +156,7 @@ def check_here(
 
 def test_press_that_tells_others_is_found_however_the_page_tells_it_and_reaches_nobody(agency: AgencyDoor):
     with listen() as ears:
-        found = check_all(
+        found = list_all_codes(
             {
                 name: partial(
                     check_here,
