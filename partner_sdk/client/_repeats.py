@@ -1,7 +1,9 @@
 """The reports that were sealed in the last hour, so that the same one does not go twice by accident.
 
-Keeps a keyed digest of each as the name of a link to it, and deletes the links after two hours: never a word of a
-report. A P1 is never held back: a report too many costs minutes, and one too few can cost a child.
+Keeps a keyed digest of each as the name of a link to it: never a word of a report. The first report of a new hour
+deletes the links from before the last one. A thief of the folder has the key too, and can test whether a report that
+they know word by word is among them. A P1 is never held back: a report too many costs minutes, and one too few can cost
+a child.
 """
 
 import hmac
