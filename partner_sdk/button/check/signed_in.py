@@ -28,6 +28,8 @@ _SIGN_IN: Final = re.compile(
     r"(^|[/._-])(log[-_]?[io]n|sign[-_]?[io]n|sso|authenticate|auth|oauth2?|sessions?/new)($|[/._-])",
     re.IGNORECASE,
 )
+# E.g. accounts.chat.example, login.chat.example.
+_SIGN_IN_HOSTS: Final = frozenset({"accounts", "auth", "id", "login", "signin", "sso"})
 
 
 class Cookie(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,7 +169,3 @@ def is_sign_in_address(reached: str, *, asked: str) -> bool:
         return False
     first_label = found.host.partition(".")[0]
     return _SIGN_IN.search(found.path) is not None or first_label in _SIGN_IN_HOSTS
-
-
-# E.g. accounts.chat.example, login.chat.example.
-_SIGN_IN_HOSTS: Final = frozenset({"accounts", "auth", "id", "login", "signin", "sso"})
