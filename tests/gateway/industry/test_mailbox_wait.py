@@ -62,9 +62,11 @@ async def until(is_true: Callable[[], bool]) -> None:
             await asyncio.sleep(LOOK_SECONDS)
 
 
+@pytest.mark.parametrize("places", [long_wait.MOST_WAITING, 1], ids=["of-one-partner", "of-all"])
 def test_all_places_to_wait_are_taken_and_a_p1_is_stored_at_once_until_a_message_ends_the_waits(
-    house: House, partner: Partner, monkeypatch: pytest.MonkeyPatch
+    house: House, partner: Partner, monkeypatch: pytest.MonkeyPatch, places: int
 ) -> None:
+    monkeypatch.setattr(long_wait, "MOST_WAITING", places)
     monkeypatch.setattr(long_wait, "log_failure", lambda error: pytest.fail(repr(error)))
     report = seal_report(partner, key=house.agency.sealing_key, priority="P1")
 
@@ -74,7 +76,7 @@ def test_all_places_to_wait_are_taken_and_a_p1_is_stored_at_once_until_a_message
         def start(call: Call) -> "asyncio.Task[None]":
             return asyncio.ensure_future(bridge(call.scope(), call.receive, call.send))
 
-        calls = [wait_call(house, partner) for _ in range(long_wait.MOST_OF_ONE)]
+        calls = [wait_call(house, partner) for _ in range(min(places, long_wait.MOST_OF_ONE))]
         waiting = [start(call) for call in calls]
         await until(lambda: bridge.count_waiting() == len(calls))
         surplus = wait_call(house, partner)
@@ -84,7 +86,7 @@ def test_all_places_to_wait_are_taken_and_a_p1_is_stored_at_once_until_a_message
         urgent = make_call(house, partner, PartnerCall("POST", "/v1/reports", report.body))
         await start(urgent)
         assert urgent.status == HTTPStatus.CREATED
-        assert [task.done() for task in waiting] == [False, False]
+        assert [task.done() for task in waiting] == [False] * len(calls)
         envelope = put_message(house, partner)
         await asyncio.wait_for(asyncio.gather(*waiting), PATIENCE_SECONDS)
         for call in calls:
