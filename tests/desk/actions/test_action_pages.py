@@ -243,6 +243,7 @@ def test_acknowledgement_by_phone_is_recorded_by_name_and_the_action_ended(
     one = send(desk, draft(desk, case_id, due_at=desk.clock() + timedelta(hours=2)))
     address = f"/actions/{one.action_id}"
     assert "<dt>Due</dt>" in read_page(browser, address)
+    assert '<span class="small">due ' in read_page(browser, f"/cases/{case_id}")
     for missing in ("in_kind", "in_by"):
         typed = {"in_kind": "acknowledge", "in_by": MARKER} | {missing: ""}
         refused = browser.post(f"{address}/record", **typed)
@@ -251,6 +252,7 @@ def test_acknowledgement_by_phone_is_recorded_by_name_and_the_action_ended(
     assert browser.post(f"{address}/record", in_kind="acknowledge", in_by=MARKER).status_code == 303
     assert reread(desk, one).state == "acknowledged"
     assert "<dt>Due</dt>" not in read_page(browser, address), "nothing is due any more"
+    assert '<span class="small">due ' not in read_page(browser, f"/cases/{case_id}")
     assert MARKER not in read_page(browser, address)
     assert MARKER in browser.post(f"{address}/read").text
     assert browser.post(f"{address}/end").status_code == 303
