@@ -17,6 +17,7 @@ from tests.house.sources import ROOT
 
 NPM = ROOT / "partner_sdk" / "npm"
 SCHEMAS = NPM / "src" / "schema"
+EXAMPLE = ROOT / "partner_sdk" / "examples" / "report.json"  # build.mjs copies it: it is never sent to a live agency
 PATIENCE_SECONDS = 300
 
 
@@ -52,7 +53,7 @@ def build_package() -> None:
 def _hash_sources() -> str:
     paths = sorted(path for path in NPM.glob("src/**/*") if path.is_file())
     whole = hashlib.sha256()
-    for path in (*paths, NPM / "build.mjs", NPM / "tsconfig.json", NPM / "package-lock.json"):
+    for path in (*paths, EXAMPLE, NPM / "build.mjs", NPM / "tsconfig.json", NPM / "package-lock.json"):
         whole.update(path.name.encode() + b"\0" + path.read_bytes())
     return whole.hexdigest()
 

@@ -15,7 +15,7 @@ TESTS = {
     "border": 6,
     "boxes": 54,
     "canonical": 10,
-    "exchange": 11,
+    "exchange": 12,
     "packages": 16,
     "partner": 17,
     "public_log": 13,

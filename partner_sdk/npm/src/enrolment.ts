@@ -2,17 +2,8 @@
 import { randomBytes } from "node:crypto";
 
 import { type SealingKey, makePublicKey, seal, sealingKeyIdOf } from "./boxes.js";
-import {
-  type Json,
-  canonical,
-  formatTime,
-  parseBase64url,
-  parseCanonical,
-  parseJson,
-  sha256,
-  toBase64url,
-} from "./canonical.js";
-import { EnrolmentError, FormatError, LocalStateError } from "./errors.js";
+import { type Json, canonical, formatTime, parseBase64url, parseJson, sha256, toBase64url } from "./canonical.js";
+import { EnrolmentError, FormatError } from "./errors.js";
 import type { Folder } from "./folder.js";
 import {
   type Environment,
@@ -119,14 +110,7 @@ export async function makeKeys(
 }
 
 export async function readKeys(folder: Folder): Promise<PartnerKeys> {
-  const read = (role: Role): Buffer => {
-    try {
-      return parseBase64url(keyShape(parseCanonical(folder.get(fileOf(role)))).secret);
-    } catch (error) {
-      if (!(error instanceof FormatError)) throw error;
-      throw new LocalStateError("damaged", `${fileOf(role)} in the partner's folder is damaged.`);
-    }
-  };
+  const read = (role: Role): Buffer => parseBase64url(folder.read(fileOf(role), keyShape).secret);
   const mailboxSeed = read("mailbox");
   const mailboxPublicKey = await makePublicKey(mailboxSeed);
   return {

@@ -17,7 +17,8 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 
-import { LocalStateError } from "./errors.js";
+import { FormatError, LocalStateError } from "./errors.js";
+import { type Shape, parseExact } from "./shapes.js";
 
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
@@ -65,6 +66,16 @@ export class Folder {
     const bytes = this.find(name);
     if (!bytes) throw new LocalStateError("missing", `${join(this.path, name)} is missing.`);
     return bytes;
+  }
+
+  /** Read a file of canonical JSON; raises `LocalStateError` (`damaged`) for any other. */
+  read<T>(name: string, shape: Shape<T>): T {
+    try {
+      return parseExact(this.get(name), shape);
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      throw new LocalStateError("damaged", `${join(this.path, name)} is damaged, or another program made it.`);
+    }
   }
 
   /** Write a file as a whole: a crash leaves the old one or the new one, and the new one survives a power cut. */

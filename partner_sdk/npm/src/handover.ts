@@ -21,20 +21,7 @@ import {
 import type { Report, ReportedFile } from "./report.types.js";
 import { type EvidenceReference, checkReport, listGiven } from "./reports.js";
 import type { Session } from "./session.js";
-import {
-  type Of,
-  answer,
-  base64url,
-  boolean,
-  digest,
-  integer,
-  list,
-  nullable,
-  object,
-  parseExact,
-  text,
-  uuid7,
-} from "./shapes.js";
+import { type Of, answer, base64url, boolean, digest, integer, list, nullable, object, text, uuid7 } from "./shapes.js";
 import type { Delivery, ReportSettings, Submissions } from "./submissions.js";
 
 const FOLDER = "evidence";
@@ -133,8 +120,9 @@ export class Handover {
   async resume(): Promise<readonly EvidenceAttempt[]> {
     const attempts: EvidenceAttempt[] = [];
     for (const name of this.#session.folder.list(FOLDER, ".json")) {
-      let journal = parseExact(this.#session.folder.get(fileOf(name)), journalShape);
+      let journal: Journal | undefined;
       try {
+        journal = this.#session.folder.read(fileOf(name), journalShape);
         if (!this.#submissions.find(name))
           this.#session.folder.remove(fileOf(name)); // its report was never sealed, or was discarded
         else {
@@ -147,7 +135,7 @@ export class Handover {
         }
       } catch (error) {
         if (!(error instanceof ReportAbuseError)) throw error;
-        attempts.push({ reportId: name, waiting: listWaiting(journal), error });
+        attempts.push({ reportId: name, waiting: journal ? listWaiting(journal) : [], error });
       }
     }
     return attempts;

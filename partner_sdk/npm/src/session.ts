@@ -1,7 +1,7 @@
 /** One enrolled partner at work: its identity, keys, folder and gateway, and the agency's newest key set. */
 import { type SealingKey } from "./boxes.js";
 import { type Json, canonical, formatTime, parseCanonical } from "./canonical.js";
-import { EnrolmentError, FormatError, KeySetError, LocalStateError } from "./errors.js";
+import { EnrolmentError, KeySetError } from "./errors.js";
 import { type Invitation, type PartnerKeys, hashSecret, makeKeys, readKeys, sealEnrolment } from "./enrolment.js";
 import { Folder } from "./folder.js";
 import { type Answer, type Call, Gateway, RUNTIME, type Runtime, isRetried } from "./gateway.js";
@@ -16,7 +16,6 @@ import {
   nullable,
   object,
   oneOf,
-  parseExact,
   partnerId,
   text,
 } from "./shapes.js";
@@ -58,7 +57,7 @@ export class Session {
   /** Open the folder of a partner that enrolled. */
   static async open(path: string, runtime: Partial<Runtime> = {}): Promise<Session> {
     const folder = Folder.at(path);
-    return new Session(folder, readPartner(folder), await readKeys(folder), { ...RUNTIME, ...runtime });
+    return new Session(folder, folder.read(PARTNER, partnerShape), await readKeys(folder), { ...RUNTIME, ...runtime });
   }
 
   /** Answer an invitation. If it is interrupted, call it again: keys and box are made once. */
@@ -75,7 +74,7 @@ export class Session {
     }
     if (!posted) folder.put(PARTNER, canonical({ ...known, type: "report-abuse/npm-partner" }));
     const keys = await makeKeys(folder, { environment: invitation.environment, now: runtime.clock() });
-    const session = new Session(folder, readPartner(folder), keys, runtime);
+    const session = new Session(folder, folder.read(PARTNER, partnerShape), keys, runtime);
     await session.refreshKeySet();
     if (!posted) folder.put(ENROLMENT, (await sealEnrolment({ invitation, keys, key: session.getSealingKey() })).body);
     await session.gateway.call({ method: "POST", path: "/v1/enrol", body: folder.get(ENROLMENT) });
@@ -145,14 +144,5 @@ export class Session {
   #readKeySet(): CheckedKeys | undefined {
     const bundle = this.folder.find(KEY_SET);
     return bundle && checkKeySet(bundle, { pin: this.#known, now: this.now, allowExpired: true });
-  }
-}
-
-function readPartner(folder: Folder): Of<typeof partnerShape> {
-  try {
-    return parseExact(folder.get(PARTNER), partnerShape);
-  } catch (error) {
-    if (!(error instanceof FormatError)) throw error;
-    throw new LocalStateError("damaged", `${PARTNER} is damaged, or another program made this folder.`);
   }
 }

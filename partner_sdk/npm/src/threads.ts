@@ -1,11 +1,11 @@
 /** Threads (WIRE.md §9.6): the agency's messages about cases, and the entries of both sides about them. */
-import { canonical, formatTime, makeUuid7, parseCanonical, parseTime } from "./canonical.js";
+import { canonical, formatTime, makeUuid7, parseTime } from "./canonical.js";
 import { type Entry, type EntryKind, OUTCOME_CODE, type PackageOutcome, entryKind, sealEntry } from "./entries.js";
 import { MailboxError, ProblemError, ReportAbuseError, TransportError } from "./errors.js";
 import type { Mailbox, Message } from "./mailbox.js";
 import type { Report } from "./report.types.js";
 import type { Session } from "./session.js";
-import { type Of, nullable, object, parseExact, text, time, uuid7 } from "./shapes.js";
+import { type Of, nullable, object, text, time, uuid7 } from "./shapes.js";
 import type { Delivery, ReportSettings, Submissions } from "./submissions.js";
 
 const ENTRIES = "entries";
@@ -190,13 +190,15 @@ export class Threads {
   /** Send the entries that the gateway does not have yet; without a connection it stops at the first. */
   async resume(): Promise<readonly EntryAttempt[]> {
     const attempts: EntryAttempt[] = [];
-    for (const kept of this.#listKept().filter(({ post }) => post !== null)) {
+    for (const entryId of this.#session.folder.list(ENTRIES, ".json")) {
       try {
+        const kept = this.#readKept(entryId);
+        if (kept.post === null) continue;
         await this.#send(kept);
-        attempts.push({ entryId: kept.entry_id });
+        attempts.push({ entryId });
       } catch (error) {
         if (!(error instanceof ReportAbuseError)) throw error;
-        attempts.push({ entryId: kept.entry_id, error });
+        attempts.push({ entryId, error });
         if (error instanceof TransportError) break;
       }
     }
@@ -221,17 +223,18 @@ export class Threads {
   }
 
   #listKept(): readonly Kept[] {
-    const { folder } = this.#session;
-    return folder
-      .list(ENTRIES, ".json")
-      .map((name) => keptShape(parseCanonical(folder.get(`${ENTRIES}/${name}.json`))));
+    return this.#session.folder.list(ENTRIES, ".json").map((entryId) => this.#readKept(entryId));
+  }
+
+  #readKept(entryId: string): Kept {
+    return this.#session.folder.read(`${ENTRIES}/${entryId}.json`, keptShape);
   }
 
   #listAnswers(): readonly (readonly [string, string])[] {
     const { folder } = this.#session;
     return folder
       .list(ANSWERS, ".json")
-      .map((name) => [name, parseExact(folder.get(`${ANSWERS}/${name}.json`), answerShape).request_id]);
+      .map((name) => [name, folder.read(`${ANSWERS}/${name}.json`, answerShape).request_id]);
   }
 }
 

@@ -61,6 +61,33 @@ test("a report that carries its digests and was not delivered is sent later, wit
   assert.deepEqual([agency.reports.size, readdirSync(join(folder, "evidence"))], [1, []]);
 });
 
+test("a damaged file of the folder stops neither the files nor the words that wait behind it", async () => {
+  const path = join(root, "behind.bin");
+  writeFileSync(path, "behind");
+  const id = await agency.write("alert", {
+    pattern: "A pattern.",
+    advice: "Look out.",
+    audience: "chat",
+    expires_at: "2027-01-01T00:00:00Z",
+  });
+  await partner.mailbox.collect();
+  agency.faults = [undefined, ...Array(5).fill("unreachable")];
+  const { reportId } = await partner.submitWithFiles(WITH_FILE, { priority: "P1" }, { "file-1": path });
+  agency.faults = Array(5).fill("unreachable");
+  await refuses("TransportError", "no-answer", partner.threads.write(id, { kind: "acknowledge", by: "Sam Example" }));
+  const first = "00000000-0000-7000-8000-000000000000";
+  for (const place of ["evidence", "entries"]) writeFileSync(join(folder, place, `${first}.json`), "{");
+  const { evidence, entries } = await partner.resume();
+  const reasons = (attempts) => attempts.map(({ error }) => [error?.name, error?.reason]);
+  assert.deepEqual([evidence[0].reportId, evidence[1].reportId, entries[0].entryId], [first, reportId, first]);
+  for (const attempts of [evidence, entries])
+    assert.deepEqual(reasons(attempts), [
+      ["LocalStateError", "damaged"],
+      [undefined, undefined],
+    ]);
+  assert.deepEqual([agency.complete.size, agency.entries.length], [1, 1]);
+});
+
 test("a P1 goes before its files, and a file that changed starts again under a new id", async () => {
   const path = join(root, "clip.bin");
   writeFileSync(path, "first");
