@@ -33,7 +33,7 @@ from partner_sdk.wire.action_bodies import MAX_ALERT_CHARACTERS, ServiceAlert
 from partner_sdk.wire.canonical import encode, format_time
 from partner_sdk.wire.mailbox_message import encode_body
 
-# The labels of the two texts, by which a refusal names them.
+# The labels of the two texts in the form, by which a refusal names them.
 PATTERN: Final = "What happens?"
 ADVICE: Final = "What helps against it?"
 AUDIENCES: Final = (
