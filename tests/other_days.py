@@ -33,11 +33,11 @@ TIMED: Final = frozenset({"test_nginx.py", "test_slow_callers.py", "test_stalled
 CLOCK_MODULES: Final = ("gateway.clock", "gateway.desk.wiring", "partner_sdk.client.http")
 # The zones of our modules; tests/house/test_clock.py finds any other.
 ZONES: Final = {
+    "partner_sdk.uk_clock": "UK",
     "gateway.guidance.agency": "ZoneInfo",
     "gateway.desk.uk_times": "UK",
     "gateway.desk.service_requests.asking": "UK",
     "gateway.desk.figures.waits": "UK",
-    "gateway.desk.placements.agreeing": "_UK",
     "partner_sdk.console.uk_times": "UK",
 }
 # Files and waits keep the time of this machine. By default faketime ends a wait on the monotonic clock at once while

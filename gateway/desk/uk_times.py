@@ -7,15 +7,13 @@ import calendar
 import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
-from zoneinfo import ZoneInfo
 
+from partner_sdk import uk_clock
 from partner_sdk.errors import ReportAbuseError
+from partner_sdk.uk_clock import MONTHS, UK, is_shown_twice, list_moments
 from partner_sdk.wire.canonical import parse_time
 
-UK: Final = ZoneInfo("Europe/London")
-# Not from the locale: the desk is in English, and a server may have any locale.
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_MONTHS_A_YEAR: Final = len(_MONTHS)
+_MONTHS_A_YEAR: Final = len(MONTHS)
 _MINUTE: Final = timedelta(minutes=1)
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
@@ -51,15 +49,9 @@ def parse_uk_time(day: str, clock: str) -> datetime:
     found = _CLOCK.fullmatch(clock.strip())
     if found is None:
         raise UkTimeError("Write the time like this: 14:05.", reason="bad-time")
-    local = datetime.combine(typed_day, time(int(found[1]), int(found[2])), tzinfo=UK)
-    readings = {local.replace(fold=fold).astimezone(UTC) for fold in (0, 1)}
+    local = datetime.combine(typed_day, time(int(found[1]), int(found[2])))
     zone = (found[3] or "").upper()
-    fits = [
-        moment
-        for moment in sorted(readings)
-        if (back := moment.astimezone(UK)).replace(tzinfo=None) == local.replace(tzinfo=None)
-        and zone in ("", back.tzname())
-    ]
+    fits = [one for one in list_moments(local) if zone in ("", one.astimezone(UK).tzname())]
     if not fits:
         raise UkTimeError("The clocks of the UK did not show this time on that day.", reason="no-such-time")
     if len(fits) > 1:
@@ -72,8 +64,7 @@ def parse_uk_time(day: str, clock: str) -> datetime:
 def format_typed_time(moment: datetime) -> tuple[str, str]:
     """Return the UK day and time of a moment as `parse_uk_time` takes them; the zone where the time came twice."""
     local = moment.astimezone(UK)
-    is_twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
-    return f"{local:%Y-%m-%d}", f"{local:%H:%M %Z}" if is_twice else f"{local:%H:%M}"
+    return f"{local:%Y-%m-%d}", f"{local:%H:%M %Z}" if is_shown_twice(moment) else f"{local:%H:%M}"
 
 
 def get_day_start(now: datetime) -> datetime:
@@ -104,15 +95,14 @@ def format_uk_day_of(text: str) -> str:
 
 def format_uk_time(text: str) -> str:
     """Return a stored time as UK time, e.g. `25 Nov 2026, 08:30 GMT`."""
-    local = parse_time(text).astimezone(UK)
-    return f"{local.day} {_MONTHS[local.month - 1]} {local.year}, {local:%H:%M %Z}"
+    return uk_clock.format_uk_time(parse_time(text))
 
 
 def format_short_time(text: str, *, now: datetime) -> str:
     """Return a stored time without its year if that is this year, e.g. `25 Nov, 08:30 GMT`."""
     local = parse_time(text).astimezone(UK)
     year = "" if local.year == now.astimezone(UK).year else f" {local.year}"
-    return f"{local.day} {_MONTHS[local.month - 1]}{year}, {local:%H:%M %Z}"
+    return f"{local.day} {MONTHS[local.month - 1]}{year}, {local:%H:%M %Z}"
 
 
 def format_passed(text: str, *, now: datetime) -> str:

@@ -35,9 +35,10 @@ from partner_sdk.console.page import Console, bind_console, describe_error, list
 from partner_sdk.console.people import make_console_folder
 from partner_sdk.console.questions import format_choice
 from partner_sdk.console.session import Door, Told, check_request, find_first_question, find_session, open_to_all
-from partner_sdk.console.uk_times import format_uk_time, show_uk_times_in
+from partner_sdk.console.uk_times import show_uk_times_in
 from partner_sdk.digests.page import read_style
 from partner_sdk.errors import LocalStateError, ReportAbuseError
+from partner_sdk.uk_clock import format_uk_time
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.problems import NOT_A_REPORT
 

@@ -3,12 +3,11 @@
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from partner_sdk.report.answers import AnswerError
+from partner_sdk.uk_clock import UK, format_uk_time, is_shown_twice, list_moments
 from partner_sdk.wire.canonical import format_time, parse_time
 
-UK: Final = ZoneInfo("Europe/London")
 # Copied from a log it may name its zone; GMT is UTC, also in summer.
 _ZONES: Final = {"Z": UTC, "UTC": UTC, "GMT": UTC, "BST": timezone(timedelta(hours=1))}
 _TYPED: Final = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)\s?(Z|UTC|GMT|BST)?", re.ASCII | re.IGNORECASE)
@@ -35,8 +34,7 @@ def read_uk_moment(text: str) -> str:
             return format_time(typed.replace(tzinfo=zone))
         except OverflowError:
             raise AnswerError("Give a day and a time that exist.", reason="not-an-answer") from None
-    moments = {typed.replace(tzinfo=UK, fold=fold).astimezone(UTC) for fold in (0, 1)}
-    fits = [one for one in moments if one.astimezone(UK).replace(tzinfo=None) == typed]
+    fits = list_moments(typed)
     if not fits:
         raise AnswerError("The clocks of the UK did not show this time on that day.", reason="not-an-answer")
     if len(fits) > 1:
@@ -49,10 +47,10 @@ def read_uk_moment(text: str) -> str:
 
 def show_uk_moment(text: str) -> str:
     """Return a kept time as it is typed, e.g. `2026-07-24T18:30`; with its zone where the clocks showed it twice."""
-    local = parse_time(text).astimezone(UK)
+    moment = parse_time(text)
+    local = moment.astimezone(UK)
     shown = local.replace(tzinfo=None).isoformat(timespec="seconds" if local.second else "minutes")
-    is_twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
-    return f"{shown.replace('T', ' ')} {local:%Z}" if is_twice else shown
+    return f"{shown.replace('T', ' ')} {local:%Z}" if is_shown_twice(moment) else shown
 
 
 def spell_uk_moment(text: str) -> str:
@@ -70,9 +68,3 @@ def _show_clock(moment: datetime) -> str:
 def show_uk_times_in(text: str) -> str:
     """Return a line of the program with its times as people read them, e.g. `until 1 Jul 2026, 01:00 BST`."""
     return _KEPT.sub(lambda found: format_uk_time(parse_time(found[0])), text)
-
-
-def format_uk_time(moment: datetime) -> str:
-    """Return a time for people, e.g. `25 Nov 2026, 08:30 GMT`."""
-    local = moment.astimezone(UK)
-    return f"{local.day} {local:%b %Y, %H:%M %Z}"

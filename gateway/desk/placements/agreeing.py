@@ -7,7 +7,6 @@ control, and reports that name it belong to its first owner.
 from dataclasses import asdict
 from datetime import date
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 from sqlalchemy import Connection, insert, select, update
@@ -24,6 +23,7 @@ from gateway.desk.placements.register import (
 from gateway.desk.placements.terms import Agreement, TermChanges, Terms, make_terms, read_line
 from gateway.desk.store.placement_tables import ADOPTERS, PLACEMENT_HISTORY, PLACEMENTS
 from gateway.desk.suggestions import suggest
+from gateway.desk.uk_times import get_uk_day
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode, format_time
@@ -37,7 +37,6 @@ MAX_OWNER_NAME_CHARACTERS: Final = 100
 _ROOM_FOR_NUMBER: Final = len(f"-{MAX_PLACEMENTS}")
 # The founding paper of the button is from 2007: an earlier day is a typing error.
 _FIRST_DAY: Final = date(2007, 1, 1)
-_UK: Final = ZoneInfo("Europe/London")
 # The register has 4 MiB, in base64url (WIRE.md §5.5): the rest is for more than 500 partners and their keys.
 MOST_ENTRY_BYTES: Final = 2_000_000
 
@@ -52,7 +51,7 @@ def agree_in(connection: Connection, desk: Desk, agreement: Agreement, *, actor:
     """Do the same in the caller's transaction."""
     now = desk.clock()
     terms = make_terms(agreement)
-    agreed_on = _read_day(agreement.agreed_on, today=now.astimezone(_UK).date())
+    agreed_on = _read_day(agreement.agreed_on, today=get_uk_day(now))
     _ensure_owner(connection, desk, agreement, actor=actor)
     if agreement.link_id is None:
         _check_not_agreed(connection, owner=agreement.owner, terms=terms)

@@ -21,8 +21,9 @@ from gateway.desk.partners.register import list_partners
 from gateway.desk.placements.register import get_owner_names
 from gateway.desk.service_requests.contents import encode_letter
 from gateway.desk.service_requests.laws import Law, RequestKind, list_laws
-from gateway.desk.uk_times import UK, get_uk_day
+from gateway.desk.uk_times import get_uk_day
 from gateway.desk.wiring import Desk
+from partner_sdk.uk_clock import UK
 from partner_sdk.wire.action_bodies import (
     ACCOUNT_KINDS,
     MAX_ACCOUNT_CHARACTERS,
