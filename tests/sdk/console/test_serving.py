@@ -6,7 +6,10 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -51,6 +54,20 @@ def test_command_prints_its_link_serves_it_and_ends_with_ctrl_c(tmp_path: Path) 
     assert (process.returncode, out, err) == (0, "", "")
 
 
+@contextmanager
+def serving(app: Flask, *, clock: StillClock) -> Iterator[ConsoleServer]:
+    """Serve an app, and end its thread also where an assertion fails: the run would wait for it."""
+    server = ConsoleServer(port=0, clock=clock)
+    thread = threading.Thread(target=partial(server.serve, app, idle=timedelta(minutes=60)))
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        thread.join(30)
+    assert not thread.is_alive()
+
+
 class WatchedClock(StillClock):
     """A clock that notes when the console has looked at it some times."""
 
@@ -69,7 +86,8 @@ def test_console_ends_after_a_time_without_a_click(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("partner_sdk.console.server._LOOK_SECONDS", 0.01)
     clock = WatchedClock()
     server = ConsoleServer(port=0, clock=clock)
-    thread = threading.Thread(target=server.serve, args=(Flask(__name__),), kwargs={"idle": timedelta(minutes=60)})
+    serve = partial(server.serve, Flask(__name__), idle=timedelta(minutes=60))
+    thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     assert clock.was_read.wait(30)
     assert thread.is_alive()
@@ -89,21 +107,17 @@ def test_request_that_still_runs_keeps_the_console_awake(monkeypatch: pytest.Mon
         assert goes_on.wait(30)
         return "whole"
 
-    server = ConsoleServer(port=0, clock=clock)
-    serving = threading.Thread(target=server.serve, args=(app,), kwargs={"idle": timedelta(minutes=60)})
-    serving.start()
-    connection = HTTPConnection(server.host, timeout=30)
-    connection.request("GET", "/")
-    assert came.wait(30)
-    clock.advance(minutes=60)
-    clock.looks = 0
-    clock.was_read.clear()
-    assert clock.was_read.wait(30)
-    assert not server.is_idle
-    goes_on.set()
-    assert connection.getresponse().read() == b"whole"
-    server.stop()
-    serving.join(30)
+    with serving(app, clock=clock) as server:
+        connection = HTTPConnection(server.host, timeout=30)
+        connection.request("GET", "/")
+        assert came.wait(30)
+        clock.advance(minutes=60)
+        clock.looks = 0
+        clock.was_read.clear()
+        assert clock.was_read.wait(30)
+        assert not server.is_idle
+        goes_on.set()
+        assert connection.getresponse().read() == b"whole"
 
 
 def test_other_end_of_a_connection_has_the_account_of_its_program() -> None:
@@ -129,11 +143,7 @@ def test_program_of_another_account_is_refused(
     monkeypatch: pytest.MonkeyPatch, account: int | None, status: int
 ) -> None:
     monkeypatch.setattr("partner_sdk.console.peer.find_account", lambda _client, *, server: account)
-    server = ConsoleServer(port=0, clock=StillClock())
-    serving = threading.Thread(target=server.serve, args=(Flask(__name__),), kwargs={"idle": timedelta(minutes=60)})
-    serving.start()
-    connection = HTTPConnection(server.host, timeout=30)
-    connection.request("GET", "/open/x")
-    assert connection.getresponse().status == status
-    server.stop()
-    serving.join(30)
+    with serving(Flask(__name__), clock=StillClock()) as server:
+        connection = HTTPConnection(server.host, timeout=30)
+        connection.request("GET", "/open/x")
+        assert connection.getresponse().status == status
