@@ -6,6 +6,6 @@ other room loads.
 To add a page: write a view in the module of its subject, e.g. `digest_pages`, on its `blueprint`. The session, the
 person, the token of each form and the headers are settled for every route (session.py, app.py); `page.py` has the tools
 of a view: `get_console`, `open_partner`, `show_page`, `go_to`, `note_act`. Its template extends `console/layout.html`
-and takes forms and lists from `console/parts.html`. A new module goes into `PAGES` in app.py; its `NAV` puts it into
-the menu, and its `FRONT` puts its waiting work onto the front page.
+and takes forms and lists from `console/parts.html`. A new module goes into `PAGES` in app.py, or into `MENU` with a
+`NAV`, the name of its first page there.
 """

@@ -11,7 +11,6 @@ from partner_sdk.client._threads import ALERTS, OPEN_STATES, PACKAGES, REQUESTS,
 from partner_sdk.client.thread_labels import format_package_outcome, name_entry
 from partner_sdk.client.threads import check_may_write
 from partner_sdk.console.collecting import collect
-from partner_sdk.console.front_pages import FrontBlock
 from partner_sdk.console.letters import list_news
 from partner_sdk.console.page import NavItem, get_console, get_state, open_partner, show_page
 from partner_sdk.console.seen import get_seen
@@ -41,8 +40,8 @@ def read_rows(*kinds: ThreadKind) -> tuple[list[Row], tuple[int, ...]]:
     return list_rows(found.threads, now=get_console().clock(), seen=get_seen().list_numbers()), found.unreadable
 
 
-def make_front() -> FrontBlock | None:
-    """Return the waiting work for the front page, or None."""
+def find_waiting_work() -> dict[str, Any] | None:
+    """Return the agency's part of the front page (`agency_front.html`), or None where nothing waits."""
     look = collect()
     rows, _ = read_rows()
     waits = [one for one in rows if one.group == "waits"]
@@ -50,16 +49,13 @@ def make_front() -> FrontBlock | None:
     unsent = _count_unsent()
     if not waits and not news and not unsent and look.error is None and not look.alarms and look.ended_at is not None:
         return None
-    work = {
+    return {
         "waits": waits[:FRONT_ROWS],
         "more": max(0, len(waits) - FRONT_ROWS),
         "news": news[:FRONT_ROWS],
         "look": look,
+        "unsent": unsent,
     }
-    return FrontBlock("console/agency_front.html", {**work, "unsent": unsent})
-
-
-FRONT: Final = make_front
 
 
 @blueprint.get("/agency")

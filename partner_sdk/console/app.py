@@ -42,11 +42,14 @@ from partner_sdk.uk_clock import format_uk_time
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.problems import NOT_A_REPORT
 
-# The modules of pages, in the order of the menu.
+# The modules of pages whose first page stands in the menu, in its order, and the others.
+MENU: Final = (
+    *(front_pages, sent_pages, agency_pages, outcomes_pages),
+    *(digest_pages, button_pages, account_pages, people_pages),
+)
 PAGES: Final = (
-    *(enrolling_pages, front_pages, writing_pages, file_pages, checking_pages, sent_pages),
-    *(collecting, agency_pages, replying, package_pages, outcomes_pages, digest_pages),
-    *(button_pages, account_pages, people_pages),
+    *(*MENU, enrolling_pages, writing_pages, file_pages, checking_pages),
+    *(collecting, replying, package_pages),
 )
 
 # A report is at most 1 MiB of JSON; a form spells a letter of another script in nine characters.
@@ -105,12 +108,11 @@ def make_console_app(console: Console, door: Door) -> Flask:
     app.register_blueprint(blueprint)
     for pages in PAGES:
         app.register_blueprint(pages.blueprint)
-    app.extensions[front_pages.FRONT_BLOCKS] = [one.FRONT for one in PAGES if hasattr(one, "FRONT")]
     app.jinja_env.filters.update(choice=format_choice, moment=_format_moment, moments_in=show_uk_times_in)
     app.context_processor(
         lambda: {
             "visit": find_session(),
-            "menu": [one.NAV for one in PAGES if hasattr(one, "NAV")],
+            "menu": [one.NAV for one in MENU],
             "profile": _find_profile(console.state),
             "not_a_report": NOT_A_REPORT,
             "take_told": _take_told,
