@@ -21,6 +21,7 @@ from partner_sdk.console.page import (
     open_partner,
     show_page,
 )
+from partner_sdk.console.sent_pages import list_spool
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.finding import Finding
 from partner_sdk.wire.canonical import parse_time
@@ -89,6 +90,7 @@ def _show_account(
         sent=sent,
         gaps=() if sent is None else [one.replace("_", " ") for one in list_registration_gaps(sent.registration)],
         findings=findings,
+        urgent=any(one.priority == "P1" for one in list_spool()),
         here=_HERE,
         below=_BELOW,
         error=error,

@@ -73,12 +73,14 @@ def get_check(draft_id: str) -> Response:
     return _show_check(get_draft(draft_id))
 
 
-def _show_check(kept: KeptDraft, *, error: ErrorLines | None = None, is_repeat: bool = False) -> Response:
+def _show_check(
+    kept: KeptDraft, *, error: ErrorLines | None = None, repeated: RepeatedReportError | None = None
+) -> Response:
     settings = kept.settings
     values: dict[str, Any] = {
         "draft": kept,
         "error": error,
-        "is_repeat": is_repeat,
+        "repeated": repeated,
         "faults": [],
         "missing": [],
         "score": None,
@@ -117,8 +119,8 @@ def post_send(draft_id: str) -> ResponseReturnValue:
                     return go_to("files.get_sending", key=draft_id)
                 report_id = _seal(kept, report, again=again)
         except ReportAbuseError as error:
-            is_repeat = isinstance(error, RepeatedReportError)
-            return _show_check(kept, error=describe_error(error), is_repeat=is_repeat)
+            repeated = error if isinstance(error, RepeatedReportError) else None
+            return _show_check(kept, error=describe_error(error), repeated=repeated)
         get_session().sealed[draft_id] = report_id
         end_draft(kept, drafts=get_drafts(), report_id=report_id, by=get_person())
     return deliver(report_id)

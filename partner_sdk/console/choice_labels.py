@@ -86,7 +86,7 @@ LABELS: Final[Mapping[str, Labels]] = {
         "spam": "Sent to many, as spam",
     },
     "harm_signs": {
-        "threat_to_life": "Somebody's life is threatened",
+        "threat_to_life": "A life is in danger",
         "self_harm": "A child harms themselves, or may",
         "meeting_soon": "A meeting is planned soon",
         "ongoing_abuse": "The abuse is still going on",

@@ -24,18 +24,14 @@ from partner_sdk.console.page import (
     note_act,
     open_partner,
 )
-from partner_sdk.errors import NotAuthorisedError, ReportAbuseError, TransportError, UnavailableError
+from partner_sdk.errors import ReportAbuseError, TransportError, UnavailableError
 
 blueprint = Blueprint("collecting", __name__)
 MOST_OFTEN: Final = timedelta(minutes=1)
 # A page shows what is saved after this wait; a person who pressed the button waits as long as a call to connect may.
 PAGE_WAITS_SECONDS: Final = 1.5
 BUTTON_WAITS_SECONDS: Final = 12.0
-_UNKNOWN: Final = (
-    "the agency's gateway does not know your keys. Either the agency has not approved you yet, or they do not count "
-    "any more. Phone the agency."
-)
-_FAILED: Final = "this program failed; what was collected before is saved."
+_FAILED: Final = "This program failed; what was collected before is saved."
 _LOGGER: Final = logging.getLogger(__name__)
 _EXTENSION: Final = "report_abuse_collector"
 
@@ -82,7 +78,7 @@ class Collector:
                 delivery = partner.collect_mailbox()
         except ReportAbuseError as error:
             is_away = isinstance(error, (TransportError, UnavailableError))
-            words = _UNKNOWN if isinstance(error, NotAuthorisedError) else describe_error(error).title
+            words = describe_error(error).title
             self._look = Look(self._console.clock(), alarms=self._look.alarms, error=words, is_away=is_away)
         except Exception as error:  # noqa: BLE001 - a thread has nobody above it, and its traceback may quote a message
             self._look = Look(self._console.clock(), alarms=self._look.alarms, error=_FAILED)

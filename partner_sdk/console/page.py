@@ -13,7 +13,7 @@ from flask import Response, current_app, g, make_response, redirect, render_temp
 from flask.typing import ResponseReturnValue
 
 from partner_sdk.client._partner_state import PartnerState
-from partner_sdk.client.exchange import RetryPolicy, describe
+from partner_sdk.client.exchange import NOT_KNOWN, RetryPolicy, describe
 from partner_sdk.client.partner import Partner
 from partner_sdk.console.people import People, make_console_folder
 from partner_sdk.console.session import Told, get_session
@@ -22,6 +22,11 @@ from partner_sdk.errors import ProblemError, ReportAbuseError, ReportError
 _EXTENSION: Final = "report_abuse_console"
 _FORM: Final = "application/x-www-form-urlencoded"
 _NOT_TYPED: Final = frozenset({"form_token", "seen", "go"})
+# What `NOT_KNOWN` says, without the names of commands.
+_NOT_KNOWN: Final = (
+    "The agency's gateway does not know your keys. Either the agency has not approved you yet, or they do not count "
+    "any more. Phone the agency."
+)
 # A person waits for the page: two tries, and then it is in the spool with a button that sends it.
 PATIENCE: Final = RetryPolicy(tries=2)
 
@@ -150,12 +155,12 @@ class ErrorLines:
 
 
 def describe_error(error: ReportAbuseError) -> ErrorLines:
-    """Return the words of an error, as the commands have them."""
+    """Return the words of an error, as the commands have them but for `NOT_KNOWN`."""
     faults = error.faults if isinstance(error, (ReportError, ProblemError)) else ()
     lines = [f"{one.pointer}: {one.detail}" for one in faults]
     if isinstance(error, ProblemError) and error.request_id:
         lines.append(f"Request id {error.request_id}")
-    return ErrorLines(describe(error), tuple(lines))
+    return ErrorLines(describe(error).replace(NOT_KNOWN, _NOT_KNOWN), tuple(lines))
 
 
 def locate_fault(error: BaseException) -> str:

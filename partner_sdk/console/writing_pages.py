@@ -214,7 +214,8 @@ def _make_chapter(kept: KeptDraft, root: Owner, path: str, name: str, title: str
         state = _say_missing(left)
     else:
         state = f"{given} of {len(useful)} useful answers" if useful else "Complete"
-    return Chapter(name, title, path, state, not left, left > 0)
+    is_ready = not left and given == len(useful)
+    return Chapter(name, title, path, state, is_ready, left > 0)
 
 
 def _count_missing(kept: KeptDraft, root: Owner, path: str) -> int:

@@ -259,7 +259,10 @@ def test_partner_that_is_not_approved_is_told_so(tmp_path: Path, house: House) -
     stranger = ConsoleBrowser(state.folder, WsgiTransport(house.open_app("industry")))
     stranger.open_link()
     stranger.get("/agency")
-    assert "does not know your keys" in stranger.page
+    assert "The messages could not be collected: The agency&#39;s gateway does not know your keys." in stranger.page
+    assert "spool flush" not in stranger.page
+    stranger.post("/account/keys")
+    assert "<p>The agency&#39;s gateway does not know your keys." in stranger.page
     assert "spool flush" not in stranger.page
 
 
@@ -279,6 +282,6 @@ def test_fault_of_a_fetch_is_told_and_logged_without_its_message(
 
     monkeypatch.setattr("partner_sdk.client.partner.Partner.collect_mailbox", fail)
     browser.get("/agency")
-    assert "this program failed" in browser.page
+    assert "This program failed" in browser.page
     assert "Collecting failed: RuntimeError in test_agency.py:" in caplog.text
     assert "words of a message" not in caplog.text

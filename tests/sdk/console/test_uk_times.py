@@ -52,7 +52,8 @@ def test_page_asks_for_uk_time_and_shows_what_it_kept(browser: ConsoleBrowser) -
     assert browser.fill(page, {**ANSWERS["incident"], "happened_at": "2026-07-24T18:30"}).status_code == 303
     browser.get(page)
     assert 'value="2026-07-24T18:30"' in browser.page
-    assert "Understood as Friday 24 July 2026, 18:30 BST, which is 17:30 UTC." in browser.page
+    understood = "Understood as Friday 24 July 2026, 18:30 BST, which is 17:30 UTC."
+    assert f'<p class="hint" id="happened_at-note">{understood}</p>' in browser.page
     (kept,) = browser.console.state.glob("console/drafts/*/report.json")
     assert b'"happened_at":"2026-07-24T17:30:00Z"' in kept.read_bytes().replace(b": ", b":")
 

@@ -142,6 +142,11 @@ def test_sealed_report_waits_without_the_gateway_and_is_sent_later(house: House,
     assert "1 sealed report waits" in down.page
     down.follow(down.post("/reports/send"))
     assert "1 of 1 not delivered" in down.page
+    down.get("/account")
+    assert "Do not wait for this page." not in down.page
+    down.post("/account/checkup")
+    assert down.page.count("Do not wait for this page.") == 1
+    assert ">Send the waiting reports</a>" in down.page
     up = ConsoleBrowser(browser.console.state, WsgiTransport(house.open_app("industry")))
     up.open_link()
     up.get("/")
@@ -216,7 +221,9 @@ def test_same_report_twice_and_an_unchanged_example_are_refused_kindly(browser: 
         browser.get(f"{draft}/check")
         answer = browser.post(f"{draft}/send")
     assert answer.status_code == 422
-    assert "The same report was sealed here" in browser.page
+    (earlier,) = (browser.console.state / "submissions").iterdir()
+    assert f'The same report was sealed here in the last hour, as <a href="/reports/{earlier.stem}">' in browser.page
+    assert "spool flush" not in browser.page
     assert browser.post(f"{draft}/send", {"again": "yes"}).headers["Location"].startswith("/reports/")
     draft = browser.begin()
     example = browser.console.state / "console" / draft.lstrip("/") / "report.json"
