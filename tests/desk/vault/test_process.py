@@ -1,5 +1,6 @@
 """The vault as a process: its answers to hostile bytes, and its death."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -230,7 +231,9 @@ def test_vault_that_dies_within_a_request_is_a_clear_error_and_nothing_is_half_d
     with run_vault(desk) as process:
 
         def send_and_kill(connection: socket.socket, raw: bytes, *, seconds: float) -> None:
-            process.send_signal(signal.SIGSTOP)  # else it could answer before it dies
+            if not killed:
+                process.send_signal(signal.SIGSTOP)  # else it could answer before it dies
+                os.waitpid(process.pid, os.WUNTRACED)  # and until all its threads have stopped, it still could
             send_frame(connection, raw, seconds=seconds)
             process.kill()
             killed.append(process.pid)
