@@ -329,7 +329,8 @@ def test_stream_is_proven_before_its_first_byte(loop: Loop) -> None:
     with pytest.raises(CaseFileError):
         stream_file(loop.desk, case_id, "file-1", actor=ACTOR, most_bytes=len(film.plain) - 1)
     path = part_files(loop, film)[0]
-    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    raw = path.read_bytes()
+    path.write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
     with pytest.raises(OpeningError):
         stream_file(loop.desk, case_id, "file-1", actor=ACTOR, most_bytes=len(film.plain))
 

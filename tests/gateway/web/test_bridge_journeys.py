@@ -107,7 +107,7 @@ def test_made_up_or_foreign_cookie_takes_nobody_past_the_throttle(public: Public
     name = good.partition(b"=")[0]
     foreign = CookieSerializer(b"x" * 32).dumps({"journey": b"j" * 32}).encode()
     unbegun = CookieSerializer(public.app.config["SECRET_KEY"]).dumps({"csrf_token": "x"}).encode()
-    for made_up in (b"", good[:-2] + b"AA", name + b"=", name + b"=\xff", name + b"=" + foreign, name + b"=" + unbegun):
+    for made_up in (b"", good[:-2], name + b"=", name + b"=\xff", name + b"=" + foreign, name + b"=" + unbegun):
         assert find(made_up.decode("latin-1")) is None
     bridge = school.make_bridge()
     for _ in range(REFUSALS_ALLOWED + 1):

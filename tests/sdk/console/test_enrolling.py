@@ -69,7 +69,8 @@ def test_report_goes_as_a_sealed_file_and_the_receipt_of_the_desk_is_added(tmp_p
         receipt = sandbox.import_file(sealed)
         place = f"/reports/{report_id}"
         browser.get(place)
-        for wrong in (b"", b"{}", receipt[:-9] + b"x" + receipt[-8:]):
+        other = b"x" if receipt[-9:-8] != b"x" else b"y"
+        for wrong in (b"", b"{}", receipt[:-9] + other + receipt[-8:]):
             assert browser.post(f"{place}/receipt", {"receipt": (BytesIO(wrong), "r.json")}).status_code == 200
             assert "This is not the desk&#39;s receipt." in browser.page
             assert "Not delivered yet" in browser.page
