@@ -5,8 +5,8 @@ import each other both ways. Most packages hold a subject: its rules, its pages 
 
 1. base: `store/`, `vault`, `audit`, `acts` (the words of each act), `alarms`, `feed_client`, `addresses`, `uk_times`,
    `config`, `ladder` (whom an alert calls), `carriers/`, `wiring`
-2. pages and terminal: `hidden_text`, `paper`, `suggestions`, `people/`, `terminal`, `views/`: the base of pages,
-   sheets of paper and commands
+2. pages and terminal: `hidden_text`, `paper_streams`, `paper`, `suggestions`, `people/`, `terminal`, `views/`: the
+   base of pages, sheets of paper and commands
 3. keys: `keyring/`, the agency's own keys and the two lists that it signs
 4. exchange: `inbox`, `evidence/`, `outbox/`: incoming sealed items, and all outgoing ones
 5. reports: `placements/`, `identifiers/`, `collection/` (pull, verify, file)

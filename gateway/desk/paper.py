@@ -11,7 +11,6 @@ printed as its Unicode number, e.g. `[U+4E2D]`, as on the desk's pages, with a n
 """
 
 import unicodedata
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -23,10 +22,10 @@ from fpdf import FPDF, ViewerPreferences
 from fpdf.bidi import auto_detect_base_direction
 from fpdf.enums import TextDirection
 from fpdf.fonts import TTFFont
-from fpdf.output import OutputProducer
-from fpdf.syntax import Name, PDFContentStream, PDFObject
+from uharfbuzz import Blob, Face
 
 from gateway.desk.hidden_text import format_code_point, replace_hidden
+from gateway.desk.paper_streams import PlainProducer
 
 # Millimetres. Readers of long sheets need air: 66 to 80 characters a line at 10.5 points.
 _SIDE: Final = 24.0
@@ -54,15 +53,17 @@ _GROUND: Final = (243, 246, 247)
 
 _FONTS: Final = Path(__file__).with_name("fonts")
 _TEXT: Final = "noto sans"
-# In the order in which they are asked for a character that the text's own font lacks.
+_REGULAR: Final = "NotoSans-Regular.ttf"
+_BOLD: Final = "NotoSans-Bold.ttf"
+# In the order in which they are asked for a character that the text's own font lacks; added where one is drawn.
 _OTHERS: Final = {
     "noto sans arabic": "NotoSansArabic-Regular.ttf",
     "noto sans hebrew": "NotoSansHebrew-Regular.ttf",
     "noto emoji": "NotoEmoji-Regular.ttf",
 }
-_RUN_LONGEST: Final = 128
-_RUN_EQUAL: Final = 257  # less the length of a run of one byte
-_RUN_END: Final = b"\x80"
+_FIRST_OTHER: Final = 3  # the text's own are the first and the second
+# How letters join and kern: in the fonts for the drawing, and not in the document.
+_LAYOUT: Final = ("GDEF", "GPOS", "GSUB")
 
 Tone = Literal["ink", "soft", "act", "warm"]
 _TONES: Final[dict[Tone, tuple[int, int, int]]] = {"ink": _INK, "soft": _SOFT, "act": _ACT, "warm": _WARM}
@@ -75,10 +76,9 @@ class Paper:
     def __init__(self, *, title: str, made_at: datetime, foot: str, head: str = "", language: str = "en-GB") -> None:
         """Begin a document: `foot` and `head`, e.g. a reference and a marking, stand on every sheet."""
         self._pdf = _make_document()
-        self._points = _list_points(self._pdf)
-        self._known = self._points[_TEXT].union(*(self._points[family] for family in _OTHERS))
+        self._letters = _read_letters()
+        self._known = frozenset("\n").union(*self._letters.values())
         self._missing: set[str] = set()
-        self._unused = set(_OTHERS)
         self._title, self._foot, self._head = self._draw_as(title), self._draw_as(foot), self._draw_as(head)
         self._pdf.set_title(self._title)
         self._pdf.set_lang(language)
@@ -179,11 +179,12 @@ class Paper:
                 self._write_edge(self._head, y=_HEAD_LINE, align="C", is_bold=True)
             self._write_edge(self._foot, y=self._pdf.h - _FOOT_LINE, align="L")
             self._write_edge(f"Page {number} of {count}", y=self._pdf.h - _FOOT_LINE, align="R")
-        for family in self._unused:
-            font = self._pdf.fonts.pop(family)  # it would be embedded without a letter
+        for font in self._pdf.fonts.values():
             if isinstance(font, TTFFont):
-                font.close()
-        return bytes(self._pdf.output(output_producer_class=_PlainProducer))
+                for table in _LAYOUT:  # the library would read each of them whole, and then leave it out
+                    if table in font.ttfont:
+                        del font.ttfont[table]
+        return bytes(self._pdf.output(output_producer_class=PlainProducer))
 
     def _write_edge(self, text: str, *, y: float, align: Literal["L", "C", "R"], is_bold: bool = False) -> None:
         with self._tagged("Artifact"):
@@ -297,6 +298,10 @@ class Paper:
         yield piece
 
     def _measure(self, text: str, style: str, size: float) -> float:
+        font = self._pdf.fonts[f"{_TEXT}{style}"]
+        if text.isascii() and isinstance(font, TTFFont):
+            # One font and one direction: to look for others would cost more than the rest of a sheet.
+            return font.shaped_text_width(text, size, None)[1] / self._pdf.k
         self._choose(size=size, is_bold=style == "B", tone="ink")
         self._pdf.set_text_shaping(use_shaping_engine=True)
         return self._pdf.get_string_width(text)
@@ -311,15 +316,22 @@ class Paper:
     def _draw_as(self, text: str) -> str:
         """Return a text of which every character can be drawn."""
         shown = replace_hidden(text.replace("\r\n", "\n").replace("\t", "    "), self._replace_hidden, but="\n")
-        drawn = "".join(one if one == "\n" or ord(one) in self._known else self._replace(one) for one in shown)
-        others = set(map(ord, drawn)) - self._points[_TEXT]
-        self._unused -= {family for family in self._unused if others & self._points[family]}
+        drawn = "".join(map(self._replace_unknown, shown)) if set(shown) - self._known else shown
+        others = set(drawn) - self._letters[_TEXT]
+        for number, (family, file) in enumerate(_OTHERS.items(), start=_FIRST_OTHER):
+            if family not in self._pdf.fonts and not others.isdisjoint(self._letters[family]):
+                self._pdf.add_font(family, "", _FONTS / file)
+                self._pdf.fonts[family].i = number  # the same one in whatever order the fonts are needed
+                self._pdf.set_fallback_fonts([one for one in _OTHERS if one in self._pdf.fonts], exact_match=False)
         return drawn
 
     def _replace_hidden(self, one: str) -> str:
         # A letter newer than this Python is no hidden one, and every Python draws the same sheet.
-        is_newer = unicodedata.category(one) == "Cn" and ord(one) in self._known
+        is_newer = unicodedata.category(one) == "Cn" and one in self._known
         return one if is_newer else self._replace(one)
+
+    def _replace_unknown(self, one: str) -> str:
+        return one if one in self._known else self._replace(one)
 
     def _replace(self, one: str) -> str:
         self._missing.add(one)
@@ -350,46 +362,15 @@ def _make_document() -> FPDF:
     pdf.str_alias_nb_pages = ""  # "{nb}" in a report is text
     pdf.set_producer("")  # the library's version, which says nothing to a reader
     pdf.viewer_preferences = ViewerPreferences(display_doc_title=True)
-    pdf.add_font(_TEXT, "", _FONTS / "NotoSans-Regular.ttf")
-    pdf.add_font(_TEXT, "B", _FONTS / "NotoSans-Bold.ttf")
-    for family, file in _OTHERS.items():
-        pdf.add_font(family, "", _FONTS / file)
-    pdf.set_fallback_fonts(list(_OTHERS), exact_match=False)
+    pdf.add_font(_TEXT, "", _FONTS / _REGULAR)
+    pdf.add_font(_TEXT, "B", _FONTS / _BOLD)
     return pdf
 
 
-def _list_points(pdf: FPDF) -> dict[str, frozenset[int]]:
-    """Return the code points of each family: of the text's own those that are both in regular and bold."""
-    points = {key: frozenset(font.cmap) for key, font in pdf.fonts.items() if isinstance(font, TTFFont)}
-    return {**points, _TEXT: points[_TEXT] & points[f"{_TEXT}B"]}
+def _read_letters() -> dict[str, frozenset[str]]:
+    """Return the characters that each family can draw; the text's own both in regular and bold."""
 
+    def read(file: str) -> frozenset[str]:
+        return frozenset(map(chr, Face(Blob.from_file_path(_FONTS / file)).unicodes))
 
-class _PlainProducer(OutputProducer):
-    """Writes every stream without zlib: maps of glyphs, nearly all zeros, as runs, and the rest as it is."""
-
-    def _add_pdf_obj(self, pdf_obj: PDFObject, trace_label: str | None = None) -> int:
-        if isinstance(pdf_obj, PDFContentStream) and pdf_obj.filter == "FlateDecode":
-            plain = zlib.decompress(pdf_obj._contents)
-            runs = _encode_runs(plain)
-            is_shorter = len(runs) < len(plain)
-            pdf_obj._contents = runs if is_shorter else plain
-            pdf_obj.filter = Name("RunLengthDecode") if is_shorter else None
-            pdf_obj.length = len(pdf_obj._contents)
-        return super()._add_pdf_obj(pdf_obj, trace_label)
-
-
-def _encode_runs(plain: bytes) -> bytes:
-    """Return bytes as runs of up to 128 equal or unequal ones (ISO 32000-1 §7.4.5)."""
-    coded, place = bytearray(), 0
-    while place < len(plain):
-        end = place + 1
-        while end < len(plain) and end - place < _RUN_LONGEST and plain[end] == plain[place]:
-            end += 1
-        if end - place > 1:
-            coded += bytes((_RUN_EQUAL - (end - place), plain[place]))
-        else:
-            while end < len(plain) and end - place < _RUN_LONGEST and plain[end] != plain[end - 1]:
-                end += 1
-            coded += bytes((end - place - 1,)) + plain[place:end]
-        place = end
-    return bytes(coded) + _RUN_END
+    return {_TEXT: read(_REGULAR) & read(_BOLD), **{family: read(file) for family, file in _OTHERS.items()}}

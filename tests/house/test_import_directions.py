@@ -255,7 +255,7 @@ DESK_FLOORS = {
         "carriers",
         "wiring",
     ),
-    "pages and terminal": ("hidden_text", "paper", "suggestions", "people", "terminal", "views"),
+    "pages and terminal": ("hidden_text", "paper_streams", "paper", "suggestions", "people", "terminal", "views"),
     "keys": ("keyring",),
     "exchange": ("inbox", "evidence", "outbox"),
     "reports": ("placements", "identifiers", "collection"),
