@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None, *, runtime: Runtime | None = No
     call = Call(Runtime() if runtime is None else runtime, is_p1_waiting=_names_p1(words))
     code = EXIT_FAILED
     try:
-        code = run_program(program, words, name=PROGRAM, obj=call)
+        code = run_program(program, arguments, name=PROGRAM, obj=call)
     finally:
         # Also after a usage error: a typing mistake must not hide that a child is at risk.
         if code != EXIT_DONE and call.is_p1_waiting:

@@ -58,13 +58,15 @@ class LazyGroup(click.Group):
 
 
 def _load(target: str) -> click.Command:
-    """Import a command. Nothing of it is garbage, and each search for some takes time: 15 % of such an import."""
+    """Import a command. Nothing of it is garbage, and each search for some takes time: a quarter of such an import."""
     module, _, attribute = target.partition(":")
-    was_enabled = gc.isenabled()
+    is_new, was_enabled = module not in sys.modules, gc.isenabled()
     gc.disable()
     try:
         command: click.Command = getattr(import_module(module), attribute)
     finally:
+        if is_new:
+            gc.freeze()  # else the next search, and each one at the end, walks through all of it
         if was_enabled:
             gc.enable()
     return command
@@ -96,10 +98,10 @@ class FiniteRange(click.FloatRange):
 
 
 def run_program(program: click.Command, arguments: Sequence[str] | None, *, name: str, obj: object = None) -> int:
-    """Run a program on its arguments (default: of this process) and return its exit code; commands get `obj`.
+    """Run a program on its arguments (default: of this process, which then ends) and return its exit code.
 
-    A usage error is one line that names the command's help, e.g. ``report-abuse-desk: Missing option '--state'. See
-    `report-abuse-desk doctor --help`.``; its code is 2.
+    Commands get `obj`. A usage error is one line that names the command's help, e.g. ``report-abuse-desk: Missing
+    option '--state'. See `report-abuse-desk doctor --help`.``; its code is 2.
     """
     try:
         return int(program.main(arguments, prog_name=name, standalone_mode=False, obj=obj) or 0)
@@ -113,3 +115,6 @@ def run_program(program: click.Command, arguments: Sequence[str] | None, *, name
         return error.exit_code
     except click.Abort:
         return INTERRUPTED
+    finally:
+        if arguments is None:
+            gc.freeze()  # the end of a process searches all that was imported for garbage: a fifth of a short command

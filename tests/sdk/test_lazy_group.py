@@ -2,13 +2,14 @@
 
 import gc
 import sys
+from pathlib import Path
 
 import click
 import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
-from partner_sdk.lazy_group import LazyGroup
+from partner_sdk.lazy_group import LazyGroup, run_program
 
 TABLE = {
     "zone": ("this:zone", "Print the zone."),
@@ -77,3 +78,37 @@ def test_command_loads_without_a_search_for_garbage_which_goes_on_afterwards(
         assert (set(seen), gc.isenabled()) == ({False}, is_on)
     finally:
         gc.enable()
+
+
+def test_new_modules_of_a_command_are_left_out_of_later_searches_for_garbage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "new_command.py").write_text("import click\n\n@click.command()\ndef new() -> None: ...\n", "utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    fresh = LazyGroup("program", table={"new": ("new_command:new", "A command of a module of its own.")})
+    try:
+        before = gc.get_freeze_count()
+        assert CliRunner().invoke(fresh, ["new"]).exit_code == 0
+        loaded = gc.get_freeze_count()
+        assert loaded > before
+        assert CliRunner().invoke(fresh, ["new"]).exit_code == 0
+        assert gc.get_freeze_count() <= loaded
+    finally:
+        sys.modules.pop("new_command", None)
+
+
+@pytest.mark.parametrize("words", [["zone"], ["fly"]])
+def test_process_of_a_program_ends_without_a_search_for_garbage(
+    program: LazyGroup, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen: list[str] = []
+    monkeypatch.setattr("partner_sdk.lazy_group.gc.freeze", lambda: frozen.append("all"))
+    monkeypatch.setattr("sys.argv", ["program", *words])
+    run_program(program, None, name="program")
+    assert frozen == ["all"]
+
+
+def test_process_that_runs_a_program_for_itself_goes_on_to_search_for_garbage(program: LazyGroup) -> None:
+    before = gc.get_freeze_count()
+    assert run_program(program, ["zone"], name="program") == 0
+    assert gc.get_freeze_count() <= before
