@@ -26,7 +26,7 @@ from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.replying import pages as reply_pages
 from gateway.desk.cases.replying.templates import load_release_files
 from gateway.desk.collection import set_aside_pages
-from gateway.desk.config import DeskConfigError
+from gateway.desk.config import ORIGIN_VARIABLE, STATE_VARIABLE, DeskConfigError
 from gateway.desk.destinations import pages as destination_pages
 from gateway.desk.destinations.register import load_register
 from gateway.desk.digests import pages as digest_pages
@@ -54,9 +54,6 @@ from gateway.web.settings import is_loopback
 from gateway.web.web_app import finish_web_app, make_web_app
 from partner_sdk.digests.page import read_style
 from partner_sdk.wire.canonical import encode, format_time
-
-STATE_VARIABLE = "REPORT_ABUSE_DESK_STATE"
-ORIGIN_VARIABLE = "REPORT_ABUSE_DESK_ORIGIN"
 
 blueprint = Blueprint("sign_in", __name__, template_folder="views/templates")
 _STATIC = Path(__file__).parent / "views" / "static"

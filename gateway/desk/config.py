@@ -17,6 +17,9 @@ from gateway.web.settings import SettingsError, check_origin, is_loopback, read_
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.keys import Environment
 
+# `serve` passes them to its workers.
+STATE_VARIABLE: Final = "REPORT_ABUSE_DESK_STATE"
+ORIGIN_VARIABLE: Final = "REPORT_ABUSE_DESK_ORIGIN"
 OFF: Final = "off"
 SIGNIFICANT_INCIDENTS: Final = 60  # in a quarter
 MOST_SENDER_CHARACTERS: Final = 11  # an alphanumeric sender has at most 11 characters (3GPP TS 23.040 §9.1.2.5)

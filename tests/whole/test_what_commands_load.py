@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -167,7 +168,7 @@ def test_command_of_the_desk_loads_neither_pages_nor_what_sends_before_it_sends(
     assert loaded & {*SENDING, *PAGES, *GRANIAN, *COUNTING, "alembic"} == set()
 
 
-def test_command_of_the_desk_that_sends_nothing_never_loads_what_sends(tmp_path: Path) -> None:
+def test_command_of_the_desk_that_sends_nothing_never_loads_what_sends_nor_serve_its_pages(tmp_path: Path) -> None:
     folder = tmp_path / "desk"
     state = ("--state", str(folder))
     origins = ("--gateway-origin", "https://report.example", "--feed", "https://feed.report.example")
@@ -177,6 +178,12 @@ def test_command_of_the_desk_that_sends_nothing_never_loads_what_sends(tmp_path:
     loaded = list_loaded_by_all("gateway.desk.cli", {(*words.split(), *state): 0 for words in sends_nothing})
     assert "gateway.desk.store.engine" in loaded
     assert loaded & {*SENDING, *PAGES, "alembic"} == set()
+    with socket.socket() as taken:  # `serve` ends where it would start its servers
+        taken.bind(("127.0.0.1", 0))
+        serving = ("serve", "--without-vault", "--port", str(taken.getsockname()[1]), *state)
+        watching = list_loaded("gateway.desk.cli", *serving, code=2)
+    assert "gateway.web.serving" in watching
+    assert watching & {*SENDING, *PAGES, *GRANIAN, "alembic", "gateway.desk.app"} == set()
 
 
 def test_process_that_watches_servers_loads_no_app() -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from gateway.desk.config import DeskPaths
+from gateway.desk.config import ORIGIN_VARIABLE, STATE_VARIABLE, DeskPaths
 from gateway.desk.people.permissions import Permission
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import (
@@ -26,6 +26,8 @@ from gateway.desk.terminal import (
 )
 from gateway.desk.vault.client import VaultClient
 from gateway.desk.wiring import Desk, open_desk
+from gateway.web.logs import configure_logging
+from gateway.web.serving import Listener, ServerGroup, ServingError, make_child_environment
 
 # A vault that cannot start must not be started five times a second.
 VAULT_RESTART_SECONDS: Final = 2.0
@@ -42,11 +44,6 @@ def serve(call: Call, port: int, *, is_without_vault: bool) -> int:
 
     The pages hold no private key. They ask the vault, a process of its own, which this command starts unless one runs.
     """
-    # The web stack is loaded by the command that serves, not by every command of the desk.
-    from gateway.desk.app import ORIGIN_VARIABLE, STATE_VARIABLE
-    from gateway.web.logs import configure_logging
-    from gateway.web.serving import Listener, ServerGroup, ServingError
-
     desk = open_desk(call.state)  # report a fault here, not in each worker's log
     configure_logging("desk-command")
     listener = Listener(
@@ -81,8 +78,6 @@ class OwnVault:
             self._process = self._start()
 
     def __enter__(self) -> "OwnVault":
-        from gateway.web.serving import ServingError
-
         client, deadline = VaultClient(DeskPaths(self._state).vault), time.monotonic() + VAULT_START_SECONDS
         while not client.is_there():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -101,8 +96,6 @@ class OwnVault:
             self._process.wait()
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        from gateway.web.serving import make_child_environment
-
         self._started_at = time.monotonic()
         words = ["vault", "--state", str(self._state), "--parent", str(os.getpid())]
         return subprocess.Popen(

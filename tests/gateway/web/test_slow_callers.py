@@ -11,7 +11,7 @@ import pytest
 from gateway.clock import utc_now
 from gateway.commands.serve import make_listener
 from gateway.config import ListenerConfig, Role
-from gateway.desk.app import ORIGIN_VARIABLE, STATE_VARIABLE
+from gateway.desk.config import ORIGIN_VARIABLE, STATE_VARIABLE
 from gateway.desk.wiring import Desk
 from gateway.web.serving import Listener, ServerGroup
 from tests.builders import Agency, Partner, make_house
