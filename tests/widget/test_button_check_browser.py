@@ -10,7 +10,7 @@ from partner_sdk.button.check import _press
 from partner_sdk.button.check._browser import open_chromium
 from partner_sdk.button.check._measure import Screen
 from partner_sdk.errors import ReportAbuseError
-from tests.sdk.button.pages import PLACEMENT, PLAIN, WITH_SCRIPT, make_page
+from tests.sdk.button.pages import ORIGIN, PLACEMENT, PLAIN, WITH_SCRIPT, make_page
 from tests.widget.checked_pages import LISTEN, check, check_all, list_all_codes, list_codes
 
 
@@ -87,9 +87,11 @@ def test_cover_is_named_with_the_width_the_element_and_the_cause():
         assert "17" not in one.what, "digits may be a person's"
 
 
-def test_colours_that_fail_in_a_dark_page_alone_are_told_so(check_browser: Browser):
+def test_colours_that_fail_in_a_dark_page_alone_are_told_so_by_no_part_of_the_page(check_browser: Browser):
     head = "<style>@media (prefers-color-scheme: dark) { html { background: #111 } section a { color: #335 } }</style>"
-    (found,) = check(check_browser, make_page(PLAIN, head=head)).findings
+    head += "<script>createImageBitmap = atob = Blob = OffscreenCanvas = undefined</script>"
+    policy = f"img-src {ORIGIN}; connect-src 'none'; worker-src 'none'"
+    (found,) = check(check_browser, make_page(PLAIN, head=head), policy=policy).findings
     assert (found.code, found.severity) == ("low-contrast", "fault")
     assert found.what.endswith("(less than 4.5 to 1), in a dark page.")
 

@@ -136,18 +136,30 @@ def _judge_colours(page: "Page", seen: dict[str, Any], *, scheme: str) -> Iterat
             "picture": around,
             "inner": {**inner, "x": inner["x"] - outer["x"], "y": inner["y"] - outer["y"]},
         }
-    # In a page of its own: the policy of the service's page might allow no picture of ours.
-    paper = page.context.new_page()
-    try:
-        ratios = paper.evaluate(read_script("contrast.js.txt"), told)
-    finally:
-        paper.close()
+    ratios = _evaluate_apart(page, read_script("contrast.js.txt"), told)
     if ratios["words"] < LEAST_CONTRAST:
         # The words of a plain link are as readable as the site's other links, unless they are hardly there.
         is_theme = seen["dressed"] is not True and ratios["words"] >= LEAST_READABLE
         yield Notice("theme-colours" if is_theme else "low-contrast", screens=(_name_scheme(scheme),))
     if ratios["edge"] < LEAST_EDGE_CONTRAST:
         yield Notice("faint-edge", screens=(_name_scheme(scheme),))
+
+
+def _evaluate_apart(page: "Page", script: str, told: dict[str, Any]) -> Any:
+    """Return the value of a function beside the page: in a world without anything that the page's scripts altered."""
+    from playwright.sync_api import Error
+
+    session = page.context.new_cdp_session(page)
+    try:
+        frame = session.send("Page.getFrameTree")["frameTree"]["frame"]["id"]
+        world = session.send("Page.createIsolatedWorld", {"frameId": frame})["executionContextId"]
+        called = {"functionDeclaration": script, "executionContextId": world, "arguments": [{"value": told}]}
+        answer = session.send("Runtime.callFunctionOn", {**called, "awaitPromise": True, "returnByValue": True})
+    finally:
+        session.detach()
+    if "exceptionDetails" in answer:
+        raise Error(str(answer["exceptionDetails"]["text"]))
+    return answer["result"]["value"]
 
 
 def _take_picture(page: "Page", box: dict[str, float] | None) -> str | None:
