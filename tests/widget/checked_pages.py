@@ -1,7 +1,8 @@
 """Checks a page in a browser, for the tests: the agency by route, no other host, on a phone by default."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Final
@@ -20,6 +21,8 @@ EXPECTED: Final = Expected(ORIGIN, placement=PLACEMENT)
 AT_ONCE: Final = 3
 PHONE: Final = (Screen(360, 640),)
 MEDIA: Final = {"js": "text/javascript", "svg": "image/svg+xml"}
+Check = Callable[[Browser], ButtonCheck]
+CheckBrowsers = list[tuple[ThreadPoolExecutor, Browser]]
 LISTEN: Final = "<script>document.addEventListener('{}', event => {{ {} }}, true)</script>"
 
 
@@ -52,17 +55,35 @@ def check(browser: Browser, page: str, *, screens: tuple[Screen, ...] = PHONE, p
     )
 
 
-def check_all(checks: Mapping[str, Callable[[Browser], ButtonCheck]]) -> dict[str, ButtonCheck]:
+@contextmanager
+def open_check_browsers() -> Iterator[CheckBrowsers]:
+    """Start a few Chromiums, each in a thread of its own, as Playwright asks."""
+    threads = [ThreadPoolExecutor(1) for _ in range(AT_ONCE)]
+    stacks = [ExitStack() for _ in threads]
+    opened = [
+        thread.submit(stack.enter_context, open_chromium(is_root=True))
+        for thread, stack in zip(threads, stacks, strict=True)
+    ]
+    try:
+        yield [(thread, browser.result()) for thread, browser in zip(threads, opened, strict=True)]
+    finally:
+        for thread, stack in zip(threads, stacks, strict=True):
+            thread.submit(stack.close)
+            thread.shutdown()
+
+
+def check_all(browsers: CheckBrowsers, checks: Mapping[str, Check]) -> dict[str, ButtonCheck]:
     """Return the results of several checks by name, a few at once: a check mostly waits, so that it misses nothing."""
 
-    def check_some(names: list[str]) -> dict[str, ButtonCheck]:
-        with open_chromium(is_root=True) as browser:
-            return {name: checks[name](browser) for name in names}
+    def check_some(browser: Browser, names: list[str]) -> dict[str, ButtonCheck]:
+        return {name: checks[name](browser) for name in names}
 
     names = list(checks)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        parts = list(pool.map(check_some, [names[start::AT_ONCE] for start in range(AT_ONCE)]))
-    return {name: found for part in parts for name, found in part.items()}
+    parts = [
+        thread.submit(check_some, browser, names[start :: len(browsers)])
+        for start, (thread, browser) in enumerate(browsers)
+    ]
+    return {name: found for part in parts for name, found in part.result().items()}
 
 
 def list_codes(found: ButtonCheck) -> list[str]:
@@ -70,6 +91,6 @@ def list_codes(found: ButtonCheck) -> list[str]:
     return [one.code for one in found.findings]
 
 
-def list_all_codes(checks: Mapping[str, Callable[[Browser], ButtonCheck]]) -> dict[str, list[str]]:
+def list_all_codes(browsers: CheckBrowsers, checks: Mapping[str, Check]) -> dict[str, list[str]]:
     """Return the codes of several checks by name."""
-    return {name: list_codes(found) for name, found in check_all(checks).items()}
+    return {name: list_codes(found) for name, found in check_all(browsers, checks).items()}

@@ -8,6 +8,7 @@ from playwright.sync_api import Browser
 from partner_sdk.button.check._browser import open_chromium
 from tests.widget.agency_door import AgencyDoor, open_agency_door
 from tests.widget.browsers import Chromium, Visitor, open_chromium_visitor
+from tests.widget.checked_pages import CheckBrowsers, open_check_browsers
 from tests.widget.host_pages import HostPages, serve_host_pages
 
 
@@ -52,6 +53,13 @@ def check_browser() -> Iterator[Browser]:
     """Chromium, as the command starts it."""
     with open_chromium(is_root=True) as browser:
         yield browser
+
+
+@pytest.fixture(scope="module")
+def check_browsers() -> Iterator[CheckBrowsers]:
+    """A few of them, for `check_all`."""
+    with open_check_browsers() as browsers:
+        yield browsers
 
 
 @pytest.fixture(scope="module", params=["chromium", "firefox"])

@@ -11,58 +11,83 @@ from partner_sdk.button.check._browser import open_chromium
 from partner_sdk.button.check._measure import Screen
 from partner_sdk.errors import ReportAbuseError
 from tests.sdk.button.pages import ORIGIN, PLACEMENT, PLAIN, WITH_SCRIPT, make_page
-from tests.widget.checked_pages import LISTEN, check, check_all, list_all_codes, list_codes
+from tests.widget.checked_pages import LISTEN, CheckBrowsers, check, check_all, list_all_codes, list_codes
 
 
-def test_good_page_has_no_finding_on_any_screen():
+def test_good_page_has_no_finding_on_any_screen(check_browsers: CheckBrowsers):
     screens = (Screen(320, 640), Screen(360, 640), Screen(1280, 800))
     pages = {"script": make_page(WITH_SCRIPT), "link": make_page(PLAIN)}
-    found = check_all({name: partial(check, page=page, screens=screens) for name, page in pages.items()})
+    found = check_all(
+        check_browsers, {name: partial(check, page=page, screens=screens) for name, page in pages.items()}
+    )
     seen = {name: (one.method, one.result, one.placement, list_codes(one)) for name, one in found.items()}
     assert seen == dict.fromkeys(pages, ("browser", "passes", PLACEMENT, []))
 
 
 COVER = '<div style="position:fixed;inset:0;background:#fff">We use cookies</div>'
-# By a timer, a scroll, a turned screen, and an animation.
 GONE = "document.querySelector('section').remove()"
 FADE = "document.querySelector('section').animate({ opacity: 0 }, { duration: 9000, fill: 'forwards' })"
 ADDED = "event.target.closest?.('a') && (event.target.closest('a').search += '&_gl=1')"
+# Faults of the look, of Tab, of the press and of later moments are found apart: a page has one of each. A button that
+# is not seen or is covered is not pressed.
 CHANGES = (
     ("not-visible", "<style>section a { visibility: hidden }</style>", ""),
     ("not-visible", "<style>section { position: absolute; left: -9999px }</style>", ""),
     ("not-visible", "<style>@media (prefers-color-scheme: dark) { section { display: none } }</style>", ""),
-    ("words-changed", "<style>section a { font-size: 0 }</style>", ""),
-    ("no-icon", "<style>section img { display: none } section a { padding: 22px }</style>", ""),
-    ("box-too-small", "<style>section img { width: 20px; height: 20px }</style>", ""),
-    ("below-the-fold", "<style>section { margin-top: 1500px }</style>", ""),
-    ("low-contrast", "<style>section a { color: #ddd; background: #fff }</style>", ""),
-    # Black words are read well on this grey; the icon's dark field and its light hand are both near to it.
-    ("faint-edge", "<style>section { background: #7a7a7a } section a { color: #000 }</style>", ""),
     ("covered", "", COVER),
     ("covered", "<style>section a { pointer-events: none }</style>", ""),
+    (
+        "words-changed leads-elsewhere goes-away",
+        "<style>section a { font-size: 0 }</style>",
+        LISTEN.format("click", "event.preventDefault()")
+        + f"<script>setTimeout(() => setTimeout(() => {GONE}, 9000), 9000)</script>",
+    ),
+    (
+        "no-icon changed-at-press press-tells-others goes-away",
+        "<style>section img { display: none } section a { padding: 22px }</style>",
+        LISTEN.format("mousedown", ADDED)
+        + LISTEN.format("click", "navigator.sendBeacon('https://count.example/')")
+        + f"<script>addEventListener('scroll', () => {GONE})</script>"
+        + "<br>" * 99,
+    ),
+    (
+        "box-too-small only-by-pointer stores-at-press goes-away",
+        "<style>section img { width: 20px; height: 20px }</style>",
+        LISTEN.format("keydown", "event.key === 'Enter' && event.preventDefault()")
+        + LISTEN.format("click", "localStorage.pressed = Date.now()")
+        + f"<script>addEventListener('resize', () => {GONE})</script>",
+    ),
+    (
+        "below-the-fold stores-at-press goes-away",
+        "<style>section { margin-top: 1500px }</style>",
+        LISTEN.format("mousedown", "document.cookie = 'pressed=1'")
+        + f"<script>setTimeout(() => {FADE}, 9000)</script>",
+    ),
+    (
+        "low-contrast not-by-tab",
+        "<style>section a { color: #ddd; background: #fff }</style>",
+        LISTEN.format("focusin", "event.target.blur()"),
+    ),
+    # Black words are read well on this grey; the icon's dark field and its light hand are both near to it.
+    (
+        "faint-edge not-by-tab",
+        "<style>section { background: #7a7a7a } section a { color: #000 }</style>",
+        LISTEN.format("keydown", "event.key === 'Tab' && event.preventDefault()"),
+    ),
     ("see-through", "<style>main { opacity: .4 } section a { color: #000 }</style>", ""),
-    ("not-by-tab", LISTEN.format("focusin", "event.target.blur()"), ""),
-    ("not-by-tab", LISTEN.format("keydown", "event.key === 'Tab' && event.preventDefault()"), ""),
-    ("leads-elsewhere", LISTEN.format("click", "event.preventDefault()"), ""),
-    ("press-tells-others", LISTEN.format("click", "navigator.sendBeacon('https://count.example/')"), ""),
-    ("only-by-pointer", LISTEN.format("keydown", "event.key === 'Enter' && event.preventDefault()"), ""),
-    ("changed-at-press", LISTEN.format("mousedown", ADDED), ""),
-    ("stores-at-press", LISTEN.format("click", "localStorage.pressed = Date.now()"), ""),
-    ("stores-at-press", LISTEN.format("mousedown", "document.cookie = 'pressed=1'"), ""),
-    ("goes-away", "", f"<script>setTimeout(() => setTimeout(() => {GONE}, 9000), 9000)</script>"),
-    ("goes-away", "", f"<script>addEventListener('scroll', () => {GONE})</script>" + "<br>" * 99),
-    ("goes-away", "", f"<script>addEventListener('resize', () => {GONE})</script>"),
-    ("goes-away", "", f"<script>setTimeout(() => {FADE}, 9000)</script>"),
 )
 
 
-def test_fault_that_only_a_browser_sees_is_found_and_nothing_else():
-    pages = {f"{code} {number}": (head, after) for number, (code, head, after) in enumerate(CHANGES)}
+def test_fault_that_only_a_browser_sees_is_found_and_nothing_else(check_browsers: CheckBrowsers):
+    pages = {f"{codes} in page {number}": (head, after) for number, (codes, head, after) in enumerate(CHANGES)}
     found = list_all_codes(
-        {name: partial(check, page=make_page(PLAIN, head=head, after=after)) for name, (head, after) in pages.items()}
+        check_browsers,
+        {name: partial(check, page=make_page(PLAIN, head=head, after=after)) for name, (head, after) in pages.items()},
     )
-    assert found == {name: [name.partition(" ")[0]] for name in pages}
-    assert len({code for code, *_ in CHANGES}) >= 16
+    assert {name: sorted(codes) for name, codes in found.items()} == {
+        f"{codes} in page {number}": sorted(codes.split()) for number, (codes, *_) in enumerate(CHANGES)
+    }
+    assert len({code for codes, *_ in CHANGES for code in codes.split()}) >= 16
 
 
 COVERS = {
@@ -76,9 +101,10 @@ COVERS = {
 }
 
 
-def test_cover_is_named_with_the_width_the_element_and_the_cause():
+def test_cover_is_named_with_the_width_the_element_and_the_cause(check_browsers: CheckBrowsers):
     found = check_all(
-        {name: partial(check, page=make_page(WITH_SCRIPT, after=after)) for name, (after, _) in COVERS.items()}
+        check_browsers,
+        {name: partial(check, page=make_page(WITH_SCRIPT, after=after)) for name, (after, _) in COVERS.items()},
     )
     for name, (_, said) in COVERS.items():
         (one,) = [one for one in found[name].findings if one.code == "covered"]

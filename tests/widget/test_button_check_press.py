@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error
@@ -14,8 +15,8 @@ from partner_sdk.errors import TransportError
 from partner_sdk.wire.button_check import ButtonCheck
 from tests.sdk.button.pages import PLACEMENT, PLAIN, make_page
 from tests.widget.agency_door import AgencyDoor
-from tests.widget.checked_pages import LISTEN, NOW, PHONE, check, list_all_codes, list_codes
-from tests.widget.open_ears import listen
+from tests.widget.checked_pages import LISTEN, NOW, PHONE, CheckBrowsers, check, list_all_codes, list_codes
+from tests.widget.open_ears import OpenEars, listen
 
 BEACON = "navigator.sendBeacon('https://count.example/')"
 NEW_TAB = PLAIN.replace(' rel="', ' target="_blank" rel="')
@@ -23,10 +24,27 @@ POLL = "<script>setInterval(() => fetch('/poll/' + Date.now()).catch(() => 0), {
 
 
 RANDOM = "'https://count.example/' + crypto.randomUUID()"
-HIDDEN = '<form method="post" action="https://count.example/" target="{0}"></form><iframe name="{0}"></iframe>'
-TELLERS = {
-    "fetch": LISTEN.format("click", "fetch('https://count.example/', { mode: 'no-cors' })"),
-    "another-path-each-time": LISTEN.format("click", f"fetch({RANDOM}, {{ mode: 'no-cors' }})"),
+HIDDEN = '<form method="post" action="https://count.example/form" target="{0}"></form><iframe name="{0}"></iframe>'
+TELL = "navigator.sendBeacon('https://count.example/{}')"
+# Each tells at a path of its own name.
+WAYS = {
+    "fetch": LISTEN.format("click", "fetch('https://count.example/fetch', { mode: 'no-cors' })"),
+    "beacon": LISTEN.format("click", TELL.format("beacon")),
+    "picture": LISTEN.format("click", "new Image().src = 'https://count.example/picture'"),
+    "event-source": LISTEN.format("click", "new EventSource('https://count.example/event-source')"),
+    "form": HIDDEN.format("count") + LISTEN.format("click", "document.forms[0].submit()"),
+    "socket": LISTEN.format("click", "new WebSocket('wss://count.example/socket')"),
+    "socket-at-the-finger": LISTEN.format("pointerdown", "new WebSocket('wss://count.example/socket-at-the-finger')"),
+    "transport": LISTEN.format("click", "new WebTransport('https://count.example/transport').closed.catch(() => 0)"),
+    "at-the-finger": LISTEN.format("pointerdown", TELL.format("at-the-finger")),
+    "a-moment-later": LISTEN.format("click", f"setTimeout(() => {TELL.format('a-moment-later')}, 100)"),
+    "through-a-frame": f'<iframe srcdoc="<script>onmessage = () => {TELL.format("through-a-frame")}</script>"></iframe>'
+    + LISTEN.format("click", "frames[frames.length - 1].postMessage(1, '*')"),
+}
+# Each tells as if it were another one each time, or none.
+IN_DISGUISE = {
+    "another-path-each-time": LISTEN.format("click", f"navigator.sendBeacon({RANDOM})"),
+    "another-socket-each-time": LISTEN.format("click", "new WebSocket('wss://count.example/' + crypto.randomUUID())"),
     "another-host-each-time": LISTEN.format(
         "click", "fetch(`https://${crypto.randomUUID()}.count.example/`, { mode: 'no-cors' })"
     ),
@@ -39,17 +57,6 @@ TELLERS = {
         "fetch('/told/' + crypto.randomUUID().replace(/[^a-f]/g, one => 'ghijklmnop'[+one] ?? '-'))",
     )
     + "<script>setInterval(() => fetch('/poll').catch(() => 0), 100)</script>",
-    "beacon": LISTEN.format("click", f"navigator.sendBeacon({RANDOM})"),
-    "picture": LISTEN.format("click", f"new Image().src = {RANDOM}"),
-    "event-source": LISTEN.format("click", f"new EventSource({RANDOM})"),
-    "form": HIDDEN.format("count") + LISTEN.format("click", "document.forms[0].submit()"),
-    "socket": LISTEN.format("click", "new WebSocket('wss://count.example/' + crypto.randomUUID())"),
-    "socket-at-the-finger": LISTEN.format("pointerdown", "new WebSocket('wss://count.example/' + crypto.randomUUID())"),
-    "transport": LISTEN.format("click", f"new WebTransport({RANDOM}).closed.catch(() => 0)"),
-    "at-the-finger": LISTEN.format("pointerdown", BEACON),
-    "a-moment-later": LISTEN.format("click", f"setTimeout(() => {BEACON}, 100)"),
-    "through-a-frame": f'<iframe srcdoc="<script>onmessage = () => {BEACON}</script>"></iframe>'
-    + LISTEN.format("click", "frames[0].postMessage(1, '*')"),
 }
 
 
@@ -116,18 +123,16 @@ def test_page_that_polls_all_the_time_is_not_said_to_tell_of_the_press(check_bro
     assert list_codes(check(check_browser, page, screens=screens)) == []
 
 
-CHATTING = {
-    "own-host": "<script>setInterval(() => fetch('/poll/' + crypto.randomUUID()).catch(() => 0), 100)</script>",
-    "another-host": f"<script>setInterval(() => fetch({RANDOM}, {{ mode: 'no-cors' }}).catch(() => 0), 100)</script>",
-    "sockets-again-and-again": """<script>
-      setInterval(() => new WebSocket('wss://chat.example/' + crypto.randomUUID()), 200)
-    </script>""",
-}
+# At its own host, at another one, and through sockets.
+CHATTING = f"""<script>
+  setInterval(() => fetch('/poll/' + crypto.randomUUID()).catch(() => 0), 100)
+  setInterval(() => fetch({RANDOM}, {{ mode: 'no-cors' }}).catch(() => 0), 100)
+  setInterval(() => new WebSocket('wss://chat.example/' + crypto.randomUUID()), 200)
+</script>"""
 
 
-@pytest.mark.parametrize("name", CHATTING)
-def test_page_that_chats_under_random_names_is_not_said_to_tell_of_the_press(check_browser: Browser, name: str):
-    assert list_codes(check(check_browser, make_page(PLAIN, after=CHATTING[name]))) == []
+def test_page_that_chats_under_random_names_is_not_said_to_tell_of_the_press(check_browser: Browser):
+    assert list_codes(check(check_browser, make_page(PLAIN, after=CHATTING))) == []
 
 
 def check_here(
@@ -154,21 +159,43 @@ def check_here(
     )
 
 
-def test_press_that_tells_others_is_found_however_the_page_tells_it_and_reaches_nobody(agency: AgencyDoor):
+def tell_to(ears: OpenEars, script: str) -> str:
+    """Return a script that tells this machine in place of another one."""
+    to_socket = script.replace("wss://count.example", f"ws://{ears.host}")
+    return to_socket.replace("https://count.example", f"http://{ears.host}")
+
+
+def test_each_press_sees_every_way_to_tell_others_and_reaches_nobody(
+    check_browser: Browser, agency: AgencyDoor, monkeypatch: pytest.MonkeyPatch
+):
+    presses: list[_press.Pressed] = []
+
+    def press(*given: Any, **named: Any) -> _press.Pressed:
+        presses.append(_press.press(*given, **named))
+        return presses[-1]
+
+    monkeypatch.setattr(browser_check, "press", press)
+    with listen() as ears:
+        found = check_here(check_browser, tell_to(ears, "".join(WAYS.values())), agency=agency)
+    assert list_codes(found) == ["press-tells-others"]
+    assert len(presses) >= 2
+    for pressed in presses:
+        assert {way for way in WAYS if any(clue.endswith(f"/{way}") for clue in pressed.told)} == set(WAYS)
+    assert ears.heard == []
+
+
+def test_press_that_tells_others_in_disguise_is_found_and_reaches_nobody(
+    check_browsers: CheckBrowsers, agency: AgencyDoor
+):
     with listen() as ears:
         found = list_all_codes(
+            check_browsers,
             {
-                name: partial(
-                    check_here,
-                    after=after.replace("wss://count.example", f"ws://{ears.host}").replace(
-                        "https://count.example", f"http://{ears.host}"
-                    ),
-                    agency=agency,
-                )
-                for name, after in TELLERS.items()
-            }
+                name: partial(check_here, after=tell_to(ears, after), agency=agency)
+                for name, after in IN_DISGUISE.items()
+            },
         )
-    assert found == {name: ["press-tells-others"] for name in TELLERS}
+    assert found == {name: ["press-tells-others"] for name in IN_DISGUISE}
     assert ears.heard == []
 
 

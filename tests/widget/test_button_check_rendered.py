@@ -5,7 +5,7 @@ from functools import partial
 from playwright.sync_api import Browser
 
 from tests.sdk.button.pages import PLACEMENT, PLAIN, WITH_SCRIPT, make_page
-from tests.widget.checked_pages import check, check_all, list_all_codes, list_codes
+from tests.widget.checked_pages import CheckBrowsers, check, check_all, list_all_codes, list_codes
 from tests.widget.framework_pages import make_react_page, make_vue_page
 
 NESTED = """<div id="host"></div><script>
@@ -23,8 +23,8 @@ RENDERED = {
 }
 
 
-def test_page_whose_button_a_script_builds_passes_with_an_advice() -> None:
-    found = check_all({name: partial(check, page=make()) for name, make in RENDERED.items()})
+def test_page_whose_button_a_script_builds_passes_with_an_advice(check_browsers: CheckBrowsers) -> None:
+    found = check_all(check_browsers, {name: partial(check, page=make()) for name, make in RENDERED.items()})
     seen = {name: (one.result, list_codes(one), one.placement) for name, one in found.items()}
     assert seen == dict.fromkeys(RENDERED, ("passes", ["built-by-script"], PLACEMENT))
 
@@ -37,13 +37,14 @@ CHANGED = {
 }
 
 
-def test_button_that_a_script_changes_is_judged_as_it_then_is() -> None:
+def test_button_that_a_script_changes_is_judged_as_it_then_is(check_browsers: CheckBrowsers) -> None:
     script = "<script>{{ const link = document.querySelector('section a'); {} }}</script>"
     found = list_all_codes(
+        check_browsers,
         {
             name: partial(check, page=make_page(snippet, after=script.format(change)))
             for name, (snippet, change, _) in CHANGED.items()
-        }
+        },
     )
     assert found == {name: codes for name, (*_, codes) in CHANGED.items()}
 
