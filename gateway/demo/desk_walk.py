@@ -4,7 +4,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -17,10 +17,10 @@ _ACTION_ID: Final = re.compile(r"/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\
 
 
 class DeskWalk:
-    """One person, signed in at the desk's pages by a one-time address. Use it as a context manager.
+    """One person, signed in at the desk's pages by a one-time address.
 
-    with DeskWalk(address) as supervisor:
-        supervisor.sign("/digests/2026-Q3.example-chat", "release")
+    supervisor = DeskWalk(address)
+    supervisor.sign("/digests/2026-Q3.example-chat", "release")
     """
 
     def __init__(self, start: str) -> None:
@@ -33,11 +33,7 @@ class DeskWalk:
         form = {"answer": self._passkey.register(begun["options"]), "label": "made by the demonstration"}
         self._move(start, f"{start}/register", statement=begun["statement"], **form)
 
-    def __enter__(self) -> Self:
-        """Return the person."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         """Close the connection."""
         self._browser.close()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from gateway.clock import utc_now
+from gateway.demo.desk_walk import DeskWalk
 from gateway.demo.form_walk import Answers, FormWalkError, read_button, read_replies, walk_to_thanks
 from gateway.demo.processes import DemoError, Processes, check_ports_are_free
 from gateway.demo.service.app import CHAT, PLACES, Place
@@ -196,6 +197,8 @@ class Loop:
         )
         self._on_page = on_page
         self.return_words = ""
+        self.case_ids: dict[str, str] = {}  # by their references, since `collect`
+        self._signed_in: dict[str, DeskWalk] = {}
         self.processes = Processes(folder / "logs")
 
     @property
@@ -224,16 +227,10 @@ class Loop:
         self._write_settings()
         new = [(name, role) for name, role in PEOPLE.values() if name != ADMINISTRATOR]
         adding = [(DESK, "people", "add", name, "--role", role, *self._desk_options()) for name, role in new]
-        self.processes.run_together(
-            [*adding, (DESK, "people", "grant", "a-administrator", *ALSO, *self._desk_options())]
-        )
+        adding.append((DESK, "people", "grant", "a-administrator", *ALSO, *self._desk_options()))
+        self.processes.run_together(adding)
         until = (utc_now().date() + timedelta(days=365)).isoformat()
-        self.processes.run_together(
-            [
-                (DESK, "people", "authority", person, "risk-assessment", "--until", until, *self._desk_options())
-                for person in ASSESSORS
-            ]
-        )
+        self.run_desk("people", "authority", *ASSESSORS, "risk-assessment", "--until", until)
         self.processes.run(
             GATEWAY, "init", "--state", str(self.gateway_state), "--pin", str(self.desk_state / "agency.pin"),
             "--origin", self.origin, "--agency-name", "The example agency", "--banner", BANNER,
@@ -265,15 +262,16 @@ class Loop:
         self.processes.start("desk", DESK, "serve", "--state", str(self.desk_state), "--port", str(self.ports.desk))
         return f"the desk's pages are on {self.ports.desk}"
 
-    def enrol_partner(self, *, places: Sequence[Place] = ()) -> str:
-        """Invite the example partner, enrol it, agree places of the button, and approve it."""
+    def enrol_partner(self, *, places: Sequence[Place] = (), others: Sequence[str] = ()) -> str:
+        """Invite the example partner, enrol it, agree places of the button, and approve it, with others that wait."""
         invitation = self.folder / "example-chat.invitation"
         self.run_desk("partner", "invite", PARTNER_NAME, "--partner", PARTNER_ID, "--out", str(invitation))
         enrol = (PARTNER, "enrol", str(invitation), "--state", str(self.partner_state))
         agreements = [(DESK, *make_agreement(one, service=self.service), *self._desk_options()) for one in places]
         self.processes.run_together([enrol, *agreements])
         self.run_desk("collect")
-        self.run_desk("partner", "approve", PARTNER_ID)
+        for partner in (PARTNER_ID, *others):
+            self.run_desk("partner", "approve", partner)
         return (
             f"{PARTNER_NAME} enrolled by invitation; the desk agreed {len(places)} places of the button and approved it"
         )
@@ -340,7 +338,8 @@ class Loop:
     def collect(self) -> int:
         """Collect at the desk; returns the number of open cases."""
         self.run_desk("collect")
-        return len(self.list_open())
+        self.case_ids = {one["reference"]: str(one["case_id"]) for one in self.list_open()}
+        return len(self.case_ids)
 
     def start_collecting(self) -> None:
         """Keep the desk collecting, so that new reports from the form reach its queue."""
@@ -364,10 +363,16 @@ class Loop:
             self.run_desk("case", "close", case["reference"], *CLOSING, *reply)
         return len(cases)
 
-    def make_start_link(self, person: str) -> str:
-        """Return the one-time address for a person at the desk's pages."""
-        made = json.loads(self.run_desk("people", "link", person, "--port", str(self.ports.desk), "--json"))
-        return str(made["address"])
+    def make_start_links(self, *people: str) -> dict[str, str]:
+        """Return a one-time address for each person at the desk's pages."""
+        made = json.loads(self.run_desk("people", "link", *people, "--port", str(self.ports.desk), "--json"))
+        return dict(made["addresses"])
+
+    def sign_in(self, *people: str) -> list[DeskWalk]:
+        """Return people at the desk's pages, signed in; they stay until the end. Raises `FormWalkError`."""
+        if new := [person for person in people if person not in self._signed_in]:
+            self._signed_in |= {person: DeskWalk(link) for person, link in self.make_start_links(*new).items()}
+        return [self._signed_in[person] for person in people]
 
     def run_desk(self, *arguments: str) -> str:
         """Run a command of the desk and return its output."""
@@ -388,6 +393,8 @@ class Loop:
         return cases
 
     def stop(self) -> None:
-        """End every process."""
+        """End every session and process."""
+        for person in self._signed_in.values():
+            person.close()
         self.processes.stop()
         self.site.close()

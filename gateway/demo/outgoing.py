@@ -3,7 +3,7 @@
 import json
 from typing import Any, Final
 
-from gateway.demo.desk_walk import DeskWalk, get_action_id
+from gateway.demo.desk_walk import get_action_id
 from gateway.demo.form_walk import FormWalkError, read_page
 from gateway.demo.loop import PARTNER, PARTNER_ID, Loop
 from gateway.demo.processes import DemoError
@@ -60,17 +60,15 @@ PACKAGE: Final[dict[str, str]] = {
 
 
 def enrol_police(loop: Loop) -> str:
-    """Enrol the example force as a partner, and agree its mailbox for packages; returns a line about it."""
+    """Enrol the example force, for `enrol_partner` to approve, and agree its mailbox for packages; returns a line."""
     invitation, state = loop.folder / "example-police.invitation", loop.folder / "police"
     loop.run_desk(
         *("partner", "invite", POLICE_NAME, "--partner", POLICE_ID, "--type", "police", "--country", "GB"),
         *("--out", str(invitation)),
     )
     loop.processes.run(PARTNER, "enrol", str(invitation), "--state", str(state))
-    loop.run_desk("collect")
-    loop.run_desk("partner", "approve", POLICE_ID)
     (loop.desk_state / "destinations.toml").write_text(DESTINATION, encoding="utf-8")
-    return f"{POLICE_NAME} enrolled, and the desk agreed to send packages to its mailbox"
+    return f"{POLICE_NAME} enrolled by invitation, and the desk agreed to send packages to its mailbox"
 
 
 def run_police(loop: Loop, *arguments: str) -> Any:
@@ -79,58 +77,47 @@ def run_police(loop: Loop, *arguments: str) -> Any:
     return json.loads(loop.processes.run(PARTNER, *words))
 
 
-def send_package(loop: Loop, reference: str) -> dict[str, Any]:
-    """Make a package of a case as an analyst, sign it as a supervisor, and acknowledge it as the force.
-
-    Returns its id (`reference`), and whether the desk shows the acknowledgement (`acknowledged`).
-    """
-    case_id = _get_case_id(loop, reference)
+def release_package(loop: Loop, reference: str) -> str:
+    """Make a package of a case as an analyst, and sign it as a supervisor; returns its id."""
+    case_id = loop.case_ids[reference]
     page = f"/cases/{case_id}"
     try:
-        with DeskWalk(loop.make_start_link("a-analyst")) as analyst:
-            analyst.send(page, f"{page}/take-over", over_from="a-administrator", over_reason="I go on with it.")
-            previewed = dict(
-                read_page(analyst.show(page, f"{page}/package/preview", **PACKAGE, reports=case_id)).hidden
-            )
-            checked = {name: previewed[name] for name in ("mark", "package_id")}
-            path = analyst.send(page, f"{page}/package/draft", **PACKAGE, reports=case_id, **checked)
-            package = get_action_id(path)
-            with DeskWalk(loop.make_start_link("s-supervisor")) as supervisor:
-                supervisor.sign(f"/packages/{package}", "release", after="read")
-            loop.run_desk("collect")
-            run_police(loop, "package", "open", package, "--out", str(loop.folder / "police-package"))
-            run_police(loop, "package", "acknowledge", package, "--by", OFFICER)
-            loop.run_desk("collect")
-            is_taken = TAKEN in analyst.read(path)
-            analyst.send(page, f"{page}/release")
+        analyst, supervisor = loop.sign_in("a-analyst", "s-supervisor")
+        analyst.send(page, f"{page}/take-over", over_from="a-administrator", over_reason="I go on with it.")
+        previewed = dict(read_page(analyst.show(page, f"{page}/package/preview", **PACKAGE, reports=case_id)).hidden)
+        checked = {name: previewed[name] for name in ("mark", "package_id")}
+        package = get_action_id(analyst.send(page, f"{page}/package/draft", **PACKAGE, reports=case_id, **checked))
+        supervisor.sign(f"/packages/{package}", "release", after="read")
+        analyst.send(page, f"{page}/release")
     except FormWalkError as error:
         raise DemoError(str(error)) from None
-    return {"reference": package, "acknowledged": is_taken}
+    return package
 
 
-def ask_partner(loop: Loop, reference: str) -> dict[str, Any]:
-    """Ask the partner about its report as the single point of contact, and answer as the partner.
+def ask_partner(loop: Loop, reference: str) -> str:
+    """Ask the partner about its report as the single point of contact; returns the id of the request."""
+    page = f"/cases/{loop.case_ids[reference]}/ask"
+    try:
+        (officer,) = loop.sign_in("s-spoc")
+        request_id = dict(read_page(officer.read(page)).hidden)["request_id"]
+        officer.send(page, page, **REQUEST, request_id=request_id)
+    except FormWalkError as error:
+        raise DemoError(str(error)) from None
+    return request_id
 
-    Returns the id of the request (`reference`), and whether the desk shows the answer (`answered`).
-    """
-    page = f"/cases/{_get_case_id(loop, reference)}/ask"
+
+def take_answers(loop: Loop, *, package: str, request_id: str) -> tuple[bool, bool]:
+    """Send both, and answer as their recipients; returns whether the desk shows either answer."""
     answer = loop.folder / "answer.txt"
     answer.write_text("On the first of November. [message]", encoding="utf-8")
-    try:
-        with DeskWalk(loop.make_start_link("s-spoc")) as officer:
-            request_id = dict(read_page(officer.read(page)).hidden)["request_id"]
-            path = officer.send(page, page, **REQUEST, request_id=request_id)
-            loop.run_desk("collect")
-            loop.run_partner("request", "answer", request_id, "--by", "Trust and Safety", "--text-file", str(answer))
-            loop.run_desk("collect")
-            is_answered = ANSWERED in officer.read(path)
-    except FormWalkError as error:
-        raise DemoError(str(error)) from None
-    return {"reference": request_id, "answered": is_answered}
-
-
-def _get_case_id(loop: Loop, reference: str) -> str:
-    return next(str(one["case_id"]) for one in loop.list_open() if one["reference"] == reference)
+    loop.run_desk("collect")
+    run_police(loop, "package", "open", package, "--out", str(loop.folder / "police-package"))
+    run_police(loop, "package", "acknowledge", package, "--by", OFFICER)
+    loop.run_partner("request", "answer", request_id, "--by", "Trust and Safety", "--text-file", str(answer))
+    loop.run_desk("collect")
+    analyst, officer = loop.sign_in("a-analyst", "s-spoc")
+    is_answered = ANSWERED in officer.read(f"/service-requests/{request_id}")
+    return TAKEN in analyst.read(f"/packages/{package}"), is_answered
 
 
 def publish_digest(loop: Loop, quarter: str) -> str:
@@ -140,8 +127,8 @@ def publish_digest(loop: Loop, quarter: str) -> str:
     )
     digest_id = str(made["digest_id"])
     try:
-        with DeskWalk(loop.make_start_link("s-supervisor")) as supervisor:
-            supervisor.sign(f"/digests/{digest_id}", "release")
+        (supervisor,) = loop.sign_in("s-supervisor")
+        supervisor.sign(f"/digests/{digest_id}", "release")
     except FormWalkError as error:
         raise DemoError(str(error)) from None
     return digest_id

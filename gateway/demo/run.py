@@ -19,7 +19,15 @@ from gateway.clock import utc_now
 from gateway.demo.cluster import PORTS as CLUSTER_PORTS
 from gateway.demo.cluster import Cluster
 from gateway.demo.loop import COLLECT_SECONDS, PARTNER_ID, PEOPLE, PORTS, Loop, OneMachine, Ports, Site
-from gateway.demo.outgoing import ask_partner, enrol_police, publish_digest, pull_digest, send_package
+from gateway.demo.outgoing import (
+    POLICE_ID,
+    ask_partner,
+    enrol_police,
+    publish_digest,
+    pull_digest,
+    release_package,
+    take_answers,
+)
 from gateway.demo.processes import DemoError, check_ports_are_free
 from gateway.demo.service.app import PLACES
 
@@ -87,7 +95,7 @@ def run_steps(loop: Loop, print_line: Callable[[str], None]) -> dict[str, Any]:
     steps.take("publish", loop.publish)
     steps.take("police", lambda: enrol_police(loop))
     steps.take("desk", loop.start_desk)  # which reads the agreements with destinations once
-    steps.take("enrol", lambda: loop.enrol_partner(places=PLACES))
+    steps.take("enrol", lambda: loop.enrol_partner(places=PLACES, others=[POLICE_ID]))
     steps.take("service", loop.start_service)
     buttons = steps.take(
         "button", loop.file_button_checks, "the button is as agreed on {} pages, and the desk has the results"
@@ -108,13 +116,16 @@ def run_steps(loop: Loop, print_line: Callable[[str], None]) -> dict[str, Any]:
     opened = steps.take("assess", lambda: loop.open_and_assess(mine), "the desk opened and assessed {} cases")
     package = steps.take(
         "package",
-        lambda: send_package(loop, sent["reference"]),
-        "two people signed package {}, and the police acknowledged it by name",
+        lambda: release_package(loop, sent["reference"]),
+        "two people signed package {} for the police",
     )
     asked = steps.take(
-        "request",
-        lambda: ask_partner(loop, sent["reference"]),
-        "the desk asked the service by request {}, and the service answered it",
+        "request", lambda: ask_partner(loop, sent["reference"]), "the desk asked the service by request {}"
+    )
+    is_taken, is_answered = steps.take(
+        "answers",
+        lambda: take_answers(loop, package=package, request_id=asked),
+        "the police acknowledged the package by name, and the service answered the request",
     )
     steps.take("close", lambda: loop.close_cases(mine), "the desk closed {} cases")
     digest_id = steps.take(
@@ -126,8 +137,8 @@ def run_steps(loop: Loop, print_line: Callable[[str], None]) -> dict[str, Any]:
         "public_reference": public,
         "industry_reference": sent["reference"],
         "reply_read": bool(replied),
-        "package_acknowledged": package["acknowledged"],
-        "request_answered": asked["answered"],
+        "package_acknowledged": is_taken,
+        "request_answered": is_answered,
         "digest_id": digest_id,
         "desk_opened": opened,
         "receipt_verified": verified,
@@ -218,8 +229,9 @@ def _print_addresses(loop: Loop, print_line: Callable[[str], None]) -> None:
     print_line(f"a service's pages    {loop.service}/")
     print_line("")
     print_line("The desk signs each of these in once, within ten minutes, each in a private window of its own:")
+    links = loop.make_start_links(*PEOPLE)
     for person, (_, role) in PEOPLE.items():
-        print_line(f"{role:<20} {loop.make_start_link(person)}")
+        print_line(f"{role:<20} {links[person]}")
     print_line("")
     print_line(f"A report from the form is in the desk's queue {COLLECT_SECONDS} seconds later: on its pages, or with")
     desk = f"{_name_path(Path(sys.executable).with_name('report-abuse-desk'))} case"

@@ -87,10 +87,10 @@ program: Final = DeskProgram(
                 "grant": "Give a person one more role, or several.",
                 "end-role": "Take a role from a person.",
                 "end": "End a person for good: roles, passkeys, sessions and account.",
-                "authority": "Record that a person is trained and authorised for a kind of work up to a day; "
+                "authority": "Record that people are trained and authorised for a kind of work up to a day; "
                 "a past day ends it.",
                 "account": "Give a person the account by which commands know them, or take it away.",
-                "link": "Print a one-time address that registers a person's first passkey.",
+                "link": "Print a one-time address that registers a person's first passkey, for one person or several.",
                 "verify-releases": "Verify the second person's signature of everything that two people released.",
             },
         ),

@@ -37,7 +37,8 @@ def test_the_command_serves_signs_in_and_ends(tmp_path: Path) -> None:
             assert process.stdout is not None
             assert json.loads(process.stdout.readline()) == {"address": f"http://localhost:{port}"}
             asked = [sys.executable, "-m", "gateway.desk.cli", "people", "link", ACTOR, *words[1:]]
-            address = json.loads(subprocess.run(asked, cwd=ROOT, capture_output=True, check=True).stdout)["address"]
+            made = json.loads(subprocess.run(asked, cwd=ROOT, capture_output=True, check=True).stdout)
+            address = made["addresses"][ACTOR]
             with requests.Session() as session:
                 assert session.get(f"http://localhost:{port}/", timeout=10).status_code == 401
                 page = session.get(address, timeout=10).text

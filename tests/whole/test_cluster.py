@@ -58,8 +58,8 @@ from tests.whole.loop_in_process import running_here
 
 STEPS = [
     *("servers", "keys", "gateway", "publish", "police", "desk", "enrol", "service", "button"),
-    *("public report", "industry report", "receipt", "collect", "reply", "assess", "package", "request", "close"),
-    *("digest", "pull"),
+    *("public report", "industry report", "receipt", "collect", "reply", "assess", "package", "request", "answers"),
+    *("close", "digest", "pull"),
 ]
 
 # Other findings depend on this machine's disk, on the day, and on which gateway took the reports.

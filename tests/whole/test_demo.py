@@ -50,8 +50,8 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
 }
 STEPS = [
     *("keys", "gateway", "publish", "police", "desk", "enrol", "service", "button"),
-    *("public report", "industry report", "receipt", "collect", "reply", "assess", "package", "request", "close"),
-    *("digest", "pull"),
+    *("public report", "industry report", "receipt", "collect", "reply", "assess", "package", "request", "answers"),
+    *("close", "digest", "pull"),
 ]
 # The program with one short step, which starts a process: what --once changes comes after the last one.
 ONE_STEP = """

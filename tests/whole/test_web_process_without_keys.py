@@ -132,7 +132,8 @@ def ask_health(port: int) -> int:
 def use_pages(state: tuple[str, str], *, port: int, case_id: str) -> None:
     """Sign in, ask for the state of the desk, and read a case: these pages need keys."""
     asked = [sys.executable, "-m", "gateway.desk.cli", "people", "link", ACTOR, *state, "--port", str(port), "--json"]
-    address = json.loads(subprocess.run(asked, cwd=ROOT, capture_output=True, check=True).stdout)["address"]
+    made = json.loads(subprocess.run(asked, cwd=ROOT, capture_output=True, check=True).stdout)
+    address = made["addresses"][ACTOR]
     origin = address.partition("/start/")[0]
     with requests.Session() as session:
         session.post(address, data={"csrf_token": find_token(session.get(address, timeout=20).text)}, timeout=20)

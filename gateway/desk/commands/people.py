@@ -27,6 +27,9 @@ from gateway.desk.wiring import Desk, open_desk
 
 _ROLES: Final = click.Choice([role.value for role in Role])
 _PERSON: Final = click.argument("person", metavar="PERSON", help="Their handle, e.g. a-okafor.")
+_PEOPLE: Final = click.argument(
+    "people", nargs=-1, required=True, metavar="PERSON...", help="Their handles, e.g. a-okafor b-price."
+)
 _ROLES_HELP: Final = f"One of {', '.join(_ROLES.choices)}."
 
 
@@ -121,16 +124,17 @@ def people_end(call: Call, person: str) -> int:
 
 
 @desk_command(Permission.MANAGE_PEOPLE, example="a-okafor risk-assessment --until 2027-03-31")
-@_PERSON
+@_PEOPLE
 @click.argument("kind", type=click.Choice(list(AUTHORITIES)), metavar="KIND", help=f"{' or '.join(AUTHORITIES)}.")
 @click.option("--until", required=True, type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="Its last day.")
-def people_authority(call: Call, person: str, kind: str, until: datetime) -> int:
-    """Record that a person is trained and authorised for a kind of work up to a day; a past day ends it."""
+def people_authority(call: Call, people: tuple[str, ...], kind: str, until: datetime) -> int:
+    """Record that people are trained and authorised for a kind of work up to a day; a past day ends it."""
     desk, day = open_desk(call.state), until.date()
     with desk.store.write() as connection:
-        register.set_authority(connection, person, kind=kind, until=day, actor=call.actor, now=desk.clock())
-    line = f"{person} {AUTHORITIES[kind]} until {format_uk_day(day)}."
-    return print_result(call, {"kind": kind, "person": person, "until": day.isoformat()}, line)
+        for person in people:
+            register.set_authority(connection, person, kind=kind, until=day, actor=call.actor, now=desk.clock())
+    lines = [f"{person} {AUTHORITIES[kind]} until {format_uk_day(day)}." for person in people]
+    return print_result(call, {"kind": kind, "people": list(people), "until": day.isoformat()}, *lines)
 
 
 @desk_command(Permission.MANAGE_PEOPLE, example="a-okafor --account amina")
@@ -146,20 +150,19 @@ def people_account(call: Call, person: str, account: str | None) -> int:
 
 
 @desk_command(Permission.MANAGE_PEOPLE, example=f"a-okafor --port {DEFAULT_PORT}")
-@_PERSON
+@_PEOPLE
 @port_option
-def people_link(call: Call, person: str, port: int) -> int:
-    """Print a one-time address that registers a person's first passkey.
+def people_link(call: Call, people: tuple[str, ...], port: int) -> int:
+    """Print a one-time address that registers a person's first passkey, for one person or several.
 
-    It works once, within ten minutes. Lost passkeys are recovered by two supervisors on their page; this command does
+    Each works once, within ten minutes. Lost passkeys are recovered by two supervisors on their page; this command does
     it only while fewer than two of them have a passkey.
     """
     desk = open_desk(call.state)
-    secret = make_persons_link(desk, person, actor=call.actor)
-    address = f"{make_origin(desk.config, port=port)}/start/{secret}"
-    minutes = int(LIFETIME.total_seconds() // 60)
-    line = f"{address}  (for {person}, once, within {minutes} minutes)"
-    return print_result(call, {"address": address, "minutes": minutes, "person": person}, line)
+    origin, minutes = make_origin(desk.config, port=port), int(LIFETIME.total_seconds() // 60)
+    addresses = {person: f"{origin}/start/{make_persons_link(desk, person, actor=call.actor)}" for person in people}
+    lines = [f"{one}  (for {person}, once, within {minutes} minutes)" for person, one in addresses.items()]
+    return print_result(call, {"addresses": addresses, "minutes": minutes}, *lines)
 
 
 @desk_command(Permission.CHECK_AUDIT, example="--json")

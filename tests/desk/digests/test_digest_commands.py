@@ -182,9 +182,10 @@ def test_a_link_from_the_command_line_signs_in_once(state: Path, capsys: pytest.
     added = run_json(state, "people", "add", "Amina Okafor", "--role", "analyst", capsys=capsys)
     assert added == {"person": "a-okafor", "roles": ["analyst"]}
     link = run_json(state, "people", "link", "a-okafor", "--port", "8003", capsys=capsys)
-    assert str(link["address"]).startswith("http://localhost:8003/start/")
+    address = link["addresses"]["a-okafor"]
+    assert address.startswith("http://localhost:8003/start/")
     browser = Browser(open_desk(state))
-    path = str(link["address"]).removeprefix("http://localhost:8003")
+    path = address.removeprefix("http://localhost:8003")
     browser.register(path)
     assert browser.get(path).status_code == 401
     assert "Amina Okafor" in browser.get("/").text

@@ -60,7 +60,15 @@ def test_people_are_shown_in_lines(desk: Desk, capsys: pytest.CaptureFixture[str
     assert main(["people", "add", "Amina Okafor", "--role", "analyst", *state]) == DONE
     printed = capsys.readouterr().out
     assert f"For their first sign-in: report-abuse-desk people link a-okafor --state {desk.paths.state}" in printed
-    assert main(["people", "authority", "a-okafor", "spoc", "--until", "2027-03-31", *state]) == DONE
+    assert main(["people", "authority", "a-okafor", ACTOR, "spoc", "--until", "2027-03-31", *state]) == DONE
+    printed = capsys.readouterr().out
+    assert printed.splitlines() == [
+        f"{one} accredited single point of contact until 31 March 2027." for one in ("a-okafor", ACTOR)
+    ]
+    assert main(["people", "link", "a-okafor", ACTOR, *state]) == DONE
+    links = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
+    assert [told for _, told in links] == [f"(for {one}, once, within 10 minutes)" for one in ("a-okafor", ACTOR)]
+    assert len({address for address, _ in links}) == 2
     assert main(["people", "list", *state]) == DONE
     assert "a-okafor  Amina Okafor  analyst\n" in capsys.readouterr().out
     assert main(["people", "end", "a-okafor", *state]) == DONE
