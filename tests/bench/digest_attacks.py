@@ -88,9 +88,15 @@ def observe(cells: Sequence[Cell], *, draws: int, draw: Draw = noise.draw) -> Ev
     without, with_it = [], []
     for cell in cells:
         cost = {"sensitivity": cell.sensitivity, "epsilon_micro": cell.epsilon_micro}
-        without.append([weigh(cell, value) for value in draw([cell.before] * draws, **cost)])
-        with_it.append([weigh(cell, value) for value in draw([cell.after] * draws, **cost)])
+        without.append(_weigh_all(cell, draw([cell.before] * draws, **cost)))
+        with_it.append(_weigh_all(cell, draw([cell.after] * draws, **cost)))
     return Evidence(without, with_it)
+
+
+def _weigh_all(cell: Cell, values: Sequence[int]) -> list[float]:
+    # Thousands of draws are a few hundred numbers.
+    weights = {value: weigh(cell, value) for value in set(values)}
+    return [weights[value] for value in values]
 
 
 def draw_half_the_noise(counts: Sequence[int], *, sensitivity: int, epsilon_micro: int) -> list[int]:
