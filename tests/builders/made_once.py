@@ -4,6 +4,7 @@ the values of a TOML text.
 Never leaves anything out: an app gets the very thing that an earlier one has made, and the code that made it ran.
 """
 
+import copy
 import functools
 import pickle
 import tomllib
@@ -27,7 +28,7 @@ _FILES = (
     "load_assets",
 )
 _BUILDERS: dict[object, Callable[..., tuple[str, str]]] = {}
-_PLAIN_RULES: dict[object, tuple[Any, ...]] = {}
+_RULES: dict[object, tuple[Any, ...]] = {}
 _build_once = Rule._compile_builder
 _compile_once = Rule.compile
 _read_toml_once = tomllib.loads
@@ -87,23 +88,27 @@ def _load_once(load: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _compile(rule: Rule) -> None:
-    """Compile a rule, or reuse the compiled parts of an equal rule without variables; nothing changes them."""
+    """Compile a rule, or reuse the compiled parts of an equal rule, which nothing changes, and copy its converters."""
     assert rule.map is not None
     settings = (rule.map.host_matching, rule.merge_slashes, repr(rule.defaults))
-    key = (rule.rule, rule.subdomain, rule.host, *settings)
-    if key not in _PLAIN_RULES:
+    key = (rule.rule, rule.subdomain, rule.host, *settings, *rule.map.converters.items())
+    if key not in _RULES:
         _compile_once(rule)
-        if not rule._converters:
-            _PLAIN_RULES[key] = (
-                rule._parts,
-                rule._trace,
-                _get_function(rule._build),
-                _get_function(rule._build_unknown),
-            )
+        build, build_unknown = _get_function(rule._build), _get_function(rule._build_unknown)
+        _RULES[key] = (rule._parts, rule._trace, build, build_unknown, _copy_converters(rule._converters, map=None))
         return
-    rule._parts, rule._trace, build, build_unknown = _PLAIN_RULES[key]
-    rule._converters = {}
+    rule._parts, rule._trace, build, build_unknown, converters = _RULES[key]
+    rule._converters = _copy_converters(converters, map=rule.map)
+    rule.arguments.update(converters)
     rule._build, rule._build_unknown = MethodType(build, rule), MethodType(build_unknown, rule)
+
+
+def _copy_converters(converters: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """Copy converters, each of which knows the map of its app: none may keep an app of another test."""
+    copies = {name: copy.copy(one) for name, one in converters.items()}
+    for one in copies.values():
+        vars(one).update(changes)
+    return copies
 
 
 def _get_function(method: Any) -> Any:
