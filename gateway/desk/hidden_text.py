@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Final
 
 _HIDDEN_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+# Most of what a page shows, and none of it hidden.
+_PRINTABLE_ASCII: Final = frozenset(map(chr, range(ord(" "), ord("~") + 1)))
 # Default_Ignorable_Code_Point of Unicode 16 that categories miss: letters and marks that are invisible.
 _BLANK: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
@@ -58,7 +60,7 @@ def replace_hidden(text: str, replace: Callable[[str], str], *, but: str = "") -
     if text.isascii() and text.isprintable():
         return text
     # A page shows hundreds of texts, and nearly all hide nothing: each kind of character is looked at once.
-    hidden = {one for one in set(text) if one not in but and _is_hidden(one)}
+    hidden = {one for one in set(text).difference(_PRINTABLE_ASCII, but) if _is_hidden(one)}
     if not hidden:
         return text
     kept = _KEPT_WITH_RIGHT_TO_LEFT if _RIGHT_TO_LEFT.search(text) else _KEPT

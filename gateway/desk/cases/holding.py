@@ -222,7 +222,7 @@ def list_workers(connection: Connection) -> list[tuple[str, str, int]]:
     # Counted here: a database would sort all open cases by holder.
     held = select(CASES.c.holder).where(CASES.c.closed_at.is_(None), CASES.c.holder.is_not(None))
     counts = Counter(connection.execute(held).scalars())
-    able = {person for role in ROLES_OF[Permission.TAKE_CASES] for person in list_with_role(connection, role)}
+    able = list_with_role(connection, *ROLES_OF[Permission.TAKE_CASES])
     names = sorted((format_person(connection, person), person) for person in able)
     return [(person, name, counts[person]) for name, person in names]
 

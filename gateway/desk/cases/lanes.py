@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, or_, select, true
+from sqlalchemy import ColumnElement, Connection, String, and_, bindparam, case, func, literal, or_, select, true
 
 from gateway.desk.actions.waiting import CASES_FOR_OTHERS
 from gateway.desk.cases.model import IS_OPEN, NO_SAFE_CONTACT, QUEUE_ORDER, WHOLE_ORDER, CaseRow, to_case
@@ -34,7 +34,56 @@ _HAS_UNREAD_LATER: Final = (
     .exists()
 )
 _OWES_A_REPLY: Final = and_(CASES.c.reply_owed, CASES.c.reply_code.is_(None))
+# The reader of a view and their day, which `_bind` gives.
+_PERSON: Final = bindparam("person", type_=String())
+_TODAY: Final = bindparam("today", type_=String())
 _AGE_FACTORS: Final = {"12_or_under": "under_13", "13_15": "teenager", "unknown": "age_unsaid"}
+
+
+def _choose_own_lines(first: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the condition of having no first report of this state, in whose line a joined report would be."""
+    joined = select(_FIRST.c.case_id).where(_FIRST.c.case_id == CASES.c.joined_to, first)
+    return or_(CASES.c.joined_to.is_(None), ~joined.exists())
+
+
+def _choose_unsigned() -> ColumnElement[bool]:
+    """Return the condition that another person than the reader decided on no reply, and that nobody signed it yet."""
+    newest = select(func.max(RELEASES.c.id)).where(RELEASES.c.kind == NO_REPLY).group_by(RELEASES.c.subject)
+    signed = select(RELEASE_SIGNATURES.c.release_id).where(RELEASE_SIGNATURES.c.release_id == RELEASES.c.id)
+    drafts = select(RELEASES.c.subject).where(
+        RELEASES.c.id.in_(newest), RELEASES.c.drafted_by != _PERSON, ~signed.exists()
+    )
+    return CASES.c.case_id.in_(drafts)
+
+
+# Made once: a page would spend more time on making these conditions than the database on answering.
+_CONDITIONS: Final[Mapping[str, ColumnElement[bool]]] = {
+    "crisis": CASES.c.crisis == true(),
+    "mine": CASES.c.holder == _PERSON,
+    "unclaimed": CASES.c.holder.is_(None),
+    "unread": or_(CASES.c.opened_at.is_(None), _HAS_UNREAD_LATER),
+    "owed": _OWES_A_REPLY,
+    "overdue": and_(_OWES_A_REPLY, CASES.c.reply_by < _TODAY),
+    "waiting": CASES.c.case_id.in_(CASES_FOR_OTHERS),
+    UNSIGNED: and_(CASES.c.reply_owed, CASES.c.reply_code == NO_SAFE_CONTACT, _choose_unsigned()),
+    **{code: CASES.c.faculty == code for code, _ in labels.FACULTIES},
+}
+# Open is spelled as in the condition of ix_cases_open, which holds every column that is asked for.
+_COUNT_LANES: Final = select(
+    func.count(), *(func.coalesce(func.sum(case((one, 1), else_=0)), 0) for one in _CONDITIONS.values())
+).where(CASES.c.closed_at.is_(None), _choose_own_lines(_FIRST.c.closed_at.is_(None)))
+_COUNT_CLOSED: Final = select(func.count()).select_from(CASES).where(CASES.c.closed_at.is_not(None))
+# The few that are joined to another closed case. The added text keeps the index of closed cases out of use for these:
+# they are few, and closed cases many.
+_COUNT_JOINED_TO_CLOSED: Final = (
+    select(func.count())
+    .select_from(CASES)
+    .where(
+        CASES.c.joined_to > "",
+        CASES.c.closed_at.concat("").is_not(None),
+        select(_FIRST.c.case_id).where(_FIRST.c.case_id == CASES.c.joined_to, _FIRST.c.closed_at.is_not(None)).exists(),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +179,11 @@ def list_queue(
     """
     is_in_order = view.sort == "queue" and view.lane != "overdue"
     query = (
-        select(CASES)
-        .where(*_choose(view, today, is_in_order=is_in_order))
-        .order_by(*_choose_order(view))
-        .offset(rows.start)
+        select(CASES).where(*_choose(view, is_in_order=is_in_order)).order_by(*_choose_order(view)).offset(rows.start)
     )
     if rows.stop is not None:
         query = query.limit(rows.stop - rows.start)
-    return [to_case(row) for row in connection.execute(query)]
+    return [to_case(row) for row in connection.execute(query, _bind(today, view.person))]
 
 
 def find_next(
@@ -147,29 +193,22 @@ def find_next(
 
     With `lanes`, only one of these, of the person for the lane "Mine".
     """
-    known = {} if lanes is None else _list_conditions(date.min, person)
-    within = true() if lanes is None else or_(*(known[code] for code in lanes))
+    within = true() if lanes is None else or_(*(_CONDITIONS[code] for code in lanes))
     query = (
         select(CASES)
-        .where(*_choose(UNREAD, None, is_in_order=True), CASES.c.case_id != after, within)
+        .where(*_choose(UNREAD, is_in_order=True), CASES.c.case_id != after, within)
         .order_by(*QUEUE_ORDER)
         .limit(1)
     )
-    row = connection.execute(query).first()
+    row = connection.execute(query, _bind(None, person)).first()
     return None if row is None else to_case(row)
 
 
 def count_lanes(connection: Connection, *, today: date, person: str = "") -> dict[str, int]:
     """Return the number of lines of every lane, by its code: the open ones in one pass over an index."""
-    wanted = _list_conditions(today, person)
-    sums = [func.coalesce(func.sum(case((condition, 1), else_=0)), 0) for condition in wanted.values()]
-    # Spelled as in the condition of ix_cases_open, which holds every column that is asked for.
-    query = select(func.count(), *sums).where(
-        CASES.c.closed_at.is_(None), _choose_own_lines(_FIRST.c.closed_at.is_(None))
-    )
-    row = connection.execute(query).one()
+    row = connection.execute(_COUNT_LANES, _bind(today, person)).one()
     closed = _count_closed(connection)
-    found = {code: int(number) for code, number in zip((OPEN, *wanted), row, strict=True)}
+    found = {code: int(number) for code, number in zip((OPEN, *_CONDITIONS), row, strict=True)}
     return found | {"closed": closed, "all": found[OPEN] + closed}
 
 
@@ -177,7 +216,8 @@ def count_view(connection: Connection, view: QueueView, *, today: date, lanes: M
     """Return the number of lines of a view; `lanes` are the counts of the lanes without any filter."""
     if not view.filters:
         return lanes[view.lane]
-    return _count(connection, *_choose(view, today, is_in_order=False))
+    query = select(func.count()).select_from(CASES).where(*_choose(view, is_in_order=False))
+    return int(connection.execute(query, _bind(today, view.person)).scalar_one())
 
 
 def count_requests(connection: Connection, *, today: date) -> tuple[int, int]:
@@ -187,38 +227,18 @@ def count_requests(connection: Connection, *, today: date) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
-def _count(connection: Connection, *conditions: ColumnElement[bool]) -> int:
-    return int(connection.execute(select(func.count()).select_from(CASES).where(*conditions)).scalar_one())
-
-
 def _count_closed(connection: Connection) -> int:
-    # All closed cases, counted through an index, minus the few that are joined to another closed case. The added text
-    # keeps the index of closed cases out of use for these: they are few, and closed cases many.
-    joined_to_closed = select(_FIRST.c.case_id).where(
-        _FIRST.c.case_id == CASES.c.joined_to, _FIRST.c.closed_at.is_not(None)
-    )
-    joined = _count(
-        connection, CASES.c.joined_to > "", CASES.c.closed_at.concat("").is_not(None), joined_to_closed.exists()
-    )
-    return _count(connection, CASES.c.closed_at.is_not(None)) - joined
+    # All closed cases, counted through an index.
+    closed = connection.execute(_COUNT_CLOSED).scalar_one()
+    return int(closed) - int(connection.execute(_COUNT_JOINED_TO_CLOSED).scalar_one())
 
 
-def _list_conditions(today: date, person: str) -> dict[str, ColumnElement[bool]]:
-    """Return the condition of each lane of open cases, by its code."""
-    return {
-        "crisis": CASES.c.crisis == true(),
-        "mine": CASES.c.holder == person,
-        "unclaimed": CASES.c.holder.is_(None),
-        "unread": or_(CASES.c.opened_at.is_(None), _HAS_UNREAD_LATER),
-        "owed": _OWES_A_REPLY,
-        "overdue": and_(_OWES_A_REPLY, CASES.c.reply_by < today.isoformat()),
-        "waiting": CASES.c.case_id.in_(CASES_FOR_OTHERS),
-        UNSIGNED: and_(CASES.c.reply_owed, CASES.c.reply_code == NO_SAFE_CONTACT, _choose_unsigned(person)),
-        **{code: CASES.c.faculty == code for code, _ in labels.FACULTIES},
-    }
+def _bind(today: date | None, person: str) -> dict[str, str]:
+    """Return the values of `_CONDITIONS`."""
+    return {"today": (today or date.min).isoformat(), "person": person}
 
 
-def _choose(view: QueueView, today: date | None, *, is_in_order: bool) -> list[ColumnElement[bool]]:
+def _choose(view: QueueView, *, is_in_order: bool) -> list[ColumnElement[bool]]:
     """Return the conditions of a view. `is_in_order` spells "open" as ix_cases_queue does, which then gives the order.
 
     The other spelling is that of ix_cases_open, which has every column of the filters, and finds the few late replies.
@@ -231,23 +251,7 @@ def _choose(view: QueueView, today: date | None, *, is_in_order: bool) -> list[C
         return [*chosen, is_closed, _choose_own_lines(_FIRST.c.closed_at.is_not(None))]
     is_open = IS_OPEN.is_(True) if is_in_order else CASES.c.closed_at.is_(None)
     chosen += [is_open, _choose_own_lines(_FIRST.c.closed_at.is_(None))]
-    return chosen if view.lane == OPEN else [*chosen, _list_conditions(today or date.min, view.person)[view.lane]]
-
-
-def _choose_own_lines(first: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Return the condition of having no first report of this state, in whose line a joined report would be."""
-    joined = select(_FIRST.c.case_id).where(_FIRST.c.case_id == CASES.c.joined_to, first)
-    return or_(CASES.c.joined_to.is_(None), ~joined.exists())
-
-
-def _choose_unsigned(person: str) -> ColumnElement[bool]:
-    """Return the condition that another person than this one decided on no reply, and that nobody signed it yet."""
-    newest = select(func.max(RELEASES.c.id)).where(RELEASES.c.kind == NO_REPLY).group_by(RELEASES.c.subject)
-    signed = select(RELEASE_SIGNATURES.c.release_id).where(RELEASE_SIGNATURES.c.release_id == RELEASES.c.id)
-    drafts = select(RELEASES.c.subject).where(
-        RELEASES.c.id.in_(newest), RELEASES.c.drafted_by != person, ~signed.exists()
-    )
-    return CASES.c.case_id.in_(drafts)
+    return chosen if view.lane == OPEN else [*chosen, _CONDITIONS[view.lane]]
 
 
 def _choose_filter(name: str, code: str) -> ColumnElement[bool]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, Literal, get_args
 
-from sqlalchemy import Boolean, ColumnElement, Connection, Row, Select, func, literal_column, select
+from sqlalchemy import Boolean, ColumnElement, Connection, Row, Select, bindparam, func, literal_column, select
 
 from gateway.desk.digests import tables
 from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, REPORTS
@@ -36,6 +36,11 @@ QUEUE_ORDER: Final = (
     CASES.c.case_id,
 )
 WHOLE_ORDER: Final = (IS_OPEN.desc(), *QUEUE_ORDER)
+# Made once, as nearly every page asks.
+_BY_NAME: Final = select(CASES).where(
+    (CASES.c.case_id == bindparam("wanted")) | (CASES.c.reference == bindparam("wanted"))
+)
+_BY_OTHER_NAME: Final = select(CASES).where(CASES.c.other_reference == bindparam("wanted"))
 KINDS: Final = tuple(code for code, _ in tables.KINDS)
 AGE_BANDS: Final = tuple(code for code, _ in tables.AGE_BANDS)
 OUTCOMES: Final = tuple(code for code, _ in tables.OUTCOMES)
@@ -174,10 +179,8 @@ def list_cases(connection: Connection, *, state: CaseState = "open") -> list[Cas
 
 def get_case(connection: Connection, wanted: str) -> CaseRow:
     """Return the case with this case id or reference, or raise `CaseError` (`unknown-case`)."""
-    row = (
-        connection.execute(select(CASES).where((CASES.c.case_id == wanted) | (CASES.c.reference == wanted))).first()
-        or connection.execute(select(CASES).where(CASES.c.other_reference == wanted)).first()
-    )
+    names = {"wanted": wanted}
+    row = connection.execute(_BY_NAME, names).first() or connection.execute(_BY_OTHER_NAME, names).first()
     if row is None:
         raise CaseError("No case has this id or reference. `case list --all` shows every case.", reason="unknown-case")
     return to_case(row)

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from itertools import groupby
 from typing import Any, Final
 
-from flask import current_app, request
+from flask import current_app, g, request
 
 from gateway.desk.actions.clock import Clock, list_clocks
 from gateway.desk.cases.lanes import (
@@ -55,6 +55,7 @@ from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.public_codes import NOT_UK
 
 _OF_THE_LIST: Final = {"cases.list_all", "cases.post_assign"}
+_KEPT: Final = "kept_view"
 _MOST_FACTORS: Final = 2  # in a row; the page of the case has all of them
 
 
@@ -229,9 +230,15 @@ def keep_view(endpoint: str, values: dict[str, Any]) -> None:
     """Add the view of this request to the address of a case; the address of the plain queue stays short."""
     if "case_id" not in values or not current_app.url_map.is_endpoint_expecting(endpoint, "case_id"):
         return
-    if request.endpoint not in _OF_THE_LIST and "case_id" not in (request.view_args or {}):
-        return
-    view = read_view(request.args).address
-    page = request.args.get("page", "")
-    for name, value in (view | ({"page": page} if page.isdecimal() and page != "1" else {})).items():
+    # Read once per request: a page has hundreds of such addresses.
+    if _KEPT not in g:
+        setattr(g, _KEPT, _read_kept())
+    for name, value in getattr(g, _KEPT).items():
         values.setdefault(name, value)
+
+
+def _read_kept() -> dict[str, str]:
+    if request.endpoint not in _OF_THE_LIST and "case_id" not in (request.view_args or {}):
+        return {}
+    page = request.args.get("page", "")
+    return read_view(request.args).address | ({"page": page} if page.isdecimal() and page != "1" else {})

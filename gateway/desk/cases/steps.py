@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import msgspec
-from sqlalchemy import Connection, insert, or_, select
+from sqlalchemy import Connection, bindparam, insert, or_, select
 
 from gateway.desk import audit
 from gateway.desk.cases.model import CaseError, CaseRow, has_control_characters, normalise
@@ -60,6 +60,18 @@ _MOST_TEXT_BYTES: Final = 256 * 1024
 # More than a person reads at once: the texts of older steps stay closed on the page.
 MOST_OPENED_STEPS: Final = 60
 _BOX_KIND: Final = "case-step"
+# The steps of a case and of the reports joined to it, the newest first; made once, as every page of a case asks often.
+_OF_CASE: Final = (
+    select(*(CASE_STEPS.c[name] for name in ("id", "step_id", "case_id", "at", "by", "kind", "detail", "box")))
+    .where(
+        or_(
+            CASE_STEPS.c.case_id == bindparam("case_id"),
+            CASE_STEPS.c.case_id == bindparam("first_id"),
+            CASE_STEPS.c.case_id.in_(select(CASES.c.case_id).where(CASES.c.joined_to == bindparam("case_id"))),
+        )
+    )
+    .order_by(CASE_STEPS.c.id.desc())
+)
 # The act of the audit log.
 READ_STEPS: Final = "read-case-steps"
 
@@ -122,12 +134,7 @@ def add_step(
 
 def list_steps(connection: Connection, case: CaseRow, *, kinds: Collection[StepKind] = ()) -> list[CaseStep]:
     """Return the steps of a case and of all its reports, the newest first: all of them, or those of some kinds."""
-    columns = [CASE_STEPS.c[name] for name in ("id", "step_id", "case_id", "at", "by", "kind", "detail", "box")]
-    joined = select(CASES.c.case_id).where(CASES.c.joined_to == case.case_id)
-    own = or_(CASE_STEPS.c.case_id.in_({case.case_id, case.first_id}), CASE_STEPS.c.case_id.in_(joined))
-    query = select(*columns).where(own)
-    if kinds:
-        query = query.where(CASE_STEPS.c.kind.in_(kinds))
+    query = _OF_CASE.where(CASE_STEPS.c.kind.in_(kinds)) if kinds else _OF_CASE
     return [
         CaseStep(
             number=row.id,
@@ -139,7 +146,7 @@ def list_steps(connection: Connection, case: CaseRow, *, kinds: Collection[StepK
             detail=json.loads(row.detail),
             box=None if row.box is None else bytes(row.box),
         )
-        for row in connection.execute(query.order_by(CASE_STEPS.c.id.desc()))
+        for row in connection.execute(query, {"case_id": case.case_id, "first_id": case.first_id})
     ]
 
 

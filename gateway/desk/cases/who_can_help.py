@@ -8,7 +8,7 @@ from typing import Final
 from gateway.desk.cases.assessing import YES, Standing
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.collection.row_checks import SealedContent
-from gateway.desk.destinations.public_ways import PublicWay, make_public_way
+from gateway.desk.destinations.public_ways import PublicWay, make_public_ways
 from gateway.desk.destinations.register import GROUP_TITLES, Destination, Register, load_register
 from gateway.desk.destinations.suggesting import Circumstances, suggest_destinations
 from gateway.desk.wiring import Desk
@@ -69,7 +69,7 @@ def _list_public_ways(register: Register, keys: Iterable[str]) -> tuple[PublicWa
     bodies = {key: register[key] for key in keys}
     if any(one.channel != "none" for one in bodies.values()):
         return ()
-    return tuple(dict.fromkeys(make_public_way(key, one) for key, one in bodies.items()))
+    return tuple(dict.fromkeys(make_public_ways(bodies).values()))
 
 
 @dataclass(frozen=True, slots=True)

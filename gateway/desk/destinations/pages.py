@@ -3,7 +3,7 @@
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.destinations.public_ways import make_public_way
+from gateway.desk.destinations.public_ways import make_public_ways
 from gateway.desk.destinations.register import CHANNEL_TITLES, GROUP_TITLES, TAKES_TITLES, list_gaps, load_register
 from gateway.desk.people.permissions import Permission
 from gateway.desk.views.page import get_desk, show_page, staff_rule
@@ -26,7 +26,7 @@ def list_all() -> ResponseReturnValue:
             (code, title, [(key, one) for key, one in register.items() if one.group == code])
             for code, title in GROUP_TITLES.items()
         ],
-        ways={key: make_public_way(key, one) for key, one in register.items()},
+        ways=make_public_ways(register),
         not_urgent=signposts["police_not_urgent"],
         emergency=signposts["emergency"],
         gaps=dict(list_gaps(register, today=today)),

@@ -3,6 +3,7 @@
 Every number and address is from the dated data of this release, e.g. 101 from `signposts.toml`; none is made up.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,10 +31,14 @@ class PublicWay:
     emergency: Signpost | None = None
 
 
-def make_public_way(key: str, body: Destination) -> PublicWay:
-    """Return the public way to one body of the register, which may have a line, e.g. `crimestoppers`."""
+def make_public_ways(bodies: Mapping[str, Destination]) -> dict[str, PublicWay]:
+    """Return the public way to each of these bodies of the register."""
     signposts = load_signposts()
-    line = signposts.get(key)
+    return {key: _make_public_way(key, one, signposts=signposts) for key, one in bodies.items()}
+
+
+def _make_public_way(key: str, body: Destination, *, signposts: Mapping[str, Signpost]) -> PublicWay:
+    line = signposts.get(key)  # a body may have one, e.g. `crimestoppers`
     is_council = body.group == _COUNCILS
     return PublicWay(
         contact=body.contact,

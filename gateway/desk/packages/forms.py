@@ -125,7 +125,7 @@ def make_offered(desk: Desk, gathered: GatheredCase, form: PackageForm) -> Offer
         if (body is None or body.group in one.groups) and (form.kind == PACKAGE or one.agreed)
     }
     with desk.store.read() as connection:
-        able = {person for role in ROLES_OF[Permission.MAKE_PACKAGES] for person in list_with_role(connection, role)}
+        able = list_with_role(connection, *ROLES_OF[Permission.MAKE_PACKAGES])
         officers = sorted((format_person(connection, one), one) for one in able)
     return Offered(
         bodies=_group(takers, suggested),

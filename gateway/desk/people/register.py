@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Table, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, String, bindparam, delete, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.hidden_text import replace_hidden
@@ -21,6 +21,15 @@ from gateway.desk.suggestions import suggest
 from gateway.desk.uk_times import format_uk_day
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
+
+# Made once: every request asks who is signed in.
+_PERSON: Final = bindparam("person", type_=String())
+_FIND: Final = select(PEOPLE).where(PEOPLE.c.person == _PERSON)
+_FIND_ROLES: Final = select(PERSON_ROLES).where(PERSON_ROLES.c.person == _PERSON).order_by(PERSON_ROLES.c.id)
+_FIND_AUTHORITIES: Final = (
+    select(PERSON_AUTHORITIES).where(PERSON_AUTHORITIES.c.person == _PERSON).order_by(PERSON_AUTHORITIES.c.id)
+)
+_END_SESSIONS: Final = delete(SESSIONS).where(SESSIONS.c.person == _PERSON)
 
 RESERVED: Final = frozenset({BY_THE_DESK, "gateway", "public"})
 MAX_NAME_CHARACTERS: Final = 80
@@ -177,34 +186,34 @@ def check_authority(connection: Connection, person: str, at: datetime, *, kind: 
 
 def end_sessions(connection: Connection, person: str) -> None:
     """End every session of a person: the next request of each browser is refused."""
-    connection.execute(delete(SESSIONS).where(SESSIONS.c.person == person))
+    connection.execute(_END_SESSIONS, {"person": person})
 
 
 def list_authorities(connection: Connection, person: str) -> list[Authority]:
     """Return the newest authority of each kind, past ones included."""
-    newest = {row.kind: row for row in _list_records(connection, PERSON_AUTHORITIES, person)}
+    newest = {row.kind: row for row in _list_records(connection, _FIND_AUTHORITIES, person)}
     return [Authority(kind, date.fromisoformat(row.until), row.by) for kind, row in sorted(newest.items())]
 
 
 def list_roles(connection: Connection, person: str) -> frozenset[Role]:
     """Return the roles that a person has now."""
-    newest = {row.role: not row.is_end for row in _list_records(connection, PERSON_ROLES, person)}
+    newest = {row.role: not row.is_end for row in _list_records(connection, _FIND_ROLES, person)}
     return frozenset(Role(role) for role, stands in newest.items() if stands)
 
 
-def list_with_role(connection: Connection, role: Role) -> list[str]:
-    """Return the handles of the people who have a role now."""
-    query = select(PERSON_ROLES).where(PERSON_ROLES.c.role == role.value).order_by(PERSON_ROLES.c.id)
-    newest = {row.person: not row.is_end for row in connection.execute(query)}
-    return sorted(person for person, stands in newest.items() if stands)
+def list_with_role(connection: Connection, *roles: Role) -> list[str]:
+    """Return the handles of the people who have one of these roles now."""
+    wanted = PERSON_ROLES.c.role.in_([role.value for role in roles])
+    rows = connection.execute(select(PERSON_ROLES).where(wanted).order_by(PERSON_ROLES.c.id))
+    newest = {(row.person, row.role): not row.is_end for row in rows}
+    return sorted({person for (person, _), stands in newest.items() if stands})
 
 
 def list_mixed(connection: Connection) -> list[str]:
     """Return the handles of the people whose roles exclude each other."""
-    apart, others = set[str](), set[str]()
-    for role in Role:
-        (apart if role in APART else others).update(list_with_role(connection, role))
-    return sorted(apart & others)
+    apart = list_with_role(connection, *APART)
+    others = list_with_role(connection, *(role for role in Role if role not in APART))
+    return sorted({*apart}.intersection(others))
 
 
 def describe_person(connection: Connection, one: Person) -> dict[str, Any]:
@@ -223,7 +232,7 @@ def list_people(connection: Connection) -> list[Person]:
 
 def find_person(connection: Connection, person: str) -> Person | None:
     """Return a person, also an ended one, or None for an unknown handle."""
-    row = connection.execute(select(PEOPLE).where(PEOPLE.c.person == person)).first()
+    row = connection.execute(_FIND, {"person": person}).first()
     return None if row is None else copy_fields(Person, row)
 
 
@@ -270,8 +279,8 @@ def _record_role(connection: Connection, person: str, role: Role, *, is_end: boo
     audit.append_entry(connection, action, person, at=now, actor=actor, role=role.value)
 
 
-def _list_records(connection: Connection, table: Table, person: str) -> list[Row[Any]]:
-    return list(connection.execute(select(table).where(table.c.person == person).order_by(table.c.id)))
+def _list_records(connection: Connection, query: Select[Any], person: str) -> list[Row[Any]]:
+    return list(connection.execute(query, {"person": person}))
 
 
 def _check_account(connection: Connection, account: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.people.passkeys import check_may_link
@@ -33,6 +33,8 @@ SESSION_LIFETIME: Final = timedelta(hours=8)
 LOCKED_AFTER: Final = timedelta(minutes=15)
 # A session's last request is written down at most once in this time: each writing waits for the store's other writers.
 _NOTED_EVERY: Final = timedelta(minutes=1)
+# Made once: every request asks.
+_FIND: Final = select(SESSIONS).where(SESSIONS.c.secret_sha256 == bindparam("key"))
 _SECRET_BYTES: Final = 32
 _MAX_FILE_BYTES: Final = 2048
 
@@ -158,7 +160,7 @@ def find_session(desk: Desk, secret: str, *, browser: str) -> Session | None:
     """Return this session and note its use, or None if it has ended, is too old, or began in another browser."""
     key, now = _hash_session(secret), desk.clock()
     with desk.store.read() as connection:
-        row = connection.execute(select(SESSIONS).where(SESSIONS.c.secret_sha256 == key)).first()
+        row = connection.execute(_FIND, {"key": key}).first()
         if row is None or bytes(row.browser_sha256) != _hash_browser(browser):
             return None
         began_at, seen_at = parse_time(row.began_at), parse_time(row.seen_at)

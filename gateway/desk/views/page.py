@@ -114,6 +114,8 @@ def show_unshown(value: object) -> object:
     if not isinstance(value, str):
         return value
     shown = replace_hidden(value, _format_out, but="\t\n")
+    if shown is value:
+        return value  # nearly every one of the thousands of a page
     return Markup(shown) if isinstance(value, Markup) else shown  # noqa: S704 - it was markup before
 
 
@@ -183,7 +185,8 @@ def is_permitted(permission: Permission, *, case: CaseScope | None = None) -> bo
 
 def list_permitted(*, case: CaseScope | None = None) -> set[str]:
     """Return the names of the signed-in person's permissions, e.g. `REPLY`, for this case or for any."""
-    return {one.name for one in Permission if is_permitted(one, case=case)}
+    roles = get_signed_in().roles
+    return {one.name for one in Permission if is_allowed(roles, one, case=case)}
 
 
 def check_route(*, case: CaseScope | None = None) -> None:
@@ -294,8 +297,7 @@ def _check_permission() -> ResponseReturnValue | None:
 def _show_forbidden(error: NotPermittedError) -> ResponseReturnValue:
     """Draw the page that names the people with this permission, and the pages that this person has."""
     with get_desk().store.read() as connection:
-        people = {person for role in error.able for person in list_with_role(connection, role)}
-        names = [format_person(connection, person) for person in sorted(people)]
+        names = [format_person(connection, person) for person in list_with_role(connection, *error.able)]
     return show_page(
         "forbidden.html",
         status=HTTPStatus.FORBIDDEN,

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from gateway.desk.destinations.public_ways import make_public_way
+from gateway.desk.destinations.public_ways import make_public_ways
 from gateway.desk.destinations.register import load_register
 from gateway.desk.wiring import Desk
 from gateway.guidance.signposts import load_signposts
@@ -58,7 +58,7 @@ def test_register_page_gives_public_numbers_and_own_sites_of_the_dated_data(desk
 
 @pytest.mark.parametrize("key", ["kent", "british_transport_police", "bka", "crimestoppers"])
 def test_number_of_the_police_is_only_for_their_own_country(key: str) -> None:
-    way = make_public_way(key, load_register()[key])
+    way = make_public_ways(load_register())[key]
     assert (way.not_urgent is not None) == (key == "kent"), "101 reaches the force of a place"
     assert (way.emergency is not None) == (key != "bka")
 

@@ -119,6 +119,8 @@ def test_roles_are_records_and_the_newest_decides(store: DeskStore) -> None:
     with store.write() as connection:
         end_role(connection, person, Role.SPOC, actor=ACTOR, now=NOW)
         assert list_roles(connection, person) == {Role.ANALYST}
+        assert list_with_role(connection, Role.SPOC) == []
+        assert list_with_role(connection, Role.SPOC, Role.ANALYST) == [person]
         grant_role(connection, person, Role.SPOC, actor=ACTOR, now=NOW)
         assert list_roles(connection, person) == {Role.ANALYST, Role.SPOC}
         assert list_with_role(connection, Role.SPOC) == [person]
