@@ -66,13 +66,14 @@ class Database(Protocol):
         """Return whether the database's own check has found a damaged page."""
 
 
-def make_database(path: Path, *, uri: str, lock_timeout_seconds: float) -> Database:
+def make_database(path: Path, *, uri: str, lock_timeout_seconds: float, kept_connections: int = 0) -> Database:
     """Return the database of a state folder: the server at `uri`, or the file `path` if it is empty.
 
-    Opens nothing yet. Raises SettingsError if the server's driver is not installed.
+    Opens nothing yet. `kept_connections` to a server stay open after their use; none to a file, which may be replaced.
+    Raises SettingsError if the server's driver is not installed.
     """
     if uri:
-        return PostgresqlServer(uri, lock_timeout_seconds=lock_timeout_seconds)
+        return PostgresqlServer(uri, lock_timeout_seconds=lock_timeout_seconds, kept_connections=kept_connections)
     return SqliteFile(path, lock_timeout_seconds=lock_timeout_seconds)
 
 

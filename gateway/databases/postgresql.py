@@ -5,6 +5,7 @@ Each write holds one advisory lock until it ends, so two gateways on one databas
 holds for the single writer of a file holds here (docs/decisions/0036).
 """
 
+import weakref
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -44,8 +45,12 @@ class PostgresqlServer:
 
     has_one_writer = False
 
-    def __init__(self, uri: str, *, lock_timeout_seconds: float) -> None:
-        self.engine = _make_postgresql_engine(uri, lock_timeout_seconds=lock_timeout_seconds)
+    def __init__(self, uri: str, *, lock_timeout_seconds: float, kept_connections: int = 0) -> None:
+        self.engine = _make_postgresql_engine(
+            uri, lock_timeout_seconds=lock_timeout_seconds, kept_connections=kept_connections
+        )
+        # Not at exit: the system closes them then.
+        weakref.finalize(self, self.engine.dispose).atexit = False
 
     def identify(self) -> Identity:
         """Return a constant: a server that was replaced ends its connections."""
@@ -128,7 +133,8 @@ class PostgresqlServer:
             raise make_storage_error("missing")
 
     def lift_time_limit(self, connection: Connection) -> None:
-        """Let the connection wait for each answer until it comes."""
+        """Let the connection wait for each answer until it comes; it is not kept."""
+        connection.detach()
         driver: Any = connection.connection.dbapi_connection
         driver.answer_seconds = None
 
@@ -141,7 +147,7 @@ class PostgresqlServer:
         return bool(_fetch(connection, query)[0])
 
 
-def _make_postgresql_engine(uri: str, *, lock_timeout_seconds: float) -> Engine:
+def _make_postgresql_engine(uri: str, *, lock_timeout_seconds: float, kept_connections: int) -> Engine:
     milliseconds = max(1, round(lock_timeout_seconds * 1000))
     session = (("lock_timeout", str(milliseconds)), *((name, value) for name, value, _reason in POSTGRESQL_SESSION))
     settings = {
@@ -161,11 +167,13 @@ def _make_postgresql_engine(uri: str, *, lock_timeout_seconds: float) -> Engine:
         connection.answer_seconds = lock_timeout_seconds + ANSWER_SECONDS
         return connection
 
+    # One that ended with its server is replaced before it is used.
+    pool: dict[str, Any] = {"poolclass": NullPool}
+    if kept_connections:
+        pool = {"pool_size": kept_connections, "max_overflow": -1, "pool_use_lifo": True, "pool_pre_ping": True}
     try:
         connection_class = _make_connection_class()
-        engine = create_engine(
-            "postgresql+psycopg://", creator=open_connection, poolclass=NullPool, hide_parameters=True
-        )
+        engine = create_engine("postgresql+psycopg://", creator=open_connection, hide_parameters=True, **pool)
     except ImportError:
         raise SettingsError(
             "database_uri needs the PostgreSQL driver: install report-abuse-gateway[postgresql].", reason="no-driver"

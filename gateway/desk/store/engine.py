@@ -20,6 +20,8 @@ from partner_sdk.errors import ReportAbuseError
 # The newest migration; a test compares it with Alembic's head in migrations/versions.
 HEAD_REVISION: Final = "r1"
 BUSY_TIMEOUT_SECONDS: Final = 20
+# To a server, which starts a process for each: a page makes a dozen transactions, and a few pages are made at once.
+KEPT_CONNECTIONS: Final = 4
 # Beside the database in the state folder, also if the database is on a server.
 JOURNAL_FOLDER: Final = "draws"
 _ADVICE: Final[dict[FailureReason, str]] = {
@@ -109,7 +111,6 @@ class DeskStore:
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:
-        # A new connection each time: a command opens the database, works and leaves, and threads share nothing.
         engine = self.database.engine
         try:
             if self.kept is not None:
@@ -179,7 +180,9 @@ def move_store(path: Path, *, uri: str, check: Callable[[Connection], object]) -
 
 
 def _make_store(path: Path, *, uri: str) -> DeskStore:
-    database = make_database(path, uri=uri, lock_timeout_seconds=BUSY_TIMEOUT_SECONDS)
+    database = make_database(
+        path, uri=uri, lock_timeout_seconds=BUSY_TIMEOUT_SECONDS, kept_connections=KEPT_CONNECTIONS
+    )
     return DeskStore(database, journal=path.parent / JOURNAL_FOLDER)
 
 

@@ -66,18 +66,35 @@ def test_text_sorts_by_its_bytes_whatever_the_language_of_the_database(store: De
 
 @pytest.mark.parametrize("setting", ["synchronous_commit = off", "synchronous_commit = local"])
 def test_server_that_could_lose_a_stored_report_is_refused_with_its_remedy(
-    store: DeskStore, database_uri: str, setting: str
+    store: DeskStore, database_uri: str, tmp_path: Path, setting: str
 ) -> None:
     name = database_uri.partition("@/")[2].partition("?")[0]
     with connect(database_uri) as operator:
         operator.execute(f"ALTER DATABASE {name} SET {setting}")
         try:
+            append(store, "one")  # its connection was safe before, and stays it
             with pytest.raises(DeskStoreError, match="synchronous_commit = on") as refused:
-                append(store, "one")
+                open_store(tmp_path / "desk.sqlite", uri=database_uri)
         finally:
             operator.execute(f"ALTER DATABASE {name} RESET ALL")
     assert refused.value.reason == "store-unsafe"
     append(store, "two")
+
+
+def test_connection_is_used_again_and_replaced_where_the_server_ended_it(store: DeskStore, database_uri: str) -> None:
+    def find_process() -> object:
+        with store.read() as connection:
+            return connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+
+    first = find_process()
+    append(store, "one")
+    assert find_process() == first
+    with connect(database_uri) as operator:
+        operator.execute(f"SELECT pg_terminate_backend({first})")
+    append(store, "two")
+    assert find_process() != first
+    with store.read() as connection:
+        assert check_chain(connection) == 2
 
 
 def test_table_that_a_crash_would_empty_is_refused(store: DeskStore, database_uri: str) -> None:
