@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
 from gateway.public.journey import FIELD_BY_NAME, SCREENS, TYPED
 from tests.gateway.public.person import CHECK, NAMED_BUTTONS, SHORT_ANSWERS, Person, list_answers, wants_more
@@ -32,8 +32,18 @@ UNDER_THE_FINGER = """selector => {
   const isOnTop = box.width > 0 && top !== null && [part, ...(part.labels || [])].some(one => one.contains(top));
   return [x, y, isOnTop && !part.disabled, part.checked === true];
 }"""
+# Selects what is in the shown field: whether it has the focus then.
+SELECT_TEXT = """selector => {
+  const part = document.querySelector(selector);
+  part.focus();
+  part.select();
+  return document.activeElement === part && part.checkVisibility({visibilityProperty: true});
+}"""
+IS_SHOWN = "selector => document.querySelector(selector)?.checkVisibility({visibilityProperty: true}) ?? false"
+PICKED_BOXES = "[...document.querySelectorAll('[type=checkbox]:checked')].map(box => [box.name, box.value])"
 ARE_PICKED = "selectors => selectors.every(selector => document.querySelector(selector).checked)"
 AXE_SCRIPT = Axe().axe_script
+AXE_FOR_LATER = f"globalThis.loadAxe = () => {{ {AXE_SCRIPT} }}"
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 AXE_CONTRAST = {"type": "rule", "values": ["color-contrast"]}
 # A page that has scrolled to its list of faults lies half under the row that stays: that is no small target.
@@ -65,10 +75,10 @@ UNMARKED = """() => [...document.querySelectorAll('button, .button, .leave, .pic
 
 
 def go_on(page: Page, button: str = CONTINUE) -> None:
-    """Press a button, and wait for the page that it leads to."""
+    """Press a button of a page that has come whole, and wait for the page that it leads to."""
     # A click alone returns while the old page may still go, and a touch is a navigation too: it adds an entry for Back.
     with page.expect_event("load"):
-        page.click(button)
+        tap(page, button)
 
 
 def tap(page: Page, selector: str) -> None:
@@ -81,6 +91,15 @@ def tap(page: Page, selector: str) -> None:
     assert is_on_top, (page.url, selector)
     if not is_picked:
         page.mouse.click(x, y)
+
+
+def type_in(page: Page, selector: str, text: str) -> None:
+    """Type a text over the one in a field, or empty it; for fully loaded pages, as `tap`."""
+    assert page.evaluate(SELECT_TEXT, selector), (page.url, selector)
+    if text:
+        page.keyboard.insert_text(text)
+    else:
+        page.keyboard.press("Delete")
 
 
 def walk_on(page: Page, answers: Mapping[str, str | list[str]], *, button: str = "") -> None:
@@ -109,7 +128,7 @@ def fill_page(page: Page, answers: Mapping[str, str | list[str]]) -> str:
         elif FIELD_BY_NAME[name].kind == "select":
             page.select_option(f"#{name}", value)
         else:
-            page.fill(f"#{name}", "".join(value))
+            type_in(page, f"#{name}", "".join(value))
     assert not picked or page.evaluate(ARE_PICKED, picked), (page.url, picked)
     if not answers and page.evaluate("selector => document.querySelector(selector) !== null", CALLED):
         return CALLED
@@ -242,28 +261,35 @@ def list_paths(person: Person, way: ScreenAnswers) -> list[str]:
 def list_refused(page: Page, path: str) -> Iterator[str]:
     """Stop at the messages on a screen with missing answers, and with texts that are too long; then empty it."""
     asked = SCREEN_BY_PATH[path].fields
-    for code in (name_option(one.goes_with.field, one.goes_with.any_of[0]) for one in asked if one.goes_with):
-        if not page.is_checked(code):
-            page.check(code)
+    codes = [name_option(one.goes_with.field, one.goes_with.any_of[0]) for one in asked if one.goes_with]
+    for code in codes:
+        tap(page, code)
+    assert page.evaluate(ARE_PICKED, codes), (page.url, codes)
     if any(field.required or (field.goes_with and field.is_needed_with) for field in asked):
         yield from _press_and_see_faults(page, f"{path} blank")
-    texts = [field for field in asked if field.kind in TYPED and page.locator(f"#{field.name}").is_visible()]
+    texts = [field for field in asked if field.kind in TYPED and page.evaluate(IS_SHOWN, f"#{field.name}")]
     for field in texts:
-        page.fill(f"#{field.name}", "x " * (field.max_characters // 2) + "xx")
+        type_in(page, f"#{field.name}", "x " * (field.max_characters // 2) + "xx")
     if texts:
         yield from _press_and_see_faults(page, f"{path} too long")
     for field in texts:
-        page.fill(f"#{field.name}", "")
-    for picked in page.eval_on_selector_all(
-        "[type=checkbox]:checked", "boxes => boxes.map(box => [box.name, box.value])"
-    ):
+        type_in(page, f"#{field.name}", "")
+    for picked in page.evaluate(PICKED_BOXES):
         page.uncheck(name_option(*picked))
 
 
 def _press_and_see_faults(page: Page, stop: str) -> Iterator[str]:
     go_on(page)
-    expect(page.locator("#faults")).to_be_focused()
+    wait_until(page, "document.activeElement.id === 'faults'")
     yield stop
+
+
+def load_axe(page: Page) -> None:
+    """Load axe into the open page, and have the pages after it bring it: a browser compiles it there only once."""
+    if page.evaluate("typeof loadAxe") == "undefined":
+        page.add_init_script(AXE_FOR_LATER)
+        page.evaluate(AXE_FOR_LATER)
+    page.evaluate("loadAxe()")
 
 
 def list_page_faults(page: Page, *, language: str) -> list[str]:
@@ -272,9 +298,9 @@ def list_page_faults(page: Page, *, language: str) -> list[str]:
     Welsh pages have the marks and colours of the English ones (tests/gateway/public/test_languages.py), and other
     words: of them only the layout is looked at.
     """
-    faults = [] if page.get_attribute("html", "lang") == language else ["language"]
+    faults = [] if page.evaluate("document.documentElement.lang") == language else ["language"]
     if language == "en":
-        page.evaluate(AXE_SCRIPT)
+        load_axe(page)
         faults += page.evaluate(AXE_FAULTS, AXE_TAGS)
         page.emulate_media(color_scheme="dark")
         faults += [f"dark: {name}" for name in page.evaluate(AXE_FAULTS, AXE_CONTRAST)]

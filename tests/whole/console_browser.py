@@ -47,9 +47,10 @@ class ConsolePerson:
         page.set_viewport_size({**WIDE, "height": max(WIDE["height"], height)})
         self.shoot(page, f"{state}-1280")
         self.faults += list_page_faults(page, state, widths=(WIDE["width"],))
-        page.emulate_media(color_scheme="dark")
-        self.shoot(page, f"{state}-dark")
-        page.emulate_media(color_scheme="light")
+        if self.shots is not None:
+            page.emulate_media(color_scheme="dark")
+            self.shoot(page, f"{state}-dark")
+            page.emulate_media(color_scheme="light")
 
     def press(self, name: str) -> None:
         """Press the button of this name, and wait for the page that it leads to."""

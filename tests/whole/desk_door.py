@@ -8,7 +8,7 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import BrowserContext, Page, Route
 
 from tests.desk.view_builders import ORIGIN, Browser
-from tests.whole.browser_walk import AXE_CONTRAST, AXE_FAULTS, AXE_SCRIPT, AXE_TAGS, SIDEWAYS
+from tests.whole.browser_walk import AXE_CONTRAST, AXE_FAULTS, AXE_TAGS, SIDEWAYS, load_axe
 
 WIDTHS = (320, 1280)
 
@@ -48,7 +48,7 @@ def list_page_faults(page: Page, state: str, *, widths: Sequence[int] = WIDTHS) 
     """
     page.wait_for_load_state()  # a click may come back before the style sheet is there
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
-    page.evaluate(AXE_SCRIPT)
+    load_axe(page)
     found, size = [], page.viewport_size
     assert size is not None
     for width in widths:

@@ -27,7 +27,7 @@ def fill_here(person: ConsolePerson, answers: dict[str, str]) -> None:
     """Fill in the open page, as a person does: each control as it is."""
     for name, value in answers.items():
         control = person.page.locator(f"[name='{name}']")
-        kind = control.first.evaluate("one => one.type")
+        kind = person.page.evaluate("name => document.getElementsByName(name)[0].type", name)
         if kind in ("radio", "checkbox"):
             person.page.locator(f"[name='{name}'][value='{value}']").check()
         elif kind == "select-one":

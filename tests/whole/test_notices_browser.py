@@ -29,6 +29,8 @@ WORDS = AlertDraft(
     services=SERVICES,
 )
 
+MARKUP = """document.querySelector('main').outerHTML.replace(/name="csrf_token" value="[^"]*"/g, '')"""
+
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
@@ -74,18 +76,22 @@ def take_picture(page: Page, name: str) -> None:
 
 
 def test_axe_finds_nothing_on_the_pages_of_notices(browser: Chromium, desk: Desk) -> None:
-    paths, found = fill(desk), []
+    paths, found, looked_at = fill(desk), [], set()
     for person in (ACTOR, "b-second"):
         page = open_desk_page(browser, Browser(desk).sign_in(person))
         for name, path in paths.items():
             page.goto(f"{ORIGIN}{path}")
             take_picture(page, f"{person}-{name}")
-            found += list_page_faults(page, f"{name} as {person}")
+            shown = page.evaluate(MARKUP)
+            if shown not in looked_at:  # some pages are the same for both
+                looked_at.add(shown)
+                found += list_page_faults(page, f"{name} as {person}")
         page.goto(f"{ORIGIN}{paths['alert']}")
         page.get_by_role("button", name="Open the threads").click()
         take_picture(page, f"{person}-threads")
         found += list_page_faults(page, f"threads as {person}")
     assert found == []
+    assert len(looked_at) == 14
 
 
 @pytest.mark.parametrize("has_script", [True, False])
