@@ -36,6 +36,14 @@ def make_gateway_listener(folder: Path, *roles: Role, trusted_proxies: int = 0, 
     return make_listener(config, state=house.state, body_seconds=BODY_SECONDS)
 
 
+@pytest.fixture(scope="module")
+def industry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
+    """A server of the industry door, for tests that leave no caller behind."""
+    listener = make_gateway_listener(tmp_path_factory.mktemp("industry"), "industry")
+    with ServerGroup([listener]):
+        yield listener
+
+
 def make_desk_listener(folder: Path) -> tuple[Desk, Listener]:
     """Make a desk, and return it with the listener of its pages."""
     clock = Clock()
@@ -129,17 +137,15 @@ def test_child_gets_the_form_while_others_stall_and_a_kind_page_for_a_slow_post(
     assert b"default-src 'none'" in page
 
 
-def test_oversized_body_is_refused_before_it_is_asked_for(tmp_path: Path) -> None:
-    listener = make_gateway_listener(tmp_path, "industry")
+def test_oversized_body_is_refused_before_it_is_asked_for(industry: Listener) -> None:
     head = "POST /v1/reports HTTP/1.1\nHost: x\nContent-Type: application/json\nExpect: 100-continue"
-    with ServerGroup([listener]):
-        with closing(send(listener, f"{head}\nContent-Length: 1000000000")) as line:
-            status, came = read_answer(line)
-        assert status == 413
-        assert b" 100 " not in came
-        assert b"connection: close" in came
-        with closing(send(listener, f"{head}\nContent-Length: 10")) as line:
-            assert line.recv(100).startswith(b"HTTP/1.1 100 ")
+    with closing(send(industry, f"{head}\nContent-Length: 1000000000")) as line:
+        status, came = read_answer(line)
+    assert status == 413
+    assert b" 100 " not in came
+    assert b"connection: close" in came
+    with closing(send(industry, f"{head}\nContent-Length: 10")) as line:
+        assert line.recv(100).startswith(b"HTTP/1.1 100 ")
 
 
 def test_header_with_underscores_does_not_choose_whom_a_limit_counts(tmp_path: Path) -> None:
@@ -156,16 +162,12 @@ def test_header_with_underscores_does_not_choose_whom_a_limit_counts(tmp_path: P
     assert statuses == [400] * 20 + [429] * 2
 
 
-def test_path_of_machines_has_one_spelling_on_the_line(tmp_path: Path) -> None:
-    listener = make_gateway_listener(tmp_path, "industry")
-    with ServerGroup([listener]):
-        assert get(listener, "/v1/status")[0] == 200
-        for path in ("/v1/%73tatus", "/v1/%2e/status", "/v1%2fstatus", "http://other.example/v1/%73tatus"):
-            assert get(listener, path)[0] in {400, 404}, path
-        assert get(listener, "/v1/%73tatus")[0] == 400
+def test_path_of_machines_has_one_spelling_on_the_line(industry: Listener) -> None:
+    assert get(industry, "/v1/status")[0] == 200
+    for path in ("/v1/%73tatus", "/v1/%2e/status", "/v1%2fstatus", "http://other.example/v1/%73tatus"):
+        assert get(industry, path)[0] in {400, 404}, path
+    assert get(industry, "/v1/%73tatus")[0] == 400
 
 
-def test_host_that_comes_twice_is_refused(tmp_path: Path) -> None:
-    listener = make_gateway_listener(tmp_path, "industry")
-    with ServerGroup([listener]):
-        assert get(listener, "/v1/status", "Host: other.example")[0] == 400
+def test_host_that_comes_twice_is_refused(industry: Listener) -> None:
+    assert get(industry, "/v1/status", "Host: other.example")[0] == 400
