@@ -1,7 +1,7 @@
 """SQL that comes out the same for every database of one process, compiled once.
 
 Never shares rows, connections or settings: SQLAlchemy keeps, for an engine as long as it lives, the text that it made
-of a statement; here engines of SQLite that follow each other keep it together, as one engine of one long process does.
+of a statement; here engines that follow each other keep it together, as one engine of one long process does.
 """
 
 import functools
@@ -11,18 +11,22 @@ from typing import Any, Final
 from unittest.mock import patch
 
 import sqlalchemy
-from sqlalchemy import Dialect, Engine
+from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.util import LRUCache
 
+import gateway.databases.moving
+import gateway.databases.postgresql
 import gateway.databases.sqlite_file
 
-_MODULES: Final = (gateway.databases.sqlite_file,)
-_STATEMENTS: Final[LRUCache[Any, Any]] = LRUCache(4000)
+_MODULES: Final = (gateway.databases.sqlite_file, gateway.databases.moving, gateway.databases.postgresql)
+_STATEMENTS: Final[LRUCache[Any, Any]] = LRUCache(8000)
+# Those that have seen a server; all servers of a run are of one release.
+_OF_SERVERS: Final[dict[str, Dialect]] = {}
 
 
 @contextmanager
 def compiling_once() -> Iterator[None]:
-    """Let an SQLite engine reuse the statements that an earlier engine of this process compiled."""
+    """Let an engine reuse the statements that an earlier engine of this process compiled."""
     with ExitStack() as stack:
         for module in _MODULES:
             stack.enter_context(patch.object(module, "create_engine", _make_engine))
@@ -34,7 +38,11 @@ def _make_engine(*address: Any, **settings: Any) -> Engine:
     engine = sqlalchemy.create_engine(*address, **settings)
     if engine.dialect.name == "sqlite":
         engine.dialect = _get_dialect()
-        engine.update_execution_options(compiled_cache=_STATEMENTS)
+    elif (known := _OF_SERVERS.get(engine.dialect.name)) is not None:
+        engine.dialect = known
+    else:
+        event.listen(engine, "first_connect", lambda *_: _OF_SERVERS.setdefault(engine.dialect.name, engine.dialect))
+    engine.update_execution_options(compiled_cache=_STATEMENTS)
     return engine
 
 
