@@ -310,10 +310,9 @@ class Loop:
         return thanks.reference
 
     def reply_to_child(self, reference: str) -> str:
-        """Answer as the desk, return as the person with number and words; returns the texts they read."""
+        """Answer an opened case as the desk, return as the person with number and words; returns the text they read."""
         text = self.folder / "reply.txt"
         text.write_text(REPLY, encoding="utf-8")
-        self.run_desk("case", "show", reference)
         self.run_desk("case", "reply", reference, "--text-file", str(text), "--yes")
         self.run_desk("collect")
         try:

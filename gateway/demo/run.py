@@ -108,12 +108,12 @@ def run_steps(loop: Loop, print_line: Callable[[str], None]) -> dict[str, Any]:
     )
     verified = steps.take("receipt", lambda: loop.verify_receipt(sent["report_id"]), "the receipt verifies offline")
     steps.take("collect", loop.collect, "the desk collected and verified {} reports")
-    replied = steps.take(
-        "reply", lambda: loop.reply_to_child(public), "the desk replied; with number and words the person read: {}"
-    )
     # Reports that a visitor types into the form meanwhile stay open.
     mine = (public, sent["reference"])
     opened = steps.take("assess", lambda: loop.open_and_assess(mine), "the desk opened and assessed {} cases")
+    replied = steps.take(
+        "reply", lambda: loop.reply_to_child(public), "the desk replied; with number and words the person read: {}"
+    )
     package = steps.take(
         "package",
         lambda: release_package(loop, sent["reference"]),

@@ -58,7 +58,7 @@ from tests.whole.loop_in_process import running_here
 
 STEPS = [
     *("servers", "keys", "gateway", "publish", "police", "desk", "enrol", "service", "button"),
-    *("public report", "industry report", "receipt", "collect", "reply", "assess", "package", "request", "answers"),
+    *("public report", "industry report", "receipt", "collect", "assess", "reply", "package", "request", "answers"),
     *("close", "digest", "pull"),
 ]
 

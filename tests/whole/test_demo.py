@@ -50,7 +50,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
 }
 STEPS = [
     *("keys", "gateway", "publish", "police", "desk", "enrol", "service", "button"),
-    *("public report", "industry report", "receipt", "collect", "reply", "assess", "package", "request", "answers"),
+    *("public report", "industry report", "receipt", "collect", "assess", "reply", "package", "request", "answers"),
     *("close", "digest", "pull"),
 ]
 # The program with one short step, which starts a process: what --once changes comes after the last one.
