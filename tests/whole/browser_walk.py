@@ -298,6 +298,7 @@ def list_page_faults(page: Page, *, language: str) -> list[str]:
     Welsh pages have the marks and colours of the English ones (tests/gateway/public/test_languages.py), and other
     words: of them only the layout is looked at.
     """
+    page.wait_for_load_state()  # a click or a key may come back before the page is there
     faults = [] if page.evaluate("document.documentElement.lang") == language else ["language"]
     if language == "en":
         load_axe(page)
