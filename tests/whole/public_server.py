@@ -28,8 +28,8 @@ CHROMIUM_SETTINGS = (
     "--disable-sync",
     "--no-first-run",
 )
-# Chromium makes a new frame for each page even of one site. Where the one before it is kept, as until 2024, a page costs
-# a quarter less. The first name is Playwright's own: the last statement of this setting counts.
+# Chromium makes a new frame for each page, even of one site. Where it keeps the frame, as until 2024, a page costs a
+# quarter less. The first name is Playwright's own: the last statement of this setting counts.
 KEEPS_FRAMES = "--enable-features=CDPScreenshotNewSurface,RenderDocument:level/crashed-frame"
 # Debian builds both from one source. The shell is Chromium without windows and costs a third less; it remembers no page
 # that was left, whatever it is told. Debian 12 has no such package.
