@@ -75,11 +75,10 @@ UNMARKED = """() => [...document.querySelectorAll('button, .button, .leave, .pic
 
 
 def go_on(page: Page, button: str = CONTINUE) -> None:
-    """Press a button as soon as its page has come whole, and wait for the page that it leads to."""
-    page.wait_for_load_state()
+    """Press a button, and wait for the page that it leads to."""
     # A click alone returns while the old page may still go, and a touch is a navigation too: it adds an entry for Back.
     with page.expect_event("load"):
-        tap(page, button)
+        page.click(button)
 
 
 def tap(page: Page, selector: str) -> None:
