@@ -10,7 +10,7 @@ from gateway.desk.people.passkeys import end_all
 from gateway.desk.people.permissions import Permission, Role
 from gateway.desk.people.register import AUTHORITIES
 from gateway.desk.people.releases import ReleaseError, list_signed, verify_release
-from gateway.desk.people.sessions import LIFETIME, make_persons_link
+from gateway.desk.people.sessions import LIFETIME, make_persons_links
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import (
     DEFAULT_PORT,
@@ -153,14 +153,15 @@ def people_account(call: Call, person: str, account: str | None) -> int:
 @_PEOPLE
 @port_option
 def people_link(call: Call, people: tuple[str, ...], port: int) -> int:
-    """Print a one-time address that registers a person's first passkey, for one person or several.
+    """Print for each person a one-time address that registers their first passkey.
 
     Each works once, within ten minutes. Lost passkeys are recovered by two supervisors on their page; this command does
     it only while fewer than two of them have a passkey.
     """
     desk = open_desk(call.state)
     origin, minutes = make_origin(desk.config, port=port), int(LIFETIME.total_seconds() // 60)
-    addresses = {person: f"{origin}/start/{make_persons_link(desk, person, actor=call.actor)}" for person in people}
+    secrets = make_persons_links(desk, people, actor=call.actor)
+    addresses = {person: f"{origin}/start/{secret}" for person, secret in secrets.items()}
     lines = [f"{one}  (for {person}, once, within {minutes} minutes)" for person, one in addresses.items()]
     return print_result(call, {"addresses": addresses, "minutes": minutes}, *lines)
 

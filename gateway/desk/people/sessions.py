@@ -8,7 +8,7 @@ Never keeps the link itself: only its hash, as the name of a file that the first
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -85,19 +85,20 @@ def make_start_link(folder: Path, link: StartLink, *, now: datetime, random: Cal
     return secret
 
 
-def make_persons_link(desk: Desk, person: str, *, actor: str) -> str:
-    """Return the secret of a new link for a person of the desk; the log names its maker.
+def make_persons_links(desk: Desk, people: Sequence[str], *, actor: str) -> dict[str, str]:
+    """Return the secret of a new link for each of these people of the desk; the log names its maker.
 
-    Raises `PersonError` and `PasskeyError` (`needs-recovery`).
+    Raises `PersonError` and `PasskeyError` (`needs-recovery`); then nobody has a link.
     """
-    now = desk.clock()
+    now, folder = desk.clock(), get_link_folder(desk.paths.state)
     with desk.store.write() as connection:
-        get_active(connection, person)
-        if not desk.config.demonstration:
-            check_may_link(connection, person)
-        audit.append_entry(connection, "make-link", person, at=now, actor=actor)
-    link = StartLink.make(person, made_by=actor, now=now)
-    return make_start_link(get_link_folder(desk.paths.state), link, now=now, random=desk.random)
+        for person in people:
+            get_active(connection, person)
+            if not desk.config.demonstration:
+                check_may_link(connection, person)
+            audit.append_entry(connection, "make-link", person, at=now, actor=actor)
+    links = {person: StartLink.make(person, made_by=actor, now=now) for person in people}
+    return {person: make_start_link(folder, link, now=now, random=desk.random) for person, link in links.items()}
 
 
 def use_start_link(folder: Path, secret: str, *, now: datetime) -> StartLink:

@@ -9,6 +9,7 @@ import pytest
 from gateway.desk.cli import main
 from gateway.desk.people.passkeys import list_passkeys
 from gateway.desk.people.permissions import Role
+from gateway.desk.people.sessions import get_link_folder
 from gateway.desk.terminal import DONE, WRONG_USE
 from gateway.desk.wiring import Desk
 from tests.desk.people_builders import ACTOR, act_as
@@ -42,6 +43,13 @@ def test_a_person_is_added_granted_authorised_and_ended(run: Run, desk: Desk) ->
     run("end", "a-okafor")
     assert [one["person"] for one in run("list")["people"]] == [ACTOR]
     assert [one["person"] for one in run("list", "--all")["people"]] == ["a-okafor", ACTOR]
+
+
+def test_links_of_several_people_are_made_for_all_of_them_or_for_nobody(run: Run, desk: Desk) -> None:
+    assert "b-unknown" in run("link", ACTOR, "b-unknown", code=WRONG_USE)
+    assert list(get_link_folder(desk.paths.state).glob("*")) == []
+    with desk.store.read() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM audit WHERE action = 'make-link'").scalar_one() == 0
 
 
 def test_passkeys_of_a_person_who_ends_end_too(run: Run, desk: Desk) -> None:
