@@ -15,6 +15,12 @@ beforeEach(async () => {
   ({ agency, partner, folder, reopen } = await makeParties());
 });
 
+const ALERT = {
+  pattern: "A pattern.",
+  advice: "Look out.",
+  audience: "chat",
+  expires_at: "2027-01-01T00:00:00Z",
+};
 const paths = () => agency.calls.map(({ method, path }) => `${method} ${path.replace(/[0-9a-f-]{36}/, "ID")}`);
 
 test("files go before a P3, which carries their digests; no part is sent twice", async () => {
@@ -64,12 +70,7 @@ test("a report that carries its digests and was not delivered is sent later, wit
 test("a damaged file of the folder stops neither the files nor the words that wait behind it", async () => {
   const path = join(root, "behind.bin");
   writeFileSync(path, "behind");
-  const id = await agency.write("alert", {
-    pattern: "A pattern.",
-    advice: "Look out.",
-    audience: "chat",
-    expires_at: "2027-01-01T00:00:00Z",
-  });
+  const id = await agency.write("alert", ALERT);
   await partner.mailbox.collect();
   agency.faults = [undefined, ...Array(5).fill("unreachable")];
   const { reportId } = await partner.submitWithFiles(WITH_FILE, { priority: "P1" }, { "file-1": path });
@@ -253,12 +254,7 @@ test("a question is answered once, by a report that names it", async () => {
 });
 
 test("words about a message are kept sealed until the gateway has them, and never in clear", async () => {
-  const id = await agency.write("alert", {
-    pattern: "A pattern.",
-    advice: "Look out.",
-    audience: "chat",
-    expires_at: "2027-01-01T00:00:00Z",
-  });
+  const id = await agency.write("alert", ALERT);
   await partner.mailbox.collect();
   agency.faults = Array(10).fill("unreachable");
   await refuses(
