@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Table, create_engine, insert, text
+from sqlalchemy import Table, insert, text
 from sqlalchemy.exc import IntegrityError
 
 from gateway.desk.audit import AuditChainError, append_entry, check_chain
@@ -31,54 +29,6 @@ def append(store: DeskStore, *subjects: str) -> None:
     with store.write() as connection:
         for subject in subjects:
             append_entry(connection, "try", subject, at=NOW, actor="test", count=1)
-
-
-# Its first part is an expression, which SQLAlchemy cannot read back: the next test compares the text of every index.
-@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index ix_cases_queue")
-@pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based index 'ix_cases_queue'")
-def test_migrations_make_exactly_the_tables_of_the_schema(store: DeskStore) -> None:
-    with store.read() as connection:
-        context = MigrationContext.configure(connection)
-        assert compare_metadata(context, METADATA) == []
-        assert context.get_current_revision() == engine.HEAD_REVISION
-    assert len(METADATA.tables) >= 33
-
-
-@pytest.mark.databases("sqlite")
-def test_migrations_spell_every_index_as_the_schema_does(store: DeskStore) -> None:
-    made = create_engine("sqlite://")
-    METADATA.create_all(made)
-    indexes = []
-    with store.read() as migrated, made.connect() as created:
-        for connection in (migrated, created):
-            query = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
-            rows = connection.exec_driver_sql(query).all()
-            indexes.append({row.name: " ".join(row.sql.replace('"', "").split()) for row in rows})
-    assert indexes[0] == indexes[1]
-    assert len(indexes[0]) >= 20
-    made.dispose()
-
-
-@pytest.mark.databases("postgresql")
-def test_migrations_make_every_index_and_column_at_the_server_as_the_schema_does(store: DeskStore) -> None:
-    described = []
-    with store.write() as connection:
-        connection.exec_driver_sql("CREATE SCHEMA made; SET LOCAL search_path = made")
-        METADATA.create_all(connection)
-        for schema in ("public", "made"):
-            queries = (
-                "SELECT tablename, replace(indexdef, %s || '.', '') FROM pg_indexes WHERE schemaname = %s",
-                """
-                SELECT table_name, column_name || data_type || is_nullable || coalesce(collation_name, '')
-                || replace(coalesce(column_default, ''), %s || '.', '')
-                FROM information_schema.columns WHERE table_schema = %s
-                """,
-            )
-            rows = [row for one in queries for row in connection.exec_driver_sql(one, (schema, schema)).all()]
-            described.append(sorted(tuple(row) for row in rows if row[0] != "alembic_version"))
-        connection.exec_driver_sql("DROP SCHEMA made CASCADE")
-    assert described[0] == described[1]
-    assert len(described[0]) >= 300
 
 
 def test_no_file_of_tables_is_forgotten() -> None:

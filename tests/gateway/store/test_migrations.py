@@ -77,7 +77,7 @@ def test_the_revision_in_the_code_is_the_newest_migration() -> None:
     config.set_main_option("script_location", str(folder))
     script = ScriptDirectory.from_config(config)
     assert script.get_heads() == [SCHEMA_REVISION]
-    assert len(list((folder / "versions").glob("r*.py"))) == len(list(script.walk_revisions())) == 3
+    assert len(list((folder / "versions").glob("r*.py"))) == len(list(script.walk_revisions()))
 
 
 def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
