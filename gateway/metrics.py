@@ -23,6 +23,7 @@ from gateway.store.log_tiles import find_oldest_unlogged, read_head
 from gateway.web.logs import log_failure
 from gateway.web.metrics import BOUNDS, METRICS, PREFIX, SUM, Row
 from gateway.web.settings import SettingsError
+from partner_sdk.wire.canonical import get_decoder
 
 HOST: Final = "127.0.0.1"
 RECEIVED_BYTES: Final = 256 * 1024
@@ -171,7 +172,7 @@ def answering(port: int, *, path: Path, gauges: DatabaseGauges | None) -> Iterat
 
 
 def _receive(line: socket.socket, received: ListenerCounts) -> None:
-    decoder = msgspec.json.Decoder(list[Row])
+    decoder = get_decoder(list[Row])
     while raw := line.recv(RECEIVED_BYTES):
         try:
             received.add(decoder.decode(raw))

@@ -37,7 +37,7 @@ from partner_sdk.button.snippet import WORDS
 from partner_sdk.durable_files import find_bytes, held, sync_folder, write_durably
 from partner_sdk.errors import LocalStateError
 from partner_sdk.finding import Finding
-from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.canonical import decode, format_time
 from partner_sdk.wire.public_codes import ENGLISH, WELSH, Language
 
 SIGNOFFS_FILE: Final = "signoffs.jsonl"
@@ -157,7 +157,7 @@ def _parse(raw: bytes) -> tuple[KeptEntry, ...]:
     entries, previous = [], ""
     for number, line in enumerate(raw.splitlines(), 1):
         try:
-            entry = msgspec.json.decode(line, type=KeptEntry)
+            entry = decode(line, kind=KeptEntry)
         except msgspec.MsgspecError:
             entry = None
         if entry is None or entry.previous != previous:

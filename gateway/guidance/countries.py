@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from gateway.guidance.dated_data import Source
 from gateway.web.settings import SettingsError, read_settings
+from partner_sdk.wire.canonical import convert
 from partner_sdk.wire.public_codes import WELSH
 
 COUNTRIES_FILE: Final = Path(__file__).with_name("countries.toml")
@@ -104,7 +105,7 @@ def get_talk(countries: Mapping[str, Country], code: str) -> TalkTo:
 
 def _make_country(code: str, values: Mapping[str, Any], *, path: Path) -> Country:
     try:
-        country = msgspec.convert({"code": code, **values}, type=Country, strict=True)
+        country = convert({"code": code, **values}, kind=Country)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{path}: {code}: {error}", reason="bad-settings") from None
     if country.url is None and country.phone is None:

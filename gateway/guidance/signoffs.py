@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 
 from partner_sdk.errors import LocalStateError
+from partner_sdk.wire.canonical import convert
 from partner_sdk.wire.public_codes import WELSH
 from partner_sdk.wire.registration import Line
 
@@ -123,7 +124,7 @@ def make_entry(kind: type[E], check: Check, **fields: Any) -> E:
     """Return an entry about the words of today. Raises `SignoffError` (`bad-name`)."""
     about = {"key": check.key, "version": check.row.version, "words_sha256": check.digest}
     try:
-        return msgspec.convert({**fields, **about}, kind)
+        return convert({**fields, **about}, kind=kind)
     except msgspec.ValidationError:
         raise SignoffError(
             "A name, a role and a reason are one line of 1 to 100 characters, without a space at an end.",

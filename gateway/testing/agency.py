@@ -66,7 +66,7 @@ from gateway.wiring import make_gateway
 from partner_sdk.client.transport import make_session
 from partner_sdk.errors import OpeningError
 from partner_sdk.report import IndustryReport, SealedIndustryReport, parse_sealed_report
-from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.canonical import decode, format_time
 from partner_sdk.wire.digest import DIGEST_VERSION, TOTAL, Digest, DigestTable, encode_digest, make_cell
 from partner_sdk.wire.enrolment import Invitation
 from partner_sdk.wire.evidence import EvidenceReference
@@ -255,7 +255,7 @@ class SandboxAgency:
             plain = vault.open_report(box, context=report_context(intake.clear))
             found.append(SandboxReport(intake.clear, intake.reference, parse_sealed_report(plain)))
         for row_id, raw, _ in waiting:
-            intake = peek_intake(bytes(msgspec.json.decode(raw, type=dict[str, msgspec.Raw])["intake"]))
+            intake = peek_intake(bytes(decode(raw, kind=dict[str, msgspec.Raw])["intake"]))
             found.append(SandboxReport(intake.clear, intake.reference, None, reasons[row_id]))
         return found
 

@@ -19,7 +19,6 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from granian._granian import ListenerSpec
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
@@ -35,6 +34,7 @@ from gateway.web.process_guard import (
     stop_accepting,
 )
 from gateway.web.server_spec import SPEC_VARIABLE, TRUSTED_PROXIES, ServerSpec
+from partner_sdk.wire.canonical import decode
 
 if TYPE_CHECKING:
     from gateway.web.wsgi_bridge import BodyRule, JourneyFinder, WsgiBridge
@@ -199,7 +199,7 @@ def run() -> None:
     """Serve until a signal arrives."""
     protect_memory()
     allow_open_files(2 * MAX_CONNECTIONS)
-    spec = msgspec.json.decode(os.environ.pop(SPEC_VARIABLE), type=ServerSpec)
+    spec = decode(os.environ.pop(SPEC_VARIABLE), kind=ServerSpec)
     die_with_parent(spec.parent_pid)
     catch_stray_exceptions()
     configure_logging(spec.name)

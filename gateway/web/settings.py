@@ -14,6 +14,7 @@ import msgspec
 
 from partner_sdk.durable_files import read_bounded
 from partner_sdk.errors import LocalStateError, ReportAbuseError
+from partner_sdk.wire.canonical import convert
 
 T = TypeVar("T")
 
@@ -49,7 +50,7 @@ def read_settings(path: Path, *, kind: type[T]) -> T:
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}", reason="bad-settings") from None
     try:
-        return msgspec.convert(values, type=kind, strict=True)
+        return convert(values, kind=kind)
     except msgspec.ValidationError as error:
         # msgspec names the key and the expected type, never the value.
         raise SettingsError(f"{path}: {error}", reason="bad-settings") from None

@@ -25,7 +25,7 @@ from gateway.web.request_log import apply_access_log, apply_request_ids
 from gateway.web.rules import check_every_route_has_a_rule
 from gateway.web.wsgi_environ import OPENED_SESSION
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.canonical import parse_base64url, prepare_types, to_base64url
+from partner_sdk.wire.canonical import decode_msgpack, parse_base64url, to_base64url
 
 Session = dict[str, Any]
 JOURNEY: Final = "journey"
@@ -59,7 +59,7 @@ class CookieSerializer:
         """Return the session in a cookie; raises `BadSignature` if it is forged or too old."""
         signed = self._signer.unsign(value, max_age=max_age).decode("ascii")
         try:
-            return msgspec.msgpack.decode(parse_base64url(signed), type=Session)
+            return decode_msgpack(parse_base64url(signed), kind=Session)
         except (FormatError, msgspec.DecodeError):
             raise BadSignature("the cookie contains no session") from None
 
@@ -190,4 +190,3 @@ def make_web_app(
 def finish_web_app(app: Flask, *, limits: Collection[str]) -> None:
     """Raise `RouteRuleError` unless every route has a sound rule; call it after the last registration."""
     check_every_route_has_a_rule(app, limits=limits)
-    prepare_types()  # every route's imports are loaded, and no thread serves yet

@@ -30,6 +30,7 @@ from partner_sdk.button.well_known import (
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.errors import FormatError, LocalStateError, ProblemError, ReportAbuseError, TransportError
 from partner_sdk.finding import Finding, describe_findings, format_finding, is_well
+from partner_sdk.wire.canonical import convert
 from partner_sdk.wire.registration import ContactPoint, Email, Line, Telephone
 
 # A number with its country code that has fewer digits is a slip of the hand (ITU-T E.164 allows up to 15).
@@ -185,7 +186,7 @@ def _make_contact(email: str, *, name: str | None, telephone: str | None) -> Con
 
 def _fits(text: str, kind: Any) -> bool:
     try:
-        msgspec.convert(text, kind)
+        convert(text, kind=kind)
     except msgspec.ValidationError:
         return False
     return True

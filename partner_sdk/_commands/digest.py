@@ -29,7 +29,7 @@ from partner_sdk.digests.parts import Grid
 from partner_sdk.digests.view import make_comparison
 from partner_sdk.durable_files import write_new_durably
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.canonical import parse_exact
+from partner_sdk.wire.canonical import convert, decode, parse_exact
 from partner_sdk.wire.digest import (
     MAX_DIGEST_BYTES,
     Digest,
@@ -56,8 +56,8 @@ def parse_period(text: str) -> str:
 def parse_copy(raw: bytes) -> Digest:
     """Return the digest of a copy made with `digest --json`, or raise `FormatError`; its signature is not in it."""
     try:
-        fields = msgspec.json.decode(raw, type=dict[str, Any])
-        digest = msgspec.convert(fields.get("digest", fields), type=Digest)
+        fields = decode(raw, kind=dict[str, Any])
+        digest = convert(fields.get("digest", fields), kind=Digest)
         days = [date.fromisoformat(day) for day in (digest.first_day, digest.last_day, digest.made_at[:10])]
     except (msgspec.MsgspecError, RecursionError, ValueError):
         raise FormatError("This file is not a copy made with `digest --json`.", reason="malformed") from None

@@ -32,6 +32,7 @@ from partner_sdk.wire.adoption import (
 )
 from partner_sdk.wire.canonical import (
     REPORT_ID_RANDOM_BYTES,
+    convert,
     encode,
     format_unknown,
     make_report_id,
@@ -99,7 +100,7 @@ def parse_asking_file(raw: bytes) -> AskingService:
     faults = list(_list_faults(value))
     if faults:
         raise ReportError("The request does not match its model.", reason="bad-field", faults=faults)
-    return msgspec.convert(value, AskingService)
+    return convert(value, kind=AskingService)
 
 
 def ask_for_the_button(
@@ -190,7 +191,7 @@ def _list_faults(value: Any) -> Iterator[FieldFault]:
 
 def _fits(value: Any, kind: Any) -> bool:
     try:
-        found = msgspec.convert(value, kind)
+        found = convert(value, kind=kind)
     except msgspec.ValidationError:
         return False
     return not isinstance(found, tuple) or len(set(found)) == len(found)

@@ -30,6 +30,7 @@ from partner_sdk.errors import FieldFault, FormatError, KeySetError, ReportAbuse
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import (
     REPORT_ID_RANDOM_BYTES,
+    convert,
     describe_mismatch,
     encode,
     format_time,
@@ -140,7 +141,7 @@ def list_too_long(facts: PageFacts, *, overshoot_bytes: int) -> Iterator[FieldFa
 
 def _convert(value: object) -> PageFacts:
     try:
-        facts = msgspec.convert(value, PageFacts)
+        facts = convert(value, kind=PageFacts)
     except msgspec.ValidationError as error:
         said = describe_mismatch(error, kind=PageFacts)
         if said.startswith(_TOO_MANY):

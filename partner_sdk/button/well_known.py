@@ -17,7 +17,7 @@ from partner_sdk.button.snippet import make_link
 from partner_sdk.client.exchange import check_origin
 from partner_sdk.errors import FormatError
 from partner_sdk.finding import Finding
-from partner_sdk.wire.canonical import format_time, format_unknown, parse_json_file, parse_time
+from partner_sdk.wire.canonical import convert, format_time, format_unknown, parse_json_file, parse_time
 from partner_sdk.wire.placement import SERVICE_NAME_MAX, PlacementId
 from partner_sdk.wire.registration import ContactPoint, Line
 
@@ -107,7 +107,7 @@ def parse_well_known(raw: bytes) -> WellKnown:
     """Read a file strictly; raises `FormatError`: `bad-well-known` names the field, and never repeats its value."""
     value = parse_json_file(raw, max_bytes=MAX_WELL_KNOWN_BYTES)
     try:
-        found = msgspec.convert(value, WellKnown)
+        found = convert(value, kind=WellKnown)
     except msgspec.ValidationError as error:
         raise FormatError(_describe(error, value=value), reason="bad-well-known") from None
     try:

@@ -25,7 +25,7 @@ from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, RetryPolicy, Time
 from partner_sdk.client.http import PartBody
 from partner_sdk.client.transport import Transport
 from partner_sdk.errors import EvidenceError, FormatError, ProblemError, ReportAbuseError
-from partner_sdk.wire.canonical import encode, parse_exact, prepare_types
+from partner_sdk.wire.canonical import encode, parse_exact
 from partner_sdk.wire.evidence import (
     MAX_COMPLETE_BYTES,
     MAX_STATE_BYTES,
@@ -287,7 +287,6 @@ def _send_parts(
         events=queue.SimpleQueue(),
         line=line,
     )
-    prepare_types()  # the threads read answers
     # Daemons: an interrupted command ends in seconds, however slowly its last parts go.
     threads = [threading.Thread(target=_work, args=(job,), daemon=True) for _ in range(min(PARTS_IN_FLIGHT, parts))]
     for thread in threads:

@@ -14,7 +14,6 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import structs
 
@@ -37,6 +36,7 @@ from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.report import IndustryReport, encode_sealed_report, make_sealed_report
 from partner_sdk.wire.canonical import (
     check_filled_in,
+    decode,
     encode,
     format_time,
     parse_base64url,
@@ -143,7 +143,7 @@ def seal_and_save(
 @cache
 def _load_examples() -> tuple[IndustryReport, ...]:
     folder = files("partner_sdk") / "examples"
-    return tuple(msgspec.json.decode((folder / name).read_bytes(), type=IndustryReport) for name in _EXAMPLES)
+    return tuple(decode((folder / name).read_bytes(), kind=IndustryReport) for name in _EXAMPLES)
 
 
 def _find_saved_key(state: PartnerState, *, now: datetime) -> SealingKey | None:

@@ -45,7 +45,7 @@ from partner_sdk.errors import (
     SignatureProfileError,
     UnavailableError,
 )
-from partner_sdk.wire.canonical import to_base64url
+from partner_sdk.wire.canonical import decode, to_base64url
 from partner_sdk.wire.problems import MEDIA_TYPE, find_problem
 from partner_sdk.wire.signature_profile import (
     CONTENT_TYPE,
@@ -289,7 +289,7 @@ def _plain_title(status: int) -> str:
 
 def _read_document(raw: bytes) -> dict[str, Any]:
     try:
-        return msgspec.json.decode(raw, type=dict[str, Any])
+        return decode(raw, kind=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
 

@@ -17,7 +17,7 @@ from partner_sdk.durable_files import find_bytes, locked, make_private_folder, w
 from partner_sdk.errors import FormatError, LocalStateError, ReportAbuseError
 from partner_sdk.report.drafts import Draft
 from partner_sdk.report.outline import get_outline
-from partner_sdk.wire.canonical import check_report_id, encode, format_time
+from partner_sdk.wire.canonical import check_report_id, decode, encode, format_time
 from partner_sdk.wire.submission import Priority, ReportKind
 
 REPORT: Final = "report.json"
@@ -128,7 +128,7 @@ class Drafts:
         if raw is None:
             return None
         try:
-            settings = msgspec.json.decode(raw, type=Settings)
+            settings = decode(raw, kind=Settings)
         except msgspec.DecodeError:
             raise LocalStateError(f"{folder / _SETTINGS} is damaged.", reason="damaged-state") from None
         return KeptDraft(draft_id, folder=folder, settings=settings)
@@ -159,7 +159,7 @@ class Drafts:
     def _read_reporter(self) -> dict[str, Any]:
         raw = find_bytes(self._above / _REPORTER)
         try:
-            found = msgspec.json.decode(raw or b"{}")
+            found = decode(raw or b"{}")
         except msgspec.DecodeError:
             return {}
         return found if isinstance(found, dict) else {}

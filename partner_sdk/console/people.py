@@ -16,7 +16,7 @@ import msgspec
 
 from partner_sdk.durable_files import find_bytes, locked, make_private_folder, write_durably
 from partner_sdk.errors import FormatError, LocalStateError
-from partner_sdk.wire.canonical import encode, format_time
+from partner_sdk.wire.canonical import decode, encode, format_time
 
 CONSOLE: Final = "console"
 MAX_PEOPLE: Final = 200
@@ -98,7 +98,7 @@ class People:
         if raw is None:
             return ()
         try:
-            return msgspec.json.decode(raw, type=_PeopleFile).people
+            return decode(raw, kind=_PeopleFile).people
         except msgspec.DecodeError:
             raise LocalStateError(f"{self._people} is damaged.", reason="damaged-state") from None
 
@@ -158,7 +158,7 @@ class People:
             if len(found) == most:
                 break
             try:
-                found.append(msgspec.json.decode(line, type=Act))
+                found.append(decode(line, kind=Act))
             except msgspec.DecodeError:
                 continue
         return found

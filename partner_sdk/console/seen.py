@@ -9,7 +9,7 @@ import msgspec
 from partner_sdk.console.page import get_console
 from partner_sdk.console.people import make_console_folder
 from partner_sdk.durable_files import find_bytes, locked, write_durably
-from partner_sdk.wire.canonical import encode
+from partner_sdk.wire.canonical import decode, encode
 
 _NAME: Final = "seen.json"
 
@@ -28,7 +28,7 @@ class Seen:
     def list_numbers(self) -> frozenset[int]:
         """Return the numbers of the messages that were looked at."""
         try:
-            return frozenset(msgspec.json.decode(find_bytes(self._file) or b"{}", type=_SeenFile).numbers)
+            return frozenset(decode(find_bytes(self._file) or b"{}", kind=_SeenFile).numbers)
         except msgspec.DecodeError:
             return frozenset()
 

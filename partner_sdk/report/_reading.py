@@ -32,7 +32,7 @@ from partner_sdk.report.outline import (
     make_trail,
 )
 from partner_sdk.report.values import DAY, MOMENT, NotHeld
-from partner_sdk.wire.canonical import describe_mismatch, encode, parse_exact, parse_json_file
+from partner_sdk.wire.canonical import convert, describe_mismatch, encode, parse_exact, parse_json_file
 from partner_sdk.wire.envelope import MAX_PADDED_BYTES
 from partner_sdk.wire.evidence import EvidenceReference
 from partner_sdk.wire.reference import check_reference
@@ -96,7 +96,7 @@ def _list_in_field(value: Any, kind: Any, here: Steps) -> Iterator[FieldFault]:
 
 def _list_first(value: Any, kind: Any, above: Steps) -> Iterator[FieldFault]:
     try:
-        msgspec.convert(value, kind)
+        convert(value, kind=kind)
     except msgspec.ValidationError as error:
         yield make_fault(error, above=above)
 
@@ -285,7 +285,7 @@ def parse_report(
             )
         value["answers_request"] = answers
     try:
-        report = msgspec.convert(value, IndustryReport)
+        report = convert(value, kind=IndustryReport)
     except msgspec.ValidationError as error:
         mismatches = list_mismatches(value) or [make_fault(error)]
         asked = list_missing_cases(value, priority=priority, kind=kind) if isinstance(value, dict) else []
@@ -320,7 +320,7 @@ def parse_sealed_report(raw: bytes) -> SealedIndustryReport:
     """
     value: Any = parse_exact(raw, kind=Any, max_bytes=MAX_PADDED_BYTES)
     try:
-        return msgspec.convert(value, SealedIndustryReport)
+        return convert(value, kind=SealedIndustryReport)
     except msgspec.ValidationError as error:
         said = describe_mismatch(error, kind=SealedIndustryReport)
         raise FormatError(f"The JSON does not match its model: {said}", reason="malformed") from None

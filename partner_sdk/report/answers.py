@@ -24,6 +24,7 @@ from partner_sdk.report.outline import (
     may_be_null,
 )
 from partner_sdk.report.values import DAY, MOMENT, NotHeldReason
+from partner_sdk.wire.canonical import convert
 
 NOT_HELD_REASONS: Final[tuple[str, ...]] = get_args(NotHeldReason)
 MOST_IN_A_LINE: Final = 2048  # an address, however long, is one line
@@ -66,7 +67,7 @@ def read_answer(text: str, *, field: Field, owner_type: type[msgspec.Struct]) ->
     value = _read(text, kind)
     annotation = get_type_hints(owner_type, include_extras=True)[field.name]
     try:
-        msgspec.convert((value,) if field.is_list else value, annotation)
+        convert((value,) if field.is_list else value, kind=annotation)
     except msgspec.ValidationError:
         raise AnswerError(f"Give {describe_value(kind)}.", reason="not-an-answer") from None
     if isinstance(value, str):

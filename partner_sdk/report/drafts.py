@@ -19,7 +19,7 @@ from partner_sdk.report._reading import MAX_REPORT_BYTES
 from partner_sdk.report.answers import name_part
 from partner_sdk.report.model import IndustryReport
 from partner_sdk.report.outline import Field, Part, get_field, get_outline, get_value_type
-from partner_sdk.wire.canonical import parse_json_file
+from partner_sdk.wire.canonical import convert, parse_json_file
 
 Owner = dict[str, Any]
 
@@ -115,8 +115,8 @@ def applies(field: Field, owner: Owner, *, root: Owner) -> bool:
     if rule is counts_where_given:
         return False
     try:
-        report = msgspec.convert(root, IndustryReport)
-        return rule(msgspec.convert(owner, _read_owner_type(field)), report)
+        report = convert(root, kind=IndustryReport)
+        return rule(convert(owner, kind=_read_owner_type(field)), report)
     except msgspec.ValidationError:
         return True  # a mismatch is asked for rather than left out
 

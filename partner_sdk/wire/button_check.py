@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.canonical import encode, parse_exact, parse_time
+from partner_sdk.wire.canonical import decode, encode, parse_exact, parse_time
 from partner_sdk.wire.placement import PlacementId
 
 T = TypeVar("T")
@@ -108,6 +108,6 @@ def parse_check_file(raw: bytes) -> CheckPost:
 
 def _find(raw: bytes, *, kind: type[T]) -> T | None:
     try:
-        return msgspec.json.decode(raw, type=kind)
+        return decode(raw, kind=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

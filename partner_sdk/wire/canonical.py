@@ -7,19 +7,20 @@ person wrote may have any layout, but no duplicate keys and no invented numbers.
 Faults are described in our own words: msgspec repeats names and values of the sender. A place is made of numbers and of
 names that the model itself has.
 
-msgspec 0.22 works out how to read a `Struct` when it is first read, and crashes the process when threads do that for
-one type at the same moment (a segmentation fault, seen on CPython 3.11): `prepare_types` does it once, in one thread.
+msgspec 0.22 builds the reader of a `Struct` at its first use, and two threads that do so at once end the process (a
+segmentation fault, seen on CPython 3.11). So every type is read through `get_decoder`, `decode` or `convert`, which
+build it once, under a lock; a house test holds it.
 """
 
 import base64
 import binascii
 import json
 import re
+import threading
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Final, NoReturn, TypeVar, get_args, get_type_hints
+from typing import Any, Final, NoReturn, TypeVar, get_args, get_type_hints, overload
 
 import msgspec
 
@@ -146,6 +147,7 @@ REPORT_ID_RANDOM_BYTES = 10
 
 _ENCODER = msgspec.json.Encoder(order="sorted")
 _DECODERS: dict[Any, msgspec.json.Decoder[Any]] = {}
+_BUILDING = threading.Lock()
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -160,6 +162,45 @@ def encode(value: object) -> bytes:
         ) from None
 
 
+def get_decoder(kind: Any) -> "msgspec.json.Decoder[Any]":
+    """Return the one JSON decoder of a type; once it is there, any number of threads may read the type."""
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        with _BUILDING:
+            # A type holds the readers of its parts: all of them are built before another thread sees this one.
+            decoder = _DECODERS[kind] = _DECODERS.get(kind) or msgspec.json.Decoder(kind)
+    return decoder
+
+
+@overload
+def decode(raw: bytes | str, *, kind: type[T]) -> T: ...
+@overload
+def decode(raw: bytes | str, *, kind: Any = Any) -> Any: ...
+def decode(raw: bytes | str, *, kind: Any = Any) -> Any:
+    """Decode JSON in any spelling into `kind`, with msgspec's errors; for bytes from outside see `parse_exact`."""
+    return get_decoder(kind).decode(raw)
+
+
+@overload
+def decode_msgpack(raw: bytes, *, kind: type[T]) -> T: ...
+@overload
+def decode_msgpack(raw: bytes, *, kind: Any) -> Any: ...
+def decode_msgpack(raw: bytes, *, kind: Any) -> Any:
+    """Decode bytes that this program packed itself, with msgspec's errors."""
+    get_decoder(kind)
+    return msgspec.msgpack.decode(raw, type=kind)
+
+
+@overload
+def convert(value: object, *, kind: type[T]) -> T: ...
+@overload
+def convert(value: object, *, kind: Any) -> Any: ...
+def convert(value: object, *, kind: Any) -> Any:
+    """Convert decoded JSON or TOML into `kind`, strictly, with msgspec's errors."""
+    get_decoder(kind)
+    return msgspec.convert(value, kind)
+
+
 def parse_exact(raw: bytes, *, kind: type[T], max_bytes: int) -> T:
     """Decode canonical JSON into `kind`, or raise `FormatError` (`too-large`, `malformed`, `not-canonical`).
 
@@ -168,11 +209,8 @@ def parse_exact(raw: bytes, *, kind: type[T], max_bytes: int) -> T:
     """
     if len(raw) > max_bytes:
         raise FormatError(f"The JSON is larger than {max_bytes} bytes.", reason="too-large")
-    decoder = _DECODERS.get(kind)
-    if decoder is None:
-        decoder = _DECODERS[kind] = msgspec.json.Decoder(kind)
     try:
-        value: T = decoder.decode(raw)
+        value = decode(raw, kind=kind)
         again = _ENCODER.encode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         said = describe_mismatch(error, kind=kind)
@@ -198,8 +236,7 @@ def parse_any_spelling(raw: bytes, *, kind: type[T], max_bytes: int) -> T:
             raise
     # It fits the model, so it is no deeper than that.
     parse_json_file(raw, max_bytes=max_bytes)
-    value: T = _DECODERS[kind].decode(raw)
-    return value
+    return decode(raw, kind=kind)
 
 
 def to_base64url(raw: bytes) -> str:
@@ -278,22 +315,3 @@ def check_report_id(text: str) -> None:
     """Raise `FormatError` unless `text` is a UUIDv7 in lower case."""
     if not _UUID7.fullmatch(text):
         raise FormatError("An id must be a UUIDv7 in lower case with hyphens.", reason="malformed")
-
-
-def prepare_types() -> int:
-    """Prepare every `Struct` that is loaded now, and return how many; call it before the first thread.
-
-    A type that is loaded later is not prepared: import the types that are read first. Costs some milliseconds.
-    """
-    prepared = 0
-    for kind in set(_list_kinds(msgspec.Struct)):
-        with suppress(TypeError):  # a generic type without its arguments is never read as such
-            msgspec.json.Decoder(kind)
-            prepared += 1
-    return prepared
-
-
-def _list_kinds(kind: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
-    for child in kind.__subclasses__():
-        yield child
-        yield from _list_kinds(child)

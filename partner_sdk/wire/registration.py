@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from partner_sdk.errors import FieldFault, FormatError, ReportError
-from partner_sdk.wire.canonical import encode, parse_json_file
+from partner_sdk.wire.canonical import convert, encode, parse_json_file
 
 MAX_REGISTRATION_BYTES: Final = 24 * 1024
 MAX_PERSONS: Final = 100
@@ -118,7 +118,7 @@ def parse_registration_file(raw: bytes) -> Registration:
     """Read a file that a person wrote, or raise `ReportError` whose faults name JSON pointers and their fix."""
     try:
         value = parse_json_file(raw, max_bytes=MAX_REGISTRATION_BYTES)
-        registration = msgspec.convert(value, Registration)
+        registration = convert(value, kind=Registration)
     except FormatError as error:
         raise ReportError(str(error), reason=error.reason) from None
     except msgspec.ValidationError as error:

@@ -10,7 +10,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
 from partner_sdk.errors import FieldFault, FormatError, StatementError
-from partner_sdk.wire.canonical import check_report_id, encode, format_unknown, parse_base64url, parse_exact, parse_time
+from partner_sdk.wire.canonical import (
+    check_report_id,
+    convert,
+    decode,
+    encode,
+    format_unknown,
+    parse_base64url,
+    parse_exact,
+    parse_time,
+)
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, SealContext
 from partner_sdk.wire.field_types import (
     EvidenceId,
@@ -244,7 +253,7 @@ def _find_outer_fault(signed: SignedStatement, *, keys: Mapping[str, bytes]) -> 
 def _list_payload_faults(body: bytes, *, partner: str, environment: Environment) -> Iterator[FieldFault]:
     place = f"{_POINTER}/payload"
     try:
-        value = msgspec.json.decode(body)
+        value = decode(body)
         is_canonical = encode(value) == body
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, FormatError):
         value, is_canonical = None, False
@@ -268,7 +277,7 @@ def _fits(name: str, value: Any, *, partner: str, environment: Environment) -> b
         return bool(value == (partner if name == "partner" else environment))
     try:
         kind = get_type_hints(SubmissionStatement)[name]
-        found = msgspec.convert(value, kind)
+        found = convert(value, kind=kind)
         if name == "created_at":
             parse_time(found)
         elif name == "earlier_reference" and found is not None:

@@ -6,6 +6,8 @@ import re
 from tests.house.sources import ROOT, files, find_nodes
 
 UNDER_TEST = re.compile(r"\b(TESTING|pytest|unittest|_called_from_test|PYTEST_CURRENT_TEST|WTF_CSRF_ENABLED)\b")
+# Two threads that read one type first end the process: `partner_sdk/wire/canonical.py` reads types under a lock.
+READS_A_TYPE = re.compile(r"\bmsgspec\.(convert|(json|msgpack)\.(decode|Decoder))\(")
 OF_THIS_MACHINE = re.compile(r"/(?:work|root|home)/\w")
 
 
@@ -22,6 +24,12 @@ def test_no_check_is_an_assert() -> None:
     assert len(sources) >= 1
     wrong = [f"{path}:{node.lineno}" for path in sources for node in find_nodes(path, ast.Assert)]
     assert wrong == []
+
+
+def test_types_are_read_in_one_place_alone() -> None:
+    reading = {str(path.relative_to(ROOT)) for path in files(".py") if READS_A_TYPE.search(path.read_text("utf-8"))}
+    # The vault's pipe makes decoders of its messages through `get_decoder`, at import.
+    assert reading == {"partner_sdk/wire/canonical.py", "gateway/desk/vault/pipe.py"}
 
 
 def test_nothing_is_skipped_or_expected_to_fail() -> None:

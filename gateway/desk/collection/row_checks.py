@@ -17,7 +17,7 @@ from gateway.desk.vault import VaultError
 from gateway.desk.vault.doors import Vault
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError, StatementError
 from partner_sdk.report import SealedIndustryReport, parse_sealed_report
-from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact, parse_time
+from partner_sdk.wire.canonical import decode, encode, parse_base64url, parse_exact, parse_time
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, Envelope
 from partner_sdk.wire.feed_messages import ReportRow
 from partner_sdk.wire.intake import (
@@ -237,7 +237,7 @@ def _parse_row(raw: bytes) -> ReportRow:
 
 def _lacks_intake(raw: bytes) -> bool:
     try:
-        row = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        row = decode(raw, kind=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return bytes(row.get("intake", b"null")) in {b"null", b'""'}

@@ -24,7 +24,7 @@ from gateway.desk.vault import VaultError
 from gateway.desk.vault.doors import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
-from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_exact
+from partner_sdk.wire.canonical import decode, encode, format_time, parse_base64url, parse_exact
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, Envelope
 from partner_sdk.wire.feed_messages import ReportRow
 from partner_sdk.wire.intake import peek_intake
@@ -257,16 +257,14 @@ def open_row(desk: Desk, row_id: int, *, actor: str) -> OpenedRow:
 def _open_bytes(row: SetAsideRow, raw: bytes, *, vault: Vault) -> OpenedRow:
     fault = "malformed"
     try:
-        parts = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-        envelope = Envelope.parse(
-            parse_base64url(msgspec.json.decode(parts["envelope"], type=str), max_bytes=MAX_ENVELOPE_BYTES)
-        )
+        parts = decode(raw, kind=dict[str, msgspec.Raw])
+        envelope = Envelope.parse(parse_base64url(decode(parts["envelope"], kind=str), max_bytes=MAX_ENVELOPE_BYTES))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, ReportAbuseError):
         return OpenedRow(row, None, None, fault)
     # A row of the feed has an intake, and a partner's a submission; a file has a statement. One may be damaged.
     for name in ("intake", "submission", "statement"):
         try:
-            signed = msgspec.json.decode(parts.get(name, b""), type=SignedStatement)
+            signed = decode(parts.get(name, b""), kind=SignedStatement)
             is_intake = name == "intake"
             clear = peek_intake(encode(signed)).clear if is_intake else clear_fields_of(peek_submission(signed))
             return OpenedRow(row, clear, vault.open_report(envelope, context=report_context(clear)), None)
@@ -282,7 +280,7 @@ def _open_bytes(row: SetAsideRow, raw: bytes, *, vault: Vault) -> OpenedRow:
 def format_plain(plain: bytes, *, with_blanks: bool = True) -> str:
     """Return the sealed content as text: JSON indented, without the secrets of evidence; anything else unchanged."""
     try:
-        value = msgspec.json.decode(plain)
+        value = decode(plain)
         evidence = value.get("evidence") if isinstance(value, dict) else None
         for one in evidence if isinstance(evidence, list) else ():
             if isinstance(one, dict):

@@ -19,7 +19,6 @@ from gateway.desk.wiring import Desk, make_holder, open_desk, utc_now
 from gateway.web.logs import catch_stray_exceptions, configure_logging, log_event
 from gateway.web.process_guard import die_with_parent, lock_memory
 from gateway.web.stop_request import stop_on_signals
-from partner_sdk.wire.canonical import prepare_types
 
 # Each connection has a thread that reads one message and opens one box: it needs no more.
 THREAD_STACK_BYTES: Final = 512 * 1024
@@ -44,7 +43,6 @@ def vault(call: Call, parent: int | None) -> int:
     record, case_keys = OpeningRecord(paths.vault / OPENINGS_FILE), CaseKeys(paths.vault / CASE_KEYS_FILE)
     holder = make_holder(keys, record=record, case_keys=case_keys, config=config)
     unlock_with_credentials(keys)
-    prepare_types()
     threading.stack_size(THREAD_STACK_BYTES)
     with stop_on_signals() as stop, listen(paths.vault) as listener:
         threading.Thread(

@@ -21,6 +21,7 @@ from gateway.guidance.dated_data import Source
 from gateway.web.settings import SettingsError
 from partner_sdk.durable_files import read_bounded
 from partner_sdk.errors import LocalStateError
+from partner_sdk.wire.canonical import convert
 from partner_sdk.wire.public_codes import NOT_SURE
 
 Group = Literal[
@@ -149,7 +150,7 @@ def load_register(own: Path | None = None) -> Register:
             raise SettingsError(f"{own}: {key} needs checked_on (a day) and source.", reason="bad-settings")
         tables[key] = tables.get(key, {}) | values
     try:
-        return MappingProxyType(msgspec.convert(tables, type=dict[_Code, Destination], strict=True))
+        return MappingProxyType(convert(tables, kind=dict[_Code, Destination]))
     except msgspec.ValidationError as error:
         raise SettingsError(f"The register of destinations: {error}", reason="bad-settings") from None
 

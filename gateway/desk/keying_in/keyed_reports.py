@@ -23,7 +23,7 @@ from gateway.desk.uk_times import UkTimeError, parse_uk_time
 from gateway.desk.wiring import Desk
 from gateway.guidance.risk import assess_public
 from partner_sdk.errors import OpeningError
-from partner_sdk.wire.canonical import check_report_id, encode, format_time
+from partner_sdk.wire.canonical import check_report_id, convert, encode, format_time
 from partner_sdk.wire.keys import get_active_sealing_key
 from partner_sdk.wire.public_codes import ADULT_BAND, ENGLISH, IS_NOT_UNDER_18, MEETS_SOON, RATHER_NOT_SAY, WELSH, YES
 from partner_sdk.wire.public_report import PublicReport, encode_public_report, is_from_grown_up, parse_public_report
@@ -167,7 +167,7 @@ def _make_report(desk: Desk, call: KeyedCall, *, earlier: CaseRow | None, now: d
         if part or path not in FILLED_IN:
             place = values.setdefault(part, {}) if part else values
             place[name] = answers.get(path, () if is_list(hint) else "")
-    report = msgspec.convert(values, PublicReport)
+    report = convert(values, kind=PublicReport)
     if not is_from_grown_up(report):
         promise = desk.agency.make_promise(call.received_at, is_crisis=assess_public(report).crisis)
         report = msgspec.structs.replace(report, reply_by=promise.reply_by.isoformat())

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
 from flask import request
 from markupsafe import Markup
 
@@ -33,6 +32,7 @@ from gateway.desk.people.permissions import ROLES_OF, Permission
 from gateway.desk.people.register import format_person, list_with_role
 from gateway.desk.views.page import Typed, get_desk, get_name
 from gateway.desk.wiring import Desk
+from partner_sdk.wire.canonical import convert
 
 _LISTS: Final = ("legal", "handling", "reports", "evidence")
 _CHOICES: Final = ("kind", "destination", "officer", "evidence_as", "reporter", "adds_to")
@@ -63,7 +63,7 @@ def read_form() -> PackageForm:
     texts = {name: normalise(request.form.get(name, "")) for name in MOST_CHARACTERS}
     lists = {name: tuple(dict.fromkeys(request.form.getlist(name))) for name in _LISTS}
     choices = {name: request.form.get(name, "").strip() for name in _CHOICES}
-    return msgspec.convert({**choices, **texts, **lists, "kind": read_kind()}, type=PackageForm)
+    return convert({**choices, **texts, **lists, "kind": read_kind()}, kind=PackageForm)
 
 
 def make_first_form(gathered: GatheredCase, *, kind: ActionKind) -> PackageForm:

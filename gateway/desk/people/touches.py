@@ -20,7 +20,15 @@ from sqlalchemy import Connection, delete, insert, select
 
 from gateway.desk.store.passkey_tables import SPENT_CHALLENGES
 from partner_sdk.errors import FormatError, ReportAbuseError
-from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_exact, parse_time, to_base64url
+from partner_sdk.wire.canonical import (
+    decode,
+    encode,
+    format_time,
+    parse_base64url,
+    parse_exact,
+    parse_time,
+    to_base64url,
+)
 
 Purpose = Literal["sign-in", "touch", "register", "release"]
 _Decoded = TypeVar("_Decoded")
@@ -201,7 +209,7 @@ def _decode(text: str, *, kind: type[_Decoded]) -> _Decoded:
         raw = text.encode()
         if len(raw) > _MOST_ANSWER_BYTES:
             raise _refuse_malformed()
-        return msgspec.json.decode(raw, type=kind)
+        return decode(raw, kind=kind)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise _refuse_malformed() from None
 

@@ -18,6 +18,7 @@ import msgspec
 
 from gateway.desk.vault import VaultError
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError, ReportAbuseError, SignatureProfileError
+from partner_sdk.wire.canonical import get_decoder
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES
 
 SOCKET_FILE: Final = "socket"
@@ -116,7 +117,8 @@ def short_path(folder: Path, name: str) -> Iterator[str]:
 
 
 def make_decoder(kind: Any) -> "msgspec.msgpack.Decoder[Any]":
-    """Return the decoder of a union of messages; made at import, before the first thread (see `prepare_types`)."""
+    """Return the decoder of a union of messages."""
+    get_decoder(kind)
     return msgspec.msgpack.Decoder(kind)
 
 

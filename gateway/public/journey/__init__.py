@@ -47,7 +47,7 @@ from gateway.public.journey.reach_screens import REACH_SCREENS
 from gateway.public.journey.story_screens import STORY_SCREENS
 from gateway.public.journey.who_screens import WHO_SCREENS
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.canonical import parse_base64url, to_base64url
+from partner_sdk.wire.canonical import decode, parse_base64url, to_base64url
 from partner_sdk.wire.public_codes import ADULT_BAND, NOT_UK
 
 __all__ = [
@@ -206,7 +206,7 @@ def find_packed_answers(packed: str | None) -> dict[str, list[str]] | None:
     if not packed:
         return None
     try:
-        loose = msgspec.json.decode(parse_base64url(packed), type=dict[str, list[str]])
+        loose = decode(parse_base64url(packed), kind=dict[str, list[str]])
     except (FormatError, msgspec.DecodeError):
         return None
     answers = {name: values for name, values in loose.items() if name in FIELD_BY_NAME and values}

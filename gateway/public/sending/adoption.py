@@ -21,7 +21,7 @@ from partner_sdk.wire.adoption import (
     ServiceName,
     seal_adoption,
 )
-from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
+from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, convert, make_report_id
 from partner_sdk.wire.items import ADOPTION_REQUEST
 from partner_sdk.wire.page_context import Surface
 from partner_sdk.wire.public_codes import Language
@@ -79,7 +79,7 @@ def make_asking_service(typed: Typed, *, language: Language) -> AskingService:
     """Return the message to seal for a form without faults. Raises `FormatError` if it has any."""
     said = {field.name: _clean(field, typed) for field in FIELDS if field.kind not in {"radios", "checkboxes"}}
     try:
-        return msgspec.convert(
+        return convert(
             {
                 **{name: text for name, text in said.items() if text},
                 "child_use": "".join(typed["child_use"]),
@@ -87,7 +87,7 @@ def make_asking_service(typed: Typed, *, language: Language) -> AskingService:
                 "surfaces": typed["surfaces"],
                 "wants_to_report": typed["wants_to_report"] == [YES],
             },
-            AskingService,
+            kind=AskingService,
         )
     except msgspec.ValidationError:
         raise FormatError("The form does not match its model.", reason="malformed") from None
@@ -127,7 +127,7 @@ def _find_fault(field: ServiceField, typed: Typed) -> FaultKind | None:
     if not text:
         return "blank" if field.is_required else None
     try:
-        msgspec.convert(text, field.fits)
+        convert(text, kind=field.fits)
     except msgspec.ValidationError:
         return "bad"
     return None

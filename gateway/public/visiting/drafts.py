@@ -26,7 +26,7 @@ from gateway.public.journey import ReaderProfile
 from gateway.public.returning.return_code import Returned
 from gateway.store import StorageUnavailableError
 from gateway.store.boxes import Kind, delete_draft, find_draft, has_rows, has_rows_in_slot, put_draft
-from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
+from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, decode_msgpack, make_report_id
 from partner_sdk.wire.public_codes import CONTEXT_REFUSED_SIGNAL, Language
 
 SECRET_BYTES = 32
@@ -149,7 +149,7 @@ def open_padded(box: bytes, *, key: bytes, label: bytes, kind: type[S]) -> S:
     try:
         padded = AESGCM(key).decrypt(box[:NONCE_BYTES], box[NONCE_BYTES:], label)
         (length,) = _LENGTH.unpack_from(padded)
-        return msgspec.msgpack.decode(padded[_LENGTH.size : _LENGTH.size + length], type=kind)
+        return decode_msgpack(padded[_LENGTH.size : _LENGTH.size + length], kind=kind)
     except (InvalidTag, struct.error, ValueError):  # msgspec's errors are ValueErrors
         raise DraftUnreadableError("the box cannot be opened with this key") from None
 

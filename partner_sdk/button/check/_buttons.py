@@ -37,6 +37,7 @@ from partner_sdk.button.release import ELEMENT, ICON_BOX, ICON_SHAPES
 from partner_sdk.button.snippet import WORDS, Language
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.button_check import CheckList, CheckTarget
+from partner_sdk.wire.canonical import decode
 from partner_sdk.wire.placement import is_placement
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def parse_known(raw: bytes) -> Known:
     if len(raw) > MAX_KNOWN_BYTES:
         raise FormatError("The list of placements is too large.", reason="too-large")
     try:
-        told = msgspec.json.decode(raw, type=CheckList | list[str])
+        told = decode(raw, kind=CheckList | list[str])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise FormatError(
             'This is not a list of placements: a JSON list such as ["example-chat-profile"], or the file that the '

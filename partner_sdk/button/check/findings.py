@@ -11,8 +11,6 @@ from importlib.resources import files
 from typing import Final, Literal
 from xml.etree import ElementTree as ET
 
-import msgspec
-
 from partner_sdk.button.check._buttons import Expected, Notice
 from partner_sdk.button.check._known_names import format_names
 from partner_sdk.button.release import ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH
@@ -20,6 +18,7 @@ from partner_sdk.button.snippet import SIZES
 from partner_sdk.errors import FormatError, TransportError
 from partner_sdk.finding import make_printable
 from partner_sdk.wire.button_check import ButtonCheck, CheckFinding, Severity
+from partner_sdk.wire.canonical import convert
 
 Group = Literal["page", "link", "press", "words", "icon", "script", "place", "browser"]
 GROUPS: Final[dict[Group, str]] = {
@@ -49,7 +48,7 @@ class Code:
 def read_codes() -> dict[str, Code]:
     """Return the table, in its order."""
     text = files("partner_sdk.button.check").joinpath("codes.toml").read_text("utf-8")
-    return msgspec.convert(tomllib.loads(text), dict[str, Code])
+    return convert(tomllib.loads(text), kind=dict[str, Code])
 
 
 def format_notice(notice: Notice, *, expected: Expected) -> CheckFinding:

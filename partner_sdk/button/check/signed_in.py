@@ -14,6 +14,7 @@ import msgspec
 
 from partner_sdk.button.check.page import Address, find_address
 from partner_sdk.errors import FormatError
+from partner_sdk.wire.canonical import decode
 
 MAX_STATE_BYTES: Final = 4 * 1024 * 1024
 _NOT_A_STATE: Final = (
@@ -108,7 +109,7 @@ def _covers(path: str, asked: str) -> bool:
 def parse_storage_state(raw: bytes) -> SignedIn:
     """Read Playwright's storage state; raises `FormatError` (`malformed`), which repeats nothing of it."""
     try:
-        state = msgspec.json.decode(raw, type=_State)
+        state = decode(raw, kind=_State)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise FormatError(_NOT_A_STATE, reason="malformed") from None
     if not all(_is_safe(one) for one in state.cookies):

@@ -18,6 +18,7 @@ from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from gateway.guidance.advice import ADVICE_FOLDER
 from gateway.guidance.signoffs import Act, Entry, Row, Standing, check_act, get_standing, judge, make_check, make_entry
+from partner_sdk.wire.canonical import convert
 
 ACTS: Final[dict[str, Act]] = {"give-signoff": "give", "withdraw-signoff": "withdraw"}
 """The acts, by the actions of the audit log."""
@@ -29,7 +30,7 @@ def list_standings(connection: Connection) -> list[Standing]:
     """Return every check with its state at this desk."""
     query = select(AUDIT.c.action, AUDIT.c.subject, AUDIT.c.detail).where(AUDIT.c.action.in_(ACTS))
     entries = [
-        msgspec.convert({**json.loads(row.detail), "act": ACTS[row.action], "key": row.subject}, Entry)
+        convert({**json.loads(row.detail), "act": ACTS[row.action], "key": row.subject}, kind=Entry)
         for row in connection.execute(query.order_by(AUDIT.c.id))
     ]
     return [judge(make_check(row, _list_words(row)), entries) for row in load_signoffs()]
