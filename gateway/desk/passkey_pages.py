@@ -35,7 +35,8 @@ from gateway.desk.people.sessions import (
     read_start_link,
     use_start_link,
 )
-from gateway.desk.people.touches import Purpose, make_key_options, verify_new_key
+from gateway.desk.people.touches import make_key_options, verify_new_key
+from gateway.desk.vault.assertions import Purpose
 from gateway.desk.views.page import (
     find_home,
     get_desk,

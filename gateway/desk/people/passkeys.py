@@ -16,16 +16,10 @@ from gateway.desk.alarms import raise_alarm
 from gateway.desk.hidden_text import replace_hidden
 from gateway.desk.people.permissions import BY_THE_DESK, Role
 from gateway.desk.people.register import list_with_role
-from gateway.desk.people.touches import (
-    Answer,
-    NewKey,
-    Statement,
-    TouchError,
-    spend_challenge,
-    verify_answer,
-)
+from gateway.desk.people.touches import NewKey, spend_challenge
 from gateway.desk.store import DeskStore, copy_fields
 from gateway.desk.store.passkey_tables import PASSKEYS
+from gateway.desk.vault.assertions import Answer, Statement, TouchError, verify_answer
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
 

@@ -16,18 +16,11 @@ from sqlalchemy import Connection, Row, insert, select
 from gateway.desk import audit
 from gateway.desk.people.passkeys import find_passkey, make_number, take_touch
 from gateway.desk.people.permissions import Permission
-from gateway.desk.people.touches import (
-    Answer,
-    Statement,
-    TouchError,
-    parse_statement,
-    refuse_other,
-    verify_answer,
-)
 from gateway.desk.store.engine import copy_fields
 from gateway.desk.store.passkey_tables import RELEASE_SIGNATURES, RELEASES
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.uk_times import format_uk_time
+from gateway.desk.vault.assertions import Answer, Statement, TouchError, parse_statement, refuse_other, verify_answer
 from partner_sdk.errors import FormatError, ReportAbuseError
 from partner_sdk.wire.canonical import encode, format_time
 

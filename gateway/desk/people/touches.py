@@ -7,80 +7,45 @@ browser under this process's seal; only its hash is stored, once it is spent.
 Never takes a touch without the device's own check of the person (a fingerprint, a face or a PIN).
 """
 
-import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, Final, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, delete, insert, select
 
 from gateway.desk.store.passkey_tables import SPENT_CHALLENGES
-from partner_sdk.errors import FormatError, ReportAbuseError
+from gateway.desk.vault.assertions import (
+    MOST_STATEMENT_BYTES,
+    Answer,
+    Purpose,
+    Statement,
+    TouchError,
+    check_own_frame,
+    get_rp_id,
+    parse_statement,
+    refuse_bad,
+    refuse_other,
+)
+from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import (
     decode,
-    encode,
     format_time,
     parse_base64url,
-    parse_exact,
     parse_time,
     to_base64url,
 )
 
-Purpose = Literal["sign-in", "touch", "register", "release"]
 _Decoded = TypeVar("_Decoded")
 
 TOUCH_WITHIN: Final = timedelta(minutes=5)
 MOST_CREDENTIAL_BYTES: Final = 1023  # CTAP 2.1 §6.1.2: the longest credential id
-_CHALLENGE_LABEL: Final = b"report-abuse desk touch v1\0"
 _SEAL_LABEL: Final = b"report-abuse desk statement v1\0"
 _NONCE_BYTES: Final = 32
-_MOST_STATEMENT_BYTES: Final = 4096
 _MOST_ANSWER_BYTES: Final = 16_384
 _MOST_PART_BYTES: Final = 8192
-
-
-class TouchError(ReportAbuseError):
-    """A touch is refused; its message is for the person at the page."""
-
-
-class Statement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The purpose of one touch, e.g. `release` of `digest 2026-Q3.example-chat` with the hash of its bytes.
-
-    `browser` is a hash of the browser's own token. `person` is empty at sign-in: the passkey itself names them.
-    """
-
-    body_sha256: str = ""
-    browser: str
-    expires_at: str
-    nonce: str
-    origin: str
-    person: str = ""
-    purpose: Purpose
-    subject: str = ""
-
-    def encode(self) -> bytes:
-        """Return the bytes whose hash is the challenge."""
-        return encode(self)
-
-    @property
-    def challenge(self) -> bytes:
-        """The challenge that a device signs."""
-        return hash_statement(self.encode())
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A device's answer, as a browser hands it over: parsed, and not verified yet. `handle` names its person."""
-
-    credential_id: bytes
-    client_data: bytes
-    authenticator_data: bytes
-    signature: bytes
-    handle: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +74,6 @@ def make_statement(
     )
 
 
-def hash_statement(raw: bytes) -> bytes:
-    """Return the challenge of a statement's bytes."""
-    return hashlib.sha256(_CHALLENGE_LABEL + raw).digest()
-
-
-def parse_statement(raw: bytes) -> Statement:
-    """Return a statement from its stored bytes. Raises `FormatError`."""
-    return parse_exact(raw, kind=Statement, max_bytes=_MOST_STATEMENT_BYTES)
-
-
 def seal_statement(statement: Statement, *, key: bytes) -> str:
     """Return a statement for a form, with a seal that only this process can make."""
     raw = statement.encode()
@@ -134,7 +89,7 @@ def open_statement(
     """
     first, _, second = text.partition(".")
     try:
-        raw = parse_base64url(first, max_bytes=_MOST_STATEMENT_BYTES)
+        raw = parse_base64url(first, max_bytes=MOST_STATEMENT_BYTES)
         is_ours = hmac.compare_digest(second, to_base64url(_make_seal(raw, key)))
         statement = parse_statement(raw)
     except (FormatError, TypeError):  # hmac compares ASCII only
@@ -214,42 +169,6 @@ def _decode(text: str, *, kind: type[_Decoded]) -> _Decoded:
         raise _refuse_malformed() from None
 
 
-def verify_answer(answer: Answer, *, statement: bytes, public_key: bytes) -> int:
-    """Return the device's counter if the key signed this statement with a check of the person.
-
-    Needs nothing but its arguments, so that an auditor can repeat it. Raises `TouchError` (`bad-touch`).
-    """
-    # Imported here: the library brings a tenth of a second that commands without a touch do not need.
-    from webauthn import verify_authentication_response
-    from webauthn.helpers import bytes_to_base64url
-    from webauthn.helpers.structs import AuthenticationCredential, AuthenticatorAssertionResponse
-
-    try:
-        origin = parse_statement(statement).origin
-        _check_own_frame(answer.client_data)
-        verified = verify_authentication_response(
-            credential=AuthenticationCredential(
-                id=bytes_to_base64url(answer.credential_id),
-                raw_id=answer.credential_id,
-                response=AuthenticatorAssertionResponse(
-                    client_data_json=answer.client_data,
-                    authenticator_data=answer.authenticator_data,
-                    signature=answer.signature,
-                ),
-            ),
-            expected_challenge=hash_statement(statement),
-            expected_rp_id=get_rp_id(origin),
-            expected_origin=origin,
-            credential_public_key=public_key,
-            # The caller compares the counter itself, because it answers a copied device in another way than a fault.
-            credential_current_sign_count=0,
-            require_user_verification=True,
-        )
-    except Exception:  # noqa: BLE001 - for hostile CBOR the library raises KeyError, IndexError and others
-        raise _refuse_bad() from None
-    return verified.new_sign_count
-
-
 def verify_new_key(text: str, *, statement: Statement) -> NewKey:
     """Return the passkey of a browser's answer to a registration. Raises `TouchError` (`malformed`, `bad-touch`)."""
     from webauthn import verify_registration_response
@@ -268,7 +187,7 @@ def verify_new_key(text: str, *, statement: Statement) -> NewKey:
     except FormatError:
         raise _refuse_malformed() from None
     try:
-        _check_own_frame(client_data)
+        check_own_frame(client_data)
         verified = verify_registration_response(
             credential=RegistrationCredential(
                 id=bytes_to_base64url(credential_id),
@@ -281,10 +200,10 @@ def verify_new_key(text: str, *, statement: Statement) -> NewKey:
             require_user_verification=True,
         )
     except Exception:  # noqa: BLE001 - for hostile CBOR the library raises KeyError, IndexError and others
-        raise _refuse_bad() from None
+        raise refuse_bad() from None
     # The device names its key twice; only the one inside its own data is checked.
     if verified.credential_id != credential_id:
-        raise _refuse_bad()
+        raise refuse_bad()
     return NewKey(
         credential_id=credential_id,
         public_key=verified.credential_public_key,
@@ -325,26 +244,8 @@ def make_key_options(
     }
 
 
-def get_rp_id(origin: str) -> str:
-    """Return the name that passkeys are bound to: the host of the desk's origin (WebAuthn §5.1.3)."""
-    return urlsplit(origin).hostname or ""
-
-
 def _make_seal(raw: bytes, key: bytes) -> bytes:
     return hmac.digest(key, _SEAL_LABEL + raw, "sha256")
-
-
-def _check_own_frame(client_data: bytes) -> None:
-    from webauthn.helpers import parse_client_data_json
-
-    # The library leaves this to its caller: no page of ours lies in a frame of another site.
-    if parse_client_data_json(client_data).cross_origin:
-        raise _refuse_bad()
-
-
-def refuse_other() -> TouchError:
-    """Return the error of a touch for another purpose, person, browser or draft."""
-    return TouchError("This touch was for another page or another person. Nothing was changed.", reason="other-touch")
 
 
 def _refuse_old() -> TouchError:
@@ -353,10 +254,3 @@ def _refuse_old() -> TouchError:
 
 def _refuse_malformed() -> TouchError:
     return TouchError("The browser's answer cannot be read. Try again, or use another browser.", reason="malformed")
-
-
-def _refuse_bad() -> TouchError:
-    return TouchError(
-        "The passkey's answer is not for this desk, or it did not check that it was you. Try again.",
-        reason="bad-touch",
-    )

@@ -17,16 +17,13 @@ from gateway.desk.people.releases import Release, sign_release
 from gateway.desk.people.sessions import note_touch
 from gateway.desk.people.touches import (
     TOUCH_WITHIN,
-    Answer,
-    Purpose,
-    Statement,
-    TouchError,
     make_statement,
     make_touch_options,
     open_statement,
     parse_answer,
     seal_statement,
 )
+from gateway.desk.vault.assertions import Answer, Purpose, Statement, TouchError
 from gateway.desk.views.page import find_signed_in, get_desk, get_signed_in, list_kept, show_page
 from gateway.web.rules import SAFE_METHODS, Login, find_current_rule
 from partner_sdk.errors import ReportAbuseError

@@ -22,10 +22,10 @@ from gateway.desk.people.releases import (
     sign_release,
     verify_release,
 )
-from gateway.desk.people.touches import TouchError
 from gateway.desk.store import DeskStore
 from gateway.desk.store.passkey_tables import PASSKEYS
 from gateway.desk.store.schema import APPEND_ONLY
+from gateway.desk.vault.assertions import TouchError
 from tests.desk.digests.digest_builders import make_store
 from tests.desk.people.touch_builders import NOW, register, release_by_two, state, state_release, touch
 

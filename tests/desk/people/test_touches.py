@@ -21,16 +21,10 @@ from gateway.desk.people.passkeys import (
     record_refusal,
     take_touch,
 )
-from gateway.desk.people.touches import (
-    TouchError,
-    make_touch_options,
-    open_statement,
-    parse_answer,
-    seal_statement,
-    verify_new_key,
-)
+from gateway.desk.people.touches import make_touch_options, open_statement, parse_answer, seal_statement, verify_new_key
 from gateway.desk.store import DeskStore
 from gateway.desk.store.schema import AUDIT
+from gateway.desk.vault.assertions import TouchError
 from partner_sdk.wire.canonical import to_base64url
 from tests.desk.digests.digest_builders import make_store
 from tests.desk.people.touch_builders import NOW, ORIGIN, make_options, register, state, touch

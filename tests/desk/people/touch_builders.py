@@ -13,8 +13,6 @@ from gateway.desk.digests.signatures import find_draft, get_body
 from gateway.desk.people.passkeys import add_passkey, make_handle
 from gateway.desk.people.releases import Release, draft_release, sign_release
 from gateway.desk.people.touches import (
-    Answer,
-    Statement,
     make_key_options,
     make_statement,
     make_touch_options,
@@ -22,6 +20,7 @@ from gateway.desk.people.touches import (
     verify_new_key,
 )
 from gateway.desk.store import DeskStore
+from gateway.desk.vault.assertions import Answer, Statement
 
 ORIGIN = "https://desk.agency.example"
 NOW = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
