@@ -53,7 +53,6 @@ LONG_WORDS_ALLOWED = {
     "anything",
     "bullying",
     "camera",
-    "computer",
     "continue",
     "everyone",
     "history",  # the name of that menu on a phone
