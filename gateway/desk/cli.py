@@ -90,6 +90,7 @@ program: Final = DeskProgram(
                 "authority": "Record that people are trained and authorised for a kind of work up to a day; "
                 "a past day ends it.",
                 "account": "Give a person the account by which commands know them, or take it away.",
+                "mail": "Set the address for mail about a person's own passkeys, or take it away.",
                 "link": "Print for each person a one-time address that registers their first passkey.",
                 "verify-releases": "Verify the second person's signature of everything that two people released.",
             },

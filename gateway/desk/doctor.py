@@ -25,7 +25,7 @@ from gateway.desk.outbox.queue import count_open
 from gateway.desk.outbox.replies import WITHOUT_PLACE
 from gateway.desk.partners.account_changes import count_waiting
 from gateway.desk.partners.registrations import list_incomplete, list_old_keys
-from gateway.desk.people.register import list_mixed
+from gateway.desk.people.register import list_mixed, list_people
 from gateway.desk.placements.checks import (
     OLD_AFTER,
     TO_SEE_TO,
@@ -146,9 +146,13 @@ def _examine_people(desk: Desk) -> Iterator[CheckResult]:
         yield "ok", "People sign in by passkey alone.", ""
     with desk.store.read() as connection:
         mixed = list_mixed(connection)
+        mute = [one.person for one in list_people(connection) if one.ended_at is None and one.mail is None]
     if mixed:
         detail = f"Administrator or auditor, and also a role that reads reports: {_format_some(mixed)}."
         yield "warning", detail, "Give one of the roles to another person: `people end-role`."
+    if mute and desk.config.carriers.mail != "off":
+        detail = f"No mail address, so told of a new passkey on the desk's pages alone: {_format_some(mute)}."
+        yield "warning", detail, "Record it: `people mail`."
 
 
 def _examine_audit(desk: Desk) -> Iterator[CheckResult]:

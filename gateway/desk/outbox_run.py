@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from gateway.desk.actions.chasing import write_reminders
 from gateway.desk.actions.sending import make_sender, write_action_messages
-from gateway.desk.outbox.alert_sending import AlertSender, count_waiting_anew
+from gateway.desk.outbox.alert_sending import AlertSender, PasskeyMailSender, count_waiting_anew
 from gateway.desk.outbox.loop import OutboxKind, Outcome, Run, send_kind
 from gateway.desk.outbox.note_sending import GIVE_UP_AFTER, LEASE, NoteSender, forget_old_notes
 from gateway.desk.outbox.queue import KindName, OutboxError, OutboxRow, count_failing, try_again
@@ -58,6 +58,13 @@ KINDS: Final = (
         too_late_after=GIVE_UP_AFTER,
         is_tried_after_slip=False,
         before=forget_old_notes,
+    ),
+    OutboxKind(
+        "passkey",
+        PasskeyMailSender,
+        lease=timedelta(minutes=2),
+        longest_wait=timedelta(hours=1),
+        too_late_after=timedelta(days=3),
     ),
 )
 

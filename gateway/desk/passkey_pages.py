@@ -1,6 +1,11 @@
-"""Pages about passkeys: sign in, register by a link, your own passkeys, and a touch."""
+"""Pages about passkeys: sign in, register by a link, your own passkeys, and a touch.
 
+A passkey joins an account by the word of an older one, or of two supervisors: never by a session alone.
+"""
+
+import hashlib
 import hmac
+import re
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -8,9 +13,10 @@ from typing import Final
 from flask import Blueprint, Response, redirect, request, session
 from flask.typing import ResponseReturnValue
 
+from gateway.desk.outbox.alert_sending import add_told_passkey
 from gateway.desk.people.passkeys import (
     MOST_PASSKEYS,
-    add_passkey,
+    acknowledge_passkey,
     check_may_link,
     clean_label,
     end_all,
@@ -35,7 +41,7 @@ from gateway.desk.people.sessions import (
     read_start_link,
     use_start_link,
 )
-from gateway.desk.people.touches import make_key_options, verify_new_key
+from gateway.desk.people.touches import NewKey, make_key_options, verify_new_key
 from gateway.desk.vault.assertions import Purpose
 from gateway.desk.views.page import (
     find_home,
@@ -59,12 +65,18 @@ from gateway.desk.views.touch import (
     read_statement,
     take_page_touch,
 )
+from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import ReportAbuseError
 
 blueprint = Blueprint("passkeys", __name__)
 SCRIPT_FILE: Final = Path(__file__).parent / "views" / "static" / "passkeys.js"
 _LINK: Final[Purpose] = "register"
+# The subjects of a person's word by a passkey that signs.
+_ADD: Final = "add passkey"
+_ACKNOWLEDGE: Final = "acknowledge passkey"
+_KEY_LABEL: Final = b"report-abuse desk new passkey v1\0"
+_HASH: Final = re.compile("[0-9a-f]{8,64}")
 
 _open = rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 _open_begin = rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=BEGIN_BYTES)
@@ -159,7 +171,7 @@ def post_start_register(secret: str) -> ResponseReturnValue:
                 # Another link may have registered a passkey since this one was made.
                 check_may_link(connection, link.person)
             label = request.form.get("label", "")
-            add_passkey(connection, key, statement, label=label, by=link.made_by, now=desk.clock())
+            add_told_passkey(connection, key, statement, label=label, by=link.made_by, now=desk.clock())
         sign_in(link.person)
     except ReportAbuseError as error:
         return _show_start(secret, fault=str(error))
@@ -200,16 +212,70 @@ def post_add_begin() -> ResponseReturnValue:
 
 
 @blueprint.post("/passkeys")
-@staff_rule(Permission.SIGN_OUT, body_bytes=FORM_BYTES, needs_touch=True)
+@staff_rule(Permission.SIGN_OUT, body_bytes=FORM_BYTES)
 def post_add() -> ResponseReturnValue:
-    """Add one more passkey."""
+    """Take one more passkey, and ask for the word of an older one."""
     desk, person = get_desk(), get_signed_in().person
     try:
         statement = read_statement("register", person=person)
         key = verify_new_key(request.form.get("answer", ""), statement=statement)
+        label = clean_label(request.form.get("label", ""))
+        with desk.store.read() as connection:
+            has_had_one = bool(list_passkeys(connection, person, with_ended=True))
+        if has_had_one or not desk.config.demonstration:
+            return _show_own(new_key=_hash_key(key))
+        # A visitor whom a link signed in has no older one.
+        with desk.store.write() as connection:
+            add_told_passkey(connection, key, statement, label=label, by=person, now=desk.clock())
+    except ReportAbuseError as error:
+        return _show_own(fault=str(error))
+    return go_to("passkeys.show_own")
+
+
+@blueprint.post("/passkeys/confirm/<key_sha256>/begin")
+@staff_rule(Permission.SIGN_OUT, body_bytes=BEGIN_BYTES)
+def post_confirm_begin(key_sha256: str) -> ResponseReturnValue:
+    """Answer passkeys.js with a challenge that holds the hash of a new passkey."""
+    if not _HASH.fullmatch(key_sha256):
+        not_found()
+    return begin_touch("vouch", person=get_signed_in().person, subject=_ADD, body_sha256=key_sha256)
+
+
+@blueprint.post("/passkeys/confirm")
+@staff_rule(Permission.SIGN_OUT, body_bytes=2 * FORM_BYTES)
+def post_confirm() -> ResponseReturnValue:
+    """Add the new passkey of this form by the word of an older one, which the same form holds."""
+    desk, person = get_desk(), get_signed_in().person
+    try:
+        statement = read_statement("register", person=person, field="new_statement")
+        key = verify_new_key(request.form.get("new_answer", ""), statement=statement)
+        take_page_touch("vouch", person=person, subject=_ADD, body_sha256=_hash_key(key))
         with desk.store.write() as connection:
             label = request.form.get("label", "")
-            add_passkey(connection, key, statement, label=label, by=person, now=desk.clock())
+            add_told_passkey(connection, key, statement, label=label, by=person, now=desk.clock())
+    except ReportAbuseError as error:
+        return _show_own(fault=str(error))
+    return go_to("passkeys.show_own")
+
+
+@blueprint.post("/passkeys/<number>/acknowledge/begin")
+@staff_rule(Permission.SIGN_OUT, body_bytes=BEGIN_BYTES)
+def post_acknowledge_begin(number: str) -> ResponseReturnValue:
+    """Answer passkeys.js with a challenge for the word that a new passkey is the person's own."""
+    if not _HASH.fullmatch(number):
+        not_found()
+    return begin_touch("vouch", person=get_signed_in().person, subject=f"{_ACKNOWLEDGE} {number}")
+
+
+@blueprint.post("/passkeys/<number>/acknowledge")
+@staff_rule(Permission.SIGN_OUT, body_bytes=FORM_BYTES)
+def post_acknowledge(number: str) -> ResponseReturnValue:
+    """Take the person's word that a new passkey is theirs; then no page asks for it any more."""
+    desk, person = get_desk(), get_signed_in().person
+    try:
+        by = take_page_touch("vouch", person=person, subject=f"{_ACKNOWLEDGE} {number}")
+        with desk.store.write() as connection:
+            acknowledge_passkey(connection, person, number, by=by, now=desk.clock())
     except ReportAbuseError as error:
         return _show_own(fault=str(error))
     return go_to("passkeys.show_own")
@@ -226,6 +292,12 @@ def post_end(number: str) -> ResponseReturnValue:
     except ReportAbuseError as error:
         return _show_own(fault=str(error))
     return go_to("passkeys.show_own")
+
+
+def _hash_key(key: NewKey) -> str:
+    return hashlib.sha256(
+        _KEY_LABEL + len(key.credential_id).to_bytes(2) + key.credential_id + key.public_key
+    ).hexdigest()
 
 
 def _go_home() -> ResponseReturnValue:
@@ -268,14 +340,16 @@ def _show_start(secret: str, *, fault: str | None = None) -> ResponseReturnValue
     )
 
 
-def _show_own(*, fault: str | None = None) -> ResponseReturnValue:
-    found = get_signed_in()
-    with get_desk().store.read() as connection:
+def _show_own(*, fault: str | None = None, new_key: str = "") -> ResponseReturnValue:
+    found, desk = get_signed_in(), get_desk()
+    with desk.store.read() as connection:
         mine = list_passkeys(connection, found.person)
     return show_page(
         "passkeys.html",
         passkeys=mine,
         is_full=len(mine) >= MOST_PASSKEYS,
+        waiting={one.number for one in mine if not one.is_trusted(desk.clock())},
+        new_key=new_key,
         is_supervisor=Role.SUPERVISOR in found.roles,
         typed=read_typed(),
         fault=fault,

@@ -11,7 +11,6 @@ from typing import Final
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.people.passkeys import list_passkeys
 from gateway.desk.people.permissions import Permission, check_permission
 from gateway.desk.people.register import format_person, get_active, list_people
 from gateway.desk.people.releases import (
@@ -46,14 +45,10 @@ def post_begin(number: str) -> ResponseReturnValue:
     try:
         with get_desk().store.read() as connection:
             release = get_release(connection, parse_row_number(number))
-            has_passkey = bool(list_passkeys(connection, person))
         check_may_sign(release, by=person)
         check_permission(get_signed_in().roles, PERMISSIONS[release.kind])
     except ReleaseError as error:
         return answer_fault(error)
-    if not has_passkey:
-        fault = "Only a passkey signs, and you have none. Add one on the page Your passkeys."
-        return answer_fault(ReleaseError(fault, reason="no-passkey"))
     digest = release.body_sha256.hex()
     return begin_touch("release", person=person, subject=release.statement_subject, body_sha256=digest)
 

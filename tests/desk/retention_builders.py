@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import update
 
+from gateway.desk.people.passkeys import SIGNS_AFTER
 from gateway.desk.people.releases import Release, sign_release
 from gateway.desk.retention.destruction import destroy_cases
 from gateway.desk.retention.lists import DUE, draft_destruction, get_destruction
@@ -33,7 +34,7 @@ def sign_list(desk: Desk, release: Release, *, by: str = SECOND) -> Release:
     now = desk.clock()
     with desk.store.write() as connection:
         body = bytes(get_destruction(connection, release.subject).body)
-        passkey = register(connection, by, now=now)
+        passkey = register(connection, by, now=now - SIGNS_AFTER)
         statement = state_release(release, person=by, now=now)
         answer = touch(passkey, statement)
         return sign_release(connection, release.id, body=body, answer=answer, statement=statement, now=now)

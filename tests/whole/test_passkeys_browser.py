@@ -79,21 +79,23 @@ def test_locked_desk_comes_back_with_what_was_typed(open_window: Open, served: S
     assert [one for one in analyst.errors if "401" not in one and "409" not in one] == []
 
 
-def test_second_device_needs_a_fresh_touch(open_window: Open, served: ServedDesk) -> None:
+def test_second_device_needs_the_word_of_the_first(open_window: Open, served: ServedDesk) -> None:
     analyst = open_window(ANALYST).register()
-    served.clock.now += timedelta(minutes=6)
     analyst.open("/passkeys")
     # The browser keeps one internal device, which is registered: the second is a key on USB.
     usb = analyst.add_device("usb")
     analyst.page.get_by_label("Name of the device").fill("blue key")
     analyst.press("Add this device")
-    expect(analyst.page.get_by_role("heading", name="Touch your passkey")).to_be_visible()
+    expect(analyst.page.get_by_role("heading", name="Now confirm it")).to_be_visible()
     # A hand touches one device only.
     analyst.devices.send("WebAuthn.setAutomaticPresenceSimulation", {"authenticatorId": usb, "enabled": False})
-    analyst.press("Touch and go on")
+    analyst.press("Confirm the new passkey")
     expect(analyst.page.get_by_role("rowheader")).to_have_count(2)
     with served.desk.store.read() as connection:
-        assert [one.label for one in list_passkeys(connection, ANALYST)] == ["work laptop", "blue key"]
+        assert {one.label for one in list_passkeys(connection, ANALYST)} == {"work laptop", "blue key"}
+    analyst.press("Yes, I added blue key")
+    expect(analyst.page.get_by_text("joined your account")).to_have_count(0)
+    assert analyst.errors == []
 
 
 @pytest.mark.parametrize("lost", ["locked", "restarted"])

@@ -38,7 +38,10 @@ _ROLES_HELP: Final = f"One of {', '.join(_ROLES.choices)}."
 @click.option("--role", "roles", type=_ROLES, multiple=True, help="A role; may be given several times.")
 @click.option("--handle", default="", metavar="HANDLE", help="Fixed for good.  [default: made from the name]")
 @click.option("--account", metavar="ACCOUNT", help="Their account of this machine, for commands.")
-def people_add(call: Call, name: str, roles: tuple[str, ...], handle: str, account: str | None) -> int:
+@click.option("--mail", metavar="ADDRESS", help="For mail about their passkeys.")
+def people_add(
+    call: Call, name: str, roles: tuple[str, ...], handle: str, account: str | None, mail: str | None
+) -> int:
     """Add a person and their roles, and print the handle that every record will name."""
     desk = open_desk(call.state)
     by: dict[str, Any] = {"actor": call.actor, "now": desk.clock()}
@@ -47,6 +50,8 @@ def people_add(call: Call, name: str, roles: tuple[str, ...], handle: str, accou
         person = register.add_person(connection, name=name, handle=handle, account=account, **by)
         for role in dict.fromkeys(roles):
             register.grant_role(connection, person, Role(role), **by, may_mix=may_mix)
+        if mail is not None:
+            register.set_mail(connection, person, mail, **by)
     remedy = f"For their first sign-in: {suggest(f'people link {person}')}"
     return print_result(call, {"person": person, "roles": list(dict.fromkeys(roles))}, f"Added {person}.", remedy)
 
@@ -79,6 +84,7 @@ def people_show(call: Call, person: str) -> int:
         f"{found['name']} ({person})",
         f"  Roles: {', '.join(found['roles']) or 'none'}",
         f"  Account of this machine: {found['account'] or 'none'}",
+        f"  Mail: {found['mail'] or 'none'}",
         *(f"  {AUTHORITIES[one['kind']]} until {one['until']}" for one in found["authorities"]),
         f"  Added {format_uk_day_of(found['added_at'])} by {added_by}",
         *([f"  Ended {format_uk_day_of(found['ended_at'])} by {ended_by}"] if found["ended_at"] else []),
@@ -147,6 +153,18 @@ def people_account(call: Call, person: str, account: str | None) -> int:
         register.set_account(connection, person, account, actor=call.actor, now=desk.clock())
     line = f"Commands of the account {account} are {person}'s now." if account else f"{person} has no account now."
     return print_result(call, {"account": account, "person": person}, line)
+
+
+@desk_command(Permission.MANAGE_PEOPLE, example="a-okafor --address a.okafor@agency.example")
+@_PERSON
+@click.option("--address", metavar="ADDRESS", help="Their mail address.  [default: none any more]")
+def people_mail(call: Call, person: str, address: str | None) -> int:
+    """Set the address for mail about a person's own passkeys, or take it away."""
+    desk = open_desk(call.state)
+    with desk.store.write() as connection:
+        register.set_mail(connection, person, address, actor=call.actor, now=desk.clock())
+    line = f"{person} is told by mail of a new passkey." if address else f"{person} is told on the desk's pages alone."
+    return print_result(call, {"mail": address, "person": person}, line)
 
 
 @desk_command(Permission.MANAGE_PEOPLE, example=f"a-okafor --port {DEFAULT_PORT}")

@@ -1,11 +1,12 @@
 """Sends the open alert up the ladder: one notice a minute at the most, until a person acknowledges it by name (R21).
 
-Never silent: each run names an alert that no rung took.
+Never silent: each run names an alert that no rung took. Also mails a person about a passkey that joined their account.
 """
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.headerregistry import Address
+from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sqlalchemy import Connection, Row
@@ -31,9 +32,12 @@ from gateway.desk.outbox.alerts import (
 )
 from gateway.desk.outbox.loop import GiveUp, Hold, Outcome, Run
 from gateway.desk.outbox.queue import queue
+from gateway.desk.people.passkeys import add_passkey, list_passkeys
 from gateway.desk.people.permissions import BY_THE_DESK, Permission, is_allowed
-from gateway.desk.people.register import find_person, list_roles
+from gateway.desk.people.register import find_person, get_person, list_roles
+from gateway.desk.people.touches import NewKey
 from gateway.desk.uk_times import format_uk_time
+from gateway.desk.vault.assertions import Statement
 from gateway.desk.wiring import Desk
 from gateway.web.logs import format_exception
 from partner_sdk.errors import LocalStateError
@@ -87,13 +91,9 @@ class MailPager:
         """Send a mail with the count, the first time and the link, or raise `DeliveryError`."""
         words = "1 urgent item" if notice.count == 1 else f"{notice.count} urgent items"
         way = "Open the desk's list." if notice.link is None else f"Sign in and say that you have it: {notice.link}"
+        body = f"{words} at the desk since {notice.first_at} ({notice.environment}).\n\n{way}\n"
         mail = make_mail(
-            self.to,
-            sender=self.sender,
-            subject=f"{words} at the desk",
-            body=f"{words} at the desk since {notice.first_at} ({notice.environment}).\n\n{way}\n",
-            now=self.now,
-            random=self.random,
+            self.to, sender=self.sender, subject=f"{words} at the desk", body=body, now=self.now, random=self.random
         )
         mail.add_attachment(signed, maintype="application", subtype="json", filename=ALERT_FILE_NAME)
         self.carrier.send(mail)
@@ -109,13 +109,61 @@ def make_pager(desk: Desk, address: str) -> Pager:
     carrier = make_mail_carrier(desk.config.carriers)
     if carrier is None:
         raise DeliveryError(reason="no-mail")
-    return MailPager(
-        to=address.removeprefix(MAILTO),
-        sender=Address(display_name=desk.config.carriers.mail_name, addr_spec=desk.config.carriers.mail_from),
-        carrier=carrier,
-        now=desk.clock(),
-        random=desk.random(16),
-    )
+    return MailPager(address.removeprefix(MAILTO), _make_sender(desk), carrier, desk.clock(), desk.random(16))
+
+
+def _make_sender(desk: Desk) -> Address:
+    carriers = desk.config.carriers
+    return Address(display_name=carriers.mail_name, addr_spec=carriers.mail_from)
+
+
+def add_told_passkey(
+    connection: Connection, key: NewKey, statement: Statement, *, label: str, by: str, now: datetime
+) -> None:
+    """Add a passkey as `add_passkey` does, and queue the mail to its person."""
+    number = add_passkey(connection, key, statement, label=label, by=by, now=now)
+    queue(connection, "passkey", [f"{statement.person} {number}"], now=now)
+
+
+class PasskeyMailSender:
+    """Writes to a person whose account a passkey joined; one without an address learns it on the desk's pages alone."""
+
+    def __init__(self, run: Run) -> None:
+        self._desk = run.desk
+
+    def load(self, connection: Connection, row: Row[Any]) -> EmailMessage | Hold | GiveUp:
+        """Return the mail about the passkey that the entry names by its person and number."""
+        desk, (person, _, number) = self._desk, row.subject.partition(" ")
+        found = next(one for one in list_passkeys(connection, person, with_ended=True) if one.number == number)
+        to = get_person(connection, person).mail
+        if to is None:
+            return GiveUp("no-address", is_alarm=False)
+        if desk.config.carriers.mail == "off":
+            return Hold(code="channel-off")
+        body = (
+            f"A passkey, “{found.label}”, joined your account at the desk of {desk.config.agency_name} on "
+            f"{format_uk_time(found.added_at)}. It signs for you from {format_uk_time(found.signs_from)}.\n\n"
+            "Was it not you? Sign in now, end it on the page Your passkeys, and tell a supervisor.\n"
+        )
+        sender, random = _make_sender(desk), desk.random(16)
+        return make_mail(
+            to, sender=sender, subject="A new passkey at the desk", body=body, now=desk.clock(), random=random
+        )
+
+    def send(self, items: "Sequence[EmailMessage]") -> list[GiveUp | None]:
+        """Deliver each mail. Raises `DeliveryError`."""
+        carrier = make_mail_carrier(self._desk.config.carriers)
+        for mail in items:
+            if carrier is None:
+                raise DeliveryError(reason="no-mail")
+            carrier.send(mail)
+        return [None] * len(items)
+
+    def sent(self, connection: Connection, row: Row[Any], item: EmailMessage) -> None:
+        """Do nothing: the entry itself shows that it went."""
+
+    def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
+        """Do nothing: the desk's pages show it all the same."""
 
 
 @dataclass(slots=True)

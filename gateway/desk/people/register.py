@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, Select, String, bindparam, delete, insert, select, update
 
 from gateway.desk import audit
+from gateway.desk.addresses import find_email_address
 from gateway.desk.hidden_text import replace_hidden
 from gateway.desk.people.permissions import APART, BY_THE_DESK, Role, list_clashing
 from gateway.desk.store.engine import copy_fields
@@ -56,6 +57,7 @@ class Person:
     person: str
     name: str
     account: str | None
+    mail: str | None
     added_at: str
     added_by: str
     ended_at: str | None
@@ -109,6 +111,18 @@ def set_account(connection: Connection, person: str, account: str | None, *, act
     audit.append_entry(connection, "set-account", person, at=now, actor=actor, account=account)
 
 
+def set_mail(connection: Connection, person: str, mail: str | None, *, actor: str, now: datetime) -> None:
+    """Set the mail address for notices about a person's own account, or take it away with None.
+
+    Raises `PersonError`: `unknown-person`, `ended-person`, `bad-mail`.
+    """
+    get_active(connection, person)
+    if mail is not None and find_email_address(mail) != mail:
+        raise PersonError("That is not one mail address, e.g. a.okafor@agency.example.", reason="bad-mail")
+    connection.execute(update(PEOPLE).where(PEOPLE.c.person == person).values(mail=mail))
+    audit.append_entry(connection, "set-mail", person, at=now, actor=actor, has_mail=mail is not None)
+
+
 def end_person(connection: Connection, person: str, *, actor: str, now: datetime) -> None:
     """End a person: every role ends, and the account is free again. The row stays, so old records keep their person.
 
@@ -118,7 +132,7 @@ def end_person(connection: Connection, person: str, *, actor: str, now: datetime
     for role in sorted(list_roles(connection, person), key=lambda role: role.value):
         end_role(connection, person, role, actor=actor, now=now)
     end_sessions(connection, person)
-    values = {"account": None, "ended_at": format_time(now), "ended_by": actor}
+    values = {"account": None, "mail": None, "ended_at": format_time(now), "ended_by": actor}
     connection.execute(update(PEOPLE).where(PEOPLE.c.person == person).values(values))
     audit.append_entry(connection, "end-person", person, at=now, actor=actor)
 

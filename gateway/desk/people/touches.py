@@ -41,6 +41,8 @@ from partner_sdk.wire.canonical import (
 _Decoded = TypeVar("_Decoded")
 
 TOUCH_WITHIN: Final = timedelta(minutes=5)
+# The purposes that bind a person: a release, and their word that a passkey is theirs. A new passkey serves none.
+SIGNING: Final[frozenset[Purpose]] = frozenset({"release", "vouch"})
 MOST_CREDENTIAL_BYTES: Final = 1023  # CTAP 2.1 §6.1.2: the longest credential id
 _SEAL_LABEL: Final = b"report-abuse desk statement v1\0"
 _NONCE_BYTES: Final = 32

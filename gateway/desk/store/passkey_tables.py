@@ -19,6 +19,8 @@ PASSKEYS: Final = Table(
     Column("label", PlainText, nullable=False),
     Column("added_at", PlainText, nullable=False),
     Column("added_by", PlainText, nullable=False),  # the maker of the link, or the person themselves
+    Column("signs_from", PlainText, nullable=False),  # until then it signs its person in and nothing else
+    Column("acknowledged_at", PlainText),  # the person said that it was them; the first one needs no word
     Column("last_used_at", PlainText),
     Column("ended_at", PlainText),
     Column("ended_by", PlainText),

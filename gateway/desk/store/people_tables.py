@@ -14,6 +14,7 @@ PEOPLE: Final = Table(
     Column("person", PlainText, primary_key=True),  # the handle, e.g. a-okafor: what every record names
     Column("name", PlainText, nullable=False),
     Column("account", PlainText, unique=True),  # of this machine's operating system; empty for most people
+    Column("mail", PlainText),  # for notices about their own account
     Column("added_at", PlainText, nullable=False),
     Column("added_by", PlainText, nullable=False),
     Column("ended_at", PlainText),

@@ -14,7 +14,7 @@ import msgspec
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import encode, parse_exact
 
-Purpose = Literal["sign-in", "touch", "register", "release"]
+Purpose = Literal["sign-in", "touch", "register", "release", "vouch"]
 MOST_STATEMENT_BYTES: Final = 4096
 _CHALLENGE_LABEL: Final = b"report-abuse desk touch v1\0"
 

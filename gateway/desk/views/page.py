@@ -19,6 +19,7 @@ from markupsafe import Markup, escape
 from werkzeug.wrappers import Response
 
 from gateway.desk.hidden_text import replace_hidden
+from gateway.desk.people.passkeys import Passkey, list_unacknowledged
 from gateway.desk.people.permissions import (
     ROLE_TITLES,
     CaseScope,
@@ -332,7 +333,10 @@ def _refuse_zero_bytes() -> None:
 
 
 def _list_page_values() -> dict[str, object]:
-    desk, found = get_desk(), find_signed_in()
+    desk, found, new_passkeys = get_desk(), find_signed_in(), list[Passkey]()
+    if found is not None:
+        with desk.store.read() as connection:
+            new_passkeys = list_unacknowledged(connection, found.person)
     age = timedelta() if found is None else desk.clock() - found.began_at
     return {
         "agency_name": desk.config.agency_name,
@@ -340,6 +344,7 @@ def _list_page_values() -> dict[str, object]:
         "desk_port": current_app.config["DESK_PORT"],
         "environment": desk.config.environment,
         "person": None if found is None else found.name,
+        "new_passkeys": new_passkeys,
         "is_locked": found is not None and found.is_locked,
         "may": set() if found is None else list_permitted(),
         "menu": [] if found is None else [row[1:] for row in MENU if is_allowed(found.roles, row[0])],

@@ -16,6 +16,7 @@ from gateway.desk.people.passkeys import Passkey, find_passkey, list_passkeys, r
 from gateway.desk.people.releases import Release, sign_release
 from gateway.desk.people.sessions import note_touch
 from gateway.desk.people.touches import (
+    SIGNING,
     TOUCH_WITHIN,
     make_statement,
     make_touch_options,
@@ -23,7 +24,7 @@ from gateway.desk.people.touches import (
     parse_answer,
     seal_statement,
 )
-from gateway.desk.vault.assertions import Answer, Purpose, Statement, TouchError
+from gateway.desk.vault.assertions import Answer, Purpose, Statement, TouchError, refuse_other
 from gateway.desk.views.page import find_signed_in, get_desk, get_signed_in, list_kept, show_page
 from gateway.web.rules import SAFE_METHODS, Login, find_current_rule
 from partner_sdk.errors import ReportAbuseError
@@ -42,14 +43,16 @@ def bind_touches(app: Flask) -> None:
     app.before_request(_ask_for_touch)
 
 
-def begin_touch(
-    purpose: Purpose, *, person: str = "", subject: str = "", body_sha256: str = "", allowed: list[bytes] | None = None
-) -> ResponseReturnValue:
+def begin_touch(purpose: Purpose, *, person: str = "", subject: str = "", body_sha256: str = "") -> ResponseReturnValue:
     """Answer passkeys.js with a sealed statement and the options for the browser."""
     statement = make_page_statement(purpose, person=person, subject=subject, body_sha256=body_sha256)
-    if allowed is None:
-        with get_desk().store.read() as connection:
-            allowed = [one.credential_id for one in list_passkeys(connection, person)] if person else []
+    now = get_desk().clock()
+    with get_desk().store.read() as connection:
+        mine = list_passkeys(connection, person) if person else []
+    allowed = [one.credential_id for one in mine if purpose not in SIGNING or one.is_trusted(now)]
+    if purpose in SIGNING and not allowed:
+        fault = "You have no passkey that signs yet: a new one signs after a day. See the page Your passkeys."
+        return answer_fault(TouchError(fault, reason="no-passkey"))
     return answer_begin(statement, make_touch_options(statement, allowed=allowed))
 
 
@@ -81,10 +84,10 @@ def answer_fault(error: ReportAbuseError) -> ResponseReturnValue:
     return answer_json({"fault": str(error)}, status=HTTPStatus.CONFLICT)
 
 
-def read_statement(purpose: Purpose, *, person: str = "") -> Statement:
+def read_statement(purpose: Purpose, *, person: str = "", field: str = "statement") -> Statement:
     """Return the statement of this form. Raises `TouchError`."""
     return open_statement(
-        request.form.get("statement", ""),
+        request.form.get(field, ""),
         key=_get_key(),
         purpose=purpose,
         origin=get_origin(),
@@ -94,9 +97,11 @@ def read_statement(purpose: Purpose, *, person: str = "") -> Statement:
     )
 
 
-def take_page_touch(purpose: Purpose, *, person: str = "") -> Passkey:
+def take_page_touch(purpose: Purpose, *, person: str = "", subject: str = "", body_sha256: str = "") -> Passkey:
     """Take the touch of this form and return its passkey; a refused touch of a known passkey is recorded."""
     desk, statement = get_desk(), read_statement(purpose, person=person)
+    if (statement.subject, statement.body_sha256) != (subject, body_sha256):
+        raise refuse_other()
     answer = parse_answer(request.form.get("answer", ""))
     try:
         with desk.store.write() as connection:

@@ -129,8 +129,12 @@ POST /retention/draft                             DESTROY_CASES
 POST /sign-out                                    SIGN_OUT
 GET  /passkeys                                    SIGN_OUT
 POST /passkeys                                    SIGN_OUT
-POST /passkeys/begin                              SIGN_OUT
+POST /passkeys/<number>/acknowledge               SIGN_OUT
+POST /passkeys/<number>/acknowledge/begin         SIGN_OUT
 POST /passkeys/<number>/end                       SIGN_OUT
+POST /passkeys/begin                              SIGN_OUT
+POST /passkeys/confirm                            SIGN_OUT
+POST /passkeys/confirm/<key_sha256>/begin         SIGN_OUT
 POST /touch                                       SIGN_OUT
 POST /touch/begin                                 SIGN_OUT
 POST /releases/<number>/begin                     SIGN_OUT

@@ -3,17 +3,26 @@
 import re
 import secrets
 from datetime import timedelta
+from email import message_from_bytes
+from email.policy import default
+from pathlib import Path
 
 import msgspec
 import pytest
+from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from gateway.demo.soft_passkey import SoftPasskey
 from gateway.desk.alarms import list_alarms
 from gateway.desk.app import make_desk_app
-from gateway.desk.people.passkeys import list_passkeys
+from gateway.desk.config import CarriersConfig
+from gateway.desk.outbox.queue import queue
+from gateway.desk.outbox_run import send_due
+from gateway.desk.people.passkeys import list_passkeys, list_unacknowledged
 from gateway.desk.people.permissions import Role
-from gateway.desk.people.releases import verify_release
+from gateway.desk.people.register import set_mail
+from gateway.desk.people.releases import ReleaseError, list_open, verify_release
+from gateway.desk.store.passkey_tables import PASSKEYS
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from tests.desk.people_builders import ensure_person
@@ -165,23 +174,119 @@ def test_locked_session_is_not_opened_by_another_persons_passkey(people: Desk, c
     assert browser.get("/").status_code == 401
 
 
-def test_stolen_cookie_adds_and_ends_no_passkey(people: Desk, clock: Clock) -> None:
-    browser, passkey = enter(people, ANALYST)
-    clock.now += timedelta(minutes=5)
+def propose(browser: Browser, new: SoftPasskey) -> tuple[str, dict[str, str]]:
+    """Offer a new passkey on the person's page; return the page's confirmation and its fields."""
     browser.get("/passkeys")
-    thief = SoftPasskey(ORIGIN, random=secrets.token_bytes)
-    found = browser.begin("/passkeys/begin")
-    form = {"statement": found["statement"], "answer": thief.register(found["options"]), "label": "mine"}
-    page = browser.post("/passkeys", **form)
-    assert (page.status_code, "Touch your passkey" in page.text) == (401, True)
-    assert browser.post("/touch", statement=found["statement"], answer="{}").status_code == 409
-    assert touch(browser, passkey).status_code == 200
-    assert browser.post("/passkeys", **form).status_code == 303
-    page = browser.get("/passkeys").text
-    numbers = re.findall(r"/passkeys/([0-9a-f]{8})/end", page)
+    begun = browser.begin("/passkeys/begin")
+    form = {"statement": begun["statement"], "answer": new.register(begun["options"]), "label": "grey key"}
+    page = browser.post("/passkeys", **form).text
+    begin = re.search(r'data-begin="(/passkeys/confirm/[0-9a-f]{64}/begin)"', page)
+    assert begin is not None, page
+    return begin[1], {"new_statement": form["statement"], "new_answer": form["answer"], "label": "grey key"}
+
+
+def copy_cookie(browser: Browser) -> Browser:
+    """Return a thief's browser with a copy of the cookie, within five minutes of a touch and without the device."""
+    thief = Browser(browser.desk)
+    cookie = browser.client.get_cookie("desk", domain="localhost")
+    assert cookie is not None
+    thief.client.set_cookie("desk", cookie.value, domain="localhost")
+    thief.passkey = SoftPasskey(ORIGIN, random=secrets.token_bytes)
+    return thief
+
+
+def test_copied_cookie_registers_no_passkey(people: Desk) -> None:
+    victim, passkey = enter(people, ANALYST)
+    victim.get("/passkeys")
+    begun = victim.begin("/touch/begin")
+    replayed = {"statement": begun["statement"], "answer": passkey.touch(begun["options"])}
+    assert victim.post("/touch", **replayed).status_code == 200
+    thief = copy_cookie(victim)
+    begin, fields = propose(thief, thief.passkey)
+    assert thief.touch(begin, "/passkeys/confirm", **fields).status_code == 409
+    assert thief.post("/passkeys/confirm", **replayed, **fields).status_code == 409
+    # A word for one key adds no other.
+    own, other = propose(victim, SoftPasskey(ORIGIN, random=secrets.token_bytes)), propose(thief, thief.passkey)
+    asked = victim.begin(own[0])
+    word = {"statement": asked["statement"], "answer": passkey.touch(asked["options"])}
+    assert thief.post("/passkeys/confirm", **word, **other[1]).status_code == 409
+    with people.store.read() as connection:
+        assert [one.label for one in list_passkeys(connection, ANALYST)] == ["blue key"]
+    assert sign_in(Browser(people), thief.passkey).status_code == 401
+    assert victim.post("/passkeys/confirm", **word, **own[1]).status_code == 303
+
+
+def test_new_passkey_signs_nothing_for_a_day_and_its_person_is_told_until_they_answer(
+    people: Desk, clock: Clock
+) -> None:
+    first, _ = enter(people, FIRST)
+    victim, passkey = enter(people, SECOND)
+    first.get("/recoveries")
+    first.post("/recoveries", person=ANALYST)
+    clock.now += timedelta(minutes=4)
+    # The worst case: the person is brought to confirm a key of the thief's.
+    thief = copy_cookie(victim)
+    begin, fields = propose(thief, thief.passkey)
+    asked = thief.begin(begin)
+    word = {"statement": asked["statement"], "answer": passkey.touch(asked["options"])}
+    assert thief.post("/passkeys/confirm", **word, **fields).status_code == 303
+    assert sign_in(thief, thief.passkey).status_code == 303
+    thief.get("/recoveries")
+    for _ in range(2):
+        said = thief.touch("/releases/1/begin", "/recoveries/1")
+        assert (said.status_code, "This passkey is new: it signs from" in said.text) == (409, True)
+        clock.now += timedelta(minutes=3)
+    with people.store.read() as connection:
+        (new,) = list_unacknowledged(connection, SECOND)
+        assert list_open(connection, "passkey-recovery") != []
+    # It neither speaks for itself nor pushes out the person's own.
+    acknowledge = f"/passkeys/{new.number}/acknowledge"
+    assert thief.touch(f"{acknowledge}/begin", acknowledge).status_code == 409
+    own = next(one for one in read_numbers(thief) if one != new.number)
+    assert touch(thief, thief.passkey).status_code == 200
+    assert thief.post(f"/passkeys/{own}/end").status_code == 409
+    for path in ("/", "/passkeys", "/recoveries"):
+        assert "<bdi>grey key</bdi> joined your account" in victim.get(path).text
+    assert victim.touch(f"{acknowledge}/begin", acknowledge).status_code == 303
+    assert "joined your account" not in victim.get("/").text
+    # One who alters the register too is found by the audit log.
+    with people.store.write() as connection:
+        connection.execute(update(PASSKEYS).values(signs_from="2026-01-01T00:00:00Z"))
+    assert thief.touch("/releases/1/begin", "/recoveries/1").status_code == 200
+    with people.store.read() as connection, pytest.raises(ReleaseError, match="no such passkey"):
+        verify_release(connection, 1)
+
+
+def read_numbers(browser: Browser) -> list[str]:
+    return re.findall(r"/passkeys/([0-9a-f]{8})/end", browser.get("/passkeys").text)
+
+
+def test_copied_cookie_without_a_fresh_touch_ends_no_passkey(people: Desk, clock: Clock) -> None:
+    browser, passkey = enter(people, ANALYST)
+    begin, fields = propose(browser, SoftPasskey(ORIGIN, random=secrets.token_bytes))
+    assert browser.touch(begin, "/passkeys/confirm", **fields).status_code == 303
+    numbers = read_numbers(browser)
     assert len(numbers) == 2
     clock.now += timedelta(minutes=5)
-    assert browser.post(f"/passkeys/{numbers[0]}/end").status_code == 401
+    page = browser.post(f"/passkeys/{numbers[1]}/end")
+    assert (page.status_code, "Touch your passkey" in page.text) == (401, True)
+    assert touch(browser, passkey).status_code == 200
+    assert sorted(browser.post(f"/passkeys/{number}/end").status_code for number in numbers) == [303, 409]
+
+
+def test_person_is_told_of_a_new_passkey_by_mail(people: Desk, tmp_path: Path) -> None:
+    enter(people, ANALYST)
+    carriers = CarriersConfig(mail="folder", folder=str(tmp_path / "out"), mail_from="desk@agency.example")
+    config = msgspec.structs.replace(people.config, carriers=carriers)
+    desk = Desk(**{name: getattr(people, name) for name in Desk.__slots__} | {"config": config})
+    with people.store.write() as connection:
+        set_mail(connection, ANALYST, "a.okafor@agency.example", actor=FIRST, now=people.clock())
+        queue(connection, "passkey", [f"{ANALYST} {list_passkeys(connection, ANALYST)[0].number}"], now=people.clock())
+    assert send_due(desk, only=["passkey"]).of("passkey").sent == 1
+    (mail,) = (tmp_path / "out").iterdir()
+    text = message_from_bytes(mail.read_bytes(), policy=default).get_content()
+    assert "blue key" in text
+    assert "end it on the page Your passkeys" in " ".join(text.split())
 
 
 @pytest.mark.parametrize("label", ["<script>", "a\u202eb", "x" * 41, ""])

@@ -106,7 +106,7 @@ def test_sign_in_whose_device_names_another_person_is_refused(store: DeskStore) 
 
 def test_passkey_of_another_person_of_another_desk_or_an_ended_one_is_refused(store: DeskStore) -> None:
     with store.write() as connection:
-        mine, second = register(connection, PERSON), register(connection, PERSON)
+        second, mine = register(connection, PERSON), register(connection, PERSON)
         other = register(connection, "b-singh")
     stranger = SoftPasskey(ORIGIN, random=secrets.token_bytes)
     assert refuse(store, other, state("touch", person=PERSON)) == "other-person"

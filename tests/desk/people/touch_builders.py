@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from gateway.demo.soft_passkey import SoftPasskey
 from gateway.desk.digests.records import get_record
 from gateway.desk.digests.signatures import find_draft, get_body
-from gateway.desk.people.passkeys import add_passkey, make_handle
+from gateway.desk.people.passkeys import SIGNS_AFTER, add_passkey, make_handle
 from gateway.desk.people.releases import Release, draft_release, sign_release
 from gateway.desk.people.touches import (
     make_key_options,
@@ -73,9 +73,9 @@ def release_by_two(
     drafted_by: str = "maker-one",
     now: datetime = NOW,
 ) -> Release:
-    """Draft and sign an action, as a draft's person and another with a new passkey do."""
+    """Draft and sign an action, as a draft's person and another do."""
     release = draft_release(connection, kind=kind, subject=subject, body=body, by=drafted_by, now=now)
-    passkey = register(connection, by, now=now)
+    passkey = register(connection, by, now=now - SIGNS_AFTER)
     statement = state_release(release, person=by, now=now)
     return sign_release(
         connection, release.id, body=body, answer=touch(passkey, statement), statement=statement, now=now
@@ -83,12 +83,12 @@ def release_by_two(
 
 
 def sign_digest(store: DeskStore, digest_id: str, *, by: str = "second-two", now: datetime = NOW) -> None:
-    """Sign a made digest as another person with a new passkey."""
+    """Sign a made digest as another person."""
     with store.write() as connection:
         record = get_record(connection, digest_id)
         release = find_draft(connection, record)
         assert release is not None
-        passkey = register(connection, by, now=now)
+        passkey = register(connection, by, now=now - SIGNS_AFTER)
         statement = state_release(release, person=by, now=now)
         answer = touch(passkey, statement)
         sign_release(connection, release.id, body=get_body(record), answer=answer, statement=statement, now=now)
