@@ -65,6 +65,7 @@ class Action(StrEnum):
     """The action of a button."""
 
     START = "start"
+    CARRY_ON = "carry_on"  # from the blank first page, within minutes
     CONTINUE = "continue"
     BACK = "back"
     LANGUAGE = "language"

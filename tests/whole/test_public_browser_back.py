@@ -1,10 +1,20 @@
 """The phone's Back inside the form: with script it is the page's own Back."""
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from gateway.public.journey import FIELD_BY_NAME, TYPED
 from tests.gateway.public.walks import LONG_WAY
-from tests.whole.browser_walk import CONTINUE, bring_browser_to, go_on, name_option, walk_browser_to, walk_on, walk_way
+from tests.whole.browser_walk import (
+    BACK,
+    CONTINUE,
+    bring_browser_to,
+    go_on,
+    name_option,
+    walk_browser_to,
+    walk_on,
+    walk_way,
+)
 from tests.whole.public_server import PublicServer, open_phone
 
 STORY = "My very own words."
@@ -45,6 +55,24 @@ def test_back_from_every_screen_keeps_the_words_and_goes_one_screen_back(browser
         assert phone.complaints == []
     assert backs == len(LONG_WAY)  # every page but the first, and the check page twice
     assert len(server.public.reports()) == 1
+
+
+@pytest.mark.parametrize("has_script", [False, True], ids=["no-script", "script"])
+def test_back_on_a_page_that_nobody_touched_offers_to_carry_on(
+    browser: Browser, server: PublicServer, *, has_script: bool
+):
+    with open_phone(browser, has_script=has_script) as phone:
+        page = phone.page
+        bring_browser_to(page, server, "/9")
+        page.fill("#story", STORY)
+        go_on(page)
+        page.go_back()
+        expect(page).to_have_url(f"{server.url}/")
+        assert STORY not in page.content()
+        go_on(page, "main button[value=carry_on]")
+        expect(page).to_have_url(f"{server.url}/9a")
+        go_on(page, BACK)
+        expect(page.locator("#story")).to_have_value(STORY)
 
 
 def test_page_is_ready_for_a_second_back_before_the_first_is_answered(browser: Browser, server: PublicServer):

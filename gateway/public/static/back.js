@@ -1,7 +1,7 @@
 // While a page of the form is open, the phone's Back (swipe, key or button) does what the page's own Back does: it goes
 // one screen back and keeps the text. The page gets a second entry in the history. Back removes that entry, and this
-// script then presses the page's button. Without it, or from another site, Back shows the blank first page
-// (docs/decisions/0018).
+// script then presses the page's button. Without it, or from another site, Back shows the blank first page, which offers
+// for a few minutes to carry on (docs/decisions/0018).
 (function () {
   "use strict";
   var back = document.querySelector("main button[value=back], main button[value=return]");

@@ -23,12 +23,14 @@ from gateway.public.views.responses import (
     lead_to,
     read_action,
     switch_language,
+    turn_away,
 )
 from gateway.public.views.screens import make_draft
 from gateway.public.visiting.drafts import NO_VERSION, find_opened_draft, is_full_for_network, wipe_draft
 from gateway.public.visiting.from_button import PostedContext, find_listed, keep_context, read_context
 from gateway.public.visiting.visit import (
     Visit,
+    find_recent_place,
     find_visit,
     is_inside,
     is_own_form,
@@ -55,24 +57,30 @@ def show_start() -> ResponseReturnValue:
     remember_asked_language()
     placement = request.args.get("from", "")
     remember_placement(find_listed(door, placement))
-    visit, notes = find_visit(), _list_notes(door, placement)
-    if visit is not None and is_inside(START):
+    visit, is_inner = find_visit(), is_inside(START)
+    can_carry_on = not is_inner and _find_carry_on(door) is not None
+    notes = _list_notes(door, placement, can_carry_on=can_carry_on)
+    if visit is not None and is_inner:
         return render_start(door, make_form(visit.keys, _get_version(door, visit)), notes=notes)
-    return render_start(door, make_blank_form(), notes=notes)
+    return render_start(door, make_blank_form(), notes=notes, can_carry_on=can_carry_on)
 
 
 @rule(login=Login.OPEN, limit="public-start", csrf=CsrfRule.TOKEN, body_bytes=FORM_BODY_BYTES, log_word=LOG_WORD)
 def post_start() -> ResponseReturnValue:
-    """Begin a blank journey, or continue the journey of the form."""
+    """Begin a blank journey, or continue the journey of the form, or the one that Back led out of."""
     door = get_door()
     if not is_open(door):
         return answer_not_ready(door)
     visit, context = find_visit(), read_context(request.form)
     is_new = visit is None or not is_own_form(visit)
+    if read_action() == Action.CARRY_ON:
+        place = _find_carry_on(door)
+        return turn_away() if place is None else lead_to(place)
     if read_action() == Action.LANGUAGE:
         switch_language()
         if not context.token:
-            return lead_to(START)
+            # A blank first page stays blank: it is not inside the journey of this cookie.
+            return turn_away() if is_new else lead_to(START)
         # Not in an address or a cookie: the page itself carries it.
         refresh_language()
         form = make_blank_form() if visit is None or is_new else make_form(visit.keys, _get_version(door, visit))
@@ -120,11 +128,26 @@ def _count_campaign(door: PublicDoor, word: str) -> None:
         door.count(f"campaign:{word}")
 
 
-def _list_notes(door: PublicDoor, placement: str) -> list[str]:
+def _list_notes(door: PublicDoor, placement: str, *, can_carry_on: bool) -> list[str]:
     """List the words above the title: after leaving the form, and for a test link that was left on a live page."""
     words = door.wording.screen(START)
     is_test = placement == TEST_LINK_ID and not door.is_practice
-    return [words["left"]] * pop_left() + [words["test_link"]] * is_test
+    has_left = pop_left() or can_carry_on
+    return [words["can_carry_on" if can_carry_on else "left"]] * has_left + [words["test_link"]] * is_test
+
+
+def _find_carry_on(door: PublicDoor) -> str | None:
+    """Find the screen of this browser's unsent form that it left minutes ago."""
+    visit, screen = find_visit(), SCREEN_BY_NAME.get(find_recent_place() or "")
+    if visit is None or screen is None:
+        return None
+    try:
+        opened = find_opened_draft(door, visit.keys)
+    except StorageUnavailableError:
+        return None
+    if opened is None or (opened.draft.sent is not None and not opened.draft.is_being_added):
+        return None
+    return screen.goes_to if screen.name == START else screen.name
 
 
 def _get_version(door: PublicDoor, visit: Visit) -> int:
@@ -139,6 +162,7 @@ def render_start(
     notice_page: str | None = None,
     notes: Sequence[str] = (),
     context: PostedContext | None = None,
+    can_carry_on: bool = False,
 ) -> str:
     """Render the first page, with a notice above it if `notice_page` names one.
 
@@ -154,6 +178,7 @@ def render_start(
         title=words["title"],
         screen=words,
         notes=notes,
+        can_carry_on=can_carry_on,
         context=context or PostedContext(),
         notice=None if notice_page is None else make_notice(door, notice_page, has_words=False),
     )

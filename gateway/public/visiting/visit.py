@@ -1,8 +1,9 @@
 """One person's visit in the session cookie: a secret, a place, a language, and no typed text.
 
-Entering from outside is always blank: a page shows typed text only right after a post of the same journey. The state
-beside the secret is sealed, because the holder of a signed cookie can read it: it never reveals the current page or the
-button. Its size is constant, because the size would reveal the page.
+Entering from outside is always blank: a page shows typed text only right after a post of the same journey; for a few
+minutes the first page offers to carry on, behind such a post (docs/decisions/0018). The state beside the secret is
+sealed, because the holder of a signed cookie can read it: it never reveals the current page or the button. Its size is
+constant, because the size would reveal the page.
 The language is the one picked before, else the browser's, else English; `?lang=cy` needs no cookie.
 """
 
@@ -20,6 +21,7 @@ from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
 from gateway.public.door import PublicDoor, get_door
+from gateway.public.navigation import SIDE_PATHS
 from gateway.public.visiting.drafts import (
     IDLE_SECONDS,
     NO_VERSION,
@@ -41,6 +43,7 @@ _KEY_LABEL = b"report-abuse visit state key v1"
 _BOX_LABEL = b"report-abuse visit state v2"
 _SECRET, _STATE = JOURNEY, "state"
 FRESH_SECONDS = 30  # a browser follows a redirect immediately; later visitors come from outside
+CARRY_ON_SECONDS = 5 * 60  # long enough for Back by mistake; later, the next person on the phone is the likelier reader
 SLOW_LASTS_SECONDS = 120  # the life of a completed wait, and of a journey's pass after a wait
 MARK_BYTES = 16
 
@@ -48,15 +51,17 @@ MARK_BYTES = 16
 class VisitState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """The state of a visit. Times are whole seconds; 0 means never.
 
-    `wait_mark` is the random mark of a wait that ends at `turn_at`: it lets one request through, even if the cookie was
-    copied. `walks_mark` names the journey whose steps may continue until `walks_until`, after a wait. `language` is the
-    picked one, and `returns_to` the screen behind a side page; empty means none. `left_at` is the time when the form
-    was requested from outside: the first page then explains why it is blank. `asked` is the id of a request for the
-    button that was just sent; empty means none.
+    The last post led to `place` at `led_at`; `is_awaited` until that page is shown. `wait_mark` is the random mark of a
+    wait that ends at `turn_at`: it lets one request through, even if the cookie was copied. `walks_mark` names the
+    journey whose steps may continue until `walks_until`, after a wait. `language` is the picked one, and `returns_to`
+    the screen behind a side page; empty means none. `left_at` is the time when the form was requested from outside: the
+    first page then explains why it is blank. `asked` is the id of a request for the button that was just sent; empty
+    means none.
     """
 
     place: str = ""
     led_at: int = 0
+    is_awaited: bool = False
     started_at: int = 0
     placement: str | None = None
     turn_at: int = 0
@@ -129,7 +134,7 @@ def get_posted_version() -> int:
 
 def go_to_place(name: str) -> None:
     """Remember the destination of a post: the next page may show typed text, once, if requested immediately."""
-    _put_state(place=name, led_at=_now_seconds())
+    _put_state(place=name, led_at=_now_seconds(), is_awaited=True)
 
 
 def is_inside(name: str) -> bool:
@@ -139,15 +144,22 @@ def is_inside(name: str) -> bool:
         return False
     if not _is_redirect(state):
         return _is_reload()
-    _put_state(led_at=0)
+    _put_state(is_awaited=False)
     return True
+
+
+def find_recent_place() -> str | None:
+    """Find the place to which a post of the last few minutes led: a screen, also from a side page of it."""
+    state = _get_state()
+    is_recent = 0 <= _now_seconds() - state.led_at <= CARRY_ON_SECONDS
+    return (state.returns_to if state.place in SIDE_PATHS else state.place) if is_recent else None
 
 
 def _is_redirect(state: VisitState) -> bool:
     # Another site's page, or a typed address, may arrive instead of a redirect that was never followed.
     if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         return False
-    return abs(_now_seconds() - state.led_at) <= FRESH_SECONDS
+    return state.is_awaited and abs(_now_seconds() - state.led_at) <= FRESH_SECONDS
 
 
 def _is_reload() -> bool:

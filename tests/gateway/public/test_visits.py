@@ -5,6 +5,7 @@ import pytest
 
 from gateway.public.journey import SCREENS
 from gateway.public.visiting.drafts import make_journey_keys
+from gateway.public.visiting.visit import CARRY_ON_SECONDS
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.person import Person, read_form, read_title
@@ -311,3 +312,88 @@ def test_person_who_hurries_leaves_the_draft_of_one_who_reads_every_page(public:
         assert (hurried.path, read_form(hurried.page).keys()) == (walker.path, read_form(walker.page).keys())
         *_others, first, second = public.house.rows("drafts")
         assert first[1] == second[1]
+
+
+OFFER = 'form="answers" name="action" value="carry_on">Carry on where you were</button>'
+
+
+def go_back(person: Person, path: str = "/9") -> Person:
+    """Press the browser's Back on a page that nobody has touched: it asks for the page before, as from outside."""
+    answer = person.get(path, Sec_Fetch_Site="same-origin")
+    assert (answer.status_code, answer.location) == (303, "/")
+    person.get("/", Sec_Fetch_Site="same-origin")
+    assert MARKER not in person.text()
+    return person
+
+
+@pytest.mark.parametrize("path", ["/3a", "/7", "/9a", "/12", "/14"])
+def test_back_on_an_untouched_page_loses_nothing(public: PublicHouse, path: str):
+    person = public.person_at(path, p3={"danger": "yes"}, p3a={"called": "called"}, p9={"story": MARKER})
+    fields, shows = read_form(person.page).keys(), MARKER in person.text()
+    go_back(person)
+    assert OFFER in person.text()
+    person.press("carry_on")
+    assert person.path == path
+    assert read_form(person.page).keys() == fields
+    assert shows == (MARKER in person.text())
+    assert person.walk_to("/14", p9={"story": MARKER}).send().path == "/15"
+    assert public.reports()[0].story == MARKER
+
+
+def test_carrying_on_from_the_first_page_and_from_a_side_page_comes_back_into_the_form(public: PublicHouse):
+    person = person_with_words(public)
+    person.press("see:privacy")
+    assert person.path == "/1f"
+    go_back(person).press("carry_on")
+    assert person.path == "/9a"
+    person = public.person_at("/3")
+    person.press("back", danger="not_sure")
+    person.press("back")
+    assert person.path == "/"
+    assert OFFER not in person.text()  # Start carries on there
+    person.get("/", Sec_Fetch_Site="same-origin")
+    person.press("carry_on")
+    person.press()
+    assert read_form(person.page)["danger"] == "not_sure"
+
+
+def test_nothing_is_offered_after_leave_send_the_minutes_or_without_the_cookie(public: PublicHouse):
+    left, late, sent, begun = (person_with_words(public) for _ in range(4))
+    for person in (left, late, sent, begun):
+        go_back(person)
+        assert OFFER in person.text()
+    offered = late.fill({}, "carry_on")
+    cookie = begun.cookie
+    left.get("/leave", Sec_Fetch_Site="same-origin")
+    assert OFFER not in left.get("/").text
+    sent.press("carry_on")
+    sent.walk_to("/14").send()
+    assert OFFER not in go_back(sent, "/14").text()
+    begun.start()
+    begun.cookie = cookie  # that of the form before: its draft is gone
+    assert OFFER not in begun.get("/").text
+    assert OFFER not in public.person().get("/").text
+    public.house.clock.advance(seconds=CARRY_ON_SECONDS + 1)
+    assert OFFER not in late.get("/").text
+    late.post("/", offered)
+    assert (late.path, OFFER in late.text(), MARKER in late.text()) == ("/", False, False)
+
+
+def test_carrying_on_needs_a_post_of_our_own_page(public: PublicHouse):
+    person = go_back(person_with_words(public))
+    form = person.fill({}, "carry_on")
+    person.post("/", form, Sec_Fetch_Site="cross-site")
+    assert person.page.status_code == 400
+    form["csrf_token"] = "not the token"
+    person.post("/", form)
+    assert (person.page.status_code, person.path) == (400, "/")
+    assert MARKER not in person.text()
+
+
+def test_language_of_the_blank_first_page_opens_no_earlier_form(public: PublicHouse):
+    person = go_back(person_with_words(public))
+    person.press("language")
+    assert 'value="carry_on"' in person.text()
+    person.press("start")
+    person.walk_to("/9")
+    assert read_form(person.page)["story"] == ""
