@@ -55,6 +55,13 @@ class Combination(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     all_of: tuple[tuple[str, ...], ...]
 
 
+class Kind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A kind of Annex A, and the factors that point to it in a person's own report."""
+
+    code: str
+    any_of: tuple[str, ...]
+
+
 class Nothing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Answers without meaning for risk, as `path=value`, or a path with everything below it."""
 
@@ -67,6 +74,7 @@ class RiskRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     factor: tuple[Factor, ...]
     combination: tuple[Combination, ...]
+    kind: tuple[Kind, ...]
     nothing: Nothing
 
 
@@ -106,6 +114,7 @@ def read_rules(path: Path) -> RiskRules:
             any(not set(chain(*one.all_of)) <= codes for one in rules.combination),
             "a combination names an unknown factor",
         ),
+        (any(not set(one.any_of) <= codes for one in rules.kind), "a kind names an unknown factor"),
         (
             {name for one in rules.factor for name in one.derived} != DERIVED,
             "the derived factors differ from those the code derives",
@@ -135,6 +144,12 @@ def assess_public(report: PublicReport) -> Risk:
 def combine(*stored: str) -> Risk:
     """Return the urgency of several reports together, from their cases' stored codes; unknown codes count nothing."""
     return weigh(frozenset(chain.from_iterable(one.split() for one in stored)))
+
+
+def find_kind(factors: Iterable[str]) -> str | None:
+    """Return the gravest kind that factors point to; None if they point to none, e.g. of a report told in words."""
+    found = set(factors)
+    return next((one.code for one in load_rules().kind if not found.isdisjoint(one.any_of)), None)
 
 
 def list_reasons(stored: str) -> list[Factor | Combination]:

@@ -127,6 +127,8 @@ def assess_case(desk: Desk, wanted: str, assessment: Assessment, *, actor: str, 
         text = StepText(note=cleaned.reasons, factors={**cleaned.agreed, **cleaned.struck})
         codes = _to_codes(cleaned) | {"read": count_read(connection, found)}
         add_step(desk, connection, found.case_id, "assess", actor=actor, text=text, codes=codes)
+        judged = {"kind": cleaned.kind, "age_band": cleaned.age_band}
+        connection.execute(update(CASES).where(CASES.c.case_id == found.case_id).values(judged))
         return _raise(desk, connection, found, before, cleaned.immediate_risk, cleaned.priority)
 
 

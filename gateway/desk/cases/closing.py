@@ -37,11 +37,8 @@ from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
-# The columns that closing writes, into a case and into the later reports joined to it.
-_JUDGED: Final = (
-    *("closed_at", "kind", "age_band", "outcome", "weakness_1", "weakness_2", "redirected_to"),
-    *load_facts(),
-)
+# The columns that closing writes, into a case and, with its kind and age, into the later reports joined to it.
+_JUDGED: Final = ("closed_at", "outcome", "weakness_1", "weakness_2", "redirected_to", *load_facts())
 
 
 class ClosingRefusedError(CaseError):
@@ -82,7 +79,7 @@ def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str) -> Case
         found = get_lead(connection, wanted)
         if refusals := list(list_refusals(connection, found, closing, actor=actor)):
             raise ClosingRefusedError(refusals)
-        found, standing = hold(desk, connection, found, actor=actor), get_standing(connection, found)
+        found = hold(desk, connection, found, actor=actor)
         if closing.same_as is not None:
             record_link(desk, connection, found, closing.same_as, text=None, actor=actor)
         first, second = (*closing.weaknesses, None, None)[:2]
@@ -93,8 +90,6 @@ def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str) -> Case
                 closed_at=format_time(now),
                 holder=None,
                 held_since=None,
-                kind=standing.kind,
-                age_band=standing.age_band,
                 outcome=closing.outcome,
                 weakness_1=first,
                 weakness_2=second,
@@ -221,5 +216,5 @@ def _record_outcome(desk: Desk, connection: Connection, closed: CaseRow, *, acto
 def _close_joined(connection: Connection, closed: CaseRow) -> None:
     # Additions by the sender belong to the case and close with it; unread ones stay open for their own assessment.
     joined = (CASES.c.joined_to == closed.case_id) & CASES.c.closed_at.is_(None) & CASES.c.opened_at.is_not(None)
-    same = {name: getattr(closed, name) for name in _JUDGED}
+    same = {name: getattr(closed, name) for name in ("kind", "age_band", *_JUDGED)}
     connection.execute(update(CASES).where(joined).values(**same))

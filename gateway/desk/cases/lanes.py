@@ -113,7 +113,7 @@ _LANE_CODES: Final = {lane.code: lane for lane in LANES}
 SORTS: Final = (("queue", "Order of the queue"), ("oldest", "Longest wait"), ("newest", "Newest"), ("due", "Reply due"))
 # The fields of a filter with the codes that each takes. The register alone knows the services of the last, `about`.
 _OPTIONS: Final = {
-    "kind": dict(labels.KINDS),
+    "kind": dict(labels.FILED_KINDS),
     "age": dict(labels.AGE_BANDS),
     "region": dict(labels.REGIONS),
     "door": dict(labels.DOORS),
@@ -257,8 +257,6 @@ def _choose(view: QueueView, *, is_in_order: bool) -> list[ColumnElement[bool]]:
 def _choose_filter(name: str, code: str) -> ColumnElement[bool]:
     if name == "age":
         return _choose_age(code)
-    if name == "kind":
-        return func.coalesce(CASES.c.kind, CASES.c.stated_kind) == code
     if name == "channel" and code == ONLINE_CODE:
         return CASES.c.channel.not_in(KEYED_IN)
     return CASES.c[name] == code

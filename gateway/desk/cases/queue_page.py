@@ -114,7 +114,7 @@ class QueuePane:
     def options(self) -> list[tuple[str, str, list[tuple[str, str]]]]:
         """The filters of the list: name, title and options of each."""
         services = sorted(self.names.items(), key=lambda one: one[1].lower())
-        options = (labels.KINDS, labels.AGE_BANDS, labels.REGIONS, labels.DOORS, labels.CHANNEL_GROUPS, services)
+        options = (labels.FILED_KINDS, labels.AGE_BANDS, labels.REGIONS, labels.DOORS, labels.CHANNEL_GROUPS, services)
         titles = ("Kind", "Age of the child", "Place", "From", "Came as", "Service")
         return [(name, title, list(found)) for name, title, found in zip(FILTERS, titles, options, strict=True)]
 
@@ -153,7 +153,7 @@ def make_queue_pane(desk: Desk, *, case_id: str = "", lane: str = "") -> QueuePa
         Row(
             case=case,
             factors=tuple(one.reason for one in list_reasons(case.factors)[:_MOST_FACTORS]),
-            kind=labels.title_of(case.kind or case.stated_kind) if case.kind or case.stated_kind else "",
+            kind="" if case.kind is None else labels.title_of(case.kind),
             age="" if case.age_band is None else labels.title_of(case.age_band),
             service="" if case.about is None else names.get(case.about, case.about),
             place=_format_place(case),

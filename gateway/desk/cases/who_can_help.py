@@ -44,7 +44,7 @@ def list_who_can_help(
     today = desk.agency.get_day(now)
     register = load_register(desk.paths.destinations)
     wanted = Circumstances(
-        kind=(standing.kind if standing is not None else case.stated_kind) or "",
+        kind=(standing.kind if standing is not None else case.kind) or "",
         region=case.region or "",
         country=case.country or "",
         place=" / ".join(place for content in contents if content is not None for place in _list_places(content)),

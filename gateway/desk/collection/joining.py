@@ -11,12 +11,13 @@ from sqlalchemy import Boolean, Connection, Row, bindparam, case, func, or_, sel
 
 from gateway.desk import audit
 from gateway.desk.collection.links import link_additions
+from gateway.desk.collection.risk import UNTOLD
 from gateway.desk.collection.row_checks import PRIORITIES, SealedContent
 from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store.action_tables import CASE_ACTIONS
 from gateway.desk.store.partner_tables import OUTCOME_SIGNALS
 from gateway.desk.store.schema import CASES, of_sender
-from gateway.guidance.risk import Risk, combine
+from gateway.guidance.risk import Risk, combine, find_kind
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
@@ -217,6 +218,7 @@ def _raising(case_id: str, risk: Risk, *, priority: str, now: datetime) -> dict[
     return {
         "of": case_id,
         "to_factors": risk.text,
+        "to_kind": find_kind(risk.factors) or UNTOLD,
         "to_priority": priority,
         "to_crisis": risk.crisis,
         "to_score": risk.score,
@@ -348,6 +350,8 @@ _RAISE: Final = (
     .where(CASES.c.case_id == bindparam("of"))
     .values(
         factors=bindparam("to_factors"),
+        # Together they may name the kind that one alone left out; no other answer to it is replaced.
+        kind=case((CASES.c.kind == UNTOLD, bindparam("to_kind")), else_=CASES.c.kind),
         priority=bindparam("to_priority"),
         # Raised and never lowered: the larger of both.
         crisis=or_(CASES.c.crisis, bindparam("to_crisis", type_=Boolean)),

@@ -8,14 +8,18 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Final
 
-from gateway.guidance.risk import Risk, assess_public, list_answered, list_derived, weigh
+from gateway.guidance.risk import Risk, assess_public, find_kind, list_answered, list_derived, weigh
 from partner_sdk.errors import FormatError
 from partner_sdk.report import IndustryReport, SealedIndustryReport, list_given
 from partner_sdk.report.people import Child, Suspect
 from partner_sdk.wire.canonical import parse_time
+from partner_sdk.wire.public_codes import NOT_SURE
 from partner_sdk.wire.public_report import PublicReport
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
 
+SOMETHING_ELSE: Final = "something_else"
+# The kind of a report whose sender named none until a person assesses it: it may be any, told in words.
+UNTOLD: Final = "untold"
 _TODAY: Final = timedelta(days=1)
 _NEXT_DAYS: Final = timedelta(days=7)
 
@@ -27,6 +31,14 @@ def assess(content: PublicReport | SealedIndustryReport, *, received_at: datetim
     report = content.report
     derived = _derive_partner(report, content.clear, received_at)
     return weigh(frozenset(chain(list_answered(report, "partner"), list_derived(derived))))
+
+
+def find_filed_kind(content: PublicReport | SealedIndustryReport, risk: Risk) -> str:
+    """Return the kind under which a report is filed: a partner's own answer, or the gravest that a person named."""
+    if not isinstance(content, PublicReport):
+        return content.report.category
+    is_named = bool({*content.kinds} - {SOMETHING_ELSE, NOT_SURE})
+    return find_kind(risk.factors) or (SOMETHING_ELSE if is_named else UNTOLD)
 
 
 def _derive_partner(report: IndustryReport, clear: ClearFields, received_at: datetime) -> Iterator[str]:

@@ -26,19 +26,10 @@ from gateway.desk.digests.tables import NOT_STATED, make_labels
 from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.placements.merges import list_counted
 from gateway.desk.store.schema import CASES
+from gateway.guidance.risk import load_rules
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.keys import Environment
 
-# The most serious kind first: harm that is happening or planned comes before words.
-GRAVEST_FIRST: Final = (
-    "sexual_acts_live",
-    "meet_offline",
-    "coercion_blackmail",
-    "grooming",
-    "sexual_talk",
-    "risk_behaviour",
-    "something_else",
-)
 # An answer that another one of the cluster replaces.
 _NOT_KNOWN: Final = frozenset({None, "", NOT_STATED, "unknown"})
 _MOST_AT_ONCE: Final = 500
@@ -168,7 +159,8 @@ def _represent(members: tuple[str, ...], rows: Sequence[_Row]) -> Cluster:
 
 
 def _get_place(kind: str) -> int:
-    return GRAVEST_FIRST.index(kind) if kind in GRAVEST_FIRST else len(GRAVEST_FIRST)
+    gravest_first = [one.code for one in load_rules().kind]
+    return gravest_first.index(kind) if kind in gravest_first else len(gravest_first)
 
 
 def _choose_known(values: Iterable[str | None]) -> str:

@@ -173,7 +173,8 @@ CASES: Final = Table(
     Column("holder", PlainText),
     Column("held_since", PlainText),
     Column("faculty", PlainText),
-    # The answers at closing, from which digests are made: the first two are those of its assessment.
+    # The kind and the child's age: the kind as filed (collection/risk.py), then both as the newest assessment has them.
+    # With the answers at closing below, digests are made from them.
     Column("kind", PlainText),
     Column("age_band", PlainText),
     Column("outcome", PlainText),
@@ -203,7 +204,7 @@ CASES: Final = Table(
     Column("report_kind", PlainText),
     Column("joined_to", PlainText),
     Column("answers_request", PlainText),
-    # The kind that a partner stated in its own report; `kind` is the assessor's.
+    # The kind that a partner stated in its own report, for its digest; `kind` may be the assessor's.
     Column("stated_kind", PlainText),
     # Of a partner's first report: the share of fields for police that it gives, 0 to 100, and codes of useful ones that
     # it lacks, e.g. `/children /suspects/logins`.
@@ -274,7 +275,7 @@ add_partial_index(
         CASES.c[name]
         for name in ("crisis", "opened_at", "reply_owed", "reply_code", "reply_by", "joined_to", "case_id")
     ),
-    *(CASES.c[name] for name in ("holder", "faculty", "kind", "stated_kind", "age_band", "factors")),
+    *(CASES.c[name] for name in ("holder", "faculty", "kind", "age_band", "factors")),
     *(CASES.c[name] for name in ("region", "door", "channel", "about")),
     where=CASES.c.closed_at.is_(None),
 )

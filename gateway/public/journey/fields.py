@@ -178,10 +178,9 @@ class Screen:
 
 @dataclass(frozen=True, slots=True)
 class KindOption:
-    """An option of the screen 'What is it about?', and its kind at the desk (Annex A, R4)."""
+    """An option of the screen 'What is it about?'."""
 
     code: str
-    annex_a: str
     priority: Priority
 
 

@@ -1,4 +1,4 @@
-"""The kinds of report: the child's options, their Annex A kind, their priority, and the urgent ones."""
+"""The kinds of report: the child's options, their priority, and the urgent ones."""
 
 from gateway.public.journey.fields import Given, KindOption, NotGiven, PriorityRule, UrgentRule
 from partner_sdk.wire.public_codes import (
@@ -13,23 +13,22 @@ from partner_sdk.wire.public_codes import (
     YOUNGEST_BANDS,
 )
 
-# The codes of Annex A. If the paper has no line for an option, it gets the nearest: asking for pictures is part of
-# grooming (A2); touching is a sexual act between child and adult (A5).
+# The kind of Annex A that each has at the desk is in `gateway/guidance/risk.toml`.
 KIND_OPTIONS = (
-    KindOption("extra_nice", "grooming", "P3"),
-    KindOption("sexual_talk", "sexual_talk", "P3"),
-    KindOption("wants_to_meet", "meet_offline", "P2"),
-    KindOption("made_to_do_things", "coercion_blackmail", "P2"),
-    KindOption("touched_or_hurt", "sexual_acts_live", "P2"),
-    KindOption("asked_for_pictures", "grooming", "P2"),
-    KindOption("on_camera", "sexual_acts_live", "P2"),
-    KindOption("threatens_to_share", "coercion_blackmail", "P2"),
-    KindOption("shared_things", "risk_behaviour", "P3"),
-    KindOption("saw_picture", "something_else", "P3"),
-    KindOption("bullying", "something_else", "P3"),
-    KindOption("account_hacked", "something_else", "P3"),
-    KindOption("something_else", "something_else", "P3"),
-    KindOption("not_sure", "something_else", "P3"),
+    KindOption("extra_nice", "P3"),
+    KindOption("sexual_talk", "P3"),
+    KindOption("wants_to_meet", "P2"),
+    KindOption("made_to_do_things", "P2"),
+    KindOption("touched_or_hurt", "P2"),
+    KindOption("asked_for_pictures", "P2"),
+    KindOption("on_camera", "P2"),
+    KindOption("threatens_to_share", "P2"),
+    KindOption("shared_things", "P3"),
+    KindOption("saw_picture", "P3"),
+    KindOption("bullying", "P3"),
+    KindOption("account_hacked", "P3"),
+    KindOption("something_else", "P3"),
+    KindOption("not_sure", "P3"),
 )
 OTHER_WORRIES = ("bullying", "account_hacked")  # out of remit (R7), unless another kind is ticked too
 ABOUT_PICTURES = ("asked_for_pictures", "on_camera", "threatens_to_share", "shared_things", "saw_picture")

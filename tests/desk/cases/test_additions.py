@@ -208,3 +208,12 @@ def test_nothing_that_can_be_read_is_kept_of_the_key(loop: Loop) -> None:
     written = [path.read_bytes() for path in database.parent.glob(f"{database.name}*")]  # the log of it too
     assert len(written) > 1
     assert KEY.encode() not in b"".join(written)
+
+
+def test_addition_names_the_kind_that_the_first_report_told_in_words(loop: Loop) -> None:
+    first = send_first(loop, kinds=())
+    loop.collect()
+    assert get(loop, first).kind == "untold"
+    added = [add(loop, first, kinds=kinds) for kinds in ((), ("threatens_to_share",), ())]
+    loop.collect()
+    assert [get(loop, one).kind for one in (first, *added)] == ["coercion_blackmail"] * 4

@@ -310,3 +310,10 @@ def test_only_a_person_with_an_authority_assesses_up_to_its_last_day(
             act()
         assert (caught.value.reason, "people authority n-newcomer" in str(caught.value)) == (reason, True)
     assert get(desk, case_id).holder == ACTOR
+
+
+def test_newest_assessments_kind_and_age_stand_over_those_of_the_report(desk: Desk) -> None:
+    case_id = add_opened(desk, kind="untold", factors="teenager")
+    for kind, age_band in (("grooming", "13_15"), ("meet_offline", "12_or_under")):
+        assess(desk, case_id, kind=kind, age_band=age_band)
+        assert (get(desk, case_id).kind, get(desk, case_id).age_band) == (kind, age_band)

@@ -13,10 +13,11 @@ import msgspec
 import pytest
 from sqlalchemy import Connection, create_engine, event, insert
 
-from gateway.desk.cases.lanes import find_next, list_queue
+from gateway.desk.cases.lanes import find_next, list_queue, read_view
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.collection import joining
 from gateway.desk.collection.filing import BY_GATEWAY, NewCase, file_cases
+from gateway.desk.collection.risk import UNTOLD
 from gateway.desk.store.schema import CASES, METADATA
 from gateway.guidance.risk import list_reasons
 from partner_sdk.report import SealedIndustryReport, list_given
@@ -113,7 +114,7 @@ LINES: tuple[Line, ...] = (
     partner("threat to a child's life", "A3", priority="P1", at_risk="yes", signs=("threat_to_life",)),
     child("under_12", "touched by someone who lives there, and it is still going on", "A5", kinds=("touched_or_hurt",), person={"near": "yes"}, still="yes"),
     partner("a child under 13 at risk now, abuse that is going on, live video", "A5", age=9, priority="P1", at_risk="yes", signs=("ongoing_abuse",), sub_label="livestream"),
-    child("13_15", "hurting themselves; the person knows home and school; still going on", "A2", feels="hurting", person=HOME_AND_SCHOOL, still="yes"),
+    child("13_15", "hurting themselves; the person knows home and school; still going on", "untold", feels="hurting", person=HOME_AND_SCHOOL, still="yes"),
     child("13_15", "meeting today; the person knows home and school", "A1", priority="P1", kinds=("wants_to_meet",), meets="today", person=HOME_AND_SCHOOL),
     partner("meeting tomorrow with a child of 14", "A1", age=14, priority="P1", at_risk="yes", meets_at="2026-11-26T15:00:00Z"),
     child("under_12", "someone wants to meet in the next few days", "A1", priority="P1", kinds=("wants_to_meet",), meets="next_days"),
@@ -144,9 +145,9 @@ LINES: tuple[Line, ...] = (
     child("13_15", "someone is extra nice", "A2", kinds=("extra_nice",)),
     child("16_17", "talk about sex", "A4", kinds=("sexual_talk",)),
     partner("grooming, 17", "A2", age=17),
-    child("16_17", "saw a picture on a website", "A6", kinds=("saw_picture",), waited=90),
+    child("16_17", "saw a picture on a website", "none", kinds=("saw_picture",), waited=90),
     partner("risky behaviour, 16", "A6", waited=80),
-    child("16_17", "not sure about pictures", "A6", pictures="not_sure"),
+    child("16_17", "not sure about pictures", "untold", pictures="not_sure"),
     child("16_17", "bullying", "none", kinds=("bullying",)),
 )
 # fmt: on
@@ -198,8 +199,15 @@ def test_forty_reports_stand_in_the_order_in_which_they_are_listed_here(connecti
     found = [LINES[int(row.reference[-2:]) - 1].said for row in file_all(connection)]
     assert found == [line.said for line in LINES]
     assert len(set(found)) == 40
-    kinds = {line.kind for line in LINES}
-    assert kinds >= {"A1", "A2", "A3", "A4", "A5", "A6"}
+
+
+def test_each_has_the_kind_by_which_a_filter_finds_it(connection: Connection) -> None:
+    file_all(connection)
+    kinds = {**CATEGORIES, "none": "something_else", "untold": UNTOLD}
+    for name, code in kinds.items():
+        found = [LINES[int(row.reference[-2:]) - 1] for row in list_queue(connection, read_view({"kind": code}))]
+        assert found == [line for line in LINES if line.kind == name] != []
+    assert {line.kind for line in LINES} == {*kinds}
 
 
 def test_document_shows_the_order_and_why(connection: Connection) -> None:

@@ -99,7 +99,8 @@ def test_reopened_case_belongs_to_its_reopener_and_needs_a_new_assessment(desk: 
         reopen_case(desk, case_id, reason=" ", actor="b-analyst")
     assert caught.value.reason == "reason-missing"
     opened = reopen_case(desk, case_id, reason=WHY, actor="b-analyst")
-    assert (opened.closed_at, opened.outcome, opened.kind, opened.weakness_1) == (None, None, None, None)
+    assert (opened.closed_at, opened.outcome, opened.weakness_1) == (None, None, None)
+    assert opened.kind == "grooming"  # as assessed: only the next assessment replaces it
     assert opened.holder == "b-analyst"
     with pytest.raises(CaseError) as caught:
         close_case(desk, case_id, CLOSING, actor="b-analyst")

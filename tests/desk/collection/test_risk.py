@@ -10,10 +10,11 @@ import msgspec
 import pytest
 from msgspec import inspect
 
-from gateway.desk.collection.risk import assess
+from gateway.desk.collection.risk import UNTOLD, assess, find_filed_kind
+from gateway.desk.digests.tables import KINDS as KIND_TITLES
 from gateway.guidance import risk
 from gateway.guidance.risk import RiskRules, combine, list_reasons, load_rules, read_rules
-from gateway.public.journey import FIELD_BY_NAME, get_priority, keep_on_path, list_urgent
+from gateway.public.journey import FIELD_BY_NAME, KIND_OPTIONS, get_priority, keep_on_path, list_urgent
 from gateway.public.sending.report import is_crisis
 from gateway.public.sending.report import make_public_report as make_report_of_form
 from gateway.public.visiting.drafts import Draft
@@ -34,6 +35,23 @@ from partner_sdk.wire.submission import ClearFields
 from tests.builders import make_clear_fields, make_industry_report
 from tests.public_report_builders import make_known_person, make_public_report
 
+# requirements.md, table 7, with the way on that the paper leaves open; no kind is known of what is told in words alone.
+FILED_KINDS = {
+    "extra_nice": "grooming",
+    "sexual_talk": "sexual_talk",
+    "wants_to_meet": "meet_offline",
+    "made_to_do_things": "coercion_blackmail",
+    "touched_or_hurt": "sexual_acts_live",
+    "asked_for_pictures": "grooming",
+    "on_camera": "sexual_acts_live",
+    "threatens_to_share": "coercion_blackmail",
+    "shared_things": "risk_behaviour",
+    "saw_picture": "something_else",
+    "bullying": "something_else",
+    "account_hacked": "something_else",
+    "something_else": UNTOLD,
+    "not_sure": UNTOLD,
+}
 RECEIVED_AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
 CALM: dict[str, Any] = {"danger": "no", "age_band": "16_17", "under_18": "no", "clear": make_clear_fields("public")}
 
@@ -352,3 +370,30 @@ def test_file_that_contradicts_itself_is_refused(tmp_path: Path, written: str, i
 def test_only_codes_come_out_for_any_text() -> None:
     report = make_public_report(story="Quetzal", name="Quetzal", feels="hurting")
     assert "Quetzal" not in assess(report, received_at=RECEIVED_AT).text
+
+
+def find_kind_of(**answers: Any) -> str:
+    report = make_public_report(**(CALM | answers))
+    return find_filed_kind(report, assess(report, received_at=RECEIVED_AT))
+
+
+def test_ticks_give_a_report_its_kind_at_filing_the_gravest_of_several():
+    assert {option.code: find_kind_of(kinds=(option.code,)) for option in KIND_OPTIONS} == FILED_KINDS
+    assert [find_kind_of(), find_kind_of(danger="yes", still="yes")] == [UNTOLD, UNTOLD]
+    assert find_kind_of(kinds=("sexual_talk", "threatens_to_share", "bullying")) == "coercion_blackmail"
+    assert find_kind_of(kinds=("not_sure",), pictures="me") == "risk_behaviour"
+    assert {one.code for one in load_rules().kind} == {code for code, _ in KIND_TITLES}
+
+
+def test_kind_of_a_partners_report_is_its_own_answer():
+    report = SealedIndustryReport(clear=make_clear_fields("example-chat"), report=make_industry_report())
+    kind = find_filed_kind(report, assess(report, received_at=RECEIVED_AT))
+    assert kind == report.report.category != "sexual_acts_live"
+
+
+def test_rules_with_a_kind_of_an_unknown_factor_are_refused(tmp_path: Path):
+    file = tmp_path / "risk.toml"
+    rules = Path(risk.__file__).with_name("risk.toml").read_text()
+    file.write_text(rules.replace('["saw_picture"]', '["saw_nothing"]'))
+    with pytest.raises(SettingsError, match="a kind names an unknown factor"):
+        read_rules(file)

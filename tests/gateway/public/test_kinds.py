@@ -1,4 +1,4 @@
-"""A person's ticks, and their names at the desk: Annex A kinds, priorities, and why each thing is asked."""
+"""A person's ticks, their priorities, and why each thing is asked."""
 
 from typing import get_args
 
@@ -9,23 +9,6 @@ from gateway.public.journey import FIELD_BY_NAME, KIND_OPTIONS, TYPED, Field, ge
 from partner_sdk.wire.public_report import LIST_MAX
 from partner_sdk.wire.submission import ClearFields
 
-# requirements.md, table 7, with the way on that the paper leaves open.
-ANNEX_A = {
-    "extra_nice": "grooming",
-    "sexual_talk": "sexual_talk",
-    "wants_to_meet": "meet_offline",
-    "made_to_do_things": "coercion_blackmail",
-    "touched_or_hurt": "sexual_acts_live",
-    "asked_for_pictures": "grooming",
-    "on_camera": "sexual_acts_live",
-    "threatens_to_share": "coercion_blackmail",
-    "shared_things": "risk_behaviour",
-    "saw_picture": "something_else",
-    "bullying": "something_else",
-    "account_hacked": "something_else",
-    "something_else": "something_else",
-    "not_sure": "something_else",
-}
 PRIORITIES = [
     ({"danger": ["yes"]}, "P1"),
     ({"danger": ["yes"], "kinds": ["bullying"], "age": ["18_plus"]}, "P1"),
@@ -44,18 +27,10 @@ PRIORITIES = [
 ]
 
 
-def test_table_of_kinds_is_complete_and_each_has_its_annex_a_kind():
-    assert {option.code: option.annex_a for option in KIND_OPTIONS} == ANNEX_A
-    assert FIELD_BY_NAME["kinds"].options == tuple(ANNEX_A)
-    assert set(ANNEX_A) == set(KINDS)
+def test_table_of_kinds_is_complete():
+    assert FIELD_BY_NAME["kinds"].options == tuple(option.code for option in KIND_OPTIONS)
+    assert {option.code for option in KIND_OPTIONS} == set(KINDS)
     assert len(KIND_OPTIONS) == 14 <= LIST_MAX
-
-
-def test_every_annex_a_kind_can_be_told():
-    told = {option.annex_a for option in KIND_OPTIONS} - {"something_else"}
-    assert told == {
-        *("meet_offline", "grooming", "coercion_blackmail", "sexual_talk", "sexual_acts_live", "risk_behaviour"),
-    }
 
 
 @pytest.mark.parametrize(("answers", "priority"), PRIORITIES)

@@ -11,7 +11,7 @@ from gateway.desk.cases.assessing import Standing, find_standing, is_grown_up
 from gateway.desk.cases.child_outcome import CHILD_OUTCOMES, ChildOutcome, list_child_outcomes
 from gateway.desk.cases.guards import list_owed
 from gateway.desk.cases.holding import get_lead
-from gateway.desk.cases.model import CaseError, CaseRow, get_case
+from gateway.desk.cases.model import KINDS, CaseError, CaseRow, get_case
 from gateway.desk.cases.passing_on import MEANS
 from gateway.desk.cases.queue import Later, list_later
 from gateway.desk.cases.reading.timeline import Event, describe_act
@@ -42,15 +42,7 @@ URGENCIES: Final = (
     ("yes-yes-yes", "A child is at immediate risk: urgent, and police or child protection need it urgently"),
     ("each", "None of these: answer each question on its own"),
 )
-# The main kind and the age that a report's factors suggest, the gravest first; the others suggest none.
-_SUGGESTED_KINDS: Final = (
-    ("sexual_acts_live", {"on_camera", "live", "live_abuse"}),
-    ("coercion_blackmail", {"threat", "coercion", "deadline"}),
-    ("meet_offline", {"meeting_today", "meeting_soon", "meeting_asked"}),
-    ("grooming", {"asked_for_pictures", "grooming"}),
-    ("sexual_talk", {"sexual_talk"}),
-    ("risk_behaviour", {"pictures_shared", "risky_talk"}),
-)
+# The age that a report's factors suggest; others suggest none.
 _SUGGESTED_AGES: Final = (("12_or_under", {"under_13"}), ("13_15", {"teenager"}))
 
 
@@ -62,8 +54,8 @@ def format_owed(owed: CaseError) -> str:
 def suggest_kind_and_age(case: CaseRow) -> tuple[str, str]:
     """Return the kind and age that a first assessment starts from, for a person to check; blank if unknown."""
     factors = set(case.factors.split())
-    kind = next((kind for kind, codes in _SUGGESTED_KINDS if codes & factors), "")
-    return case.stated_kind or kind, next((age for age, codes in _SUGGESTED_AGES if codes & factors), "")
+    kind = case.kind if case.kind in KINDS else ""
+    return kind or "", next((age for age, codes in _SUGGESTED_AGES if codes & factors), "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
+from gateway.desk.collection.risk import UNTOLD
 from gateway.desk.digests import facts, tables
 from gateway.desk.digests.facts import load_facts
 from gateway.desk.digests.weaknesses import load_weaknesses
@@ -53,6 +54,8 @@ ASSESSMENT = (
     ("urgent_dissemination", "Do police or child protection need it urgently?"),
 )
 KINDS, AGE_BANDS, OUTCOMES, WEAKNESSES = tables.KINDS, tables.AGE_BANDS, tables.OUTCOMES, tables.WEAKNESSES
+# Before an assessment, a case may have no kind of the list yet.
+FILED_KINDS = (*KINDS, (UNTOLD, "Not known: told in words"))
 # The weaknesses under the part of a service that each concerns, as the closing form shows them.
 WEAKNESS_GROUPS = tuple(
     (heading, tuple((code, one.title) for code, one in load_weaknesses().weaknesses.items() if one.feature == feature))
@@ -124,8 +127,8 @@ PAGE_TARGETS = (("desk", "The desk"), ("out_of_hours", "The out-of-hours body"))
 
 _TITLES = dict(
     (
-        *(*YES_NO, *BEST_PLACED, *REPLIES, *REDIRECTS, *KINDS, *AGE_BANDS, *OUTCOMES, *WEAKNESSES, *DOORS, *STATES),
-        *(*REGIONS, *CHANNELS, *POST_STATES, *PAGE_TARGETS, *FILE_STATES),
+        *(*YES_NO, *BEST_PLACED, *REPLIES, *REDIRECTS, *FILED_KINDS, *AGE_BANDS, *OUTCOMES, *WEAKNESSES, *DOORS),
+        *(*STATES, *REGIONS, *CHANNELS, *POST_STATES, *PAGE_TARGETS, *FILE_STATES),
         *(*SOURCES, *REPORT_KINDS, *CASE_CHANNELS, *PRIORITIES, *LANES, *FACULTIES),
     )
 )
