@@ -17,6 +17,8 @@ from gateway.web.settings import SettingsError, read_settings
 from partner_sdk.wire.public_report import PublicReport, is_from_grown_up
 
 Door = Literal["public", "partner"]
+# The class of a report: the first two are in the crisis lane. `urgent` is a story of an untold kind, until it is known.
+Urgency = Literal["crisis", "urgent", "other"]
 
 _RISK_FILE: Final = Path(__file__).with_name("risk.toml")
 # Derived from several answers, by `assess_public` or by the desk for a partner's report.
@@ -24,22 +26,26 @@ DERIVED: Final = frozenset(
     {
         *("age-13-to-15", "age-not-said", "age-under-13", "danger-not-said", "earlier-reports", "meets-some-time"),
         *("meets-soon", "meets-today", "off-platform", "payments", "position-of-trust", "priority-p1", "priority-p2"),
-        *("several-children", "told-no-adult"),
+        *("several-children", "told-in-words", "told-no-adult"),
     }
 )
 _ADULTS: Final = frozenset({"parent", "school", "police"})
 _ABOUT_THEMSELVES: Final = frozenset({"me", "", "not_sure"})
+_UNTOLD: Final = frozenset({"something_else", "not_sure"})
+# Before a code that only the words of a report indicate, e.g. `words:self_harm`: it weighs as the code itself does.
+IN_WORDS: Final = "words:"
 # One step into a model: the field, the codes of its values, and the steps below it.
 _Plan = Mapping[str, "tuple[Mapping[str, str], _Plan]"]
 
 
 class Factor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A risk factor, and the answers that indicate it."""
+    """A risk factor, and the answers that indicate it. `urgent`: in the crisis lane, behind those that are a crisis."""
 
     code: str
     points: int
     reason: str
     crisis: bool = False
+    urgent: bool = False
     public: tuple[str, ...] = ()
     partner: tuple[str, ...] = ()
     derived: tuple[str, ...] = ()
@@ -52,6 +58,7 @@ class Combination(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     points: int
     reason: str
     crisis: bool = False
+    urgent: bool = False
     all_of: tuple[tuple[str, ...], ...]
 
 
@@ -80,7 +87,7 @@ class RiskRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """The urgency of a report. `factors` are codes of the file, strongest first."""
+    """The urgency of a report. `factors` are codes of the file, strongest first; `crisis` puts it into the lane."""
 
     crisis: bool
     score: int
@@ -90,6 +97,14 @@ class Risk:
     def text(self) -> str:
         """The codes as stored with a case."""
         return " ".join(self.factors)
+
+    @property
+    def urgency(self) -> Urgency:
+        """The class by these factors, whatever a person decided since."""
+        found = list_reasons(self.text)
+        if any(one.crisis for one in found):
+            return "crisis"
+        return "urgent" if any(one.urgent for one in found) else "other"
 
 
 @cache
@@ -136,9 +151,10 @@ def _has_two(names: list[str]) -> bool:
     return len(set(names)) != len(names)
 
 
-def assess_public(report: PublicReport) -> Risk:
-    """Return the urgency of a public report."""
-    return weigh(frozenset(chain(list_answered(report, "public"), list_derived(_derive_public(report)))))
+def assess_public(report: PublicReport, *, in_words: Iterable[str] = ()) -> Risk:
+    """Return the urgency of a public report; the desk adds the factors that it found in the words."""
+    derived = list_derived(_derive_public(report))
+    return weigh(frozenset(chain(list_answered(report, "public"), derived, (IN_WORDS + code for code in in_words))))
 
 
 def combine(*stored: str) -> Risk:
@@ -147,15 +163,20 @@ def combine(*stored: str) -> Risk:
 
 
 def find_kind(factors: Iterable[str]) -> str | None:
-    """Return the gravest kind that factors point to; None if they point to none, e.g. of a report told in words."""
-    found = set(factors)
+    """Return the gravest kind that factors point to, also those found in the words; None if they point to none."""
+    found = {code.removeprefix(IN_WORDS) for code in factors}
     return next((one.code for one in load_rules().kind if not found.isdisjoint(one.any_of)), None)
 
 
-def list_reasons(stored: str) -> list[Factor | Combination]:
+def list_reasons(stored: str, *, is_read: bool = True) -> list[Factor | Combination]:
     """Return the factors behind a case's codes, strongest first; the bare code for one of another release."""
     known = _by_code()
-    return [known.get(code) or Factor(code=code, points=0, reason=code) for code in stored.split()]
+    found = []
+    for code in stored.split():
+        one = known.get(code.removeprefix(IN_WORDS)) or Factor(code=code, points=0, reason=code)
+        note = " (found in the words)" if one.code != code else ", not read yet" if one.urgent and not is_read else ""
+        found.append(msgspec.structs.replace(one, code=code, reason=one.reason + note) if note else one)
+    return found
 
 
 def list_codes() -> frozenset[str]:
@@ -164,16 +185,20 @@ def list_codes() -> frozenset[str]:
 
 
 def weigh(codes: frozenset[str]) -> Risk:
-    """Return the urgency of factors together: their points, plus those of their combinations."""
+    """Return the urgency of factors together: their points, plus those of their combinations.
+
+    A factor that is both answered and found in the words counts once, as answered.
+    """
     rules, known = load_rules(), _by_code()
-    combined = [one.code for one in rules.combination if all(not codes.isdisjoint(any_of) for any_of in one.all_of)]
-    found = sorted(
-        (known[code] for code in codes.union(combined) & known.keys()), key=lambda one: _strength()[one.code]
-    )
+    bare = {code.removeprefix(IN_WORDS) for code in codes}
+    combined = [one.code for one in rules.combination if all(not bare.isdisjoint(any_of) for any_of in one.all_of)]
+    found = sorted((known[code] for code in bare.union(combined) & known.keys()), key=lambda one: _strength()[one.code])
     return Risk(
-        crisis=any(one.crisis for one in found),
+        crisis=any(one.crisis or one.urgent for one in found),
         score=sum(one.points for one in found),
-        factors=tuple(one.code for one in found),
+        factors=tuple(
+            IN_WORDS + one.code if IN_WORDS + one.code in codes and one.code not in codes else one.code for one in found
+        ),
     )
 
 
@@ -185,8 +210,8 @@ def _by_code() -> Mapping[str, Factor | Combination]:
 
 @cache
 def _strength() -> Mapping[str, int]:
-    # Crisis factors first, then by points, then in the order of the file.
-    ordered = sorted(_by_code().values(), key=lambda one: (not one.crisis, -one.points))
+    # Crisis factors first, then an untold kind, then by points, then in the order of the file.
+    ordered = sorted(_by_code().values(), key=lambda one: (not one.crisis, not one.urgent, -one.points))
     return {one.code: place for place, one in enumerate(ordered)}
 
 
@@ -243,3 +268,6 @@ def _derive_public(report: PublicReport) -> Iterator[str]:
     is_alone = report.who in _ABOUT_THEMSELVES and _ADULTS.isdisjoint(report.told)
     if is_alone and not is_from_grown_up(report):
         yield "told-no-adult"
+    # An untold kind is unknown, never harmless: only that there are words, not which, counts here.
+    if _UNTOLD.issuperset(report.kinds) and report.story.strip():
+        yield "told-in-words"

@@ -250,6 +250,7 @@ def test_combination_counts_on_top_of_what_it_is_made_of_also_when_two_reports_s
 YOUNG = {"age_band": "under_12", "reporter_age_band": "under_12"}
 MAY_BE_NEAR = {"person": make_known_person(near="not_sure")}
 MAY_BE_NEAR_AND_KNOWS_HOME = {"person": make_known_person(near="not_sure", knows=("home", "school"))}
+MADE_TO = {"kinds": ("made_to_do_things",)}
 TOUCHED, THREAT = {"kinds": ("touched_or_hurt",)}, {"kinds": ("threatens_to_share",)}
 
 
@@ -274,6 +275,10 @@ TOUCHED, THREAT = {"kinds": ("touched_or_hurt",)}, {"kinds": ("threatens_to_shar
         (YOUNG | MAY_BE_NEAR_AND_KNOWS_HOME | {"still": "not_sure"}, "may_turn_up"),
         (YOUNG | {"kinds": ("on_camera",), "still": "not_sure"}, "young_and_made_to"),
         ({"kinds": ("on_camera",), "when": "today", "still": "not_sure"}, "live_abuse"),
+        (YOUNG | MADE_TO | {"when": "today"}, "young_and_made_to"),
+        (YOUNG | MADE_TO | {"when": "this_week"}, "young_and_made_to"),
+        (MADE_TO | {"person": make_known_person(near="yes")}, "hurt_at_home"),
+        (MADE_TO | MAY_BE_NEAR, "hurt_at_home"),
     ],
 )
 def test_not_sure_beside_abuse_a_threat_or_a_young_child_is_a_crisis(answers: dict[str, Any], combination: str) -> None:
@@ -288,6 +293,8 @@ def test_not_sure_beside_abuse_a_threat_or_a_young_child_is_a_crisis(answers: di
         TOUCHED | {"still": "no", "when": "longer_ago"},
         THREAT | {"pictures": "me", "still": "no", "when": "longer_ago"},
         THREAT | {"still": "not_sure"},
+        YOUNG | MADE_TO | {"when": "longer_ago"},
+        MADE_TO | {"when": "this_week"},
         YOUNG | {"kinds": ("asked_for_pictures",), "still": "not_sure"},
         MAY_BE_NEAR_AND_KNOWS_HOME | {"kinds": ("sexual_talk",), "still": "not_sure"},
     ],
