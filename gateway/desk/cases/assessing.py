@@ -28,7 +28,7 @@ from gateway.desk.collection.joining import list_added
 from gateway.desk.collection.row_checks import PRIORITIES
 from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.people.register import PersonError, check_authority
-from gateway.desk.store.schema import CASES
+from gateway.desk.store.schema import CASES, Tier
 from gateway.desk.wiring import Desk
 from gateway.guidance.risk import list_codes
 from partner_sdk.wire.canonical import format_time, parse_time
@@ -229,7 +229,7 @@ def is_grown_up(case: CaseRow) -> bool:
 
 def enter_lane(connection: Connection, found: CaseRow, *, now: datetime) -> None:
     """Bring a case into the crisis lane by a person's decision, with an alert, in the caller's transaction."""
-    values = {"crisis": True, "crisis_since": _get_later(found.opened_at, now=now), "is_behind": False}
+    values = {"crisis": True, "crisis_since": _get_later(found.opened_at, now=now), "tier": Tier.FIRST}
     connection.execute(update(CASES).where(CASES.c.case_id == found.case_id).values(**values))
     queue_alert(connection, count=1, now=now)
 

@@ -79,7 +79,6 @@ from gateway.desk.views.page import (
     show_page,
 )
 from gateway.desk.wiring import Desk
-from gateway.guidance.risk import list_reasons
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 from partner_sdk.report import SealedIndustryReport
@@ -301,7 +300,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         is_prepared=is_prepared,
         case=case,
         contacts=content.contacts,
-        factors=list_reasons(case.factors),
+        factors=case.reasons,
         work=work,
         may=list_permitted(case=scope),
         timeline=timeline,

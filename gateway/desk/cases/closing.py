@@ -29,6 +29,7 @@ from gateway.desk.cases.model import (
 )
 from gateway.desk.cases.partner_side import check_may_send_outcome, choose_partner_outcome, find_waiting
 from gateway.desk.cases.steps import StepText, add_step, get_clean_reason
+from gateway.desk.collection.joining import get_unhandled_tier
 from gateway.desk.digests.facts import choose_facts, load_facts
 from gateway.desk.partners.outcomes import record_outcome, take_back_outcome
 from gateway.desk.people.permissions import CaseScope, Permission, Role, check_permission
@@ -90,6 +91,7 @@ def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str) -> Case
                 closed_at=format_time(now),
                 holder=None,
                 held_since=None,
+                tier=get_unhandled_tier(found),
                 outcome=closing.outcome,
                 weakness_1=first,
                 weakness_2=second,

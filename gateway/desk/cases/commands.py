@@ -58,7 +58,6 @@ from gateway.desk.terminal import (
 )
 from gateway.desk.uk_times import get_uk_day
 from gateway.desk.wiring import Desk, open_desk
-from gateway.guidance.risk import list_reasons
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.public_codes import NOT_UK
@@ -170,7 +169,7 @@ def case_index(call: Call, *, is_anew: bool) -> int:
 
 def _say_risk(desk: Desk, case: CaseRow, *, actor: str) -> None:
     say(f"{'Crisis lane' if case.crisis else 'Queue'}, score {case.score}:")
-    for one in list_reasons(case.factors):
+    for one in case.reasons:
         say(f"  {one.points:4} {one.reason}")
     work = make_case_work(desk, case, actor=actor, is_open=True)
     if work.holder is not None:
@@ -198,7 +197,7 @@ def _line(case: CaseRow, *, marks: ListMarks | None = None, days_late: int = 0) 
             ("CAME AS A FILE", case.channel == BY_FILE),
             (f"ADDS TO {case.adds_to}", case.adds_to is not None),
             ("closed", case.closed_at is not None),
-            *((one.reason[:1].lower() + one.reason[1:], True) for one in list_reasons(case.factors)[:2]),
+            *((one.reason[:1].lower() + one.reason[1:], True) for one in case.reasons[:2]),
         )
         if is_set
     ]

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select, update
 
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.steps import StepText, add_step, get_clean_note, get_clean_reason
+from gateway.desk.collection.joining import get_unhandled_tier
 from gateway.desk.people.permissions import ROLES_OF, CaseScope, Permission, is_allowed
 from gateway.desk.people.register import find_person, format_person, list_roles, list_with_role
 from gateway.desk.store.schema import CASES
@@ -267,6 +268,7 @@ def _give(
     desk: Desk, connection: Connection, found: CaseRow, *, holder: str | None, faculty: str | None = None
 ) -> CaseRow:
     since = None if holder is None else format_time(desk.clock())
-    values = {"holder": holder, "held_since": since, "faculty": faculty or found.faculty}
+    tier = get_unhandled_tier(found) if holder is None else found.tier
+    values = {"holder": holder, "held_since": since, "faculty": faculty or found.faculty, "tier": tier}
     connection.execute(update(CASES).where(CASES.c.case_id == found.case_id).values(**values))
     return get_case(connection, found.case_id)

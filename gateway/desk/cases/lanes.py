@@ -15,7 +15,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, String, and_, bindparam, case, func, literal, or_, select, true
 
 from gateway.desk.actions.waiting import CASES_FOR_OTHERS
-from gateway.desk.cases.model import IS_OPEN, NO_SAFE_CONTACT, QUEUE_ORDER, WHOLE_ORDER, CaseRow, to_case
+from gateway.desk.cases.model import IS_OPEN, IS_UNREAD, NO_SAFE_CONTACT, QUEUE_ORDER, WHOLE_ORDER, CaseRow, to_case
 from gateway.desk.cases.reading import labels
 from gateway.desk.people.releases import NO_REPLY
 from gateway.desk.store.passkey_tables import RELEASE_SIGNATURES, RELEASES
@@ -26,13 +26,6 @@ OPEN: Final = "open"
 UNSIGNED: Final = "unsigned"
 ONLINE_CODE: Final = "online"  # a report through the gateway or as a sealed file
 _FIRST: Final = CASES.alias("first")
-_LATER: Final = CASES.alias("later")
-# A partner's later report joined to a read case is unread on its own, e.g. a supplement that a child is in danger.
-_HAS_UNREAD_LATER: Final = (
-    select(_LATER.c.case_id)
-    .where(_LATER.c.joined_to == CASES.c.case_id, _LATER.c.opened_at.is_(None), _LATER.c.closed_at.is_(None))
-    .exists()
-)
 _OWES_A_REPLY: Final = and_(CASES.c.reply_owed, CASES.c.reply_code.is_(None))
 # The reader of a view and their day, which `_bind` gives.
 _PERSON: Final = bindparam("person", type_=String())
@@ -61,7 +54,7 @@ _CONDITIONS: Final[Mapping[str, ColumnElement[bool]]] = {
     "crisis": CASES.c.crisis == true(),
     "mine": CASES.c.holder == _PERSON,
     "unclaimed": CASES.c.holder.is_(None),
-    "unread": or_(CASES.c.opened_at.is_(None), _HAS_UNREAD_LATER),
+    "unread": IS_UNREAD,
     "owed": _OWES_A_REPLY,
     "overdue": and_(_OWES_A_REPLY, CASES.c.reply_by < _TODAY),
     "waiting": CASES.c.case_id.in_(CASES_FOR_OTHERS),

@@ -5,19 +5,19 @@ Promised days are days of the United Kingdom: they were printed on a page there,
 """
 
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, Literal, get_args
 
-from sqlalchemy import Boolean, ColumnElement, Connection, Row, Select, bindparam, func, literal_column, select
+from sqlalchemy import Boolean, ColumnElement, Connection, Row, Select, bindparam, func, literal_column, or_, select
 
 from gateway.desk.digests import tables
-from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, REPORTS
+from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, REPORTS, Tier
 from gateway.desk.store.schema import KEYED_IN as KEYED_IN
 from gateway.desk.store.schema import REPLIED_BY_RETURN_CODE as REPLIED_BY_RETURN_CODE
 from gateway.guidance.agency import Agency
-from gateway.guidance.risk import combine
+from gateway.guidance.risk import Combination, Factor, combine, list_reasons
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.keys import Environment
@@ -26,11 +26,19 @@ from partner_sdk.wire.submission import PUBLIC_SENDER
 CaseState = Literal["open", "closed", "all"]
 # Written as in ix_cases_queue, brackets included: SQLite uses an index only for an expression written alike.
 IS_OPEN: Final[ColumnElement[bool]] = literal_column("(closed_at IS NULL)", Boolean)
-# The only order of the queue: the crisis lane, the score, then the longest wait. Within the lane, reports beyond a
-# partner's share come after the rest. In lists of open and closed cases, the open ones come first.
+_LATER: Final = CASES.alias("later")
+# A partner's later report joined to a read case is unread on its own, e.g. a supplement that a child is in danger.
+IS_UNREAD: Final = or_(
+    CASES.c.opened_at.is_(None),
+    select(_LATER.c.case_id)
+    .where(_LATER.c.joined_to == CASES.c.case_id, _LATER.c.opened_at.is_(None), _LATER.c.closed_at.is_(None))
+    .exists(),
+)
+# The only order of the queue: the crisis lane by its tiers, the score, then the longest wait. In lists of open and
+# closed cases, the open ones come first.
 QUEUE_ORDER: Final = (
     CASES.c.crisis.desc(),
-    CASES.c.is_behind,
+    CASES.c.tier,
     CASES.c.score.desc(),
     CASES.c.received_at,
     CASES.c.case_id,
@@ -117,7 +125,7 @@ class CaseRow:
     crisis: bool
     score: int
     crisis_since: str | None
-    is_behind: bool
+    tier: int
     reply_owed: bool
     reply_code: str | None
     reply_recorded_at: str | None
@@ -161,6 +169,16 @@ class CaseRow:
     def came_by(self) -> str:
         """The way of a person's own report: `phone`, `letter` or `visit`, or else its door."""
         return self.channel if self.channel in KEYED_IN else self.door
+
+    @property
+    def reasons(self) -> Sequence[Factor | Combination]:
+        """Its factors with their reasons, the strongest first."""
+        return list_reasons(self.factors, is_read=self.opened_at is not None)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether it is behind the rest of the lane because its sender has too many unread there."""
+        return self.tier == Tier.OVER_SHARE
 
     @property
     def first_id(self) -> str:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select, update
 
 from gateway.desk import audit
 from gateway.desk.cases.model import CaseError, CaseRow, get_case, list_sealed_sizes, to_case
-from gateway.desk.collection.joining import RESPONSE, find_named, hold_back, list_added, list_joined
+from gateway.desk.collection.joining import RESPONSE, UNHELD, find_named, hold_back, list_added, list_joined
 from gateway.desk.collection.row_checks import SealedContent
 from gateway.desk.keyring.case_boxes import find_sealed_report
 from gateway.desk.outbox.queue import queue_stage
@@ -102,7 +102,7 @@ def open_case(desk: Desk, wanted: str, *, actor: str) -> OpenedCase:
         first_time = connection.execute(
             update(CASES)
             .where(CASES.c.case_id == found.case_id, CASES.c.opened_at.is_(None))
-            .values(opened_at=format_time(now), is_behind=False)
+            .values(opened_at=format_time(now), tier=UNHELD)
         ).rowcount
         audit.append_entry(connection, "open-case", found.case_id, at=now, actor=actor)
         if first_time:

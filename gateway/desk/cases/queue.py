@@ -20,7 +20,7 @@ from gateway.desk.cases.model import (
 )
 from gateway.desk.cases.steps import StepText, add_step, get_clean_reason
 from gateway.desk.people.permissions import Permission, Role, check_permission
-from gateway.desk.store.schema import CASES
+from gateway.desk.store.schema import CASES, Tier
 from gateway.desk.wiring import Desk
 
 _MOST_AT_ONCE: Final = 500
@@ -100,7 +100,7 @@ def move_case(
         elif not crisis:
             connection.execute(update(CASES).where(same).values(crisis=False, crisis_since=None))
             release_if_unable(desk, connection, found, actor=actor)
-        connection.execute(update(CASES).where(same).values(score=score, is_behind=False))
+        connection.execute(update(CASES).where(same).values(score=score, tier=Tier.FIRST))
         return get_case(connection, found.case_id)
 
 

@@ -50,7 +50,6 @@ from gateway.desk.uk_times import format_short_time, get_day_start, get_uk_day
 from gateway.desk.views.page import ListPage, get_name, get_signed_in, read_list_page
 from gateway.desk.wiring import Desk
 from gateway.guidance.agency import Agency
-from gateway.guidance.risk import list_reasons
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.public_codes import NOT_UK
 
@@ -152,7 +151,7 @@ def make_queue_pane(desk: Desk, *, case_id: str = "", lane: str = "") -> QueuePa
     rows = [
         Row(
             case=case,
-            factors=tuple(one.reason for one in list_reasons(case.factors)[:_MOST_FACTORS]),
+            factors=tuple(one.reason for one in case.reasons[:_MOST_FACTORS]),
             kind="" if case.kind is None else labels.title_of(case.kind),
             age="" if case.age_band is None else labels.title_of(case.age_band),
             service="" if case.about is None else names.get(case.about, case.about),

@@ -13,13 +13,13 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import msgspec
-from sqlalchemy import Connection, bindparam, insert, or_, select
+from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
 from gateway.desk import audit
-from gateway.desk.cases.model import CaseError, CaseRow, has_control_characters, normalise
+from gateway.desk.cases.model import IS_UNREAD, CaseError, CaseRow, has_control_characters, normalise
 from gateway.desk.keyring.case_boxes import close_box, get_box
 from gateway.desk.keyring.key_set import make_copy_context, seal_own_copy
-from gateway.desk.store.schema import CASE_STEPS, CASES
+from gateway.desk.store.schema import CASE_STEPS, CASES, Tier
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError
 from partner_sdk.wire.canonical import encode, format_time, parse_exact
@@ -52,6 +52,15 @@ StepKind = Literal[
     "answer-request",
 ]
 REPLY_STEP: Final[StepKind] = "reply"
+# By these its holder has acted on a case, so that it stands below unread ones of the crisis lane.
+_ACTS: Final[frozenset[StepKind]] = frozenset(
+    {"assess", "pass-on", "ask-service", "child-outcome", "choose-body", "reply"}
+)
+_HANDLE: Final = (
+    update(CASES)
+    .where(CASES.c.case_id == bindparam("of"), CASES.c.holder == bindparam("by"), CASES.c.crisis, ~IS_UNREAD)
+    .values(tier=Tier.HANDLED)
+)
 MAX_REASON_CHARACTERS: Final = 300
 # As a reply: the reasons of an assessment, and the note that goes with a case to another person.
 MAX_NOTE_CHARACTERS: Final = 4_000
@@ -129,6 +138,8 @@ def add_step(
             box=box,
         )
     )
+    if kind in _ACTS:
+        connection.execute(_HANDLE, {"of": case_id, "by": actor})
     audit.append_entry(connection, f"{kind}-case", case_id, at=now, actor=actor, **detail)
 
 

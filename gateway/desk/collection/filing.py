@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, insert, or_, select, update
 
 from gateway.databases.columns import insert_new
 from gateway.desk import audit
-from gateway.desk.collection.joining import RESPONSE, find_request, hold_back, settle_case, settle_cases
+from gateway.desk.collection.joining import RESPONSE, find_request, get_tier, hold_back, settle_case, settle_cases
 from gateway.desk.collection.risk import assess, find_filed_kind
 from gateway.desk.collection.row_checks import SealedContent, VerifiedRow, parse_clear_fields
 from gateway.desk.identifiers.index import add_rows, make_rows
@@ -232,7 +232,7 @@ def _make_case(
         "crisis": risk.crisis,
         "score": risk.score,
         "crisis_since": format_time(now) if risk.crisis else None,
-        "is_behind": False,  # until it is in the table: hold_back
+        "tier": get_tier(risk, partner=clear.partner, priority=clear.priority),  # until it is in the table: hold_back
         "reply_owed": public is not None and not is_from_grown_up(public),
         "synthetic": False,
         "reply_by": None if public is None else public.reply_by,

@@ -16,7 +16,7 @@ from gateway.desk.collection.row_checks import PRIORITIES, SealedContent
 from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store.action_tables import CASE_ACTIONS
 from gateway.desk.store.partner_tables import OUTCOME_SIGNALS
-from gateway.desk.store.schema import CASES, of_sender
+from gateway.desk.store.schema import CASES, Tier, of_sender
 from gateway.guidance.risk import Risk, combine, find_kind
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.canonical import format_time
@@ -204,7 +204,8 @@ def _settle_public(connection: Connection, case: Row[Any], *, earlier: Row[Any] 
             risk = Risk(read_before.crisis, read_before.score, risk.factors)
         # Adding two words to an urgent report does not make it less urgent.
         priority = one.priority if one is first else min(one.priority, first.priority, key=PRIORITIES.index)
-        connection.execute(_RAISE, _raising(one.case_id, risk, priority=priority, now=now))
+        has_news = not _adds_nothing(risk, than=one)
+        connection.execute(_RAISE, _raising(one, risk, priority=priority, has_news=has_news, now=now))
         if risk.crisis and not one.crisis:
             raised.add(one.case_id)
     return raised
@@ -214,16 +215,36 @@ def _adds_nothing(risk: Risk, *, than: Row[Any]) -> bool:
     return set(risk.factors) <= set(than.factors.split())
 
 
-def _raising(case_id: str, risk: Risk, *, priority: str, now: datetime) -> dict[str, object]:
+def _raising(one: Row[Any], risk: Risk, *, priority: str, has_news: bool, now: datetime) -> dict[str, object]:
+    tier = one.tier
+    if risk.crisis and (has_news or not one.crisis):
+        own = get_tier(risk, partner=one.partner, priority=priority)
+        tier = min(own, one.tier) if one.crisis else own
     return {
-        "of": case_id,
+        "of": one.case_id,
         "to_factors": risk.text,
         "to_kind": find_kind(risk.factors) or UNTOLD,
         "to_priority": priority,
         "to_crisis": risk.crisis,
         "to_score": risk.score,
+        "to_tier": tier,
         "since": format_time(now) if risk.crisis else None,
     }
+
+
+def get_tier(risk: Risk, *, partner: str, priority: str) -> int:
+    """Return the tier of a report by its own factors; a case that only a person put into the lane is a first one."""
+    if risk.urgency == "urgent":
+        return Tier.UNTOLD
+    is_lower = partner != PUBLIC_SENDER and priority != "P1"
+    return Tier.LOWER if risk.urgency == "crisis" and is_lower else Tier.FIRST
+
+
+def get_unhandled_tier(case: Any) -> int:
+    """Return the tier of a case without a holder."""
+    if case.tier != Tier.HANDLED:
+        return int(case.tier)
+    return get_tier(combine(case.factors), partner=case.partner, priority=case.priority)
 
 
 def _join(connection: Connection, case_id: str, *, first_id: str) -> None:
@@ -251,8 +272,9 @@ def _raise_all(connection: Connection, first_id: str, *, joined: Collection[str]
     risk = Risk(crisis, max(one.score for one in every), risk.factors)
     priority = min((one.priority for one in whole), key=PRIORITIES.index)
     # An addition to an urgent case is no less urgent, even if it is a separate case because that one was closed.
-    open_ones = (one.case_id for one in whole if one.case_id == first_id or one.closed_at is None)
-    connection.execute(_RAISE, [_raising(one, risk, priority=priority, now=now) for one in open_ones])
+    open_ones = (one for one in whole if one.case_id == first_id or one.closed_at is None)
+    raised = [_raising(one, risk, priority=priority, has_news=True, now=now) for one in open_ones]
+    connection.execute(_RAISE, raised)
     return {first_id} if crisis and not first.crisis and first.closed_at is None else set()
 
 
@@ -273,7 +295,7 @@ def _carry_holder(connection: Connection, first: Row[Any], new: Collection[Row[A
 
 
 def hold_back(connection: Connection, *, partner: str) -> None:
-    """Keep a partner's most urgent crisis reports in order, and put the rest after the lane.
+    """Keep a partner's most urgent crisis reports in order, its P1 first, and put the rest after the lane.
 
     Runs in the transaction that files or opens a report. Only unread reports are held back, and never the public's.
     """
@@ -283,14 +305,17 @@ def hold_back(connection: Connection, *, partner: str) -> None:
     is_first_open = select(first.c.case_id).where(first.c.case_id == CASES.c.joined_to, first.c.closed_at.is_(None))
     # Written as in the indexes of the schema, so that no query reads a whole flood.
     unread = (CASES.c.partner == partner, CASES.c.crisis, CASES.c.opened_at.is_(None), CASES.c.closed_at.is_(None))
-    lines = (*unread, or_(CASES.c.joined_to.is_(None), ~is_first_open.exists()))
-    order = (CASES.c.score.desc(), CASES.c.received_at, CASES.c.case_id)
+    # A person's decision put a P2 or P3 among the first: it takes no place of the share, and is never held back.
+    is_chosen = (CASES.c.priority != "P1") & (CASES.c.tier == Tier.FIRST)
+    lines = (*unread, or_(CASES.c.joined_to.is_(None), ~is_first_open.exists()), ~is_chosen)
+    order = (CASES.c.priority, CASES.c.score.desc(), CASES.c.received_at, CASES.c.case_id)
     chosen = select(CASES.c.case_id).where(*lines).order_by(*order).limit(MOST_AHEAD)
     ahead = list(connection.execute(chosen).scalars())
-    connection.execute(update(CASES).where(CASES.c.case_id.in_(ahead), CASES.c.is_behind).values(is_behind=False))
+    held = (CASES.c.case_id.in_(ahead), CASES.c.tier == Tier.OVER_SHARE)
+    connection.execute(update(CASES).where(*held).values(tier=UNHELD))
     if len(ahead) == MOST_AHEAD:
-        others = update(CASES).where(*lines, ~CASES.c.is_behind, CASES.c.case_id.not_in(ahead))
-        connection.execute(others.values(is_behind=True))
+        others = update(CASES).where(*lines, CASES.c.tier < Tier.OVER_SHARE, CASES.c.case_id.not_in(ahead))
+        connection.execute(others.values(tier=Tier.OVER_SHARE))
 
 
 # A response answers a request that was sent; one by letter has no response.
@@ -300,6 +325,10 @@ _ASKED_OF: Final = (
     CASE_ACTIONS.c.sent_at.is_not(None),
 )
 _UNANSWERED: Final = ("sent", "acknowledged")
+# The tier of a partner's report that is no longer over its share; any other tier stays.
+UNHELD: Final = case(
+    (CASES.c.tier != Tier.OVER_SHARE, CASES.c.tier), (CASES.c.priority == "P1", Tier.FIRST), else_=Tier.LOWER
+)
 # Prepared once: building a statement costs more than running it.
 _ONE: Final = select(CASES).where(CASES.c.case_id == bindparam("case_id"))
 _NAMED: Final = select(CASES.c.adds_to).where(CASES.c.adds_to.in_(bindparam("references", expanding=True))).distinct()
@@ -355,6 +384,7 @@ _RAISE: Final = (
         priority=bindparam("to_priority"),
         # Raised and never lowered: the larger of both.
         crisis=or_(CASES.c.crisis, bindparam("to_crisis", type_=Boolean)),
+        tier=bindparam("to_tier"),
         score=case((CASES.c.score > bindparam("to_score"), CASES.c.score), else_=bindparam("to_score")),
         crisis_since=func.coalesce(CASES.c.crisis_since, bindparam("since")),
     )

@@ -26,7 +26,6 @@ from gateway.desk.people.permissions import CaseScope, Permission, Role, check_p
 from gateway.desk.people.register import format_person
 from gateway.desk.watch import list_unreviewed_actions, list_untaken
 from gateway.desk.wiring import Desk
-from gateway.guidance.risk import list_reasons
 from partner_sdk.wire.canonical import format_time
 
 _MOST_ACTS: Final = 30  # of one case, in one night
@@ -122,7 +121,7 @@ def _describe(desk: Desk, connection: Connection, case: CaseRow, *, person: str,
         case=case,
         holder="" if case.holder is None else format_person(connection, case.holder),
         is_mine=case.holder == person,
-        factors=[one.reason for one in list_reasons(case.factors)[:2]],
+        factors=[one.reason for one in case.reasons[:2]],
         acts=[
             NightAct(line.at, line.name, line.done)
             for line in describe_acts(desk, case, acts, actions)

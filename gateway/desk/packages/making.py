@@ -44,7 +44,6 @@ from gateway.desk.packages.terms import load_handling, load_legal_bases
 from gateway.desk.people.permissions import ROLE_TITLES, Role
 from gateway.desk.people.register import find_person, list_roles
 from gateway.desk.wiring import Desk
-from gateway.guidance.risk import list_reasons
 from partner_sdk.wire.canonical import encode, format_time
 from partner_sdk.wire.public_report import PublicReport
 
@@ -138,7 +137,7 @@ def _list_assessment(gathered: GatheredCase, chosen: Sequence[GatheredReport]) -
     # A person has answered it since: the factor would contradict the line above.
     answered = {_AGE_UNSAID} if standing.age_band not in {"", _UNKNOWN_AGE} else set()
     left_out = {*standing.struck, *answered}
-    factors = [one.reason for one in list_reasons(gathered.case.factors) if one.code not in left_out]
+    factors = [one.reason for one in gathered.case.reasons if one.code not in left_out]
     if factors:
         yield Line(label="Risk factors", text="; ".join(factors))
     if gathered.reasons.note:

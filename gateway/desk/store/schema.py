@@ -5,6 +5,7 @@ in the spelling of the wire (`2026-11-25T00:06:49Z`), so they sort as text. Dige
 column for typed text: that stays inside its envelope.
 """
 
+from enum import IntEnum
 from typing import Final
 
 from sqlalchemy import (
@@ -141,6 +142,17 @@ COLLECTOR: Final = Table(
     Column("logged_report", Number, nullable=False, server_default=text("0")),  # its entry in the public log was sought
 )
 
+
+class Tier(IntEnum):
+    """The place of a case within the crisis lane, before its score (docs/decisions/0029, 0069)."""
+
+    FIRST = 0
+    UNTOLD = 1  # a story of an untold kind
+    LOWER = 2  # a crisis by its factors that its partner calls P2 or P3
+    OVER_SHARE = 3  # its sender has too many unread there (collection/joining.py)
+    HANDLED = 4  # read, held, and acted on by its holder (cases/steps.py)
+
+
 CASES: Final = Table(
     "cases",
     METADATA,
@@ -163,8 +175,7 @@ CASES: Final = Table(
     Column("crisis", Boolean, nullable=False, server_default=false()),
     Column("score", Number, nullable=False, server_default=text("0")),
     Column("crisis_since", PlainText),
-    # Whether it is behind the rest of the lane because its sender has too many unread there (collection/joining.py).
-    Column("is_behind", Boolean, nullable=False, server_default=false()),
+    Column("tier", Number, nullable=False, server_default=text("0")),  # a `Tier`
     # Known only from the report itself: whether a reply is owed (under 18 or not stated).
     Column("reply_owed", Boolean, nullable=False),
     Column("reply_code", PlainText),
@@ -247,21 +258,22 @@ _COUNTED: Final = (
 add_partial_index("ix_cases_counted", *(CASES.c[name] for name in _COUNTED), where=CASES.c.closed_at.is_not(None))
 add_partial_index("ix_cases_requests", CASES.c.request_due, where=CASES.c.request_due.is_not(None))
 add_partial_index("ix_cases_crisis", CASES.c.crisis_since, where=_IN_CRISIS)
-add_partial_index("ix_cases_ahead", CASES.c.partner, CASES.c.is_behind, where=_UNREAD_CRISIS)
+add_partial_index("ix_cases_ahead", CASES.c.partner, CASES.c.tier, where=_UNREAD_CRISIS)
 add_partial_index(
     "ix_cases_unread_crisis",
     CASES.c.partner,
+    CASES.c.priority,
     CASES.c.score.desc(),
     CASES.c.received_at,
     CASES.c.case_id,
     where=_UNREAD_CRISIS,
 )
-# The only order of the queue: open cases, the crisis lane, cases not held back, the score, the longest wait.
+# The only order of the queue: open cases, the crisis lane by tiers, the score, the longest wait.
 Index(
     "ix_cases_queue",
     text("(closed_at IS NULL) DESC"),
     CASES.c.crisis.desc(),
-    CASES.c.is_behind,
+    CASES.c.tier,
     CASES.c.score.desc(),
     CASES.c.received_at,
     CASES.c.case_id,

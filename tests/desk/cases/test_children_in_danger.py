@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from gateway.desk.cases.commands import _line
+from gateway.desk.cases.holding import claim_case, release_case
 from gateway.desk.cases.lanes import list_queue
 from gateway.desk.cases.model import CaseRow, get_case
 from gateway.desk.cases.opening import open_case
@@ -14,6 +15,7 @@ from gateway.desk.cases.queue import move_case
 from gateway.desk.collection import joining
 from gateway.desk.collection.importing import import_report
 from gateway.desk.partners.key_ends import suspend_partner
+from gateway.desk.store.schema import Tier
 from partner_sdk.report import IndustryReport, encode_sealed_report, list_given, make_sealed_report
 from partner_sdk.wire.public_report import Meeting
 from partner_sdk.wire.sealing import seal
@@ -25,6 +27,7 @@ from tests.desk.import_builders import make_file
 from tests.desk.loop_model import copy_loop
 from tests.desk.outbox_builders import list_all_alerts, send_alerts
 from tests.desk.view_builders import Browser, make_code_key, make_code_seed
+from tests.desk.work_builders import assess
 from tests.public_report_builders import make_known_person
 
 KEY = make_code_key(make_code_seed("lamp river coat seven"))
@@ -348,3 +351,75 @@ def test_case_that_a_person_moves_is_not_held_back(loop: Loop, monkeypatch: pyte
     send_industry(loop, "self_harm")
     loop.collect()
     assert queue(loop)[0] == held
+
+
+def test_crisis_that_somebody_holds_and_has_acted_on_stands_below_unread_ones_until_it_is_given_back(
+    loop: Loop,
+) -> None:
+    first, unread = loop.send_public(**HURTING).reference, loop.send_public(feels="hurting").reference
+    calm = loop.send_public(kinds=("extra_nice",)).reference
+    loop.collect()
+    read(loop, first)
+    claim_case(loop.desk, first, actor=ACTOR)
+    assert queue(loop) == [first, unread, calm]  # it is read and held, and nothing was done
+    assess(loop.desk, first)
+    assert queue(loop) == [unread, first, calm]
+    release_case(loop.desk, first, actor=ACTOR)
+    assert queue(loop) == [first, unread, calm]
+
+
+def test_case_that_was_acted_on_comes_forward_with_an_unread_report_and_stays_until_that_is_read(loop: Loop) -> None:
+    first = send_industry(loop, "self_harm", at_risk_now="yes", priority="P1")
+    unread = loop.send_public(kinds=("touched_or_hurt",), when="today").reference
+    loop.collect()
+    read(loop, first)
+    assess(loop.desk, first)
+    assert queue(loop) == [unread, first]
+    later = send_industry(loop, kind="supplement", earlier_reference=first)
+    loop.collect()
+    assert queue(loop) == [first, unread]
+    assess(loop.desk, first)
+    assert queue(loop) == [first, unread]
+    read(loop, later)
+    assess(loop.desk, first)
+    assert queue(loop) == [unread, first]
+
+
+def test_childs_proven_addition_that_says_more_brings_its_first_report_forward(loop: Loop) -> None:
+    first = loop.send_public(feels="hurting", reply_key=KEY).reference
+    unread = loop.send_public(feels="hurting", when="today").reference
+    loop.collect()
+    read(loop, first)
+    assess(loop.desk, first)
+    assert queue(loop) == [unread, first]
+    same = add(loop, first, story="[message]")
+    loop.collect()
+    assert (set(queue(loop)[:2]), queue(loop)[2]) == ({same, unread}, first)
+    more = add(loop, first, still="yes")
+    loop.collect()
+    assert set(queue(loop)[:3]) == {same, more, first}
+
+
+@pytest.mark.parametrize(("priority", "stands_first"), [("P1", True), ("P2", False), ("P3", False)])
+def test_partners_own_p2_or_p3_stands_behind_children_though_it_has_more_points(
+    loop: Loop, priority: str, *, stands_first: bool
+) -> None:
+    partners = send_industry(loop, "threat_to_life", "self_harm", at_risk_now="yes", priority=priority)
+    untold = loop.send_public(kinds=(), story="[message]").reference
+    loop.collect()
+    assert queue(loop) == ([partners, untold] if stands_first else [untold, partners])
+    # A person who moves it decides otherwise.
+    move_case(loop.desk, partners, lane="crisis", score=900, reason="A teacher rang", actor=ACTOR, roles=set())
+    assert queue(loop) == [partners, untold]
+
+
+def test_share_of_a_partner_is_taken_by_its_p1_first(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining, "MOST_AHEAD", 1)
+    p3 = send_industry(loop, "threat_to_life", "self_harm", at_risk_now="yes", priority="P3")
+    loop.collect()
+    assert not get(loop, p3).is_behind
+    p1 = send_industry(loop, priority="P1")
+    loop.collect()
+    assert [get(loop, one).is_behind for one in (p1, p3)] == [False, True]
+    read(loop, p1)
+    assert get(loop, p3).tier == Tier.LOWER

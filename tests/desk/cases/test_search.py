@@ -202,7 +202,7 @@ def test_results_are_paged_in_the_order_of_the_queue(loop: Loop, count: int) -> 
     assert {one.found for one in pages} == {count + 1}
     hits = [hit.case for page in pages for hit in page.hits]
     assert len({case.case_id for case in hits}) == count + 1
-    keys = [(not case.crisis, case.is_behind, -case.score, case.received_at, case.case_id) for case in hits]
+    keys = [(not case.crisis, case.tier, -case.score, case.received_at, case.case_id) for case in hits]
     assert keys == sorted(keys)
     assert first in {case.reference for case in hits}
     browser = Browser(loop.desk).sign_in()

@@ -104,7 +104,7 @@ def make_case_work(desk: Desk, case: CaseRow, *, actor: str, is_open: bool) -> C
         is_mine=lead.holder == actor,
         standing=standing,
         assessor="" if standing is None else names[standing.step.by],
-        factors=list_reasons(lead.factors),
+        factors=lead.reasons,
         unread=later.unread,
         owed={one.reason: format_owed(one) for one in owed},
         lines=[_make_line(step, texts.get(step.step_id), names=names, bodies=bodies) for step in steps],
