@@ -15,7 +15,7 @@ from gateway.desk.store.schema import CASES
 from tests.desk.desk_loop import Loop
 from tests.desk.loop_model import copy_loop
 from tests.desk.outbox_builders import list_all_alerts
-from tests.gateway.public.person import Person
+from tests.gateway.public.person import SHORT_STORY, Person
 from tests.gateway.public.walks import ADULT, BULLYING_ONLY, CONTENT_ONLY, OVERSEAS, UNDER_18, URGENT, ScreenAnswers
 
 WAYS: dict[str, ScreenAnswers] = {
@@ -96,9 +96,10 @@ def test_report_that_was_filled_in_too_fast_is_flagged_and_still_a_case(tmp_path
 
 HURTING: ScreenAnswers = UNDER_18 | {
     "/4": {"age": "13_15"},
+    "/9": {"story": SHORT_STORY, "still": "yes"},
     "/9a": {"feels": "hurting"},
     "/10": {"more_person": "yes"},
-    "/10a": {"knows": ["home", "school"], "still": "yes"},
+    "/10a": {"knows": ["home", "school"]},
 }
 
 

@@ -133,6 +133,14 @@ STORY_SCREENS = (
                 what_if_blank="not known",
                 options=("today", "this_week", "longer_ago", NOT_SURE),
             ),
+            Field(
+                "still",
+                "radios",
+                why="ongoing abuse comes first",
+                who_uses="the person who reads first",
+                what_if_blank="not known",
+                options=YES_NO_UNSURE,
+            ),
         ),
     ),
     Screen(
@@ -233,14 +241,6 @@ STORY_SCREENS = (
                 who_uses="the person who assesses the risk",
                 what_if_blank="not known",
                 options=("home", "school", "real_name"),
-            ),
-            Field(
-                "still",
-                "radios",
-                why="ongoing abuse comes first",
-                who_uses="the person who reads first",
-                what_if_blank="not known",
-                options=YES_NO_UNSURE,
             ),
             Field(
                 "told",

@@ -37,6 +37,7 @@ def test_blank_questions_stand_together_with_a_button_each(public: PublicHouse):
     assert part.startswith("You left these blank. That is fine.</p>")
     assert re.findall(r'value="([^"]*)">([^<]*)</button>', part) == [
         ("9", "When it last happened"),
+        ("9", "Still going on"),
         ("9a", "How you feel"),
         ("12", "Lives with you or sees your phone"),
         ("12", "Who we must not talk to"),

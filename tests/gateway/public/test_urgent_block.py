@@ -279,16 +279,18 @@ def test_nothing_of_what_is_urgent_is_stored_readable(public: PublicHouse):
 
 
 MORE: ScreenAnswers = {"/12": SHORT_ANSWERS["/12"] | {"near": "yes"}, "/10": {"more_person": "yes"}}
+STILL: ScreenAnswers = {"/9": {"story": SHORT_STORY, "still": "yes"}}
 YOUNG: ScreenAnswers = {"/4": {"age": "under_12"}}
 # Nothing here is answered by the block: the desk's rules alone put it into the crisis lane.
 IN_THE_LANE: list[ScreenAnswers] = [
-    {"/7": {"kinds": ["touched_or_hurt"]}} | MORE | {"/10a": {"still": "yes"}},
+    {"/7": {"kinds": ["touched_or_hurt"]}} | STILL,
     {"/7": {"kinds": ["touched_or_hurt"]}} | YOUNG,
     {"/7": {"kinds": ["threatens_to_share"]}, "/8": {"pictures": "me"}, "/8a": {}}
-    | {"/9": {"story": SHORT_STORY, "when": "today"}}
-    | MORE
-    | {"/10a": {"still": "yes"}},
-    MORE | {"/10a": {"knows": ["home"], "still": "yes"}},
+    | {"/9": {"story": SHORT_STORY, "when": "today"}},
+    {"/7": {"kinds": ["sexual_talk"]}} | MORE | STILL | {"/10a": {"knows": ["home"]}},
+    # An untold kind is promised the same hour.
+    {"/7": {}},
+    {"/7": {"kinds": ["something_else"]}},
     YOUNG | MEETING | {"/7b": {"meeting_when": "later"}},
 ]
 

@@ -20,7 +20,7 @@ LONG_WAY: ScreenAnswers = {
     "/7d": {},
     "/8": {"pictures": "me"},
     "/8a": {},
-    "/9": {"story": "They want to meet by the clock.", "when": "this_week"},
+    "/9": {"story": "They want to meet by the clock.", "when": "this_week", "still": "yes"},
     "/9a": {"feels": "hurting"},
     "/9c": {},
     "/10c": {
@@ -60,7 +60,6 @@ LONG_WAY: ScreenAnswers = {
         "how_met": "In a game",
         "in_real_life": "no",
         "knows": ["school"],
-        "still": "yes",
         "told": ["friend"],
     },
     "/12a": {
