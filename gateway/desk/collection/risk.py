@@ -1,14 +1,23 @@
-"""Weighs an opened report from either door; for a partner's report, risks between its answers are worked out here.
+"""Weighs an opened report from either door, with what its words say and a partner's answers imply.
 
-The rules and their weights are in `gateway.guidance.risk`: the form's promises use the same rules.
+The rules and their weights are in `gateway.guidance.risk`: the form's promises use the same rules. A person's words are
+compared with `phrases.toml` here alone, in memory: only codes leave this file.
 """
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from itertools import chain
+from pathlib import Path
 from typing import Final
 
-from gateway.guidance.risk import Risk, assess_public, find_kind, list_answered, list_derived, weigh
+import msgspec
+
+from gateway.guidance.risk import Risk, assess_public, find_kind, list_answered, list_codes, list_derived, weigh
+from gateway.web.settings import SettingsError, read_settings
 from partner_sdk.errors import FormatError
 from partner_sdk.report import IndustryReport, SealedIndustryReport, list_given
 from partner_sdk.report.people import Child, Suspect
@@ -20,14 +29,48 @@ from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
 SOMETHING_ELSE: Final = "something_else"
 # The kind of a report whose sender named none until a person assesses it: it may be any, told in words.
 UNTOLD: Final = "untold"
+PHRASES_FILE: Final = Path(__file__).with_name("phrases.toml")
+_GAP: Final = r"(?:[\w,\"][\w.:]* ){0,4}"  # the `...` of a phrase; a full stop ends it
+_IN_WORD: Final = re.compile(r"(?<=\w)['’`](?=\w)")
+_TOKEN: Final = re.compile(r"""\d+[.:]\d+\w*|\w+|[.!?;\n]|[,:()–—]|["'‘’“”„«»]""")
 _TODAY: Final = timedelta(days=1)
 _NEXT_DAYS: Final = timedelta(days=7)
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The phrases that stand for one factor, in English and Welsh."""
+
+    code: str
+    en: tuple[str, ...]
+    cy: tuple[str, ...]
+
+
+class Phrases(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`phrases.toml`, which explains each list."""
+
+    checked_on: date
+    decided_by: str
+    reviewer: str
+    to_prove: str = ""
+    denied_by: tuple[str, ...]
+    between: tuple[str, ...]
+    told_in: tuple[str, ...]
+    sayings: tuple[str, ...]
+    found: tuple[Found, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Patterns:
+    by_code: Mapping[str, re.Pattern[str]]
+    sayings: re.Pattern[str]
+    denied: re.Pattern[str]
+    told_in: re.Pattern[str]
 
 
 def assess(content: PublicReport | SealedIndustryReport, *, received_at: datetime) -> Risk:
     """Return an opened report's urgency; the time until a meeting counts from the receipt of the report."""
     if isinstance(content, PublicReport):
-        return assess_public(content)
+        return assess_public(content, in_words=find_in_words(content.story))
     report = content.report
     derived = _derive_partner(report, content.clear, received_at)
     return weigh(frozenset(chain(list_answered(report, "partner"), list_derived(derived))))
@@ -39,6 +82,63 @@ def find_filed_kind(content: PublicReport | SealedIndustryReport, risk: Risk) ->
         return content.report.category
     is_named = bool({*content.kinds} - {SOMETHING_ELSE, NOT_SURE})
     return find_kind(risk.factors) or (SOMETHING_ELSE if is_named else UNTOLD)
+
+
+def find_in_words(text: str) -> frozenset[str]:
+    """Return the codes of the factors whose phrases stand in a person's own words."""
+    patterns = _compile()
+    plain = patterns.sayings.sub(", ", _normalise(text))
+    return frozenset(code for code, pattern in patterns.by_code.items() if _is_said(pattern, plain, patterns))
+
+
+def _is_said(pattern: re.Pattern[str], plain: str, patterns: _Patterns) -> bool:
+    for match in pattern.finditer(plain):
+        begins = plain.rfind(" . ", 0, match.start()) + 1
+        ends = plain.find(" . ", match.end() - 1)
+        sentence = plain[begins : ends if ends >= 0 else len(plain)]
+        is_quoted = plain.count('"', begins, match.start()) % 2 == 1
+        if patterns.denied.search(plain, begins, match.start()) or (is_quoted and patterns.told_in.search(sentence)):
+            continue
+        return True
+    return False
+
+
+def _normalise(text: str) -> str:
+    """Return lower-case words without accents and apostrophes, one space around each and around each mark."""
+    bare = "".join(one for one in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(one))
+    tokens = (_name_mark(one) for one in _TOKEN.findall(_IN_WORD.sub("", bare)))
+    return f" {' '.join(tokens)} "
+
+
+def _name_mark(word: str) -> str:
+    if word in ".!?;\n":
+        return "."
+    return "," if word in ",:()–—" else word if word[0].isalnum() or word[0] == "_" else '"'
+
+
+@cache
+def _compile() -> _Patterns:
+    phrases = read_settings(PHRASES_FILE, kind=Phrases)
+    if unknown := sorted({one.code for one in phrases.found} - list_codes()):
+        raise SettingsError(f"{PHRASES_FILE}: risk.toml has no factor {unknown[0]}.", reason="bad-settings")
+    between = "|".join(phrases.between)
+    return _Patterns(
+        by_code={one.code: _join(chain(one.en, one.cy)) for one in phrases.found},
+        sayings=_join(phrases.sayings),
+        denied=re.compile(rf" (?:{'|'.join(phrases.denied_by)}) (?:(?:{between}) )*$"),
+        told_in=_join(phrases.told_in),
+    )
+
+
+def _join(phrases: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("(?<= )(?:" + "|".join("".join(map(_spell, one.split())) for one in phrases) + ")")
+
+
+def _spell(element: str) -> str:
+    """Return the pattern of one element of a phrase: a gap, or alternatives that may begin a longer word."""
+    if element == "...":
+        return _GAP
+    return "(?:" + "|".join(element.replace("*", r"\w*").split("/")) + ") "
 
 
 def _derive_partner(report: IndustryReport, clear: ClearFields, received_at: datetime) -> Iterator[str]:

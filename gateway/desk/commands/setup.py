@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from gateway.desk import audit
+from gateway.desk.collection.risk import PHRASES_FILE
 from gateway.desk.config import DeskConfig, DeskPaths, load_config
 from gateway.desk.destinations.register import FACT_FILES
 from gateway.desk.destinations.suggesting import RULES_FILE
@@ -48,6 +49,7 @@ DATED_FILES: Final = (
     _DESK / "cases" / "replying" / "reply_templates_cy.toml",
     _DESK / "outbox" / "notes.toml",
     _DESK / "retention" / "classes.toml",
+    PHRASES_FILE,
     *FACT_FILES,
     RULES_FILE,
     LAWS_FILE,
