@@ -1,4 +1,4 @@
-"""Weighs an opened report from either door, with what its words say and a partner's answers imply.
+"""Weighs an opened report from either door: its answers, its words, and the risks between a partner's answers.
 
 The rules and their weights are in `gateway.guidance.risk`: the form's promises use the same rules. A person's words are
 compared with `phrases.toml` here alone, in memory: only codes leave this file.
@@ -70,7 +70,7 @@ class _Patterns:
 def assess(content: PublicReport | SealedIndustryReport, *, received_at: datetime) -> Risk:
     """Return an opened report's urgency; the time until a meeting counts from the receipt of the report."""
     if isinstance(content, PublicReport):
-        return assess_public(content, in_words=find_in_words(content.story))
+        return assess_public(content, in_words=list_found_in_words(content.story))
     report = content.report
     derived = _derive_partner(report, content.clear, received_at)
     return weigh(frozenset(chain(list_answered(report, "partner"), list_derived(derived))))
@@ -84,7 +84,7 @@ def find_filed_kind(content: PublicReport | SealedIndustryReport, risk: Risk) ->
     return find_kind(risk.factors) or (SOMETHING_ELSE if is_named else UNTOLD)
 
 
-def find_in_words(text: str) -> frozenset[str]:
+def list_found_in_words(text: str) -> frozenset[str]:
     """Return the codes of the factors whose phrases stand in a person's own words."""
     patterns = _compile()
     plain = patterns.sayings.sub(", ", _normalise(text))

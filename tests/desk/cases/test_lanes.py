@@ -108,7 +108,7 @@ def next_of(desk: Desk, **settings: str) -> str | None:
 
 @pytest.mark.databases("sqlite", "postgresql")
 def test_unread_later_report_makes_its_read_case_the_next_to_read(desk: Desk, cases: list[str]) -> None:
-    """A supplement may say that a child is in danger: the case stands at the top of the crisis lane, and is read."""
+    """A supplement may name a child in danger: the case stands at the top of the crisis lane, and is read."""
     read = add_sealed_case(desk, marker="x", opened_at="2026-11-25T09:00:00Z", crisis=True, score=200)
     assert next_of(desk) == cases[0]
     later = add_later(desk, read)

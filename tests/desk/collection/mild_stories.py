@@ -1,14 +1,14 @@
 """Two hundred mild, synthetic stories, and how many of them the phrases of the desk raise by mistake.
 
-`python -m tests.desk.collection.mild_stories` prints the figure of docs/queue.md. No story tells of harm: each is one
-that a child who ticked "someone is extra nice" may write, with words that a phrase could trip over.
+`python -m tests.desk.collection.mild_stories` prints the figure of docs/queue.md. Each story is one
+of a child with a mild tick, e.g. for gifts: it holds no harm, but words that a phrase could trip over.
 """
 
 import sys
 from collections.abc import Iterator
 from typing import Final
 
-from gateway.desk.collection.risk import find_in_words
+from gateway.desk.collection.risk import list_found_in_words
 from gateway.guidance.risk import assess_public
 from tests.public_report_builders import make_public_report
 
@@ -113,7 +113,7 @@ def _tell(parts: tuple[tuple[str, ...], ...], number: int) -> str:
 def count_false_alarms() -> tuple[int, int, int]:
     """Return how many stories there are, in how many a phrase is found, and how many that brings into the lane."""
     stories = list(list_stories())
-    found = [codes for story in stories if (codes := find_in_words(story))]
+    found = [codes for story in stories if (codes := list_found_in_words(story))]
     answers = {"kinds": ("extra_nice",), "age_band": "13_15", "under_18": "yes", "who": "me", "danger": "no"}
     report = make_public_report(**answers)
     return len(stories), len(found), sum(assess_public(report, in_words=codes).crisis for codes in found)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.desk.collection import risk
-from gateway.desk.collection.risk import PHRASES_FILE, assess, find_in_words
+from gateway.desk.collection.risk import PHRASES_FILE, assess, list_found_in_words
 from gateway.guidance.risk import IN_WORDS, combine, list_reasons
 from gateway.web.settings import SettingsError
 from tests.builders import NOW
@@ -47,8 +47,8 @@ DOCUMENT = Path(__file__).parents[3] / "docs" / "queue.md"
     ],
 )
 def test_phrase_is_found_in_english_and_welsh(story: str, codes: set[str]) -> None:
-    assert find_in_words(story) == codes
-    assert find_in_words(f"It began in a game. {story.upper()}! I am sad.") == codes
+    assert list_found_in_words(story) == codes
+    assert list_found_in_words(f"It began in a game. {story.upper()}! I am sad.") == codes
 
 
 @pytest.mark.parametrize(
@@ -70,12 +70,12 @@ def test_phrase_is_found_in_english_and_welsh(story: str, codes: set[str]) -> No
     ],
 )
 def test_denied_phrase_saying_and_quotation_of_a_song_or_film_do_not_count(story: str) -> None:
-    assert find_in_words(story) == frozenset()
+    assert list_found_in_words(story) == frozenset()
 
 
 def test_one_denied_phrase_hides_no_other() -> None:
-    assert find_in_words("He did not touch me at first. Now he touches me") == {"contact_abuse"}
-    assert find_in_words("Not only did he touch me") == {"contact_abuse"}
+    assert list_found_in_words("He did not touch me at first. Now he touches me") == {"contact_abuse"}
+    assert list_found_in_words("Not only did he touch me") == {"contact_abuse"}
 
 
 def test_what_is_found_raises_as_the_answer_does_counts_once_and_stores_codes_alone() -> None:
