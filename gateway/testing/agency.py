@@ -9,11 +9,11 @@ import atexit
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -60,8 +60,9 @@ from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.wiring import open_desk
 from gateway.new_gateway import NewGateway, create_gateway
 from gateway.public_log import publish_log
-from gateway.testing.messages import release_all_examples, write_register
+from gateway.testing.messages import list_example_kinds, release_example, write_register
 from gateway.testing.transport import WsgiTransport
+from gateway.web.logs import format_exception
 from gateway.wiring import make_gateway
 from partner_sdk.client.transport import make_session
 from partner_sdk.errors import OpeningError
@@ -77,6 +78,8 @@ from partner_sdk.wire.public_log import origin_of
 from partner_sdk.wire.submission import ClearFields, report_context
 
 Clock = Callable[[], datetime]
+# The name of a step of the staff, for a message about its failure, and the step.
+Step = tuple[str, Callable[[], object]]
 
 STAFF: Final = "sandbox"
 # RFC 6761 §6.4: a name under `invalid` never leads anywhere, so nothing of a sandbox can go astray.
@@ -96,6 +99,18 @@ ASSESSMENT: Final = Assessment(
 TOTAL_SHOWN: Final = 240
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the folder in it is made by `tempfile`, for its owner alone
 LEAST_FREE_BYTES: Final = 256 * 1024 * 1024
+
+
+class SandboxStepError(Exception):
+    """Steps of the staff failed. They are taken again in the next round, and none of the others waited for them."""
+
+    def __init__(self, failures: Sequence[tuple[str, Exception]]) -> None:
+        # A message may hold words of a report; that of a missing module does not, and is what its reader needs.
+        named = (
+            f"{name} ({error if isinstance(error, ImportError) else format_exception(error)})"
+            for name, error in failures
+        )
+        super().__init__(f"The sandbox's desk could not {'; '.join(named)}. It tries again in its next round.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +137,7 @@ class SandboxAgency:
     """Gateway and desk in `folder`, made there if it is empty. `origin` is where partners reach the gateway."""
 
     def __init__(self, folder: Path, *, origin: str = ORIGIN, clock: Clock = utc_now) -> None:
+        self._left: dict[str, list[Step]] = {}
         is_new = not (folder / "desk").exists()
         card = _make_folders(folder, origin=origin, now=clock()) if is_new else None
         self.gateway_state = folder / "gateway"
@@ -157,15 +173,38 @@ class SandboxAgency:
         return invitation
 
     def work(self) -> tuple[str, ...]:
-        """Do everything that waits for the staff, and return the partners that it approved."""
+        """Do everything that waits for the staff, and return the partners that it approved.
+
+        Raises `SandboxStepError` after all other work if a step about a report failed.
+        """
         approved = self.approve()
         self.collect()
         with self.desk.store.read() as connection:
             unread = [case for case in list_cases(connection) if case.opened_at is None]
         for case in sorted(unread, key=lambda case: (case.received_at, case.case_id)):
-            self._read(case)
+            self._left[case.case_id] = self._open(case)
+        failures = self._take_steps()
         self.send()
+        if failures:
+            raise SandboxStepError(failures)
         return approved
+
+    def _take_steps(self) -> list[tuple[str, Exception]]:
+        """Take each case's steps in their order; one that fails waits for the next round, and hides none behind it."""
+        failures = list[tuple[str, Exception]]()
+        for case_id, steps in list(self._left.items()):
+            left = list[Step]()
+            for name, step in steps:
+                try:
+                    step()
+                except Exception as error:  # noqa: BLE001 - whatever it is, the other steps go on, and `work` raises it
+                    failures.append((name, error))
+                    left.append((name, step))
+            if left:
+                self._left[case_id] = left
+            else:
+                del self._left[case_id]
+        return failures
 
     def approve(self) -> tuple[str, ...]:
         """Approve every partner that has enrolled and every change of keys or registration; return new partners."""
@@ -281,21 +320,25 @@ class SandboxAgency:
         origin = origin_of(self.config.public_origin)
         publish_log(gateway.store, state=self.gateway_state, origin=origin, clock=gateway.clock, random=gateway.random)
 
-    def _read(self, case: CaseRow) -> None:
-        """Open a report; release the outcome of a first one, and send its partner every other kind of message once."""
+    def _open(self, case: CaseRow) -> list[Step]:
+        """Open a report and return its next steps; a partner's first one brings a message of each kind."""
         opened = open_case(self.desk, case.case_id, actor=STAFF).case
         if opened.joined_to is not None:
-            return
-        self._assess(opened)
+            return []
+        partner, case_id = opened.partner, opened.case_id
+        steps: list[Step] = [("assess a case", partial(self._assess, opened))]
         with self.desk.store.read() as connection:
-            asked = select(CASE_ACTIONS.c.action_id).where(CASE_ACTIONS.c.recipient == opened.partner)
+            asked = select(CASE_ACTIONS.c.action_id).where(CASE_ACTIONS.c.recipient == partner)
             is_asked = connection.execute(asked.limit(1)).first() is not None
         if not is_asked:
-            self._ask(opened, QUESTION)
-            release_all_examples(self.desk, partner=opened.partner, case_id=opened.case_id, actor=STAFF)
-        schedule_outcome(self.desk, opened.case_id, outcome="used", hold_until=None, actor=STAFF)
-        digest = encode_digest(make_synthetic_digest(opened.partner, now=self.desk.clock()))
-        write_message(self.desk, partner=opened.partner, kind="digest", body=digest, actor=STAFF)
+            steps.append(("ask a question", partial(self._ask, opened, QUESTION)))
+            for kind in list_example_kinds(partner):
+                example = partial(release_example, self.desk, kind, partner=partner, case_id=case_id, actor=STAFF)
+                steps.append((f"send an example of a {kind}", example))
+        outcome = partial(schedule_outcome, self.desk, case_id, outcome="used", hold_until=None, actor=STAFF)
+        digest = encode_digest(make_synthetic_digest(partner, now=self.desk.clock()))
+        write = partial(write_message, self.desk, partner=partner, kind="digest", body=digest, actor=STAFF)
+        return [*steps, ("release an outcome", outcome), ("send a digest", write)]
 
 
 def make_synthetic_digest(partner: str, *, now: datetime) -> Digest:

@@ -99,10 +99,9 @@ def release_example(desk: Desk, kind: ActionKind, *, partner: str, case_id: str 
     return action_id
 
 
-def release_all_examples(desk: Desk, *, partner: str, case_id: str, actor: str) -> None:
-    """Release an example of each kind that the desk sends a partner by itself, after its first report."""
-    for kind in _TO_A_BODY if partner in _IS_A_BODY else _TO_A_SERVICE:
-        release_example(desk, kind, partner=partner, case_id=case_id, actor=actor)
+def list_example_kinds(partner: str) -> tuple[ActionKind, ...]:
+    """List the kinds of which the desk sends a partner an example by itself, after its first report."""
+    return _TO_A_BODY if partner in _IS_A_BODY else _TO_A_SERVICE
 
 
 def write_to_thread(desk: Desk, message_id: str, *, kind: DeskEntryKind, text: str, actor: str) -> None:

@@ -4,6 +4,7 @@ The desk's keys stay in this process; the server's worker holds no more than tha
 """
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -14,7 +15,7 @@ from typing import Final
 from gateway.commands.serve import make_listener
 from gateway.commands.terminal import print_json, say
 from gateway.config import ListenerConfig
-from gateway.testing.agency import SandboxAgency, make_temporary_folder
+from gateway.testing.agency import SandboxAgency, SandboxStepError, make_temporary_folder
 from gateway.web import stop_request
 from gateway.web.logs import log_failure
 from gateway.web.serving import ServerGroup, check_port_is_free
@@ -113,12 +114,18 @@ def _ignore_stop_signals() -> None:
 
 def _work(agency: SandboxAgency, invitation: Path, stop: threading.Event) -> None:
     """Let the staff work until it is stopped; an invitation that was answered is followed by the next one."""
-    number = 1
+    number, told = 1, ""
     while not stop.wait(ROUND_SECONDS):
         try:
-            if _name(number) in agency.work():
+            if _name(number) in agency.approve():
                 number += 1
                 _invite(agency, invitation, number=number)
+            agency.work()
+            told = ""
+        except SandboxStepError as error:
+            if str(error) != told:  # once, not each second
+                told = str(error)
+                say(told, to=sys.stderr)
         except Exception as error:  # noqa: BLE001 - the next round tries again; its words may be those of a report
             log_failure(error, event="sandbox-desk-failed")
 

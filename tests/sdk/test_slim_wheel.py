@@ -1,16 +1,14 @@
 """The SDK's own wheel: alone with its five libraries and theirs, every module of it imports."""
 
 import email
-import importlib.metadata
 import re
-import shutil
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
+
+from tests.empty_environment import build_wheel, make_environment, needed_distributions, read_requirements
 
 REPOSITORY = Path(__file__).parents[2]
 SOURCE = REPOSITORY / "partner_sdk"
@@ -40,56 +38,14 @@ print(*sorted({name.split(".")[0] for name in sys.modules}))
 """
 
 
-def normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def needed_distributions() -> set[str]:
-    """Return the declared libraries and their requirements on this Python, from their own metadata; no extras."""
-    found: set[str] = set()
-    waiting = set(DECLARED)
-    while waiting:
-        name = waiting.pop()
-        found.add(name)
-        requirements = [Requirement(line) for line in importlib.metadata.requires(name) or []]
-        needed = {normal(one.name) for one in requirements if one.marker is None or one.marker.evaluate({"extra": ""})}
-        waiting |= needed - found
-    return found
-
-
-def copy_distribution(name: str, target: Path) -> int:
-    """Copy the installed files of one distribution into a folder that holds nothing else."""
-    count = 0
-    for file in importlib.metadata.files(name) or []:
-        source = Path(str(file.locate()))
-        if ".." in file.parts or not source.is_file():
-            continue
-        (target / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source, target / file)
-        count += 1
-    return count
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # A copy of the source, so that the build leaves nothing in the repository.
-    source = tmp_path_factory.mktemp("source") / "partner_sdk"
-    shutil.copytree(SOURCE, source, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "build"))
-    target = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet"]
-    command += ["--no-deps", "--no-build-isolation", "--no-index", "-w", str(target), str(source)]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
-    (built,) = target.glob("*.whl")
-    return built
+    return build_wheel(SOURCE, tmp_path_factory.mktemp("wheel"))
 
 
 def test_wheel_has_its_name_and_declares_five_libraries(wheel: Path) -> None:
     assert wheel.name == "report_abuse_partner_sdk-0.1.0-py3-none-any.whl"
-    with zipfile.ZipFile(wheel) as archive:
-        (name,) = [one for one in archive.namelist() if one.endswith(".dist-info/METADATA")]
-        metadata = archive.read(name).decode("utf-8")
-    lines = [line.removeprefix("Requires-Dist: ") for line in metadata.splitlines() if line.startswith("Requires-Dist")]
-    names = {normal(re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]): "extra ==" in line for line in lines}
+    names = read_requirements(wheel)
     assert {name for name, is_extra in names.items() if not is_extra} == DECLARED
     assert {name for name, is_extra in names.items() if is_extra} == EXTRAS
 
@@ -137,23 +93,14 @@ def test_description_holds_on_the_page_of_an_index_and_the_readme_in_the_wheel(w
 
 
 def test_wheel_needs_nothing_but_its_libraries(wheel: Path, tmp_path: Path) -> None:
-    target = tmp_path / "only"
-    target.mkdir()
-    distributions = needed_distributions()
+    distributions = needed_distributions(DECLARED)
     assert distributions >= DECLARED
     assert not distributions & {"flask", "sqlalchemy", "werkzeug"}
-    for name in distributions:
-        assert copy_distribution(name, target) >= 3
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(target)
-    # -I -S: no site-packages, no user folder, no current folder; only what was put into the target.
-    probe = f"import sys\nsys.path.insert(0, {str(target)!r})\n{PROBE}"
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", probe], capture_output=True, text=True, timeout=60, cwd=tmp_path
-    )
+    python = make_environment(tmp_path / "only", wheel)
+    done = subprocess.run([python, "-I", "-c", PROBE], capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     place, count, pages, loaded = done.stdout.splitlines()
-    assert place.startswith(str(target))
+    assert place.startswith(str(tmp_path / "only"))
     assert int(count) >= 30
     # The pages alone need the extra, and their command names it.
     without, code = map(int, pages.split())

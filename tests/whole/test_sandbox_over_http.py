@@ -30,6 +30,7 @@ from partner_sdk.wire.submission import ClearFields, report_context
 from tests.builders import EXAMPLE_REPORT
 from tests.builders.local_servers import find_free_port
 from tests.contract.npm_package import build_package, run_node
+from tests.empty_environment import build_wheel, make_environment
 from tests.house.sources import ROOT
 
 GUIDE = ROOT / "docs" / "guides" / "any-language.md"
@@ -38,16 +39,25 @@ T = TypeVar("T")
 
 
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment with the two wheels alone, as a partner's developer has it."""
+    wheels = [build_wheel(source, tmp_path_factory.mktemp("wheel")) for source in (ROOT / "partner_sdk", ROOT)]
+    return make_environment(tmp_path_factory.mktemp("environment"), *wheels)
+
+
+@pytest.fixture(scope="module")
+def sandbox(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """What a running sandbox prints. At the end it stops by itself and leaves nothing but the partner's folder.
 
-    It runs under nohup, whose SIGHUP it outlives, and reaches itself without the machine's proxy, which is not there.
+    It runs from the two wheels alone, in a folder without the sources, and under nohup, whose SIGHUP it outlives. It
+    reaches itself without the machine's proxy, which is not there.
     """
     folder = tmp_path_factory.mktemp("sandbox")
     with (
         (folder / "log").open("wb") as log,
         running(
-            *("env", "--ignore-signal=HUP"),
+            *("env", "--ignore-signal=HUP", f"--chdir={folder}"),
+            python=python,
             words=("--partner-folder", str(folder / "partner")),
             stderr=log,
             http_proxy=f"http://127.0.0.1:{find_free_port()}",
@@ -69,6 +79,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
 @contextlib.contextmanager
 def running(
     *command: str,
+    python: Path = Path(sys.executable),
     program: Sequence[str] = ("-m", "gateway.cli"),
     words: Sequence[str] = (),
     temporary: Path | None = None,
@@ -79,7 +90,7 @@ def running(
     given = {"TMPDIR": temporary and str(temporary), "http_proxy": http_proxy}
     environment = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}
     with subprocess.Popen(
-        [*command, sys.executable, *program, "sandbox", "--port", str(find_free_port()), "--json", *words],
+        [*command, str(python), *program, "sandbox", "--port", str(find_free_port()), "--json", *words],
         env=environment | {name: value for name, value in given.items() if value is not None},
         stdout=subprocess.PIPE,
         stderr=stderr,

@@ -12,7 +12,8 @@ import requests
 from gateway.clock import utc_now
 from gateway.desk.cases.model import CaseError
 from gateway.desk.partners.register import PartnerError
-from gateway.testing import Sandbox, SandboxReport
+from gateway.testing import Sandbox, SandboxReport, agency
+from gateway.testing.agency import SandboxStepError
 from partner_sdk import Partner
 from partner_sdk.client.account import enrol
 from partner_sdk.client.checkup import examine
@@ -70,6 +71,25 @@ def test_desk_opens_a_report_tells_its_outcome_asks_one_question_and_releases_a_
     digest = parse_digest(bodies["digest"])
     assert (digest.partner, digest.environment, digest.synthetic) == ("example-service", "sandbox", True)
     assert partner.digests() == [digest]
+
+
+def test_step_that_fails_is_told_taken_again_and_hides_none_behind_it(
+    sandbox: Sandbox, partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object, **_named: object) -> None:
+        raise ModuleNotFoundError("No module named 'fpdf'")
+
+    partner.submit(RAW, priority="P2")
+    with monkeypatch.context() as broken:
+        broken.setattr(agency, "ask_service", fail)
+        with pytest.raises(
+            SandboxStepError, match=r"could not ask a question \(No module named 'fpdf'\)\. It tries again"
+        ):
+            sandbox.run_desk()
+    kinds = {one.message.kind for one in partner.collect_mailbox().messages}
+    assert kinds == {"digest", "outcome", "preservation-request", "terms-referral", "alert"}
+    sandbox.run_desk()
+    assert [one.message.kind for one in partner.collect_mailbox().messages] == ["information-request"]
 
 
 def test_desk_asks_each_partner_once_and_releases_one_digest_a_quarter(sandbox: Sandbox, partner: Partner) -> None:
