@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from gateway.web.settings import SettingsError, read_settings
+from partner_sdk.wire.public_codes import NOT_SURE
 from partner_sdk.wire.public_report import PublicReport, is_from_grown_up
 
 Door = Literal["public", "partner"]
@@ -30,8 +31,9 @@ DERIVED: Final = frozenset(
     }
 )
 _ADULTS: Final = frozenset({"parent", "school", "police"})
-_ABOUT_THEMSELVES: Final = frozenset({"me", "", "not_sure"})
-_UNTOLD: Final = frozenset({"something_else", "not_sure"})
+_ABOUT_THEMSELVES: Final = frozenset({"me", "", NOT_SURE})
+SOMETHING_ELSE: Final = "something_else"
+_UNTOLD: Final = frozenset({SOMETHING_ELSE, NOT_SURE})
 # Before a code that only the words of a report indicate, e.g. `words:self_harm`: it weighs as the code itself does.
 IN_WORDS: Final = "words:"
 # One step into a model: the field, the codes of its values, and the steps below it.
@@ -256,6 +258,11 @@ def list_derived(names: Iterable[str]) -> Iterator[str]:
     return (codes[name] for name in names)
 
 
+def is_untold(report: PublicReport) -> bool:
+    """Return whether a person named no kind: it may be any, told in words."""
+    return _UNTOLD.issuperset(report.kinds)
+
+
 def _derive_public(report: PublicReport) -> Iterator[str]:
     if report.clear.priority == "P1":
         yield "priority-p1"
@@ -269,5 +276,5 @@ def _derive_public(report: PublicReport) -> Iterator[str]:
     if is_alone and not is_from_grown_up(report):
         yield "told-no-adult"
     # An untold kind is unknown, never harmless: only that there are words, not which, counts here.
-    if _UNTOLD.issuperset(report.kinds) and report.story.strip():
+    if is_untold(report) and report.story.strip():
         yield "told-in-words"

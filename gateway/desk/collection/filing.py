@@ -16,7 +16,7 @@ from sqlalchemy import Connection, func, insert, or_, select, update
 from gateway.databases.columns import insert_new
 from gateway.desk import audit
 from gateway.desk.collection.joining import RESPONSE, find_request, get_tier, hold_back, settle_case, settle_cases
-from gateway.desk.collection.risk import assess, find_filed_kind
+from gateway.desk.collection.risk import assess, get_filed_kind
 from gateway.desk.collection.row_checks import SealedContent, VerifiedRow, parse_clear_fields
 from gateway.desk.identifiers.index import add_rows, make_rows
 from gateway.desk.keyring.case_boxes import close_reports, find_report_key, make_keys
@@ -244,7 +244,7 @@ def _make_case(
         "reply_key_sha256": None if public is None else _hash_reply_key(public.reply_key),
         "channel": row.channel,
         "report_kind": clear.kind,
-        "kind": find_filed_kind(content, risk),
+        "kind": get_filed_kind(content, risk),
         "stated_kind": content.report.category if isinstance(content, SealedIndustryReport) else None,
         **_measure(content, kind=clear.kind),
         "joined_to": None,  # until it is in the table: settle_cases

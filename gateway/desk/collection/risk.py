@@ -6,8 +6,7 @@ compared with `phrases.toml` here alone, in memory: only codes leave this file.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from itertools import chain
@@ -16,23 +15,32 @@ from typing import Final
 
 import msgspec
 
-from gateway.guidance.risk import Risk, assess_public, find_kind, list_answered, list_codes, list_derived, weigh
+from gateway.guidance.risk import (
+    SOMETHING_ELSE,
+    Risk,
+    assess_public,
+    find_kind,
+    is_untold,
+    list_answered,
+    list_codes,
+    list_derived,
+    weigh,
+)
 from gateway.web.settings import SettingsError, read_settings
 from partner_sdk.errors import FormatError
 from partner_sdk.report import IndustryReport, SealedIndustryReport, list_given
 from partner_sdk.report.people import Child, Suspect
 from partner_sdk.wire.canonical import parse_time
-from partner_sdk.wire.public_codes import NOT_SURE
 from partner_sdk.wire.public_report import PublicReport
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
 
-SOMETHING_ELSE: Final = "something_else"
 # The kind of a report whose sender named none until a person assesses it: it may be any, told in words.
 UNTOLD: Final = "untold"
 PHRASES_FILE: Final = Path(__file__).with_name("phrases.toml")
-_GAP: Final = r"(?:[\w,\"][\w.:]* ){0,4}"  # the `...` of a phrase; a full stop ends it
-_IN_WORD: Final = re.compile(r"(?<=\w)['’`](?=\w)")
-_TOKEN: Final = re.compile(r"""\d+[.:]\d+\w*|\w+|[.!?;\n]|[,:()–—]|["'‘’“”„«»]""")
+_GAP: Final = r"(?:[\w,\"][\w.,]* ){0,4}"  # the `...` of a phrase; a full stop ends it
+_ANY_END: Final = r"\w*"
+_MARKS: Final = str.maketrans("!?;\n:()–—’`‘“”„«»", '....,,,,,\'\'\'"""""')
+_WORD: Final = re.compile(r"""\d+[.,]\d+\w*|\w+|[.,"]""")  # 8.30 is one
 _TODAY: Final = timedelta(days=1)
 _NEXT_DAYS: Final = timedelta(days=7)
 
@@ -52,19 +60,11 @@ class Phrases(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     decided_by: str
     reviewer: str
     to_prove: str = ""
-    denied_by: tuple[str, ...]
-    between: tuple[str, ...]
-    told_in: tuple[str, ...]
+    denied_by: frozenset[str]
+    between: frozenset[str]
+    told_in: frozenset[str]
     sayings: tuple[str, ...]
     found: tuple[Found, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Patterns:
-    by_code: Mapping[str, re.Pattern[str]]
-    sayings: re.Pattern[str]
-    denied: re.Pattern[str]
-    told_in: re.Pattern[str]
 
 
 def assess(content: PublicReport | SealedIndustryReport, *, received_at: datetime) -> Risk:
@@ -76,69 +76,57 @@ def assess(content: PublicReport | SealedIndustryReport, *, received_at: datetim
     return weigh(frozenset(chain(list_answered(report, "partner"), list_derived(derived))))
 
 
-def find_filed_kind(content: PublicReport | SealedIndustryReport, risk: Risk) -> str:
+def get_filed_kind(content: PublicReport | SealedIndustryReport, risk: Risk) -> str:
     """Return the kind under which a report is filed: a partner's own answer, or the gravest that a person named."""
     if not isinstance(content, PublicReport):
         return content.report.category
-    is_named = bool({*content.kinds} - {SOMETHING_ELSE, NOT_SURE})
-    return find_kind(risk.factors) or (SOMETHING_ELSE if is_named else UNTOLD)
+    return find_kind(risk.factors) or (UNTOLD if is_untold(content) else SOMETHING_ELSE)
 
 
 def list_found_in_words(text: str) -> frozenset[str]:
     """Return the codes of the factors whose phrases stand in a person's own words."""
-    patterns = _compile()
-    plain = patterns.sayings.sub(", ", _normalise(text))
-    return frozenset(code for code, pattern in patterns.by_code.items() if _is_said(pattern, plain, patterns))
+    phrases = _load_phrases()
+    plain = _compile(phrases.sayings).sub(", ", _normalise(text))
+    return frozenset(one.code for one in phrases.found if _is_said(one, plain, phrases))
 
 
-def _is_said(pattern: re.Pattern[str], plain: str, patterns: _Patterns) -> bool:
-    for match in pattern.finditer(plain):
-        begins = plain.rfind(" . ", 0, match.start()) + 1
-        ends = plain.find(" . ", match.end() - 1)
-        sentence = plain[begins : ends if ends >= 0 else len(plain)]
-        is_quoted = plain.count('"', begins, match.start()) % 2 == 1
-        if patterns.denied.search(plain, begins, match.start()) or (is_quoted and patterns.told_in.search(sentence)):
-            continue
-        return True
+def _is_said(one: Found, plain: str, phrases: Phrases) -> bool:
+    for match in chain(_compile(one.en).finditer(plain), _compile(one.cy).finditer(plain)):
+        begins, ends = plain.rfind(" . ", 0, match.start()) + 1, plain.find(" . ", match.end() - 1)
+        before, sentence = plain[begins : match.start()].split(), plain[begins : ends if ends >= 0 else None].split()
+        is_fiction = before.count('"') % 2 == 1 and not phrases.told_in.isdisjoint(sentence)
+        while before and before[-1] in phrases.between:
+            before.pop()
+        if not is_fiction and phrases.denied_by.isdisjoint((*before[-1:], " ".join(before[-2:]))):
+            return True
     return False
 
 
 def _normalise(text: str) -> str:
     """Return lower-case words without accents and apostrophes, one space around each and around each mark."""
     bare = "".join(one for one in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(one))
-    tokens = (_name_mark(one) for one in _TOKEN.findall(_IN_WORD.sub("", bare)))
-    return f" {' '.join(tokens)} "
-
-
-def _name_mark(word: str) -> str:
-    if word in ".!?;\n":
-        return "."
-    return "," if word in ",:()–—" else word if word[0].isalnum() or word[0] == "_" else '"'
+    marked = re.sub(r"(?<=\w)'(?=\w)", "", bare.translate(_MARKS)).replace("'", '"')
+    return f" {' '.join(_WORD.findall(marked))} "
 
 
 @cache
-def _compile() -> _Patterns:
+def _load_phrases() -> Phrases:
     phrases = read_settings(PHRASES_FILE, kind=Phrases)
     if unknown := sorted({one.code for one in phrases.found} - list_codes()):
         raise SettingsError(f"{PHRASES_FILE}: risk.toml has no factor {unknown[0]}.", reason="bad-settings")
-    between = "|".join(phrases.between)
-    return _Patterns(
-        by_code={one.code: _join(chain(one.en, one.cy)) for one in phrases.found},
-        sayings=_join(phrases.sayings),
-        denied=re.compile(rf" (?:{'|'.join(phrases.denied_by)}) (?:(?:{between}) )*$"),
-        told_in=_join(phrases.told_in),
+    return phrases
+
+
+@cache
+def _compile(phrases: tuple[str, ...]) -> re.Pattern[str]:
+    """Compile phrases: `a/b` and `a*` stand for one word each, `...` for a few of the same sentence."""
+    spelled = (
+        "".join(
+            _GAP if one == "..." else f"(?:{one.replace('/', '|').replace('*', _ANY_END)}) " for one in phrase.split()
+        )
+        for phrase in phrases
     )
-
-
-def _join(phrases: Iterable[str]) -> re.Pattern[str]:
-    return re.compile("(?<= )(?:" + "|".join("".join(map(_spell, one.split())) for one in phrases) + ")")
-
-
-def _spell(element: str) -> str:
-    """Return the pattern of one element of a phrase: a gap, or alternatives that may begin a longer word."""
-    if element == "...":
-        return _GAP
-    return "(?:" + "|".join(element.replace("*", r"\w*").split("/")) + ") "
+    return re.compile(f"(?<= )(?:{'|'.join(spelled)})")
 
 
 def _derive_partner(report: IndustryReport, clear: ClearFields, received_at: datetime) -> Iterator[str]:

@@ -119,6 +119,6 @@ def test_phrase_of_an_unknown_factor_is_refused(tmp_path: Path, monkeypatch: pyt
     path.write_text(PHRASES_FILE.read_text().replace('code = "self_harm"', 'code = "self-harm"'))
     monkeypatch.setattr(risk, "PHRASES_FILE", path)
     with pytest.raises(SettingsError) as caught:
-        risk._compile.__wrapped__()
+        risk._load_phrases.__wrapped__()
     assert caught.value.reason == "bad-settings"
     assert "self-harm" in str(caught.value)

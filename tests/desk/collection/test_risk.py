@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from msgspec import inspect
 
-from gateway.desk.collection.risk import UNTOLD, assess, find_filed_kind
+from gateway.desk.collection.risk import UNTOLD, assess, get_filed_kind
 from gateway.desk.digests.tables import KINDS as KIND_TITLES
 from gateway.guidance import risk
 from gateway.guidance.risk import RiskRules, combine, list_reasons, load_rules, read_rules
@@ -381,7 +381,7 @@ def test_only_codes_come_out_for_any_text() -> None:
 
 def find_kind_of(**answers: Any) -> str:
     report = make_public_report(**(CALM | answers))
-    return find_filed_kind(report, assess(report, received_at=RECEIVED_AT))
+    return get_filed_kind(report, assess(report, received_at=RECEIVED_AT))
 
 
 def test_ticks_give_a_report_its_kind_at_filing_the_gravest_of_several():
@@ -394,7 +394,7 @@ def test_ticks_give_a_report_its_kind_at_filing_the_gravest_of_several():
 
 def test_kind_of_a_partners_report_is_its_own_answer():
     report = SealedIndustryReport(clear=make_clear_fields("example-chat"), report=make_industry_report())
-    kind = find_filed_kind(report, assess(report, received_at=RECEIVED_AT))
+    kind = get_filed_kind(report, assess(report, received_at=RECEIVED_AT))
     assert kind == report.report.category != "sexual_acts_live"
 
 
