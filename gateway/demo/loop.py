@@ -313,7 +313,8 @@ class Loop:
         """Answer an opened case as the desk, return as the person with number and words; returns the text they read."""
         text = self.folder / "reply.txt"
         text.write_text(REPLY, encoding="utf-8")
-        self.run_desk("case", "reply", reference, "--text-file", str(text), "--yes")
+        counts = ("--is-the-reply", "--reason", "The child asked to read it here.")
+        self.run_desk("case", "reply", reference, "--text-file", str(text), *counts, "--yes")
         self.run_desk("collect")
         try:
             said = read_replies(self.origin, reference=reference, words=self.return_words)
@@ -355,11 +356,10 @@ class Loop:
         return len(references)
 
     def close_cases(self, references: Collection[str]) -> int:
-        """Close only these cases, with the reply that a child is owed; returns their number."""
+        """Close only these cases; returns their number."""
         cases = [case for case in self.list_open() if case["reference"] in references]
         for case in cases:
-            reply = ("--reply-recorded", "replied_through_school") if case["reply_owed"] else ()
-            self.run_desk("case", "close", case["reference"], *CLOSING, *reply)
+            self.run_desk("case", "close", case["reference"], *CLOSING)
         return len(cases)
 
     def make_start_links(self, *people: str) -> dict[str, str]:

@@ -8,6 +8,8 @@ from gateway.desk.cases.closing import Closing, close_case
 from gateway.desk.cases.holding import get_lead, take_over
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.passing_on import pass_on
+from gateway.desk.cases.replying.replies import GivenReply
+from gateway.desk.uk_times import format_typed_time
 from gateway.desk.wiring import Desk
 from tests.desk.desk_loop import ACTOR
 from tests.desk.people_builders import ensure_person
@@ -30,6 +32,18 @@ ANSWERS = {
     **{name: getattr(ASSESSMENT, name) for name in ("priority", "kind", "age_band", "contact")},
     "assess_reasons": ASSESSMENT.reasons,
 }
+
+
+def make_talk(desk: Desk, *, code: str = "replied_by_call", said: str = "We told them what comes next.") -> GivenReply:
+    """Return the record of a reply that was given this minute."""
+    day, clock = format_typed_time(desk.clock())
+    return GivenReply(code, day=day, clock=clock, spoke_to="the child", said=said)
+
+
+def make_talk_form(desk: Desk, *, code: str = "replied_by_call") -> dict[str, str]:
+    """Return the same as its form sends it."""
+    made = make_talk(desk, code=code)
+    return {"code": code, "said_day": made.day, "said_clock": made.clock, "spoke_to": made.spoke_to, "said": made.said}
 
 
 def assess(desk: Desk, case: str, *, actor: str = ACTOR, **changes: Any) -> CaseRow:

@@ -14,6 +14,7 @@ from gateway.desk.keyring.key_set import ensure_sealing_keys
 from gateway.desk.people.permissions import Role
 from gateway.desk.retention.certificates import verify_certificate
 from partner_sdk.errors import OpeningError
+from partner_sdk.uk_clock import UK
 from tests.whole.desk_browser import Colleague, ServedDesk, serve_desk
 
 TOOK_THE_CALL, ANALYST, ADVISER, HELPER, LEAD, SECOND = (
@@ -127,6 +128,9 @@ def answer(one: Colleague, path: str) -> None:
     open_case(one, path)
     assert "Call after four, never before." in one.read()
     one.page.locator("#code").select_option("replied_by_call")
+    one.page.locator("#said_clock").fill(f"{one.served.clock().astimezone(UK):%H:%M}")
+    one.page.locator("#spoke_to").fill("the child")
+    one.page.locator("#said").fill("We said who helps next.")
     one.page.get_by_role("button", name="Record the reply").click()
     expect(one.page.get_by_text("Called, recorded")).to_be_visible()
     one.open(path)

@@ -22,7 +22,7 @@ from gateway.desk.cases.holding import hand_over, take_over
 from gateway.desk.cases.linking import link_cases
 from gateway.desk.cases.model import NO_SAFE_CONTACT
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.replying.replies import record_reply
+from gateway.desk.cases.replying.replies import GivenReply, record_reply
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.identifier_tables import CASE_IDENTIFIERS
 from gateway.desk.store.schema import CASES
@@ -105,9 +105,8 @@ def work(desk: Desk, browsers: dict[str, Browser], cases: Sequence[tuple[int, st
         else:
             use_pages(browsers, browsers[analyst], number, case_id, reasons=reasons)
         if number % 6 == 0:
-            record_reply(
-                desk, case_id, code=NO_SAFE_CONTACT, reason=mark(number, "The phone is shared."), actor=analyst
-            )
+            given = GivenReply(NO_SAFE_CONTACT, mark(number, "The phone is shared."))
+            record_reply(desk, case_id, given, actor=analyst)
         if number % 7 == 0:
             note = mark(number, "Next: call.")
             hand_over(desk, case_id, reason=mark(number, "Advice"), note=note, person="d-harm", actor=analyst)

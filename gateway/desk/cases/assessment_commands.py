@@ -16,11 +16,9 @@ from gateway.desk.cases.model import (
     KINDS,
     OUTCOMES,
     REDIRECTS,
-    REPLY_CODES,
     WEAKNESSES,
     YES_NO,
 )
-from gateway.desk.cases.replying.replies import record_reply
 from gateway.desk.collection.row_checks import PRIORITIES
 from gateway.desk.digests.facts import load_facts
 from gateway.desk.people.permissions import ANY_CASE, Permission
@@ -58,7 +56,7 @@ def case_assess(call: Call, case: str, reasons_file: Path, contact: str | None, 
 
 @desk_command(
     Permission.ASSESS_CASES,
-    example="K7QF-2M9TX-D --outcome used --weakness open_direct_messages --reply-recorded replied_by_call",
+    example="K7QF-2M9TX-D --outcome used --weakness open_direct_messages",
 )
 @_CASE
 @click.option("--outcome", "outcome_code", required=True, type=click.Choice(OUTCOMES))
@@ -74,8 +72,6 @@ def case_assess(call: Call, case: str, reasons_file: Path, contact: str | None, 
 )
 @click.option("--redirected-to", type=click.Choice(REDIRECTS), help="With --outcome out_of_remit: the body named.")
 @click.option("--same-as", metavar="CASE", help="Another case about the same person or incident.")
-@click.option("--reply-recorded", type=click.Choice(REPLY_CODES), help="How the person reporting was answered.")
-@click.option("--reply-reason", metavar="TEXT", help="Why no other reply is safe; it is sealed.")
 @click.option("--release-outcome", is_flag=True, help="Tell the partner whose own report it is.")
 def case_close(
     call: Call,
@@ -85,14 +81,12 @@ def case_close(
     facts: tuple[str, ...],
     redirected_to: str | None,
     same_as: str | None,
-    reply_recorded: str | None,
-    reply_reason: str | None,
     *,
     release_outcome: bool,
 ) -> int:
     """Close an assessed case with its outcome.
 
-    A child who is owed a reply must have one first (--reply-recorded).
+    A child who is owed a reply must have one first: `case reply --is-the-reply`, or one recorded on its page.
     """
     closing = Closing(
         outcome=outcome_code,
@@ -104,10 +98,7 @@ def case_close(
     )
     check_closing(closing)
     check_may_close(call.roles, closing, case=ANY_CASE)
-    desk, actor = open_desk(call.state), call.actor
-    if reply_recorded is not None:
-        record_reply(desk, case, code=reply_recorded, reason=reply_reason, actor=actor)
-    closed = close_case(desk, case, closing, actor=actor)
+    closed = close_case(open_desk(call.state), case, closing, actor=call.actor)
     return print_result(call, {"case": asdict(closed)}, f"{closed.reference} is closed: {closed.outcome}.")
 
 

@@ -23,6 +23,8 @@ from gateway.desk.cases.holding import make_scope
 from gateway.desk.cases.linking import list_linked
 from gateway.desk.cases.matches import MATCH_TEXTS, get_matches
 from gateway.desk.cases.model import (
+    REPLIED_BY_RETURN_CODE,
+    REPLY_CODES,
     CaseError,
     CaseRow,
     count_days_late,
@@ -57,7 +59,7 @@ from gateway.desk.cases.reading.page_context import ContextView, make_context_vi
 from gateway.desk.cases.reading.partner_case import PartnerCase, make_partner_case
 from gateway.desk.cases.reading.timeline import make_timeline
 from gateway.desk.cases.replying.no_reply import find_no_reply, find_reply_step
-from gateway.desk.cases.replying.replies import ReplyCopy, list_open_ways, open_copies
+from gateway.desk.cases.replying.replies import ReplyCopy, list_open_ways, list_reply_codes, open_copies
 from gateway.desk.cases.replying.signoffs import WELSH_REPLIES, is_given
 from gateway.desk.cases.replying.templates import list_templates
 from gateway.desk.cases.who_can_help import list_choices, list_telephones, list_who_can_help
@@ -252,7 +254,10 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
     work = make_case_work(desk, case, actor=get_name(), is_open=is_open)
     contents = (*content.reports, *(one.content for one in content.opened))
     who_can_help = list_who_can_help(desk, case, work.standing, contents)
-    typed = Typed({**_list_given(work), **state.typed, "reply_text": normalise(state.typed["reply_text"])})
+    today = f"{get_uk_day(desk.clock())}"
+    typed = Typed(
+        {**_list_given(work), "said_day": today, **state.typed, "reply_text": normalise(state.typed["reply_text"])}
+    )
     with desk.store.read() as connection:
         written = list_written(connection, case_id=case.case_id)
         earlier = find_earlier(connection, case)
@@ -291,6 +296,9 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
     )
     replies = [one for one in written if one.kind == "reply"]  # the others are notes that the report was read
     has_other_way = bool(list_open_ways(*content.reports))
+    # A read addition may have opened another way: the rules look into it, and this page does not.
+    codes = REPLY_CODES if any(one.opened_at for one in additions) else list_reply_codes(content.reports)
+    codes = [one for one in codes if written or one != REPLIED_BY_RETURN_CODE]
     is_prepared = _is_to_prepare(state, typed, report, can_write=can_write and is_waiting(case) and not replies)
     if report is not None and is_prepared:
         prepared = {"reply_text": normalise(list_templates(report)[0].text), "counts": "" if has_other_way else "yes"}
@@ -353,6 +361,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         country=labels.format_country(case.country),
         can_write=can_write,
         has_other_way=has_other_way,
+        reply_options=[one for one in labels.REPLIES if one[0] in codes],
         templates=list_templates(report) if report is not None and can_write else (),
         is_welsh=report is not None and report.language == WELSH,
         is_welsh_unchecked=is_welsh_unchecked,

@@ -94,9 +94,15 @@ CASE_FAULTS = {
 # The same for a reply: the field, and how to fix it.
 REPLY_FAULTS = {
     "no-text": ("reply_text", "Write the reply first."),
+    **dict.fromkeys(("said-missing", "note-missing", "note-too-long", "note-unprintable"), ("said", "")),
+    **dict.fromkeys(("bad-day", "time-ahead", "time-before"), ("said_day", "")),
+    **dict.fromkeys(("bad-time", "no-such-time", "time-twice"), ("said_clock", "")),
+    **dict.fromkeys(("spoke-to-missing", "bad-spoke-to"), ("spoke_to", "")),
+    "way-not-open": ("code", ""),
+    "bad-code": ("code", ""),
     "unprintable": ("reply_text", "The text contains characters that a page cannot show. Remove them."),
-    "reason-missing": ("reason", "Explain why there is no safe way to reply."),
-    "return-code-reason-missing": ("counts_reason", "Explain why the return code alone is enough."),
+    "reason-missing": ("reason", "Explain in a sentence why there is no safe way to reply."),
+    "return-code-reason-missing": ("counts_reason", "Explain in a sentence why the return code alone is enough."),
     "reason-too-long": ("reason", "Make the reason shorter: 300 characters at most."),
     "no-sealed-reply": ("code", "No reply has been written to the return code yet. Write one first."),
     "no-reply-key": ("reply_text", "This report has no return code. Answer another way, then record it."),
@@ -175,7 +181,7 @@ def make_reply_fault(error: ReportAbuseError, typed: Typed) -> Fault:
         field = "counts_reason"
     if error.reason == "return-code-reason-missing" and typed["code"] == REPLIED_BY_RETURN_CODE:
         field = "reason"
-    return Fault(field, said)
+    return Fault(field, said or str(error))
 
 
 def _format_too_long(count: int) -> str:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from gateway.desk.actions.model import list_actions_of
 from gateway.desk.cases.assessing import YES, Standing, count_read, find_standing
 from gateway.desk.cases.holding import check_not_held
-from gateway.desk.cases.model import NO_SAFE_CONTACT, CaseError, CaseRow
+from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.cases.opening import is_proven, list_additions, list_reports
 from gateway.desk.cases.replying.no_reply import list_no_reply_refusals
 from gateway.desk.cases.steps import list_steps
@@ -61,8 +61,8 @@ def _list_unsettled(connection: Connection, found: CaseRow, standing: Standing |
     if found.reply_owed:
         yield CaseError(
             (
-                "This child is still owed a reply (R23). Record it with --reply-recorded, or explain why "
-                f"a reply would do harm with --reply-recorded {NO_SAFE_CONTACT} --reply-reason."
+                "This child is still owed a reply (R23). Answer, and record it on the page of the case; or explain "
+                "there why a reply would do harm."
             ),
             reason="reply-owed",
         )

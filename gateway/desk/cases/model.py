@@ -71,7 +71,6 @@ REPLY_CODES: Final = (
     "replied_by_call",
     "replied_by_text",
     "replied_by_email",
-    "replied_by_letter",
     "replied_through_adult",
     "replied_through_school",
     # A sealed reply may never be read: it counts as the owed one only with a person's reason.

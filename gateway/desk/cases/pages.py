@@ -35,6 +35,7 @@ from gateway.desk.cases.linking import link_cases, unlink_cases
 from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.cases.queue import CRISIS, move_case
 from gateway.desk.cases.queue_page import keep_view, make_queue_pane
+from gateway.desk.cases.replying.replies import list_sampled_replies
 from gateway.desk.collection.shelf import format_cause, format_sender, list_groups
 from gateway.desk.outbox.alerts import find_unacknowledged
 from gateway.desk.people.exposure import list_exposure
@@ -42,6 +43,7 @@ from gateway.desk.people.permissions import NotPermittedError, Permission, is_al
 from gateway.desk.people.register import format_person
 from gateway.desk.placements.register import count_button_requests
 from gateway.desk.uk_times import get_day_start
+from gateway.desk.vault import VaultError
 from gateway.desk.views.page import (
     Fault,
     Typed,
@@ -143,14 +145,19 @@ def post_keys() -> ResponseReturnValue:
 @blueprint.get("/exposure")
 @staff_rule(Permission.SEE_EXPOSURE)
 def show_exposure() -> ResponseReturnValue:
-    """Show how much each person has opened today and in the last week, the most of the week first."""
+    """Show how much each person has opened today and in the last week, and the sample of replies to read."""
     desk = get_desk()
     now = desk.clock()
     with desk.store.read() as connection:
         week = list_exposure(connection, since=now - EXPOSURE_PERIOD)
         today = {one.person: one for one in list_exposure(connection, since=get_day_start(now))}
         names = {one.person: format_person(connection, one.person) for one in week}
-    return show_page("exposure.html", rows=[(names[one.person], today.get(one.person), one) for one in week])
+    try:
+        sample = list_sampled_replies(desk)
+    except VaultError:
+        sample = None
+    rows = [(names[one.person], today.get(one.person), one) for one in week]
+    return show_page("exposure.html", rows=rows, sample=sample)
 
 
 @blueprint.get("/cases/<case_id>")

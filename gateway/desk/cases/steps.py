@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import msgspec
-from sqlalchemy import Connection, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 
 from gateway.desk import audit
 from gateway.desk.cases.model import IS_UNREAD, CaseError, CaseRow, has_control_characters, normalise
@@ -146,19 +146,18 @@ def add_step(
 def list_steps(connection: Connection, case: CaseRow, *, kinds: Collection[StepKind] = ()) -> list[CaseStep]:
     """Return the steps of a case and of all its reports, the newest first: all of them, or those of some kinds."""
     query = _OF_CASE.where(CASE_STEPS.c.kind.in_(kinds)) if kinds else _OF_CASE
-    return [
-        CaseStep(
-            number=row.id,
-            step_id=row.step_id,
-            case_id=row.case_id,
-            at=row.at,
-            by=row.by,
-            kind=row.kind,
-            detail=json.loads(row.detail),
-            box=None if row.box is None else bytes(row.box),
-        )
-        for row in connection.execute(query, {"case_id": case.case_id, "first_id": case.first_id})
-    ]
+    return [_read(row) for row in connection.execute(query, {"case_id": case.case_id, "first_id": case.first_id})]
+
+
+def list_steps_since(connection: Connection, kind: StepKind, *, since: str) -> list[CaseStep]:
+    """Return the steps of one kind of all cases since a time, the oldest first."""
+    wanted = (CASE_STEPS.c.kind == kind) & (CASE_STEPS.c.at >= since)
+    return [_read(row) for row in connection.execute(select(CASE_STEPS).where(wanted).order_by(CASE_STEPS.c.id))]
+
+
+def _read(row: Row[Any]) -> CaseStep:
+    box = None if row.box is None else bytes(row.box)
+    return CaseStep(row.id, row.step_id, row.case_id, row.at, row.by, row.kind, json.loads(row.detail), box)
 
 
 def open_texts(desk: Desk, case: CaseRow, steps: Sequence[CaseStep], *, actor: str) -> dict[str, StepText]:

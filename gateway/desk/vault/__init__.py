@@ -23,7 +23,7 @@ Purpose = Literal["report", "context", "enrol", "reply", "mailbox", "thread"]
 # The reason for an opening. Only `read` and `send` show content to a person; the others open, judge and forget it.
 Reason = Literal["read", "send", "file", "link", "check"]
 FeedKeyName = Literal["feed", "feed.next", "feed.former"]
-HashKind = Literal["address", "domain", "note"]
+HashKind = Literal["address", "domain", "note", "sample"]
 # The rows of a case whose boxes lie under the key of the case.
 BoxKind = Literal["report", "import", "step", "reply", "question", "action", "entry"]
 

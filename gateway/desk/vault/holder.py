@@ -55,6 +55,7 @@ _HASH_LABELS: Final = MappingProxyType[HashKind, bytes](
         "address": b"report-abuse desk address v1\0",
         "domain": b"report-abuse desk domain v1\0",
         "note": b"report-abuse desk note v1\0",
+        "sample": b"report-abuse desk sample v1\0",
     }
 )
 _IDENTIFIER_LABEL: Final = b"report-abuse desk identifier v1\0"

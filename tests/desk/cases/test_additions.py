@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.cases.model import CaseRow, get_case
+from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import find_earlier, is_proven, open_case
-from gateway.desk.cases.replying.replies import ReplyDraft, ReplyError, write_reply
+from gateway.desk.cases.replying.replies import ReplyDraft, ReplyError, record_reply, write_reply
 from tests.builders import make_clear_fields
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.view_builders import Browser, make_code_key, make_code_seed
+from tests.desk.work_builders import make_talk
 from tests.public_report_builders import make_contact, make_known_person
 
 KEY = make_code_key(make_code_seed("lamp river coat seven"))
@@ -131,7 +132,7 @@ def test_sealed_reply_to_an_addition_counts_only_with_a_reason_where_the_first_r
     for one in (reference, added):
         open_case(loop.desk, one, actor=ACTOR)
     with pytest.raises(Exception, match="return code alone"):
-        write_reply(loop.desk, added, ReplyDraft("Hello.", is_the_reply=True), actor=ACTOR)
+        write_reply(loop.desk, added, ReplyDraft("Hello, we have read it.", is_the_reply=True), actor=ACTOR)
 
 
 @pytest.mark.parametrize(("first", "second", "proven"), [(KEY, KEY, True), (KEY, OTHER_KEY, False)])
@@ -217,3 +218,20 @@ def test_addition_names_the_kind_that_the_first_report_told_in_words(loop: Loop)
     added = [add(loop, first, kinds=kinds) for kinds in ((), ("threatens_to_share",), ())]
     loop.collect()
     assert [get(loop, one).kind for one in (first, *added)] == ["coercion_blackmail"] * 4
+
+
+@pytest.mark.parametrize("key", [KEY, OTHER_KEY])
+def test_only_a_proven_and_read_addition_opens_another_way(loop: Loop, key: str) -> None:
+    reference = send_first(loop, under_18="yes")
+    added = add(loop, reference, reply_key=key, contact=make_contact(ways=("call",), phone="0000"))
+    loop.collect()
+    open_case(loop.desk, reference, actor=ACTOR)
+    with pytest.raises(CaseError, match="did not open this way"):
+        record_reply(loop.desk, reference, make_talk(loop.desk), actor=ACTOR)
+    open_case(loop.desk, added, actor=ACTOR)
+    if key == KEY:
+        assert record_reply(loop.desk, reference, make_talk(loop.desk), actor=ACTOR).reply_code == "replied_by_call"
+        return
+    for one in (reference, added):
+        with pytest.raises(CaseError, match="did not open this way"):
+            record_reply(loop.desk, one, make_talk(loop.desk), actor=ACTOR)

@@ -28,6 +28,7 @@ from tests.desk.view_builders import (
     make_code_key,
     make_code_seed,
 )
+from tests.desk.work_builders import make_talk_form
 from tests.public_report_builders import make_contact, make_public_report
 
 MARKER = "MARKER-<i>&\"'é\N{SNOWMAN}"
@@ -65,7 +66,7 @@ def count_replies(desk: Desk) -> int:
 
 
 def test_reply_is_looked_at_before_it_is_sent(desk: Desk, browser: Browser, case_id: str) -> None:
-    text = f"Hello.\n{MARKER}"
+    text = f"Hello, we read it.\n{MARKER}"
     seen = post(browser, case_id, "preview", reply_text=text, **NOT_THE_REPLY)
     assert seen.status_code == 200
     assert count_replies(desk) == 0
@@ -83,22 +84,25 @@ def test_reply_is_looked_at_before_it_is_sent(desk: Desk, browser: Browser, case
 
 
 def test_second_press_of_send_writes_nothing_more(desk: Desk, browser: Browser, case_id: str) -> None:
-    hidden = get_hidden(post(browser, case_id, "preview", reply_text="Hello.", **NOT_THE_REPLY).text)
+    hidden = get_hidden(post(browser, case_id, "preview", reply_text="Hello, we have read it.", **NOT_THE_REPLY).text)
     for _ in range(2):
-        assert post(browser, case_id, "send", reply_text="Hello.", **NOT_THE_REPLY, **hidden).status_code == 303
+        assert (
+            post(browser, case_id, "send", reply_text="Hello, we have read it.", **NOT_THE_REPLY, **hidden).status_code
+            == 303
+        )
     assert count_replies(desk) == 1
 
 
-@pytest.mark.parametrize("changed", [{"reply_text": "Hello. More."}, {"counts": "yes"}, {"mark": ""}])
+@pytest.mark.parametrize("changed", [{"reply_text": "Hello, we have read it. More."}, {"counts": "yes"}, {"mark": ""}])
 def test_reply_without_a_preview_is_not_sent(
     desk: Desk, browser: Browser, case_id: str, changed: dict[str, str]
 ) -> None:
-    fields = {"reply_text": "Hello.", "counts": "no", "counts_reason": "phone is shared"}
+    fields = {"reply_text": "Hello, we have read it.", "counts": "no", "counts_reason": "phone is shared"}
     hidden = get_hidden(post(browser, case_id, "preview", **fields).text)
     refused = post(browser, case_id, "send", **{**fields, **hidden, **changed})
     assert refused.status_code == 409
     assert "Check it again, then send it" in refused.text
-    assert get_typed(refused.text) == changed.get("reply_text", "Hello.")
+    assert get_typed(refused.text) == changed.get("reply_text", "Hello, we have read it.")
     assert count_replies(desk) == 0
 
 
@@ -106,10 +110,14 @@ def test_reply_without_a_preview_is_not_sent(
     ("fields", "field", "said"),
     [
         ({"reply_text": "", "counts": "no"}, "reply_text", "Write the reply first."),
-        ({"reply_text": "Hello."}, "counts", "Choose whether this is the reply they were promised."),
-        ({"reply_text": "Hello.", "counts": "yes"}, "counts_reason", "Explain why the return code alone is enough."),
+        ({"reply_text": "Hello, we have read it."}, "counts", "Choose whether this is the reply they were promised."),
         (
-            {"reply_text": "Hello.", "counts": "yes", "counts_reason": "x" * 301},
+            {"reply_text": "Hello, we have read it.", "counts": "yes"},
+            "counts_reason",
+            "Explain in a sentence why the return code alone is enough.",
+        ),
+        (
+            {"reply_text": "Hello, we have read it.", "counts": "yes", "counts_reason": "x" * 301},
             "counts_reason",
             "300 characters at most",
         ),
@@ -152,7 +160,7 @@ def test_what_is_missing_is_said_and_no_word_is_lost(
 
 
 def test_reply_that_counts_is_recorded_with_its_reason(desk: Desk, browser: Browser, case_id: str) -> None:
-    fields = {"reply_text": "Hello.", "counts": "yes", "counts_reason": "phone is shared"}
+    fields = {"reply_text": "Hello, we have read it.", "counts": "yes", "counts_reason": "phone is shared"}
     seen = post(browser, case_id, "preview", **fields)
     assert "It counts as the reply they were promised. Reason: “<bdi>phone is shared</bdi>”." in seen.text
     post(browser, case_id, "send", **fields, **get_hidden(seen.text))
@@ -165,12 +173,12 @@ def test_reply_that_counts_is_recorded_with_its_reason(desk: Desk, browser: Brow
 
 
 def test_template_is_put_behind_what_is_written(browser: Browser, case_id: str) -> None:
-    page = post(browser, case_id, "start", reply_text=f"Mine. {MARKER}", template="we_have_read_it").text
+    page = post(browser, case_id, "start", reply_text=f"This one is mine. {MARKER}", template="we_have_read_it").text
     text = next(one.text for one in load_texts("en").template if one.code == "we_have_read_it").strip()
-    assert get_typed(page) == f"Mine. {MARKER}\n\n{text}"
-    refused = post(browser, case_id, "start", reply_text="Mine.", template="no-such-template")
+    assert get_typed(page) == f"This one is mine. {MARKER}\n\n{text}"
+    refused = post(browser, case_id, "start", reply_text="This one is mine.", template="no-such-template")
     assert refused.status_code == 409
-    assert get_typed(refused.text) == "Mine."
+    assert get_typed(refused.text) == "This one is mine."
 
 
 def test_templates_follow_kind_age_and_who_reads_them() -> None:
@@ -303,7 +311,7 @@ def test_report_without_a_code_offers_no_such_reply(desk: Desk, browser: Browser
     case_id = add_sealed_case(desk, marker="", under_18="yes")
     page = browser.post(f"/cases/{case_id}/read").text
     assert "Write to the return code" not in page
-    refused = post(browser, case_id, "preview", reply_text="Hello.", **NOT_THE_REPLY)
+    refused = post(browser, case_id, "preview", reply_text="Hello, we have read it.", **NOT_THE_REPLY)
     assert refused.status_code == 409
     assert "This report has no return code" in refused.text
 
@@ -312,9 +320,9 @@ def test_reply_may_be_written_after_the_case_was_closed(desk: Desk, browser: Bro
     report = {"reply_key": KEY, "contact": make_contact(ways=("call",), phone="0000")}
     case_id = add_sealed_case(desk, marker="", report=report, closed_at="2026-11-25T10:00:00Z")
     browser.post(f"/cases/{case_id}/read")
-    seen = post(browser, case_id, "preview", reply_text="Hello again.")
+    seen = post(browser, case_id, "preview", reply_text="Hello again to you.")
     assert seen.status_code == 200
-    assert post(browser, case_id, "send", reply_text="Hello again.", **get_hidden(seen.text)).status_code == 303
+    assert post(browser, case_id, "send", reply_text="Hello again to you.", **get_hidden(seen.text)).status_code == 303
     assert count_replies(desk) == 1
 
 
@@ -378,5 +386,6 @@ def test_late_replies_do_not_change_the_order_of_the_queue(desk: Desk, browser: 
     assert page.index(danger) < page.index(late)
     overdue = browser.get("/?lane=overdue").text
     assert danger not in overdue[overdue.index("<h1") :]  # above them stands the case to read next
-    browser.post(f"/cases/{late}/reply", code="replied_by_call")
+    browser.post(f"/cases/{late}/read")
+    assert browser.post(f"/cases/{late}/reply", **make_talk_form(desk)).status_code == 303
     assert "Replies overdue" not in browser.get("/").text

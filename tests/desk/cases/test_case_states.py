@@ -18,7 +18,7 @@ from gateway.desk.cases.replying.replies import record_reply
 from gateway.desk.wiring import Desk
 from tests.desk.people_builders import ensure_person
 from tests.desk.view_builders import Clock, add_sealed_case
-from tests.desk.work_builders import assess, pass_case_on
+from tests.desk.work_builders import assess, make_talk, pass_case_on
 
 PEOPLE = ("a-analyst", "b-analyst")
 WHY = "Because of the school."
@@ -173,9 +173,7 @@ ACTS: dict[str, Callable[[Desk, CaseRow, str, bool], object]] = {
     "hand_over": lambda desk, case, person, _: hand_over(
         desk, case.case_id, reason=WHY, note=WHY, person=get_other(person), actor=person
     ),
-    "reply": lambda desk, case, person, _: record_reply(
-        desk, case.case_id, code="replied_by_call", reason=None, actor=person
-    ),
+    "reply": lambda desk, case, person, _: record_reply(desk, case.case_id, make_talk(desk), actor=person),
     "close": lambda desk, case, person, _: close_case(desk, case.case_id, Closing("used"), actor=person),
     "reopen": lambda desk, case, person, _: reopen_case(desk, case.case_id, reason=WHY, actor=person),
 }

@@ -16,7 +16,7 @@ from gateway.desk.cases.model import (
     list_cases,
 )
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.replying.replies import record_reply
+from gateway.desk.cases.replying.replies import GivenReply, record_reply
 from gateway.desk.collection.links import list_cluster
 from gateway.desk.store.schema import AUDIT, CASES
 from partner_sdk.errors import OpeningError
@@ -26,7 +26,8 @@ from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import stage_at_gateway
 from tests.desk.outbox_builders import send_out
 from tests.desk.placement_builders import LINK_ID, agree
-from tests.desk.work_builders import assess_and_close
+from tests.desk.work_builders import assess_and_close, make_talk
+from tests.public_report_builders import make_contact
 
 CLOSING = Closing(outcome="used", weaknesses=WEAKNESSES[:2])
 
@@ -132,14 +133,15 @@ def test_closed_case_does_not_close_again(loop: Loop) -> None:
 
 @pytest.mark.parametrize("under_18", ["yes", "rather_not_say", ""])
 def test_child_is_owed_a_reply_before_the_case_closes(loop: Loop, under_18: str) -> None:
-    reference = collected(loop, under_18=under_18)
+    contact = make_contact(ways=("school",), school="The school in the High Street")
+    reference = collected(loop, under_18=under_18, contact=contact)
     open_case(loop.desk, reference, actor=ACTOR)
     assert get(loop, reference).reply_owed
     with pytest.raises(CaseError) as caught:
         close(loop, reference)
     assert caught.value.reason == "reply-owed"
     assert get(loop, reference).closed_at is None
-    record_reply(loop.desk, reference, code="replied_through_school", reason=None, actor=ACTOR)
+    record_reply(loop.desk, reference, make_talk(loop.desk, code="replied_through_school"), actor=ACTOR)
     assert close(loop, reference).reply_code == "replied_through_school"
 
 
@@ -154,13 +156,14 @@ def test_no_reply_is_owed_to_a_grown_up_or_a_partner(loop: Loop, door: str) -> N
 
 def test_no_safe_contact_stands_for_a_reply_only_with_a_reason(loop: Loop) -> None:
     reference = collected(loop)
-    for reason in (None, "", "  ", "x" * 301):
+    open_case(loop.desk, reference, actor=ACTOR)
+    for reason in ("", "  ", ".", "x" * 301):
         with pytest.raises(CaseError):
-            record_reply(loop.desk, reference, code=NO_SAFE_CONTACT, reason=reason, actor=ACTOR)
+            record_reply(loop.desk, reference, GivenReply(NO_SAFE_CONTACT, reason), actor=ACTOR)
     with pytest.raises(CaseError):
-        record_reply(loop.desk, reference, code="telepathy", reason="x", actor=ACTOR)
+        record_reply(loop.desk, reference, GivenReply("telepathy", "phone is shared"), actor=ACTOR)
     assert get(loop, reference).reply_code is None
-    recorded = record_reply(loop.desk, reference, code=NO_SAFE_CONTACT, reason="phone is shared", actor=ACTOR)
+    recorded = record_reply(loop.desk, reference, GivenReply(NO_SAFE_CONTACT, "phone is shared"), actor=ACTOR)
     assert recorded.reply_code == NO_SAFE_CONTACT
 
 

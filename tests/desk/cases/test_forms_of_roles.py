@@ -11,7 +11,7 @@ from gateway.desk.cases.holding import claim_case, release_case
 from gateway.desk.cases.model import NO_SAFE_CONTACT, CaseRow
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.partner_side import schedule_outcome
-from gateway.desk.cases.replying.replies import record_reply
+from gateway.desk.cases.replying.replies import GivenReply, record_reply
 from gateway.desk.people.permissions import Permission, Role, format_roles, is_allowed
 from gateway.desk.store.schema import CASES
 from gateway.web.rules import Login, find_rule
@@ -24,6 +24,7 @@ from tests.desk.identifier_builders import add_identifier
 from tests.desk.industry_builders import find
 from tests.desk.view_builders import Browser, make_code_key, make_code_seed
 from tests.desk.work_builders import assess, assess_and_close
+from tests.public_report_builders import make_contact
 
 # Forms of the pages of a request to see, correct or wipe a report, of a package, of a referral and of a request to a
 # service, not of a case.
@@ -39,7 +40,8 @@ READERS = tuple(role for role in Role if is_allowed([role], Permission.READ_CASE
 def file_public(loop: Loop) -> CaseRow:
     """File a child's report with a return code, opened and in the crisis lane, which shares a number with another."""
     code = make_code_key(make_code_seed("lamp"))
-    references = [loop.send_public(feels="hurting", reply_key=code, reply_by="2026-12-10").reference for _ in range(2)]
+    told = {"feels": "hurting", "contact": make_contact(ways=("call",), phone="0000"), "reply_by": "2026-12-10"}
+    references = [loop.send_public(reply_key=code, **told).reference for _ in range(2)]
     loop.collect()
     cases = [find(loop, reference) for reference in references]
     with loop.desk.store.write() as connection:
@@ -119,7 +121,7 @@ def test_every_form_of_a_case_is_one_that_its_reader_may_send(loop: Loop) -> Non
     readers, analyst = Readers(loop), f"p-{Role.ANALYST.value}"
     readers.look(*cases)
     preview = f"/cases/{public.case_id}/reply/preview"
-    checked = readers.browsers[Role.ANALYST].post(preview, reply_text="Hello.", counts="no")
+    checked = readers.browsers[Role.ANALYST].post(preview, reply_text="Hello, we have read it.", counts="no")
     assert "This is the reply they will see" in checked.text
     readers.check(Role.ANALYST, checked.text)
     for case in cases:
@@ -130,7 +132,7 @@ def test_every_form_of_a_case_is_one_that_its_reader_may_send(loop: Loop) -> Non
     release_case(loop.desk, public.case_id, actor=analyst)
     readers.look(public)
     schedule_outcome(loop.desk, partners.case_id, outcome="used", hold_until=None, actor=analyst)
-    record_reply(loop.desk, public.case_id, code=NO_SAFE_CONTACT, reason="The phone is shared", actor=analyst)
+    record_reply(loop.desk, public.case_id, GivenReply(NO_SAFE_CONTACT, "The phone is shared"), actor=analyst)
     readers.look(*cases)
     assess(loop.desk, partners.case_id, actor=analyst)
     assess_and_close(loop.desk, partners.case_id, CLOSING, actor=analyst)

@@ -25,7 +25,7 @@ from tests.desk.desk_loop import Loop
 from tests.desk.industry_builders import file, read
 from tests.desk.people_builders import ensure_person
 from tests.desk.view_builders import Browser, Clock, add_sealed_case
-from tests.desk.work_builders import ANSWERS, assess, assess_and_close
+from tests.desk.work_builders import ANSWERS, assess, assess_and_close, make_talk
 
 ONE, OTHER = "a-analyst", "b-analyst"
 WHY = "Her shift is over."
@@ -54,7 +54,7 @@ def test_only_the_person_who_has_a_case_assesses_answers_and_closes_it(desk: Des
     for act in (
         lambda: claim_case(desk, case_id, actor=OTHER),
         lambda: assess(desk, case_id, actor=OTHER),
-        lambda: record_reply(desk, case_id, code="replied_by_call", reason=None, actor=OTHER),
+        lambda: record_reply(desk, case_id, make_talk(desk), actor=OTHER),
         lambda: close_case(desk, case_id, Closing("used"), actor=OTHER),
         lambda: release_case(desk, case_id, actor=OTHER),
         lambda: hand_over(desk, case_id, reason=WHY, note=WHY, person="c-analyst", actor=OTHER),
@@ -65,7 +65,7 @@ def test_only_the_person_who_has_a_case_assesses_answers_and_closes_it(desk: Des
         assert str(caught.value).startswith("a-analyst has had this case since 25 Nov 2026, 09:30 GMT.")
     assert list_kinds(desk, case_id) == ["claim"]
     assess(desk, case_id, actor=ONE)
-    record_reply(desk, case_id, code="replied_by_call", reason=None, actor=ONE)
+    record_reply(desk, case_id, make_talk(desk), actor=ONE)
     assert close_case(desk, case_id, Closing("used"), actor=ONE).holder is None
 
 
@@ -89,7 +89,7 @@ def test_question_and_outcome_need_an_assessment_and_the_outcome_the_case_too(lo
 
 def test_first_act_on_a_case_that_nobody_has_takes_it(desk: Desk) -> None:
     case_id = add_opened(desk, under_18="yes")
-    record_reply(desk, case_id, code="replied_by_call", reason=None, actor=ONE)
+    record_reply(desk, case_id, make_talk(desk), actor=ONE)
     assert (get(desk, case_id).holder, list_kinds(desk, case_id)) == (ONE, ["claim", "reply"])
 
 

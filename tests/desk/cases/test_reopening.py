@@ -19,7 +19,7 @@ from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.digests.digest_builders import PARTNER, QUARTER
 from tests.desk.industry_builders import collect_and_send, file, find, read
 from tests.desk.view_builders import Browser, add_sealed_case, make_code_key, make_code_seed
-from tests.desk.work_builders import ANSWERS, assess, assess_and_close
+from tests.desk.work_builders import ANSWERS, assess, assess_and_close, make_talk, make_talk_form
 
 CLOSING, WHY = Closing("used"), "The school wrote again."
 
@@ -70,9 +70,9 @@ def test_adult_whom_the_assessment_says_to_contact_is_contacted_first(desk: Desk
     for case_id in (recorded, decided, written):
         assess(desk, case_id, contact="yes")
         assert refuse(desk, case_id) == "contact-owed"
-    record_reply(desk, recorded, code="replied_by_call", reason=None, actor=ACTOR)
+    record_reply(desk, recorded, make_talk(desk), actor=ACTOR)
     assess(desk, decided, contact="no")
-    write_reply(desk, written, ReplyDraft("Thank you.", is_the_reply=False), actor=ACTOR)
+    write_reply(desk, written, ReplyDraft("Thank you for this.", is_the_reply=False), actor=ACTOR)
     for case_id in (recorded, decided, written):
         assert close_case(desk, case_id, CLOSING, actor=ACTOR).closed_at
 
@@ -85,7 +85,7 @@ def test_page_offers_to_record_the_contact_with_an_adult(desk: Desk, browser: Br
     page = browser.get(path).text
     assert ("Answered another way" in page, "Contact the adult who reported, as the" in page) == (True, True)
     assert browser.post(f"{path}/close", outcome="used").status_code == 409
-    assert browser.post(f"{path}/reply", code="replied_by_email").status_code == 303
+    assert browser.post(f"{path}/reply", **make_talk_form(desk)).status_code == 303
     assert browser.post(f"{path}/close", outcome="used").status_code == 303
 
 

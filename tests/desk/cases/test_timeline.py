@@ -27,7 +27,7 @@ from tests.desk.industry_builders import find
 from tests.desk.outbox_builders import send_out
 from tests.desk.people_builders import ensure_person
 from tests.desk.view_builders import Browser
-from tests.desk.work_builders import assess, assess_and_close
+from tests.desk.work_builders import assess, assess_and_close, make_talk_form
 
 ME, OTHER, WHY = "a-analyst", "b-analyst", "Reason-Marker <b>"
 # Acts on a case that are no act of its history: their own parts of the page show them.
@@ -58,7 +58,7 @@ def test_everything_that_happened_stands_in_one_list_with_its_reasons(loop: Loop
         lambda: assess(desk, case.case_id, actor=ME),
         lambda: hand_over(desk, case.case_id, reason=WHY, note="Note-Marker", person=OTHER, actor=ME),
         lambda: take_over(desk, case.case_id, from_person=OTHER, reason=WHY, actor=ME),
-        lambda: browser.post(f"{path}/reply", code="replied_by_call"),
+        lambda: browser.post(f"{path}/reply", **make_talk_form(desk)),
         lambda: assess_and_close(desk, case.case_id, CLOSING, actor=ME),
         lambda: browser.post(f"{path}/reopen", reopen_reason=WHY),
     ):
@@ -82,7 +82,7 @@ def test_everything_that_happened_stands_in_one_list_with_its_reasons(loop: Loop
         "reopened the case, closed before as: Used.",
         "took the case.",
     ]
-    assert len([line for line in mine if line.endswith("to read why.")]) == 5
+    assert len([line for line in mine if line.endswith("to read why.")]) == 6
     opened = list_lines(browser.post(f"{path}/read").text)
     assert sum(WHY in line for line in opened) == 4
     assert any("Note-Marker" in line for line in opened)

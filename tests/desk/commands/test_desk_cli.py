@@ -16,6 +16,7 @@ from werkzeug.serving import make_server
 
 from gateway.app import make_app
 from gateway.config import StateFolder, load_config
+from gateway.desk.cases.replying.replies import record_reply
 from gateway.desk.cli import main, program
 from gateway.desk.terminal import DONE, LOOK, TRY_AGAIN, WRONG_USE, say, say_lines
 from gateway.desk.wiring import open_desk
@@ -31,6 +32,7 @@ from tests.command_lines import list_commands, parse
 from tests.desk.desk_loop import DOORS_PORT, FEED_ORIGIN, FEED_PORT, Loop
 from tests.desk.made_models import copy_model
 from tests.desk.people_builders import give_every_role
+from tests.desk.work_builders import make_talk
 from tests.public_report_builders import make_contact, make_known_person
 
 CLOSING = ["--outcome", "used", "--weakness", "weak_age_check"]
@@ -139,7 +141,9 @@ def test_desk_without_the_agencys_settings_names_the_line_to_run(
 def test_whole_loop_by_commands(desk: Terminal, loop: Loop) -> None:
     publish(desk, loop)
     enrol(desk, loop)
-    reference = loop.send_public(story="Hello from the form").reference
+    reference = loop.send_public(
+        story="Hello from the form", contact=make_contact(ways=("call",), phone="0000")
+    ).reference
     loop.send_industry(created_at=utc_now())
     collected = desk.run("collect", "--reconcile", "--json")
     assert (collected.code, collected.json["filed"], collected.json["set_aside"]) == (DONE, 2, 0)
@@ -151,8 +155,9 @@ def test_whole_loop_by_commands(desk: Terminal, loop: Loop) -> None:
     reasons.write_text("Nothing urgent.", encoding="utf-8")
     assert desk.run("case", "assess", reference, *ASSESSMENT, "--reasons-file", str(reasons)).code == DONE
     refused = desk.run("case", "close", reference, *CLOSING)
-    assert (refused.code, "--reply-recorded" in refused.err) == (WRONG_USE, True)
-    closed = desk.run("case", "close", reference, *CLOSING, "--reply-recorded", "replied_by_call", "--json")
+    assert (refused.code, "still owed a reply" in refused.err) == (WRONG_USE, True)
+    record_reply(loop.desk, reference, make_talk(loop.desk), actor="t-analyst")
+    closed = desk.run("case", "close", reference, *CLOSING, "--json")
     assert (closed.code, closed.json["case"]["outcome"]) == (DONE, "used")
     assert [partner["state"] for partner in desk.run("partner", "list", "--json").json["partners"]] == ["active"]
     assert desk.run("audit", "check", "--json").json["entries"] >= 10

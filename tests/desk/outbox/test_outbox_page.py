@@ -65,7 +65,7 @@ def test_alerts_and_replies_that_wait_are_shown_without_a_word(desk: Desk, brows
     report = {"reply_key": make_code_key(make_code_seed("lamp"))}
     case_id = add_sealed_case(desk, marker=MARKER, under_18="yes", report=report)
     open_case(desk, case_id, actor="test")
-    write_reply(desk, case_id, ReplyDraft(f"Hello. {MARKER}", is_the_reply=False), actor="test")
+    write_reply(desk, case_id, ReplyDraft(f"Hello and thank you. {MARKER}", is_the_reply=False), actor="test")
     page = browser.get("/outbox").text
     for said in (
         "<b>1</b> alert waits",

@@ -8,7 +8,7 @@ import pytest
 from gateway.desk.alarms import list_alarms
 from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.replying.replies import ReplyDraft, ReplyError, record_reply, write_reply
+from gateway.desk.cases.replying.replies import GivenReply, ReplyDraft, ReplyError, record_reply, write_reply
 from gateway.desk.doctor import examine
 from gateway.desk.outbox.replies import list_waiting, list_written
 from gateway.store.boxes import put_return_place
@@ -19,20 +19,22 @@ from tests.builders import make_clear_fields
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.outbox_builders import forget_that_it_was_sent, send_out
 from tests.desk.view_builders import Browser, make_code_key, make_code_seed, open_by_code
+from tests.desk.work_builders import make_talk
+from tests.public_report_builders import make_contact
 
 SEED = make_code_seed("lamp river coat seven")
 MARKER = "MARKER-\N{SNOWMAN}-reply"
 
 
-def write(loop: Loop, *, is_the_reply: bool = False) -> tuple[str, str]:
+def write(loop: Loop, *, is_the_reply: bool = False, **changes: Any) -> tuple[str, str]:
     """Collect a report with a code, open it, answer it, and return its reference and the reply's id."""
-    reference = loop.send_public(reply_key=make_code_key(SEED)).reference
+    reference = loop.send_public(reply_key=make_code_key(SEED), **changes).reference
     with loop.gateway.store.write() as connection:
         put_return_place(connection, reference=reference, box=b"box", expires_at=loop.clock() + timedelta(days=180))
     loop.collect()
     open_case(loop.desk, reference, actor=ACTOR)
     loop.clock.advance(minutes=1)
-    draft = ReplyDraft(MARKER, is_the_reply=is_the_reply, reason="the phone is shared")
+    draft = ReplyDraft(f"We read it. {MARKER}", is_the_reply=is_the_reply, reason="the phone is shared")
     return reference, write_reply(loop.desk, reference, draft, actor=ACTOR)
 
 
@@ -63,7 +65,7 @@ def test_reply_to_what_was_added_later_waits_where_the_person_comes_back(loop: L
     send_out(loop.desk, "reply")
     open_case(loop.desk, added, actor=ACTOR)
     assert send_out(loop.desk, "reply") == 0  # no note of reading: the first report may be unread
-    message_id = write_reply(loop.desk, added, ReplyDraft(MARKER, is_the_reply=False), actor=ACTOR)
+    message_id = write_reply(loop.desk, added, ReplyDraft(f"We read it. {MARKER}", is_the_reply=False), actor=ACTOR)
     assert send_out(loop.desk, "reply") == 1
     row = next(row for row in rows_at_gateway(loop) if row.message_id == message_id)
     assert row.reference == reference
@@ -129,9 +131,9 @@ def test_reply_that_the_gateway_has_no_place_for_is_owed_again_and_is_said(loop:
     found = {(one.name, one.detail) for one in examine(loop.desk.paths.state, clock=loop.clock)}
     assert any(name == "outbox" and "return codes of 1 replies" in detail for name, detail in found)
     with pytest.raises(ReplyError) as again:
-        write_reply(loop.desk, reference, ReplyDraft("Again.", is_the_reply=False), actor=ACTOR)
+        write_reply(loop.desk, reference, ReplyDraft("We write to you again.", is_the_reply=False), actor=ACTOR)
     with pytest.raises(CaseError) as recorded:
-        record_reply(loop.desk, reference, code="replied_by_return_code", reason="x", actor=ACTOR)
+        record_reply(loop.desk, reference, GivenReply("replied_by_return_code", "phone is shared"), actor=ACTOR)
     assert (again.value.reason, recorded.value.reason) == ("no-place", "no-sealed-reply")
     with loop.desk.store.read() as connection:
         case_id = get_case(connection, reference).case_id
@@ -139,8 +141,8 @@ def test_reply_that_the_gateway_has_no_place_for_is_owed_again_and_is_said(loop:
 
 
 def test_reply_without_a_place_leaves_another_answer_as_it_is(loop: Loop) -> None:
-    reference, _ = write(loop)
-    record_reply(loop.desk, reference, code="replied_by_call", reason=None, actor=ACTOR)
+    reference, _ = write(loop, contact=make_contact(ways=("call",), phone="0000"))
+    record_reply(loop.desk, reference, make_talk(loop.desk), actor=ACTOR)
     loop.gateway_sql("DELETE FROM return_places")
     send_out(loop.desk, "reply")
     assert get_state(loop, reference) == ("replied_by_call", False, True, ["reply-without-place"])

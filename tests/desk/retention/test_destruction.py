@@ -41,7 +41,7 @@ from tests.desk.evidence_builders import (
 )
 from tests.desk.retention_builders import A_YEAR, FIRST, SECOND, close_all, destroy, list_files_with, sign_list
 from tests.desk.view_builders import Clock, add_sealed_case, make_code_key, make_code_seed
-from tests.desk.work_builders import assess
+from tests.desk.work_builders import assess, make_talk
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
 MARKER = "Quetzalcoatlus"
@@ -54,8 +54,8 @@ def case_id(desk: Desk, clock: Clock) -> str:
     made = add_sealed_case(desk, marker=MARKER, report={"reply_key": make_code_key(SEED)})
     open_case(desk, made, actor=ACTOR)
     assess(desk, made, reasons=f"Reasons {MARKER}")
-    write_reply(desk, made, ReplyDraft(f"Hello {MARKER}", is_the_reply=False), actor=ACTOR)
-    record_reply(desk, made, code="replied_by_call", reason=f"Reason {MARKER}", actor=ACTOR)
+    write_reply(desk, made, ReplyDraft(f"Hello and thank you, {MARKER}", is_the_reply=False), actor=ACTOR)
+    record_reply(desk, made, make_talk(desk, said=f"Called them. Reason {MARKER}"), actor=ACTOR)
     send_everything(desk)
     close_all(desk)
     clock.now += A_YEAR

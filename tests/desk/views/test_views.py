@@ -266,7 +266,7 @@ def test_a_child_is_answered_before_the_case_is_closed(desk: Desk, browser: Brow
     assert CASE_FAULTS["reply-owed"] in browser.post(f"/cases/{case_id}/close", **ANSWERS).text
     assert "Choose how the person was answered." in browser.post(f"/cases/{case_id}/reply").text
     assert "why there is no safe way" in browser.post(f"/cases/{case_id}/reply", code="no_safe_contact").text
-    assert browser.post(f"/cases/{case_id}/reply", code="replied_by_call").status_code == 303
+    assert browser.post(f"/cases/{case_id}/reply", **work_builders.make_talk_form(desk)).status_code == 303
     assert browser.post(f"/cases/{case_id}/close", **ANSWERS).status_code == 303
     with desk.store.read() as connection:
         case = get_case(connection, case_id)

@@ -31,7 +31,6 @@ REPLIES = (
     ("replied_by_call", "Called"),
     ("replied_by_text", "Sent a text"),
     ("replied_by_email", "Sent an e-mail"),
-    ("replied_by_letter", "Wrote a letter"),
     ("replied_through_adult", "Through an adult they trust"),
     ("replied_through_school", "Through their school"),
     ("replied_by_return_code", "Through the return code alone"),

@@ -17,8 +17,8 @@ from gateway.desk.cases.steps import READ_STEPS, REPLY_STEP, CaseStep, list_step
 from gateway.desk.people.releases import NO_REPLY, Release, ReleaseError, draft_release, find_release, get_signed
 from partner_sdk.wire.canonical import encode
 
-# Of the newest readings of a case, one is the signer's: they open the page to sign.
-_MOST_READINGS: Final = 200
+# Of the newest readings of a case, one is the signer's or the supervisor's: they open the page for it.
+MOST_READINGS: Final = 200
 
 
 def draft_no_reply(connection: Connection, found: CaseRow, *, by: str, now: datetime) -> None:
@@ -64,7 +64,7 @@ def find_reply_step(connection: Connection, found: CaseRow) -> CaseStep | None:
 
 def check_was_read(connection: Connection, lead: CaseRow, release: Release, *, by: str) -> None:
     """Raise `CaseError` (`reason-unread`) unless this person opened the texts of the case since the draft."""
-    acts = audit.list_acts(connection, subjects=[lead.case_id], actions=[READ_STEPS], most=_MOST_READINGS)
+    acts = audit.list_acts(connection, subjects=[lead.case_id], actions=[READ_STEPS], most=MOST_READINGS)
     if not any(act.actor == by and act.at >= release.drafted_at for act in acts):
         raise CaseError("Open the report first: you sign the reason, which opens with it.", reason="reason-unread")
 

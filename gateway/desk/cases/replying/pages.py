@@ -17,7 +17,7 @@ from gateway.desk.cases.forms import Preview, list_reply_faults, make_draft, mak
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.replying.no_reply import check_was_read, describe_no_reply, find_no_reply
-from gateway.desk.cases.replying.replies import ReplyDraft, check_draft, record_reply, write_reply
+from gateway.desk.cases.replying.replies import GivenReply, ReplyDraft, check_draft, record_reply, write_reply
 from gateway.desk.people.permissions import Permission
 from gateway.desk.views.page import Fault, get_desk, get_name, go_to, read_typed, staff_rule
 from gateway.desk.views.touch import FORM_BYTES as TOUCH_BYTES
@@ -77,7 +77,11 @@ def post_record(case_id: str) -> ResponseReturnValue:
     if not typed["code"]:
         return show_page_again(case, PageState([Fault("code", "Choose how the person was answered.")]))
     try:
-        record_reply(get_desk(), case.case_id, code=typed["code"], reason=typed["reason"], actor=get_name())
+        given = GivenReply(
+            code=typed["code"], reason=typed["reason"], day=typed["said_day"], clock=typed["said_clock"],
+            spoke_to=typed["spoke_to"], said=typed["said"],
+        )  # fmt: skip
+        record_reply(get_desk(), case.case_id, given, actor=get_name())
     except ReportAbuseError as error:
         return show_page_again(case, PageState([make_reply_fault(error, typed)]))
     return _go_to_replies(case)

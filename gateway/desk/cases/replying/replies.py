@@ -3,19 +3,25 @@
 Never counts a sealed reply as the owed one by itself: the person may never come back to read it. It counts only if
 staff confirm it, with a reason wherever another safe way was open (R23).
 
+Never takes one person's word alone that a child was answered: only a way that the person opened counts, with its time
+and words, and a supervisor reads a sample. Whether no way was safe is for two people (`no_reply.py`).
+
 Never decides to contact a person: a report gives their wishes, and the warnings against a way.
 """
 
-from collections.abc import Sequence
+import hmac
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
+from types import MappingProxyType
 from typing import Final
 
 from sqlalchemy import Connection, select, update
 
 from gateway.desk import audit
-from gateway.desk.cases.holding import hold_unless_closed
+from gateway.desk.cases.holding import get_lead, hold_unless_closed
 from gateway.desk.cases.model import (
     NO_SAFE_CONTACT,
     REPLIED_BY_RETURN_CODE,
@@ -27,9 +33,23 @@ from gateway.desk.cases.model import (
     has_control_characters,
     normalise,
 )
-from gateway.desk.cases.opening import find_first_report, find_recipient, open_report
-from gateway.desk.cases.replying.no_reply import draft_no_reply
-from gateway.desk.cases.steps import REPLY_STEP, StepText, add_step, get_clean_reason
+from gateway.desk.cases.opening import (
+    find_first_report,
+    find_recipient,
+    is_proven,
+    list_additions,
+    open_report,
+)
+from gateway.desk.cases.replying.no_reply import MOST_READINGS, draft_no_reply
+from gateway.desk.cases.steps import (
+    READ_STEPS,
+    REPLY_STEP,
+    StepText,
+    add_step,
+    get_clean_note,
+    get_clean_reason,
+    list_steps_since,
+)
 from gateway.desk.keyring.case_boxes import get_box
 from gateway.desk.keyring.key_set import make_copy_context, make_key_set
 from gateway.desk.outbox.replies import (
@@ -40,8 +60,11 @@ from gateway.desk.outbox.replies import (
     list_written,
     store_reply,
 )
+from gateway.desk.people.permissions import Role
+from gateway.desk.people.register import list_with_role
 from gateway.desk.store.outbox_tables import REPLY_MESSAGES
 from gateway.desk.store.schema import CASES
+from gateway.desk.uk_times import UkTimeError, parse_uk_time
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError, StatementError
 from partner_sdk.wire.canonical import encode, format_time, parse_time
@@ -53,6 +76,23 @@ from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS, open_reply
 # The contact field for each way; a way without one cannot be used.
 _LINE_OF: Final = {BY_CALL: "phone", BY_TEXT: "phone", BY_EMAIL: "email", BY_ADULT: "adult", BY_SCHOOL: "school"}
 WRITTEN_WAYS: Final = frozenset({BY_TEXT, BY_EMAIL})
+# The way that each code of a recorded reply used.
+_WAY_OF: Final = {
+    "replied_by_call": BY_CALL,
+    "replied_by_text": BY_TEXT,
+    "replied_by_email": BY_EMAIL,
+    "replied_through_adult": BY_ADULT,
+    "replied_through_school": BY_SCHOOL,
+}
+_CLOCK_LEAD: Final = timedelta(minutes=5)  # a clock on a wall may run ahead of the desk's
+_MOST_NAME_CHARACTERS: Final = 120
+# A sentence, for this purpose: fewer words tell the next reader nothing.
+_FEWEST_WORDS: Final = 3
+_FEWEST_LETTERS: Final = 10
+_WORD: Final = re.compile(r"[^\W\d_]+")
+# One in so many recorded replies is for a supervisor to read, while it is this young.
+SAMPLE_OF: Final = 5
+SAMPLED_FOR: Final = timedelta(days=90)
 # Used if the analyst gives no other reason: it stays in the case for later readers.
 NO_OTHER_WAY: Final = "The report gives no other safe way."
 # As JSON, in base64 and with its signature, it must fit the largest box (WIRE.md §10): 4,000 letters of two bytes do.
@@ -110,53 +150,174 @@ def list_warnings(report: PublicReport, *, is_flagged: bool = False) -> tuple[Co
     return tuple(warning for warning in ContactWarning if said[warning])
 
 
-def record_reply(desk: Desk, wanted: str, *, code: str, reason: str | None, actor: str) -> CaseRow:
-    """Record how the person reporting was answered, or why a reply would do harm.
+@dataclass(frozen=True, slots=True)
+class GivenReply:
+    """A reply as a person records it.
 
-    Raises `CaseError` (`unknown-case`, `destroyed`, `held`, `bad-code`, `reason-missing`,
-    `return-code-reason-missing`, `reason-too-long`, `unprintable`, `no-sealed-reply`).
+    `reason` is for no safe way or the return code alone. Any other code has the UK day and time of the reply, its words
+    in `said`, and for a talk the name of the other side in `spoke_to`.
     """
-    reason = clean_reply_reason(code, reason)
-    now = desk.clock()
+
+    code: str
+    reason: str = ""
+    day: str = ""
+    clock: str = ""
+    spoke_to: str = ""
+    said: str = ""
+
+
+def record_reply(desk: Desk, wanted: str, given: GivenReply, *, actor: str) -> CaseRow:
+    """Record how the person reporting was answered, or why a reply would do harm; everything typed is sealed.
+
+    Raises `CaseError`: `unknown-case`, `destroyed`, `not-opened`, `held`, `bad-code`, `no-sealed-reply`,
+    `way-not-open`, `reason-missing`, `return-code-reason-missing`, `reason-too-long`, `unprintable`; for a reply by
+    another way `spoke-to-missing`, `bad-spoke-to`, `said-missing`, `time-ahead`, `time-before`, and those of
+    `parse_uk_time` and `get_clean_note`.
+    """
+    check_code("reply", given.code, REPLY_CODES)
+    with desk.store.read() as connection:
+        found = get_case(connection, wanted)
+    if found.destroyed_at is not None:
+        raise CaseError("This case was destroyed: nothing is owed any more.", reason="destroyed")
+    if found.opened_at is None:
+        raise CaseError("This report is still unread: open it first.", reason="not-opened")
+    codes: dict[str, str] = {}
+    if given.code in _WAY_OF:
+        _check_way_is_open(desk, found, given.code, actor=actor)
+        text, codes["said_at"] = _clean_words(found, given, now=desk.clock())
+    else:
+        text = StepText(reason=clean_reply_reason(given.code, given.reason))
     with desk.store.write() as connection:
         found = get_case(connection, wanted)
-        if found.destroyed_at is not None:
-            raise CaseError("This case was destroyed: nothing is owed any more.", reason="destroyed")
         hold_unless_closed(desk, connection, found, actor=actor)
-        if code == REPLIED_BY_RETURN_CODE and not has_reply(connection, case_id=found.case_id):
+        if given.code == REPLIED_BY_RETURN_CODE and not has_reply(connection, case_id=found.case_id):
             raise CaseError("No reply has been written to this report's return code.", reason="no-sealed-reply")
-        note_reply(desk, connection, found, code=code, reason=reason, actor=actor, now=now)
+        note_reply(desk, connection, found, code=given.code, text=text, codes=codes, actor=actor)
         return get_case(connection, found.case_id)
 
 
-def clean_reply_reason(code: str, reason: str | None) -> str | None:
-    """Return a person's reason, None for none, or raise `CaseError` as `record_reply` would."""
-    check_code("reply", code, REPLY_CODES)
-    reason = (reason or "").strip()
-    if code == NO_SAFE_CONTACT and not reason:
-        raise CaseError("Explain why there is no safe way to reply: --reply-reason.", reason="reason-missing")
-    if code == REPLIED_BY_RETURN_CODE and not reason:
-        # The person may never come back to read it: staff must state why it is enough.
+def list_reply_codes(reports: Sequence[PublicReport]) -> list[str]:
+    """Return the codes that these reports of one person leave open."""
+    ways = list_open_ways(*reports)
+    return [code for code in REPLY_CODES if code not in _WAY_OF or _WAY_OF[code] in ways]
+
+
+def _check_way_is_open(desk: Desk, found: CaseRow, code: str, *, actor: str) -> None:
+    """Check that the person opened this way, in the first report or in a read addition that is proven to be theirs."""
+    first = find_first_report(desk, found, actor=actor, is_read=False)
+    with desk.store.read() as connection:
+        theirs = [one for one in list_additions(connection, found) if is_proven(one, earlier=found) and one.opened_at]
+    own = () if first is not None and not first.is_proven else (found, *theirs)
+    opened = [open_report(desk, one, actor=actor, reason="check") for one in own]
+    contents = opened if first is None else [first.content, *opened]
+    reports = [one for one in contents if isinstance(one, PublicReport)]
+    if code not in list_reply_codes(reports):
         raise CaseError(
-            "Explain why the return code alone is enough: --reply-reason.", reason="return-code-reason-missing"
+            "The person did not open this way, or it is barred. Answer in a way that the report gives, write to the "
+            "return code, or record that there is no safe way: a second person signs that.",
+            reason="way-not-open",
         )
-    return get_clean_reason(reason) if reason else None
+
+
+def _clean_words(found: CaseRow, given: GivenReply, *, now: datetime) -> tuple[StepText, str]:
+    """Return the sealed text of a reply by another way, and its time."""
+    try:
+        said_at = parse_uk_time(given.day, given.clock)
+    except UkTimeError as error:
+        raise CaseError(str(error), reason=error.reason) from None
+    if said_at > now + _CLOCK_LEAD:
+        raise CaseError("This time has not come yet. Record the reply once you have given it.", reason="time-ahead")
+    if said_at < parse_time(found.received_at).replace(second=0):
+        raise CaseError("This is before the report came. Check the day and the time.", reason="time-before")
+    spoke_to = given.spoke_to.strip()
+    if _WAY_OF[given.code] not in WRITTEN_WAYS and not _WORD.search(spoke_to):
+        raise CaseError("Write with whom you spoke, e.g. the child, or the teacher's name.", reason="spoke-to-missing")
+    if len(spoke_to) > _MOST_NAME_CHARACTERS or not spoke_to.isprintable():
+        raise CaseError(
+            f"Write with whom you spoke in up to {_MOST_NAME_CHARACTERS} characters.", reason="bad-spoke-to"
+        )
+    if not is_sentence(given.said):
+        raise CaseError("Write in a sentence or two what you told them, and what they said.", reason="said-missing")
+    return StepText(reason=spoke_to, note=get_clean_note(given.said)), format_time(said_at)
+
+
+def is_sentence(text: str) -> bool:
+    """Return whether a text has the words of a sentence: "." or "done" has not.
+
+    A letter of a script without capitals counts as a word, because some are written without spaces.
+    """
+    words = {word.casefold() for word in _WORD.findall(text)}
+    letters = sum(len(word) for word in words)
+    has_capitals = any(one.lower() != one.upper() for one in text)
+    return letters >= _FEWEST_LETTERS and (len(words) >= _FEWEST_WORDS or not has_capitals)
+
+
+def clean_reply_reason(code: str, reason: str) -> str:
+    """Return the reason for no safe way or the return code alone, or raise `CaseError` as `record_reply` would."""
+    cleaned = get_clean_reason(reason) if reason.strip() else ""
+    if is_sentence(cleaned):
+        return cleaned
+    if code == NO_SAFE_CONTACT:
+        raise CaseError("Explain in a sentence why there is no safe way to reply.", reason="reason-missing")
+    # The person may never come back to read it: staff must state why it is enough.
+    raise CaseError("Explain in a sentence why the return code alone is enough.", reason="return-code-reason-missing")
+
+
+@dataclass(frozen=True, slots=True)
+class SampledReply:
+    """A recorded reply that a supervisor is to read, in the case `lead`."""
+
+    lead: CaseRow
+    code: str
+    at: str
+    by: str
+
+
+def list_sampled_replies(desk: Desk) -> list[SampledReply]:
+    """Return the replies of the sample that no supervisor but their author has read since, the oldest first.
+
+    The vault's secret draws them from the random ids of their steps: the same ones every time, and foreseen only with
+    the vault. A reading is the audit log's own entry of it. Raises `VaultError`.
+    """
+    since = format_time(desk.clock() - SAMPLED_FOR)
+    secret, found = desk.load_signer().hash_text("sample", "replies"), list[SampledReply]()
+    with desk.store.read() as connection:
+        supervisors = list_with_role(connection, Role.SUPERVISOR)
+        for step in list_steps_since(connection, REPLY_STEP, since=since):
+            # Those without a safe way are left out: a second person reads and signs each.
+            if not is_drawn(step.step_id, secret=secret) or step.detail["code"] == NO_SAFE_CONTACT:
+                continue
+            lead = get_lead(connection, step.case_id)
+            acts = audit.list_acts(connection, subjects=[lead.case_id], actions=[READ_STEPS], most=MOST_READINGS)
+            was_read = any(one.actor in supervisors and one.actor != step.by and one.at >= step.at for one in acts)
+            if not was_read and lead.destroyed_at is None:
+                found.append(SampledReply(lead, step.detail["code"], step.at, step.by))
+    return found
+
+
+def is_drawn(step_id: str, *, secret: bytes) -> bool:
+    """Return whether a reply is in the sample."""
+    return int.from_bytes(hmac.digest(secret, step_id.encode(), "sha256")[:4]) % SAMPLE_OF == 0
 
 
 def note_reply(
-    desk: Desk, connection: Connection, found: CaseRow, *, code: str, reason: str | None, actor: str, now: datetime
+    desk: Desk,
+    connection: Connection,
+    found: CaseRow,
+    *,
+    code: str,
+    text: StepText,
+    actor: str,
+    codes: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Record the owed reply in the caller's transaction, after `clean_reply_reason`; its reason is sealed.
-
-    Raises `LocalStateError` (`no-sealing-key`) if it has a reason.
-    """
+    """Record the owed reply in the caller's transaction. Raises `LocalStateError` (`no-sealing-key`)."""
+    now = desk.clock()
     connection.execute(
         update(CASES)
         .where(CASES.c.case_id == found.case_id)
         .values(reply_code=code, reply_recorded_at=format_time(now))
     )
-    text = StepText(reason=reason) if reason else None
-    add_step(desk, connection, found.case_id, REPLY_STEP, actor=actor, text=text, codes={"code": code})
+    add_step(desk, connection, found.case_id, REPLY_STEP, actor=actor, text=text, codes={"code": code, **codes})
     draft_no_reply(connection, get_case(connection, found.case_id), by=actor, now=now)
 
 
@@ -179,7 +340,7 @@ class CheckedReply:
 
     text: str
     recipient: Recipient
-    reason: str | None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +361,7 @@ def write_reply(desk: Desk, wanted: str, draft: ReplyDraft, *, actor: str, messa
     twice.
 
     Raises `ReplyError` (`no-text`, `too-long`, `unprintable`, `not-opened`, `first-not-opened`, `not-proven`,
-    `no-reply-key`, `no-place`), `CaseError` (`unknown-case`, `held`, `synthetic`,
+    `no-sentence`, `no-reply-key`, `no-place`), `CaseError` (`unknown-case`, `held`, `synthetic`,
     `return-code-reason-missing`, `reason-too-long`, `unprintable`), and the errors of the vault, keys and sealing.
     """
     with desk.store.read() as connection:
@@ -223,9 +384,8 @@ def write_reply(desk: Desk, wanted: str, draft: ReplyDraft, *, actor: str, messa
             message_id=message_id,
         )
         if draft.is_the_reply and found.reply_owed and found.reply_code is None:
-            note_reply(
-                desk, connection, found, code=REPLIED_BY_RETURN_CODE, reason=checked.reason, actor=actor, now=now
-            )
+            text = StepText(reason=checked.reason)
+            note_reply(desk, connection, found, code=REPLIED_BY_RETURN_CODE, text=text, actor=actor)
     return written
 
 
@@ -262,7 +422,7 @@ def check_draft(desk: Desk, found: CaseRow, draft: ReplyDraft, *, actor: str) ->
         if has_no_place(connection, reference=recipient.reference):
             raise ReplyError("The gateway no longer keeps this return code: answer another way.", reason="no-place")
     reports = [content] if first is None or first.content is None else [first.content, content]
-    return CheckedReply(text, recipient, _clean_reason(draft, reports) if draft.is_the_reply else None)
+    return CheckedReply(text, recipient, _clean_reason(draft, reports) if draft.is_the_reply else "")
 
 
 def clean_text(text: str) -> str:
@@ -279,10 +439,12 @@ def clean_text(text: str) -> str:
         raise ReplyError("The text is too long: shorten it.", reason="too-long")
     if has_control_characters(cleaned):
         raise ReplyError("The text contains characters that a page cannot show.", reason="unprintable")
+    if not is_sentence(cleaned):
+        raise ReplyError("This is no sentence. Write words that help the person who reported.", reason="no-sentence")
     return cleaned
 
 
-def _clean_reason(draft: ReplyDraft, reports: Sequence[PublicReport]) -> str | None:
+def _clean_reason(draft: ReplyDraft, reports: Sequence[PublicReport]) -> str:
     # If another safe way is open, only a person can state why the code alone is enough.
     reason = draft.reason.strip()
     if not reason and not list_open_ways(*reports):

@@ -11,12 +11,13 @@ from sqlalchemy import text, update
 from gateway.desk.cases.closing import Closing, list_refusals
 from gateway.desk.cases.model import NO_SAFE_CONTACT, get_case
 from gateway.desk.cases.replying.no_reply import describe_no_reply, find_reply_step
-from gateway.desk.cases.replying.replies import record_reply
+from gateway.desk.cases.replying.replies import GivenReply, record_reply
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.releases import NO_REPLY, list_open, verify_release
 from gateway.desk.store.schema import CASE_STEPS, METADATA
 from gateway.desk.wiring import Desk
 from tests.desk.view_builders import Browser, Clock, add_sealed_case
+from tests.desk.work_builders import make_talk, make_talk_form
 
 FIRST, SECOND = "a-okafor", "b-singh"
 WHY = "The phone is shared"
@@ -27,7 +28,7 @@ def case_id(desk: Desk) -> str:
     """A read case of a child whose reply a first person judged to be unsafe."""
     made = add_sealed_case(desk, marker="x", under_18="yes", opened_at="2026-11-25T09:00:00Z")
     Browser(desk).sign_in(FIRST, [Role.ANALYST])
-    record_reply(desk, made, code=NO_SAFE_CONTACT, reason=WHY, actor=FIRST)
+    record_reply(desk, made, GivenReply(NO_SAFE_CONTACT, WHY), actor=FIRST)
     return made
 
 
@@ -87,19 +88,19 @@ def test_decision_waits_in_a_lane_of_those_who_may_sign_it(desk: Desk, case_id: 
     begin = find_begin(second.post(f"/cases/{case_id}/read").text)
     assert second.touch(begin, f"/cases/{case_id}/no-reply").status_code == 303
     assert find_lane(SECOND, Role.ANALYST) == []
-    record_reply(desk, case_id, code=NO_SAFE_CONTACT, reason="The school is closed", actor=FIRST)
+    record_reply(desk, case_id, GivenReply(NO_SAFE_CONTACT, "The school is closed"), actor=FIRST)
     assert find_lane(SECOND, Role.ANALYST) == [("No reply: to sign ", "1")]
-    record_reply(desk, case_id, code="replied_by_call", reason=None, actor=FIRST)
+    record_reply(desk, case_id, make_talk(desk), actor=FIRST)
     assert find_lane(SECOND, Role.ANALYST) == []
 
 
 def test_reply_that_was_given_after_all_is_recorded_on_the_page(desk: Desk, case_id: str) -> None:
     first = Browser(desk).sign_in(FIRST)
-    page = first.get(f"/cases/{case_id}").text
+    page = first.post(f"/cases/{case_id}/read").text
     assert "If you know a safe way, record a reply instead" in page
     assert "Answered after all" in page
     assert f'action="/cases/{case_id}/reply"' in page
-    assert first.post(f"/cases/{case_id}/reply", code="replied_by_call").status_code == 303
+    assert first.post(f"/cases/{case_id}/reply", **make_talk_form(desk)).status_code == 303
     assert list_reasons(desk, case_id) == []
     assert "Answered after all" not in first.get(f"/cases/{case_id}").text
 
@@ -126,7 +127,7 @@ def test_reason_that_changed_since_needs_a_new_signature(desk: Desk, case_id: st
     second = Browser(desk).sign_in(SECOND, [Role.ANALYST])
     begin = find_begin(second.post(f"/cases/{case_id}/read").text)
     begun = second.begin(begin)
-    record_reply(desk, case_id, code=NO_SAFE_CONTACT, reason="The school is closed", actor=FIRST)
+    record_reply(desk, case_id, GivenReply(NO_SAFE_CONTACT, "The school is closed"), actor=FIRST)
     answer = second.passkey.touch(begun["options"])
     refused = second.post(f"/cases/{case_id}/no-reply", statement=begun["statement"], answer=answer)
     assert "Nothing was changed" in refused.text
@@ -142,7 +143,7 @@ def test_person_who_did_not_open_the_reason_signs_nothing(desk: Desk, case_id: s
     assert (refused.status_code, "you sign the reason, which opens with it" in refused.text) == (409, True)
     assert list_reasons(desk, case_id) == ["no-reply-unsigned"]
     clock.now += timedelta(minutes=1)
-    record_reply(desk, case_id, code=NO_SAFE_CONTACT, reason="The school is closed", actor=FIRST)
+    record_reply(desk, case_id, GivenReply(NO_SAFE_CONTACT, "The school is closed"), actor=FIRST)
     refused = second.touch("/releases/2/begin", f"/cases/{case_id}/no-reply")
     assert refused.status_code == 409, "the refusal opened the page again, before this reason"
 
@@ -169,7 +170,7 @@ def test_signature_is_for_the_sealed_box_of_its_own_step(desk: Desk, case_id: st
 
 
 def test_reply_after_all_needs_no_signature(desk: Desk, case_id: str) -> None:
-    record_reply(desk, case_id, code="replied_by_call", reason=None, actor=FIRST)
+    record_reply(desk, case_id, make_talk(desk), actor=FIRST)
     assert list_reasons(desk, case_id) == []
 
 

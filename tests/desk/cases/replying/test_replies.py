@@ -1,5 +1,6 @@
 """Replies to a return code: signed, sealed twice, stored, sent once; and never the reply that is owed by themselves."""
 
+import dataclasses
 from datetime import timedelta
 from typing import Any
 
@@ -8,11 +9,14 @@ from sqlalchemy import insert, select, update
 
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import open_case
+from gateway.desk.cases.replying import replies
 from gateway.desk.cases.replying.replies import (
     MOST_BODY_BYTES,
     NO_OTHER_WAY,
+    GivenReply,
     ReplyDraft,
     ReplyError,
+    is_drawn,
     open_copies,
     record_reply,
     write_reply,
@@ -21,6 +25,7 @@ from gateway.desk.cases.steps import REPLY_STEP, list_steps, open_texts
 from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.outbox.queue import queue
 from gateway.desk.outbox.replies import READ, REPLY, list_written
+from gateway.desk.people.permissions import Role
 from gateway.desk.store.outbox_tables import REPLY_MESSAGES
 from gateway.desk.store.schema import AUDIT, REPLIED_BY_RETURN_CODE
 from gateway.desk.wiring import Desk
@@ -32,19 +37,21 @@ from partner_sdk.wire.keys import verify_keys
 from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS, ReplyMessage, open_reply, reply_context
 from tests.desk.outbox_builders import send_out
 from tests.desk.view_builders import (
+    Browser,
     Clock,
     add_sealed_case,
     make_code_key,
     make_code_seed,
     open_by_code,
 )
+from tests.desk.work_builders import make_talk
 from tests.public_report_builders import make_contact, make_known_person
 
 MARKER = "MARKER-\N{SNOWMAN}-reply"
 SEED = make_code_seed("lamp river coat seven")
 KEY = make_code_key(SEED)
 ACTOR = "test-analyst"
-NOT_THE_REPLY = ReplyDraft(f"Hello.\r\n{MARKER}\r\n", is_the_reply=False)
+NOT_THE_REPLY = ReplyDraft(f"Hello, we read it.\r\n{MARKER}\r\n", is_the_reply=False)
 
 
 class Feed:
@@ -101,7 +108,7 @@ def test_reply_opens_with_the_private_key_of_the_code_and_is_signed_by_the_agenc
     (row,) = list_rows(desk, kind=REPLY)
     signed = open_by_code(bytes(row.envelope), seed=SEED, reference=case.reference, message_id=message_id)
     message = believe(desk, signed)
-    assert message.body == f"Hello.\n{MARKER}"
+    assert message.body == f"Hello, we read it.\n{MARKER}"
     assert (message.kind, message.reference, message.message_id) == ("reply", case.reference, message_id)
 
 
@@ -119,7 +126,7 @@ def test_next_analyst_reads_what_was_written_and_that_is_noted(desk: Desk) -> No
     case = add_opened(desk)
     write_reply(desk, case.case_id, NOT_THE_REPLY, actor=ACTOR)
     (copy,) = open_copies(desk, case, actor="second-analyst")
-    assert (copy.text, copy.written_by, copy.posted_at) == (f"Hello.\n{MARKER}", ACTOR, None)
+    assert (copy.text, copy.written_by, copy.posted_at) == (f"Hello, we read it.\n{MARKER}", ACTOR, None)
     with desk.store.read() as connection:
         noted = connection.execute(select(AUDIT).where(AUDIT.c.action == "read-replies")).one()
     assert (noted.actor, noted.subject) == ("second-analyst", case.case_id)
@@ -140,7 +147,7 @@ def test_copy_that_was_exchanged_is_said_not_to_open(desk: Desk, clock: Clock) -
     case = add_opened(desk)
     write_reply(desk, case.case_id, NOT_THE_REPLY, actor=ACTOR)
     clock.now += timedelta(minutes=1)
-    write_reply(desk, case.case_id, ReplyDraft("Another.", is_the_reply=False), actor=ACTOR)
+    write_reply(desk, case.case_id, ReplyDraft("Another one for you.", is_the_reply=False), actor=ACTOR)
     first, second = sorted(list_rows(desk, kind=REPLY), key=lambda row: row.written_at)
     with desk.store.write() as connection:
         connection.execute(
@@ -148,7 +155,7 @@ def test_copy_that_was_exchanged_is_said_not_to_open(desk: Desk, clock: Clock) -
             .where(REPLY_MESSAGES.c.message_id == first.message_id)
             .values(desk_copy=second.desk_copy)
         )
-    assert [copy.text for copy in open_copies(desk, case, actor=ACTOR)] == [None, "Another."]
+    assert [copy.text for copy in open_copies(desk, case, actor=ACTOR)] == [None, "Another one for you."]
 
 
 def test_reply_without_a_return_code_or_an_open_report_is_refused(desk: Desk) -> None:
@@ -179,8 +186,11 @@ def test_text_that_cannot_be_sent_is_refused_and_nothing_is_stored(desk: Desk, t
     assert list_rows(desk, kind=REPLY) == []
 
 
-@pytest.mark.parametrize("text", ["é" * MAX_BODY_CHARACTERS, "\N{SNOWMAN}" * ((MOST_BODY_BYTES - 2) // 3)])
-def test_longest_reply_is_sealed(desk: Desk, text: str) -> None:
+@pytest.mark.parametrize("letter", ["é", "\N{SNOWMAN}"])
+def test_longest_reply_is_sealed(desk: Desk, letter: str) -> None:
+    words = "We have read it. "
+    most = min(MAX_BODY_CHARACTERS - len(words), (MOST_BODY_BYTES - 2 - len(words)) // len(letter.encode()))
+    text = words + letter * most
     case = add_opened(desk)
     write_reply(desk, case.case_id, ReplyDraft(text, is_the_reply=False), actor=ACTOR)
     assert open_copies(desk, case, actor=ACTOR)[0].text == text
@@ -199,10 +209,15 @@ def test_sealed_reply_is_not_the_one_that_is_owed_unless_a_person_says_so_and_wh
     write_reply(desk, case.case_id, NOT_THE_REPLY, actor=ACTOR)
     assert get(desk, case).reply_code is None
     with pytest.raises(CaseError) as caught:
-        write_reply(desk, case.case_id, ReplyDraft("Hello.", is_the_reply=True), actor=ACTOR)
+        write_reply(desk, case.case_id, ReplyDraft("Hello, we have read it.", is_the_reply=True), actor=ACTOR)
     assert caught.value.reason == "return-code-reason-missing"
     assert len(list_rows(desk, kind=REPLY)) == 1
-    write_reply(desk, case.case_id, ReplyDraft("Hello.", is_the_reply=True, reason="phone is shared"), actor=ACTOR)
+    write_reply(
+        desk,
+        case.case_id,
+        ReplyDraft("Hello, we have read it.", is_the_reply=True, reason="phone is shared"),
+        actor=ACTOR,
+    )
     answered = get(desk, case)
     assert (answered.reply_code, open_reason(desk, case)) == (REPLIED_BY_RETURN_CODE, "phone is shared")
 
@@ -213,7 +228,7 @@ def test_sealed_reply_is_not_the_one_that_is_owed_unless_a_person_says_so_and_wh
 def test_no_reason_is_asked_where_no_other_way_is_safe(desk: Desk, ways: tuple[str, ...], line: str, near: str) -> None:
     contact = make_contact(ways=ways, phone=line, email=line)
     case = add_opened(desk, contact=contact, person=make_known_person(near=near))
-    write_reply(desk, case.case_id, ReplyDraft("Hello.", is_the_reply=True), actor=ACTOR)
+    write_reply(desk, case.case_id, ReplyDraft("Hello, we have read it.", is_the_reply=True), actor=ACTOR)
     assert open_reason(desk, case) == NO_OTHER_WAY
 
 
@@ -221,10 +236,10 @@ def test_return_code_is_recorded_only_where_something_was_written_to_it(desk: De
     case = add_opened(desk)
     for reason, expected in (("", "return-code-reason-missing"), ("phone is shared", "no-sealed-reply")):
         with pytest.raises(CaseError) as caught:
-            record_reply(desk, case.case_id, code=REPLIED_BY_RETURN_CODE, reason=reason, actor=ACTOR)
+            record_reply(desk, case.case_id, GivenReply(REPLIED_BY_RETURN_CODE, reason), actor=ACTOR)
         assert caught.value.reason == expected
     write_reply(desk, case.case_id, NOT_THE_REPLY, actor=ACTOR)
-    record_reply(desk, case.case_id, code=REPLIED_BY_RETURN_CODE, reason="phone is shared", actor=ACTOR)
+    record_reply(desk, case.case_id, GivenReply(REPLIED_BY_RETURN_CODE, "phone is shared"), actor=ACTOR)
     assert get(desk, case).reply_code == REPLIED_BY_RETURN_CODE
 
 
@@ -280,3 +295,82 @@ def test_desk_without_its_signing_key_still_opens_reports(desk: Desk) -> None:
     (desk.paths.keys / "mailbox-signing.key").unlink()
     assert add_opened(desk).opened_at is not None
     assert list_rows(desk, kind=READ) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"code": "replied_by_text"}, "way-not-open"),
+        ({"code": "replied_through_school"}, "way-not-open"),
+        ({"day": "", "clock": ""}, "bad-day"),
+        ({"clock": "tonight"}, "bad-time"),
+        ({"clock": "23:59"}, "time-ahead"),
+        ({"day": "2026-11-24"}, "time-before"),
+        ({"spoke_to": " . "}, "spoke-to-missing"),
+        ({"said": ""}, "said-missing"),
+        ({"said": "."}, "said-missing"),
+        ({"said": "Called, called, called."}, "said-missing"),
+        ({"said": "a\x07 is no sign of a sentence"}, "note-unprintable"),
+    ],
+)
+def test_one_person_alone_records_no_reply_that_was_not_given(
+    desk: Desk, change: dict[str, str], expected: str
+) -> None:
+    case = add_opened(desk)  # they picked a call, and nothing else
+    with pytest.raises(CaseError) as caught:
+        record_reply(desk, case.case_id, dataclasses.replace(make_talk(desk), **change), actor=ACTOR)
+    assert (caught.value.reason, get(desk, case).reply_code) == (expected, None)
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        {"contact": make_contact(ways=("call",), phone=" ")},
+        {"contact": make_contact(phone="0000")},
+        {"contact": make_contact(ways=("text",), phone="0000"), "person": make_known_person(near="yes")},
+    ],
+)
+def test_way_without_details_not_picked_or_barred_was_not_used(desk: Desk, report: dict[str, Any]) -> None:
+    case = add_opened(desk, **report)
+    for code in ("replied_by_call", "replied_by_text"):
+        with pytest.raises(CaseError) as caught:
+            record_reply(desk, case.case_id, make_talk(desk, code=code), actor=ACTOR)
+        assert caught.value.reason == "way-not-open"
+
+
+def test_recorded_talk_is_sealed_and_shown_with_its_time(desk: Desk) -> None:
+    case = add_opened(desk)
+    record_reply(desk, case.case_id, make_talk(desk, said=f"We told them. {MARKER}"), actor=ACTOR)
+    page = Browser(desk).sign_in().post(f"/cases/{case.case_id}/read").text
+    assert f"<bdi>We told them. {MARKER}</bdi>" in page
+    assert "<bdi>the child</bdi>" in page
+
+
+@pytest.mark.parametrize("text", [".", "OK", "ok ok ok ok ok ok", "1234567890 12 34"])
+def test_what_is_no_sentence_is_no_reply(desk: Desk, text: str) -> None:
+    case = add_opened(desk)
+    with pytest.raises(ReplyError) as caught:
+        write_reply(desk, case.case_id, ReplyDraft(text, is_the_reply=False), actor=ACTOR)
+    assert caught.value.reason == "no-sentence"
+
+
+def test_supervisor_reads_a_sample_of_the_replies(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replies, "SAMPLE_OF", 1)
+    case = add_opened(desk)
+    author = Browser(desk).sign_in("a-author", [Role.SUPERVISOR])
+    record_reply(desk, case.case_id, make_talk(desk), actor="a-author")
+    for reader in (author, Browser(desk).sign_in("b-analyst", [Role.ANALYST])):
+        reader.post(f"/cases/{case.case_id}/read")
+        assert f"{case.reference}</a></th><td>Called</td>" in author.get("/exposure").text
+    other = Browser(desk).sign_in("c-supervisor", [Role.SUPERVISOR])
+    other.post(f"/cases/{case.case_id}/read")
+    assert "There is none to read." in author.get("/exposure").text
+
+
+def test_sample_is_the_vaults_and_the_same_every_time(desk: Desk) -> None:
+    secret = desk.load_signer().hash_text("sample", "replies")
+    ids = [desk.make_id() for _ in range(1000)]
+    drawn = [is_drawn(one, secret=secret) for one in ids]
+    assert 120 < sum(drawn) < 280  # 200, within six standard deviations
+    assert drawn == [is_drawn(one, secret=desk.load_signer().hash_text("sample", "replies")) for one in ids]
+    assert drawn != [is_drawn(one, secret=bytes(32)) for one in ids]
