@@ -27,6 +27,7 @@ from gateway.desk.rights.requests import (
     OpenRequest,
     answer_request,
     get_law,
+    is_proven_addition,
     list_due,
     list_grounds,
     list_requests,
@@ -79,6 +80,7 @@ _FIELDS: Final = {
     "note-too-long": "text",
     "note-unprintable": "text",
     "no-text": "text",
+    "no-sentence": "text",
     "too-long": "text",
 }
 
@@ -126,7 +128,7 @@ def post_record(case_id: str) -> ResponseReturnValue:
             actor=get_name(),
         )
     except CaseError as error:
-        fields = {"bad-day": "asked_on", "bad-code": "new_kind", "request-open": "new_kind"}
+        fields = {"bad-day": "asked_on", "bad-code": "new_kind", "request-open": "new_kind", "not-by-code": "way"}
         # Its own text names the two questions.
         text = str(error) if error.reason == "bad-code" else CASE_FAULTS.get(error.reason, str(error))
         return _show(case, typed, [Fault(fields.get(error.reason, "asked"), text)])
@@ -192,7 +194,7 @@ def _show(case: CaseRow, typed: Typed, faults: Sequence[Fault] = ()) -> Response
     desk = get_desk()
     today = get_uk_day(desk.clock())
     with desk.store.read() as connection:
-        open_requests = list_requests(connection, case)
+        open_requests, came_by_code = list_requests(connection, case), is_proven_addition(connection, case)
     return show_page(
         "case_requests.html",
         case=case,
@@ -202,7 +204,7 @@ def _show(case: CaseRow, typed: Typed, faults: Sequence[Fault] = ()) -> Response
         identities=list(IDENTITY_TITLES.items()),
         told=[one for one in TOLD_TITLES.items() if one[0] != BY_CODE or case.has_reply_key],
         kinds=list(KINDS.items()),
-        ways=[one for one in WAY_TITLES.items() if one[0] != BY_CODE or case.has_reply_key],
+        ways=[one for one in WAY_TITLES.items() if one[0] != BY_CODE or came_by_code],
         law=get_law(),
         message_id=request.form.get("message_id") or desk.make_id(),
         shown_kind=_choose_shown(typed, open_requests),

@@ -2,7 +2,8 @@
 
 A request is a step of its case; one through the return code is a step of its addition. Only the holder of the return
 code gets an answer, or a person after a check of identity, which is recorded. Never decides: a person does, with the
-law's reason from `rights.toml`.
+law's reason from `rights.toml`. Never takes a colleague's word that a request came with the return code: the addition
+itself has to repeat the code's key.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from sqlalchemy import Connection, select, update
 from gateway.desk.cases.holding import hold_unless_closed
 from gateway.desk.cases.model import KEYED_IN, CaseError, CaseRow, get_case, to_case
 from gateway.desk.cases.opening import find_earlier, is_proven
-from gateway.desk.cases.replying.replies import ReplyDraft, write_reply
+from gateway.desk.cases.replying.replies import ReplyDraft, clean_text, write_reply
 from gateway.desk.cases.steps import CaseStep, StepText, add_step, get_clean_note, list_steps
 from gateway.desk.store.schema import CASES
 from gateway.desk.uk_times import add_months, get_uk_day
@@ -67,7 +68,7 @@ class RightsEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class OpenRequest:
-    """One request that waits. `by_code` if it came with the return code, which proves its sender."""
+    """One request that waits. `by_code` if it came in a proven addition, through the five words."""
 
     kind: str
     asked_on: date
@@ -145,7 +146,8 @@ def get_due_day(asked_on: date) -> date:
 def record_request(desk: Desk, wanted: str, kind: str, *, way: str, asked_on: date, note: str, actor: str) -> CaseRow:
     """Record a request with the person's words sealed; one through the return code on the case of its addition.
 
-    Raises `CaseError`: `unknown-case`, `not-from-public`, `bad-code`, `request-open`, `bad-day`, those of a note.
+    Raises `CaseError`: `unknown-case`, `not-from-public`, `bad-code`, `not-by-code`, `request-open`, `bad-day`, and
+    those of a note.
     """
     if kind not in REQUESTS or way not in WAYS:
         raise CaseError("Choose what they ask for, and how it came.", reason="bad-code")
@@ -154,6 +156,12 @@ def record_request(desk: Desk, wanted: str, kind: str, *, way: str, asked_on: da
     text = StepText(note=get_clean_note(note))
     with desk.store.write() as connection:
         found = _get_public(connection, wanted)
+        if way == BY_CODE and not is_proven_addition(connection, found):
+            raise CaseError(
+                "This report did not come through the return code. Record such a request on the addition that brought "
+                "it; for a call, a letter or a visit choose that, and check who asks.",
+                reason="not-by-code",
+            )
         if kind in found.requests.split():
             raise CaseError("This person's same request is open already.", reason="request-open")
         codes = {"asked_on": asked_on.isoformat(), "request": kind, "way": way}
@@ -174,10 +182,12 @@ def answer_request(desk: Desk, wanted: str, decision: Decision, *, actor: str, m
         found = _get_public(connection, wanted)
         request = _check_decision(connection, found, decision)
     if decision.told_by == BY_CODE:
+        clean_text(text[:_PART_CHARACTERS])  # also counts as the reply to a child if a person says so
         check_report_id(message_id)
         for number, part in enumerate(split_text(text)):
             part_id = _make_part_id(message_id, found.case_id, number, part)
-            write_reply(desk, found.case_id, ReplyDraft(part, is_the_reply=False), actor=actor, message_id=part_id)
+            draft = ReplyDraft(part, is_the_reply=False, is_part=True)
+            write_reply(desk, found.case_id, draft, actor=actor, message_id=part_id)
     with desk.store.write() as connection:
         found = get_case(connection, found.case_id)
         _check_decision(connection, found, decision)  # another person may have answered meanwhile
@@ -206,11 +216,17 @@ def list_requests(connection: Connection, found: CaseRow) -> list[OpenRequest]:
     """Return the open requests of a case, the earliest due first."""
     steps = list_steps(connection, found, kinds=("request", "answer-request"))
     mine = [step for step in steps if step.case_id == found.case_id]
-    is_known = is_proven(found, earlier=find_earlier(connection, found))
+    is_theirs = is_proven_addition(connection, found)
     return sorted(
-        (_make_request(kind, found, mine, is_proven=is_known) for kind in found.requests.split()),
+        (_make_request(kind, mine, is_theirs=is_theirs) for kind in found.requests.split()),
         key=lambda one: (one.due, one.kind),
     )
+
+
+def is_proven_addition(connection: Connection, found: CaseRow) -> bool:
+    """Return whether a report came through the return code of an earlier one: it repeats the key of its five words."""
+    earlier = find_earlier(connection, found)
+    return earlier is not None and is_proven(found, earlier=earlier)
 
 
 def list_due(connection: Connection, *, most: int, first: int = 0) -> list[CaseRow]:
@@ -241,13 +257,12 @@ def _check_decision(connection: Connection, found: CaseRow, decision: Decision) 
     return request
 
 
-def _make_request(kind: str, found: CaseRow, steps: Sequence[CaseStep], *, is_proven: bool) -> OpenRequest:
+def _make_request(kind: str, steps: Sequence[CaseStep], *, is_theirs: bool) -> OpenRequest:
     step = next(one for one in steps if one.kind == "request" and one.detail["request"] == kind)
     asked_on = date.fromisoformat(str(step.detail["asked_on"]))
     answers = (one for one in steps if one.kind == "answer-request" and one.number > step.number)
     to_erase = next((one.by for one in answers if one.detail["decision"] == ERASE), "")
-    # A first report came with its code; an addition with it proves its sender, one without it does not.
-    by_code = step.detail["way"] == BY_CODE and found.has_reply_key and is_proven
+    by_code = step.detail["way"] == BY_CODE and is_theirs
     return OpenRequest(kind, asked_on, get_due_day(asked_on), by_code, step, to_erase)
 
 

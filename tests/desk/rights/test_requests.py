@@ -46,6 +46,7 @@ from tests.desk.work_builders import assess, pass_case_on
 
 ACTOR = "a-assessor"
 MARKER = "marmalade"
+SECOND = "This is the second answer."
 WITH_CODE = {"reply_key": make_code_key(make_code_seed("lamp"))}
 
 
@@ -54,6 +55,18 @@ def add(desk: Desk, *, has_code: bool = True) -> str:
     case_id = add_sealed_case(desk, marker=MARKER, under_18="yes", report=WITH_CODE if has_code else None)
     open_case(desk, case_id, actor=ACTOR)
     return case_id
+
+
+def add_later(desk: Desk, *, key: str = "a") -> str:
+    """File a report whose key has the hash `a`, and return an addition to it with this hash; both are read."""
+    first = add(desk)
+    with desk.store.write() as connection:
+        connection.execute(update(CASES).where(CASES.c.case_id == first).values(reply_key_sha256="a"))
+        reference = get_case(connection, first).reference
+    keys = {"adds_to": reference, "reply_key_sha256": key, "has_reply_key": True}
+    later = add_sealed_case(desk, marker="later", under_18="yes", report=WITH_CODE, **keys)
+    open_case(desk, later, actor=ACTOR)
+    return later
 
 
 def record(
@@ -168,7 +181,7 @@ def test_answer_needs_the_laws_reason_and_a_check_of_who_asks(desk: Desk, change
 def test_granting_needs_proof_of_who_asks_and_of_who_hears(
     desk: Desk, kind: str, way: str, told_by: str, identity: str, is_safe: bool
 ) -> None:
-    case_id = add(desk)
+    case_id = add_later(desk) if way == "return-code" else add(desk)
     record(desk, case_id, kind, way=way)
     decision = ERASE if kind == "wipe" else GRANTED
     answer = decide(kind=kind, decision=decision, ground="", told_by=told_by, identity=identity, note="Corrected.")
@@ -213,10 +226,10 @@ def test_answer_through_the_return_code_is_sent_once_in_parts_that_fit(desk: Des
 
 def test_answer_with_the_id_of_an_older_message_is_sent_all_the_same(desk: Desk) -> None:
     case_id, other = add(desk), add(desk)
-    answer = decide(kind="see", decision=GRANTED, ground="", told_by="return-code", text="First.")
+    answer = decide(kind="see", decision=GRANTED, ground="", told_by="return-code", text="This is the first answer.")
     used = desk.make_id()
     # The page of the first answer, after Back, and a forged one of another case.
-    for wanted, text in ((case_id, "First."), (case_id, "Second."), (other, "Second.")):
+    for wanted, text in ((case_id, "This is the first answer."), (case_id, SECOND), (other, SECOND)):
         record(desk, wanted, "see")
         answer_request(desk, wanted, dataclasses.replace(answer, text=text), actor=ACTOR, message_id=used)
     with desk.store.read() as connection:
@@ -235,25 +248,38 @@ def test_longest_answer_of_any_script_is_taken_by_the_page(desk: Desk, browser: 
 
 
 def test_return_code_in_an_addition_proves_who_asks_and_its_number_alone_does_not(desk: Desk) -> None:
-    first = add(desk)
+    later = add_later(desk)
+    record(desk, later, way="return-code")
+    erase = decide(decision=ERASE, ground="", identity="")
+    answer_request(desk, later, erase, actor=ACTOR, message_id=desk.make_id())
     with desk.store.read() as connection:
-        found = get_case(connection, first)
-    keys = {"reply_key_sha256": "a"}
+        (request,) = list_requests(connection, get_case(connection, later))
+    assert (request.by_code, request.to_erase_by) == (True, ACTOR)
+    with pytest.raises(CaseError) as caught:
+        record(desk, add_later(desk, key="b"), way="return-code")
+    assert caught.value.reason == "not-by-code"
+
+
+@pytest.mark.parametrize(("kind", "decision"), [("correct", GRANTED), ("wipe", ERASE)])
+def test_call_entered_as_a_request_with_the_return_code_proves_nothing(
+    desk: Desk, browser: Browser, kind: str, decision: str
+) -> None:
+    case_id = add(desk)
+    path = f"/cases/{case_id}/requests"
+    assert 'value="return-code"' not in browser.get(path).text
+    fields = {"new_kind": kind, "asked_on": "2026-11-25", "asked": "They rang and asked."}
+    refused = browser.post(path, **fields, way="return-code")
+    assert (refused.status_code, "did not come through the return code" in refused.text) == (409, True)
+    # The step as it was written before, or by a hand in the database.
+    record(desk, case_id, kind)
     with desk.store.write() as connection:
-        connection.execute(update(CASES).where(CASES.c.case_id == first).values(**keys))
-    for has_key, proven in ((keys, True), ({"reply_key_sha256": "b"}, False)):
-        later = add_sealed_case(desk, marker="later", report=WITH_CODE, adds_to=found.reference, **has_key)
-        record(desk, later, way="return-code")
-        with desk.store.read() as connection:
-            (request,) = list_requests(connection, get_case(connection, later))
-        assert request.by_code == proven
-        erase = decide(decision=ERASE, ground="", identity="")
-        if proven:
-            answer_request(desk, later, erase, actor=ACTOR, message_id=desk.make_id())
-        else:
-            with pytest.raises(CaseError) as caught:
-                answer_request(desk, later, erase, actor=ACTOR, message_id=desk.make_id())
-            assert caught.value.reason == "not-checked"
+        connection.exec_driver_sql("DROP TRIGGER case_steps_no_update")
+        detail = f'{{"asked_on":"2026-11-25","request":"{kind}","way":"return-code"}}'
+        connection.execute(update(CASE_STEPS).where(CASE_STEPS.c.kind == "request").values(detail=detail))
+    granted = decide(kind=kind, decision=decision, ground="", identity="", note="As they said.")
+    with pytest.raises(CaseError) as caught:
+        answer_request(desk, case_id, granted, actor=ACTOR, message_id=desk.make_id())
+    assert caught.value.reason == "not-checked"
 
 
 @pytest.mark.parametrize("text", ["", "short", "x" * 6000, "a\n\n" * 3000, "\U0001f600" * 3000])

@@ -327,11 +327,15 @@ class ReplyError(ReportAbuseError):
 
 @dataclass(frozen=True, slots=True)
 class ReplyDraft:
-    """A reply written at the desk. `is_the_reply` marks it as the owed one, with the `reason`."""
+    """A reply written at the desk. `is_the_reply` marks it as the owed one, with the `reason`.
+
+    `is_part` is for one part of a longer text, which was checked as a whole.
+    """
 
     text: str
     is_the_reply: bool
     reason: str = ""
+    is_part: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,7 +398,7 @@ def check_draft(desk: Desk, found: CaseRow, draft: ReplyDraft, *, actor: str) ->
 
     Opens the report, and an addition's first report, without recording the reader: the caller must do that.
     """
-    text = clean_text(draft.text)
+    text = clean_text(draft.text, is_part=draft.is_part)
     if found.opened_at is None:
         raise ReplyError("This report is still unread: open it first.", reason="not-opened")
     content = open_report(desk, found, actor=actor, reason="check")
@@ -425,7 +429,7 @@ def check_draft(desk: Desk, found: CaseRow, draft: ReplyDraft, *, actor: str) ->
     return CheckedReply(text, recipient, _clean_reason(draft, reports) if draft.is_the_reply else "")
 
 
-def clean_text(text: str) -> str:
+def clean_text(text: str, *, is_part: bool = False) -> str:
     """Return the text to send: LF line ends, no outer spaces. Raises `ReplyError`."""
     cleaned = normalise(text)
     if not cleaned:
@@ -439,7 +443,7 @@ def clean_text(text: str) -> str:
         raise ReplyError("The text is too long: shorten it.", reason="too-long")
     if has_control_characters(cleaned):
         raise ReplyError("The text contains characters that a page cannot show.", reason="unprintable")
-    if not is_sentence(cleaned):
+    if not is_part and not is_sentence(cleaned):
         raise ReplyError("This is no sentence. Write words that help the person who reported.", reason="no-sentence")
     return cleaned
 
