@@ -24,16 +24,19 @@ RESOLVE_SECONDS: Final = 10.0
 Resolve = Callable[[str, int], Sequence[str]]
 IsAllowed = Callable[[str], bool]
 
-# Addresses that embed another one, which may be internal (RFC 6052, RFC 3056, RFC 4380, RFC 4291 §2.5.5.1).
+# Addresses that embed another one, which may be internal (RFC 6052, RFC 3056, RFC 4380, RFC 4291 §2.5.5.1, RFC 2765).
 _CARRIERS: Final = tuple(
-    ipaddress.IPv6Network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")
+    ipaddress.IPv6Network(one)
+    for one in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "::ffff:0:0:0/96")
 )
 
 # Not public, whatever this Python release reports: site-local addresses (RFC 3879 §4) and documentation (RFC 9637).
 _INNER: Final = tuple(ipaddress.IPv6Network(one) for one in ("fec0::/10", "3fff::/20"))
 
-# Reserved for protocols and relays (RFC 6890 §2.2.2, RFC 7526): some Python releases call parts of them global.
-_PROTOCOLS: Final = tuple(ipaddress.IPv4Network(one) for one in ("192.0.0.0/24", "192.88.99.0/24"))
+# Reserved for protocols and relays (RFC 6890 §2.2.2, RFC 7526): some Python releases call parts of them global. The
+# last is public by its number, and inside every machine of Azure it is the host's own service (Microsoft, "What is IP
+# address 168.63.129.16").
+_RESERVED: Final = tuple(ipaddress.IPv4Network(one) for one in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32"))
 
 
 def is_public(text: str) -> bool:
@@ -47,7 +50,7 @@ def is_public(text: str) -> bool:
             return is_public(str(address.ipv4_mapped))
         if address.scope_id is not None or any(address in one for one in (*_CARRIERS, *_INNER)):
             return False
-    elif any(address in network for network in _PROTOCOLS):
+    elif any(address in network for network in _RESERVED):
         return False
     refused = (address.is_private, address.is_loopback, address.is_link_local, address.is_multicast)
     return address.is_global and not any((*refused, address.is_reserved, address.is_unspecified))

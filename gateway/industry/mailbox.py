@@ -63,7 +63,12 @@ def get_mailbox() -> Response:
     store, partner = caller.gateway.store, caller.partner
     found = _find_messages(store, partner)
     if found is None and seconds:
-        request.environ[WAIT_KEY] = Wait(partner, seconds, find_body=lambda: _find_messages(store, partner))
+        request.environ[WAIT_KEY] = Wait(
+            subject=partner,
+            signature=request.headers["Signature"],
+            seconds=seconds,
+            find_body=lambda: _find_messages(store, partner),
+        )
     return answer_bytes(encode(MailboxList(messages=())) if found is None else found)
 
 

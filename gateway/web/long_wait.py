@@ -25,6 +25,8 @@ MOST_WAITING: Final = 64
 MOST_OF_ONE: Final = 2
 # For a caller that finds no place: ask again as if there were no waiting.
 COME_BACK_SECONDS: Final = 10
+# The newest signatures that held a place. Far more than all partners send within the 360 seconds that one is accepted.
+MOST_REMEMBERED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +34,18 @@ class Wait:
     """A request that waits at most `seconds`, as one of `subject`, e.g. a partner.
 
     `find_body` returns the body that the answer then has, or None while there is no news; it is called in a thread.
+    `signature` is that of the request: whoever repeats the same bytes gets no place, so a captured request cannot take
+    the places of its partner, also where no store of nonces is shared.
     """
 
     subject: str
+    signature: str
     seconds: float
     find_body: Callable[[], bytes | None]
 
 
 class NoPlaceError(Exception):
-    """Every place to wait is taken, or the subject has its share."""
+    """Every place to wait is taken, the subject has its share, or the same request held one before."""
 
 
 class CallerLeftError(Exception):
@@ -54,6 +59,7 @@ class Waits:
         self._threads = threads
         self._look_seconds = look_seconds
         self._held: Counter[str] = Counter()
+        self._remembered: dict[str, None] = {}
         self._looking = asyncio.Lock()
         self._is_ended = False
 
@@ -69,6 +75,11 @@ class Waits:
         """Wait for news; None when there was none in time. Raises `NoPlaceError` at once, and `CallerLeftError`."""
         if self.count() >= MOST_WAITING or self._held[wait.subject] >= MOST_OF_ONE:
             raise NoPlaceError
+        if wait.signature in self._remembered:
+            raise NoPlaceError
+        self._remembered[wait.signature] = None
+        if len(self._remembered) > MOST_REMEMBERED:
+            del self._remembered[next(iter(self._remembered))]
         self._held[wait.subject] += 1
         leaving = asyncio.ensure_future(_wait_until_gone(receive))
         try:

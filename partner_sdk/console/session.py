@@ -19,7 +19,6 @@ from flask.typing import ResponseReturnValue
 from partner_sdk.wire.evidence import MAX_FILE_BYTES
 
 TOKEN_BYTES: Final = 32
-SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 ENROLLING: Final = "enrolling"
 _OPEN: Final = "_is_open"
 _BEFORE_A_PERSON: Final = "_is_before_a_person"
@@ -119,7 +118,10 @@ def check_request(door: Door) -> None:
     """Refuse a request that is not from the person's own browser on the console's own pages; find its session."""
     if request.environ.get("HTTP_HOST") != door.host:
         abort(HTTPStatus.MISDIRECTED_REQUEST)
-    is_safe = request.method in SAFE_METHODS
+    # A HEAD would run the view of its GET: a preview of the link would spend it.
+    if request.method not in {"GET", "POST"}:
+        abort(HTTPStatus.METHOD_NOT_ALLOWED)
+    is_safe = request.method == "GET"
     if request.headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "none"}:
         abort(HTTPStatus.FORBIDDEN)
     # Every browser names the origin of a post; a safe request may have none.

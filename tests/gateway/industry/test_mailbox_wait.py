@@ -1,6 +1,7 @@
 """`GET /v1/mailbox?wait=`: answered when a message comes, and no thread is held by those that wait."""
 
 import asyncio
+import dataclasses
 import re
 from collections.abc import Callable
 from http import HTTPStatus
@@ -118,6 +119,21 @@ def test_wait_ends_at_once_with_a_message_there_at_its_time_or_when_the_caller_o
         assert (await leaving).body == b'{"messages":[]}'
         envelope = put_message(house, partner)
         assert to_base64url(envelope).encode() in (await ask(wait_call(house, partner))).body
+
+    asyncio.run(play())
+
+
+def test_request_that_is_sent_again_as_it_was_holds_no_place(house: House, partner: Partner) -> None:
+    async def play() -> None:
+        bridge = make_bridge(house)
+        first = wait_call(house, partner)
+        waiting = asyncio.ensure_future(bridge(first.scope(), first.receive, first.send))
+        await until(lambda: bridge.count_waiting() == 1)
+        again = dataclasses.replace(wait_call(house, partner), headers=first.headers)
+        await asyncio.wait_for(bridge(again.scope(), again.receive, again.send), PATIENCE_SECONDS)
+        assert (again.body, bridge.count_waiting()) == (b'{"messages":[]}', 1)
+        bridge.leave()
+        await waiting
 
     asyncio.run(play())
 

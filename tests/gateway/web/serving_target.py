@@ -2,6 +2,7 @@
 
 import gc
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -31,7 +32,7 @@ def answer(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         Path(os.environ["SERVING_TEST_MARK"]).touch()
         time.sleep(SLOW_SECONDS)
     if environ["PATH_INFO"] == "/waits":
-        environ[WAIT_KEY] = Wait("caller", WAIT_SECONDS, find_body=_touch_and_find_nothing)
+        environ[WAIT_KEY] = Wait("caller", secrets.token_hex(8), WAIT_SECONDS, find_body=_touch_and_find_nothing)
     if environ["PATH_INFO"] == "/crash":
         os._exit(9)
     start("200 OK", [("Content-Type", "text/plain")])

@@ -30,6 +30,13 @@ def test_link_works_once_and_its_cookie_is_strict(closed: ConsoleBrowser) -> Non
     assert closed.get(link.removeprefix(ORIGIN)).status_code == 401
 
 
+def test_head_does_not_spend_the_link(closed: ConsoleBrowser) -> None:
+    link = closed.door.link
+    refused = closed.client.head(link.removeprefix(ORIGIN), headers={"Host": HOST})
+    assert (refused.status_code, refused.headers.getlist("Set-Cookie")) == (405, [])
+    assert closed.open_link().headers["Location"] == "/"
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_page_without_the_link_is_closed(closed: ConsoleBrowser, path: str) -> None:
     assert closed.get(path).status_code == 401
