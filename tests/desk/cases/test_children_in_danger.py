@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.desk.cases.closing import Closing, reopen_case
 from gateway.desk.cases.commands import _line
 from gateway.desk.cases.holding import claim_case, release_case
 from gateway.desk.cases.lanes import list_queue
@@ -27,7 +28,7 @@ from tests.desk.import_builders import make_file
 from tests.desk.loop_model import copy_loop
 from tests.desk.outbox_builders import list_all_alerts, send_alerts
 from tests.desk.view_builders import Browser, make_code_key, make_code_seed
-from tests.desk.work_builders import assess
+from tests.desk.work_builders import assess, assess_and_close
 from tests.public_report_builders import make_known_person
 
 KEY = make_code_key(make_code_seed("lamp river coat seven"))
@@ -383,6 +384,16 @@ def test_case_that_was_acted_on_comes_forward_with_an_unread_report_and_stays_un
     read(loop, later)
     assess(loop.desk, first)
     assert queue(loop) == [unread, first]
+
+
+def test_case_that_is_opened_again_stands_as_if_nobody_had_acted_on_it(loop: Loop) -> None:
+    first = send_industry(loop, "self_harm", at_risk_now="yes", priority="P1")
+    unread = loop.send_public(kinds=("touched_or_hurt",), when="today").reference
+    loop.collect()
+    read(loop, first)
+    assess_and_close(loop.desk, first, Closing("used"), actor=ACTOR)
+    reopen_case(loop.desk, first, reason="They wrote again", actor=ACTOR)
+    assert queue(loop) == [first, unread]
 
 
 def test_childs_proven_addition_that_says_more_brings_its_first_report_forward(loop: Loop) -> None:

@@ -113,7 +113,8 @@ def test_untold_kind_stands_above_every_known_mild_one_within_the_urgent_hour(
     mild = [fill_in({"kinds": [kind], "story": ["[message]"], "feels": ["scared"]}, reference=kind) for kind in MILD]
     crisis = fill_in({"kinds": ["something_else"], "feels": ["hurting"]}, reference="crisis")
     lower = [one for one in list_partners() if one.clear.priority != "P1"]
-    untold = fill_in({"kinds": kinds, "story": ["It is about [message]"]}, reference="untold")
+    answers = {"kinds": kinds, "story": ["It is about [message]"], "still": ["yes"], "danger": ["not_sure"]}
+    untold = fill_in(answers, reference="untold")
     first, second, *others = file(connection, [*mild, crisis, *lower, untold])
     assert (first.reference, second.reference, second.crisis) == ("crisis", "untold", True)
     assert second.reasons[0].reason == "Told in words, not read yet"

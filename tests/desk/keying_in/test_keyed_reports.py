@@ -114,7 +114,7 @@ def test_duty_officer_reads_out_the_reference_of_a_call_that_is_not_theirs_to_op
     desk: Desk, browser: Browser
 ) -> None:
     officer = Browser(desk).sign_in("d-duty", [Role.DUTY_OFFICER])
-    location = key(officer)
+    location = key(officer, kinds="extra_nice")
     case = get_only(desk)
     assert not case.crisis
     page = officer.get(location)
