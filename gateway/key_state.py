@@ -1,14 +1,16 @@
-"""The key set and the partner register that the agency's root has signed and this gateway accepts.
+"""The signed lists that this gateway accepts: key set, partner register, and the desk's statement of staffing.
 
 Never takes a key from elsewhere: every document is verified against the pin when it arrives, and again when a process
 loads it from the database, which may have been altered by hand.
 """
 
+import hashlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from gateway.guidance.staffing import Staffing, open_staffing
 from gateway.store import Store
 from gateway.store.anchors import add_anchor, find_newest_anchor
 from gateway.store.published import (
@@ -19,7 +21,7 @@ from gateway.store.published import (
     put_document,
     read_versions,
 )
-from partner_sdk.errors import FormatError, KeySetError, RegisterError
+from partner_sdk.errors import FormatError, KeySetError, RegisterError, StatementError
 from partner_sdk.wire.audit_anchor import open_anchor, parse_anchors, peek_anchor
 from partner_sdk.wire.canonical import parse_time, to_base64url
 from partner_sdk.wire.keys import (
@@ -44,6 +46,10 @@ def _find_delegated_at(bundle: bytes | None) -> str | None:
         return None if bundle is None else peek_delegated_at(bundle)
     except FormatError:
         return None  # altered by hand: ignore it, and verify the next one from the root on
+
+
+def _list_only(versions: tuple[PublishedVersion, ...]) -> list[PublishedVersion]:
+    return [version for version in versions if version.name != "staffing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,7 @@ class KeyState:
         self._loading = threading.Lock()
         self._versions: tuple[PublishedVersion, ...] | None = None
         self._keys: AcceptedKeys | None = None
+        self._staffing: Staffing | None = None
         self._loaded_at: datetime | None = None
         self.load_fault: str | None = None  # reason slug of a refused stored document, for `doctor`
 
@@ -116,6 +123,12 @@ class KeyState:
         with self._loading:
             self._load()
         return self._keys
+
+    def find_staffing(self) -> Staffing | None:
+        """Return the desk's statement of staffing, or None without a fresh one. Raises StorageUnavailableError."""
+        self.find_keys()
+        staffing = self._staffing
+        return staffing if staffing is not None and staffing.is_fresh(self._clock()) else None
 
     def find_active_key(self) -> tuple[AcceptedKeys, SealingKey] | None:
         """Return the accepted keys and the key to seal with now, or None if no key is active.
@@ -166,6 +179,29 @@ class KeyState:
             put_document(connection, name="register", serial=register.serial, document=raw, now=now)
         return register.serial
 
+    def accept_staffing(self, raw: bytes) -> int:
+        """Verify a fresh statement of staffing and store it; return its `issued_at` in seconds. Safe to repeat.
+
+        Raises StorageUnavailableError, KeySetError (`no-key-set`), FormatError or StatementError, e.g. with reason
+        `stale` for one that has expired, and `stale-serial` for one that was issued before the one in force.
+        """
+        keys = self.find_keys()
+        if keys is None:
+            raise KeySetError("A statement cannot be checked before there is a key set.", reason="no-key-set")
+        now = self._clock()
+        with self._store.write() as connection:
+            staffing = open_staffing(raw, key_set=keys.key_set, now=now)
+            if not staffing.is_fresh(now):
+                raise StatementError("The statement is too old, or from a clock that is ahead.", reason="stale")
+            serial = int(parse_time(staffing.issued_at).timestamp())
+            stored = find_version(connection, name="staffing")
+            is_known = stored is not None and stored.document_sha256 == hashlib.sha256(raw).digest()
+            if stored is not None and serial <= stored.serial and not is_known:
+                raise StatementError("A newer statement was seen before.", reason="stale-serial")
+            if not is_known:
+                put_document(connection, name="staffing", serial=serial, document=raw, now=now)
+        return serial
+
     def accept_anchor(self, raw: bytes) -> int:
         """Verify an anchor of the desk's audit log, keep it for good, and return its number. Safe to repeat.
 
@@ -198,10 +234,22 @@ class KeyState:
                 return  # another thread has loaded it
             bundle = find_document(connection, name="key-set")
             register = find_document(connection, name="register")
-        self.load_fault, self._loaded_at = None, self._clock()
-        keys = self._verify_stored(bundle, register)
-        # Keys first: a thread that sees the new versions must never use the old keys.
-        self._keys, self._versions = keys, versions
+            staffing = find_document(connection, name="staffing")
+        # The statement is renewed every few minutes: that alone must not verify every partner's keys again.
+        if _list_only(versions) != _list_only(self._versions or ()) or self._is_retry_due():
+            self.load_fault, self._loaded_at = None, self._clock()
+            self._keys = self._verify_stored(bundle, register)
+        self._staffing = self._find_verified(staffing)
+        # Versions last: a thread that sees the new ones must never use the old keys.
+        self._versions = versions
+
+    def _find_verified(self, staffing: bytes | None) -> Staffing | None:
+        if self._keys is None or staffing is None:
+            return None
+        try:
+            return open_staffing(staffing, key_set=self._keys.key_set, now=self._clock())
+        except (FormatError, StatementError):
+            return None  # altered by hand, or by a key that has ended: then the form promises nothing
 
     def _verify_stored(self, bundle: bytes | None, register_raw: bytes | None) -> AcceptedKeys | None:
         """Verify the stored documents; if one is refused, the process keeps its former state."""

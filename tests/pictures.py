@@ -199,8 +199,8 @@ def _promise(case: NewCase, agency: Agency) -> SealedContent:
     """Return the report with the day that its form would have promised."""
     if not isinstance(case.content, PublicReport):
         return case.content
-    promise = agency.make_promise(parse_time(case.received_at), is_crisis=False)
-    return msgspec.structs.replace(case.content, reply_by=promise.reply_by.isoformat())
+    reply_by = agency.get_reply_by(parse_time(case.received_at), urgency="other")
+    return msgspec.structs.replace(case.content, reply_by=reply_by.isoformat())
 
 
 def _save(page: Page, file: Path) -> None:

@@ -124,8 +124,8 @@ class FeedClient:
             if not page.anchors or len(anchors) > MOST_ANCHORS:
                 raise FormatError("The gateway shows anchors without end.", reason="malformed")
 
-    def put_list(self, name: Literal["keys", "register", "audit"], document: bytes) -> None:
-        """Publish the key set or the partner register, or lay down an anchor of the audit log."""
+    def put_list(self, name: Literal["keys", "register", "audit", "staffing"], document: bytes) -> None:
+        """Publish a signed list or the statement of staffing, or lay down an anchor of the audit log."""
         self._send("PUT", f"/feed/lists/{name}", document)
 
     def post_invitations(self, invitations: tuple[InvitationHash, ...]) -> None:

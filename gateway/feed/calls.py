@@ -93,10 +93,15 @@ def get_log_file(path: str) -> Response:
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.SIGNED, body_bytes=MAX_LIST_BYTES)
 def put_list(name: str) -> Response:
-    """Answer with the serial in force of `keys` or `register`, or the number of an `audit` anchor. Safe to repeat."""
+    """Answer with the serial in force of a list, or the number of an `audit` anchor. Safe to repeat."""
     desk = get_desk_request()
     state = desk.gateway.key_state
-    accept = {"keys": state.accept_key_set, "register": state.accept_register, "audit": state.accept_anchor}
+    accept = {
+        "keys": state.accept_key_set,
+        "register": state.accept_register,
+        "audit": state.accept_anchor,
+        "staffing": state.accept_staffing,
+    }
     if name not in accept:
         raise UnknownItemError("There is no such list.", reason="unknown-list")
     return answer_json({"serial": accept[name](desk.read_body())})

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.guidance.dated_data import Source
+from gateway.guidance.risk import Urgency
 from gateway.web.settings import SettingsError, read_settings
 from partner_sdk.durable_files import write_new_durably
 from partner_sdk.finding import Verdict
@@ -68,6 +69,7 @@ class Promises(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     checked_on: date
     decided_by: str
     read_within_hours: _Hours
+    urgent_read_within_hours: _Hours
     crisis_read_within_hours: _Hours
     reply_within_days: _Days
 
@@ -93,13 +95,6 @@ class BankHolidays(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         """Return the bank holidays of one nation."""
         days: frozenset[date] = getattr(self, nation.replace("-", "_"))
         return days
-
-
-class Promise(msgspec.Struct, frozen=True, kw_only=True):
-    """The promise for one report: read by a time (aware UTC), and answered by the end of a day at the desk."""
-
-    read_by: datetime
-    reply_by: date
 
 
 class Agency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -146,24 +141,29 @@ class Agency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             while not self._is_open_on(day):
                 day -= _ONE_DAY
         else:
-            ends_at = self._add_desk_time(now, timedelta(0))
+            ends_at = self.add_desk_time(now, timedelta(0))
         return self._get_hours(day)[1], ends_at
 
-    def make_promise(self, sent_at: datetime, *, is_crisis: bool) -> Promise:
-        """Return the promise for a report sent at a moment.
+    def get_next_opening(self, now: datetime) -> datetime:
+        """Return the next time at which the desk opens, always later than now."""
+        day = self.get_day(now)
+        while not (self._is_open_on(day) and self._get_hours(day)[0] > now):
+            day += _ONE_DAY
+        return self._get_hours(day)[0]
 
-        In a crisis every hour and day counts: the body on duty reads the report. Otherwise only the desk's hours and
-        days count, e.g. two days from a Friday night end on Wednesday.
-        """
-        if is_crisis:
-            return Promise(
-                read_by=sent_at.astimezone(UTC) + timedelta(hours=self.promises.crisis_read_within_hours),
-                reply_by=self.get_day(sent_at) + timedelta(days=self.promises.reply_within_days),
-            )
-        return Promise(
-            read_by=self._add_desk_time(sent_at, timedelta(hours=self.promises.read_within_hours)),
-            reply_by=self._add_desk_days(sent_at, self.promises.reply_within_days),
-        )
+    def get_read_by(self, sent_at: datetime, *, urgency: Urgency) -> datetime:
+        """Return the time by which the desk reads a report, counting every hour unless its urgency is `other`."""
+        if urgency == "other":
+            return self.add_desk_time(sent_at, timedelta(hours=self.promises.read_within_hours))
+        is_crisis = urgency == "crisis"
+        hours = self.promises.crisis_read_within_hours if is_crisis else self.promises.urgent_read_within_hours
+        return sent_at.astimezone(UTC) + timedelta(hours=hours)
+
+    def get_reply_by(self, sent_at: datetime, *, urgency: Urgency) -> date:
+        """Return the day of the answer: two days from a Friday night end on Wednesday for `other`, else on Sunday."""
+        if urgency == "other":
+            return self._add_desk_days(sent_at, self.promises.reply_within_days)
+        return self.get_day(sent_at) + timedelta(days=self.promises.reply_within_days)
 
     def find_stale_holidays(self, now: datetime) -> tuple[Verdict, str] | None:
         """Return a warning when the list of bank holidays ends soon, a fault once it has ended, or None."""
@@ -187,7 +187,8 @@ class Agency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ends_on = day + _ONE_DAY if self.desk.closes == _MIDNIGHT else day
         return self.get_moment(day, self.desk.opens), self.get_moment(ends_on, self.desk.closes)
 
-    def _add_desk_time(self, moment: datetime, left: timedelta) -> datetime:
+    def add_desk_time(self, moment: datetime, left: timedelta) -> datetime:
+        """Return the moment after so much time of the desk's opening hours."""
         day = self.get_day(moment)
         while True:  # `days` is not empty and closed days are a finite list, so it ends
             opens_at, closes_at = self._get_hours(day)
@@ -200,7 +201,7 @@ class Agency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def _add_desk_days(self, moment: datetime, count: int) -> date:
         # The day on which the desk receives it does not count.
-        day = self.get_day(self._add_desk_time(moment, timedelta(0)))
+        day = self.get_day(self.add_desk_time(moment, timedelta(0)))
         for _ in range(count):
             day += _ONE_DAY
             while not self._is_open_on(day):

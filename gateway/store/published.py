@@ -1,4 +1,4 @@
-"""The documents that the desk publishes through the feed: the newest key-set bundle and register, byte for byte."""
+"""The documents that the desk publishes: the newest key-set bundle, register and staffing, byte for byte."""
 
 import hashlib
 from datetime import datetime
@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 from gateway.store.schema import published, to_epoch_seconds
 from gateway.store.store import Store
 
-PublishedName = Literal["key-set", "register"]
+PublishedName = Literal["key-set", "register", "staffing"]
 
 
 class PublishedVersion(NamedTuple):

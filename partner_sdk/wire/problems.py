@@ -253,6 +253,7 @@ SDK_ERRORS: Final[tuple[ErrorRow, ...]] = (
     (FormatError, "not-canonical", NOT_CANONICAL),
     (FormatError, ANY, MALFORMED_REQUEST),
     (StatementError, "envelope-mismatch", ENVELOPE_MISMATCH),
+    (StatementError, "stale-serial", STALE_SERIAL),
     (StatementError, ANY, STATEMENT_REFUSED),
     (KeySetError, "stale-serial", STALE_SERIAL),
     (KeySetError, "forked-serial", STALE_SERIAL),

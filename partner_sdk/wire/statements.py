@@ -49,6 +49,7 @@ class StatementKind(Enum):
     THREAD_ENTRY = "application/vnd.report-abuse.thread-entry.v1+json"
     AUDIT_ANCHOR = "application/vnd.report-abuse.audit-anchor.v1+json"
     PACKAGE = "application/vnd.report-abuse.package.v1+json"
+    STAFFING = "application/vnd.report-abuse.staffing.v1+json"
 
 
 class StatementSignature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -98,6 +98,11 @@ class House:
         }
         key_state.accept_key_set(self.agency.bundle(serial=serial, **settings))
         key_state.accept_register(self.agency.register(*entries, serial=serial))
+        self.staff()
+
+    def staff(self, **changes: Any) -> None:
+        """Lay down a statement of staffing as of now; `changes` are its fields."""
+        self.open_gateway().key_state.accept_staffing(self.agency.staffing(now=self.clock(), **changes))
 
     def publish_log(self, *, seconds: int = 0) -> None:
         """Add a batch to the public log, after so many seconds."""

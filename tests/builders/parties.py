@@ -7,6 +7,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway.guidance.staffing import HOLDS_FOR, ReadWithin, Staffing, sign_staffing
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key
 from partner_sdk.wire.canonical import format_time, parse_base64url
 from partner_sdk.wire.keys import (
@@ -161,6 +162,20 @@ class Agency:
             delegation=sign_statement(delegation, kind=StatementKind.DELEGATION, private_keys=(root_key,)),
             key_set_key=load_signing_key(self.key(KeyRole.KEY_SET)),
         )
+
+    def staffing(self, *, now: datetime | None = None, **changes: Any) -> bytes:
+        """Sign the statement of a desk that is staffed for a day; `changes` are its fields."""
+        now = now or self.now
+        fields: dict[str, Any] = {
+            "environment": self.environment,
+            "expires_at": format_time(now + HOLDS_FOR),
+            "issued_at": format_time(now),
+            "next_hour": format_time(now + DAY),
+            "read_within": ReadWithin(crisis=60, other=240, urgent=60),
+            "staffed_until": format_time(now + DAY),
+        }
+        private_key = load_signing_key(self.key(KeyRole.MAILBOX_SIGNING))
+        return sign_staffing(Staffing(**{**fields, **changes}), private_key=private_key)
 
     def register(
         self, *entries: RegisterEntry, serial: int = 1, placements: tuple[PlacementEntry, ...] | None = None

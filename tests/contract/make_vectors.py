@@ -25,6 +25,7 @@ from tests.contract.vector_makers.public_log import make_public_log
 from tests.contract.vector_makers.reply import make_replies
 from tests.contract.vector_makers.request import make_requests
 from tests.contract.vector_makers.return_code import make_return_codes
+from tests.contract.vector_makers.staffing import make_staffing
 from tests.contract.vector_makers.statement import make_statements
 from tests.contract.vector_makers.thread_entry import make_thread_entries
 
@@ -43,10 +44,11 @@ MAKERS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "reply": make_replies,
     "request": make_requests,
     "return-code": make_return_codes,
+    "staffing": make_staffing,
     "statement": make_statements,
     "thread-entry": make_thread_entries,
 }
-FIXED = frozenset({"evidence", "key-set", "page", "public-log", "request", "statement"})
+FIXED = frozenset({"evidence", "key-set", "page", "public-log", "request", "staffing", "statement"})
 
 
 def print_file(name: str) -> str:

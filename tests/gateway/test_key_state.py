@@ -1,5 +1,6 @@
 """The gateway's view of keys: only documents that the pinned root signed, and the newest of them in every process."""
 
+import json
 import threading
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,11 +11,13 @@ import pytest
 import gateway.key_state
 from gateway.key_state import RETRY_AFTER, KeyState
 from gateway.store import Store
+from gateway.store.published import put_document
 from partner_sdk.errors import KeySetError, RegisterError
 from partner_sdk.key_files import KeyRole
-from partner_sdk.wire.canonical import format_time, parse_base64url
+from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_time
 from partner_sdk.wire.keys import SealingKey
 from tests.builders import DAY, NOW, Agency, Partner, StillClock, verify_key_of
+from tests.contract.vector_files import FILES, cases_of, mailbox_keys_of, result_of
 from tests.gateway.store_builders import new_store, open_raw
 
 
@@ -300,3 +303,64 @@ def test_threads_never_see_a_new_version_with_old_keys(store: Store, agency: Age
         thread.join()
     assert faults == []
     assert serials(reader) == (14, None)
+
+
+def take_staffing(key_state: KeyState, clock: StillClock, case: dict[str, Any]) -> None:
+    """Lay down the statement of a vector, after the one that the gateway holds."""
+    newest, clock.now = case.get("newest"), parse_time(case.get("now", FILES["staffing"]["now"]))
+    if newest is not None:
+        key_state.accept_staffing(parse_base64url(newest))
+    key_state.accept_staffing(parse_base64url(case["statement"]))
+    staffing = key_state.find_staffing()
+    assert json.loads(encode(staffing)) == FILES["staffing"]["staffing"] | case.get("staffing", {})
+
+
+@pytest.mark.parametrize("case", cases_of("staffing"))
+def test_statement_of_staffing_gives_its_expected_result(
+    key_state: KeyState, agency: Agency, clock: StillClock, case: dict[str, Any]
+) -> None:
+    key_state.accept_key_set(agency.bundle(mailbox_keys=mailbox_keys_of(FILES["staffing"])))
+    assert result_of(lambda: take_staffing(key_state, clock, case)) == case["expect"]
+    if case["expect"] != "success":
+        found = key_state.find_staffing()
+        assert (None if found is None else encode(found)) == read_payload(case.get("newest"))
+
+
+def read_payload(statement: str | None) -> bytes | None:
+    return None if statement is None else parse_base64url(json.loads(parse_base64url(statement))["payload"])
+
+
+def test_statement_of_staffing_ends_in_every_process_and_verifies_no_list_again(
+    store: Store, agency: Agency, clock: StillClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher, reader = (KeyState(store, pin=agency.pin(), clock=clock) for _ in range(2))
+    with pytest.raises(KeySetError):
+        publisher.accept_staffing(agency.staffing())
+    publisher.accept_key_set(agency.bundle())
+    publisher.accept_register(agency.register(Partner().entry()))
+    assert serials(publisher) == serials(reader) == (1, 1)
+    checks: list[int] = []
+    verify = gateway.key_state.verify_register
+    monkeypatch.setattr(gateway.key_state, "verify_register", lambda *a, **k: checks.append(1) or verify(*a, **k))
+    for minutes in (0, 2, 4):
+        clock.now = NOW + timedelta(minutes=minutes)
+        publisher.accept_staffing(agency.staffing(now=clock()))
+        found = reader.find_staffing()
+        assert found is not None
+        assert found.issued_at == format_time(clock())
+    clock.advance(minutes=5)
+    assert reader.find_staffing() is None
+    assert (checks, serials(reader)) == ([], (1, 1))
+
+
+def test_statement_of_staffing_that_was_changed_on_the_disk_promises_nothing(
+    key_state: KeyState, agency: Agency, store: Store
+) -> None:
+    key_state.accept_key_set(agency.bundle())
+    key_state.accept_staffing(agency.staffing())
+    assert key_state.find_staffing() is not None
+    forged = Agency(name="stranger").staffing()
+    with store.write() as connection:
+        put_document(connection, name="staffing", serial=2**40, document=forged, now=NOW)
+    assert key_state.find_staffing() is None
+    assert serials(key_state) == (1, None)

@@ -87,6 +87,8 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("partner_sdk.wire.mailbox_message:MAX_WAIT_SECONDS", 25, WIRE, "with `N` from 0 to 25"),
     ("partner_sdk.wire.mailbox_message:MAX_WAITING_MESSAGES", 50, WIRE, "the oldest first, at most 50"),
     ("partner_sdk.wire.digest:MAX_DIGEST_BYTES", 262_144, WIRE, "at most 262,144 bytes"),
+    ("gateway.guidance.staffing:HOLDS_FOR", 5 * MINUTE, WIRE, "`expires_at` (at most 5 minutes later)"),
+    ("gateway.guidance.staffing:MAX_AHEAD", MINUTE, WIRE, "or was issued more than a minute ahead"),
     ("partner_sdk.wire.alert_notice:MAX_AGE", HOUR, WIRE, "an `issued_at` more than an hour old"),
     ("partner_sdk.wire.alert_notice:MAX_AHEAD", 5 * MINUTE, WIRE, "more than 5 minutes ahead"),
     ("partner_sdk.wire.reply_message:MAX_BODY_CHARACTERS", 4000, WIRE, "`body` (at most 4,000 characters)"),

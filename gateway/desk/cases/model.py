@@ -281,12 +281,12 @@ def find_read_by(case: CaseRow, agency: Agency) -> datetime | None:
     """
     if case.partner != PUBLIC_SENDER or case.synthetic:
         return None
-    is_crisis = combine(case.factors).crisis
-    is_raised = case.crisis_since is not None and (case.crisis_since != case.collected_at or not is_crisis)
-    read_by = agency.make_promise(parse_time(case.received_at), is_crisis=is_crisis and not is_raised).read_by
+    risk = combine(case.factors)
+    is_raised = case.crisis_since is not None and (case.crisis_since != case.collected_at or not risk.crisis)
+    read_by = agency.get_read_by(parse_time(case.received_at), urgency="other" if is_raised else risk.urgency)
     if case.crisis_since is None or not is_raised:
         return read_by
-    return min(read_by, agency.make_promise(parse_time(case.crisis_since), is_crisis=True).read_by)
+    return min(read_by, agency.get_read_by(parse_time(case.crisis_since), urgency="crisis"))
 
 
 def format_read_by(case: CaseRow, agency: Agency, *, now: datetime) -> str:

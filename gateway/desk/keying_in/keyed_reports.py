@@ -169,8 +169,8 @@ def _make_report(desk: Desk, call: KeyedCall, *, earlier: CaseRow | None, now: d
             place[name] = answers.get(path, () if is_list(hint) else "")
     report = convert(values, kind=PublicReport)
     if not is_from_grown_up(report):
-        promise = desk.agency.make_promise(call.received_at, is_crisis=assess_public(report).crisis)
-        report = msgspec.structs.replace(report, reply_by=promise.reply_by.isoformat())
+        reply_by = desk.agency.get_reply_by(call.received_at, urgency=assess_public(report).urgency)
+        report = msgspec.structs.replace(report, reply_by=reply_by.isoformat())
     # One that no desk could read is refused before it is sealed.
     return parse_public_report(encode_public_report(report))
 

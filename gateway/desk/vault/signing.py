@@ -12,6 +12,7 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.desk.vault import Sign, VaultError
+from gateway.guidance.staffing import Staffing, sign_staffing
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.alert_notice import AlertNotice, sign_alert
 from partner_sdk.wire.audit_anchor import AuditAnchor, sign_anchor
@@ -35,6 +36,7 @@ Signable = (
     | PackageManifest
     | PartnerRegister
     | ReplyMessage
+    | Staffing
 )
 
 
@@ -75,6 +77,9 @@ SIGNING_RULES: Final = MappingProxyType(
         ),
         StatementKind.AUDIT_ANCHOR: SigningRule(
             AuditAnchor, KeyRole.MAILBOX_SIGNING, lambda one, key: sign_anchor(one, private_key=key)
+        ),
+        StatementKind.STAFFING: SigningRule(
+            Staffing, KeyRole.MAILBOX_SIGNING, lambda one, key: sign_staffing(one, private_key=key)
         ),
         StatementKind.PACKAGE: SigningRule(
             PackageManifest, KeyRole.MAILBOX_SIGNING, lambda one, key: sign_manifest(one, private_key=key)

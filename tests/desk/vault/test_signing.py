@@ -1,4 +1,4 @@
-"""The vault signs eight kinds of statement and requests to the feed, each with its role's key, and nothing else."""
+"""The vault signs ten kinds of statement and requests to the feed, each with its role's key, and nothing else."""
 
 from dataclasses import replace
 
@@ -20,6 +20,7 @@ from partner_sdk.wire.statements import StatementKind, open_statement
 
 NOTICE = AlertNotice(
     count=1,
+    danger_today=0,
     environment="live",
     first_at="2026-11-25T09:30:00Z",
     issued_at="2026-11-25T09:31:00Z",
@@ -38,6 +39,7 @@ def test_list_of_signed_statements_is_complete_and_each_kind_has_one_payload() -
         "PACKAGE": "MAILBOX_SIGNING",
         "REGISTER": "REGISTER",
         "REPLY": "MAILBOX_SIGNING",
+        "STAFFING": "MAILBOX_SIGNING",
     }
     assert len(KINDS_BY_PAYLOAD) == len(SIGNING_RULES)
 

@@ -1,6 +1,7 @@
 """The desk's pushes through the feed: key set, register, invitations, mailbox."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.builders import FEED_ORIGIN, NOW, Agency, Door, House, Partner, make_
 from tests.problem_shape import check_problem
 
 SECOND = Partner("second-service")
+LATER = NOW + timedelta(seconds=30)
 MESSAGE_ID = make_report_id(NOW, bytes(10))
 
 
@@ -94,6 +96,28 @@ def test_bad_register_is_refused_and_the_old_one_stays(case: str, house: House, 
     refused(feed.send("PUT", "/feed/lists/register", body=make_body(house.agency)), problem)
 
     assert house.rows("published") == before
+
+
+BAD_STAFFINGS: dict[str, tuple[Callable[[Agency], bytes], Problem]] = {
+    "issued before": (lambda agency: agency.staffing(now=NOW - timedelta(seconds=1)), problems.STALE_SERIAL),
+    "other words": (lambda agency: agency.staffing(staffed_until=None), problems.STALE_SERIAL),
+    "another agency": (lambda _: Agency(name="another-agency").staffing(now=LATER), problems.STATEMENT_REFUSED),
+    "a sandbox": (lambda agency: agency.staffing(now=LATER, environment="sandbox"), problems.STATEMENT_REFUSED),
+    "too old": (lambda agency: agency.staffing(now=NOW - timedelta(minutes=5)), problems.STATEMENT_REFUSED),
+    "not JSON": (lambda _: b"not a statement", problems.MALFORMED_REQUEST),
+}
+
+
+@pytest.mark.parametrize("case", BAD_STAFFINGS)
+def test_bad_statement_of_staffing_is_refused_and_the_old_one_stays(case: str, house: House, feed: Door):
+    make_body, problem = BAD_STAFFINGS[case]
+    before = house.rows("published")
+
+    refused(feed.send("PUT", "/feed/lists/staffing", body=make_body(house.agency)), problem)
+
+    assert house.rows("published") == before
+    newer = feed.send("PUT", "/feed/lists/staffing", body=house.agency.staffing(now=LATER))
+    assert newer.json == {"serial": int(LATER.timestamp())}
 
 
 def test_register_takes_effect_in_a_running_process(house: House, feed: Door, partner: Partner):

@@ -68,7 +68,8 @@ def test_desk_is_there_in_its_hours_of_uk_time(moment: str, expected: bool) -> N
 def test_zone_of_the_caller_changes_nothing() -> None:
     tokyo = datetime.fromisoformat("2026-11-25T18:00:00+09:00")
     assert AGENCY.is_in_hours(tokyo) is AGENCY.is_in_hours(tokyo.astimezone(UTC)) is True
-    assert AGENCY.make_promise(tokyo, is_crisis=False) == AGENCY.make_promise(tokyo.astimezone(UTC), is_crisis=False)
+    in_utc = tokyo.astimezone(UTC)
+    assert AGENCY.get_read_by(tokyo, urgency="other") == AGENCY.get_read_by(in_utc, urgency="other")
 
 
 def test_holidays_of_another_nation_are_its_own() -> None:
@@ -84,14 +85,14 @@ def test_desk_that_never_closes_is_always_there() -> None:
         assert always.is_in_hours(at(moment))
     # Four hours are four hours, also in the nights whose clocks change.
     for moment in ("2027-03-27T23:00:00", "2027-10-30T23:00:00"):
-        assert always.make_promise(at(moment), is_crisis=False).read_by == at(moment) + timedelta(hours=4)
+        assert always.get_read_by(at(moment), urgency="other") == at(moment) + timedelta(hours=4)
 
 
 def test_desk_is_closed_on_days_of_its_own() -> None:
     eve = at("2026-12-24T12:00:00")
     closed = with_hours(also_closed=frozenset({date(2026, 12, 24)}))
     assert (AGENCY.is_in_hours(eve), closed.is_in_hours(eve)) == (True, False)
-    assert closed.make_promise(at("2026-12-23T16:00:00"), is_crisis=False).read_by == at("2026-12-29T12:00:00")
+    assert closed.get_read_by(at("2026-12-23T16:00:00"), urgency="other") == at("2026-12-29T12:00:00")
 
 
 @pytest.mark.parametrize(
@@ -124,9 +125,8 @@ def test_desk_is_closed_on_days_of_its_own() -> None:
     ],
 )
 def test_promise_counts_only_the_time_at_which_the_desk_is_there(sent_at: str, read_by: str, reply_by: str) -> None:
-    promise = AGENCY.make_promise(at(sent_at), is_crisis=False)
-    assert promise.read_by == at(read_by)
-    assert promise.reply_by == date.fromisoformat(reply_by)
+    assert AGENCY.get_read_by(at(sent_at), urgency="other") == at(read_by)
+    assert AGENCY.get_reply_by(at(sent_at), urgency="other") == date.fromisoformat(reply_by)
 
 
 @pytest.mark.parametrize(
@@ -143,16 +143,16 @@ def test_promise_counts_only_the_time_at_which_the_desk_is_there(sent_at: str, r
     ],
 )
 def test_promise_of_a_crisis_waits_for_no_office_hours(sent_at: str, reply_by: str) -> None:
-    promise = AGENCY.make_promise(at(sent_at), is_crisis=True)
-    assert promise.read_by == at(sent_at) + timedelta(hours=1)
-    assert promise.reply_by == date.fromisoformat(reply_by)
+    assert AGENCY.get_read_by(at(sent_at), urgency="crisis") == at(sent_at) + timedelta(hours=1)
+    assert AGENCY.get_reply_by(at(sent_at), urgency="crisis") == date.fromisoformat(reply_by)
 
 
 def test_numbers_of_the_settings_are_the_ones_that_are_promised() -> None:
     promises = msgspec.structs.replace(AGENCY.promises, read_within_hours=1, reply_within_days=1)
     hasty = msgspec.structs.replace(AGENCY, promises=promises)
-    promise = hasty.make_promise(at("2026-11-27T16:30:00"), is_crisis=False)
-    assert (promise.read_by, promise.reply_by) == (at("2026-11-30T09:30:00"), date(2026, 11, 30))
+    friday = at("2026-11-27T16:30:00")
+    assert hasty.get_read_by(friday, urgency="other") == at("2026-11-30T09:30:00")
+    assert hasty.get_reply_by(friday, urgency="other") == date(2026, 11, 30)
 
 
 def test_new_gateway_has_settings_of_its_own_that_nothing_of_the_release_changes(tmp_path: Path) -> None:
