@@ -3,11 +3,11 @@
 Never adds anything about the device, the network or the typing speed.
 """
 
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from msgspec import Struct, structs
 
-from gateway.guidance.risk import assess_public
+from gateway.guidance.risk import Urgency, assess_public
 from gateway.public.journey import (
     FIELD_BY_NAME,
     Answers,
@@ -113,12 +113,13 @@ def _get_under_18(age_band: str, *, draft: Draft) -> str:
     return "" if given == IS_NOT_UNDER_18 else given
 
 
-def is_crisis(draft: Draft, report: PublicReport) -> bool:
-    """Return whether the report belongs in the crisis lane, by the desk's rules on the full report.
+def get_urgency(draft: Draft, report: PublicReport) -> Urgency:
+    """Return the class of the promise, by the desk's rules on the full report.
 
-    An addition to such a report joins it in the crisis lane. Computed in memory; no score or factor is stored.
+    An addition joins its first report, and is promised no less. Computed in memory; no score or factor is stored.
     """
-    return (draft.sent is not None and draft.sent.is_crisis) or assess_public(report).crisis
+    first: Urgency = "other" if draft.sent is None else draft.sent.urgency
+    return min(assess_public(report).urgency, first, key=get_args(Urgency).index)
 
 
 def leave_out_what_does_not_fit(report: PublicReport) -> PublicReport:

@@ -19,6 +19,8 @@ from msgspec import structs
 from sqlalchemy import Connection
 
 from gateway.guidance.advice import Audience, get_audience, list_thanks_codes
+from gateway.guidance.risk import Urgency
+from gateway.guidance.staffing import make_promise
 from gateway.intake import Accepted, NewReport, ReferenceTakenError
 from gateway.public.door import PublicDoor
 from gateway.public.journey import (
@@ -34,7 +36,7 @@ from gateway.public.journey import (
 )
 from gateway.public.returning.return_code import ReturnPlace
 from gateway.public.returning.way_back import WayBack
-from gateway.public.sending.report import is_crisis, leave_out_what_does_not_fit, make_public_report
+from gateway.public.sending.report import get_urgency, leave_out_what_does_not_fit, make_public_report
 from gateway.public.visiting.drafts import (
     Draft,
     JourneyKeys,
@@ -192,17 +194,19 @@ def practise_send(door: PublicDoor, keys: JourneyKeys, opened: OpenedDraft, answ
 class _Promise:
     """The promise of one Send, as stored in report and record; `reply_by` is None if no answer is owed."""
 
-    is_crisis: bool
-    read_by: str
+    urgency: Urgency
+    read_by: str | None
+    next_hour: str | None
     reply_by: str | None
 
 
 def _make_promise(door: PublicDoor, draft: Draft, answers: Answers, report: PublicReport, *, sent_at: str) -> _Promise:
-    """Make the promise of this Send; a supplement renews it for the same reader."""
-    is_urgent = is_crisis(draft, report)
-    promise = door.agency.make_promise(parse_time(sent_at), is_crisis=is_urgent)
+    """Make the promise of this Send from the desk's newest statement; a supplement renews it for its reader."""
+    urgency, staffing = get_urgency(draft, report), door.key_state.find_staffing()
+    promise = make_promise(door.agency, staffing, sent_at=parse_time(sent_at), urgency=urgency)
     reply_by = promise.reply_by.isoformat() if _is_owed(draft, answers) else None
-    return _Promise(is_urgent, format_time(promise.read_by), reply_by)
+    read_by, next_hour = (None if one is None else format_time(one) for one in (promise.read_by, promise.next_hour))
+    return _Promise(urgency, read_by, next_hour, reply_by)
 
 
 def _make_sent(
@@ -237,7 +241,8 @@ def _make_sent(
             screen_macs=draft.sent.screen_macs or screen_macs,
             reply_by=promise.reply_by,
             read_by=promise.read_by,
-            is_crisis=promise.is_crisis,
+            next_hour=promise.next_hour,
+            urgency=promise.urgency,
             advice=draft.sent.advice or advice,
             urgent=list(list_urgent(answers)) or draft.sent.urgent,
         )
@@ -250,7 +255,8 @@ def _make_sent(
         screen_macs=screen_macs,
         reply_by=promise.reply_by,
         read_by=promise.read_by,
-        is_crisis=promise.is_crisis,
+        next_hour=promise.next_hour,
+        urgency=promise.urgency,
         return_words=None if way_back is None else way_back.words,
         reply_key=None if way_back is None else way_back.reply_key,
         advice=advice,

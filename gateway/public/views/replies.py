@@ -92,7 +92,7 @@ def _make_addition(door: PublicDoor, returned: Returned, place: ReturnPlace) -> 
         text_macs=[],
         screen_macs={},
         reply_by=place.reply_by,
-        is_crisis=_was_crisis(door, place),
+        urgency="crisis" if _was_crisis(door, place) else "other",
         reply_key=make_reply_public_key(returned.seed),
     )
     return Draft(
@@ -111,7 +111,7 @@ def _was_crisis(door: PublicDoor, place: ReturnPlace) -> bool:
     """
     if place.reply_by is None:
         return False
-    by_office_days = door.agency.make_promise(parse_time(place.sent_at), is_crisis=False).reply_by
+    by_office_days = door.agency.get_reply_by(parse_time(place.sent_at), urgency="other")
     return date.fromisoformat(place.reply_by) < by_office_days
 
 

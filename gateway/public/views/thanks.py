@@ -12,7 +12,6 @@ import msgspec
 from flask.typing import ResponseReturnValue
 
 from gateway.guidance.advice import FIRST, fill_sentences
-from gateway.guidance.agency import Promise
 from gateway.guidance.countries import get_talk
 from gateway.guidance.signposts import list_names_abroad
 from gateway.public.door import PublicDoor, get_door
@@ -110,7 +109,6 @@ def _count_tap(door: PublicDoor, visit: Visit, opinion: Opinion) -> None:
 
 def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
     """Render the thank-you page."""
-    is_child = sent.is_owed_an_answer
     profile = sent.profile
     reader = profile.reader
     said = door.wording.screen(THANKS)
@@ -123,7 +121,6 @@ def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
         "samaritans_name": door.signposts["samaritans"].name,
         "samaritans_phone": door.signposts["samaritans"].phone,
     }
-    promise = get_promise(door, sent)
     talk_there = list_talk_there(door, profile)
     is_asked = not sent.has_told and not door.is_practice  # in practice nothing is counted
     return render_page(
@@ -143,8 +140,7 @@ def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
         reference=sent.reference,
         return_words=sent.return_words,
         has_way_back=sent.reply_key is not None,
-        read=words["read"].format(read_by=format_read_by(door, promise, is_timed=sent.is_crisis)),
-        reply=words["reply_child" if is_child else "reply_adult"].format(reply_by=format_day(promise.reply_by)),
+        what_next=list_what_next(door, sent, words),
         # The block at the top lists whom to talk to.
         talk="" if talk_there or sent.urgent else words["talk"].format(**help_names),
         talk_posts=[] if sent.urgent else talk_there,
@@ -231,20 +227,30 @@ def list_shown_advice(sent: Sent) -> list[str]:
     return [code for code in sent.advice if not (sent.urgent and code in FIRST)]
 
 
-def get_promise(door: PublicDoor, sent: Sent) -> Promise:
-    """Return the promise of this Send: the sealed day, and the time by which it is read."""
-    promise = door.agency.make_promise(parse_time(sent.sent_at), is_crisis=False)
-    return Promise(
-        read_by=promise.read_by if sent.read_by is None else parse_time(sent.read_by),
-        reply_by=promise.reply_by if sent.reply_by is None else date.fromisoformat(sent.reply_by),
-    )
+def list_what_next(door: PublicDoor, sent: Sent, words: Mapping[str, str]) -> list[str]:
+    """List what happens now: when a person reads it, what happens until then, and the answer.
+
+    Each hour names its zone, because the reader may be in another one.
+    """
+    is_soon = sent.urgency != "other"
+    found = []
+    if sent.next_hour is not None:
+        found.append(words["nobody"].format(at=_format_hour(door, sent.next_hour, words="at_time")))
+    if sent.read_by is not None:
+        read_by = _format_hour(door, sent.read_by, words="read_by_time" if is_soon else "read_by_day")
+        found.append(words["read"].format(read_by=read_by))
+    if is_soon and sent.next_hour is None:
+        found.append(words["between"])
+    if is_soon or sent.next_hour is not None:
+        found.append(words["wait"].format(emergency=get_emergency_number(door, sent.profile.country)))
+    if sent.is_owed_an_answer and sent.reply_by is not None:
+        key = "reply_child_soon" if is_soon else "reply_child"
+        return [*found, words[key].format(reply_by=format_day(date.fromisoformat(sent.reply_by)))]
+    return [*found, words["reply_adult"]]
 
 
-def format_read_by(door: PublicDoor, promise: Promise, *, is_timed: bool = False) -> str:
-    """Return the text for the time of reading: today, or by a named day; `is_timed` adds the time."""
-    words, day = door.wording.common(), door.agency.get_day(promise.read_by)
-    is_today = day == door.agency.get_day(door.clock())
-    if is_timed:
-        time = promise.read_by.astimezone(door.agency.zone).strftime("%H:%M")
-        return str(words["read_by_time_today" if is_today else "read_by_time"].format(time=time, day=format_day(day)))
-    return str(words["read_today"] if is_today else words["read_by_day"].format(day=format_day(day)))
+def _format_hour(door: PublicDoor, moment: str, *, words: str) -> str:
+    """Return the words for a stored time, today or on a named day, in the desk's zone, which the words name."""
+    common, local = door.wording.common(), parse_time(moment).astimezone(door.agency.zone)
+    is_today = local.date() == door.agency.get_day(door.clock())
+    return common[f"{words}_today" if is_today else words].format(time=f"{local:%H:%M}", day=format_day(local.date()))

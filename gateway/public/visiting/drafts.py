@@ -21,6 +21,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from gateway.guidance.advice import Audience
+from gateway.guidance.risk import Urgency
 from gateway.public.door import PublicDoor
 from gateway.public.journey import ReaderProfile
 from gateway.public.returning.return_code import Returned
@@ -53,9 +54,9 @@ class DraftTooBigError(Exception):
 class Sent(Struct, frozen=True, kw_only=True):
     """The record that replaces a draft after Send: enough for the thank-you page, without any text of the report.
 
-    `reply_by` is the promised day, as sealed and shown; `read_by` is the time by which a person reads it, counting all
-    hours if `is_crisis`. `return_words` are the five words, None if there are none or the person came back with them;
-    `reply_key` is their public key, for supplements.
+    `reply_by` is the promised day, as sealed and shown. `read_by` is the promised time of reading, if there is one, and
+    `next_hour` the next one with a person at the desk, if there was none at Send. `return_words` are the five words,
+    None if there are none or the person came back with them; `reply_key` is their public key, for supplements.
     `advice` lists codes of the advice library, and `urgent` the urgent matters. `has_told` is set by the tap of
     feedback. `country` is the reader's own, empty in the UK, and `country_there` the country of another child in the
     report. `reader` is the page's audience; None in an addition by a returned sender, where it is unknown.
@@ -69,7 +70,8 @@ class Sent(Struct, frozen=True, kw_only=True):
     screen_macs: dict[str, bytes]
     reply_by: str | None = None
     read_by: str | None = None
-    is_crisis: bool = False
+    next_hour: str | None = None
+    urgency: Urgency = "other"
     return_words: str | None = None
     reply_key: str | None = None
     advice: list[str] = []

@@ -15,7 +15,7 @@ from gateway.desk.digests.tables import KINDS as KIND_TITLES
 from gateway.guidance import risk
 from gateway.guidance.risk import RiskRules, combine, list_reasons, load_rules, read_rules
 from gateway.public.journey import FIELD_BY_NAME, KIND_OPTIONS, get_priority, keep_on_path, list_urgent
-from gateway.public.sending.report import is_crisis
+from gateway.public.sending.report import get_urgency
 from gateway.public.sending.report import make_public_report as make_report_of_form
 from gateway.public.visiting.drafts import Draft
 from gateway.web.settings import SettingsError
@@ -318,9 +318,9 @@ def test_form_promises_by_the_lane_in_which_the_desk_puts_the_report() -> None:
         said = keep_on_path(choose_answers(chance))
         clear = make_clear_fields("public", priority=get_priority(said))
         report = parse_public_report(encode_public_report(make_report(said, clear=clear)))
-        lane = assess(report, received_at=RECEIVED_AT).crisis
-        assert is_crisis(draft, make_report_of_form(draft, said, environment="live")) == lane, said
-        lanes.append((lane, bool(list_urgent(said))))
+        filed = assess(report, received_at=RECEIVED_AT)
+        assert get_urgency(draft, make_report_of_form(draft, said, environment="live")) == filed.urgency, said
+        lanes.append((filed.crisis, bool(list_urgent(said))))
     # Enough of each, and of those that no rule of the urgent block names.
     assert min(lanes.count(one) for one in ((True, False), (True, True), (False, False))) > 50
     assert (False, True) not in lanes

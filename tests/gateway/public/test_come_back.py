@@ -49,7 +49,7 @@ def test_day_that_is_sealed_is_the_day_that_is_shown_before_and_after(public: Pu
     person, reference, words = send(public)
     (report,) = public.reports()
     agency = public.app.extensions["public_door"].agency
-    assert report.reply_by == agency.make_promise(NOW, is_crisis=False).reply_by.isoformat()
+    assert report.reply_by == agency.get_reply_by(NOW, urgency="other").isoformat()
     shown = re.search(r"We will answer you by ([^,]+),", person.text())
     assert shown is not None
     public.house.clock.advance(days=3)

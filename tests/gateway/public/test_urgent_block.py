@@ -5,7 +5,7 @@ A table maps each answer to its block; the reader decides the words, and the rea
 
 import html
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import product
 
 import pytest
@@ -13,7 +13,7 @@ import pytest
 from gateway.public.journey import SCREEN_BY_NAME, get_priority, list_path, list_urgent, make_profile
 from gateway.public.journey.kinds import URGENT_RULES
 from gateway.public.pages.layout import make_blank_form
-from gateway.public.sending.report import is_crisis, make_public_report
+from gateway.public.sending.report import get_urgency, make_public_report
 from gateway.public.views.thanks import render_thanks
 from gateway.public.visiting.drafts import Draft, Sent
 from gateway.public.wording import load_wording
@@ -77,14 +77,14 @@ def find_block(page: str) -> str:
 def test_what_cannot_wait_follows_the_table(answers: ScreenAnswers, codes: tuple[str, ...]):
     said = flatten(SHORT_ANSWERS | answers)
     assert list_urgent(said) == codes
-    assert is_crisis(NEW_DRAFT, make_public_report(NEW_DRAFT, said, environment="sandbox"))
+    assert get_urgency(NEW_DRAFT, make_public_report(NEW_DRAFT, said, environment="sandbox")) == "crisis"
 
 
 @pytest.mark.parametrize("answers", CALMS)
 def test_what_can_wait_is_not_urgent(answers: ScreenAnswers):
     said = flatten(SHORT_ANSWERS | answers)
     assert list_urgent(said) == ()
-    assert not is_crisis(NEW_DRAFT, make_public_report(NEW_DRAFT, said, environment="sandbox"))
+    assert get_urgency(NEW_DRAFT, make_public_report(NEW_DRAFT, said, environment="sandbox")) == "other"
 
 
 def test_self_harm_of_the_reporter_and_of_the_child_get_different_blocks():
@@ -300,22 +300,24 @@ def test_hour_and_day_that_are_promised_follow_the_crisis_lane_on_a_friday_night
     public: PublicHouse, answers: ScreenAnswers
 ):
     public.house.clock.advance(seconds=(FRIDAY_NIGHT - public.house.clock()).total_seconds())
+    public.house.staff()
     person = public.person_at("/15", SHORT_ANSWERS | answers)
     (report,) = public.reports()
     (sent,) = [draft.sent for draft in public.drafts_of(person)]
     agency = public.app.extensions["public_door"].agency
-    promise = agency.make_promise(FRIDAY_NIGHT, is_crisis=True)
-    assert promise.reply_by < agency.make_promise(FRIDAY_NIGHT, is_crisis=False).reply_by
-    assert report.reply_by == promise.reply_by.isoformat()
+    read_by, reply_by = FRIDAY_NIGHT + timedelta(hours=1), agency.get_reply_by(FRIDAY_NIGHT, urgency="crisis")
+    assert reply_by < agency.get_reply_by(FRIDAY_NIGHT, urgency="other")
+    assert report.reply_by == reply_by.isoformat()
     assert sent is not None
-    assert (sent.read_by, sent.reply_by) == (format_time(promise.read_by), report.reply_by)
-    assert promise.read_by.astimezone(agency.zone).strftime("%H:%M") in person.text()
+    assert (sent.read_by, sent.reply_by) == (format_time(read_by), report.reply_by)
+    assert f"{read_by.astimezone(agency.zone):%H:%M} UK time" in person.text()
     assert read_block(person) == ""
     assert report.clear.priority != "P1"
 
 
 def test_words_added_to_a_report_of_the_crisis_lane_keep_its_promise(public: PublicHouse):
     public.house.clock.advance(seconds=(FRIDAY_NIGHT - public.house.clock()).total_seconds())
+    public.house.staff()
     person = public.person_at("/9", SHORT_ANSWERS | IN_THE_LANE[1])
     stale = person.fill({"story": "One more thing."})
     person.walk_to("/14", SHORT_ANSWERS | IN_THE_LANE[1]).send()
@@ -324,22 +326,23 @@ def test_words_added_to_a_report_of_the_crisis_lane_keep_its_promise(public: Pub
     first, added = public.reports()
     assert added.clear.kind == "supplement"
     agency = public.app.extensions["public_door"].agency
-    promised = agency.make_promise(FRIDAY_NIGHT, is_crisis=True).reply_by.isoformat()
+    promised = agency.get_reply_by(FRIDAY_NIGHT, urgency="crisis").isoformat()
     assert (first.reply_by, added.reply_by) == (promised, promised)
 
 
 def test_addition_hours_later_to_a_report_of_the_crisis_lane_gets_the_promise_of_a_crisis(public: PublicHouse):
     clock = public.house.clock
     clock.advance(seconds=(FRIDAY_NIGHT - clock()).total_seconds())
+    public.house.staff()
     reference, words = read_numbers(public.person_at("/14", SHORT_ANSWERS | IN_THE_LANE[1]).send())
     clock.advance(hours=2)
+    public.house.staff()
     person = come_back(public, reference, words)
     person.press("add")
     person.press(danger="no")
     person.press(story="He is coming here tonight.")
     person.send()
     agency = public.app.extensions["public_door"].agency
-    promise = agency.make_promise(clock(), is_crisis=True)
     _first, added = public.reports()
-    assert added.reply_by == promise.reply_by.isoformat()
-    assert promise.read_by.astimezone(agency.zone).strftime("%H:%M") in person.text()
+    assert added.reply_by == agency.get_reply_by(clock(), urgency="crisis").isoformat()
+    assert f"{(clock() + timedelta(hours=1)).astimezone(agency.zone):%H:%M} UK time" in person.text()
