@@ -20,3 +20,7 @@ import each other both ways. Most packages hold a subject: its rules, its pages 
 Never imports the rest of the gateway (only ``gateway.web``, ``gateway.databases`` and ``gateway.guidance``), and the
 gateway never imports it.
 """
+
+from typing import Final
+
+DEFAULT_PORT: Final = 8702  # of the pages

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.databases.addresses import check_database_uri
+from gateway.desk import DEFAULT_PORT
 from gateway.desk.addresses import find_email_address, is_safe_url
 from gateway.guidance.agency import AGENCY_FILE
 from gateway.web.settings import SettingsError, check_origin, is_loopback, read_settings
@@ -261,6 +262,11 @@ def _check_has_name(origin: str) -> None:
     # WebAuthn binds passkeys to a name, never to a number (WebAuthn §5.1.3, "valid domain").
     if host.strip("[]").replace(".", "").isdigit() or ":" in host:
         raise _bad("pages_origin", "must have a name, e.g. https://desk.agency.example: passkeys need one")
+
+
+def make_origin(config: DeskConfig, *, port: int = DEFAULT_PORT) -> str:
+    """Return the address of the pages for browsers: a name, because passkeys are bound to one."""
+    return config.pages_origin or f"http://localhost:{port}"
 
 
 def encode_config(config: DeskConfig) -> str:

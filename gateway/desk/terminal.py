@@ -8,18 +8,16 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import Any, Final, TextIO
 
 import click
 
+from gateway.desk import DEFAULT_PORT
 from gateway.desk.hidden_text import replace_hidden
 from gateway.desk.people.permissions import BY_THE_DESK, Permission, Role
 from gateway.desk.suggestions import PROGRAM
 from partner_sdk.durable_files import check_owner
 from partner_sdk.lazy_group import ExampleCommand
-
-if TYPE_CHECKING:
-    from gateway.desk.config import DeskConfig
 
 DONE: Final = 0
 LOOK: Final = 1
@@ -30,8 +28,6 @@ EXIT_CODES: Final = (
     "3 the gateway did not answer: try again."
 )
 HOST: Final = "127.0.0.1"
-NAME: Final = "localhost"
-DEFAULT_PORT: Final = 8702
 FILE: Final = click.Path(path_type=Path)
 
 
@@ -114,11 +110,6 @@ def port_option(function: Callable[..., Any]) -> Callable[..., Any]:
         metavar="N",
         help=f"The port of the desk's pages, on {HOST}.",
     )(function)
-
-
-def make_origin(config: "DeskConfig", *, port: int) -> str:
-    """Return the address of the pages for browsers: a name, because passkeys are bound to one."""
-    return config.pages_origin or f"http://{NAME}:{port}"
 
 
 def say(text: str, *, to: TextIO | None = None) -> None:

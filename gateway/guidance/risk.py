@@ -48,6 +48,7 @@ class Factor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reason: str
     crisis: bool = False
     urgent: bool = False
+    today: bool = False  # counted in the alert to staff, as danger today
     public: tuple[str, ...] = ()
     partner: tuple[str, ...] = ()
     derived: tuple[str, ...] = ()
@@ -179,6 +180,11 @@ def list_reasons(stored: str, *, is_read: bool = True) -> list[Factor | Combinat
         note = " (found in the words)" if one.code != code else ", not read yet" if one.urgent and not is_read else ""
         found.append(msgspec.structs.replace(one, code=code, reason=one.reason + note) if note else one)
     return found
+
+
+def is_danger_today(stored: str) -> bool:
+    """Return whether a case's codes name danger today, e.g. a meeting."""
+    return any(isinstance(one, Factor) and one.today for one in list_reasons(stored))
 
 
 def list_codes() -> frozenset[str]:

@@ -24,12 +24,13 @@ AlertTarget = Literal["desk", "out_of_hours"]
 
 
 class AlertNotice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How many urgent reports came in since when; times as on the wire.
+    """How many urgent reports came in since when, and how many of them name danger today; times as on the wire.
 
     `link` leads to the sign-in of the desk and a button that acknowledges the alert; following it changes nothing.
     """
 
     count: Annotated[int, Meta(ge=1, le=1_000_000)]
+    danger_today: Annotated[int, Meta(ge=0, le=1_000_000)]
     environment: Environment
     first_at: str
     issued_at: str

@@ -5,6 +5,8 @@ from typing import Any, Final
 
 import click
 
+from gateway.desk import DEFAULT_PORT
+from gateway.desk.config import make_origin
 from gateway.desk.people import register
 from gateway.desk.people.passkeys import end_all
 from gateway.desk.people.permissions import Permission, Role
@@ -13,12 +15,10 @@ from gateway.desk.people.releases import ReleaseError, list_signed, verify_relea
 from gateway.desk.people.sessions import LIFETIME, make_persons_links
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import (
-    DEFAULT_PORT,
     DONE,
     LOOK,
     Call,
     desk_command,
-    make_origin,
     port_option,
     print_result,
 )

@@ -10,17 +10,16 @@ from typing import Final
 
 import click
 
-from gateway.desk.config import ORIGIN_VARIABLE, STATE_VARIABLE, DeskPaths
+from gateway.desk import DEFAULT_PORT
+from gateway.desk.config import ORIGIN_VARIABLE, STATE_VARIABLE, DeskPaths, make_origin
 from gateway.desk.people.permissions import Permission
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import (
-    DEFAULT_PORT,
     HOST,
     WRONG_USE,
     Call,
     complain,
     desk_command,
-    make_origin,
     port_option,
     print_result,
 )

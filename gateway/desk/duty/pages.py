@@ -21,6 +21,7 @@ from gateway.desk.outbox.alerts import (
     AlertError,
     AlertRow,
     acknowledge_alert,
+    count_danger_today,
     find_call_by_link,
     find_unacknowledged,
 )
@@ -74,7 +75,9 @@ def show_all() -> ResponseReturnValue:
 def show_alert(secret: str) -> ResponseReturnValue:
     """Show the alert of a notice and the button that acknowledges it; following the link changes nothing."""
     alert, call = _get_call(secret)
-    return show_page("duty_alert.html", alert=alert, call=call, secret=secret)
+    with get_desk().store.read() as connection:
+        danger_today = count_danger_today(connection, since=alert.first_at)
+    return show_page("duty_alert.html", alert=alert, call=call, secret=secret, danger_today=danger_today)
 
 
 @blueprint.post("/duty/alerts/<secret>")

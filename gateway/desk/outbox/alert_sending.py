@@ -14,17 +14,21 @@ from sqlalchemy import Connection, Row
 from gateway.desk import audit
 from gateway.desk.carriers.delivery import DeliveryError, post_json
 from gateway.desk.carriers.mail import MailCarrier, make_mail, make_mail_carrier
+from gateway.desk.config import make_origin
 from gateway.desk.ladder import MAILTO, Rung
 from gateway.desk.outbox.alerts import (
     AlertCall,
     AlertRow,
     begin_call,
     count_anew,
+    count_danger_today,
     count_unread,
     fail_call,
     find_last_call,
     find_open,
     find_overdue,
+    find_unacknowledged,
+    find_unsent,
     find_waiting,
     finish_call,
     get_alert,
@@ -90,11 +94,13 @@ class MailPager:
     def send(self, signed: bytes, *, notice: AlertNotice) -> None:
         """Send a mail with the count, the first time and the link, or raise `DeliveryError`."""
         words = "1 urgent item" if notice.count == 1 else f"{notice.count} urgent items"
-        way = "Open the desk's list." if notice.link is None else f"Sign in and say that you have it: {notice.link}"
-        body = f"{words} at the desk since {notice.first_at} ({notice.environment}).\n\n{way}\n"
-        mail = make_mail(
-            self.to, sender=self.sender, subject=f"{words} at the desk", body=body, now=self.now, random=self.random
+        danger = f"{notice.danger_today} with danger today" if notice.danger_today else "none with danger today"
+        body = (
+            f"{words} at the desk since {format_uk_time(notice.first_at)}, {danger} ({notice.environment}).\n\n"
+            f"Sign in and say that you have it: {notice.link}\n"
         )
+        subject = f"{words} at the desk, {danger}"
+        mail = make_mail(self.to, sender=self.sender, subject=subject, body=body, now=self.now, random=self.random)
         mail.add_attachment(signed, maintype="application", subtype="json", filename=ALERT_FILE_NAME)
         self.carrier.send(mail)
 
@@ -190,6 +196,7 @@ class Climb:
 
     alert: AlertRow
     count: int
+    danger_today: int
     rungs: "Sequence[tuple[Rung, int]]"
     waits_until: datetime | None
 
@@ -218,7 +225,8 @@ class AlertSender:
         if last_at is not None and now < last_at + COALESCED:
             return Hold()
         unread = min(alert.count, count_unread(connection, since=alert.first_at))
-        return Climb(alert, max(1, unread), climb.rungs, climb.waits_until)
+        danger_today = count_danger_today(connection, since=alert.first_at)
+        return Climb(alert, max(1, unread), danger_today, climb.rungs, climb.waits_until)
 
     def send(self, items: "Sequence[Climb]") -> list[GiveUp | None]:
         """Call the rungs in turn until one takes the notice. Raises the last failure if none does."""
@@ -295,7 +303,24 @@ def plan_climb(
             if first >= len(on_duty):
                 first, turn = 0, turn + 1
     rungs = [*((one, turn) for one in on_duty[first:]), *((one, turn + 1) for one in on_duty[:first])]
-    return Climb(alert, alert.count, rungs, waits_until)
+    return Climb(alert, alert.count, 0, rungs, waits_until)
+
+
+def find_end_of_ladder(desk: Desk, connection: Connection, *, now: datetime, sent_within: timedelta) -> datetime | None:
+    """Return when every rung will have had its time with the open alert without an answer; None without an alert.
+
+    That time is over once the alert climbs for the second time, or no rung took it in time.
+    """
+    if (unsent := find_unsent(connection, now=now, within=timedelta(0))) is not None:
+        return parse_time(unsent.news_at or unsent.first_at) + sent_within
+    alert = find_unacknowledged(connection)
+    calls = [] if alert is None else [one for one in list_calls(connection, [alert.id]) if one.taken_at is not None]
+    if not calls or calls[-1].turn > 1:
+        return parse_time(calls[-1].called_at) if calls else None
+    on_duty = list_callable(desk, connection, now=now)
+    titles = [one.title for one in on_duty]
+    left = on_duty[titles.index(calls[-1].rung) + 1 :] if calls[-1].rung in titles else on_duty
+    return parse_time(calls[-1].waits_until) + timedelta(minutes=sum(one.wait_minutes for one in left))
 
 
 def list_callable(desk: Desk, connection: Connection, *, now: datetime) -> list[Rung]:
@@ -303,8 +328,8 @@ def list_callable(desk: Desk, connection: Connection, *, now: datetime) -> list[
 
     If that leaves none, return the rest of the ladder.
     """
-    able = [one for one in desk.ladder.list_on_duty(desk.agency, now) if _is_able(connection, one.person)]
-    return able or [one for one in desk.ladder.rungs if _is_able(connection, one.person)]
+    able = [one for one in desk.ladder.list_on_duty(desk.agency, now) if is_able(connection, one.person)]
+    return able or [one for one in desk.ladder.rungs if is_able(connection, one.person)]
 
 
 def count_waiting_anew(desk: Desk) -> None:
@@ -341,9 +366,9 @@ def list_ladder_warnings(desk: Desk, connection: Connection, *, is_for_later: bo
     found = [
         f"LADDER: {one.person} may not acknowledge alerts, so the rung “{one.title}” is left out."
         for one in rungs
-        if not _is_able(connection, one.person)
+        if not is_able(connection, one.person)
     ]
-    if not any(_is_able(connection, one.person) for one in rungs):
+    if not any(is_able(connection, one.person) for one in rungs):
         found.append("NOBODY ON THE LADDER: urgent reports call nobody. Write ladder.toml.")
     elif not any(one.is_on_duty(desk.agency, now) for one in rungs):
         found.append("NOBODY ON DUTY NOW: an alert calls the whole ladder. Mend its hours in ladder.toml.")
@@ -352,9 +377,10 @@ def list_ladder_warnings(desk: Desk, connection: Connection, *, is_for_later: bo
     return found
 
 
-def _is_able(connection: Connection, person: str | None) -> bool:
+def is_able(connection: Connection, person: str | None) -> bool:
+    """Return whether a rung's person may acknowledge an alert; a body or a shared telephone has none, and may."""
     if person is None:
-        return True  # a body, or a shared telephone
+        return True
     found = find_person(connection, person)
     is_here = found is not None and found.ended_at is None
     return is_here and is_allowed(list_roles(connection, person), Permission.TAKE_ALERTS)
@@ -362,15 +388,15 @@ def _is_able(connection: Connection, person: str | None) -> bool:
 
 def _hand_over(desk: Desk, rung: Rung, climb: Climb, *, secret: str) -> None:
     """Sign a notice and deliver it; raises `DeliveryError` or `LocalStateError` on failure."""
-    origin = desk.config.pages_origin
     notice = AlertNotice(
         count=climb.count,
+        danger_today=climb.danger_today,
         environment=desk.config.environment,
         first_at=climb.alert.first_at,
         issued_at=format_time(desk.clock()),
-        # It leads to the sign-in: opening it acknowledges nothing. Without an address of its own the desk's pages open
-        # on its machine alone.
-        link=f"{origin}/duty/alerts/{secret}" if origin else None,
+        # It leads to the sign-in: opening it acknowledges nothing. Without `pages_origin` the desk's pages, and so the
+        # link, open on its machine alone.
+        link=f"{make_origin(desk.config)}/duty/alerts/{secret}",
         target=rung.body,
     )
     make_pager(desk, rung.target).send(desk.load_signer().sign(notice), notice=notice)

@@ -17,6 +17,7 @@ from gateway.desk.outbox.queue import IS_OPEN, drop, queue, record
 from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store.outbox_tables import ALERT_CALLS, ALERTS, OUTBOX
 from gateway.desk.store.schema import CASES, SET_ASIDE
+from gateway.guidance.risk import is_danger_today
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time, parse_time
 
@@ -254,12 +255,7 @@ def count_unread(connection: Connection, *, since: str) -> int:
 
     A case and its sender's additions count once.
     """
-    cases = select(func.count(func.coalesce(CASES.c.joined_to, CASES.c.case_id).distinct())).where(
-        CASES.c.crisis,
-        CASES.c.crisis_since >= since,
-        # Opened before it came into the crisis lane: the reader has not seen why it did.
-        or_(CASES.c.opened_at.is_(None), CASES.c.opened_at < CASES.c.crisis_since),
-    )
+    cases = select(func.count(func.coalesce(CASES.c.joined_to, CASES.c.case_id).distinct())).where(*_list_unread(since))
     # Of any priority: the sealed content may be more urgent than the stated priority.
     group = SET_ASIDE.c.reason + " " + func.coalesce(SET_ASIDE.c.claimed_partner, "")
     rows = select(func.count(group.distinct())).where(
@@ -268,11 +264,24 @@ def count_unread(connection: Connection, *, since: str) -> int:
     return int(connection.execute(cases).scalar_one()) + int(connection.execute(rows).scalar_one())
 
 
+def count_danger_today(connection: Connection, *, since: str) -> int:
+    """Return the number of these unopened crisis cases whose answers name danger today; additions count once."""
+    root = func.coalesce(CASES.c.joined_to, CASES.c.case_id).label("root")
+    rows = connection.execute(select(root, CASES.c.factors).where(*_list_unread(since)))
+    return len({row.root for row in rows if is_danger_today(row.factors)})
+
+
 def find_last_call(connection: Connection, rung: str) -> datetime | None:
     """Return when a rung last took a notice."""
     query = select(func.max(ALERT_CALLS.c.taken_at)).where(ALERT_CALLS.c.rung == rung)
     last = connection.execute(query).scalar()
     return None if last is None else parse_time(last)
+
+
+def _list_unread(since: str) -> tuple[ColumnElement[bool], ...]:
+    # Opened before it came into the crisis lane: the reader has not seen why it did.
+    unread = or_(CASES.c.opened_at.is_(None), CASES.c.opened_at < CASES.c.crisis_since)
+    return CASES.c.crisis, CASES.c.crisis_since >= since, unread
 
 
 def _end(connection: Connection, row: AlertRow, *, now: datetime, **values: object) -> None:

@@ -23,6 +23,7 @@ def make_pages() -> dict[str, Any]:
     def notice(**changes: Any) -> AlertNotice:
         fields: dict[str, Any] = {
             "count": 2,
+            "danger_today": 1,
             "environment": "live",
             "first_at": format_time(NOW - timedelta(minutes=1)),
             "issued_at": format_time(NOW),
@@ -66,6 +67,8 @@ def make_pages() -> dict[str, Any]:
         ("the largest count", "success", raw_page(b'"count":2', b'"count":1000000'), {"notice": {"count": 1_000_000}}),
         ("a count that is too large", "malformed", raw_page(b'"count":2', b'"count":1000001'), {}),
         ("a count with a fraction", "malformed", raw_page(b'"count":2', b'"count":2.5'), {}),
+        ("nobody in danger today", "success", page(danger_today=0), {"notice": {"danger_today": 0}}),
+        ("without the number in danger today", "malformed", raw_page(b'"danger_today":1,', b""), {}),
         ("a target that does not exist", "malformed", raw_page(b'"desk"', b'"police"'), {}),
         ("a word of a report", "malformed", raw_page(b'"target":"desk"', b'"target":"desk","words":"x"'), {}),
         ("no time of the first", "malformed", raw_page(b'"first_at":"2026-11-25T08:29:00Z",', b""), {}),

@@ -1,5 +1,6 @@
 """Alerts on their way: receivers, frequency, content; and one that cannot go out is never silent."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -32,6 +33,7 @@ from tests.desk.outbox_builders import (
     set_mail_server,
     set_pagers,
 )
+from tests.public_report_builders import make_known_person
 
 SATURDAY = datetime(2026, 11, 28, 23, 0, tzinfo=UTC)
 
@@ -46,9 +48,18 @@ def test_urgent_report_alerts_the_desk_in_its_hours_with_a_signed_count(
     ((headers, body),) = desk_pager.taken
     assert headers["Content-Type"] == "application/json"
     moment = format_time(IN_HOURS)
-    assert open_with_key_set(loop, body) == AlertNotice(
-        count=1, environment="live", first_at=moment, issued_at=moment, target="desk"
+    notice = open_with_key_set(loop, body)
+    assert notice == AlertNotice(
+        count=1,
+        danger_today=1,
+        environment="live",
+        first_at=moment,
+        issued_at=moment,
+        link=notice.link,
+        target="desk",
     )
+    # Without an address of its own for browsers, the desk has the one of its machine.
+    assert re.fullmatch(r"http://localhost:8702/duty/alerts/[\w-]{22}", notice.link or "")
     assert other_pager.taken == []
 
 
@@ -231,7 +242,10 @@ def test_mail_pager_carries_the_notice_and_says_no_more(loop: Loop) -> None:
         loop.collect()
         assert send_alerts(loop.desk).sent == 1
     (mail,) = mailbox.mails
-    assert (mail["To"], mail["Subject"]) == ("duty@team.example", "1 urgent item at the desk")
+    assert (mail["To"], mail["Subject"]) == ("duty@team.example", "1 urgent item at the desk, 1 with danger today")
+    said = mail.get_body().get_content().replace("\n", " ")
+    assert said.startswith("1 urgent item at the desk since 25 Nov 2026, 12:00 GMT, 1 with danger today (live).")
+    assert "Sign in and say that you have it: http://localhost:8702/duty/alerts/" in said
     (attached,) = mail.iter_attachments()
     assert attached.get_filename() == "page.json"
     assert open_with_key_set(loop, attached.get_content()).count == 1
@@ -244,8 +258,19 @@ def test_notice_says_nothing_but_count_and_times(loop: Loop, desk_pager: Posts, 
     set_pagers(loop, desk_pager, other_pager)
     file_urgent(loop)
     send_alerts(loop.desk)
-    assert set(AlertNotice.__struct_fields__) == {"count", "environment", "first_at", "issued_at", "link", "target"}
-    assert len(desk_pager.taken[0][1]) < 600
+    fields = {"count", "danger_today", "environment", "first_at", "issued_at", "link", "target"}
+    assert set(AlertNotice.__struct_fields__) == fields
+    assert len(desk_pager.taken[0][1]) < 700
+
+
+def test_notice_counts_the_unread_cases_with_danger_today(loop: Loop, desk_pager: Posts, other_pager: Posts) -> None:
+    set_pagers(loop, desk_pager, other_pager)
+    loop.send_public(kinds=("touched_or_hurt",), age_band="under_12", person=make_known_person(near="yes"))
+    loop.send_public(kinds=("wants_to_meet",), meeting=Meeting(place="", when="today"))
+    loop.collect()
+    send_alerts(loop.desk)
+    notice = open_with_key_set(loop, desk_pager.taken[0][1])
+    assert (notice.count, notice.danger_today) == (2, 1)
 
 
 def dropped(loop: Loop) -> list[str]:

@@ -19,6 +19,7 @@ KEYS = {KEY.key_id: raw_public_key(KEY)}
 def make_page(*, key: Any = KEY, **changes: Any) -> bytes:
     values = {
         "count": 2,
+        "danger_today": 1,
         "environment": "live",
         "first_at": format_time(NOW),
         "issued_at": format_time(NOW),
