@@ -24,7 +24,6 @@ MOST_MINUTES: Final = 60
 MOST_RUNGS: Final = 20
 # Bank holidays come in these days, and rotas are written for weeks.
 GAPS_WITHIN: Final = timedelta(days=60)
-_GAP_STEP: Final = timedelta(minutes=30)
 _MIDNIGHT: Final = time(0)
 _ONE_DAY: Final = timedelta(days=1)
 _Title = Annotated[str, Meta(min_length=1, max_length=60)]
@@ -79,14 +78,29 @@ class Ladder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """Return the rungs to call now, in order; if none is on duty, the whole ladder: one is better than none."""
         return tuple(one for one in self.rungs if one.is_on_duty(agency, now)) or self.rungs
 
-    def find_gap(self, agency: Agency, now: datetime) -> datetime | None:
-        """Return the first time in the next 60 days, to half an hour, at which no rung is on duty, or None."""
-        at, last = now, now + GAPS_WITHIN
-        while at < last:
-            if not any(one.is_on_duty(agency, at) for one in self.rungs):
-                return at
-            at += _GAP_STEP
-        return None
+    def find_gap(
+        self, agency: Agency, now: datetime, *, within: timedelta = GAPS_WITHIN, counts_hours: bool = False
+    ) -> datetime | None:
+        """Return the first time in this span at which no rung is on duty, or None.
+
+        With `counts_hours` the desk's opening hours need no rung: its people read the pages.
+        """
+        changes = {_MIDNIGHT, agency.desk.opens, agency.desk.closes}
+        changes |= {change for one in self.rungs for change in (one.begins, one.ends)}
+        first = agency.get_day(now)
+        days = [first + _ONE_DAY * number for number in range(within.days + 2)]
+        # Between two of these moments nothing changes.
+        moments = {now, *(agency.get_moment(day, change) for day in days for change in changes)}
+        return next(
+            (
+                at
+                for at in sorted(moments)
+                if now <= at < now + within
+                and not any(one.is_on_duty(agency, at) for one in self.rungs)
+                and not (counts_hours and agency.is_in_hours(at))
+            ),
+            None,
+        )
 
 
 # A desk without the file: each run and `doctor` report that nobody is on the ladder.

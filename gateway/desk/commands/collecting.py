@@ -18,6 +18,7 @@ from gateway.desk.collection.reconcile import Reconciled, reconcile
 from gateway.desk.collection.standing import note_failed
 from gateway.desk.commands.outbox import send_outbox
 from gateway.desk.config import DeskPaths, load_config
+from gateway.desk.duty.staffing import publish_staffing
 from gateway.desk.evidence.collecting import EvidenceCollected, collect_evidence
 from gateway.desk.keyring.signing_keys import finish_rotations
 from gateway.desk.outbox.loop import is_crash
@@ -162,7 +163,9 @@ def _collect_once(call: Call, *, every: float | None, is_reconciled: bool) -> in
     # A silent gateway must not hold back the alerts and notes about cases that are here already.
     sent = send_outbox(desk, is_silent=steps.is_silent)
     steps.fail(sent.error)
-    settle_alarms(desk)
+    concerns = settle_alarms(desk)
+    # After the alerts: a ladder that ran out in this round withdraws the form's promise in this round.
+    steps.take(lambda: publish_staffing(desk, desk.make_feed(), concerns=concerns), otherwise=None)
     # Last, and bounded: no report and no alert waits for a film.
     seconds = None if every is None else EVIDENCE_SECONDS
     evidence = steps.take(

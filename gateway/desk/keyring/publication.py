@@ -37,7 +37,7 @@ from partner_sdk.wire.keys import KEY_SET_LIFETIME, KeySet, make_bundle
 from partner_sdk.wire.placement import PlacementEntry
 from partner_sdk.wire.register import MAX_FORMER_KEYS, FormerKey, PartnerRegister, RegisterEntry
 
-PublicationKind = Literal["keys", "register"]
+PublicationKind = Literal["keys", "register", "staffing"]
 RESIGN_AFTER: Final = timedelta(days=1)
 REGISTER_LIFETIME: Final = KEY_SET_LIFETIME
 # The action of the audit log whose subject is the newest line of the vault's record.

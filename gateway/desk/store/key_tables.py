@@ -36,11 +36,11 @@ VERIFY_KEYS: Final = Table(
     Column("instance", PlainText),  # of a receipt key or log key: its one gateway
 )
 
-# Signed key sets and registers as bytes, so that a serial has only one text.
+# Signed key sets and registers as bytes, so that a serial has only one text; of the statements of staffing the newest.
 PUBLICATIONS: Final = Table(
     "publications",
     METADATA,
-    Column("kind", PlainText, primary_key=True),  # keys, register
+    Column("kind", PlainText, primary_key=True),  # keys, register, staffing
     Column("serial", Number, primary_key=True),
     Column("content_sha256", LargeBinary, nullable=False),
     Column("body", LargeBinary, nullable=False),

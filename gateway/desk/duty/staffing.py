@@ -1,0 +1,92 @@
+"""Signs the statement of staffing that the form's promise rests on, and renews it while the desk can keep it.
+
+A promise is withdrawn by a statement without staffed time, and ends by itself after minutes (docs/decisions/0070).
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+import msgspec
+from sqlalchemy import Connection, delete, insert
+
+from gateway.desk.feed_client import FeedClient
+from gateway.desk.keyring.publication import PublicationKind, find_newest
+from gateway.desk.outbox.alert_sending import find_end_of_ladder, is_able
+from gateway.desk.store.key_tables import PUBLICATIONS
+from gateway.desk.watch import CRISIS_UNREAD, URGENT_WITHIN, Concern
+from gateway.desk.wiring import Desk
+from gateway.guidance.staffing import HOLDS_FOR, ReadWithin, Staffing
+from partner_sdk.wire.canonical import format_time, parse_time
+from partner_sdk.wire.statements import peek_statement
+
+# An idle desk signs one in two minutes. With a slow round behind it, the next still comes before this one ends.
+RENEWED_AFTER: Final = timedelta(minutes=2)
+_LOOKS_AHEAD: Final = timedelta(days=1)
+_KIND: Final[PublicationKind] = "staffing"
+
+
+def publish_staffing(desk: Desk, feed: FeedClient, *, concerns: Sequence[Concern]) -> None:
+    """Lay down a new statement at the gateway, unless the last one is young and still true.
+
+    Raises the feed client's errors; then the next run tries again, and the gateway's statement ends by itself.
+    """
+    now = desk.clock()
+    with desk.store.read() as connection:
+        row = find_newest(connection, _KIND)
+        last = None if row is None else peek_statement(bytes(row.body), Staffing)
+        staffing = make_staffing(desk, connection, last=last, concerns=concerns)
+    if last is not None and not _is_news(last, staffing):
+        return
+    body = desk.load_signer().sign(staffing)
+    feed.put_list(_KIND, body)
+    with desk.store.write() as connection:
+        # Only the newest: nobody checks an older one, and two minutes apart they would fill the table.
+        connection.execute(delete(PUBLICATIONS).where(PUBLICATIONS.c.kind == _KIND))
+        values = {
+            "kind": _KIND,
+            "serial": int(parse_time(staffing.issued_at).timestamp()),
+            "content_sha256": hashlib.sha256(body).digest(),
+            "body": body,
+            "signed_at": format_time(now),
+            "published_at": format_time(now),
+        }
+        connection.execute(insert(PUBLICATIONS).values(**values))
+
+
+def make_staffing(
+    desk: Desk, connection: Connection, *, last: Staffing | None, concerns: Sequence[Concern]
+) -> Staffing:
+    """Return the statement that is true now: unstaffed once the ladder ran out, or a crisis is unread for too long."""
+    now, agency = desk.clock(), desk.agency
+    # The gateway takes none that is not newer, also within one second or after a step back of this clock.
+    issued_at = now if last is None else max(now, parse_time(last.issued_at) + timedelta(seconds=1))
+    expires_at, staffed_until = issued_at + HOLDS_FOR, now
+    end = find_end_of_ladder(desk, connection, now=now, sent_within=URGENT_WITHIN)
+    if (end is None or end > now) and not any(one.code == CRISIS_UNREAD for one in concerns):
+        able = tuple(one for one in desk.ladder.rungs if is_able(connection, one.person))
+        ladder = msgspec.structs.replace(desk.ladder, rung=able)
+        gap = ladder.find_gap(agency, now, within=_LOOKS_AHEAD, counts_hours=True)
+        staffed_until = gap or now + _LOOKS_AHEAD
+        # Without an answer until then the promise is gone in that very second, whatever this desk does.
+        expires_at = expires_at if end is None or staffed_until == now else max(issued_at, min(expires_at, end))
+    promises = agency.promises
+    return Staffing(
+        environment=desk.config.environment,
+        expires_at=format_time(expires_at),
+        issued_at=format_time(issued_at),
+        next_hour=format_time(agency.get_next_opening(now)),
+        read_within=ReadWithin(
+            crisis=promises.crisis_read_within_hours * 60,
+            other=promises.read_within_hours * 60,
+            urgent=promises.urgent_read_within_hours * 60,
+        ),
+        staffed_until=None if staffed_until == now else format_time(staffed_until),
+    )
+
+
+def _is_news(last: Staffing, new: Staffing) -> bool:
+    is_other = (last.staffed_until is None, last.read_within) != (new.staffed_until is None, new.read_within)
+    gained = parse_time(new.expires_at) - parse_time(last.expires_at)
+    return is_other or not timedelta(0) <= gained < RENEWED_AFTER

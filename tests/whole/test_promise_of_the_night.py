@@ -1,0 +1,104 @@
+"""The form's promise follows the desk's newest statement: a night without an answer, and a desk that stops."""
+
+import html
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from gateway.desk.commands import collecting
+from gateway.desk.outbox.alerts import acknowledge_alert, find_open
+from gateway.desk.terminal import Call
+from gateway.guidance.staffing import HOLDS_FOR
+from tests.builders import NOW
+from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.loop_model import copy_loop
+from tests.desk.mail_server import Posts, run_receiver
+from tests.desk.outbox_builders import make_rung, set_ladder
+from tests.gateway.public.person import SHORT_ANSWERS, Person
+
+# Wednesday; the desk opens at nine.
+NIGHT = NOW.replace(hour=22, minute=0)
+IN_DANGER = SHORT_ANSWERS | {"/3": {"danger": "yes"}, "/3a": {"called": "cannot_call"}}
+NOBODY = "No one is here to read it right now. Our team is next here at 09:00 UK time on Thursday 26 November."
+CALL = "Do not wait for us if you do not feel safe. Call 999."
+
+
+@pytest.fixture
+def rungs() -> Iterator[list[Posts]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(run_receiver()) for _ in range(2)]
+
+
+@pytest.fixture
+def loop(tmp_path: Path, rungs: list[Posts]) -> Loop:
+    loop = copy_loop(tmp_path, is_enrolled=False)
+    set_ladder(loop, *(make_rung(f"Rung {number}", one.url) for number, one in enumerate(rungs)), now=NIGHT)
+    return loop
+
+
+@pytest.fixture
+def collect(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Run one round of `collect`, as its command does."""
+    monkeypatch.setattr(collecting, "open_desk", lambda _state: loop.desk)
+    call = Call(loop.desk.paths.state, as_json=False, actor=ACTOR)
+    return partial(collecting._collect_once, call, every=60.0, is_reconciled=False)
+
+
+def read_next_child(loop: Loop) -> list[str]:
+    """Let the next child send a report at the real form, and return the next steps of its thank-you page."""
+    text = Person(loop.open_app("public")).start().walk_to("/14", IN_DANGER).send().text()
+    (listed,) = re.findall(r"<h2>What happens now</h2>\s*<ul.*?</ul>", text, re.DOTALL)
+    return [html.unescape(line) for line in re.findall(r"<li>(.*?)</li>", listed)]
+
+
+def acknowledge(loop: Loop) -> None:
+    with loop.desk.store.write() as connection:
+        alert = find_open(connection)
+        assert alert is not None
+        acknowledge_alert(connection, alert.id, actor=ACTOR, now=loop.clock(), seen=alert.count)
+
+
+def test_ladder_that_nobody_answers_withdraws_the_promise_of_the_night_until_a_person_does(
+    loop: Loop, collect: Callable[[], int], rungs: list[Posts]
+) -> None:
+    collect()
+    assert "will read it today, by 23:00 UK time." in read_next_child(loop)[0]
+    for minutes, called in ((1, (1, 0)), (5, (1, 1))):
+        loop.clock.advance(minutes=minutes)
+        collect()
+        assert tuple(len(one.taken) for one in rungs) == called
+        assert "will read it today" in read_next_child(loop)[0], "a person may still answer"
+        collect()
+    loop.clock.advance(minutes=4, seconds=59)
+    collect()
+    assert "will read it today" in read_next_child(loop)[0]
+    loop.clock.advance(seconds=2)
+    # The desk has not even noticed yet.
+    assert read_next_child(loop)[:2] == [NOBODY, CALL]
+    collect()
+    by_hours = "A person trained to keep children safe will read it by 10:00 UK time on Thursday 26 November."
+    assert read_next_child(loop)[:3] == [NOBODY, by_hours, CALL]
+    acknowledge(loop)
+    collect()
+    assert "will read it today, by 23:" in read_next_child(loop)[0]
+
+
+def test_desk_that_stops_takes_its_promise_along(loop: Loop, collect: Callable[[], int]) -> None:
+    collect()
+    loop.clock.now = NIGHT + HOLDS_FOR
+    assert read_next_child(loop) == [
+        NOBODY,
+        CALL,
+        "Our answer comes by Monday 30 November at the latest, in the way you picked.",
+        "We may tell other police or a social worker. We will try to ask you first.",
+    ]
+
+
+def test_night_without_a_ladder_is_promised_the_next_opening(loop: Loop, collect: Callable[[], int]) -> None:
+    set_ladder(loop)
+    collect()
+    assert read_next_child(loop)[0] == NOBODY
