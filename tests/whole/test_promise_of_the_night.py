@@ -82,6 +82,10 @@ def test_ladder_that_nobody_answers_withdraws_the_promise_of_the_night_until_a_p
     collect()
     by_hours = "A person trained to keep children safe will read it by 10:00 UK time on Thursday 26 November."
     assert read_next_child(loop)[:3] == [NOBODY, by_hours, CALL]
+    for _ in range(2):
+        loop.clock.advance(seconds=10)
+        collect()
+    assert read_next_child(loop)[0] == NOBODY, "news to a rung that was called a moment ago gives it no new time"
     acknowledge(loop)
     collect()
     assert "will read it today, by 23:" in read_next_child(loop)[0]

@@ -311,16 +311,19 @@ def find_end_of_ladder(desk: Desk, connection: Connection, *, now: datetime, sen
 
     That time is over once the alert climbs for the second time, or no rung took it in time.
     """
+    ends = []
     if (unsent := find_unsent(connection, now=now, within=timedelta(0))) is not None:
-        return parse_time(unsent.news_at or unsent.first_at) + sent_within
+        ends.append(parse_time(unsent.news_at or unsent.first_at) + sent_within)
     alert = find_unacknowledged(connection)
     calls = [] if alert is None else [one for one in list_calls(connection, [alert.id]) if one.taken_at is not None]
-    if not calls or calls[-1].turn > 1:
-        return parse_time(calls[-1].called_at) if calls else None
-    on_duty = list_callable(desk, connection, now=now)
-    titles = [one.title for one in on_duty]
-    left = on_duty[titles.index(calls[-1].rung) + 1 :] if calls[-1].rung in titles else on_duty
-    return parse_time(calls[-1].waits_until) + timedelta(minutes=sum(one.wait_minutes for one in left))
+    if calls and calls[-1].turn > 1:
+        ends.append(parse_time(calls[-1].called_at))
+    elif calls:
+        on_duty = list_callable(desk, connection, now=now)
+        titles = [one.title for one in on_duty]
+        left = on_duty[titles.index(calls[-1].rung) + 1 :] if calls[-1].rung in titles else on_duty
+        ends.append(parse_time(calls[-1].waits_until) + timedelta(minutes=sum(one.wait_minutes for one in left)))
+    return min(ends, default=None)
 
 
 def list_callable(desk: Desk, connection: Connection, *, now: datetime) -> list[Rung]:
