@@ -119,8 +119,7 @@ def test_untold_kind_stands_above_every_known_mild_one_within_the_urgent_hour(
     assert (first.reference, second.reference, second.crisis) == ("crisis", "untold", True)
     assert second.reasons[0].reason == "Told in words, not read yet"
     agency = load_agency(AGENCY_EXAMPLE)
-    promise = agency.make_promise(parse_time(second.received_at), is_crisis=True)
-    assert find_read_by(second, agency) == promise.read_by
+    assert find_read_by(second, agency) == agency.get_read_by(parse_time(second.received_at), urgency="urgent")
     assert not any(row.crisis for row in others if row.reference in MILD)
 
 
