@@ -1,4 +1,4 @@
-"""A request to stop, made by SIGTERM or SIGINT and waited for in the main thread."""
+"""A request to stop, made by SIGTERM or SIGINT and waited for in any thread."""
 
 import os
 import select
@@ -12,7 +12,7 @@ STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopRequest:
-    """A flag that a signal handler sets and the main thread waits for.
+    """A flag that a signal handler sets and threads wait for.
 
     Not a `threading.Event`: if the signal interrupts `Event.wait`, the handler's `set` waits for ever for the lock that
     the interrupted thread holds.
@@ -21,8 +21,6 @@ class StopRequest:
     def __init__(self) -> None:
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._writing, False)
-        self._poll = select.poll()
-        self._poll.register(self._reading, select.POLLIN)
 
     def set(self) -> None:
         """Make the request; safe in a signal handler."""
@@ -35,7 +33,9 @@ class StopRequest:
 
     def wait(self, seconds: float) -> bool:
         """Wait up to `seconds` for the request; return whether it was made."""
-        return bool(self._poll.poll(seconds * 1000))
+        poll = select.poll()  # one for each call: no two threads may wait with the same
+        poll.register(self._reading, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
 
     def close(self) -> None:
         """Close both ends."""

@@ -168,7 +168,7 @@ class PunctualAdapter(HTTPAdapter):
         return manager
 
 
-class _Incoming(io.RawIOBase):
+class PunctualBytes(io.RawIOBase):
     """The bytes of a socket, until the deadline."""
 
     def __init__(self, sock: socket.socket, deadline: float | None) -> None:
@@ -185,7 +185,7 @@ class _Incoming(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any, /) -> int | None:
-        _limit_wait(self._sock, self._deadline)
+        limit_wait(self._sock, self._deadline)
         return self._source.readinto(buffer)
 
     def close(self) -> None:
@@ -195,7 +195,7 @@ class _Incoming(io.RawIOBase):
 
 class _PunctualResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **settings: Any) -> None:
-        incoming: Any = _Incoming(sock, _DEADLINE.get())  # of a socket `http.client` asks for nothing but the file
+        incoming: Any = PunctualBytes(sock, _DEADLINE.get())  # of a socket `http.client` asks for nothing but the file
         super().__init__(incoming, *args, **settings)
 
 
@@ -210,7 +210,7 @@ class _Punctual(http.client.HTTPConnection):
             pieces = [data[start : start + _PIECE_BYTES] for start in range(0, len(data), _PIECE_BYTES)]
         for piece in pieces:
             if self.sock is not None:
-                _limit_wait(self.sock, _DEADLINE.get())
+                limit_wait(self.sock, _DEADLINE.get())
             super().send(piece)
 
 
@@ -233,7 +233,8 @@ class _PunctualHTTPSPool(urllib3.HTTPSConnectionPool):
 _POOLS = {"http": _PunctualHTTPPool, "https": _PunctualHTTPSPool}
 
 
-def _limit_wait(sock: socket.socket, deadline: float | None) -> None:
+def limit_wait(sock: socket.socket, deadline: float | None) -> None:
+    """Let the next wait on a socket end at the deadline (`time.monotonic`). Raises `TimeoutError` after it."""
     if deadline is None:
         return
     left = deadline - time.monotonic()

@@ -1,12 +1,13 @@
 """Real servers on loopback for the desk's tests: a mail server, and one that takes posts."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
 
 from aiosmtpd.controller import Controller
@@ -68,6 +69,29 @@ class _AnyPort(Controller):
     def _trigger_server(self) -> None:
         self.port = self.server.sockets[0].getsockname()[1]
         super()._trigger_server()
+
+
+@contextmanager
+def run_lying_server(answers: Sequence[Iterable[bytes]]) -> Iterator[int]:
+    """Run a server on loopback whose answers are these, each a stream of bytes: the greeting, then one a line heard.
+
+    It hangs up when they end, or its caller does. Yields its port.
+    """
+
+    class Liar(StreamRequestHandler):
+        """Sends the next answer after each line."""
+
+        def handle(self) -> None:
+            """Talk until the answers end."""
+            with suppress(OSError):
+                for answer in answers:
+                    for piece in answer:
+                        self.wfile.write(piece)
+                    if not self.rfile.readline():
+                        return
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Liar) as server, run_server(server):
+        yield server.server_address[1]
 
 
 @dataclass

@@ -1,10 +1,15 @@
 """Makes a plain mail and delivers it: to a mail server over TLS, or into a folder of this machine.
 
-Never repeats a server's answer: it quotes the address. A failure is a code of ours.
+Never repeats a server's answer: it quotes the address. A failure is a code of ours. Never lets a server hold a delivery
+by slow or endless answers: each has one deadline from the connection on, and a bound of bytes.
 """
 
+import io
 import smtplib
+import socket
 import ssl
+import time
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
@@ -12,13 +17,22 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
-from gateway.desk.carriers.delivery import DeliveryError, make_folder, read_secret_lines, write_message
+from gateway.desk.carriers.delivery import (
+    TOTAL_SECONDS,
+    DeliveryError,
+    make_folder,
+    read_secret_lines,
+    write_message,
+)
 from gateway.desk.config import CarriersConfig
 from gateway.web.settings import is_loopback
 
-TIMEOUT_SECONDS: Final = 30.0
+# Of all answers of a server to one mail; a real one gives some 20 short lines.
+MOST_ANSWER_BYTES: Final = 64 * 1024
+_QUIT_SECONDS: Final = 5.0
+_READY: Final = 220
 
 
 def make_mail(to: str, *, sender: Address, subject: str, body: str, now: datetime, random: bytes) -> EmailMessage:
@@ -69,14 +83,14 @@ class SmtpCarrier:
         helo_name: str,
         login: SmtpLogin | None = None,
         context: ssl.SSLContext | None = None,
-        timeout_seconds: float = TIMEOUT_SECONDS,
+        total_seconds: float = TOTAL_SECONDS,
     ) -> None:
         if security == "none" and not is_loopback(host):
             raise DeliveryError(reason="no-tls")
         self._host, self._port, self._security, self._login = host, port, security, login
         self._helo_name = helo_name
         self._context = context
-        self._timeout_seconds = timeout_seconds
+        self._total_seconds = total_seconds
 
     def send(self, mail: EmailMessage) -> None:
         """Pass the mail to the server, or raise `DeliveryError`."""
@@ -87,21 +101,37 @@ class SmtpCarrier:
         self._talk(None)
 
     def _talk(self, mail: EmailMessage | None) -> None:
+        deadline = time.monotonic() + self._total_seconds
+        context = None if self._security == "none" else self._context or ssl.create_default_context()
         try:
-            with self._connect() as server:
+            with closing(
+                _PunctualSmtp(
+                    self._host,
+                    self._port,
+                    helo_name=self._helo_name,
+                    deadline=deadline,
+                    context=context if self._security == "tls" else None,
+                )
+            ) as server:
                 if self._security == "starttls":
-                    server.starttls(context=self._make_context())
+                    server.starttls(context=context)
                 if self._login is not None:
                     server.login(self._login.name, self._login.password)
                 if mail is not None:
                     server.send_message(mail)
+                # The mail is taken: whether the server says goodbye changes nothing (RFC 5321 §4.1.1.10).
+                server.deadline = min(deadline, time.monotonic() + _QUIT_SECONDS)
+                with suppress(OSError, DeliveryError):
+                    server.quit()
         except smtplib.SMTPRecipientsRefused as error:
             is_final = all(code >= 500 for code, _ in error.recipients.values())
             raise DeliveryError(
                 reason="address-refused" if is_final else "address-delayed", is_final=is_final
             ) from None
         except smtplib.SMTPException as error:
-            raise DeliveryError(reason=_code_of(error)) from None
+            # The library makes "not connected" of a wait that ended.
+            is_late = isinstance(error, smtplib.SMTPServerDisconnected) and time.monotonic() >= deadline
+            raise DeliveryError(reason="timeout" if is_late else _code_of(error)) from None
         except ssl.SSLError:
             raise DeliveryError(reason="tls") from None
         except TimeoutError:
@@ -109,19 +139,75 @@ class SmtpCarrier:
         except OSError:
             raise DeliveryError(reason="no-connection") from None
 
-    def _connect(self) -> smtplib.SMTP:
-        if self._security == "tls":
-            return smtplib.SMTP_SSL(
-                self._host,
-                self._port,
-                local_hostname=self._helo_name,
-                timeout=self._timeout_seconds,
-                context=self._make_context(),
-            )
-        return smtplib.SMTP(self._host, self._port, local_hostname=self._helo_name, timeout=self._timeout_seconds)
 
-    def _make_context(self) -> ssl.SSLContext:
-        return self._context or ssl.create_default_context()
+class _PunctualSmtp(smtplib.SMTP):
+    """A talk with a mail server that ends at `deadline`; with a `context`, in TLS from the first byte.
+
+    The library's own time-out holds for each read: a server that sends a byte now and then is never late for it.
+    """
+
+    def __init__(
+        self, host: str, port: int, *, helo_name: str, deadline: float, context: ssl.SSLContext | None
+    ) -> None:
+        self.deadline, self.answer_bytes, self._context = deadline, 0, context
+        super().__init__(local_hostname=helo_name)
+        self._host = host  # the name that a certificate is checked against, as the library's own start would set it
+        try:
+            code, said = self.connect(host, port)
+        except BaseException:
+            self.close()
+            raise
+        if code != _READY:
+            self.close()
+            raise smtplib.SMTPConnectError(code, said)
+
+    def _get_socket(self, host: str, port: int, _timeout: float) -> socket.socket:
+        failure: OSError = TimeoutError()
+        # `create_connection` would give each address of a name the whole time.
+        for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            place = (str(address[0]), port)
+            try:
+                sock = socket.create_connection(place, timeout=max(0.001, self.deadline - time.monotonic()))
+            except OSError as error:
+                failure = error
+                continue
+            return sock if self._context is None else self._context.wrap_socket(sock, server_hostname=host)
+        raise failure
+
+    def send(self, s: Any) -> None:
+        from partner_sdk.client.http import limit_wait
+
+        if self.sock is not None:
+            limit_wait(self.sock, self.deadline)
+        super().send(s)
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock is not None:
+            self.file = _Answers(self, self.sock)
+        return super().getreply()
+
+
+class _Answers:
+    """The lines of a server, until the deadline and the bound of bytes of its talk."""
+
+    def __init__(self, talk: _PunctualSmtp, sock: socket.socket) -> None:
+        from partner_sdk.client.http import PunctualBytes
+
+        self._talk, self._sock = talk, sock
+        self._lines = io.BufferedReader(PunctualBytes(sock, talk.deadline))
+
+    def readline(self, most: int) -> bytes:
+        from partner_sdk.client.http import limit_wait
+
+        line = self._lines.readline(most)
+        self._talk.answer_bytes += len(line)
+        if self._talk.answer_bytes > MOST_ANSWER_BYTES:
+            raise DeliveryError(reason="server-error")
+        limit_wait(self._sock, self._talk.deadline)  # for a handshake that follows
+        return line
+
+    def close(self) -> None:
+        self._lines.close()
 
 
 class FolderCarrier:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
+from threading import Thread
 from typing import Final, TypeVar
 
 import click
@@ -22,6 +23,7 @@ from gateway.desk.duty.staffing import publish_staffing
 from gateway.desk.evidence.collecting import EvidenceCollected, collect_evidence
 from gateway.desk.keyring.signing_keys import finish_rotations
 from gateway.desk.outbox.loop import is_crash
+from gateway.desk.outbox_run import send_due
 from gateway.desk.partners.account_changes import ChangesTaken, collect_account_changes
 from gateway.desk.partners.adoptions import collect_adoptions
 from gateway.desk.partners.enrolments import EnrolmentsTaken, collect_enrolments
@@ -140,7 +142,16 @@ def collect(call: Call, every: float | None, *, is_reconciled: bool) -> int:
         return one_round()
     load_config(DeskPaths(call.state))  # a fault in the settings ends the command before the first round
     with stop_on_signals() as stop:
-        return keep_going(lambda: _collect_or_complain(one_round), every_seconds=every, stop=stop)
+        again = partial(keep_going, every_seconds=every, stop=stop)
+        code = _collect_or_complain(one_round)
+        # A round waits for the gateway and for carriers. Alerts are called in a loop of their own meanwhile.
+        alerts = Thread(target=again, args=(lambda: _collect_or_complain(lambda: _send_alerts(call)),))
+        alerts.start()
+        try:
+            return code if stop.wait(every) else again(lambda: _collect_or_complain(one_round))
+        finally:
+            stop.set()
+            alerts.join()
 
 
 def _collect_or_complain(one_round: Callable[[], int]) -> int:
@@ -154,6 +165,12 @@ def _collect_or_complain(one_round: Callable[[], int]) -> int:
         return complain(f"{error} The next round tries again.", code=LOOK)
     except Exception as error:  # noqa: BLE001 - our own fault must not stop the alerts; its text may be a report's
         return complain(f"Unexpected: {format_exception(error)}. The next round tries again.", code=LOOK)
+
+
+def _send_alerts(call: Call) -> int:
+    # The rounds print what waits for a person: here is only the sending.
+    send_due(open_desk(call.state), only={"alert"})
+    return DONE
 
 
 def _collect_once(call: Call, *, every: float | None, is_reconciled: bool) -> int:

@@ -99,6 +99,7 @@ class Sender(Protocol):
 class OutboxKind:
     """One kind of entry, as data.
 
+    No entry is begun once a run has spent `within` on the kind: a carrier that takes its time keeps back no collection.
     `lease` is the time for which a claim excludes other runs; `longest_wait` caps the doubling pause. An entry is given
     up after `most_tries` refusals or once it is `too_late_after`. `before` queues entries that fall due by time alone.
     """
@@ -109,6 +110,7 @@ class OutboxKind:
     longest_wait: timedelta
     most_at_once: int = 1
     most_a_run: int | None = None
+    within: timedelta | None = None
     most_tries: int | None = None
     too_late_after: timedelta | None = None
     is_for_gateway: bool = False
@@ -200,6 +202,7 @@ class _Sending:
     refused: int = 0
     silent_lanes: set[str] = field(default_factory=set)  # an unanswered entry holds back the later ones in its lane
     is_stopped: bool = False
+    ends_at: datetime | None = None
     _sender: Sender | None = None
 
     @property
@@ -209,6 +212,8 @@ class _Sending:
         return self._sender
 
     def go(self) -> None:
+        if self.kind.within is not None:
+            self.ends_at = self.run.desk.clock() + self.kind.within
         self._give_up_late()
         seen, last_id = 0, 0
         while not self._is_over() and (self.kind.most_a_run is None or seen < self.kind.most_a_run):
@@ -225,7 +230,8 @@ class _Sending:
 
     def _is_over(self) -> bool:
         is_silent = self.kind.is_for_gateway and self.run.is_silent
-        return is_silent or self.is_stopped or self.refused >= _MOST_REFUSED
+        is_late = self.ends_at is not None and self.run.desk.clock() >= self.ends_at
+        return is_silent or is_late or self.is_stopped or self.refused >= _MOST_REFUSED
 
     def _stop(self, stop: Stop) -> None:
         self.is_stopped = True

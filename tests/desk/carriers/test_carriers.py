@@ -1,10 +1,13 @@
 """Carriers: TLS or nothing, a code for every failure, secrets from files, settings that fit one another."""
 
 import ssl
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from email.message import EmailMessage
 from ipaddress import IPv4Address
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +32,7 @@ from gateway.desk.config import (
 from gateway.web.settings import SettingsError
 from gateway.wiring import utc_now
 from partner_sdk.errors import LocalStateError
-from tests.desk.mail_server import run_mail_server
+from tests.desk.mail_server import run_lying_server, run_mail_server
 
 HOST = "127.0.0.1"
 
@@ -73,7 +76,7 @@ def make_mail() -> EmailMessage:
 
 
 def refused(port: int, **settings: Any) -> str:
-    wanted = {"security": "none", "helo_name": "team.example", "timeout_seconds": 3.0, **settings}
+    wanted = {"security": "none", "helo_name": "team.example", "total_seconds": 3.0, **settings}
     with pytest.raises(DeliveryError) as caught:
         SmtpCarrier(wanted.pop("host", HOST), port=port, **wanted).send(make_mail())
     assert "sam" not in str(caught.value)
@@ -125,6 +128,61 @@ def test_login_that_is_not_offered_is_a_code() -> None:
     assert "secret" not in repr(login)
     with run_mail_server() as mailbox:
         assert refused(mailbox.port, login=login) == "no-tls"
+
+
+def trickle(piece: bytes, *, count: int) -> Iterator[bytes]:
+    """Yield a piece again and again, each long before a time-out for one read."""
+    for _ in range(count):
+        time.sleep(0.02)
+        yield piece
+
+
+GREETING, DONE = [b"220 mail.example\r\n"], [b"250 OK\r\n"]
+TALK = [GREETING, DONE, DONE, DONE, [b"354 Go on\r\n"]]  # EHLO, MAIL, RCPT, DATA
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [trickle(b"220-wait\r\n", count=3000)],
+        [trickle(b"2", count=3000)],
+        [GREETING, trickle(b"250-wait\r\n", count=3000)],
+        [*TALK[:3], trickle(b"250-wait\r\n", count=3000)],
+    ],
+    ids=["lines", "one line", "hello", "recipient"],
+)
+def test_server_that_answers_for_ever_has_one_deadline_for_the_whole_mail(answers: list[Any]) -> None:
+    with run_lying_server(answers) as port:
+        assert refused(port, total_seconds=0.3) == "timeout"
+
+
+def test_mail_has_no_deadline_of_its_own_for_each_step() -> None:
+    slow = [trickle(b"250-wait\r\n", count=10), DONE]
+    with run_lying_server([GREETING, *([chain(*slow)] * 3)]) as port:
+        assert refused(port, total_seconds=0.3) == "timeout"
+
+
+def test_flood_of_lines_is_cut_off() -> None:
+    sent = list[int]()
+
+    def flood() -> Iterator[bytes]:
+        for number in range(10_000):  # 80 MB
+            sent.append(number)
+            yield b"220-x\r\n" * 1000
+
+    with run_lying_server([flood()]) as port:
+        assert refused(port, total_seconds=60.0) == "server-error"
+    assert len(sent) < 5_000
+
+
+@pytest.mark.parametrize("goodbye", [[], [b"500 no\r\n"], [b"221-bye\r\n"]], ids=["silence", "no", "half"])
+def test_mail_that_was_taken_is_sent_whatever_the_server_does_then(
+    goodbye: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.desk.carriers.mail._QUIT_SECONDS", 0.1)
+    unanswered = [[]] * make_mail().as_bytes().count(b"\n")  # the lines of the mail; then comes the full stop
+    with run_lying_server([*TALK, *unanswered, [b"250 taken\r\n"], goodbye]) as port:
+        SmtpCarrier(HOST, port=port, security="none", helo_name="team.example", total_seconds=30.0).send(make_mail())
 
 
 def test_secret_file_is_closed_to_others_and_holds_its_lines(tmp_path: Path) -> None:

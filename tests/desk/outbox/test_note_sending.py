@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,6 +93,22 @@ def test_one_address_gets_one_note_a_day_and_the_other_is_held_until_then(loop: 
     assert sorted(to for recipients, _ in mailbox.taken for to in recipients) == sorted(
         ["kim@mail.example", ADDRESS, ADDRESS.upper().replace("MAIL.EXAMPLE", "mail.example")]
     )
+
+
+def test_slow_carrier_holds_no_run_longer_than_a_minute(loop: Loop, mailbox: Mailbox, monkeypatch: Any) -> None:
+    desk = set_mail_server(loop, mailbox.port)
+    for name in ("kim", "sam", "ali"):
+        send_asking(loop, contact={"email": f"{name}@mail.example"})
+    loop.collect()
+    carry = NoteSender.send
+
+    def carry_slowly(sender: NoteSender, items: Any) -> Any:
+        loop.clock.advance(seconds=30)
+        return carry(sender, items)
+
+    monkeypatch.setattr(NoteSender, "send", carry_slowly)
+    assert send_notes(desk) == Outcome(sent=2, open=1)
+    assert send_notes(desk) == Outcome(sent=1)
 
 
 def test_keyed_hash_of_an_address_is_forgotten_after_its_day(loop: Loop, mailbox: Mailbox) -> None:

@@ -16,6 +16,7 @@ import pytest
 from werkzeug.serving import make_server
 
 from gateway.desk.cli import main
+from gateway.desk.commands import collecting
 from gateway.desk.commands.collecting import keep_going
 from gateway.desk.config import CarriersConfig, encode_config
 from gateway.desk.outbox.queue import drop, queue
@@ -170,6 +171,22 @@ def test_work_is_repeated_until_it_is_asked_to_stop() -> None:
         return len(done)
 
     assert keep_going(work, every_seconds=0.001, stop=stop) == 3
+
+
+def test_alert_is_called_while_a_round_is_held_by_a_carrier(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    called, rounds = threading.Event(), list[bool]()
+
+    def hold(*_: object, **__: object) -> int:
+        # The first round is short; the second waits for a mail server, and ends once an alert was called meanwhile.
+        rounds.append(not rounds or called.wait(30))
+        if len(rounds) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return DONE
+
+    monkeypatch.setattr(collecting, "_collect_once", hold)
+    monkeypatch.setattr(collecting, "send_due", lambda _desk, *, only: called.set() if only == {"alert"} else None)
+    assert run(loop, "collect", "--every", "1") == DONE
+    assert rounds == [True, True]
 
 
 @pytest.mark.parametrize("seconds", ["0", "0.5", "3601", "-1", "nan", "soon"])
