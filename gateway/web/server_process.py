@@ -50,6 +50,7 @@ LOAD_PATIENCE_SECONDS: Final = 60
 # server drops connections that are accepted and not yet read.
 LEAVE_SIGNAL: Final = signal.SIGUSR1
 LEAVE_SECONDS: Final = 2
+LOOK_SECONDS: Final = 0.2
 HEAD_SECONDS: Final = 10
 # The server itself answers 431 to a larger head, or to one of more than 100 headers (hyper). Bodies arrive in pieces of
 # at most this size.
@@ -145,6 +146,23 @@ class RecyclingServer(MPServer):
         self._shd, self._sfd, self._ssp = holder, holder.get_fd(), None
         self._sso = socket.socket(fileno=self._sfd)
         self._sso.set_inheritable(True)
+
+    def _spawn_workers(self, spawn_target: Any, target_loader: Callable[..., Any]) -> None:
+        """Start one worker, and the others once it serves: on a busy machine each start slows all others down."""
+        told, has_loaded = multiprocessing.Pipe(duplex=False)
+        first = self._spawn_worker(idx=0, target=spawn_target, callback_loader=partial(target_loader, has_loaded))
+        first.start()
+        self.wrks.append(first)
+        has_loaded.close()
+        with suppress(EOFError):  # it ended: the main loop sees that
+            while not told.poll(LOOK_SECONDS) and not self.main_loop_interrupt.is_set():
+                pass
+        told.close()
+        for idx in range(1, 1 if self.interrupt_signal else self.workers):
+            worker = self._spawn_worker(idx=idx, target=spawn_target, callback_loader=target_loader)
+            worker.start()
+            self.wrks.append(worker)
+        self._metrics.incr_spawn(self.workers)
 
     def _respawn_workers(
         self, workers: list[int], spawn_target: Any, target_loader: Callable[..., Any], delay: float = 0

@@ -18,6 +18,15 @@ SLOW_SECONDS = 1.5
 WAIT_SECONDS = 60
 
 
+def make_slow_app() -> Callable[[dict[str, Any], Start], Iterable[bytes]]:
+    """Return the app after a while, and note in the file that `LOADS` names when its loading began and ended."""
+    with Path(os.environ["LOADS"]).open("a", encoding="ascii") as loads:
+        print("begins", file=loads, flush=True)
+        time.sleep(0.5)
+        print("ends", file=loads, flush=True)
+    return answer
+
+
 def make_app() -> Callable[[dict[str, Any], Start], Iterable[bytes]]:
     """Return an app that answers with its process id; `/slow` takes a while, `/waits` waits for news that never come.
 

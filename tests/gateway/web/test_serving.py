@@ -9,15 +9,16 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import requests
 
-from gateway.web import server_process
+from gateway.web import server_process, serving
 from gateway.web.server_spec import ServerSpec
 from gateway.web.serving import (
     MAX_RESTARTS_IN_WINDOW,
@@ -100,6 +101,36 @@ def test_each_listener_is_a_process_group_and_stopping_leaves_no_process() -> No
         assert os.getpgid(0) not in pids
     assert [find_living(group=pid) for pid in pids] == [set(), set()]
     assert not any(is_listening(listener.port) for listener in listeners)
+
+
+def test_first_worker_loads_alone_and_serves_before_the_others(tmp_path: Path) -> None:
+    loads = tmp_path / "loads"
+    listener = make_listener(target="tests.gateway.web.serving_target:make_slow_app", workers=3, LOADS=str(loads))
+    with ServerGroup([listener]):
+        assert int(get(listener))
+        assert len(find_workers(listener, count=3)) == 3
+    assert loads.read_text("ascii").split()[:2] == ["begins", "ends"]
+
+
+def test_start_waits_as_long_as_its_server_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit of 30 seconds ended each start on a busy machine, and the next one began from nothing."""
+    listener = make_listener()
+    tries = iter(range(20_000))  # of 0.05 seconds each: a quarter of an hour
+
+    def connect(_address: object, timeout: float) -> AbstractContextManager[None]:
+        if next(tries, None) is None:
+            return nullcontext()
+        raise ConnectionRefusedError
+
+    clock = iter(range(0, 10**9, 60))
+    monkeypatch.setattr(serving, "socket", SimpleNamespace(create_connection=connect))
+    monkeypatch.setattr(serving, "time", SimpleNamespace(sleep=lambda _: None, monotonic=lambda: next(clock)))
+    living = cast("ServerProcess", SimpleNamespace(listener=listener, find_exit_code=lambda: None))
+    serving._wait_until_ready(living)
+    assert next(tries, None) is None
+    dead = cast("ServerProcess", SimpleNamespace(listener=listener, find_exit_code=lambda: 3))
+    with pytest.raises(ServingError, match="crashed at startup"):
+        serving._wait_until_ready(dead)
 
 
 def test_killed_worker_is_replaced_and_the_rest_goes_on() -> None:
