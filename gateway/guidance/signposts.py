@@ -20,8 +20,9 @@ SIGNPOSTS_FILE: Final = Path(__file__).parent / "data" / "signposts.toml"
 class Signpost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One helpline or service, with the date and the source of its last check.
 
-    `text_number` takes text messages only, so that no page offers to call it. `abroad` is set for a body that serves
-    people in the UK alone: in another country that country's helpline takes its place, or nothing does.
+    `text_number` takes text messages only, so that no page offers to call it; `text_word` is the word that it takes
+    first from a phone that it does not know. `abroad` is set for a body that serves people in the UK alone: in another
+    country that country's helpline takes its place, or nothing does.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Signpost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     phone_link: str | None = None
     text_number: str | None = None
     text_link: str | None = None
+    text_word: str | None = None
     url: str | None = None
     name_cy: str | None = None
     to_prove: str | None = None

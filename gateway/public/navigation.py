@@ -24,6 +24,7 @@ SIDE_PATHS: Final[Mapping[str, str]] = MappingProxyType(
         "accessibility": "1g",
         "problem": "1h",
         "you_matter": "1i",
+        "no_voice": "1j",
         "stay_safe": "2a",
     }
 )

@@ -186,6 +186,7 @@ def list_posts(
             continue
         is_here_alone = bool(profile.country_there) and "only_here" in entry
         text = entry.get("text_there", entry["text"]) if profile.country_there else entry["text"]
+        text = text.format(word=door.signposts[key].text_word)
         if not is_here_alone:
             posts.append({**_make_post(door, key, country=profile.country), "text": text})
         if profile.country_there and (is_here_alone or "text_there" in entry):

@@ -113,15 +113,6 @@ def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
     reader = profile.reader
     said = door.wording.screen(THANKS)
     words = {key: find_in_voice(said, key, voice=make_reader_voice(reader)) for key in said}
-    help_names = {
-        "childline_name": door.signposts["childline"].name,
-        "childline_phone": door.signposts["childline"].phone,
-        "nspcc_name": door.signposts["nspcc"].name,
-        "nspcc_phone": door.signposts["nspcc"].phone,
-        "samaritans_name": door.signposts["samaritans"].name,
-        "samaritans_phone": door.signposts["samaritans"].phone,
-    }
-    talk_there = list_talk_there(door, profile)
     is_asked = not sent.has_told and not door.is_practice  # in practice nothing is counted
     return render_page(
         door,
@@ -142,8 +133,7 @@ def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
         has_way_back=sent.reply_key is not None,
         what_next=list_what_next(door, sent, words),
         # The block at the top lists whom to talk to.
-        talk="" if talk_there or sent.urgent else words["talk"].format(**help_names),
-        talk_posts=[] if sent.urgent else talk_there,
+        talk=[] if sent.urgent else list_posts(door, words["talk"], profile=profile),
     )
 
 
@@ -175,7 +165,7 @@ def make_urgent(door: PublicDoor, codes: Sequence[str], profile: ReaderProfile) 
         "heading": words["title"],
         "parts": parts,
         "ways_heading": words["ways_heading"],
-        "ways": list_posts(door, words["ways"], profile=profile) if CANNOT_CALL in codes else [],
+        "ways": list_posts(door, words["ways"], profile=profile),
         "talk_heading": words["talk_heading"],
         "talk": _list_urgent_talk(door, codes, profile, voice=voice),
     }
@@ -184,7 +174,7 @@ def make_urgent(door: PublicDoor, codes: Sequence[str], profile: ReaderProfile) 
 def _list_urgent_talk(
     door: PublicDoor, codes: Sequence[str], profile: ReaderProfile, *, voice: Voice
 ) -> list[Mapping[str, str | None]]:
-    """List helplines: all of them in case of possible self-harm, else the reader's.
+    """List the reader's helplines, by voice and without; in case of possible self-harm also those for that.
 
     A reader who may self-harm gets their own helplines, even in a report about another person.
     """
@@ -193,8 +183,9 @@ def _list_urgent_talk(
         return there
     if HURTING in codes:
         voice = ("",) if profile.reader in {"child", "friend"} else ("_self", *voice)
+    may_hurt = not _MAY_HURT.isdisjoint(codes)
     entries = find_in_voice(door.wording.screen("urgent"), "signposts", voice=voice)
-    return list_posts(door, entries if not _MAY_HURT.isdisjoint(codes) else entries[:1], profile=profile)
+    return list_posts(door, [one for one in entries if may_hurt or "if_hurting" not in one], profile=profile)
 
 
 def _list_advice(door: PublicDoor, sent: Sent, profile: ReaderProfile) -> list[str]:

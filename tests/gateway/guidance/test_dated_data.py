@@ -100,10 +100,10 @@ def test_entry_with_something_to_prove_is_listed_whatever_its_day(tmp_path: Path
 def test_command_gives_1_and_names_each_stale_entry(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(gateway.commands.checks, "utc_now", lambda: datetime(2026, 11, 28, tzinfo=UTC))
+    monkeypatch.setattr(gateway.commands.checks, "utc_now", lambda: datetime(2026, 12, 2, tzinfo=UTC))
     assert run_gateway(["stale-data", "--json"]) == 1
     owed = json.loads(capsys.readouterr().out)["stale"]
-    assert len(owed) == 15
+    assert len(owed) == 16
     assert all(row["to_prove"] for row in owed)  # on the day of the last check nothing else is listed
     monkeypatch.setattr(gateway.commands.checks, "utc_now", lambda: datetime(2031, 1, 1, tzinfo=UTC))
     assert run_gateway(["stale-data", "--json"]) == 1
@@ -135,6 +135,7 @@ def test_signposts_of_the_whole_journey_are_there() -> None:
         "ceop_education",
         "childline",
         "childline_bsl",
+        "childline_chat",
         "crimestoppers",
         "emergency",
         "emergency_bsl",

@@ -199,7 +199,7 @@ def test_urgent_block_names_the_right_number_and_helpline_for_every_who_where_an
 def test_child_who_may_hurt_themselves_gets_their_own_helplines_whomever_they_tell_of(
     public: PublicHouse, door: PublicDoor
 ):
-    for_oneself, seen = ["Childline", "Samaritans", "Shout"], 0
+    for_oneself, seen = ["Childline", "Samaritans", "Childline chat", "Shout"], 0
     with ask_in(public):
         for who, where, age in product(WHO, WHERE, AGES):
             if age.get("age") == ["18_plus"] or is_child_abroad(who, where[0], age):
@@ -349,7 +349,7 @@ def test_number_of_the_other_country_is_said_and_never_a_link(public: PublicHous
     assert {"/6b", "/7", "/9", "/14", "/15"} <= set(pages)
     for path, page in pages.items():
         assert 'href="tel:999"' in page, path
-        assert "<p>In danger there: <b>000</b></p>" in page, path
+        assert '<p class="there">In danger there: <b>000</b></p>' in page, path
         assert 'href="tel:000"' not in page, path
         assert not re.search(r"[Cc]all 000", page), path
     assert "In danger there, people call this number." in pages["/6b"]

@@ -74,7 +74,7 @@ def pages(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def test_the_walk_sees_every_screen(pages: dict[str, str]):
     assert {f"/{screen.path}" for screen in SCREENS} <= set(pages)
-    assert len(pages) == 53
+    assert len(pages) == 54
 
 
 def test_every_page_has_help_leave_and_skip_in_one_place(pages: dict[str, str]):
@@ -85,6 +85,16 @@ def test_every_page_has_help_leave_and_skip_in_one_place(pages: dict[str, str]):
         assert all(link.search(bar) for link in HELP_LINKS), path
         assert '<a class="skip" href="#main">' in text, path
         assert '<main id="main"' in text, path
+
+
+def test_ways_without_a_voice_stand_beside_the_numbers_of_every_page(pages: dict[str, str]):
+    with_words = 0
+    for path, text in pages.items():
+        bar = text[text.index('<nav class="help"') : text.index("</nav>")]
+        assert ('value="see:no_voice"' in bar) is ('value="see:privacy"' in text), path
+        assert ('href="/1j"' in bar) is ('href="/1f"' in text), path
+        with_words += 'value="see:no_voice"' in bar
+    assert with_words > 40
 
 
 def test_no_page_needs_a_script_or_the_browsers_own_checks(pages: dict[str, str]):
@@ -286,7 +296,7 @@ def test_storage_down_at_the_thank_you_page_never_says_that_it_was_not_sent(publ
 
 def test_banner_stands_on_every_page_when_there_is_one(tmp_path: Path):
     pages = walk_all_pages(make_public_house(tmp_path, banner="This is a demo & reaches nobody."))
-    assert len(pages) == 53
+    assert len(pages) == 54
     for path, text in pages.items():
         assert "This is a demo &amp; reaches nobody." in text, path
 

@@ -47,7 +47,7 @@ def test_side_page_names_its_helpers_with_number_or_address(public: PublicHouse,
     for entry in WORDS.screen(side).get("signposts", ()):
         post = posts[entry["key"]]
         assert (post.phone_link or post.text_link or post.url) in person.text(), entry["key"]
-        assert entry["text"].replace("'", "&#39;") in person.text(), entry["key"]
+        assert entry["text"].format(word=post.text_word).replace("'", "&#39;") in person.text(), entry["key"]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,8 @@ def test_side_page_names_its_helpers_with_number_or_address(public: PublicHouse,
         ("no_name", {"crimestoppers", "fearless", "iwf", "childline"}),  # R25
         ("saw_picture", {"iwf", "report_remove"}),  # R6
         ("own_thoughts", {"stop_it_now"}),
-        ("you_matter", {"childline", "samaritans", "shout"}),
+        ("you_matter", {"childline", "samaritans", "shout", "childline_chat"}),
+        ("no_voice", {"emergency_sms", "emergency_bsl", "relay_uk", "shout", "childline_chat", "childline_bsl"}),
         ("what_to_report", {"iwf", "report_harmful_content", "childline"}),  # R7, R31
         ("problem", {"emergency", "childline", "nspcc"}),
     ],
@@ -99,7 +100,7 @@ def test_every_screen_leads_to_side_pages_and_back_to_itself_with_its_unsaved_wo
         seen |= buttons
         person.press(**LONG_WAY[path])
     assert person.path == "/14"
-    assert seen == {*ABOUT_PAGES, "stay_safe", "no_name", "you_matter"}
+    assert seen == {*ABOUT_PAGES, "stay_safe", "no_name", "no_voice", "you_matter"}
 
 
 def test_check_page_leads_to_a_side_page_and_back_and_can_still_be_sent(public: PublicHouse):
@@ -219,7 +220,7 @@ def test_posts_need_the_token(public: PublicHouse):
 
 def test_there_are_no_other_side_pages(public: PublicHouse):
     person = public.person()
-    for path in ("/1", "/1j", "/2b", "/1A", "/1a/"):
+    for path in ("/1", "/1k", "/2b", "/1A", "/1a/"):
         person.get(path)
         assert person.page.status_code == 404, path
         assert "tel:999" in person.text()

@@ -135,11 +135,17 @@ def test_call_is_the_one_filled_button_but_not_for_who_cannot_call(public: Publi
         assert ('<a class="button call-now" href="tel:999">Call 999</a>' in block) is is_first, answers
     for answers in (CANNOT_CALL, CALLED):
         assert "call-now" not in read_block(public.person_at("/15", SHORT_ANSWERS | answers | TODAY)), answers
-    block = read_block(public.person_at("/15", SHORT_ANSWERS | CANNOT_CALL))
-    assert 'href="sms:999"' in block
-    assert "Only if your phone was set up for it before" in block
-    assert "Press 55 when you are told to." in block
-    assert "999 BSL" in block
+    assert "Press 55 when you are told to." in read_block(public.person_at("/15", SHORT_ANSWERS | CANNOT_CALL))
+
+
+@pytest.mark.parametrize("answers", [DANGER, CANNOT_CALL, CALLED, TODAY, SOON, HURTING])
+def test_ways_without_a_voice_stand_beside_every_call(public: PublicHouse, answers: ScreenAnswers):
+    block = read_block(public.person_at("/15", SHORT_ANSWERS | answers))
+    for said in ("Text the word “register”.", 'href="sms:999"', "999 BSL", 'href="sms:85258"', "1-2-1-counsellor-chat"):
+        assert said in block, said
+    help_now = public.person_at("/3a", SHORT_ANSWERS | DANGER).text()
+    for said in ("Text the word “register”.", 'href="sms:999"', "999bsl", 'href="sms:85258"', "1-2-1-counsellor-chat"):
+        assert said in help_now, said
 
 
 @pytest.mark.parametrize(
@@ -150,8 +156,8 @@ def test_call_is_the_one_filled_button_but_not_for_who_cannot_call(public: Publi
         (FRIEND | HURTING, ("tel:08001111", "tel:116123", "tel:08000684141"), ("tel:08088005000",)),
         (ADULT | HURTING, ("tel:08088005000", "tel:116123", "tel:08000684141"), ("tel:08001111",)),
         (OWN_CHILDHOOD | HURTING, ("tel:116123", "sms:85258"), ("tel:08001111", "tel:08088005000")),
-        (SHORT_ANSWERS | DANGER, ("tel:08001111",), ("sms:85258",)),
-        (ADULT | TODAY, ("tel:08088005000",), ("tel:08001111", "sms:85258")),
+        (SHORT_ANSWERS | DANGER, ("tel:08001111", "sms:85258"), ("tel:116123",)),
+        (ADULT | TODAY, ("tel:08088005000", "sms:85258"), ("tel:08001111", "tel:116123")),
     ],
 )
 def test_who_listens_fits_who_reads(
