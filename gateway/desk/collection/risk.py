@@ -6,7 +6,7 @@ compared with `phrases.toml` here alone, in memory: only codes leave this file.
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from itertools import chain
@@ -38,6 +38,7 @@ from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
 UNTOLD: Final = "untold"
 PHRASES_FILE: Final = Path(__file__).with_name("phrases.toml")
 _GAP: Final = r"(?:[\w,\"][\w.,]* ){0,4}"  # the `...` of a phrase; a full stop ends it
+_STEM: Final = 4  # letters of a first word that ends in *
 _ANY_END: Final = r"\w*"
 _MARKS: Final = str.maketrans("!?;\n:()–—’`‘“”„«»", '....,,,,,\'\'\'"""""')
 _WORD: Final = re.compile(r"""\d+[.,]\d+\w*|\w+|[.,"]""")  # 8.30 is one
@@ -83,42 +84,54 @@ def get_filed_kind(content: PublicReport | SealedIndustryReport, risk: Risk) -> 
     return find_kind(risk.factors) or (UNTOLD if is_untold(content) else SOMETHING_ELSE)
 
 
-def list_found_in_words(text: str) -> frozenset[str]:
+def list_found_in_words(text: str) -> set[str]:
     """Return the codes of the factors whose phrases stand in a person's own words."""
-    phrases = _load_phrases()
-    plain = _compile(phrases.sayings).sub(", ", _normalise(text))
-    return frozenset(one.code for one in phrases.found if _is_said(one, plain, phrases))
+    phrases, sayings, patterns = _load_phrases()
+    plain, found, start = sayings.sub(", ", _normalise(text)), set[str](), 1
+    for word in plain.split():
+        for code, pattern in (*patterns.get(word, ()), *patterns.get(f"{word[:_STEM]}*", ())):
+            if code not in found and (match := pattern.match(plain, start)) and _is_meant(match, plain, phrases):
+                found.add(code)
+        start += len(word) + 1
+    return found
 
 
-def _is_said(one: Found, plain: str, phrases: Phrases) -> bool:
-    for match in chain(_compile(one.en).finditer(plain), _compile(one.cy).finditer(plain)):
-        begins, ends = plain.rfind(" . ", 0, match.start()) + 1, plain.find(" . ", match.end() - 1)
-        before, sentence = plain[begins : match.start()].split(), plain[begins : ends if ends >= 0 else None].split()
-        is_fiction = before.count('"') % 2 == 1 and not phrases.told_in.isdisjoint(sentence)
-        while before and before[-1] in phrases.between:
-            before.pop()
-        if not is_fiction and phrases.denied_by.isdisjoint((*before[-1:], " ".join(before[-2:]))):
-            return True
-    return False
+def _is_meant(match: re.Match[str], plain: str, phrases: Phrases) -> bool:
+    """Return whether a phrase is neither denied nor quoted from a song or film."""
+    begins, ends = plain.rfind(" . ", 0, match.start()) + 1, plain.find(" . ", match.end() - 1)
+    before, sentence = plain[begins : match.start()].split(), plain[begins : ends if ends >= 0 else None].split()
+    is_fiction = before.count('"') % 2 == 1 and not phrases.told_in.isdisjoint(sentence)
+    while before and before[-1] in phrases.between:
+        before.pop()
+    return not is_fiction and phrases.denied_by.isdisjoint((*before[-1:], " ".join(before[-2:])))
 
 
 def _normalise(text: str) -> str:
     """Return lower-case words without accents and apostrophes, one space around each and around each mark."""
-    bare = "".join(one for one in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(one))
+    bare = text.casefold()
+    if not bare.isascii():
+        bare = "".join(one for one in unicodedata.normalize("NFKD", bare) if not unicodedata.combining(one))
     marked = re.sub(r"(?<=\w)'(?=\w)", "", bare.translate(_MARKS)).replace("'", '"')
     return f" {' '.join(_WORD.findall(marked))} "
 
 
 @cache
-def _load_phrases() -> Phrases:
+def _load_phrases() -> tuple[Phrases, re.Pattern[str], Mapping[str, Sequence[tuple[str, re.Pattern[str]]]]]:
+    """Return the file, its sayings, and the patterns by the first word of a phrase: a story has few of them."""
     phrases = read_settings(PHRASES_FILE, kind=Phrases)
     if unknown := sorted({one.code for one in phrases.found} - list_codes()):
         raise SettingsError(f"{PHRASES_FILE}: risk.toml has no factor {unknown[0]}.", reason="bad-settings")
-    return phrases
+    starts: dict[str, dict[str, list[str]]] = {}
+    for one in phrases.found:
+        for phrase in (*one.en, *one.cy):
+            for word in phrase.split()[0].split("/"):
+                key = f"{word[:_STEM]}*" if word.endswith("*") else word
+                starts.setdefault(key, {}).setdefault(one.code, []).append(phrase)
+    patterns = {key: [(code, _compile(some)) for code, some in codes.items()] for key, codes in starts.items()}
+    return phrases, _compile(phrases.sayings), patterns
 
 
-@cache
-def _compile(phrases: tuple[str, ...]) -> re.Pattern[str]:
+def _compile(phrases: Iterable[str]) -> re.Pattern[str]:
     """Compile phrases: `a/b` and `a*` stand for one word each, `...` for a few of the same sentence."""
     spelled = (
         "".join(
