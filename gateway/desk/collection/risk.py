@@ -31,6 +31,7 @@ from partner_sdk.errors import FormatError
 from partner_sdk.report import IndustryReport, SealedIndustryReport, list_given
 from partner_sdk.report.people import Child, Suspect
 from partner_sdk.wire.canonical import parse_time
+from partner_sdk.wire.public_codes import Language
 from partner_sdk.wire.public_report import PublicReport
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
 
@@ -46,14 +47,6 @@ _TODAY: Final = timedelta(days=1)
 _NEXT_DAYS: Final = timedelta(days=7)
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The phrases that stand for one factor, in English and Welsh."""
-
-    code: str
-    en: tuple[str, ...]
-    cy: tuple[str, ...]
-
-
 class Phrases(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`phrases.toml`, which explains each list."""
 
@@ -65,7 +58,7 @@ class Phrases(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     between: frozenset[str]
     told_in: frozenset[str]
     sayings: tuple[str, ...]
-    found: tuple[Found, ...]
+    found: Mapping[str, Mapping[Language, tuple[str, ...]]]
 
 
 def assess(content: PublicReport | SealedIndustryReport, *, received_at: datetime) -> Risk:
@@ -119,14 +112,14 @@ def _normalise(text: str) -> str:
 def _load_phrases() -> tuple[Phrases, re.Pattern[str], Mapping[str, Sequence[tuple[str, re.Pattern[str]]]]]:
     """Return the file, its sayings, and the patterns by the first word of a phrase: a story has few of them."""
     phrases = read_settings(PHRASES_FILE, kind=Phrases)
-    if unknown := sorted({one.code for one in phrases.found} - list_codes()):
+    if unknown := sorted(phrases.found.keys() - list_codes()):
         raise SettingsError(f"{PHRASES_FILE}: risk.toml has no factor {unknown[0]}.", reason="bad-settings")
     starts: dict[str, dict[str, list[str]]] = {}
-    for one in phrases.found:
-        for phrase in (*one.en, *one.cy):
+    for code, languages in phrases.found.items():
+        for phrase in chain(*languages.values()):
             for word in phrase.split()[0].split("/"):
                 key = f"{word[:_STEM]}*" if word.endswith("*") else word
-                starts.setdefault(key, {}).setdefault(one.code, []).append(phrase)
+                starts.setdefault(key, {}).setdefault(code, []).append(phrase)
     patterns = {key: [(code, _compile(some)) for code, some in codes.items()] for key, codes in starts.items()}
     return phrases, _compile(phrases.sayings), patterns
 

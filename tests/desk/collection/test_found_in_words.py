@@ -116,7 +116,7 @@ def test_documents_have_the_figure_of_false_alarms() -> None:
 
 def test_phrase_of_an_unknown_factor_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "phrases.toml"
-    path.write_text(PHRASES_FILE.read_text().replace('code = "self_harm"', 'code = "self-harm"'))
+    path.write_text(PHRASES_FILE.read_text().replace("[found.self_harm]", "[found.self-harm]"))
     monkeypatch.setattr(risk, "PHRASES_FILE", path)
     with pytest.raises(SettingsError) as caught:
         risk._load_phrases.__wrapped__()
