@@ -37,7 +37,7 @@ DEFAULT_HEIGHT: Final = 640
 DEFAULT_WIDTHS: Final = (320, 360, 1280)
 _SIDE: Final = click.IntRange(200, 4000)
 _EXIT_CODES: Final = """Exit codes:
-  0  no fault found: the button is as agreed, or works and its placement was not compared
+  0  no fault found; without --browser that means the link alone
   1  faults found and listed, or the check itself failed
   2  wrong usage
   5  the page did not load, or never settled in the browser, so its button was not checked"""
@@ -116,7 +116,7 @@ def check(
     height: int,
     widths: tuple[int, ...],
 ) -> int:
-    """Check that the button of a page is as agreed.
+    """Check that the button of a page is as agreed; without --browser, that its link is right.
 
     PAGE is an address, a file of HTML, or - for standard input.
     """

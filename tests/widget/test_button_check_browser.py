@@ -1,5 +1,6 @@
 """The checker in a browser, for faults that only a browser sees: one Chromium for the file, the agency by route."""
 
+import os
 from functools import partial
 
 import pytest
@@ -161,9 +162,23 @@ def test_page_without_a_button_is_said_once(check_browser: Browser):
     assert list_codes(check(check_browser, make_page(""))) == ["no-button"]
 
 
+def test_page_cannot_tell_the_check_from_a_person():
+    is_person = "navigator.plugins.length && window.chrome && !navigator.webdriver"
+    hides = f"if ({is_person}) document.querySelector('[href*=\"report.\"]').remove()"
+    with open_chromium(is_root=os.geteuid() == 0) as browser:
+        found = check(browser, make_page(f"{PLAIN}<script>{hides}</script>"))
+    assert "goes-away" in list_codes(found)
+
+
+def test_tap_that_does_nothing_is_found_though_a_mouse_presses_well(check_browser: Browser):
+    dead = "addEventListener('touchend', event => event.preventDefault(), { passive: false })"
+    found = check(check_browser, make_page(f"{PLAIN}<script>{dead}</script>"))
+    assert "leads-elsewhere" in list_codes(found)
+
+
 def test_missing_chromium_is_told_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(chromium_room, "find_chromium", lambda: None)
-    with pytest.raises(ReportAbuseError, match="chromium-headless-shell is enough") as told, open_chromium():
+    with pytest.raises(ReportAbuseError, match="--browser needs Chromium") as told, open_chromium():
         pass
     assert str(told.value).endswith(": sudo apt-get install chromium")  # a line to paste
 
@@ -171,13 +186,13 @@ def test_missing_chromium_is_told_with_the_line_that_installs_it(monkeypatch: py
 @pytest.mark.parametrize(
     ("there", "taken"),
     [
-        (("chromium-headless-shell",), "chromium-headless-shell"),
-        (("chromium", "chromium-headless-shell"), "chromium-headless-shell"),
+        (("chromium-headless-shell",), None),  # a page can tell it from a person's browser
+        (("chromium", "chromium-headless-shell"), "chromium"),
         (("google-chrome", "chromium"), "chromium"),
         ((), None),
     ],
 )
-def test_lightest_chromium_of_the_machine_is_taken(
+def test_chromium_of_the_machine_that_people_use_is_taken(
     monkeypatch: pytest.MonkeyPatch, there: tuple[str, ...], taken: str | None
 ):
     monkeypatch.setattr("shutil.which", lambda name: name if name in there else None)

@@ -25,6 +25,7 @@ LEAST_READABLE: Final = 2.0
 # 1.4.11; fields of one colour, which are as they were written.
 LEAST_EDGE_CONTRAST: Final = 3.0
 LEAST_OPACITY: Final = 0.99
+TOUCHED_BELOW: Final = 600
 # By measure.js.txt. Of the element in the way only its tag, and an id or classes that hold no digit, are named.
 _CAUSES: Final = {
     "fixed": "{0} stays on the screen (position: fixed)",
@@ -52,6 +53,11 @@ class Screen:
     def name(self) -> str:
         """Its size in words."""
         return f"{self.width} by {self.height}"
+
+    @property
+    def has_touch(self) -> bool:
+        """Whether a screen of this width is a phone's, which is tapped."""
+        return self.width < TOUCHED_BELOW
 
 
 @cache

@@ -114,7 +114,10 @@ def _press_pointer(
           return [box.x + box.width / 2, box.y + box.height / 2]
         }"""
     )
-    page.mouse.click(*box)
+    if page.evaluate("() => navigator.maxTouchPoints > 0"):
+        page.touchscreen.tap(*box)
+    else:
+        page.mouse.click(*box)
     _wait_for_form(page, held, watch, expected=expected, asked_seconds=ASKED_SECONDS)
     page.wait_for_timeout(HOLD_SECONDS * 1000)
     opened = [route.request for route in held]

@@ -296,6 +296,7 @@ def _open_page(
     try:
         context = run.browser.new_context(
             viewport={"width": screen.width, "height": screen.height},
+            has_touch=screen.has_touch,
             service_workers="block",
             locale="en-GB",
             user_agent=make_user_agent(run.browser),

@@ -100,9 +100,7 @@ def _pick_code(reason: str) -> str:
 _MARKS: Final[dict[Severity, str]] = {"fault": "FAULT", "advice": "advice", "unseen": "not seen"}
 _NOT_COMPARED: Final = "placement-not-compared"
 # Not in a page's source: a banner that covers the button, a place below the first screen.
-_BY_SOURCE_ALONE: Final = (
-    "Read as text only: run with --browser to see whether something covers it or it is below the first screen."
-)
+_BY_SOURCE_ALONE: Final = "the link is right; whether it can be seen was not judged (--browser does that)."
 _NOT_JUDGED: Final = frozenset({"not-judged", "no-rest"})
 
 
@@ -113,8 +111,7 @@ def format_check(check: ButtonCheck) -> list[str]:
         found = [one for one in check.findings if read_codes()[one.code].group == group]
         if found:
             lines += [title, *(line for one in found for line in _format_finding(one)), ""]
-    is_limited = check.method == "static" and check.result == "passes"
-    return [*lines, _format_result(check), *([_BY_SOURCE_ALONE] if is_limited else [])]
+    return [*lines, _format_result(check)]
 
 
 def _format_finding(finding: CheckFinding) -> list[str]:
@@ -135,7 +132,10 @@ def _format_result(check: ButtonCheck) -> str:
     others = len(check.findings) - faults
     more = f" {others} more to read above." if others else ""
     if not faults and any(one.code == _NOT_COMPARED for one in check.findings):
-        return f"{check.address}: no fault seen; the placement was not compared.{more}"
+        limit = f" {_BY_SOURCE_ALONE.capitalize()}" if check.method == "static" else ""
+        return f"{check.address}: no fault seen; the placement was not compared.{limit}{more}"
+    if not faults and check.method == "static":
+        return f"{check.address}: {_BY_SOURCE_ALONE}{more}"
     if not faults:
         return f"{check.address}: the button is as agreed.{more}"
     return f"{check.address}: {faults} {'fault' if faults == 1 else 'faults'}.{more}"

@@ -81,12 +81,8 @@ def page(tmp_path: Path) -> Path:
 
 def test_good_file_passes_in_one_line_and_is_told_what_text_alone_cannot_show(page: Path, capsys):
     assert run(str(page), "--placement", PLACEMENT) == 0
-    result, limit = capsys.readouterr().out.splitlines()
-    assert result == f"{page}: the button is as agreed."
-    assert (
-        limit
-        == "Read as text only: run with --browser to see whether something covers it or it is below the first screen."
-    )
+    (result,) = capsys.readouterr().out.splitlines()
+    assert result == f"{page}: the link is right; whether it can be seen was not judged (--browser does that)."
 
 
 def test_button_is_not_called_as_agreed_when_no_placement_was_compared(page: Path, capsys):
@@ -148,7 +144,7 @@ def test_snippet_alone_is_judged_whatever_its_file_is_called(tmp_path: Path, cap
     file = tmp_path / "snippet.md"
     file.write_text(PLAIN)
     assert run(str(file), "--placement", PLACEMENT) == 0
-    assert "is as agreed" in capsys.readouterr().out
+    assert "the link is right" in capsys.readouterr().out
 
 
 def test_fault_is_told_with_line_reason_and_way_to_mend(page: Path, capsys: pytest.CaptureFixture[str]):
@@ -165,7 +161,7 @@ def test_fault_is_told_with_line_reason_and_way_to_mend(page: Path, capsys: pyte
 def test_page_from_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(GOOD)))
     assert run("-", "--placement", PLACEMENT) == 0
-    assert capsys.readouterr().out.startswith("-: the button is as agreed")
+    assert capsys.readouterr().out.startswith("-: the link is right; whether it can be seen was not judged")
 
 
 @pytest.mark.parametrize("words", [("--format", "json"), ("--json",)])
