@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 INSTALL_PLAYWRIGHT: Final = "pip install 'report-abuse-partner-sdk[browser]'"
 INSTALL_CHROMIUM: Final = "sudo apt-get install chromium"
-# Not chromium-headless-shell, which starts quicker: it has no plugins and no `window.chrome`, so a page can tell it from
-# a person's browser and show it another button.
+# Not chromium-headless-shell, which starts quicker: it has no plugins and no `window.chrome`, so a page can tell it
+# from a person's browser and show it another button.
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _SETTINGS: Final = (
     *("--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"),
