@@ -163,15 +163,12 @@ class KeyState:
 
         Raises StorageUnavailableError, or RegisterError, e.g. with reason `no-key-set` before the first key set.
         """
-        now = self._clock()
-        keys = self.find_keys()
-        if keys is None:
-            raise RegisterError("A register cannot be checked before there is a key set.", reason="no-key-set")
+        now, key_set = self._clock(), self._get_key_set()
         with self._store.write() as connection:
             stored = find_version(connection, name="register")
             register = verify_register(
                 raw,
-                key_set=keys.key_set,
+                key_set=key_set,
                 now=now,
                 highest_serial=None if stored is None else stored.serial,
                 highest_sha256=None if stored is None else stored.document_sha256,
@@ -182,15 +179,12 @@ class KeyState:
     def accept_staffing(self, raw: bytes) -> int:
         """Verify a fresh statement of staffing and store it; return its `issued_at` in seconds. Safe to repeat.
 
-        Raises StorageUnavailableError, KeySetError (`no-key-set`), FormatError or StatementError, e.g. with reason
+        Raises StorageUnavailableError, RegisterError (`no-key-set`), FormatError or StatementError, e.g. with reason
         `stale` for one that has expired, and `stale-serial` for one that was issued before the one in force.
         """
-        keys = self.find_keys()
-        if keys is None:
-            raise KeySetError("A statement cannot be checked before there is a key set.", reason="no-key-set")
-        now = self._clock()
+        now, key_set = self._clock(), self._get_key_set()
         with self._store.write() as connection:
-            staffing = open_staffing(raw, key_set=keys.key_set, now=now)
+            staffing = open_staffing(raw, key_set=key_set, now=now)
             if not staffing.is_fresh(now):
                 raise StatementError("The statement is too old, or from a clock that is ahead.", reason="stale")
             serial = int(parse_time(staffing.issued_at).timestamp())
@@ -205,21 +199,24 @@ class KeyState:
     def accept_anchor(self, raw: bytes) -> int:
         """Verify an anchor of the desk's audit log, keep it for good, and return its number. Safe to repeat.
 
-        Raises StorageUnavailableError, KeySetError (`no-key-set`), FormatError, StatementError, or LogError:
+        Raises StorageUnavailableError, RegisterError (`no-key-set`), FormatError, StatementError, or LogError:
         `forked-anchor` for one that does not follow the newest.
         """
-        keys = self.find_keys()
-        if keys is None:
-            raise KeySetError("An anchor cannot be checked before there is a key set.", reason="no-key-set")
-        now = self._clock()
+        now, key_set = self._clock(), self._get_key_set()
         with self._store.write() as connection:
             newest = find_newest_anchor(connection)
             if raw == newest:
                 return peek_anchor(raw).number
-            anchor = open_anchor(raw, key_set=keys.key_set, now=now)
+            anchor = open_anchor(raw, key_set=key_set, now=now)
             parse_anchors((raw,), after=newest)
             add_anchor(connection, number=anchor.number, statement=raw, now=now)
         return anchor.number
+
+    def _get_key_set(self) -> KeySet:
+        keys = self.find_keys()
+        if keys is None:
+            raise RegisterError("A signed list cannot be checked before there is a key set.", reason="no-key-set")
+        return keys.key_set
 
     def _is_retry_due(self) -> bool:
         # A machine that starts with a wrong clock refuses good documents: retry, but not on every request.

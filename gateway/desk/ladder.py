@@ -74,10 +74,6 @@ class Ladder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """The rungs that can be called at all."""
         return tuple(one for one in self.rung if one.target != _OFF)
 
-    def list_on_duty(self, agency: Agency, now: datetime) -> tuple[Rung, ...]:
-        """Return the rungs to call now, in order; if none is on duty, the whole ladder: one is better than none."""
-        return tuple(one for one in self.rungs if one.is_on_duty(agency, now)) or self.rungs
-
     def find_gap(
         self, agency: Agency, now: datetime, *, within: timedelta = GAPS_WITHIN, counts_hours: bool = False
     ) -> datetime | None:

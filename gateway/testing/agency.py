@@ -35,6 +35,7 @@ from gateway.desk.collection.filing import BY_GATEWAY
 from gateway.desk.collection.set_aside import list_set_aside, list_waiting_bytes
 from gateway.desk.config import DeskConfig, DeskPaths
 from gateway.desk.digests.tables import QUARTER_TABLES, Table
+from gateway.desk.duty.staffing import publish_staffing
 from gateway.desk.evidence.collecting import collect_evidence
 from gateway.desk.evidence.holdings import find_held
 from gateway.desk.evidence.open_evidence import open_file
@@ -221,13 +222,14 @@ class SandboxAgency:
         return partners
 
     def collect(self) -> None:
-        """Collect reports, evidence, requests for the button, and partners' entries in threads."""
+        """Collect reports, evidence, requests for the button, and partners' entries, and renew the form's promise."""
         self._publish_log()
         feed = self.desk.make_feed()
         collect_reports(self.desk, feed, actor=STAFF)
         collect_evidence(self.desk, feed, actor=STAFF)
         collect_adoptions(self.desk, feed, actor=STAFF)
         collect_entries(self.desk, feed, actor=STAFF)
+        publish_staffing(self.desk, feed, concerns=())
 
     def send(self) -> None:
         """Send stages and mailbox messages to the gateway."""

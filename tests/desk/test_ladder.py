@@ -1,5 +1,6 @@
 """The ladder: who is on duty, also on bank holidays and when the clocks change, and which files are refused."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from gateway.desk.config import CarriersConfig, encode_config
 from gateway.desk.doctor import examine
 from gateway.desk.ladder import NO_LADDER, Ladder, Rung, load_ladder
+from gateway.desk.outbox.alert_sending import list_callable
 from gateway.desk.wiring import Desk, open_desk
 from gateway.guidance.agency import AGENCY_EXAMPLE, load_agency
 from gateway.web.settings import SettingsError
@@ -102,9 +104,11 @@ def test_two_shifts_leave_no_minute_without_or_with_both_when_the_clocks_change(
         moment += timedelta(minutes=1)
 
 
-def test_with_nobody_on_duty_everybody_is_called_and_the_gap_is_found() -> None:
+def test_with_nobody_on_duty_everybody_is_called_and_the_gap_is_found(desk: Desk) -> None:
     ladder = make_ladder(HOURS[0])
-    assert ladder.list_on_duty(AGENCY, at("2026-12-28T02:10:00")) == HOURS[:1]
+    with desk.store.read() as connection:
+        called = list_callable(replace(desk, ladder=ladder), connection, now=at("2026-12-28T02:10:00"))
+    assert called == [*HOURS[:1]]
     assert ladder.find_gap(AGENCY, at("2026-11-25T12:00:00")) == at("2026-11-25T17:00:00")
     assert make_ladder(*HOURS).find_gap(AGENCY, at("2026-11-25T12:00:00")) is None
     weekdays = make_rung("Night", "https://b.example", days=("monday", "tuesday", "wednesday", "thursday", "friday"))

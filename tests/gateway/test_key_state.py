@@ -334,7 +334,7 @@ def test_statement_of_staffing_ends_in_every_process_and_verifies_no_list_again(
     store: Store, agency: Agency, clock: StillClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publisher, reader = (KeyState(store, pin=agency.pin(), clock=clock) for _ in range(2))
-    with pytest.raises(KeySetError):
+    with pytest.raises(RegisterError):
         publisher.accept_staffing(agency.staffing())
     publisher.accept_key_set(agency.bundle())
     publisher.accept_register(agency.register(Partner().entry()))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final, Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Row, func, insert, select, update
@@ -43,17 +43,6 @@ REGISTER_LIFETIME: Final = KEY_SET_LIFETIME
 # The action of the audit log whose subject is the newest line of the vault's record.
 OPENINGS_NOTED: Final = "note-openings"
 ListT = TypeVar("ListT", KeySet, PartnerRegister)
-
-
-def list_former_in_force(connection: Connection, partner: str, *, now: datetime) -> list[Row[Any]]:
-    """Return the partner keys that were rotated out but whose statements still count, the newest first."""
-    former = select(FORMER_PARTNER_KEYS).where(
-        FORMER_PARTNER_KEYS.c.partner == partner,
-        FORMER_PARTNER_KEYS.c.ended_at > format_time(now),
-        FORMER_PARTNER_KEYS.c.revoked.is_(False),
-    )
-    newest_first = (FORMER_PARTNER_KEYS.c.ended_at.desc(), FORMER_PARTNER_KEYS.c.key_id)
-    return list(connection.execute(former.order_by(*newest_first)))
 
 
 class PublicationError(ReportAbuseError):
@@ -109,7 +98,13 @@ def publish(desk: Desk, *, actor: str) -> Published:
                 ),
                 reason="serial-behind-gateway",
             ) from None
-        _mark_published(desk, publication, actor=actor)
+        now = desk.clock()
+        is_this = (PUBLICATIONS.c.kind == publication.kind) & (PUBLICATIONS.c.serial == publication.serial)
+        first = update(PUBLICATIONS).where(is_this, PUBLICATIONS.c.published_at.is_(None))
+        with desk.store.write() as connection:
+            if connection.execute(first.values(published_at=format_time(now))).rowcount:
+                action, serial = f"publish-{publication.kind}", str(publication.serial)
+                audit.append_entry(connection, action, serial, at=now, actor=actor)
     return published
 
 
@@ -205,10 +200,16 @@ def make_register_entry(row: Row[tuple[object, ...]], *, former: tuple[FormerKey
 
 
 def _list_former_keys(connection: Connection, partner: str, *, now: datetime) -> tuple[FormerKey, ...]:
-    """Return the newest former keys in force for the register, up to its limit."""
+    """Return the newest keys that were rotated out but whose statements still count, up to the register's limit."""
+    former = select(FORMER_PARTNER_KEYS).where(
+        FORMER_PARTNER_KEYS.c.partner == partner,
+        FORMER_PARTNER_KEYS.c.ended_at > format_time(now),
+        FORMER_PARTNER_KEYS.c.revoked.is_(False),
+    )
+    newest_first = (FORMER_PARTNER_KEYS.c.ended_at.desc(), FORMER_PARTNER_KEYS.c.key_id)
     return tuple(
         FormerKey(key_id=row.key_id, submission_key=to_base64url(bytes(row.submission_key)), until=row.ended_at)
-        for row in list_former_in_force(connection, partner, now=now)[:MAX_FORMER_KEYS]
+        for row in connection.execute(former.order_by(*newest_first).limit(MAX_FORMER_KEYS))
     )
 
 
@@ -257,19 +258,3 @@ def _sign(
     )
     audit.append_entry(connection, f"sign-{kind}", str(serial), at=now, actor=actor)
     return Publication(kind=kind, serial=serial, body=body, is_new=True)
-
-
-def _mark_published(desk: Desk, publication: Publication, *, actor: str) -> None:
-    now = desk.clock()
-    with desk.store.write() as connection:
-        changed = connection.execute(
-            update(PUBLICATIONS)
-            .where(
-                PUBLICATIONS.c.kind == publication.kind,
-                PUBLICATIONS.c.serial == publication.serial,
-                PUBLICATIONS.c.published_at.is_(None),
-            )
-            .values(published_at=format_time(now))
-        )
-        if changed.rowcount:
-            audit.append_entry(connection, f"publish-{publication.kind}", str(publication.serial), at=now, actor=actor)

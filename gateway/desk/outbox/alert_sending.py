@@ -327,12 +327,12 @@ def find_end_of_ladder(desk: Desk, connection: Connection, *, now: datetime, sen
 
 
 def list_callable(desk: Desk, connection: Connection, *, now: datetime) -> list[Rung]:
-    """Return the rungs on duty now, without people that may no longer acknowledge an alert.
+    """Return the rungs on duty now, or if there are none, the whole ladder: one is better than none.
 
-    If that leaves none, return the rest of the ladder.
+    People who may no longer acknowledge an alert are left out.
     """
-    able = [one for one in desk.ladder.list_on_duty(desk.agency, now) if is_able(connection, one.person)]
-    return able or [one for one in desk.ladder.rungs if is_able(connection, one.person)]
+    able = [one for one in desk.ladder.rungs if is_able(connection, one.person)]
+    return [one for one in able if one.is_on_duty(desk.agency, now)] or able
 
 
 def count_waiting_anew(desk: Desk) -> None:
