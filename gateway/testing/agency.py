@@ -229,7 +229,7 @@ class SandboxAgency:
         collect_evidence(self.desk, feed, actor=STAFF)
         collect_adoptions(self.desk, feed, actor=STAFF)
         collect_entries(self.desk, feed, actor=STAFF)
-        publish_staffing(self.desk, feed, concerns=())
+        publish_staffing(self.desk)
 
     def send(self) -> None:
         """Send stages and mailbox messages to the gateway."""

@@ -4,7 +4,6 @@ import html
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -41,11 +40,20 @@ def loop(tmp_path: Path, rungs: list[Posts]) -> Loop:
 
 
 @pytest.fixture
-def collect(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """Run one round of `collect`, as its command does."""
+def call(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> Call:
     monkeypatch.setattr(collecting, "open_desk", lambda _state: loop.desk)
-    call = Call(loop.desk.paths.state, as_json=False, actor=ACTOR)
-    return partial(collecting._collect_once, call, every=60.0, is_reconciled=False)
+    return Call(loop.desk.paths.state, as_json=False, actor=ACTOR)
+
+
+@pytest.fixture
+def collect(call: Call) -> Callable[[], None]:
+    """Run a round of `collect --every 60`, and the turn of the alerts beside it."""
+
+    def run() -> None:
+        collecting._collect_once(call, every=60.0, is_reconciled=False)
+        collecting._send_alerts(call)
+
+    return run
 
 
 def read_next_child(loop: Loop) -> list[str]:
@@ -63,7 +71,7 @@ def acknowledge(loop: Loop) -> None:
 
 
 def test_ladder_that_nobody_answers_withdraws_the_promise_of_the_night_until_a_person_does(
-    loop: Loop, collect: Callable[[], int], rungs: list[Posts]
+    loop: Loop, collect: Callable[[], None], rungs: list[Posts]
 ) -> None:
     collect()
     assert "will read it today, by 23:00 UK time." in read_next_child(loop)[0]
@@ -91,7 +99,7 @@ def test_ladder_that_nobody_answers_withdraws_the_promise_of_the_night_until_a_p
     assert "will read it today, by 23:" in read_next_child(loop)[0]
 
 
-def test_desk_that_stops_takes_its_promise_along(loop: Loop, collect: Callable[[], int]) -> None:
+def test_desk_that_stops_takes_its_promise_along(loop: Loop, collect: Callable[[], None]) -> None:
     collect()
     loop.clock.now = NIGHT + HOLDS_FOR
     assert read_next_child(loop) == [
@@ -102,7 +110,26 @@ def test_desk_that_stops_takes_its_promise_along(loop: Loop, collect: Callable[[
     ]
 
 
-def test_night_without_a_ladder_is_promised_the_next_opening(loop: Loop, collect: Callable[[], int]) -> None:
+def test_collector_that_stops_beside_its_alerts_withdraws_the_promise(
+    loop: Loop, collect: Callable[[], None], call: Call
+) -> None:
+    collect()
+    loop.clock.advance(minutes=3)
+    collecting._send_alerts(call)
+    assert "will read it today" in read_next_child(loop)[0]
+    loop.clock.advance(seconds=1)
+    collecting._send_alerts(call)
+    assert read_next_child(loop)[0] == NOBODY
+    collect()
+    assert "will read it today" in read_next_child(loop)[0]
+
+
+def test_one_round_by_hand_renews_the_promise(loop: Loop, call: Call) -> None:
+    collecting._collect_once(call, every=None, is_reconciled=False)
+    assert "will read it today" in read_next_child(loop)[0]
+
+
+def test_night_without_a_ladder_is_promised_the_next_opening(loop: Loop, collect: Callable[[], None]) -> None:
     set_ladder(loop)
     collect()
     assert read_next_child(loop)[0] == NOBODY

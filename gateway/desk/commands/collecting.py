@@ -168,8 +168,11 @@ def _collect_or_complain(one_round: Callable[[], int]) -> int:
 
 
 def _send_alerts(call: Call) -> int:
-    # The rounds print what waits for a person: here is only the sending.
-    send_due(open_desk(call.state), only={"alert"})
+    # The rounds print what waits for a person: here is only the sending. A ladder that ran out withdraws the form's
+    # promise at once, and no slow carrier lets it lapse.
+    desk = open_desk(call.state)
+    send_due(desk, only={"alert"})
+    publish_staffing(desk)
     return DONE
 
 
@@ -180,9 +183,9 @@ def _collect_once(call: Call, *, every: float | None, is_reconciled: bool) -> in
     # A silent gateway must not hold back the alerts and notes about cases that are here already.
     sent = send_outbox(desk, is_silent=steps.is_silent)
     steps.fail(sent.error)
-    concerns = settle_alarms(desk)
-    # After the alerts: a ladder that ran out in this round withdraws the form's promise in this round.
-    steps.take(lambda: publish_staffing(desk, desk.make_feed(), concerns=concerns), otherwise=None)
+    settle_alarms(desk)
+    if every is None:  # else the loop of the alerts does so
+        steps.take(lambda: publish_staffing(desk), otherwise=None)
     # Last, and bounded: no report and no alert waits for a film.
     seconds = None if every is None else EVIDENCE_SECONDS
     evidence = steps.take(

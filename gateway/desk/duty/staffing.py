@@ -4,18 +4,16 @@ A promise is withdrawn by a statement without staffed time, and ends by itself a
 """
 
 import hashlib
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
 import msgspec
 from sqlalchemy import Connection, delete, insert
 
-from gateway.desk.feed_client import FeedClient
 from gateway.desk.keyring.publication import PublicationKind, find_newest
 from gateway.desk.outbox.alert_sending import find_end_of_ladder, is_able
 from gateway.desk.store.key_tables import PUBLICATIONS
-from gateway.desk.watch import CRISIS_UNREAD, URGENT_WITHIN, Concern
+from gateway.desk.watch import CRISIS_UNREAD, STOPPED, URGENT_WAIT, URGENT_WITHIN, list_concerns
 from gateway.desk.wiring import Desk
 from gateway.guidance.staffing import HOLDS_FOR, ReadWithin, Staffing
 from partner_sdk.wire.canonical import format_time, parse_time
@@ -24,10 +22,12 @@ from partner_sdk.wire.statements import peek_statement
 # An idle desk signs one in two minutes. With a slow round behind it, the next still comes before this one ends.
 RENEWED_AFTER: Final = timedelta(minutes=2)
 _LOOKS_AHEAD: Final = timedelta(days=1)
+# Reports reach nobody in time: a promise of these hours is broken already.
+_BROKEN: Final = frozenset({CRISIS_UNREAD, STOPPED, URGENT_WAIT})
 _KIND: Final[PublicationKind] = "staffing"
 
 
-def publish_staffing(desk: Desk, feed: FeedClient, *, concerns: Sequence[Concern]) -> None:
+def publish_staffing(desk: Desk) -> None:
     """Lay down a new statement at the gateway, unless the last one is young and still true.
 
     Raises the feed client's errors; then the next run tries again, and the gateway's statement ends by itself.
@@ -36,11 +36,11 @@ def publish_staffing(desk: Desk, feed: FeedClient, *, concerns: Sequence[Concern
     with desk.store.read() as connection:
         row = find_newest(connection, _KIND)
         last = None if row is None else peek_statement(bytes(row.body), Staffing)
-        staffing = make_staffing(desk, connection, last=last, concerns=concerns)
+        staffing = make_staffing(desk, connection, last=last)
     if last is not None and not _is_news(last, staffing):
         return
     body = desk.load_signer().sign(staffing)
-    feed.put_list(_KIND, body)
+    desk.make_feed().put_list(_KIND, body)
     with desk.store.write() as connection:
         # Only the newest: nobody checks an older one, and two minutes apart they would fill the table.
         connection.execute(delete(PUBLICATIONS).where(PUBLICATIONS.c.kind == _KIND))
@@ -55,16 +55,15 @@ def publish_staffing(desk: Desk, feed: FeedClient, *, concerns: Sequence[Concern
         connection.execute(insert(PUBLICATIONS).values(**values))
 
 
-def make_staffing(
-    desk: Desk, connection: Connection, *, last: Staffing | None, concerns: Sequence[Concern]
-) -> Staffing:
-    """Return the statement that is true now: unstaffed once the ladder ran out, or a crisis is unread for too long."""
+def make_staffing(desk: Desk, connection: Connection, *, last: Staffing | None) -> Staffing:
+    """Return the statement that is true now: unstaffed while the ladder has run out or reports wait for too long."""
     now, agency = desk.clock(), desk.agency
     # The gateway takes none that is not newer, also within one second or after a step back of this clock.
     issued_at = now if last is None else max(now, parse_time(last.issued_at) + timedelta(seconds=1))
     expires_at, staffed_until = issued_at + HOLDS_FOR, now
     end = find_end_of_ladder(desk, connection, now=now, sent_within=URGENT_WITHIN)
-    if (end is None or end > now) and not any(one.code == CRISIS_UNREAD for one in concerns):
+    is_broken = any(one.code in _BROKEN for one in list_concerns(connection, desk=desk))
+    if (end is None or end > now) and not is_broken:
         able = tuple(one for one in desk.ladder.rungs if is_able(connection, one.person))
         ladder = msgspec.structs.replace(desk.ladder, rung=able)
         gap = ladder.find_gap(agency, now, within=_LOOKS_AHEAD, counts_hours=True)
