@@ -3,18 +3,16 @@
 Counts of codes alone; nothing is opened.
 """
 
-import json
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, false, func, select
+from sqlalchemy import Connection, func, select
 
 from gateway.desk.actions.model import KIND_TITLES
-from gateway.desk.cases.child_outcome import CHILD_OUTCOMES
+from gateway.desk.cases.child_outcome import CHILD_OUTCOMES, list_outcomes_of_cases
 from gateway.desk.store.action_tables import CASE_ACTIONS
-from gateway.desk.store.schema import CASE_STEPS, CASES
 from partner_sdk.wire.canonical import format_time
 
 _REACHED: Final = ("sent", "acknowledged", "answered", "withdrawn", "failed")
@@ -46,19 +44,5 @@ def count_child_outcomes(connection: Connection, *, since: datetime) -> list[tup
 
     A case may have several; one that was taken back does not count.
     """
-    query = (
-        select(func.coalesce(CASES.c.joined_to, CASES.c.case_id), CASE_STEPS.c.detail)
-        .join(CASES, CASES.c.case_id == CASE_STEPS.c.case_id)
-        .where(
-            CASE_STEPS.c.kind == "child-outcome",
-            CASES.c.received_at >= format_time(since),
-            CASES.c.synthetic == false(),
-        )
-        .order_by(CASE_STEPS.c.id)
-    )
-    held: defaultdict[str, set[str]] = defaultdict(set)
-    for case_id, detail in connection.execute(query):
-        codes = json.loads(detail)
-        (held[case_id].add if codes["holds"] else held[case_id].discard)(codes["outcome"])
-    counts = Counter(code for codes in held.values() for code in codes)
+    counts = Counter(code for one in list_outcomes_of_cases(connection, since=since) for code in one.codes)
     return [(title, counts[code]) for code, title in CHILD_OUTCOMES.items()]
