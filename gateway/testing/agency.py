@@ -361,13 +361,11 @@ def make_synthetic_digest(partner: str, *, now: datetime) -> Digest:
         made_at=format_time(quarter.ends_at),
         synthetic=True,
         status="published",
-        next_period=None,
         epsilon_micro=sum(table.epsilon_micro for table in tables),
         interval_permille=950,
         total=make_cell(TOTAL, title="All incidents", value=TOTAL_SHOWN, low=TOTAL_SHOWN - 20, high=TOTAL_SHOWN + 20),
         tables=tables,
         missing_tables=[],
-        trends=[],
         recommendations=[],
     )
 

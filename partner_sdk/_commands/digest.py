@@ -47,9 +47,9 @@ _MAX_NOTICE_BYTES: Final = 1024
 
 
 def parse_period(text: str) -> str:
-    """Read a period, e.g. `2026-Q3`, `2026-H2` or `2026`, or raise `click.BadParameter`."""
-    if not re.fullmatch(r"[0-9]{4}(-Q[1-4]|-H[12])?", text):
-        raise click.BadParameter("A period looks like 2026-Q3, 2026-H2 or 2026.")
+    """Read a period, e.g. `2026-Q3` or `2026`, or raise `click.BadParameter`."""
+    if not re.fullmatch(r"[0-9]{4}(-Q[1-4])?", text):
+        raise click.BadParameter("A period looks like 2026-Q3 or 2026.")
     return text
 
 

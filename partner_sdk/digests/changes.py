@@ -41,20 +41,25 @@ def find_cell(digest: Digest, table: str, label: str) -> DigestCell | None:
     return next((cell for name, _, _, cell in list_cells(digest) if (name, cell.label) == (table, label)), None)
 
 
-def judge_change(now: DigestCell, before: DigestCell) -> Direction:
-    """Return `up` or `down` only where chance hardly explains the change.
+def get_noticeable(now: DigestCell, before: DigestCell) -> int:
+    """Return the smallest change between two numbers that chance would hardly make; 1 for exact ones.
 
-    Neither the added noise nor the number's own ups and downs do: 276 incidents after 299 are no news. Exact numbers,
-    which have no range, are compared as they are.
+    Neither the added noise nor the numbers' own ups and downs make it. Incidents come one by one, so their number
+    varies at least as a Poisson count does: its variance is its mean.
     """
-    if now.low <= before.high and before.low <= now.high:
-        return "unclear"
-    is_exact = now.low == now.high and before.low == before.high
-    # Incidents come one by one, so their number varies at least as a Poisson count does: its variance is its mean.
+    noises = [(cell.high - cell.low) / 2 for cell in (now, before)]
+    if not any(noises):
+        return 1
     chance = _REACH * math.sqrt(get_middle(now) + get_middle(before))
-    if not is_exact and not is_apart(now, before, chance=chance, further=_FURTHER):
+    return math.ceil(_FURTHER * math.hypot(*noises, chance))
+
+
+def judge_change(now: DigestCell, before: DigestCell) -> Direction:
+    """Return `up` or `down` for a change that is large enough to notice."""
+    change = get_middle(now) - get_middle(before)
+    if abs(change) < get_noticeable(now, before):
         return "unclear"
-    return "up" if now.low > before.high else "down"
+    return "up" if change > 0 else "down"
 
 
 def get_middle(cell: DigestCell) -> float:
@@ -62,17 +67,11 @@ def get_middle(cell: DigestCell) -> float:
     return (cell.low + cell.high) / 2 if cell.value is None else cell.value
 
 
-def is_apart(one: DigestCell, other: DigestCell, *, chance: float = 0, further: float = 1) -> bool:
-    """Return whether two numbers differ by more than their noises and `chance` together, or so many times that."""
-    reach = math.hypot((one.high - one.low) / 2, (other.high - other.low) / 2, chance)
-    return abs(get_middle(one) - get_middle(other)) > further * reach
-
-
 def list_changes(digests: Sequence[Digest]) -> list[dict[str, Any]]:
     """Return one flat row for each number and period, oldest first, each beside the period before it.
 
-    `change` is `first`, `up`, `down` or `unclear`. `note` carries the caveat, so that a row copied out of its table
-    still has it.
+    `change` is `first`, `up`, `down` or `unclear`, and `noticeable` the smallest change that counts. `note` carries the
+    caveat, so that a row copied out of its table still has it.
     """
     rows: list[dict[str, Any]] = []
     before: Digest | None = None
@@ -85,20 +84,15 @@ def list_changes(digests: Sequence[Digest]) -> list[dict[str, Any]]:
 def _describe_change(row: dict[str, Any], digest: Digest, before: Digest | None) -> dict[str, Any]:
     now = find_cell(digest, row["table"], row["label"])
     earlier = None if before is None else find_cell(before, row["table"], row["label"])
-    fields: dict[str, Any] = {"before": None, "value_before": None, "low_before": None, "high_before": None}
-    change = "first"
+    names = ("before", "value_before", "low_before", "high_before", "noticeable")
+    fields: dict[str, Any] = {**dict.fromkeys(names), "change": "first"}
     if now is not None and before is not None and earlier is not None:
-        fields = {
-            "before": before.period,
-            "value_before": earlier.value,
-            "low_before": earlier.low,
-            "high_before": earlier.high,
-        }
-        change = judge_change(now, earlier)
+        values = before.period, earlier.value, earlier.low, earlier.high, get_noticeable(now, earlier)
+        fields = {**dict(zip(names, values, strict=True)), "change": judge_change(now, earlier)}
     note = row["note"]
-    if change == "unclear" and not row["exact"]:
-        note += " The change from the period before is within what chance explains."
-    return {**row, **fields, "change": change, "note": note}
+    if fields["change"] == "unclear" and not row["exact"]:
+        note += f" We would notice a change of about {fields['noticeable']:,} from the period before."
+    return {**row, **fields, "note": note}
 
 
 def describe_certainty(digest: Digest) -> str:

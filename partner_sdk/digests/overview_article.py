@@ -3,8 +3,16 @@
 import html
 
 from partner_sdk.digests.page import make_file
-from partner_sdk.wire.digest import DigestTable
-from partner_sdk.wire.overview import NO_ROWS, NOTHING_SHOWN, Overview
+from partner_sdk.wire.overview import (
+    NO_ROWS,
+    NOTHING_SHOWN,
+    Overview,
+    OverviewTable,
+    describe_line,
+    describe_noise,
+    describe_rest,
+    describe_share,
+)
 
 
 def render_page(overview: Overview) -> str:
@@ -23,13 +31,11 @@ def render_article(overview: Overview) -> str:
     missing = "".join(
         f"<p>The table {html.escape(title)} is missing: its noise was lost.</p>" for title in overview.missing_tables
     )
-    is_empty = not any(cell.value is not None for table in overview.tables for cell in table.cells)
-    empty = f'<p class="callout">{NOTHING_SHOWN}</p>' if is_empty else ""
+    empty = f'<p class="callout">{NOTHING_SHOWN}</p>' if overview.is_empty else ""
     marked = '<p class="banner">Synthetic: nothing in it happened.</p>' if overview.synthetic else ""
     return (
-        f'<article class="digest"><h1>{_make_title(overview)}</h1>{marked}<p>Noise is added to every number, enough to '
-        f"hide whether any one service is counted. Each range covers this noise with "
-        f"{overview.interval_permille / 10:g} % certainty.</p>{empty}{tables}{missing}{texts}</article>"
+        f'<article class="digest"><h1>{_make_title(overview)}</h1>{marked}<p>{describe_noise(overview)}</p>'
+        f"{empty}{tables}{missing}{texts}</article>"
     )
 
 
@@ -37,19 +43,19 @@ def _make_title(overview: Overview) -> str:
     return f"Reports of online child sexual exploitation in {overview.period}: all services together"
 
 
-def _render_table(table: DigestTable) -> str:
+def _render_table(table: OverviewTable) -> str:
     rows = "".join(
-        f'<tr><th scope="row">{html.escape(cell.title)}</th><td class="number">{cell.value:,} '
-        f"<span>{cell.low:,} to {cell.high:,}</span></td></tr>"
-        for cell in table.cells
-        if cell.value is not None
+        f'<tr><th scope="row">{rank}. {html.escape(line.title)}</th><td class="number">{describe_line(line)} '
+        f"<span>{describe_share(line)}</span></td></tr>"
+        for rank, line in enumerate(table.shown, start=1)
     )
-    head = '<thead><tr><th scope="col">Label</th><th scope="col" class="number">Number (range)</th></tr></thead>'
-    small = [cell for cell in table.cells if cell.value is None]
-    most = max((cell.high for cell in small), default=0)
-    names = "; ".join(html.escape(cell.title) for cell in small)
+    has_share = any(describe_share(line) for line in table.lines)
+    number = "Number (range), share" if has_share else "Number"
+    head = f'<thead><tr><th scope="col">Rank</th><th scope="col" class="number">{number}</th></tr></thead>'
+    note = f"Counted are {html.escape(table.unit)}. {html.escape(table.note)}".strip()
+    rest = html.escape(describe_rest(table))
     return (
-        f"<h2>{html.escape(table.title)}</h2><p>{html.escape(table.note)}</p>"
+        f"<h2>{html.escape(table.title)}</h2><p>{note}</p>"
         + (f"<table>{head}<tbody>{rows}</tbody></table>" if rows else f"<p>{NO_ROWS}</p>")
-        + (f'<p class="rest">Too few to show, fewer than {most + 1:,} of each: {names}.</p>' if small else "")
+        + (f'<p class="rest">{rest}</p>' if rest else "")
     )

@@ -37,7 +37,7 @@ _ALONE: Final = (
     "@page { margin: 16mm 14mm; }\n"
 )
 # Remarks that stand out; the others are soft.
-_CLEAR: Final = frozenset({"likely", "more", "fewer"})
+_CLEAR: Final = frozenset({"often named", "more", "fewer"})
 _CHART_HEIGHT: Final = 150
 _CHART_TOP: Final = 26
 _CHART_FOOT: Final = 40

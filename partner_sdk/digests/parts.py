@@ -73,7 +73,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """One likely weakness with the change that is recommended."""
+    """One weakness that is often named, with the change that is recommended."""
 
     rank: int
     title: str

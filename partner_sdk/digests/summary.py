@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
-from partner_sdk.digests.changes import describe_certainty, find_cell, get_middle, is_apart, judge_change
-from partner_sdk.wire.digest import KIND, Digest, DigestCell
+from partner_sdk.digests.changes import describe_certainty, find_cell, get_middle, get_noticeable, judge_change
+from partner_sdk.wire.digest import KIND, Digest, DigestCell, describe_share, is_clear
 
 # A range wider than this share of its number says little more than the order of size.
 ROUGH_SHARE: Final = 0.5
@@ -33,7 +33,7 @@ def format_period(digest: Digest) -> str:
 def list_summary(digest: Digest, earlier: Sequence[Digest]) -> list[tuple[str, str]]:
     """Return short headings, each with one or two sentences, in the order of the page."""
     if digest.total is None:
-        later = f" The digest of {_format_next(digest.next_period)} will count them too." if digest.next_period else ""
+        later = f" The digest of the year {digest.period[:4]} will count them too." if digest.span == "quarter" else ""
         text = f"There were too few reports in {format_period(digest)} for figures that would mean anything.{later}"
         waiting = _list_waiting(digest)
         return [("No figures this time", text), *(waiting or [("What to do", "Nothing. Your own figures are below.")])]
@@ -41,7 +41,7 @@ def list_summary(digest: Digest, earlier: Sequence[Digest]) -> list[tuple[str, s
         ("How many", _describe_total(digest, digest.total)),
         ("What changed", " ".join(list_change_sentences(digest, earlier))),
         *_list_facts(digest),
-        ("What is likely weak", _describe_weaknesses(digest)),
+        ("What is often named", _describe_weaknesses(digest)),
         ("What to do first", _describe_first_step(digest)),
         *_list_waiting(digest),
         ("How sure we are", _describe_sureness(digest, digest.total)),
@@ -49,12 +49,12 @@ def list_summary(digest: Digest, earlier: Sequence[Digest]) -> list[tuple[str, s
 
 
 def _list_facts(digest: Digest) -> list[tuple[str, str]]:
-    """Return one heading with the largest known answer of each fact of a year, where noise leaves no doubt; or none."""
+    """Return one heading with the largest known answer of each fact of a year, where its range is apart; or none."""
     sentences = []
     for table in digest.tables:
         known = [cell for cell in table.cells if cell.label not in _NOT_TOLD]
         ordered = sorted(known, key=get_middle, reverse=True) if table.name in _FACTS else []
-        if len(ordered) > 1 and ordered[0].value is not None and is_apart(ordered[0], ordered[1]):
+        if len(ordered) > 1 and ordered[0].value is not None and ordered[0].low > ordered[1].high:
             sentences.append(f"{table.title}: {format_inside(ordered[0].title)} (about {format_value(ordered[0])}).")
     return [("How it went", " ".join(sentences))] if sentences else []
 
@@ -70,17 +70,9 @@ def _list_waiting(digest: Digest) -> list[tuple[str, str]]:
     return [("What to look at", " ".join(sentences))] if sentences else []
 
 
-def _format_next(period: str) -> str:
-    year, _, half = period.partition("-")
-    return f"the year {year}" if not half else f"the {'first' if half == 'H1' else 'second'} half of {year}"
-
-
 def _describe_total(digest: Digest, total: DigestCell) -> str:
-    if total.value is None:
-        start = f"The public reported {total.shown} incidents about your service to us."
-    else:
-        about = f"about {format_value(total)} incidents about your service to us ({format_range(total)})"
-        start = f"The public reported {about}."
+    about = f"about {format_value(total)} incidents about your service to us ({format_range(total)})"
+    start = f"The public reported {about}; counted are those that we closed in {format_period(digest)}."
     kinds = [cell for cell in list_kinds(digest) if cell.value is not None]
     largest = sorted(kinds, key=lambda cell: -(cell.value or 0))[:MOST_NAMED]
     if largest:
@@ -119,12 +111,11 @@ def list_change_sentences(digest: Digest, earlier: Sequence[Digest]) -> list[str
     before = next((one for one in reversed(earlier) if one.total is not None), None)
     if before is None or before.total is None or digest.total is None:
         return ["There is no earlier digest to stand beside this one, so nothing can be said about change."]
-    words = {
-        "up": f"More incidents than in {format_period(before)} (about {format_value(before.total)}).",
-        "down": f"Fewer incidents than in {format_period(before)} (about {format_value(before.total)}).",
-        "unclear": f"No clear change in the number of incidents since {format_period(before)}.",
-    }
-    sentences = [words[judge_change(digest.total, before.total)]]
+    since = f"in {format_period(before)} (about {format_value(before.total)})"
+    words = {"up": f"More incidents than {since}.", "down": f"Fewer incidents than {since}."}
+    change = judge_change(digest.total, before.total)
+    sentences = [words.get(change, f"No clear change in the number of incidents from the one {since}.")]
+    sentences.append(f"We would notice a change of about {get_noticeable(digest.total, before.total):,}.")
     for direction, start in (("up", "More of"), ("down", "Fewer of")):
         titles = []
         for cell in list_kinds(digest):
@@ -138,7 +129,8 @@ def list_change_sentences(digest: Digest, earlier: Sequence[Digest]) -> list[str
 
 def _describe_weaknesses(digest: Digest) -> str:
     if digest.recommendations:
-        return f"{'; '.join(one.weakness for one in digest.recommendations)}."
+        named = [f"{one.weakness} ({describe_share(digest, one.label)})" for one in digest.recommendations]
+        return f"{'; '.join(named)}."
     return "No weakness stands out from chance. That does not mean that there is none."
 
 
@@ -157,12 +149,12 @@ def _describe_sureness(digest: Digest, total: DigestCell) -> str:
         "Each number has a small random amount added, so that no child and no other person can be recognised. "
         f"With {share} certainty the true number is inside its range."
     )
-    if total.value is None or total.high - total.low > ROUGH_SHARE * total.value:
+    if total.high - total.low > ROUGH_SHARE * get_middle(total):
         return f"{start} With so few incidents the ranges are wide: trust the largest lines only."
     return f"{start} Large lines are reliable; small differences between lines mean nothing."
 
 
 def list_gaps(digest: Digest) -> list[DigestCell]:
-    """Return the kinds that the public reports clearly more often than the partner, the widest gap first."""
-    kinds = [cell for cell in list_kinds(digest) if cell.own is not None and cell.value and cell.low > cell.own]
+    """Return the kinds that the public reports more often than the partner beyond chance, the widest gap first."""
+    kinds = [cell for cell in list_kinds(digest) if is_clear(cell)]
     return sorted(kinds, key=lambda cell: (cell.own or 0) - cell.low)[:MOST_NAMED]

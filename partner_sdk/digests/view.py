@@ -9,7 +9,14 @@ from datetime import date
 from hashlib import sha256
 from typing import Final
 
-from partner_sdk.digests.changes import Direction, describe_certainty, find_cell, judge_change, list_earlier
+from partner_sdk.digests.changes import (
+    Direction,
+    describe_certainty,
+    find_cell,
+    get_noticeable,
+    judge_change,
+    list_earlier,
+)
 from partner_sdk.digests.parts import Advice, Bar, Block, Callout, Course, DigestPage, Figure, Grid, Section, Steps
 from partner_sdk.digests.summary import (
     format_inside,
@@ -23,14 +30,18 @@ from partner_sdk.digests.summary import (
     list_summary,
 )
 from partner_sdk.wire.digest import (
+    COUNTED,
+    FEW,
     KIND,
     TOTAL,
     WEAKNESS,
     Digest,
     DigestCell,
     DigestTable,
+    describe_share,
     encode_digest,
     format_epsilon,
+    is_clear,
 )
 
 # Periods side by side in a table; the chart has more.
@@ -94,7 +105,7 @@ def _list_figures(digest: Digest, earlier: Sequence[Digest]) -> list[Section]:
     ]
     kinds = [_make_figure(table) for table in digest.tables if table.name == KIND]
     sections = [
-        Section("What is likely weak, and what to do", tuple(_list_advice(digest))),
+        Section("What is often named, and what to do", tuple(_list_advice(digest))),
         Section("What was reported", (_INCIDENT, *_describe_gaps(digest), *kinds, *_describe_missing(digest))),
     ]
     if earlier:
@@ -104,6 +115,7 @@ def _list_figures(digest: Digest, earlier: Sequence[Digest]) -> list[Section]:
 
 _INCIDENT: Final = (
     "An incident is everything that people told us about one child or one event: ten reports of one event count once. "
+    f"{' '.join(COUNTED)} "
     "These numbers come from reports of the public about your service, many of which may never have reached you."
 )
 
@@ -149,15 +161,11 @@ def _make_figure(table: DigestTable) -> Figure:
 def _describe_rest(cells: Sequence[DigestCell]) -> str:
     if not cells:
         return ""
-    groups: dict[str, list[str]] = {}
-    for cell in sorted(cells, key=lambda cell: cell.high):
-        groups.setdefault(cell.shown, []).append(f"{cell.title}{f' (own {cell.own})' if cell.own else ''}")
-    named = " ".join(f"{shown[:1].upper()}{shown[1:]}: {'; '.join(titles)}." for shown, titles in groups.items())
-    return f"Too small to show, because chance alone could have made the number. {named}"
+    named = "; ".join(f"{cell.title}{f' (own {cell.own})' if cell.own else ''}" for cell in cells)
+    return f"Few, because chance alone could have made the number: {named}."
 
 
 def _make_bar(cell: DigestCell, *, exact: bool = False, has_remark: bool = False) -> Bar:
-    remark = "" if cell.evidence is None or not has_remark else cell.evidence.replace("-", " ")
     return Bar(
         title=cell.title,
         shown=format_value(cell),
@@ -166,7 +174,7 @@ def _make_bar(cell: DigestCell, *, exact: bool = False, has_remark: bool = False
         low=cell.low,
         high=cell.high,
         own=None if cell.own is None else f"{cell.own:,}",
-        remark=remark,
+        remark="often named" if has_remark and is_clear(cell) else "",
     )
 
 
@@ -202,8 +210,8 @@ def make_comparison(shown: Sequence[Digest]) -> Grid:
     """Return the total and the kinds of the last periods side by side, oldest first."""
     return Grid(
         title="Kinds beside the periods before",
-        explanation="“More” and “fewer” stand only where a change is larger than the added noise, and than the ups and "
-        "downs that such numbers have by themselves. Everything else may be chance.",
+        explanation="“More” and “fewer” stand only where we would notice a change: it is larger than the added noise, "
+        "and than the ups and downs that such numbers have by themselves. Everything else may be chance.",
         columns=tuple(_format_short(one) for one in shown[-MOST_COLUMNS:]),
         rows=tuple(_list_grid_rows(shown)),
     )
@@ -218,7 +226,9 @@ def _list_grid_rows(shown: Sequence[Digest]) -> list[tuple[str, str, tuple[str, 
     for table, cell in wanted:
         found = [find_cell(one, table, cell.label) for one in shown[-MOST_COLUMNS:]]
         old = None if before is None else find_cell(before, table, cell.label)
-        change = "" if old is None else _CHANGE_WORDS[judge_change(cell, old)]
+        change = ""
+        if old is not None:
+            change = _CHANGE_WORDS[judge_change(cell, old)] or f"noticed from {get_noticeable(cell, old):,} on"
         cells = [_describe_cell(one) for one in found]
         rows.append((cell.title, change, tuple(cells)))
     return rows
@@ -227,8 +237,7 @@ def _list_grid_rows(shown: Sequence[Digest]) -> list[tuple[str, str, tuple[str, 
 def _describe_cell(cell: DigestCell | None) -> str:
     if cell is None:
         return "no figure"
-    number = f"under {cell.high + 1}" if cell.value is None else format_value(cell)
-    return f"{number} ({cell.low:,} to {cell.high:,})"
+    return f"{FEW if cell.value is None else format_value(cell)} ({cell.low:,} to {cell.high:,})"
 
 
 def _list_advice(digest: Digest) -> list[Block]:
@@ -238,9 +247,9 @@ def _list_advice(digest: Digest) -> list[Block]:
     blocks: list[Block] = []
     if digest.recommendations:
         blocks.append(
-            "Our analysts name up to two weaknesses of the service in each incident. “Likely” means that chance would "
-            f"hardly put a weakness so high, even with all {len(codes.cells)} looked at together: fewer than one "
-            "digest in twenty names any by chance."
+            "Our analysts name up to two weaknesses of the service in each incident. “Often named” means that chance "
+            f"would hardly put a weakness so high, even with all {len(codes.cells)} looked at together: of services "
+            "without any, fewer than one in twenty reads of one in a whole year."
         )
     else:
         blocks.append(
@@ -248,10 +257,9 @@ def _list_advice(digest: Digest) -> list[Block]:
             "this time, so we recommend nothing rather than guess. That does not mean that there is no weakness."
         )
     for one in digest.recommendations:
-        cell = find_cell(digest, WEAKNESS, one.label)
-        sureness = (
-            "" if cell is None else f"Likely. Its number below is about {format_value(cell)} ({format_range(cell)})."
-        )
+        cell, share = find_cell(digest, WEAKNESS, one.label), describe_share(digest, one.label)
+        range_words = "" if cell is None else f" Its number below is about {format_value(cell)} ({format_range(cell)})."
+        sureness = f"{share[:1].upper()}{share[1:]}.{range_words}"
         blocks.append(Advice(one.rank, one.weakness, one.feature, one.text, one.change, one.solved, sureness))
     if digest.recommendations:
         blocks.append(_STEPS)
@@ -263,14 +271,14 @@ _STEPS: Final = Steps(
     (
         "Give each change above an owner and a date.",
         "Ask your moderators whether they see the same, and how much they see of the kinds that the public reports.",
-        "Look at the same lines in the next digest. A change shows only if it is larger than the ranges.",
+        "Look at the same lines in the next digest: it states how large a change has to be to be noticed.",
     )
 )
 
 
 _SMALL_NUMBERS: Final = (
-    "“Fewer than 12” means that the number is so small that chance could have made it, so we show none; the true "
-    "number is hardly above 11. No other service gets your digest or your own figures, and you get none of theirs."
+    "“Few” means that the number is so small that chance could have made it, so we show none. No other service gets "
+    "your digest or your own figures, and you get none of theirs."
 )
 _MAY_SHOW: Final = (
     "You may show this page to anyone in your company and to your regulator. Nothing in it is about one person."
@@ -288,11 +296,12 @@ def _make_reading_section(digest: Digest) -> Section:
     if costs:
         blocks.append(
             "For statisticians: pure differential privacy for one incident, with all reports about it. Noise is "
-            f"discrete Laplace, drawn once for each table; {spent} of at most 1.0 is spent so far. Numbers were made "
-            "whole, not negative and consistent with their total by least squares after the noise. A range is a "
-            f"parametric bootstrap around its number and holds {describe_certainty(digest)} for each number alone, not "
-            "for all together. A change is told where noise and two Poisson counts of one rate would hardly do it: in "
-            "at most one of twenty such tables, over all lines. Seasons and campaigns are not in that."
+            f"discrete Laplace, drawn once for each table; {spent} of at most 1.0 is spent so far. Numbers are the "
+            f"plain draws. A range is that of the noise's exact law and holds {describe_certainty(digest)} for each "
+            "number alone, not for all together; a number whose range begins at 0 is few, also one below zero. "
+            "Weaknesses and gaps are tested over all their lines and the five digests of a year together, at 5 % "
+            "in all. A change is noticed where noise and two Poisson counts of one rate would hardly do it: in at most "
+            "one of twenty such tables, over all lines. Seasons and campaigns are not in that."
         )
         blocks.append(Grid("Privacy cost of each table", "", ("Epsilon", "Sensitivity"), costs))
     return Section("How to read this page", tuple(blocks))

@@ -17,21 +17,31 @@ from partner_sdk.wire import canonical
 MAX_DIGEST_BYTES = 262_144
 DIGEST_VERSION = "2"
 # The label of the number of all incidents; the only table with the partner's own reports beside each number; and the
-# only one with evidence.
+# one whose lines get advice.
 TOTAL: Final = "total"
 KIND: Final = "kind"
 WEAKNESS: Final = "weakness"
 # Below this a number says more about chance than about the service.
 SMALLEST_SHOWN = 5
+FEW: Final = "few"
+# What a reader of any form has to know of the numbers as a whole.
+COUNTED: Final = (
+    "Counted are the incidents that the agency closed in this period, whenever they were reported.",
+    "Lines need not add up to the total: each has noise of its own.",
+)
+# A line whose evidence is clear, by its table.
+_CLEAR: Final = {KIND: "  more than your own", WEAKNESS: "  often named"}
+
+Evidence = Literal["clear", "not-clear"]
 
 
 class DigestCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One number with its interval, both ends included.
 
-    `value` is null when it is under five, or so small that the noise of its table alone reaches it in one of 40 draws.
-    Then `shown` is the top of the interval in words, e.g. `fewer than 7` beside 0 to 6. `own` is the exact number of
-    the partner's own reports that state this kind, null outside the kinds' table.
-    `evidence` is null outside the table of weaknesses: `likely` if chance is ruled out for all weaknesses together.
+    `value` is null when it is under five or its interval begins at 0: noise alone reaches it in one of 40 draws. Then
+    `shown` is `few`. `own` is the exact number of the partner's own reports that state this kind, null outside the
+    kinds' table. `evidence` is null outside kinds and weaknesses. It is `clear` if the number is above `own`, or 0, by
+    more than chance makes of any of their lines in a year of digests.
     """
 
     label: str
@@ -41,7 +51,7 @@ class DigestCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     high: int
     shown: str
     own: int | None = None
-    evidence: Literal["likely", "not-clear"] | None = None
+    evidence: Evidence | None = None
 
 
 class DigestTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,19 +66,10 @@ class DigestTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     note: str
 
 
-class DigestTrend(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A change against the digest before of the same span, judged on the published kind of numbers only."""
-
-    label: str
-    title: str
-    direction: Literal["up", "down", "unclear"]
-    text: str
-
-
 class DigestAdvice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One recommended change, by the rank of its weakness; `feature` is the part of the service, e.g. Discovery.
 
-    Given only for a weakness whose cell is `likely`. `solved` is how other services solved it.
+    Given only for a weakness whose cell is `clear`. `solved` is how other services solved it.
     """
 
     rank: int
@@ -83,28 +84,26 @@ class DigestAdvice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Digest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One digest. Times and days are text in the one spelling of the wire.
 
-    `period` is e.g. `2026-Q3`, `2026-H2` or `2026`, by `span`. A digest that is `waiting` has too few reports for
-    useful figures: it holds exact tables alone, no total, and in `next_period` the longer period that may have them
-    (null for a year). `epsilon_micro` is the privacy cost, for any one incident, of everything drawn so far.
+    `period` is e.g. `2026-Q3` or `2026`, by `span`. A digest that is `waiting` has too few reports for useful figures:
+    it holds exact tables alone and no total; the year counts its incidents again. `epsilon_micro` is the privacy cost,
+    for any one incident, of everything drawn so far.
     """
 
     digest_version: str
     partner: str
     environment: Literal["live", "sandbox"]
-    span: Literal["quarter", "half-year", "year"]
+    span: Literal["quarter", "year"]
     period: str
     first_day: str
     last_day: str
     made_at: str
     synthetic: bool
     status: Literal["published", "waiting"]
-    next_period: str | None
     epsilon_micro: int
     interval_permille: int
     total: DigestCell | None
     tables: list[DigestTable]
     missing_tables: list[str]
-    trends: list[DigestTrend]
     recommendations: list[DigestAdvice]
 
     def to_rows(self) -> list[dict[str, str | int | bool | None]]:
@@ -118,9 +117,10 @@ class Digest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         rows: list[dict[str, str | int | bool | None]] = []
         for table, cell in _rows(self):
             is_exact = table is not None and table.exact
-            small = [] if cell.value is not None else ["Chance could have made it, so it is not shown."]
+            small = [] if cell.value is not None else ["Few: chance could have made it, so it is not shown."]
             own = [] if cell.own is None else ["Own: your reports of this period, by the kind that you stated."]
-            caveats = ["Counted exactly: your own." if is_exact else noisy, *small, *own, table.note if table else ""]
+            caveats = ["Counted exactly: your own."] if is_exact else [noisy, *COUNTED]
+            caveats += [*small, *own, table.note if table else ""]
             rows.append(
                 {
                     "period": self.period,
@@ -157,17 +157,11 @@ def make_cell(
     low: int,
     high: int,
     own: int | None = None,
-    evidence: Literal["likely", "not-clear"] | None = None,
-    smallest: int = SMALLEST_SHOWN,
+    evidence: Evidence | None = None,
 ) -> DigestCell:
-    """Return a cell in its published form: a value that chance could have made becomes words with its interval's top.
-
-    `smallest` is the first number that is shown: with more noise, 26 from 0 to 122 is "fewer than 123", since people
-    would take 26 for what happened.
-    """
-    if value < smallest:
-        high = max(high, smallest - 1)
-        return DigestCell(label, title, None, 0, high, f"fewer than {high + 1}", own, evidence)
+    """Return a cell in its published form: a number that chance could have made is few, also one below zero."""
+    if value < SMALLEST_SHOWN or low < 1:
+        return DigestCell(label, title, None, 0, max(high, SMALLEST_SHOWN - 1), FEW, own, evidence)
     return DigestCell(label, title, value, low, high, str(value), own, evidence)
 
 
@@ -195,10 +189,10 @@ def check_digest(digest: Digest) -> None:
         raise FormatError("This SDK cannot read this version of a digest: update it.", reason="unknown-version")
     if (digest.total is None) != (digest.status == "waiting"):
         raise FormatError("A digest has a total unless it waits.", reason="bad-digest")
-    if digest.total is None:
-        if not all(table.exact for table in digest.tables) or digest.trends or digest.recommendations:
-            raise FormatError("A digest that waits holds figures.", reason="bad-digest")
-    else:
+    has_figures = digest.recommendations or not all(table.exact for table in digest.tables)
+    if has_figures and (digest.total is None or digest.total.value is None):
+        raise FormatError("A digest that waits holds figures, or its total is few.", reason="bad-digest")
+    if digest.total is not None:
         _check_cell(digest.total, exact=False, place="The total")
     if len({table.name for table in digest.tables}) < len(digest.tables):
         raise FormatError("A digest has each table once.", reason="bad-digest")
@@ -213,15 +207,30 @@ def check_digest(digest: Digest) -> None:
 
 def _check_cell(cell: DigestCell, *, exact: bool, place: str, table: str = "") -> None:
     if cell.value is None:
-        good = cell.low == 0 and cell.high >= SMALLEST_SHOWN - 1 and cell.shown == f"fewer than {cell.high + 1}"
+        good = cell.low == 0 and cell.high >= SMALLEST_SHOWN - 1 and cell.shown == FEW
     elif exact:
         good = 0 <= cell.value == cell.low == cell.high
     else:
-        good = cell.value >= SMALLEST_SHOWN and 0 <= cell.low <= cell.value <= cell.high
+        good = cell.value >= SMALLEST_SHOWN and 1 <= cell.low <= cell.value <= cell.high
         good = good and cell.shown == str(cell.value)
-    is_alone = (cell.own is None or (table == KIND and cell.own >= 0)) and (cell.evidence is None or table == WEAKNESS)
-    if not good or (exact and (cell.value is None or cell.own is not None)) or not is_alone:
+    good = good and (cell.own is None or (table == KIND and cell.own >= 0))
+    good = good and (cell.evidence is None or table in _CLEAR)
+    if not good or (exact and (cell.value is None or cell.own is not None)):
         raise FormatError(f"{place} contradicts itself.", reason="bad-digest")
+
+
+def is_clear(cell: DigestCell) -> bool:
+    """Return whether a number is shown and chance hardly explains it."""
+    return cell.value is not None and cell.evidence == "clear"
+
+
+def describe_share(digest: Digest, label: str) -> str:
+    """Return how often incidents name a weakness, e.g. `often named: about 30 of 100 incidents`."""
+    cells = [cell for table in digest.tables if table.name == WEAKNESS for cell in table.cells]
+    named = next((cell.value for cell in cells if cell.label == label), None)
+    if named is None or digest.total is None or digest.total.value is None:
+        return "often named"
+    return f"often named: about {min(100, max(1, round(100 * named / digest.total.value)))} of 100 incidents"
 
 
 def format_interval(cell: DigestCell, *, exact: bool = False) -> str:
@@ -250,12 +259,13 @@ def render_table(digest: Digest) -> str:
     if digest.synthetic:
         lines += ["", "SYNTHETIC: this digest counts made-up cases. Nothing in it happened."]
     if digest.status == "waiting":
-        later = f" The digest of {digest.next_period} counts them too." if digest.next_period else ""
+        later = f" The digest of {digest.period[:4]} counts them too." if digest.span == "quarter" else ""
         lines += ["", f"Too few reports for figures that would mean anything.{later}"]
     else:
         lines += [
             "",
             "Noise is added to every number but your own, so that no one who reports or is reported can be identified.",
+            *COUNTED,
             f"Privacy cost: {format_epsilon(digest.epsilon_micro)} of at most 1.0 for this period.",
             f"Each interval holds the true number with {format_interval_share(digest.interval_permille)} % certainty.",
             "",
@@ -266,18 +276,17 @@ def render_table(digest: Digest) -> str:
     for table in digest.tables:
         cost = "exact: your own" if table.exact else f"privacy cost {format_epsilon(table.epsilon_micro)}"
         lines += ["", f"{table.title} ({cost})"] + ([f"  {table.note}"] if table.note else [])
-        lines += [_line(cell, exact=table.exact, width=width) for cell in table.cells]
+        lines += [_line(cell, exact=table.exact, width=width, table=table.name) for cell in table.cells]
     for name in digest.missing_tables:
         lines += [
             "",
             f"The table {name} is missing: its noise was lost before it was stored, and noise is never drawn twice.",
         ]
-    if digest.trends:
-        lines += ["", "What changed"] + [f"  {trend.title}: {trend.text}" for trend in digest.trends]
     if digest.status == "published":
-        lines += ["", "Likely weaknesses, and what to do about them"]
+        lines += ["", "Weaknesses that are often named, and what to do about them"]
         for advice in digest.recommendations:
-            lines += [f"  {advice.rank}. {advice.weakness}", f"     {advice.change}", f"     {advice.solved}"]
+            named = describe_share(digest, advice.label)
+            lines += [f"  {advice.rank}. {advice.weakness} ({named})", f"     {advice.change}", f"     {advice.solved}"]
         if not digest.recommendations:
             lines.append("  No weakness stands out from the noise in this period.")
     return "\n".join(lines) + "\n"
@@ -308,7 +317,7 @@ def _rows(digest: Digest) -> list[tuple[DigestTable | None, DigestCell]]:
     return rows + [(table, cell) for table in digest.tables for cell in table.cells]
 
 
-def _line(cell: DigestCell, *, exact: bool, width: int) -> str:
+def _line(cell: DigestCell, *, exact: bool, width: int, table: str = "") -> str:
     own = "" if cell.own is None else f"  your own: {cell.own}"
-    evidence = "" if cell.evidence is None else f"  {cell.evidence.replace('-', ' ')}"
+    evidence = _CLEAR[table] if is_clear(cell) else ""
     return f"  {cell.title:<{width}}  {cell.shown:>13}  {format_interval(cell, exact=exact)}{own}{evidence}"

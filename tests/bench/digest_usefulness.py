@@ -1,6 +1,6 @@
 """The usefulness of digests: the error of the published figures, beside the rule "hide under 5, round to 5".
 
-Everything runs over the desk's own functions: tables, noise, fitting and the published bytes. The incidents are seeded;
+Everything runs over the desk's own functions: tables, noise and the published bytes. The incidents are seeded;
 the noise is OpenDP's and never is. Bars are those of issue 16.
 
     .venv/bin/python -m tests.bench.digest_usefulness --digests 2000
@@ -9,7 +9,7 @@ the noise is OpenDP's and never is. Bars are those of issue 16.
 import random
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -19,8 +19,16 @@ from gateway.desk.digests.clusters import Cluster
 from gateway.desk.digests.eligibility import DEFAULT_THRESHOLD, is_eligible
 from gateway.desk.digests.payload import build_body, find_drawn_total
 from gateway.desk.digests.records import DigestRecord, Workings
-from gateway.desk.digests.tables import BUDGET_MICRO, QUARTER_TABLES, Table, count_table, make_year_tables
-from gateway.desk.keyring.quarters import LongPeriod, Period, Quarter
+from gateway.desk.digests.tables import (
+    BUDGET_MICRO,
+    OUTCOME_MICRO,
+    QUARTER_TABLES,
+    Table,
+    count_table,
+    make_year_tables,
+)
+from gateway.desk.keyring.quarters import Period, Quarter, Year
+from partner_sdk.digests.summary import list_gaps
 from partner_sdk.wire.digest import Digest, DigestCell, parse_digest
 from tests.bench.digest_attacks import CERTAINTY_ERROR, bound_share
 from tests.bench.digest_year import (
@@ -38,7 +46,7 @@ from tests.bench.digest_year import (
 )
 from tests.bench.figures import Figure, format_number, make_figure, make_parser, print_figures
 
-QUARTERS: Final = LongPeriod(2025, None).quarters
+QUARTERS: Final = Year(2025).quarters
 MADE_AT: Final = datetime(2026, 1, 25, 9, 30, tzinfo=UTC)
 TOP: Final = 3
 FEWEST: Final = 20
@@ -70,25 +78,42 @@ def publish(incidents: Sequence[Cluster]) -> Digest:
 
 def publish_year(quarters: Sequence[Sequence[Cluster]]) -> Digest:
     """Return the digest of a year, which adds up the draws of its quarters and draws its own tables once."""
+    return publish_all(quarters)[-1]
+
+
+def publish_all(quarters: Sequence[Sequence[Cluster]]) -> list[Digest]:
+    """Return the digests of four quarters and of their year."""
     records = [draw_quarter(incidents, quarter) for incidents, quarter in zip(quarters, QUARTERS, strict=True)]
     tables = make_year_tables(PLACES, drawn_total=find_drawn_total(records) or 0)
     frozen = freeze_some(one for incidents in quarters for one in incidents)
-    year = LongPeriod(QUARTERS[0].year, None)
+    year = Year(QUARTERS[0].year)
     record = draw_record(year, tables, [count_table(table, frozen) for table in tables])
-    return _build(record, tables, year, records)
+    own = [count_exactly(incidents, "kind") for incidents in quarters]
+    whole = {label: sum(one[label] for one in own) for label in own[0]}
+    found = [
+        _build(one, QUARTER_TABLES, quarter, [one], own=kinds)
+        for one, quarter, kinds in zip(records, QUARTERS, own, strict=True)
+    ]
+    return [*found, _build(record, tables, year, records, own=whole)]
 
 
-def _build(record: DigestRecord, tables: Sequence[Table], period: Period, quarters: list[DigestRecord]) -> Digest:
+def _build(
+    record: DigestRecord,
+    tables: Sequence[Table],
+    period: Period,
+    quarters: list[DigestRecord],
+    *,
+    own: Mapping[str, float] | None = None,
+) -> Digest:
     body = build_body(
         record,
         tables,
         environment="live",
         quarter=period,
         own=(),
-        stated_kinds={},
+        stated_kinds={label: int(count) for label, count in (own or {}).items()},
         quarters=quarters,
-        spent_micro=BUDGET_MICRO,
-        before=None,
+        spent_micro=BUDGET_MICRO - OUTCOME_MICRO,
         now=MADE_AT,
     )
     return parse_digest(body)
@@ -158,9 +183,26 @@ def compare_one(incidents: Sequence[Cluster], *, table: str, classical: bool) ->
     return compare(count_exactly(incidents, table), list_values(publish(incidents), table))
 
 
-def measure_false_advice(digests: int, incidents: Sequence[Cluster]) -> float:
-    """Return the share of digests that recommend a change although no incident has a weakness."""
-    return sum(bool(publish(incidents).recommendations) for _ in range(digests)) / digests
+def measure_drawn(digests: int, *, incidents: int, table: str, seed: int = 5) -> float:
+    """Return the share of right top threes where each incident has its kind and weaknesses by their shares."""
+    source, right = random.Random(seed), 0
+    for _ in range(digests):
+        some = [make_incident(source, f"drawn-{number}") for number in range(incidents)]
+        right += compare_one(some, table=table, classical=False).is_top_right
+    return right / digests
+
+
+def measure_false_advice(years: int, incidents: Sequence[Cluster]) -> float:
+    """Return the share of years in which a digest recommends a change although no incident has a weakness.
+
+    Each quarter has these incidents, and the partner reports as many of each kind, so that no gap is a true one.
+    """
+    return sum(any(is_advised(one) for one in publish_all([incidents] * 4)) for _ in range(years)) / years
+
+
+def is_advised(digest: Digest) -> bool:
+    """Return whether a digest names a weakness or a gap, and so a first step."""
+    return bool(digest.recommendations or list_gaps(digest))
 
 
 def measure_eligible(digests: int, incidents: int) -> float:
@@ -233,6 +275,9 @@ def run(*, digests: int, providers: int) -> list[Figure]:
     kind = {classical: measure_hundred(digests, table="kind", classical=classical) for classical in (False, True)}
     weakness = {rule: measure_hundred(digests, table="weakness", classical=rule) for rule in (False, True)}
     yearly = measure_year_tables(digests // 10)
+    empty = [publish_all([[]] * 4) for _ in range(digests)]
+    of_quarters = statistics.mean(one.total is not None for found in empty for one in found[:4])
+    of_years = statistics.mean(found[4].total is not None for found in empty)
     figures = [
         make_row("100 incidents: median error of the three largest kinds", kind[False][0], kind[True][0], most=0.06),
         make_row("100 incidents: mean error of the three largest kinds", kind[False][1], kind[True][1]),
@@ -242,12 +287,25 @@ def run(*, digests: int, providers: int) -> list[Figure]:
         make_share(
             "100 incidents: top three weaknesses right", weakness[False][2], weakness[True][2], of=digests, least=0.65
         ),
-        make_share("no incident: false advice", measure_false_advice(digests, []), of=digests, most=0.05),
-        make_share(
-            "100 incidents without a weakness: false advice",
-            measure_false_advice(digests, no_weakness),
-            of=digests,
-            most=0.05,
+        *(
+            make_share(
+                f"{count} drawn incidents: top three {title} right",
+                measure_drawn(digests // 4, incidents=count, table=table),
+                of=digests // 4,
+            )
+            for table, title in (("kind", "kinds"), ("weakness", "weaknesses"))
+            for count in (20, 50, 100)
+        ),
+        make_share("no incident, a quarter: figures shown", of_quarters, of=4 * digests, most=0.025),
+        make_share("no incident, a year: figures shown", of_years, of=digests, most=0.025),
+        *(
+            make_share(
+                f"{count} incidents a quarter without a weakness: false advice in a year",
+                measure_false_advice(digests // 2, no_weakness[:count]),
+                of=digests // 2,
+                most=0.05,
+            )
+            for count in (0, 5, 20, 100)
         ),
         make_share("40 incidents, no button: a digest", measure_eligible(digests, 40), of=digests),
         make_share("80 incidents, no button: a digest", measure_eligible(digests, 80), of=digests),

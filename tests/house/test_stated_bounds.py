@@ -19,6 +19,7 @@ OPERATIONS = "docs/operations.md"
 SETTINGS = "docs/settings.md"
 CASEWORK = "docs/casework.md"
 PARTNERS = "docs/partners.md"
+OVERVIEW = "docs/decisions/0046-the-overview.md"
 DATA = "docs/data.md"
 
 BOUNDS: tuple[tuple[str, object, str, str], ...] = (
@@ -149,7 +150,12 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.desk.actions.threads:MOST_OPENED_ENTRIES", 60, CASEWORK, "opens its newest 60 entries"),
     ("gateway.desk.service_requests.asking:DAYS_TO_ANSWER", 7, CASEWORK, "A request has seven days"),
     ("gateway.desk.digests.eligibility:DEFAULT_THRESHOLD", 60, PARTNERS, "by a noisy count: 60 or more"),
-    ("gateway.desk.digests.payload:SMALLEST_TOTAL", 10, PARTNERS, "Fewer than 10 incidents by a noisy count"),
+    (
+        "gateway.desk.digests.overview:MOST_OF_ONE",
+        100,
+        "docs/decisions/0046-the-overview.md",
+        "adds at most 100 to the total",
+    ),
     ("gateway.desk.digests.tables:SMALLEST_YEAR", 100, PARTNERS, "From 100 noisy incidents on it has three facts more"),
     ("gateway.desk.figures.commands:DAYS", 90, CASEWORK, "figures --state /var/lib/report-abuse-desk --days 90"),
     ("gateway.desk.placements.checks:OLD_AFTER", 30 * DAY, PARTNERS, "pages not looked at for 30 days"),

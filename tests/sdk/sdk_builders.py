@@ -22,7 +22,7 @@ from partner_sdk.client.transport import make_session
 from partner_sdk.key_files import write_key_file
 from partner_sdk.wire.digest import Digest, DigestAdvice, DigestTable, make_cell, make_exact_cell
 from partner_sdk.wire.enrolment import Invitation
-from partner_sdk.wire.overview import Overview
+from partner_sdk.wire.overview import Overview, OverviewLine, OverviewTable
 from tests.builders import NOW, PUBLIC_ORIGIN, Agency, Partner, StillClock
 
 Answer = tuple[int, Mapping[str, str], bytes] | BaseException
@@ -145,14 +145,26 @@ def make_state(
 
 def make_overview(**changes: Any) -> Overview:
     """Return a small overview of made-up cases."""
-    kinds = DigestTable(
+    kinds = OverviewTable(
         name="kind",
-        title="Main kinds of report",
-        exact=False,
-        epsilon_micro=400_000,
+        title="Most frequent kind of report",
+        unit="services, each counted once",
+        note="Each service counts once, under what its digests of the year have most often.",
+        epsilon_micro=460_000,
+        sensitivity=1,
+        lines=[
+            OverviewLine("grooming", "Grooming", value=26, low=20, high=32, share_low=40, share_high=90),
+            OverviewLine("something_else", "Something else", value=None, low=0, high=None),
+        ],
+    )
+    total = OverviewTable(
+        name="total",
+        title="All incidents",
+        unit="incidents, at most 100 from each service",
+        note="",
+        epsilon_micro=100_000,
         sensitivity=100,
-        cells=[make_cell("grooming", title="Grooming", value=2140, low=1391, high=2889)],
-        note="Of each service at most 100 incidents count, scaled down evenly.",
+        lines=[OverviewLine("total", "All incidents", value=None, low=5200, high=None)],
     )
     settings: dict[str, Any] = {
         "overview_version": "1",
@@ -164,7 +176,7 @@ def make_overview(**changes: Any) -> Overview:
         "synthetic": True,
         "epsilon_micro": 1_000_000,
         "interval_permille": 950,
-        "tables": [kinds],
+        "tables": [total, kinds],
         "missing_tables": [],
         "patterns": ["First contact moves from direct messages to voice chat."],
         "changes": ["Eleven services close direct messages to children by default."],
@@ -198,7 +210,6 @@ def make_digest(**changes: Any) -> Digest:
         ],
         "span": "quarter",
         "status": "published",
-        "next_period": None,
         "synthetic": True,
         "tables": [
             DigestTable(
@@ -208,8 +219,16 @@ def make_digest(**changes: Any) -> Digest:
                 epsilon_micro=550_000,
                 sensitivity=1,
                 cells=[
-                    make_cell("grooming", title="Grooming", value=12, low=7, high=17, own=2),
-                    make_cell("meet_offline", title="Asked to meet in person", value=3, low=0, high=6, own=0),
+                    make_cell("grooming", title="Grooming", value=12, low=7, high=17, own=2, evidence="clear"),
+                    make_cell(
+                        "meet_offline",
+                        title="Asked to meet in person",
+                        value=3,
+                        low=0,
+                        high=6,
+                        own=0,
+                        evidence="not-clear",
+                    ),
                 ],
                 note="",
             ),
@@ -226,7 +245,7 @@ def make_digest(**changes: Any) -> Digest:
                         value=11,
                         low=5,
                         high=18,
-                        evidence="likely",
+                        evidence="clear",
                     ),
                     make_cell("slow_response", title="Slow response", value=0, low=0, high=8, evidence="not-clear"),
                 ],
@@ -243,7 +262,6 @@ def make_digest(**changes: Any) -> Digest:
             ),
         ],
         "total": make_cell("total", title="Cases", value=12, low=7, high=17),
-        "trends": [],
         **changes,
     }
     return Digest(**settings)

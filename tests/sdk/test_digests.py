@@ -34,7 +34,7 @@ HOSTILE = '<script src="https://evil.example">&"\''
 
 def make_kinds(**values: int) -> DigestTable:
     cells = [
-        make_cell(label, title=label.capitalize(), value=value, low=max(0, value - 5), high=value + 5, own=1)
+        make_cell(label, title=label.capitalize(), value=value, low=value - 5, high=value + 5, own=1, evidence="clear")
         for label, value in values.items()
     ]
     return DigestTable("kind", "Main kind of report", False, 550_000, 1, cells, "")
@@ -50,7 +50,7 @@ def make_quarter(period: str, *, total: int, **changes: Any) -> Digest:
 
 
 def make_waiting(period: str) -> Digest:
-    changes = {"status": "waiting", "next_period": "2026-H1", "recommendations": [], "epsilon_micro": 0}
+    changes = {"status": "waiting", "recommendations": [], "epsilon_micro": 0}
     digest = make_quarter(period, total=9, **changes)
     return msgspec.structs.replace(digest, total=None, tables=[table for table in digest.tables if table.exact])
 
@@ -63,10 +63,14 @@ def read_summary(digest: Digest, *kept: Digest) -> dict[str, str]:
     return dict(make_digest_page(digest, kept=kept).summary)
 
 
-def test_a_change_is_told_only_where_the_ranges_do_not_overlap() -> None:
+def test_a_change_is_told_beside_the_smallest_one_that_would_be_noticed() -> None:
     told = read_summary(SUMMER, SPRING)["What changed"]
-    assert told == "More incidents than in April to June 2026 (about 40). More of: grooming."
-    assert read_summary(make_quarter("2026-Q3", total=49), SPRING)["What changed"].startswith("No clear change")
+    assert told == (
+        "More incidents than in April to June 2026 (about 40). We would notice a change of about 32. More of: grooming."
+    )
+    calm = read_summary(make_quarter("2026-Q3", total=62), SPRING)["What changed"]
+    assert calm.startswith("No clear change in the number of incidents from the one in April to June 2026 (about 40).")
+    assert "We would notice a change of about 30." in calm
     assert "no earlier digest" in read_summary(SUMMER)["What changed"]
 
 
@@ -112,7 +116,7 @@ def test_summary_names_what_the_exact_figures_ask_of_the_partner() -> None:
         assert "What to look at" not in read_summary(digest)
         changed = msgspec.structs.replace(digest, tables=[*digest.tables, *exact])
         assert read_summary(changed)["What to look at"] == words
-    assert "the first half of 2026" in read_summary(waiting)["No figures this time"]
+    assert "the year 2026" in read_summary(waiting)["No figures this time"]
 
 
 def test_summary_of_a_year_names_the_largest_known_answer_of_each_fact() -> None:
@@ -160,7 +164,7 @@ def test_rows_carry_their_caveats_in_every_form() -> None:
         assert all(one is None or isinstance(one, str | int) for one in row.values())  # flat, for a data frame
         assert ("95 % certainty" in str(row["note"])) != row["exact"]
     hidden = next(row for row in rows if row["value"] is None)
-    assert "Chance could have made it" in str(hidden["note"])
+    assert "Few: chance could have made it" in str(hidden["note"])
     assert "half for each" in str(hidden["note"])
     assert all(str(row["note"]).startswith("SYNTHETIC") for row in make_digest().to_rows())
     read = list(csv.DictReader(io.StringIO(format_rows(rows))))
@@ -174,8 +178,8 @@ def test_rows_of_changes_stand_beside_the_period_before() -> None:
     now = rows["2026-Q3", "grooming"]
     assert (now["change"], now["before"], now["value_before"], now["high_before"]) == ("up", "2026-Q2", 30, 35)
     unclear = rows["2026-Q3", "secret"]
-    assert unclear["change"] == "unclear"
-    assert "chance explains" in unclear["note"]
+    assert (unclear["change"], unclear["noticeable"]) == ("unclear", 17)
+    assert "We would notice a change of about 17" in unclear["note"]
     assert len({tuple(row) for row in rows.values()}) == 1  # the same columns in each, as a data frame needs
 
 
@@ -185,19 +189,19 @@ def test_an_advice_carries_its_reason_its_change_and_its_sureness() -> None:
         "Strangers can write to children directly",
         "Close them by default.",
         "Services let a child decline a request unseen.",
-        "Its number below is about 11 (between 5 and 18)",
+        "Often named: about 14 of 100 incidents. Its number below is about 11 (between 5 and 18)",
         "about 60 beside 1 of yours",
     ):
         assert words in page
     calm = make_quarter("2026-Q3", total=80, recommendations=[], tables=SUMMER.tables)
-    assert "That does not mean that there is none" in read_summary(calm)["What is likely weak"]
+    assert "That does not mean that there is none" in read_summary(calm)["What is often named"]
 
 
 def test_a_number_that_is_not_shown_has_no_bar() -> None:
     figures = [block for section in make_digest_page(SUMMER).sections for block in section.blocks]
     weak = next(block for block in figures if isinstance(block, Figure) and block.head == "Weakness")
     assert [bar.title for bar in weak.bars] == ["Strangers can write to children directly"]
-    assert "Fewer than 9: Slow response." in weak.rest
+    assert weak.rest == "Few, because chance alone could have made the number: Slow response."
 
 
 def test_few_incidents_are_called_few() -> None:
@@ -208,7 +212,7 @@ def test_few_incidents_are_called_few() -> None:
 def test_a_digest_that_waits_explains_why_and_is_a_gap_in_the_next_one() -> None:
     page = render_page(make_waiting("2026-Q1"))
     assert "too few reports in January to March 2026" in page
-    assert "The digest of the first half of 2026 will count them too." in page
+    assert "The digest of the year 2026 will count them too." in page
     assert "Sent" in page
     course = render_page(SUMMER, kept=[make_waiting("2026-Q1"), SPRING])
     assert "Q1 2026: too few to show; Q2 2026: about 40, 35 to 45; Q3 2026: about 80, 75 to 85." in course
@@ -313,7 +317,7 @@ def test_paper_holds_the_same_sentences_in_the_same_bytes_each_time() -> None:
     assert raw == render_paper(digest, kept=[SPRING])
     assert not {mark for mark in (b"/JavaScript", b"/JS", b"/URI", b"/EmbeddedFile", b"/Launch") if mark in raw}
     drawn = read_paper(raw)
-    for words in ("July to September 2026", "What is likely weak, and what to do", 'Dwr "x" ?', "1 of 2"):
+    for words in ("July to September 2026", "What is often named, and what to do", 'Dwr "x" ?', "1 of 2"):
         assert words in drawn
 
 

@@ -4,60 +4,20 @@ Apart from the outcome that goes to a partner about its own report, and from the
 months later. A case can have several, e.g. located and safeguarded; one that was recorded in error is taken back.
 """
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Final
-
-from sqlalchemy import Connection, false, func, select
 
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseError, CaseRow, check_code
 from gateway.desk.cases.steps import CaseStep, StepKind, StepText, add_step, get_clean_note, list_steps
-from gateway.desk.store.schema import CASE_STEPS, CASES
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.thread_entry import PACKAGE_OUTCOMES
 
 # The codes with which a body answers a package; each as the page has it.
 CHILD_OUTCOMES: Final[Mapping[str, str]] = {code: title.removesuffix(".") for code, title in PACKAGE_OUTCOMES.items()}
 
 _STEP: Final[StepKind] = "child-outcome"
-
-
-@dataclass(frozen=True, slots=True)
-class OutcomesOfCase:
-    """The outcomes that hold for one case, with the service that it names."""
-
-    case_id: str
-    received_at: str
-    about: str | None
-    codes: frozenset[str]
-
-
-def list_outcomes_of_cases(
-    connection: Connection, *, since: datetime | None = None, until: datetime | None = None
-) -> list[OutcomesOfCase]:
-    """Return the cases with an outcome that were received in a span, a joined report under its first; none made up."""
-    case_id = func.coalesce(CASES.c.joined_to, CASES.c.case_id).label("case_id")
-    query = (
-        select(case_id, CASES.c.received_at, CASES.c.about, CASE_STEPS.c.detail)
-        .join(CASES, CASES.c.case_id == CASE_STEPS.c.case_id)
-        .where(CASE_STEPS.c.kind == _STEP, CASES.c.synthetic == false())
-        .order_by(CASE_STEPS.c.id)
-    )
-    if since is not None:
-        query = query.where(CASES.c.received_at >= format_time(since))
-    if until is not None:
-        query = query.where(CASES.c.received_at < format_time(until))
-    found: dict[str, OutcomesOfCase] = {}
-    for row in connection.execute(query):
-        one = found.get(row.case_id, OutcomesOfCase(row.case_id, row.received_at, row.about, frozenset()))
-        told = json.loads(row.detail)
-        codes = one.codes | {told["outcome"]} if told["holds"] else one.codes - {told["outcome"]}
-        found[row.case_id] = replace(one, codes=codes)
-    return [one for one in found.values() if one.codes]
 
 
 @dataclass(frozen=True, slots=True)

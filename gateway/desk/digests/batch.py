@@ -7,7 +7,7 @@ releases anything: a second person releases each digest.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from sqlalchemy import Connection, func, select
 
@@ -18,21 +18,19 @@ from gateway.desk.digests.making import DigestOrder, make_digest
 from gateway.desk.digests.payload import NothingDrawnError
 from gateway.desk.digests.records import State
 from gateway.desk.keyring.quarters import Period, check_closed
+from gateway.desk.partners.register import SERVICE
 from gateway.desk.placements.merges import read_merges
 from gateway.desk.store import DeskStore
 from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.store.schema import CASES
 from partner_sdk.wire.keys import Environment
 
-# Agencies send reports as services do, but no child reports about them.
-WITH_DIGESTS: Final = "service"
-
 
 @dataclass(frozen=True, slots=True)
 class ServiceResult:
     """The digest of one service after a run; `lost` if a draw was paid for and never stored.
 
-    A half-year is `not-due` if each quarter has figures of its own, and a longer period if a quarter has no digest yet.
+    A year is `not-due` if one of its quarters has no digest yet.
     """
 
     service: str
@@ -93,7 +91,7 @@ def _make_one(
     try:
         return make_digest(store, one, clock=clock, links=links).state
     except (DigestError, NothingDrawnError) as error:
-        if error.reason in ("nothing-waits", "quarters-missing"):
+        if error.reason == "quarters-missing":
             return "not-due"
         if error.reason not in ("draw-lost", "nothing-drawn"):
             raise
@@ -111,9 +109,7 @@ def list_services(connection: Connection, *, environment: str) -> dict[str, bool
     rows = registered.all()
     known = {row.partner for row in rows}
     partners = {
-        row.partner
-        for row in rows
-        if row.type == WITH_DIGESTS and row.state == "active" and row.environment == environment
+        row.partner for row in rows if row.type == SERVICE and row.state == "active" and row.environment == environment
     }
     merged = read_merges(connection)
     others = (

@@ -25,8 +25,8 @@ from gateway.desk.digests.signatures import get_body
 from gateway.desk.digests.synthetic import make_synthetic_cases
 from gateway.desk.digests.trends import MOST_QUARTERS, make_trends
 from gateway.desk.keyring.quarters import (
-    LongPeriod,
     Quarter,
+    Year,
     get_last_closed_quarter,
     get_quarter_of,
     parse_period,
@@ -47,7 +47,7 @@ _QUARTER = click.option(
     "--quarter",
     "quarter_name",
     metavar="2026-Q3",
-    help="A quarter, half-year (2026-H2) or year (2026) that has ended.  [default: the last quarter]",
+    help="A quarter or year (2026) that has ended.  [default: the last quarter]",
 )
 SHOWN_STEPS = 20
 
@@ -97,7 +97,7 @@ def digest_make(
         )
         return _make_all(call, desk, order)
     _check_partner(desk, partner)
-    # The choice is final, so neither ground is ever a default: the register decides, or a person. A longer period has
+    # The choice is final, so neither ground is ever a default: the register decides, or a person. A year has
     # the choices of its quarters.
     is_open = threshold is None and not adopted
     if is_open and isinstance(period, Quarter) and not _has_adopted(desk, partner, quarter=period):
@@ -169,11 +169,6 @@ _YEAR = click.argument("year", metavar="YEAR", help="A year that has ended, e.g.
 @_YEAR
 @click.option("--pattern", "patterns", multiple=True, metavar="TEXT", help="An emerging pattern, in your own words.")
 @click.option("--change", "changes", multiple=True, metavar="TEXT", help="A change that earlier feedback led to.")
-@click.option(
-    "--kinds-alone",
-    is_flag=True,
-    help="Spend the whole budget on the kinds: with fewer than 100 services in the register, the rest stays hidden.",
-)
 @click.option("--without-lost", is_flag=True, help="Leave out a table whose noise was lost.")
 def overview_make(
     call: Call,
@@ -181,7 +176,6 @@ def overview_make(
     patterns: tuple[str, ...],
     changes: tuple[str, ...],
     *,
-    kinds_alone: bool,
     without_lost: bool,
 ) -> int:
     """Make the overview of a year from the digests of its quarters and of the year itself.
@@ -191,7 +185,7 @@ def overview_make(
     """
     desk = open_desk(call.state)
     period = parse_period(year)
-    if not isinstance(period, LongPeriod):
+    if not isinstance(period, Year):
         raise DigestError("An overview covers a year, e.g. 2026.", reason="not-a-year")
     order = OverviewOrder(
         year=period,
@@ -199,7 +193,6 @@ def overview_make(
         made_by=call.actor,
         patterns=patterns,
         changes=changes,
-        kinds_alone=kinds_alone,
         accept_lost=without_lost,
     )
     record = make_overview(desk.store, order, clock=desk.clock)

@@ -144,7 +144,7 @@ def _check_same(table: Table, one: JournalledDraw) -> None:
     if one.micro_epsilon != _get_cost(table) or (one.draw is not None and len(one.draw) != len(table.labels)):
         raise JournalError(
             f"The journal has a draw of {table.name} at another cost or with other labels: install the release that "
-            "made it, and make this digest with that; or choose `--kinds-alone` as then, if it is an overview.",
+            "made it, and make this digest with that.",
             reason="journal-differs",
         )
 

@@ -86,7 +86,7 @@ def add_journalled_draw(folder: Path, record: DigestRecord, *, table: str, draw:
 def keep_body(folder: Path, record: DigestRecord, body: bytes) -> bytes:
     """Record the published bytes durably and return them, or those of an earlier life of this desk.
 
-    A digest without a draw of its own, e.g. of a half-year, has no journal: it follows from its quarters.
+    A digest without a draw of its own, e.g. of a small year, has no journal: it follows from its quarters.
     """
     path = _make_path(folder, record.digest_id)
     if not path.exists():

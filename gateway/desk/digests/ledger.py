@@ -4,7 +4,8 @@ A spend is committed before anything is sampled, is never refunded, and is made 
 same table would cost again, so it is refused. The table's own trigger makes rows append-only.
 
 The rows of a service are charged to each incident of that quarter; those of `OVERVIEW_OF` are charged to each service
-as a whole, and cost an incident nothing: the overview reads draws that the service's own rows have paid for.
+as a whole. They cost an incident at most `OUTCOME_MICRO`, which no row of a service may spend: the overview reads draws
+that those rows have paid for, and counts nothing else of an incident but its outcome for the child.
 """
 
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, insert, select
 
-from gateway.desk.digests.tables import BUDGET_MICRO
+from gateway.desk.digests.tables import BUDGET_MICRO, OUTCOME_MICRO
 from gateway.desk.keyring.quarters import Period, Quarter
 from gateway.desk.store.partner_tables import LEDGER
 from partner_sdk.errors import ReportAbuseError
@@ -60,7 +61,7 @@ def add_spend(
     """
     for quarter in clusters_sha256:
         spends = get_spends(connection, partner=partner, quarter=quarter)
-        check_spend(spends, table=table, micro_epsilon=micro_epsilon)
+        check_spend(spends, table=table, micro_epsilon=micro_epsilon, of_overview=partner == OVERVIEW_OF)
     connection.execute(
         insert(LEDGER),
         [
@@ -77,21 +78,17 @@ def add_spend(
     )
 
 
-def check_spend(spends: dict[str, int], *, table: str, micro_epsilon: int) -> None:
+def check_spend(spends: Mapping[str, int], *, table: str, micro_epsilon: int, of_overview: bool = False) -> None:
     """Raise `LedgerError` unless this spend is new, above zero, and stays within the budget."""
     if micro_epsilon < 1:
         raise LedgerError("A draw must have a cost.", reason="no-spend")
     if table in spends:
+        raise LedgerError(f"The table {table} has already been drawn and is never drawn again.", reason="spent-already")
+    budget = BUDGET_MICRO if of_overview else BUDGET_MICRO - OUTCOME_MICRO
+    left = budget - sum(spends.values())
+    if micro_epsilon > left:
         raise LedgerError(
-            (f"The table {table} has already been drawn and is never drawn again."), reason="spent-already"
-        )
-    spent = sum(spends.values())
-    if spent + micro_epsilon > BUDGET_MICRO:
-        raise LedgerError(
-            (
-                f"The table {table} would cost {micro_epsilon} micro-epsilon, but only "
-                f"{BUDGET_MICRO - spent} of {BUDGET_MICRO} are left for this partner and quarter. Nothing "
-                "was drawn."
-            ),
+            f"The table {table} would cost {micro_epsilon} micro-epsilon, but only {left} of {budget} are left for "
+            "this partner and quarter. Nothing was drawn.",
             reason="over-budget",
         )

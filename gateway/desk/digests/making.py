@@ -1,8 +1,8 @@
-"""Makes the digest of one partner and one closed quarter, half-year or year.
+"""Makes the digest of one service and one closed quarter or year.
 
 The order is the guarantee: freeze the clusters, commit the spend, draw once, store the draw, then build, then show.
-Never draws twice: after a crash between spend and draw the table is spent, empty and refused. A longer period adds up
-the draws of its quarters; only a year draws anything of its own.
+Never draws twice: after a crash between spend and draw the table is spent, empty and refused. A year adds up the draws
+of its quarters, and draws its facts.
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,7 @@ from gateway.desk.digests.drawing import Clock, DigestError, draw_unpaid, take_f
 from gateway.desk.digests.eligibility import (
     DEFAULT_THRESHOLD,
     MOST_PLACES,
+    find_joining_day,
     has_adopted,
     is_eligible,
     list_places,
@@ -28,7 +29,7 @@ from gateway.desk.digests.freezing import freeze_clusters
 from gateway.desk.digests.journal import Journal, find_journal, keep_body
 from gateway.desk.digests.ledger import add_spend, get_spends, get_spent
 from gateway.desk.digests.own_facts import read_own_facts
-from gateway.desk.digests.payload import build_body, find_drawn_total, is_waiting
+from gateway.desk.digests.payload import build_body, find_drawn_total
 from gateway.desk.digests.records import (
     DigestRecord,
     Workings,
@@ -40,7 +41,8 @@ from gateway.desk.digests.records import (
 )
 from gateway.desk.digests.signatures import enter_draft
 from gateway.desk.digests.tables import QUARTER_TABLES, Table, count_table, make_labels, make_year_tables
-from gateway.desk.keyring.quarters import LongPeriod, Period, Quarter, check_closed, parse_quarter
+from gateway.desk.keyring.quarters import Period, Quarter, Year, check_closed, parse_quarter
+from gateway.desk.partners.register import SERVICE, find_partner_kind
 from gateway.desk.store import DeskStore
 from partner_sdk.wire.keys import Environment
 
@@ -49,7 +51,7 @@ from partner_sdk.wire.keys import Environment
 class DigestOrder:
     """A person's choices before a digest is made.
 
-    `quarter` may be a longer period, which has the choices of its quarters. Without `placements`, the table of places
+    `quarter` may be a year, which has the choices of its quarters. Without `placements`, the table of places
     takes those of the register, and a partner that has any has adopted.
     """
 
@@ -68,11 +70,12 @@ def make_digest(store: DeskStore, order: DigestOrder, *, clock: Clock, links: Cl
 
     A run over many partners passes one `links`, so that they are read once.
 
-    Raises `QuarterError` while the period runs, `LedgerError` over budget, `DigestError` if a draw was lost or the
-    quarters of a longer period are not made yet.
+    Raises `QuarterError` while the period runs, `LedgerError` over budget, `DigestError` if a draw was lost, if the
+    quarters of a year are not made yet, or for a partner that is no service, e.g. a police force.
     """
     check_closed(order.quarter, now=clock())
     with store.write() as connection:
+        _check_service(connection, order.partner)
         # Read in the writer's turn: an earlier life of this desk may have drawn what this database does not know.
         journal = find_journal(store.journal, make_digest_id(partner=order.partner, quarter=order.quarter))
         draft = _begin(connection, order, journal=journal, links=links, now=clock())
@@ -83,6 +86,13 @@ def make_digest(store: DeskStore, order: DigestOrder, *, clock: Clock, links: Cl
     draw_unpaid(store, draft, accept_lost=order.accept_lost, clock=clock)
     with store.write() as connection:
         return _finish(connection, draft, order, journal=store.journal, now=clock())
+
+
+def _check_service(connection: Connection, partner: str) -> None:
+    kind = find_partner_kind(connection, partner)
+    # One without an entry is a service without keys: only those are counted without being enrolled.
+    if kind is not None and kind.type != SERVICE:
+        raise DigestError("Only a service gets digests: no report is about this partner.", reason="not-a-service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +143,7 @@ def _begin(
     connection: Connection, order: DigestOrder, *, journal: Journal | None, links: Clusters | None, now: datetime
 ) -> _Draft:
     period = order.quarter
-    quarters = _get_quarters(connection, order, period) if isinstance(period, LongPeriod) else []
+    quarters = _get_quarters(connection, order.partner, period) if isinstance(period, Year) else []
     record = find_record(connection, make_digest_id(partner=order.partner, quarter=period))
     clusters: list[FrozenClusters] = []
     if record is None:
@@ -143,10 +153,9 @@ def _begin(
     if record.state != "drawing":
         return _Draft(record, (), quarters, [], [], [])
     tables: tuple[Table, ...] = QUARTER_TABLES
-    if isinstance(period, LongPeriod):
-        total = find_drawn_total(quarters)
-        is_year = period.half is None and record.workings.adopted and total is not None
-        tables = make_year_tables(record.workings.placements, drawn_total=total or 0) if is_year else ()
+    if isinstance(period, Year):
+        total = find_drawn_total(quarters) if record.workings.adopted else None
+        tables = make_year_tables(record.workings.placements, drawn_total=total or 0)
     spends: set[str] = set()
     for quarter in period.quarters:
         spends |= get_spends(connection, partner=record.partner, quarter=quarter).keys()
@@ -160,21 +169,27 @@ def _begin(
     return draft
 
 
-def _get_quarters(connection: Connection, order: DigestOrder, period: LongPeriod) -> list[DigestRecord]:
-    """Return the finished records of a period's quarters, or raise `DigestError`."""
-    found = [find_record(connection, make_digest_id(partner=order.partner, quarter=one)) for one in period.quarters]
-    records = [record for record in found if record is not None and record.state != "drawing"]
-    if len(records) < len(found):
-        missing = [one.name for one, record in zip(period.quarters, found, strict=True) if record not in records]
+def _get_quarters(connection: Connection, partner: str, year: Year) -> list[DigestRecord]:
+    """Return the finished records of a year's quarters; raise `DigestError` unless every one that is due is there.
+
+    The quarters before a service had keys or places are not due: it gets the year from the first one that it has.
+    """
+    found = {one: find_record(connection, make_digest_id(partner=partner, quarter=one)) for one in year.quarters}
+    records = {one: record for one, record in found.items() if record is not None and record.state != "drawing"}
+    # By the register alone: if cases decided this, the digest would reveal whether there was one.
+    joined = find_joining_day(connection, partner=partner)
+    first = min((one for one in year.quarters if found[one]), default=year.quarters[0])
+    missing = [
+        one.name
+        for one in year.quarters
+        if one not in records and (one >= first or (joined is not None and joined <= one.last_day.isoformat()))
+    ]
+    if missing:
         raise DigestError(
-            f"{period.name} adds up its quarters. Make the digests of {', '.join(missing)} first.",
+            f"{year.name} adds up its quarters. Make the digests of {', '.join(missing)} first.",
             reason="quarters-missing",
         )
-    if period.half is not None and not any(is_waiting(record) for record in records):
-        raise DigestError(
-            f"Each quarter of {period.name} has its own digest, so it needs no other.", reason="nothing-waits"
-        )
-    return records
+    return list(records.values())
 
 
 def _freeze(
@@ -234,7 +249,7 @@ def _gather(
 
 
 def _join_workings(order: DigestOrder, quarters: Sequence[DigestRecord]) -> Workings:
-    """Return the workings of a longer period: it is eligible if one of its quarters was."""
+    """Return the workings of a year: it is eligible if one of its quarters was."""
     places = dict(place for record in reversed(quarters) for place in record.workings.placements)
     return Workings(
         adopted=any(record.state != "not-eligible" for record in quarters),
@@ -247,7 +262,6 @@ def _join_workings(order: DigestOrder, quarters: Sequence[DigestRecord]) -> Work
 def _finish(connection: Connection, draft: _Draft, order: DigestOrder, *, journal: Path, now: datetime) -> DigestRecord:
     record, body = draft.record, None
     if draft.is_eligible:
-        before = find_record(connection, make_digest_id(partner=record.partner, quarter=order.quarter.previous()))
         own = read_own_facts(connection, partner=record.partner, environment=order.environment, period=order.quarter)
         body = build_body(
             record,
@@ -258,7 +272,6 @@ def _finish(connection: Connection, draft: _Draft, order: DigestOrder, *, journa
             own=own.tables,
             stated_kinds=own.stated_kinds,
             spent_micro=get_spent(connection, partner=record.partner, period=order.quarter),
-            before=before.body if before is not None and before.state == "released" else None,
             now=now,
         )
         body = keep_body(journal, record, body)

@@ -1,19 +1,23 @@
 """The overview of a year: all services together. A second kind of digest, whose unit of privacy is a whole service.
 
-It reads the noisy draws of the services' digests and never a count, so it costs an incident nothing: the incident's
-digest has paid. It adds noise of its own once, which hides whether a service is counted at all, and has the ledger,
-the records and the two people of every digest (`signatures.py`), under the name `all.services`.
+It reads the noisy draws of the services' digests, and of an incident itself the outcome for the child alone, for which
+each incident's budget keeps a part (`ledger.py`). It adds noise of its own once, which hides whether a service is
+counted at all, and has the ledger, the records and the two people of every digest (`signatures.py`), under the name
+`all.services`.
 
-Each service adds at most `MOST_OF_ONE` incidents to a table, scaled down evenly, and at most `MOST_WEAKNESSES_OF_ONE`
-likely weaknesses, one each. Negative noise stays in: cut off, it would add incidents to services that have none.
+A service counts once in a table of services, so that few services are enough for an order: under the kind, the age and
+the weakness that its own digests have most often. In a table of incidents it counts with a fixed number at most. The
+truth may be more than that, so such a number is only a lower end ("at least"). Negative noise stays in the sums: cut
+off, it would add incidents to services that have none.
 
 A number is shown from three times the most that one service can add, since below it one service could be most of it,
-and from twice the reach of its interval. Both are judged on the noisy number: a judgement of the true one would be a
+and if its range does not begin at 0. Both are judged on the noisy number: a judgement of the true one would be a
 release of its own.
 """
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -21,13 +25,14 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from gateway.desk.audit import append_entry
+from gateway.desk.collection.links import load_clusters
 from gateway.desk.digests import noise
+from gateway.desk.digests.child_outcomes import list_outcomes_of_cases
 from gateway.desk.digests.drawing import Clock, DigestError, draw_unpaid, take_from_journal
 from gateway.desk.digests.eligibility import list_adopters
-from gateway.desk.digests.estimates import list_likely
 from gateway.desk.digests.journal import find_journal
 from gateway.desk.digests.ledger import OVERVIEW_OF, add_spend, get_spends, get_spent
-from gateway.desk.digests.payload import add_draws
+from gateway.desk.digests.payload import CERTAINTY_PERMILLE, CHANCE_BEYOND, DrawnTable, add_draws, make_total
 from gateway.desk.digests.records import (
     MAX_RECORD_BYTES,
     DigestRecord,
@@ -43,8 +48,8 @@ from gateway.desk.digests.records import (
     mark_released,
 )
 from gateway.desk.digests.signatures import enter_draft, get_body, get_signer
-from gateway.desk.digests.tables import AGE_BANDS, BUDGET_MICRO, KINDS, NOT_STATED, QUARTER_TABLES, WEAKNESSES, Table
-from gateway.desk.keyring.quarters import LongPeriod, check_closed
+from gateway.desk.digests.tables import AGE_BANDS, KINDS, NOT_STATED, OUTCOME_MICRO, QUARTER_TABLES, WEAKNESSES, Table
+from gateway.desk.keyring.quarters import Year, check_closed
 from gateway.desk.outbox_run import send_due
 from gateway.desk.partners.mailbox import write_message
 from gateway.desk.placements.merges import get_successor
@@ -52,73 +57,84 @@ from gateway.desk.store import DeskStore
 from gateway.desk.store.partner_tables import DIGESTS, PARTNERS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire import canonical
-from partner_sdk.wire.digest import SMALLEST_SHOWN, DigestCell, DigestTable
 from partner_sdk.wire.keys import Environment
-from partner_sdk.wire.overview import OVERVIEW_VERSION, Overview, encode_overview
+from partner_sdk.wire.overview import OVERVIEW_VERSION, Overview, OverviewLine, OverviewTable, encode_overview
 
 MOST_OF_ONE: Final = 100
-MOST_WEAKNESSES_OF_ONE: Final = 3
+# Of each outcome for a child. Cut off line by line, so that an incident moves the table by no more than itself.
+MOST_OUTCOMES_OF_ONE: Final = 3
 # One service is then at most a third of a number that is shown.
 _TIMES_ONE: Final = 3
-_CERTAINTY_PERMILLE: Final = 950
+# The noise of the digests themselves in the sum of all totals: two standard deviations for 1,000 services. Their true
+# number may not decide: to add one service would change a range.
+_NOISE_OF_DIGESTS: Final = 900
 _STATED: Final = (NOT_STATED, "Not stated")
-# The interval of a number that is shown then reaches at most half of it to each side.
-_TIMES_REACH: Final = 2
-_CAPPED: Final = (
-    f"Of each service at most {MOST_OF_ONE} incidents count, scaled down evenly with the noise of its own digests: "
-    "the numbers are rather too low than too high."
+_SAFE, _FOUND = frozenset({"safeguarded"}), frozenset({"located", "identified"})
+_OUTCOMES: Final = (
+    ("safeguarded", "The child is safeguarded"),
+    ("found", "The child is located or identified"),
+    ("other", "Another outcome: a suspect, a body overseas, no crime, not traceable"),
+)
+_BY_SERVICES: Final = "Each service counts once, under what its digests of the year have most often."
+TOTAL_TABLE: Final = Table("total", "All incidents", 100_000, (("total", "All incidents"),), (), units=MOST_OF_ONE)
+OUTCOME_TABLE: Final = Table(
+    "child_outcome",
+    "Outcomes for children",
+    OUTCOME_MICRO * MOST_OUTCOMES_OF_ONE * len(_OUTCOMES),
+    _OUTCOMES,
+    (),
+    units=MOST_OUTCOMES_OF_ONE * len(_OUTCOMES),
+    note="Of incidents reported in the year, by what was known when this was made. Each counts once, under the first "
+    "line that holds.",
 )
 OVERVIEW_TABLES: Final = (
-    Table("kind", "Main kinds of report", 400_000, (*KINDS, _STATED), ("kind",), units=MOST_OF_ONE, note=_CAPPED),
-    Table("age_band", "Age of the child", 200_000, (*AGE_BANDS, _STATED), ("age_band",), MOST_OF_ONE, note=_CAPPED),
+    TOTAL_TABLE,
+    Table("kind", "Most frequent kind of report", 460_000, (*KINDS, _STATED), ("kind",), note=_BY_SERVICES),
+    Table(
+        "age_band", "Most frequent age of the child", 100_000, (*AGE_BANDS, _STATED), ("age_band",), note=_BY_SERVICES
+    ),
+    OUTCOME_TABLE,
     Table(
         "weakness",
-        "Weaknesses, by the number of services",
-        400_000,
+        "Most frequent weakness",
+        160_000,
         WEAKNESSES,
         ("weakness_1", "weakness_2"),
-        units=MOST_WEAKNESSES_OF_ONE,
         is_partition=False,
-        note=f"Of each service the {MOST_WEAKNESSES_OF_ONE} most frequent of its likely weaknesses count, once each.",
+        note=f"{_BY_SERVICES} Counted are weaknesses that chance hardly explains.",
     ),
 )
-
-KINDS_ALONE: Final = replace(OVERVIEW_TABLES[0], epsilon_micro=BUDGET_MICRO)
-
-
-def _choose_tables(kinds_alone: bool, /) -> tuple[Table, ...]:
-    return (KINDS_ALONE,) if kinds_alone else OVERVIEW_TABLES
+_UNITS: Final = {
+    TOTAL_TABLE.name: (MOST_OF_ONE, f"incidents, at most {MOST_OF_ONE} from each service"),
+    OUTCOME_TABLE.name: (
+        MOST_OUTCOMES_OF_ONE,
+        f"incidents, at most {MOST_OUTCOMES_OF_ONE} in a line from each service, and each that names none",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class OverviewOrder:
-    """A person's choices for an overview: the texts are this person's own words, and never name a service.
+    """A person's choices for an overview: the texts are this person's own words, and never name a service."""
 
-    `kinds_alone` spends the whole budget on the kinds, for a year with few services. It is chosen by the number of
-    services in the public register, never after a look at a number.
-    """
-
-    year: LongPeriod
+    year: Year
     environment: Environment
     made_by: str
     patterns: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
-    kinds_alone: bool = False
     accept_lost: bool = False
 
 
 class Contributions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The frozen data of an overview: by service and table, what it adds. The ledger names the hash of these bytes."""
+    """The frozen data of an overview: by service and table, what it adds. The ledger names the hash of these bytes.
+
+    `unnamed` are the outcomes for children in incidents that name no service: each of them is a unit of its own.
+    """
 
     services: dict[str, dict[str, list[int]]]
+    unnamed: list[int]
     patterns: list[str]
     changes: list[str]
-    kinds_alone: bool
-
-    @property
-    def tables(self) -> tuple[Table, ...]:
-        """The tables of this overview, with their shares of the budget."""
-        return _choose_tables(self.kinds_alone)
 
     def encode(self) -> bytes:
         """Return the bytes to store."""
@@ -130,7 +146,7 @@ class _Draft:
     """An overview that is being made; `draw_unpaid` draws its tables."""
 
     record: DigestRecord
-    year: LongPeriod
+    year: Year
     contributions: Contributions
     unpaid: list[Table]
     lost: list[str]
@@ -138,7 +154,8 @@ class _Draft:
     def count(self, table: Table) -> list[int]:
         """Return the capped sums of a table. Secret: they show what one service adds."""
         added = [one[table.name] for one in self.contributions.services.values()]
-        return [sum(column) for column in zip(*added, strict=True)] if added else [0] * len(table.labels)
+        unnamed = self.contributions.unnamed if table is OUTCOME_TABLE else [0] * len(table.labels)
+        return [sum(column) for column in zip(unnamed, *added, strict=True)]
 
     def drop_undeserved(self) -> None:
         """Do nothing: an overview has no condition."""
@@ -159,7 +176,7 @@ def make_overview(store: DeskStore, order: OverviewOrder, *, clock: Clock) -> Di
     """Return the overview of a year: the stored one if it exists, otherwise a new one at the cost of its budget.
 
     Raises `QuarterError` while the year runs, `DigestError` if a quarter has no digests or a draw was lost, and
-    `JournalError` if this desk was restored and drew other tables before.
+    `JournalError` if another release drew other tables before.
     """
     check_closed(order.year, now=clock())
     with store.write() as connection:
@@ -210,8 +227,6 @@ def _list_recipients(connection: Connection, *, environment: str) -> Iterator[st
 
 
 def _begin(connection: Connection, order: OverviewOrder, *, now: datetime) -> _Draft:
-    if order.year.half is not None:
-        raise DigestError("An overview covers a year, e.g. 2026.", reason="not-a-year")
     digest_id = make_digest_id(partner=OVERVIEW_OF, quarter=order.year)
     record = find_record(connection, digest_id)
     if record is None:
@@ -237,13 +252,13 @@ def _begin(connection: Connection, order: OverviewOrder, *, now: datetime) -> _D
         record=record,
         year=order.year,
         contributions=contributions,
-        unpaid=[table for table in contributions.tables if table.name not in spends],
-        lost=[table.name for table in contributions.tables if table.name in spends and table.name not in record.draws],
+        unpaid=[table for table in OVERVIEW_TABLES if table.name not in spends],
+        lost=[table.name for table in OVERVIEW_TABLES if table.name in spends and table.name not in record.draws],
     )
 
 
 def _gather(connection: Connection, order: OverviewOrder) -> tuple[Contributions, bool]:
-    """Return what each service adds, from the stored draws of its year: also of digests that it never got."""
+    """Return what each service adds, from the stored draws of its year (also of digests that it never got)."""
     names = [quarter.name for quarter in order.year.quarters] + [order.year.name]
     of_year = select(DIGESTS.c.partner, DIGESTS.c.quarter).where(
         DIGESTS.c.quarter.in_(names), DIGESTS.c.partner != OVERVIEW_OF
@@ -264,34 +279,51 @@ def _gather(connection: Connection, order: OverviewOrder) -> tuple[Contributions
         found = [record for partner in partners for record in list_records(connection, partner=partner)]
         records = [record for record in found if record.quarter in names]
         synthetic = synthetic or any(record.workings.synthetic for record in records)
-        services[service] = {table.name: _contribute(table, records) for table in _choose_tables(order.kinds_alone)}
-    return Contributions(services, list(order.patterns), list(order.changes), order.kinds_alone), synthetic
+        services[service] = {table.name: _contribute(table, records) for table in OVERVIEW_TABLES}
+    unnamed = [0] * len(_OUTCOMES)
+    for about, counts in _count_outcomes(connection, order.year).items():
+        if about is None:
+            unnamed = counts
+        else:
+            of_service = services.setdefault(about, {table.name: [0] * len(table.labels) for table in OVERVIEW_TABLES})
+            of_service[OUTCOME_TABLE.name] = [min(MOST_OUTCOMES_OF_ONE, one) for one in counts]
+    return Contributions(services, unnamed, list(order.patterns), list(order.changes)), synthetic
 
 
 def _contribute(table: Table, records: Sequence[DigestRecord]) -> list[int]:
-    having = [record for record in records if table.name in record.draws]
-    if not having:
-        return [0] * len(table.labels)
-    if table.is_partition:
-        draws = (record.draws[table.name] for record in having)
-        return cap([sum(column) for column in zip(*draws, strict=True)], most=table.units)
-    drawn = add_draws(QUARTER_TABLES[1], having)
-    values = drawn.values if drawn else ()
-    likely = [place for place, is_likely in enumerate(list_likely(drawn)) if is_likely] if drawn else []
-    ranked = sorted(likely, key=lambda place: -values[place])[: table.units]
-    return [int(place in ranked) for place in range(len(table.labels))]
+    kind, counts = add_draws(QUARTER_TABLES[0], records), [0] * len(table.labels)
+    if kind is None:
+        return counts
+    if table is TOTAL_TABLE:
+        return [max(-MOST_OF_ONE, min(MOST_OF_ONE, sum(kind.values)))]
+    drawn = add_draws(table if table.name == "age_band" else QUARTER_TABLES[table.name == "weakness"], records)
+    if table is OUTCOME_TABLE or drawn is None or make_total(kind).value is None:
+        return counts
+    clear = drawn.list_clear() if table.name == "weakness" else [value > 0 for value in drawn.values]
+    if any(clear):
+        counts[max(range(len(counts)), key=lambda place: (clear[place], drawn.values[place]))] = 1
+    return counts
 
 
-def cap(values: Sequence[int], *, most: int) -> list[int]:
-    """Return the values scaled to at most `most` in L1, rounded towards zero; smaller ones as they are."""
-    size = max(most, sum(map(abs, values)))
-    return [abs(value) * most // size * (1 if value > 0 else -1) for value in values]
+def _count_outcomes(connection: Connection, year: Year) -> dict[str | None, list[int]]:
+    """Return the incidents of each outcome for the child by the service that they name, or None. Exact and secret."""
+    clusters = load_clusters(connection)
+    found: dict[str, tuple[str, str | None, frozenset[str]]] = {}
+    for one in list_outcomes_of_cases(connection, until=year.ends_at):
+        first, about, codes = found.get(clusters.find(one.case_id), (one.received_at, None, frozenset[str]()))
+        # An incident belongs to the year of its first case with an outcome, so no second year counts it.
+        found[clusters.find(one.case_id)] = min(first, one.received_at), about or one.about, codes | one.codes
+    counts: dict[str | None, list[int]] = {}
+    for first, about, codes in found.values():
+        place = 0 if codes & _SAFE else 1 if codes & _FOUND else 2
+        if first >= canonical.format_time(year.quarters[0].starts_at):
+            service = None if about is None else get_successor(connection, about)
+            counts.setdefault(service, [0] * len(_OUTCOMES))[place] += 1
+    return counts
 
 
 def _finish(connection: Connection, draft: _Draft, order: OverviewOrder, *, now: datetime) -> DigestRecord:
     record, year = draft.record, order.year
-    wanted = draft.contributions.tables
-    drawn = [table for table in wanted if table.name in record.draws]
     body = encode_overview(
         Overview(
             overview_version=OVERVIEW_VERSION,
@@ -302,9 +334,11 @@ def _finish(connection: Connection, draft: _Draft, order: OverviewOrder, *, now:
             made_at=canonical.format_time(now),
             synthetic=record.workings.synthetic,
             epsilon_micro=get_spent(connection, partner=OVERVIEW_OF, period=year),
-            interval_permille=_CERTAINTY_PERMILLE,
-            tables=[_make_table(table, record.draws[table.name]) for table in drawn],
-            missing_tables=[table.title for table in wanted if table.name not in record.draws],
+            interval_permille=CERTAINTY_PERMILLE,
+            tables=[
+                _make_table(table, record.draws[table.name]) for table in OVERVIEW_TABLES if table.name in record.draws
+            ],
+            missing_tables=[table.title for table in OVERVIEW_TABLES if table.name not in record.draws],
             patterns=draft.contributions.patterns,
             changes=draft.contributions.changes,
         )
@@ -315,21 +349,33 @@ def _finish(connection: Connection, draft: _Draft, order: OverviewOrder, *, now:
     return finished
 
 
-def _make_table(table: Table, draw: Sequence[int]) -> DigestTable:
-    scale = noise.get_scale(sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro)
-    reach = noise.get_threshold(scale=scale, draws=1, chance=(1 - _CERTAINTY_PERMILLE / 1000) / 2)
-    dominated = _TIMES_ONE * (table.units if table.is_partition else 1)
-    smallest = max(SMALLEST_SHOWN, dominated, _TIMES_REACH * reach)
-    cells = []
+def _make_table(table: Table, draw: Sequence[int]) -> OverviewTable:
+    drawn = DrawnTable(table, tuple(draw), 1)
+    most, unit = _UNITS.get(table.name, (1, "services, each counted once"))
+    is_of_services, reach = most == 1, drawn.get_reach()
+    if table is TOTAL_TABLE:
+        reach = math.ceil(math.hypot(reach, _NOISE_OF_DIGESTS))
+    lines = []
     for (label, title), value in zip(table.labels, draw, strict=True):
-        low, high = max(0, value - reach), max(value + reach, smallest - 1)
-        if value < smallest:
-            cells.append(DigestCell(label, title, None, 0, high, f"fewer than {high + 1}"))
+        low, high = max(0, value - reach), value + reach if is_of_services else None
+        if value < _TIMES_ONE * most or low < 1:
+            lines.append(OverviewLine(label, title, None, 0, None))
+        elif is_of_services:
+            lines.append(OverviewLine(label, title, value, low, high, *_bound_share(drawn, value)))
         else:
-            cells.append(DigestCell(label, title, value, low, high, str(value)))
-    if not table.is_partition:
-        cells.sort(key=lambda cell: -(cell.value or 0))
-    return DigestTable(table.name, table.title, False, table.epsilon_micro, table.sensitivity, cells, table.note)
+            lines.append(OverviewLine(label, title, None, low, None))
+    order = sorted(range(len(lines)), key=lambda place: (lines[place].low == 0, -draw[place]))
+    ranked = [lines[place] for place in order]
+    return OverviewTable(table.name, table.title, unit, table.note, table.epsilon_micro, table.sensitivity, ranked)
+
+
+def _bound_share(drawn: DrawnTable, value: int) -> tuple[int, int]:
+    """Return the ends of a line's share of all lines, in per cent: of two ranges, each with half the chance to err."""
+    reach, others = drawn.get_reach(chance=CHANCE_BEYOND / 2), sum(drawn.values) - value
+    reach_of_others = drawn.get_reach(chance=CHANCE_BEYOND / 2, lines=len(drawn.values) - 1)
+    low, high = max(0, value - reach), value + reach
+    least, most = max(0, others - reach_of_others), max(0, others + reach_of_others)
+    return 100 * low // max(1, low + most), -(-100 * high // (high + least))
 
 
 _MOST_BYTES: Final = 64 * MAX_RECORD_BYTES

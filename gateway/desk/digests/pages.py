@@ -24,7 +24,7 @@ from gateway.desk.digests.signatures import check_waiting, find_draft, get_body
 from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.digests.trends import make_trends
 from gateway.desk.keyring.quarters import get_last_closed_quarter, get_quarter_of, parse_period
-from gateway.desk.partners.register import get_partner_names
+from gateway.desk.partners.register import SERVICE, get_partner_names
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.register import get_owner_names
 from gateway.desk.views.page import get_desk, get_name, go_to, read_list_page, read_typed, show_page, staff_rule
@@ -56,7 +56,7 @@ def post_make() -> ResponseReturnValue:
     """Make the digest of a partner and a closed quarter, or show the existing one."""
     desk, form = get_desk(), request.form
     partner = form.get("partner", "")
-    if partner not in _get_partners():
+    if partner not in _get_services():
         return _show_list(fault="Choose the partner for this digest.")
     try:
         record = make_digest(
@@ -161,9 +161,9 @@ def _get(digest_id: str) -> DigestRecord:
             not_found()
 
 
-def _get_partners() -> dict[str, str]:
+def _get_services() -> dict[str, str]:
     with get_desk().store.read() as connection:
-        return get_partner_names(connection)
+        return get_partner_names(connection, of_type=SERVICE)
 
 
 def _show_list(*, fault: str | None = None, is_lost: bool = False) -> ResponseReturnValue:
@@ -176,7 +176,7 @@ def _show_list(*, fault: str | None = None, is_lost: bool = False) -> ResponseRe
         records = list_records(connection, period=period, rows=listed_page.rows)
         adopters = list_adopters(connection)
         owner_names = get_owner_names(connection)
-    names = _get_partners()
+    names = _get_services()
     quarter = get_last_closed_quarter(desk.clock())
     quarters = [quarter]
     for _ in range(QUARTERS_OFFERED - 1):
@@ -231,7 +231,7 @@ def _show(record: DigestRecord, *, fault: str | None = None) -> ResponseReturnVa
     return show_page(
         "digest.html",
         record=record,
-        partner_name=_get_partners().get(record.partner, record.partner),
+        partner_name=_get_services().get(record.partner, record.partner),
         article=None if page is None else Markup(render_article(page)),  # noqa: S704 - each text is escaped there
         ledger=ledger,
         text=None if digest is None else render_table(digest),

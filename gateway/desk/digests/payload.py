@@ -1,113 +1,86 @@
-"""Builds the published bytes of a digest from its draws: estimates, intervals, ranks, trends, advice.
+"""Builds the published bytes of a digest from its draws: numbers with their ranges, ranks and advice.
 
 Reads noisy figures only. Exact numbers come ready-made from `own_facts`: the partner could count each of them itself.
-Recommendations and trends come from published numbers only: a rank or a trend taken from the true figures would be a
-release of its own.
+Ranks and advice are judged on the draws: one taken from the true figures would be a release of its own.
+
+Each number is the plain draw, and its range is that of the noise's exact law. A number whose range begins at 0 is only
+called few, and a digest whose total is few shows no figure: noise alone reaches either in at most one of 40. Advice
+needs more. It is given where chance would hardly make any in a whole year (`_CHANCE_OF_ADVICE`).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
 from gateway.desk.digests import noise
-from gateway.desk.digests.estimates import (
-    CERTAINTY_PERMILLE,
-    DrawnTable,
-    Estimate,
-    add_up,
-    make_estimates,
-)
 from gateway.desk.digests.records import DigestRecord
 from gateway.desk.digests.tables import QUARTER_TABLES, Table
 from gateway.desk.digests.weaknesses import load_weaknesses
 from gateway.desk.keyring.quarters import Period
-from partner_sdk.digests.changes import Direction, judge_change
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.digest import (
     DIGEST_VERSION,
-    SMALLEST_SHOWN,
+    KIND,
     TOTAL,
+    WEAKNESS,
     Digest,
     DigestAdvice,
     DigestCell,
     DigestTable,
-    DigestTrend,
+    Evidence,
     encode_digest,
+    is_clear,
     make_cell,
-    parse_digest,
 )
 from partner_sdk.wire.keys import Environment
 
 MOST_RECOMMENDATIONS = 3
-_TRENDS: Final[Mapping[Direction, str]] = {
-    "up": "more than in {since}, by more than noise and chance explain",
-    "down": "fewer than in {since}, by more than noise and chance explain",
-    "unclear": "no change since {since} beyond noise and chance",
-}
-# A number that noise alone reaches more often is not shown: a table has many cells in which nothing happened.
-_CHANCE_OF_NOISE: Final = 0.025
-# Below it most cells of a digest would be wrong: the reports wait for a longer period.
-SMALLEST_TOTAL = 10
-
-
-def make_recommendations(weaknesses: DigestTable) -> list[DigestAdvice]:
-    """Return advice for the highest of the weaknesses that are likely, highest first."""
-    clear = [cell for cell in weaknesses.cells if cell.value is not None and cell.evidence == "likely"]
-    ranked = sorted(clear, key=lambda cell: -(cell.value or 0))[:MOST_RECOMMENDATIONS]
-    return [_make_advice(rank, cell) for rank, cell in enumerate(ranked, start=1)]
-
-
-def _make_advice(rank: int, cell: DigestCell) -> DigestAdvice:
-    data = load_weaknesses()
-    one = data.weaknesses[cell.label]
-    return DigestAdvice(
-        rank=rank,
-        label=cell.label,
-        weakness=cell.title,
-        feature=data.features[one.feature],
-        text=one.text,
-        change=one.change,
-        solved=one.solved,
-    )
-
-
-def make_trends(*, total: DigestCell | None, kinds: DigestTable | None, before: Digest | None) -> list[DigestTrend]:
-    """Return clear increases and decreases since the previous digest, and always the total."""
-    if total is None or before is None or before.total is None:
-        return []
-    trends = [_make_trend(total, before.total, since=before.period)]
-    earlier = {cell.label: cell for table in before.tables if table.name == "kind" for cell in table.cells}
-    for cell in kinds.cells if kinds else []:
-        if cell.label in earlier:
-            trend = _make_trend(cell, earlier[cell.label], since=before.period)
-            trends += [trend] if trend.direction != "unclear" else []
-    return trends
-
-
-def _make_trend(now: DigestCell, before: DigestCell, *, since: str) -> DigestTrend:
-    direction = judge_change(now, before)
-    return DigestTrend(now.label, now.title, direction, _TRENDS[direction].format(since=since))
-
-
-def find_table(tables: Sequence[DigestTable], name: str) -> DigestTable | None:
-    """Return the table of that name, or None if its draw was lost."""
-    return next((table for table in tables if table.name == name), None)
+# Of each number alone: its range misses the truth at most so often on either side.
+CERTAINTY_PERMILLE: Final = 950
+CHANCE_BEYOND: Final = (1 - CERTAINTY_PERMILLE / 1000) / 2
+# A year's five digests test each of these lines once. Sidak's correction holds: the quarters' noises are independent,
+# and the year is tested on their sums, which makes it only likelier that all five pass.
+_TESTS_OF_A_YEAR: Final = 5 * sum(len(table.labels) for table in QUARTER_TABLES)
+_CHANCE_OF_ADVICE: Final = 1 - 0.95 ** (1 / _TESTS_OF_A_YEAR)
 
 
 class NothingDrawnError(ReportAbuseError):
     """The kinds were lost: without them there is no total, and nothing is left to publish."""
 
 
+@dataclass(frozen=True, slots=True)
+class DrawnTable:
+    """The draws of one table, added up over `periods` quarters or drawn once for a year."""
+
+    table: Table
+    values: tuple[int, ...]
+    periods: int
+
+    def get_reach(self, *, chance: float = CHANCE_BEYOND, lines: int = 1) -> int:
+        """Return the most units by which the noise of so many lines together is off, but for that chance a side."""
+        scale = noise.get_scale(sensitivity=self.table.sensitivity, epsilon_micro=self.table.epsilon_micro)
+        return noise.get_threshold(scale=scale, draws=lines * self.periods, chance=chance) - 1
+
+    def list_clear(self, *, above: Sequence[int] | None = None) -> list[bool]:
+        """Return which lines are above all that chance makes in a year, or above these units as well."""
+        reach = self.get_reach(chance=_CHANCE_OF_ADVICE)
+        return [
+            value - least > reach for value, least in zip(self.values, above or [0] * len(self.values), strict=True)
+        ]
+
+
 def find_drawn_total(quarters: Sequence[DigestRecord]) -> int | None:
-    """Return the noisy number of incidents of these quarters, which may be negative; None where a draw was lost."""
+    """Return the noisy number of incidents of these quarters, which may be negative; None where no draw is left."""
     kind = add_draws(QUARTER_TABLES[0], quarters)
-    return None if kind is None else add_up([kind])
+    return None if kind is None else sum(kind.values)
 
 
-def is_waiting(record: DigestRecord) -> bool:
-    """Return whether a finished digest had too few reports to show."""
-    return record.body is not None and parse_digest(record.body).status == "waiting"
+def make_total(kind: DrawnTable) -> DigestCell:
+    """Return the number of all incidents, the sum of all kinds; its value is None if noise alone could be all of it."""
+    total, reach = sum(kind.values), kind.get_reach(lines=len(kind.values))
+    return make_cell(TOTAL, title="All incidents", value=total, low=total - reach, high=total + reach)
 
 
 def build_body(
@@ -120,38 +93,33 @@ def build_body(
     own: Sequence[DigestTable],
     stated_kinds: Mapping[str, int],
     spent_micro: int,
-    before: bytes | None,
     now: datetime,
 ) -> bytes:
     """Return the bytes to publish. `tables` are those that the record draws, `quarters` the records of its quarters,
     `own` the partner's own facts, `stated_kinds` its own reports by the kind that it stated.
     """
     wanted = tables if record in quarters else (*QUARTER_TABLES, *tables)
-    drawn = [(table, add_draws(table, quarters if table in QUARTER_TABLES else [record])) for table in wanted]
-    found = [(table, one) for table, one in drawn if one is not None]
-    if not any(table.is_partition for table, _ in found):
+    shown, missing, total = [], [], None
+    for table in wanted:
+        counted = quarters if table in QUARTER_TABLES else [record]
+        drawn = add_draws(table, counted)
+        if drawn is None:
+            # The weaknesses of a quarter without a digest were never due; whatever else has no draw was lost.
+            missing += [table.title] if any(one.state != "not-eligible" for one in counted) else []
+            continue
+        having = [one.quarter for one in counted if table.name in one.draws]
+        missed = len(having) < len(quarter.quarters) and table in QUARTER_TABLES
+        note = f"Counted in {', '.join(having)} alone." if missed else ""
+        shown.append(_make_table(drawn, stated_kinds=stated_kinds, note=note))
+        if table.name == KIND:
+            total = make_total(drawn)
+    if total is None:
         raise NothingDrawnError(
             "The kinds of report were lost before they were stored, so this period has no total and no digest. "
             "Reject it: its partner is then informed.",
             reason="nothing-drawn",
         )
-    to_fit = [one for _, one in found]
-    is_shown = add_up(to_fit) >= SMALLEST_TOTAL
-    # The bootstrap is half of the cost of a digest: one that waits shows nothing of it.
-    estimates = make_estimates(to_fit) if is_shown else None
-    shown = [
-        _make_table(
-            table,
-            estimates.cells[table.name],
-            drawn=one,
-            own=stated_kinds if table is QUARTER_TABLES[0] else None,
-        )
-        for table, one in found
-        if estimates
-    ]
-    total = _make_cell(TOTAL, "All incidents", estimates.total) if estimates else None
-    weaknesses = find_table(shown, "weakness")
-    earlier = None if before is None else parse_digest(before)
+    is_shown = total.value is not None
     digest = Digest(
         digest_version=DIGEST_VERSION,
         partner=record.partner,
@@ -163,72 +131,61 @@ def build_body(
         made_at=format_time(now),
         synthetic=record.workings.synthetic,
         status="published" if is_shown else "waiting",
-        next_period=None if is_shown or quarter.longer is None else quarter.longer.name,
         epsilon_micro=spent_micro,
         interval_permille=CERTAINTY_PERMILLE,
-        total=total,
-        tables=[*shown, *own],
-        missing_tables=[table.title for table, one in drawn if one is None] if is_shown else [],
-        trends=make_trends(total=total, kinds=find_table(shown, "kind"), before=earlier),
-        recommendations=make_recommendations(weaknesses) if weaknesses else [],
+        total=total if is_shown else None,
+        tables=[*shown, *own] if is_shown else [*own],
+        missing_tables=missing if is_shown else [],
+        recommendations=make_recommendations(shown) if is_shown else [],
     )
     return encode_digest(digest)
 
 
 def add_draws(table: Table, records: Sequence[DigestRecord]) -> DrawnTable | None:
-    """Return the draws of a table added up over records, or None where one of them lacks it."""
-    if not all(table.name in record.draws for record in records):
-        return None
-    return DrawnTable(
-        name=table.name,
-        values=tuple(map(sum, zip(*(record.draws[table.name] for record in records), strict=True))),
-        scale=noise.get_scale(sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro),
-        periods=len(records),
-        units=table.units,
-        is_partition=table.is_partition,
-    )
+    """Return the draws of a table added up over the records that have it, or None where none has."""
+    draws = [record.draws[table.name] for record in records if table.name in record.draws]
+    return DrawnTable(table, tuple(map(sum, zip(*draws, strict=True))), len(draws)) if draws else None
 
 
-def _make_table(
-    table: Table, estimates: Sequence[Estimate], *, drawn: DrawnTable, own: Mapping[str, int] | None
-) -> DigestTable:
-    reach = noise.get_threshold(scale=drawn.scale, draws=drawn.periods, chance=_CHANCE_OF_NOISE)
-    smallest = max(SMALLEST_SHOWN, -(-reach // drawn.units))
+def _make_table(drawn: DrawnTable, *, stated_kinds: Mapping[str, int], note: str) -> DigestTable:
+    table, reach = drawn.table, drawn.get_reach()
+    own = [stated_kinds.get(label, 0) if table.name == KIND else None for label, _ in table.labels]
+    evidence: list[Evidence | None] = [None] * len(own)
+    if table in QUARTER_TABLES:
+        above = [table.units * (one or 0) for one in own]
+        evidence = ["clear" if is_clear else "not-clear" for is_clear in drawn.list_clear(above=above)]
     cells = [
-        _make_cell(
+        make_cell(
             label,
-            title,
-            estimate,
-            own=None if own is None else own.get(label, 0),
-            is_weakness=not table.is_partition,
-            smallest=smallest,
+            title=title,
+            value=(2 * value + table.units) // (2 * table.units),
+            low=(value - reach) // table.units,
+            high=-(-(value + reach) // table.units),
+            own=of_partner,
+            evidence=found,
         )
-        for (label, title), estimate in zip(table.labels, estimates, strict=True)
+        for (label, title), value, of_partner, found in zip(table.labels, drawn.values, own, evidence, strict=True)
     ]
-    if not table.is_partition:
-        # Ranked by noisy values alone; the draw decides between two that round to the same number.
-        order = sorted(range(len(cells)), key=lambda place: (-estimates[place].value, -drawn.values[place]))
-        cells = [cells[place] for place in order]
-    return DigestTable(table.name, table.title, False, table.epsilon_micro, table.sensitivity, cells, table.note)
+    if table.name == WEAKNESS:
+        # Ranked by the draws, which also decide between two that round to the same number.
+        cells = [cell for _, cell in sorted(zip(drawn.values, cells, strict=True), key=lambda pair: -pair[0])]
+    notes = " ".join(filter(None, (table.note, note)))
+    return DigestTable(table.name, table.title, False, table.epsilon_micro, table.sensitivity, cells, notes)
 
 
-def _make_cell(
-    label: str,
-    title: str,
-    estimate: Estimate,
-    *,
-    own: int | None = None,
-    is_weakness: bool = False,
-    smallest: int = SMALLEST_SHOWN,
-) -> DigestCell:
-    evidence: Literal["likely", "not-clear"] = "likely" if estimate.is_likely else "not-clear"
-    return make_cell(
-        label,
-        title=title,
-        value=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        own=own,
-        evidence=evidence if is_weakness else None,
-        smallest=smallest,
-    )
+def make_recommendations(tables: Sequence[DigestTable]) -> list[DigestAdvice]:
+    """Return advice for the most frequent of the weaknesses that are clear, in the order of their table."""
+    data = load_weaknesses()
+    clear = [cell for table in tables if table.name == WEAKNESS for cell in table.cells if is_clear(cell)]
+    return [
+        DigestAdvice(
+            rank=rank,
+            label=cell.label,
+            weakness=cell.title,
+            feature=data.features[data.weaknesses[cell.label].feature],
+            text=data.weaknesses[cell.label].text,
+            change=data.weaknesses[cell.label].change,
+            solved=data.weaknesses[cell.label].solved,
+        )
+        for rank, cell in enumerate(clear[:MOST_RECOMMENDATIONS], start=1)
+    ]

@@ -1,7 +1,7 @@
-"""Calendar quarters in UTC, half-years and years: the fixed periods that a digest may cover.
+"""Calendar quarters and years in UTC: the fixed periods that a digest may cover.
 
-Never takes a range of dates from a caller: a reader could subtract two overlapping periods from each other. Longer
-periods are whole quarters, and a digest of one adds up the draws of its quarters.
+Never takes a range of dates from a caller: a reader could subtract two overlapping periods from each other. A year is
+four whole quarters, and its digest adds up their draws.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Literal
 from partner_sdk.errors import ReportAbuseError
 
 _SPELLING = re.compile(r"(20\d\d)-Q([1-4])")
-_LONG_SPELLING = re.compile(r"(20\d\d)(?:-H([12]))?")
+_YEAR_SPELLING = re.compile(r"20\d\d")
 
 
 class QuarterError(ReportAbuseError):
@@ -58,13 +58,8 @@ class Quarter:
 
     @property
     def quarters(self) -> "tuple[Quarter, ...]":
-        """Itself, as longer periods list theirs."""
+        """Itself, as a year lists its four."""
         return (self,)
-
-    @property
-    def longer(self) -> "LongPeriod":
-        """The half-year that it is in."""
-        return LongPeriod(self.year, (self.number + 1) // 2)
 
     def has(self, moment: datetime) -> bool:
         """Return whether an aware time is in the quarter."""
@@ -80,32 +75,25 @@ class Quarter:
 
 
 @dataclass(frozen=True, slots=True)
-class LongPeriod:
-    """A half-year, or a year if `half` is None."""
+class Year:
+    """One calendar year."""
 
     year: int
-    half: int | None
 
     @property
     def name(self) -> str:
-        """Its only spelling, e.g. `2026-H2` or `2026`."""
-        return f"{self.year}" if self.half is None else f"{self.year}-H{self.half}"
+        """Its only spelling, e.g. `2026`."""
+        return f"{self.year}"
 
     @property
-    def span(self) -> Literal["half-year", "year"]:
+    def span(self) -> Literal["year"]:
         """Its length in one word."""
-        return "year" if self.half is None else "half-year"
+        return "year"
 
     @property
     def quarters(self) -> tuple[Quarter, ...]:
-        """Its two or four quarters in order."""
-        numbers = range(1, 5) if self.half is None else range(2 * self.half - 1, 2 * self.half + 1)
-        return tuple(Quarter(self.year, number) for number in numbers)
-
-    @property
-    def longer(self) -> "LongPeriod | None":
-        """The year of a half-year; None for a year."""
-        return None if self.half is None else LongPeriod(self.year, None)
+        """Its four quarters in order."""
+        return tuple(Quarter(self.year, number) for number in range(1, 5))
 
     @property
     def ends_at(self) -> datetime:
@@ -122,22 +110,17 @@ class LongPeriod:
         """The last day, for people."""
         return self.quarters[-1].last_day
 
-    def previous(self) -> "LongPeriod":
-        """Return the period of the same length before this one."""
-        if self.half is None:
-            return LongPeriod(self.year - 1, None)
-        return LongPeriod(self.year - 1, 2) if self.half == 1 else LongPeriod(self.year, 1)
+    def previous(self) -> "Year":
+        """Return the year before this one."""
+        return Year(self.year - 1)
 
 
-Period = Quarter | LongPeriod
+Period = Quarter | Year
 
 
 def parse_period(text: str) -> Period:
-    """Return the period of `2026-Q3`, `2026-H2` or `2026`, or raise `QuarterError`."""
-    match = _LONG_SPELLING.fullmatch(text)
-    if match is None:
-        return parse_quarter(text)
-    return LongPeriod(int(match[1]), int(match[2]) if match[2] else None)
+    """Return the period of `2026-Q3` or `2026`, or raise `QuarterError`."""
+    return Year(int(text)) if _YEAR_SPELLING.fullmatch(text) else parse_quarter(text)
 
 
 def parse_quarter(text: str) -> Quarter:

@@ -27,7 +27,6 @@ from gateway.desk.actions.model import list_where
 from gateway.desk.actions.threads import EntryText
 from gateway.desk.cases.model import has_control_characters, normalise
 from gateway.desk.digests.eligibility import list_adopters
-from gateway.desk.digests.payload import find_table
 from gateway.desk.digests.records import DigestRecord, list_records
 from gateway.desk.keyring.quarters import get_last_closed_quarter
 from gateway.desk.notices.signing import draft_signature, get_signature
@@ -37,8 +36,9 @@ from gateway.desk.store.action_tables import CASE_ACTIONS
 from gateway.desk.uk_times import format_uk_day, format_uk_day_of
 from gateway.desk.wiring import Desk
 from gateway.web.settings import read_settings
+from partner_sdk.digests.summary import list_kinds
 from partner_sdk.wire.canonical import encode, format_time, parse_exact, parse_time
-from partner_sdk.wire.digest import Digest, parse_digest
+from partner_sdk.wire.digest import Digest, is_clear, parse_digest
 
 INVITATION_FILE: Final = Path(__file__).with_name("invitation.toml")
 ASKED_WITHIN: Final = timedelta(days=365)
@@ -81,9 +81,8 @@ class Candidate:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The titles of the largest kinds that the digest shows, the largest first."""
-        table = find_table(self.digest.tables, "kind")
-        shown = [cell for cell in table.cells if cell.value is not None] if table else []
+        """The titles of the largest kinds that chance hardly explains, the largest first."""
+        shown = [cell for cell in list_kinds(self.digest) if is_clear(cell)]
         return tuple(cell.title for cell in sorted(shown, key=lambda cell: -(cell.value or 0))[:MOST_KINDS])
 
     def may_be_asked(self, now: datetime) -> bool:

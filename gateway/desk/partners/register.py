@@ -157,9 +157,10 @@ def list_partners(connection: Connection) -> list[PartnerRow]:
     ]
 
 
-def get_partner_names(connection: Connection) -> dict[str, str]:
-    """Return the names of registered partners by their short names, in order."""
-    rows = connection.execute(select(PARTNERS.c.partner, PARTNERS.c.name).order_by(PARTNERS.c.partner))
+def get_partner_names(connection: Connection, *, of_type: PartnerType | None = None) -> dict[str, str]:
+    """Return the names of registered partners, or of one type, by their short names, in order."""
+    query = select(PARTNERS.c.partner, PARTNERS.c.name).order_by(PARTNERS.c.partner)
+    rows = connection.execute(query if of_type is None else query.where(PARTNERS.c.type == of_type))
     return {row.partner: row.name for row in rows}
 
 

@@ -198,13 +198,11 @@ test("a second digest of one period is an alarm, and the first counts", async ()
     made_at: "2026-10-20T00:00:00Z",
     synthetic: true,
     status: "published",
-    next_period: "2026-H2",
     epsilon_micro: 1,
     interval_permille: 950,
     total: cell,
     tables: [table],
     missing_tables: [],
-    trends: [],
     recommendations: [],
   };
   await agency.write("digest", digest);

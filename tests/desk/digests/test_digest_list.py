@@ -8,7 +8,7 @@ import pytest
 from gateway.desk.digests import noise
 from gateway.desk.digests.batch import BatchOrder, make_all
 from gateway.desk.digests.overview import OverviewOrder, make_overview
-from gateway.desk.keyring.quarters import LongPeriod, parse_period
+from gateway.desk.keyring.quarters import Year, parse_period
 from gateway.desk.wiring import Desk
 from tests.desk.digests.digest_builders import add_cases, clock
 from tests.desk.view_builders import Browser, Clock, make_test_desk
@@ -19,7 +19,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """A desk with the digests of a year about two services, and their overview."""
     monkeypatch.setattr(noise, "draw", lambda counts, **budget: list(counts))
     desk, year = make_test_desk(tmp_path / "desk", Clock()), parse_period("2025")
-    assert isinstance(year, LongPeriod)
+    assert isinstance(year, Year)
     for service in ("one-app", "two-app"):
         add_cases(desk.store, 80, about=service, closed_at="2025-02-01T00:00:00Z")
     for period in (*year.quarters, year):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from gateway.desk.digests import making, noise, releases
 from gateway.desk.digests.drawing import DigestError
@@ -16,8 +17,10 @@ from gateway.desk.keyring.quarters import Quarter, QuarterError
 from gateway.desk.outbox_run import SentOut
 from gateway.desk.people.releases import ReleaseError
 from gateway.desk.store import DeskStore
+from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.digest import Digest, parse_digest
+from partner_sdk.digests.page import render_page
+from partner_sdk.wire.digest import Digest, parse_digest, render_table
 from tests.desk.digests.digest_builders import NOW, PARTNER, QUARTER, add_case, add_cases, clock, make_order, make_store
 from tests.desk.made_models import hold_open
 from tests.desk.people.touch_builders import sign_digest
@@ -115,7 +118,7 @@ def test_own_reports_are_exact_and_are_only_the_partners_own(store: DeskStore) -
 
 @pytest.mark.usefixtures("no_noise")
 def test_own_reports_stand_beside_those_of_the_public_by_the_kind_that_the_partner_stated(store: DeskStore) -> None:
-    add_cases(store, 12)
+    add_cases(store, 16)
     own = {"partner": PARTNER, "door": "industry", "report_kind": "initial", "stated_kind": "sexual_talk"}
     add_cases(store, 2, **own, closed_at=None, kind=None)
     add_case(store, **own, kind="grooming", weakness_1="slow_response", closed_at="2026-10-01T00:00:00Z")
@@ -161,31 +164,14 @@ def test_ranks_and_advice_follow_the_published_numbers(store: DeskStore) -> None
     add_cases(store, 60, weakness_1="slow_response")
     add_cases(store, 90, weakness_1="no_block_tool")
     add_cases(store, 30, weakness_1="weak_age_check", weakness_2="no_block_tool")
-    add_cases(store, 10, weakness_1="weak_age_check")
-    add_cases(store, 15, weakness_1="hidden_report_route")
+    add_cases(store, 20, weakness_1="weak_age_check")
+    add_cases(store, 28, weakness_1="hidden_report_route")  # in a year chance makes 28 too often, and hardly 29
     digest = make(store)
     weakness = next(table for table in digest.tables if table.name == "weakness")
     assert [cell.label for cell in weakness.cells][:3] == ["no_block_tool", "slow_response", "weak_age_check"]
     assert [advice.label for advice in digest.recommendations] == ["no_block_tool", "slow_response", "weak_age_check"]
-    assert [cell.evidence for cell in weakness.cells][:4] == ["likely", "likely", "likely", "not-clear"]
+    assert [cell.evidence for cell in weakness.cells][:4] == ["clear", "clear", "clear", "not-clear"]
     assert [advice.rank for advice in digest.recommendations] == [1, 2, 3]
-
-
-@pytest.mark.usefixtures("no_noise")
-def test_a_trend_is_told_against_a_released_digest_only(store: DeskStore) -> None:
-    add_cases(store, 20, closed_at="2026-05-01T00:00:00Z")
-    add_cases(store, 200)
-    add_cases(store, 20, closed_at="2026-05-01T00:00:00Z", about="twin")
-    add_cases(store, 200, about="twin")
-    make_digest(store, make_order(quarter=Quarter(2026, 2), partner="twin"), clock=clock)
-    assert make(store, partner="twin").trends == []  # its earlier digest never left the house
-    earlier = make_digest(store, make_order(quarter=Quarter(2026, 2)), clock=clock)
-    sign_digest(store, earlier.digest_id)
-    release_digest(store, earlier.digest_id, post=Mailbox().post, now=NOW)
-    trends = {trend.label: trend for trend in make(store).trends}
-    assert trends["total"].direction == "up"
-    assert trends["grooming"].direction == "up"
-    assert "sexual_talk" not in trends
 
 
 @pytest.mark.usefixtures("no_noise")
@@ -214,17 +200,53 @@ def test_eligibility_is_judged_on_all_kinds_as_they_were_drawn(
 
 
 @pytest.mark.usefixtures("no_noise")
-@pytest.mark.parametrize(("incidents", "status"), [(9, "waiting"), (10, "published")])
-def test_too_few_reports_wait_for_the_half_year_and_show_no_number(
+@pytest.mark.parametrize(("incidents", "status"), [(14, "waiting"), (15, "published")])
+def test_a_total_that_noise_alone_reaches_in_one_of_40_waits_and_shows_no_number(
     store: DeskStore, incidents: int, status: str
 ) -> None:
     add_cases(store, incidents)
     digest = make(store)
     assert digest.status == status
     if status == "waiting":
-        assert digest.next_period == "2026-H2"
         assert [table.name for table in digest.tables] == ["door"]
-        assert (digest.total, digest.trends, digest.recommendations) == (None, [], [])
+        assert (digest.total, digest.recommendations) == (None, [])
+
+
+@pytest.mark.usefixtures("no_noise")
+@pytest.mark.parametrize(("own", "evidence"), [(16, "clear"), (17, "not-clear")])
+def test_a_gap_is_one_that_chance_hardly_makes_in_a_year(store: DeskStore, own: int, evidence: str) -> None:
+    """The range of 30 begins at 24: 17 of one's own are below it, and that is no news among all lines of a year."""
+    add_cases(store, 30)
+    reported = {"partner": PARTNER, "door": "industry", "report_kind": "initial", "stated_kind": "grooming"}
+    add_cases(store, own, **reported, closed_at=None, kind=None)
+    [cell] = [cell for table in make(store).tables[:1] for cell in table.cells if cell.label == "grooming"]
+    assert (cell.value, cell.own, cell.evidence) == (30, own, evidence)
+    assert cell.low > own
+
+
+@pytest.mark.usefixtures("no_noise")
+def test_no_digest_is_made_for_a_police_force_and_its_budget_stays_whole(desk: Desk, browser: Browser) -> None:
+    """One press spent 0.55 of 1.0 for good. It is in no list of the page, and the rules refuse it as well."""
+    with desk.store.write() as connection:
+        connection.execute(update(PARTNERS).where(PARTNERS.c.partner == PARTNER).values(type="agency", country="GB"))
+    assert f'value="{PARTNER}"' not in browser.get("/digests").text
+    order = {"partner": PARTNER, "quarter": QUARTER.name, "adopted": "yes"}
+    assert "Choose the partner" in browser.post("/digests", **order).text
+    with pytest.raises(DigestError) as caught:
+        make_digest(desk.store, make_order(), clock=desk.clock)
+    assert caught.value.reason == "not-a-service"
+    with desk.store.read() as connection:
+        assert get_spends(connection, partner=PARTNER, quarter=QUARTER) == {}
+        assert list_records(connection) == []
+
+
+def test_a_digest_says_that_it_counts_what_was_closed_and_that_lines_need_not_add_up(store: DeskStore) -> None:
+    add_cases(store, 200)
+    digest = make(store)
+    words = "incidents that the agency closed in this period, whenever they were reported"
+    for text in (render_table(digest), render_page(digest), *(str(row["note"]) for row in digest.to_rows()[:2])):
+        assert words in text
+        assert "need not add up" in text
 
 
 def test_rejecting_a_preview_keeps_the_spend_and_ends_the_quarter(store: DeskStore) -> None:

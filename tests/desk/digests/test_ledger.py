@@ -21,8 +21,8 @@ from gateway.desk.digests.ledger import (
 )
 from gateway.desk.digests.making import make_digest
 from gateway.desk.digests.records import list_records
-from gateway.desk.digests.tables import BUDGET_MICRO
-from gateway.desk.keyring.quarters import LongPeriod
+from gateway.desk.digests.tables import BUDGET_MICRO, OUTCOME_MICRO
+from gateway.desk.keyring.quarters import Year
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.store.partner_tables import DIGEST_DRAWS, DIGEST_STEPS, DIGESTS, LEDGER
 from partner_sdk.wire.digest import parse_digest
@@ -82,7 +82,7 @@ def test_a_spend_over_the_budget_is_refused_and_nothing_is_drawn(
     store: DeskStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     charged = {QUARTER: b"manifest"}
-    spend(store, partner=PARTNER, clusters_sha256=charged, table="something", micro_epsilon=200_001, now=NOW)
+    spend(store, partner=PARTNER, clusters_sha256=charged, table="something", micro_epsilon=180_001, now=NOW)
     drawn = []
     monkeypatch.setattr(noise, "draw", lambda counts, **budget: drawn.append(budget["epsilon_micro"]) or list(counts))
     with pytest.raises(LedgerError) as caught:
@@ -94,10 +94,12 @@ def test_a_spend_over_the_budget_is_refused_and_nothing_is_drawn(
 
 
 def test_the_last_micro_epsilon_may_be_spent_and_not_one_more() -> None:
-    check_spend({"a": 999_999}, table="b", micro_epsilon=1)
-    with pytest.raises(LedgerError) as caught:
-        check_spend({"a": 999_999}, table="b", micro_epsilon=2)
-    assert caught.value.reason == "over-budget"
+    """The overview may spend all of a service's budget; an incident keeps a part for its outcome there."""
+    for of_overview, spent in ((True, BUDGET_MICRO - 1), (False, BUDGET_MICRO - OUTCOME_MICRO - 1)):
+        check_spend({"a": spent}, table="b", micro_epsilon=1, of_overview=of_overview)
+        with pytest.raises(LedgerError) as caught:
+            check_spend({"a": spent}, table="b", micro_epsilon=2, of_overview=of_overview)
+        assert caught.value.reason == "over-budget"
 
 
 def test_a_table_is_paid_for_once(store: DeskStore) -> None:
@@ -115,27 +117,27 @@ def test_a_table_is_paid_for_once(store: DeskStore) -> None:
 
 
 def test_the_table_of_a_year_is_charged_to_each_of_its_quarters_or_to_none(store: DeskStore) -> None:
-    quarters = LongPeriod(2026, None).quarters
-    age = {"partner": PARTNER, "table": "age_band", "micro_epsilon": 200_000, "now": NOW}
+    quarters = Year(2026).quarters
+    age = {"partner": PARTNER, "table": "age_band", "micro_epsilon": 180_000, "now": NOW}
     spend(store, **age | {"clusters_sha256": {quarters[3]: b"m"}, "table": "kind", "micro_epsilon": 800_001})
     with pytest.raises(LedgerError) as caught:
         spend(store, **age, clusters_sha256=dict.fromkeys(quarters, b"m"))
     assert caught.value.reason == "over-budget"
     with store.read() as connection:
         assert get_spends(connection, partner=PARTNER, quarter=quarters[0]) == {}
-        assert get_spent(connection, partner=PARTNER, period=LongPeriod(2026, None)) == 800_001
+        assert get_spent(connection, partner=PARTNER, period=Year(2026)) == 800_001
     spend(store, **age, clusters_sha256=dict.fromkeys(quarters[:3], b"m"))
     with store.read() as connection:
         for quarter in quarters[:3]:
-            assert get_spends(connection, partner=PARTNER, quarter=quarter) == {"age_band": 200_000}
+            assert get_spends(connection, partner=PARTNER, quarter=quarter) == {"age_band": 180_000}
 
 
 def test_another_partner_and_another_quarter_have_budgets_of_their_own(store: DeskStore) -> None:
     for partner, quarter in ((PARTNER, QUARTER), (PARTNER, QUARTER.next()), ("other", QUARTER)):
         charged = {quarter: b"manifest"}
-        spend(store, partner=partner, clusters_sha256=charged, table="kind", micro_epsilon=1_000_000, now=NOW)
+        spend(store, partner=partner, clusters_sha256=charged, table="kind", micro_epsilon=980_000, now=NOW)
         with store.read() as connection:
-            assert get_spends(connection, partner=partner, quarter=quarter) == {"kind": 1_000_000}
+            assert get_spends(connection, partner=partner, quarter=quarter) == {"kind": 980_000}
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,28 @@ def test_the_noise_library_is_loaded_by_a_draw_and_not_before() -> None:
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
 
 
+@pytest.mark.parametrize("table", QUARTER_TABLES, ids=lambda table: table.name)
+def test_draws_have_the_documented_law(table) -> None:
+    """Ten numbers with a tenth of the law in each, by its exact tails: chi-square of nine degrees is above 51 in 10^-7.
+
+    Half or twice the scale gives thousands.
+    """
+    budget = {"sensitivity": table.sensitivity, "epsilon_micro": table.epsilon_micro}
+    drawn, scale = noise.draw([0] * 20_000, **budget), noise.get_scale(**budget)
+    above = [0, *(noise.get_threshold(scale=scale, draws=1, chance=0.5 - step / 10) for step in range(1, 5))]
+    tails = [noise.get_tail(scale=scale, draws=1, least=least) for least in above]
+    # On the positive side: from one bound to the next; the other side is its mirror, and 0 belongs to this one.
+    shares = [high - low for high, low in zip(tails, [*tails[1:], 0.0], strict=True)]
+    mirrored = [shares[0] - (2 * tails[0] - 1), *shares[1:]]
+    found = [0] * 10
+    for value in drawn:
+        place = sum(abs(value) >= least for least in above) - 1
+        found[place if value >= 0 else 5 + place] += 1
+    expected = [20_000 * share for share in (*shares, *mirrored)]
+    assert sum(expected) == pytest.approx(20_000)
+    assert sum((here - there) ** 2 / there for here, there in zip(found, expected, strict=True)) < 51
+
+
 def test_noise_is_never_seeded() -> None:
     text = (ROOT / "gateway/desk/digests/noise.py").read_text(encoding="utf-8")
     names = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}

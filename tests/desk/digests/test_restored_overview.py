@@ -2,14 +2,15 @@
 
 import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gateway.desk.digests import noise
+from gateway.desk.digests import noise, overview
 from gateway.desk.digests.journal import JournalError
 from gateway.desk.digests.ledger import OVERVIEW_OF, get_spends
-from gateway.desk.digests.overview import make_overview
+from gateway.desk.digests.overview import OVERVIEW_TABLES, make_overview
 from gateway.desk.digests.records import DigestRecord, find_record
 from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.store import DeskStore, open_store
@@ -23,7 +24,7 @@ def no_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(noise, "draw", lambda counts, **budget: list(counts))
 
 
-def make_and_restore(folder: Path, *, kinds_alone: bool) -> tuple[DigestRecord, DeskStore]:
+def make_and_restore(folder: Path) -> tuple[DigestRecord, DeskStore]:
     """Make an overview; return it, and the desk with its database from before it and its journal of draws."""
     store = hold_open(make_store(folder))
     fill(store, counts=(60,))
@@ -31,7 +32,7 @@ def make_and_restore(folder: Path, *, kinds_alone: bool) -> tuple[DigestRecord, 
     with sqlite3.connect(folder / "desk.sqlite") as connection:
         connection.execute("VACUUM INTO ?", (str(folder / "restored" / "desk.sqlite"),))
     connection.close()
-    first = make_overview(store, make_order(kinds_alone=kinds_alone), clock=clock)
+    first = make_overview(store, make_order(), clock=clock)
     shutil.copytree(store.journal, folder / "restored" / store.journal.name)
     return first, hold_open(open_store(folder / "restored" / "desk.sqlite"))
 
@@ -43,31 +44,30 @@ def read_spends(store: DeskStore) -> list[dict[str, int]]:
         ]
 
 
-@pytest.mark.parametrize("kinds_alone", [False, True])
 def test_a_desk_restored_from_before_the_overview_takes_its_draws_from_the_journal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kinds_alone: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, restored = make_and_restore(tmp_path, kinds_alone=kinds_alone)
+    first, restored = make_and_restore(tmp_path)
     monkeypatch.delattr(noise, "draw")
-    again = make_overview(restored, make_order(kinds_alone=kinds_alone), clock=clock)
+    again = make_overview(restored, make_order(), clock=clock)
     assert (again.draws, again.body) == (first.draws, first.body)
-    spends = {"kind": 1_000_000} if kinds_alone else {"kind": 400_000, "age_band": 200_000, "weakness": 400_000}
-    assert read_spends(restored) == [spends] * 4
+    assert read_spends(restored) == [{table.name: table.epsilon_micro for table in OVERVIEW_TABLES}] * 4
 
 
-@pytest.mark.parametrize("kinds_alone", [False, True])
-def test_a_restored_desk_spends_nothing_on_an_overview_with_the_other_choice_of_tables(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kinds_alone: bool
+def test_a_restored_desk_spends_nothing_on_an_overview_whose_tables_another_release_drew_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, restored = make_and_restore(tmp_path, kinds_alone=kinds_alone)
+    first, restored = make_and_restore(tmp_path)
     monkeypatch.delattr(noise, "draw")
-    for _ in range(2):
-        with pytest.raises(JournalError) as caught:
-            make_overview(restored, make_order(kinds_alone=not kinds_alone), clock=clock)
-        assert caught.value.reason == "journal-differs"
-        assert "--kinds-alone" in str(caught.value)
+    with monkeypatch.context() as patch:
+        other = replace(OVERVIEW_TABLES[1], epsilon_micro=400_000)
+        patch.setattr(overview, "OVERVIEW_TABLES", (OVERVIEW_TABLES[0], other, *OVERVIEW_TABLES[2:]))
+        for _ in range(2):
+            with pytest.raises(JournalError) as caught:
+                make_overview(restored, make_order(), clock=clock)
+            assert caught.value.reason == "journal-differs"
     assert read_spends(restored) == [{}] * 4
     with restored.read() as connection:
         assert find_record(connection, first.digest_id) is None
-    again = make_overview(restored, make_order(kinds_alone=kinds_alone), clock=clock)
+    again = make_overview(restored, make_order(), clock=clock)
     assert (again.draws, again.body) == (first.draws, first.body)

@@ -18,7 +18,7 @@ from gateway.desk.cases.partner_side import schedule_outcome
 from gateway.desk.digests.batch import BatchOrder, make_all
 from gateway.desk.digests.overview import OverviewOrder, make_overview
 from gateway.desk.digests.records import list_records
-from gateway.desk.keyring.quarters import LongPeriod, parse_period
+from gateway.desk.keyring.quarters import Year, parse_period
 from gateway.desk.notices.alert_threads import post_entry
 from gateway.desk.notices.inviting import draft_invitation, parse_invitation, print_invitation
 from gateway.desk.notices.referrals import LONGEST_WAIT, Referral, draft_referral
@@ -204,7 +204,7 @@ def test_figures_and_letters_hold_nothing_of_the_person(reachable: Loop, case_id
 @pytest.mark.usefixtures("seeded_noise")
 def test_overview_holds_nothing_of_the_person(reachable: Loop, case_id: str) -> None:
     desk, year = reachable.desk, parse_period("2025")
-    assert isinstance(year, LongPeriod)
+    assert isinstance(year, Year)
     marks = list_marks(reachable, case_id)
     times = {"received_at": "2025-02-01T08:00:00Z", "closed_at": "2025-02-02T08:00:00Z"}
     counted = {"kind": "grooming", "outcome": "used", "age_band": "13_15"}

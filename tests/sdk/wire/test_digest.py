@@ -13,7 +13,6 @@ from partner_sdk.wire.digest import (
     Digest,
     DigestAdvice,
     DigestTable,
-    DigestTrend,
     encode_digest,
     format_epsilon,
     format_interval_share,
@@ -52,7 +51,6 @@ def make_digest(**changes: object) -> Digest:
         "made_at": "2026-11-25T08:30:00Z",
         "synthetic": False,
         "status": "published",
-        "next_period": None,
         "epsilon_micro": 900_000,
         "interval_permille": 950,
         "total": make_cell("total", title="All incidents", value=37, low=20, high=50),
@@ -61,7 +59,6 @@ def make_digest(**changes: object) -> Digest:
             DigestTable("door", "Your own", True, 0, 1, [make_exact_cell("industry", title="You sent", value=2)], ""),
         ],
         "missing_tables": [],
-        "trends": [DigestTrend("total", "All incidents", "unclear", "no clear change")],
         "recommendations": [ADVICE],
     }
     return Digest(**(values | changes))  # type: ignore[arg-type]  # the values are typed one by one above
@@ -99,7 +96,8 @@ def test_bytes_that_are_not_a_digest_are_refused(change, reason: str) -> None:
         {"value": None, "shown": "3"},
         {"value": None, "low": 2},
         {"value": None, "high": 1},
-        {"value": None, "shown": "fewer than 5", "high": 9},
+        {"value": None, "shown": "fewer than 10"},
+        {"value": 34, "shown": "34", "low": 0, "high": 40},  # chance could have made it
         {"own": -1},
         {"value": 34, "shown": "35"},
         {"value": 34, "shown": "34", "low": 35, "high": 40},
@@ -120,11 +118,10 @@ def test_a_cell_that_contradicts_itself_is_refused(cell: dict[str, object]) -> N
     [
         ("weakness", {"own": 3}),
         ("age_band", {"own": 3}),
-        ("kind", {"evidence": "likely"}),
-        ("age_band", {"evidence": "likely"}),
+        ("age_band", {"evidence": "clear"}),
     ],
 )
-def test_own_numbers_stand_beside_kinds_alone_and_evidence_beside_weaknesses(
+def test_own_numbers_stand_beside_kinds_alone_and_evidence_beside_weaknesses_and_kinds(
     name: str, changes: dict[str, object]
 ) -> None:
     cell = msgspec.structs.replace(make_cell("x", title="X", value=9, low=2, high=20), **changes)
@@ -158,17 +155,17 @@ def test_a_cost_that_does_not_cover_the_tables_is_refused() -> None:
 
 def test_a_value_under_five_is_in_no_view() -> None:
     cell = make_cell("x", title="X", value=4, low=1, high=2)
-    assert (cell.value, cell.shown, cell.low, cell.high) == (None, "fewer than 5", 0, 4)
-    wide = make_cell("x", title="X", value=0, low=0, high=9)
-    assert (wide.value, wide.shown, wide.high) == (None, "fewer than 10", 9)  # the words agree with the top
+    assert (cell.value, cell.shown, cell.low, cell.high) == (None, "few", 0, 4)
     assert make_cell("x", title="X", value=5, low=1, high=9).value == 5
-    chance = make_cell("x", title="X", value=26, low=0, high=122, smallest=105)
-    assert (chance.value, chance.shown) == (None, "fewer than 123")
+    chance = make_cell("x", title="X", value=26, low=-70, high=122)
+    assert (chance.value, chance.shown, chance.low, chance.high) == (None, "few", 0, 122)
+    below = make_cell("x", title="X", value=-20, low=-30, high=-10)
+    assert (below.value, below.shown, below.low, below.high) == (None, "few", 0, 4)
     digest = make_digest()
     line = next(line for line in render_table(digest).splitlines() if "Asked to meet" in line)
-    assert line.split("  ")[-2:] == ["fewer than 10", "0 to 9"]
+    assert line.split("  ")[-2:] == ["few", "0 to 9"]
     rows = {row["label"]: row for row in csv.DictReader(io.StringIO(render_csv(digest)))}
-    assert (rows["meet_offline"]["value"], rows["meet_offline"]["shown"]) == ("", "fewer than 10")
+    assert (rows["meet_offline"]["value"], rows["meet_offline"]["shown"]) == ("", "few")
     assert '"value": 3,' not in render_json(digest)
 
 
@@ -176,8 +173,7 @@ def test_every_number_of_the_text_has_its_interval() -> None:
     text = render_table(make_digest())
     for words in ("27 to 41", "0 to 9", "20 to 50", "exact", "0.9 of at most 1.0", "95 % certainty"):
         assert words in text
-    assert "1. No good way to block" in text
-    assert "no clear change" in text
+    assert "1. No good way to block (often named)" in text
 
 
 def test_a_synthetic_digest_is_marked_in_text_table_and_json() -> None:
@@ -191,10 +187,10 @@ def test_a_synthetic_digest_is_marked_in_text_table_and_json() -> None:
 
 def test_a_digest_that_waits_has_no_figure_and_names_the_period_to_wait_for() -> None:
     own = make_digest().tables[1:]
-    waiting = {"status": "waiting", "next_period": "2026-H2", "total": None, "trends": [], "recommendations": []}
+    waiting = {"status": "waiting", "total": None, "recommendations": []}
     text = render_table(parse_digest(encode_digest(make_digest(**waiting, tables=own))))
     assert "Too few reports" in text
-    assert "2026-H2" in text
+    assert "The digest of 2026 counts them too." in text
     assert "You sent" in text
     for contradiction in (
         {},
@@ -203,8 +199,10 @@ def test_a_digest_that_waits_has_no_figure_and_names_the_period_to_wait_for() ->
     ):
         with pytest.raises(FormatError):
             encode_digest(make_digest(**(waiting | contradiction)))
-    with pytest.raises(FormatError):
-        encode_digest(make_digest(total=None))
+    few = make_cell("total", title="All incidents", value=14, low=0, high=28)
+    for total in (None, few):
+        with pytest.raises(FormatError):
+            encode_digest(make_digest(total=total))
 
 
 def test_the_own_reports_stand_beside_the_noisy_number() -> None:

@@ -1,5 +1,6 @@
 """The overview on the wire: one spelling, no contradictions, and its text for a terminal."""
 
+import msgspec
 import pytest
 
 from partner_sdk.errors import FormatError
@@ -12,8 +13,30 @@ def test_it_reads_back_as_it_was_written_and_its_text_has_every_part() -> None:
     overview = make_overview()
     assert parse_overview(encode_overview(overview)) == overview
     text = render_overview(overview)
-    for part in ("2140", "1391 to 2889", "voice chat", "SYNTHETIC", "Eleven services"):
+    parts = ("about 26 (20 to 32)", "40 to 90 %", "at least 5,200", "at most 100 from each service")
+    for part in (*parts, "Not above the noise: Something else.", "voice chat", "SYNTHETIC", "Eleven services"):
         assert part in text
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"low": 27},
+        {"high": 25},
+        {"high": None},  # a number of services has both ends
+        {"value": None},
+        {"share_low": 91},
+        {"share_high": 101},
+        {"share_high": None},
+    ],
+)
+def test_a_line_that_contradicts_itself_is_refused(bad: dict[str, object]) -> None:
+    overview = make_overview()
+    kinds = overview.tables[1]
+    lines = [msgspec.structs.replace(kinds.lines[0], **bad)]
+    with pytest.raises(FormatError) as caught:
+        parse_overview(encode(make_overview(tables=[msgspec.structs.replace(kinds, lines=lines)])))
+    assert caught.value.reason == "bad-overview"
 
 
 @pytest.mark.parametrize(
