@@ -25,7 +25,17 @@ from gateway.guidance.risk import assess_public
 from partner_sdk.errors import OpeningError
 from partner_sdk.wire.canonical import check_report_id, convert, encode, format_time
 from partner_sdk.wire.keys import get_active_sealing_key
-from partner_sdk.wire.public_codes import ADULT_BAND, ENGLISH, IS_NOT_UNDER_18, MEETS_SOON, RATHER_NOT_SAY, WELSH, YES
+from partner_sdk.wire.public_codes import (
+    ADULT_BAND,
+    BY_CALL,
+    BY_TEXT,
+    ENGLISH,
+    IS_NOT_UNDER_18,
+    MEETS_SOON,
+    RATHER_NOT_SAY,
+    WELSH,
+    YES,
+)
 from partner_sdk.wire.public_report import PublicReport, encode_public_report, is_from_grown_up, parse_public_report
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields, report_context
@@ -138,6 +148,9 @@ def _make_report(desk: Desk, call: KeyedCall, *, earlier: CaseRow | None, now: d
     answers = dict(call.answers)
     if answers.get("who") == "me" and not answers.get("age_band"):
         answers["age_band"] = answers.get("reporter_age_band", "")
+    ways = answers.get("contact.ways", ())
+    if answers.get("contact.phone") and not {BY_CALL, BY_TEXT} & set(ways):
+        answers["contact.ways"] = (BY_CALL, *ways)  # whoever gives a number may be called
     # As the form marks it; a P2 of the public changes no order.
     is_urgent = answers.get("danger") == YES or answers.get("meeting.when") in MEETS_SOON
     clear = ClearFields(

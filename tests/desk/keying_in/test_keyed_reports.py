@@ -81,6 +81,23 @@ def test_a_call_is_sealed_and_filed_with_its_reference_promise_and_channel(desk:
     assert "Phone call" in shown
 
 
+def test_nothing_is_said_of_a_form_or_words_that_a_caller_never_had(desk: Desk, browser: Browser) -> None:
+    read_out = browser.get(key(browser)).text
+    case = get_only(desk)
+    shown = browser.post(f"/cases/{case.case_id}/read").text
+    assert "Scotland" in browser.get("/key-in").text
+    for page in (read_out, shown):
+        assert re.findall(r"[Rr]eturn code|filled in the form|the form's wording|Language of the form", page) == []
+    assert "Not said" in shown
+
+
+def test_phone_number_is_a_way_to_reach_them_though_no_way_was_ticked(desk: Desk, browser: Browser) -> None:
+    key(browser, **{"contact-ways": None})
+    content = open_case(desk, get_only(desk).case_id, actor="a-assessor").content
+    assert isinstance(content, PublicReport)
+    assert content.contact.ways == ("call",)
+
+
 @pytest.mark.databases("sqlite", "postgresql")
 def test_two_presses_make_one_report_and_a_changed_page_is_an_addition(desk: Desk, browser: Browser) -> None:
     first = key(browser)

@@ -9,6 +9,7 @@ from typing import Final
 
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.opening import FirstReport, has_nothing_to_repeat
+from gateway.desk.cases.reading.content import came_by_the_form
 from gateway.desk.cases.reading.labels import ACCESS_NEEDS, SPOKEN_LANGUAGES, WAYS
 from gateway.desk.cases.replying.replies import (
     ContactWarning,
@@ -231,7 +232,9 @@ def _format_language(report: PublicReport) -> str:
     spoken = _format_code(SPOKEN_LANGUAGES, contact.call_language)
     if contact.other_language:
         spoken = f"{spoken}: {contact.other_language}" if spoken else contact.other_language
-    return spoken or f"They filled in the form in {SPOKEN_LANGUAGES[report.language]}"
+    if spoken or not came_by_the_form(report):
+        return spoken or "Not said"
+    return f"They filled in the form in {SPOKEN_LANGUAGES[report.language]}"
 
 
 def _format_code(titles: dict[str, str], code: str) -> str:

@@ -1,6 +1,6 @@
 """Lays out an opened public report for reading: every field, in closed sections.
 
-Never leaves a field out and changes no character of the text, except that codes become labels. The page escapes it.
+Never leaves an answer out and changes no character of the text, except that codes become labels. The page escapes it.
 """
 
 from collections.abc import Iterator
@@ -27,6 +27,11 @@ _SECTIONS: Final = (
 )
 _LAST: Final = "Particulars"
 
+# Filled in by the form alone: blank, or a guess, in a report that was keyed in from a call or a letter.
+_OF_THE_FORM: Final = frozenset(
+    {"context", "contact.may_send_note", "copy_version", "language", "placement", "reply_key", "signposted"}
+)
+
 # The form's code for the page of helpers outside the UK, which is not one helper.
 _ABROAD: Final = "abroad"
 
@@ -49,13 +54,24 @@ class Section:
 
 
 def make_sections(content: PublicReport) -> list[Section]:
-    """Return the sections of a public report; sections.py makes those of a partner's."""
+    """Return the sections of a public report; sections.py makes those of a partner's.
+
+    A caller or the writer of a letter never had the form, so its own fields are left out there.
+    """
+    left_out = frozenset[str]() if came_by_the_form(content) else _OF_THE_FORM
     groups: dict[str, list[Line]] = {title: [] for title, _ in _SECTIONS}
     last: list[Line] = []
     for path, value in _flatten(content, ()):
+        if ".".join(path) in left_out:
+            continue
         groups.get(_get_group(path), last).append(_make_line(path, value))
     sections = [Section(title, tuple(lines)) for title, lines in groups.items() if lines]
     return [*sections, Section(_LAST, tuple(last))]
+
+
+def came_by_the_form(content: PublicReport) -> bool:
+    """Return whether the person filled in the form, which notes the version of its wording."""
+    return bool(content.copy_version)
 
 
 def _flatten(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
