@@ -1,8 +1,20 @@
 """Types of columns, and indexes of some rows, that mean the same on SQLite and PostgreSQL."""
 
+import hashlib
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Index, Integer, Table, Text, TextClause, text
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    TextClause,
+    TypeDecorator,
+    text,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateIndex
 from sqlalchemy.sql.functions import GenericFunction
@@ -13,6 +25,30 @@ Number: Final = BigInteger().with_variant(Integer, "sqlite")
 PlainText: Final = Text().with_variant(Text(collation="C"), "postgresql")
 
 _WHERE: Final = "rows_held"
+DIGEST_BYTES: Final = 32
+
+
+class SealedBytes(TypeDecorator[bytes]):
+    """A sealed box, stored with its SHA-256 behind it, so that a changed byte shows without a key (`is_sound`).
+
+    Empty bytes stay empty. A read takes the digest off and does not compare it: a box that is opened proves itself.
+    """
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: bytes | None, dialect: object) -> bytes | None:
+        """Add the digest."""
+        return value + hashlib.sha256(value).digest() if value else value
+
+    def process_result_value(self, value: Any, dialect: object) -> bytes | None:
+        """Take the digest off."""
+        return None if value is None else bytes(value[:-DIGEST_BYTES])
+
+
+def is_sound(stored: bytes | None) -> bool:
+    """Return whether the raw bytes of a `SealedBytes` column are those that were stored."""
+    return not stored or hashlib.sha256(stored[:-DIGEST_BYTES]).digest() == bytes(stored[-DIGEST_BYTES:])
 
 
 class FindBytes(GenericFunction[int]):

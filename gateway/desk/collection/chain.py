@@ -56,12 +56,15 @@ class Link:
     sequence: int
     statement_sha256: bytes
     previous_sha256: bytes
+    report_id: str = ""
+    reference: str = ""
 
 
 def make_link(intake: IntakeStatement, *, statement_sha256: bytes) -> Link:
     """Return the link of a genuine statement."""
     chain = Chain(intake.instance, intake.epoch, intake.clear.partner)
-    return Link(chain, intake.sequence, statement_sha256, bytes.fromhex(intake.previous))
+    previous = bytes.fromhex(intake.previous)
+    return Link(chain, intake.sequence, statement_sha256, previous, intake.clear.report_id, intake.reference)
 
 
 def add_links(connection: Connection, links: Sequence[Link], *, now: datetime) -> None:
@@ -147,6 +150,8 @@ def _add_to_chain(connection: Connection, chain: Chain, links: Sequence[Link], *
                     "sequence": link.sequence,
                     "statement_sha256": link.statement_sha256,
                     "previous_sha256": link.previous_sha256,
+                    "report_id": link.report_id,
+                    "reference": link.reference,
                     "followed": False,
                 }
                 for link in fresh

@@ -5,9 +5,9 @@ Never anything typed outside a box: codes, ids, days and handles only.
 
 from typing import Final
 
-from sqlalchemy import Boolean, Column, Index, LargeBinary, Table, UniqueConstraint
+from sqlalchemy import Boolean, Column, Index, Table, UniqueConstraint
 
-from gateway.databases.columns import Number, PlainText
+from gateway.databases.columns import Number, PlainText, SealedBytes
 from gateway.desk.store.schema import METADATA
 
 # One action to one recipient. Its id is also that of its mailbox message, so that nothing can go twice.
@@ -46,7 +46,7 @@ CASE_ACTIONS: Final = Table(
     # Whether the body was police or child protection then, so that an urgent case may close once it took the package.
     Column("protects", Boolean, nullable=False),
     Column("body_sha256", PlainText, nullable=False),
-    Column("box", LargeBinary, nullable=False),
+    Column("box", SealedBytes, nullable=False),
     Index(None, "case_id"),
     Index(None, "state", "kind"),
 )
@@ -64,7 +64,7 @@ THREAD_ENTRIES: Final = Table(
     Column("outside_id", PlainText),  # the id that the partner chose for it, which counts for that partner alone
     Column("read_at", PlainText),  # of an entry that came in: when a person here first opened it
     Column("read_by", PlainText),
-    Column("box", LargeBinary, nullable=False),
+    Column("box", SealedBytes, nullable=False),
     UniqueConstraint("by", "outside_id"),
     Index(None, "action_id"),
 )
@@ -85,6 +85,6 @@ REFUSED_ENTRIES: Final = Table(
     Column("partner", PlainText, primary_key=True),  # as the gateway claims
     Column("entry_id", PlainText, primary_key=True),
     Column("reason", PlainText, nullable=False),
-    Column("envelope", LargeBinary, nullable=False),
+    Column("envelope", SealedBytes, nullable=False),
     Column("received_at", PlainText, nullable=False),
 )

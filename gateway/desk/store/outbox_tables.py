@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Column, Index, LargeBinary, Table, UniqueConstraint, text
 
-from gateway.databases.columns import Number, PlainText
+from gateway.databases.columns import Number, PlainText, SealedBytes
 from gateway.desk.store.schema import METADATA
 
 # The outbox, one row for each record below: queued in the transaction that wrote the record.
@@ -40,11 +40,11 @@ MAILBOX_MESSAGES: Final = Table(
     Column("message_id", PlainText, nullable=False, unique=True),
     Column("kind", PlainText, nullable=False),
     Column("signed", LargeBinary, nullable=False),
-    Column("envelope", LargeBinary, nullable=False),
+    Column("envelope", SealedBytes, nullable=False),
     Column("issued_at", PlainText, nullable=False),
     Column("signed_sha256", PlainText),
     # Where a message may name a child: the signed bytes, sealed and under the key of its case; `signed` is empty.
-    Column("desk_copy", LargeBinary),
+    Column("desk_copy", SealedBytes),
     Column("case_id", PlainText),
     Column(
         "replaces", PlainText
@@ -72,8 +72,8 @@ REPLY_MESSAGES: Final = Table(
     Column("case_id", PlainText, nullable=False),
     Column("kind", PlainText, nullable=False),  # reply, read
     Column("reference", PlainText, nullable=False),
-    Column("envelope", LargeBinary, nullable=False),
-    Column("desk_copy", LargeBinary),
+    Column("envelope", SealedBytes, nullable=False),
+    Column("desk_copy", SealedBytes),
     Column("written_at", PlainText, nullable=False),
     Column("written_by", PlainText, nullable=False),
     Index(None, "case_id"),

@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-from gateway.databases.columns import Number, PlainText
+from gateway.databases.columns import Number, PlainText, SealedBytes
 from gateway.desk.store.schema import METADATA
 
 PARTNERS: Final = Table(
@@ -74,7 +74,7 @@ ENROLMENTS: Final = Table(
     Column("id", PlainText, primary_key=True),
     Column("secret_sha256", PlainText, nullable=False),
     Column("partner", PlainText),
-    Column("envelope", LargeBinary, nullable=False),
+    Column("envelope", SealedBytes, nullable=False),
     Column("state", PlainText, nullable=False),  # waiting, approved, refused
     Column("reason", PlainText),
     Column("key_id", PlainText),
@@ -95,7 +95,7 @@ ACCOUNT_CHANGES: Final = Table(
     Column("kind", PlainText, nullable=False),  # keys, registration, unreadable
     Column("state", PlainText, nullable=False),  # waiting, accepted, refused
     Column("reason", PlainText),
-    Column("envelope", LargeBinary, nullable=False),  # empty where it came inside an enrolment, which is kept itself
+    Column("envelope", SealedBytes, nullable=False),  # empty where it came inside an enrolment, which is kept itself
     Column("statement", LargeBinary),
     Column("old_key_id", PlainText),
     Column("new_key_id", PlainText),

@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import Column, Index, LargeBinary, Table, UniqueConstraint
 
-from gateway.databases.columns import Number, PlainText
+from gateway.databases.columns import Number, PlainText, SealedBytes
 from gateway.desk.store.schema import METADATA
 
 # Organisations without keys here: those that show the button, and services that reports are about. If one enrols
@@ -105,7 +105,7 @@ ADOPTION_REQUESTS: Final = Table(
     METADATA,
     Column("request_id", PlainText, primary_key=True),
     Column("state", PlainText, nullable=False),  # waiting, invited, agreed, declined
-    Column("envelope", LargeBinary, nullable=False),
+    Column("envelope", SealedBytes, nullable=False),
     Column("received_at", PlainText, nullable=False),
     Column("owner", PlainText),  # the id that the desk chose: a partner's, or of a service without keys
     Column("reason", PlainText),  # the desk's reason for declining it

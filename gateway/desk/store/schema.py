@@ -23,7 +23,7 @@ from sqlalchemy import (
     true,
 )
 
-from gateway.databases.columns import Number, PlainText, add_partial_index
+from gateway.databases.columns import Number, PlainText, SealedBytes, add_partial_index
 
 METADATA: Final = MetaData(
     naming_convention={
@@ -58,7 +58,7 @@ REPORTS: Final = Table(
     Column("envelope_sha256", LargeBinary, nullable=False),
     Column("intake", LargeBinary, nullable=False),
     Column("submission", LargeBinary),
-    Column("envelope", LargeBinary, nullable=False),
+    Column("envelope", SealedBytes, nullable=False),
     UniqueConstraint("environment", "partner", "report_id"),
 )
 
@@ -77,7 +77,7 @@ SET_ASIDE: Final = Table(
     Column("claimed_partner", PlainText),
     Column("claimed_report_id", PlainText),
     Column("intake_sha256", LargeBinary),
-    Column("row", LargeBinary, nullable=False),
+    Column("row", SealedBytes, nullable=False),
     Column("set_aside_at", PlainText, nullable=False),
     Column("resolved_at", PlainText),
     Column("resolution", PlainText),
@@ -101,6 +101,9 @@ CHAIN_LINKS: Final = Table(
     Column("epoch", PlainText, primary_key=True),
     Column("statement_sha256", LargeBinary, nullable=False),
     Column("previous_sha256", LargeBinary, nullable=False),
+    # Names the report where its own row is lost, here and at the gateway (collection/damage.py).
+    Column("report_id", PlainText, nullable=False),
+    Column("reference", PlainText, nullable=False),
     Column("followed", Boolean, nullable=False),  # whether the link before it was looked for
 )
 add_partial_index("ix_chain_links_followed", CHAIN_LINKS.c.followed, where=CHAIN_LINKS.c.followed == false())
@@ -140,6 +143,9 @@ COLLECTOR: Final = Table(
     Column("feed_position", Number, nullable=False, server_default=text("0")),
     Column("left_position", Number, nullable=False, server_default=text("0")),
     Column("logged_report", Number, nullable=False, server_default=text("0")),  # its entry in the public log was sought
+    # The last whole pass over the desk's own data, and how far one got that was interrupted (damage.py).
+    Column("examined_at", PlainText),
+    Column("examined_to", PlainText),
 )
 
 
@@ -304,7 +310,7 @@ CASE_STEPS: Final = Table(
     Column("by", PlainText, nullable=False),
     Column("kind", PlainText, nullable=False),  # move, claim, assess, ... (cases/steps.py)
     Column("detail", PlainText, nullable=False),  # canonical JSON: codes and numbers
-    Column("box", LargeBinary),
+    Column("box", SealedBytes),
     Index(None, "case_id", "kind"),
 )
 
@@ -361,7 +367,7 @@ IMPORTED_REPORTS: Final = Table(
     Column("submission_sha256", LargeBinary, unique=True),
     Column("submission", LargeBinary),
     Column("envelope_sha256", LargeBinary, nullable=False),
-    Column("envelope", LargeBinary, nullable=False),
+    Column("envelope", SealedBytes, nullable=False),
     Column("receipt", LargeBinary),
     Column("imported_at", PlainText, nullable=False),
     Column("imported_by", PlainText, nullable=False),
