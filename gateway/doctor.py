@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.config import GatewayConfig, StateFolder, load_config
-from gateway.databases.failures import ADVICE_ON_SERVERS
+from gateway.databases.failures import ADVICE_ON_FULL, ADVICE_ON_SERVERS
 from gateway.evidence.blobs import check_blobs
 from gateway.evidence.local_blobs import FreeShare, measure_free_share
 from gateway.key_change import NEXT_CARD_FILE
@@ -139,7 +139,9 @@ def _examine_store(gateway: Gateway, *, config: GatewayConfig, state: Path) -> I
             return
         detail = f"The database cannot be used ({error.reason}): the form and the API answer 503."
         fix = "Check the disk. If the database is lost, restore its backup and run `report-abuse-gateway restored`."
-        if config.database_uri:
+        if error.reason == "full":
+            fix = ADVICE_ON_FULL
+        elif config.database_uri:
             fix = ADVICE_ON_SERVERS.get(error.reason, "Check the server of database_uri, its log and its disk.")
         yield Finding("store", "fault", detail, fix=fix)
         return

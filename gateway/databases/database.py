@@ -62,8 +62,11 @@ class Database(Protocol):
     def lift_time_limit(self, connection: Connection) -> None:
         """Let the statements of this connection take as long as they need: for migrations."""
 
-    def has_damage(self, connection: Connection) -> bool:
+    def has_damage(self, connection: Connection, *, is_deep: bool = False) -> bool:
         """Return whether the database's own check has found a damaged page."""
+
+    def reads_every_page(self, connection: Connection) -> bool:
+        """Return whether a deep check reads every page, beyond the faults that a server notices by itself."""
 
 
 def make_database(path: Path, *, uri: str, lock_timeout_seconds: float, kept_connections: int = 0) -> Database:

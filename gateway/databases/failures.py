@@ -6,7 +6,7 @@ broken.
 
 import errno
 import sqlite3
-from typing import Literal
+from typing import Final, Literal
 
 from sqlalchemy.exc import DBAPIError
 
@@ -31,6 +31,9 @@ REASON_OF_SQLITE_CODE: dict[int, FailureReason] = {
     sqlite3.SQLITE_NOMEM: "broken",
     sqlite3.SQLITE_AUTH: "broken",
 }
+# A full disk has no room for the file of shared memory beside the log, so no connection opens: SQLITE_IOERR_SHMSIZE,
+# by its number, which Python 3.11 and later name.
+_NO_ROOM_TO_OPEN: Final = 4874
 # https://www.postgresql.org/docs/15/errcodes-appendix.html: a whole code, or the class that it begins with.
 REASON_OF_SQLSTATE: dict[str, FailureReason] = {
     "08": "missing",  # connection exceptions
@@ -47,8 +50,10 @@ REASON_OF_SQLSTATE: dict[str, FailureReason] = {
     "58": "broken",  # input and output
     "XX": "broken",  # damaged data or index, internal errors
 }
+ADVICE_ON_FULL: Final = "The disk is full: free space. Nothing is lost."
 # For operators, where `database_uri` names a server.
 ADVICE_ON_SERVERS: dict[FailureReason, str] = {
+    "full": ADVICE_ON_FULL,
     "missing": "Check that the server of database_uri runs, and that this machine may connect to it.",
     "read-only": "database_uri leads to a replica, or its user may not write. Name the primary, or all hosts.",
     "schema": "Run `serve`: it makes and migrates the tables.",
@@ -87,6 +92,8 @@ def make_storage_error(reason: FailureReason) -> StorageUnavailableError:
 def find_driver_reason(error: BaseException | None) -> FailureReason | None:
     """Return the reason if the storage failed, or None if the statement did (a constraint, or a bug of ours)."""
     code = getattr(error, "sqlite_errorcode", None)
+    if code == _NO_ROOM_TO_OPEN:
+        return "full"
     if code is not None:
         return REASON_OF_SQLITE_CODE.get(code & 0xFF)
     state = getattr(error, "sqlstate", None)

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.pool import NullPool
 
-from gateway.databases.failures import make_storage_error
+from gateway.databases.failures import find_driver_reason, make_storage_error
 from gateway.databases.sqlite_file import Identity
 from gateway.web.settings import SettingsError
 
@@ -32,6 +32,23 @@ POSTGRESQL_SESSION: Final = (
 )
 # An UNLOGGED table is empty after a crash, and on every standby.
 _HAS_UNLOGGED: Final = "EXISTS (SELECT FROM pg_class WHERE relpersistence = 'u' AND pg_table_is_visible(oid))"
+# https://www.postgresql.org/docs/15/amcheck.html
+_HAS_AMCHECK: Final = (
+    "SELECT count(*) = 2 FROM pg_proc JOIN pg_extension ON extname = 'amcheck' AND extnamespace = pronamespace "
+    "WHERE has_function_privilege(pg_proc.oid, 'EXECUTE') AND (proname = 'verify_heapam' "
+    "OR proname = 'bt_index_check' AND pronargs = 1)"
+)
+_AMCHECK: Final = (
+    (
+        "SELECT EXISTS (SELECT FROM pg_class, LATERAL verify_heapam(pg_class.oid, on_error_stop => true, "
+        "check_toast => true) WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace)"
+    ),
+    (
+        "SELECT count(bt_index_check(indexrelid)) < 0 FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid "
+        "WHERE relnamespace = current_schema()::regnamespace AND indisvalid "
+        "AND relam = (SELECT oid FROM pg_am WHERE amname = 'btree')"
+    ),
+)
 # A server waits for a lock itself; anything else that takes longer than this, beyond that wait, has gone wrong.
 ANSWER_SECONDS: Final = 5.0
 OLDEST_POSTGRESQL: Final = 150_000
@@ -138,13 +155,28 @@ class PostgresqlServer:
         driver: Any = connection.connection.dbapi_connection
         driver.answer_seconds = None
 
-    def has_damage(self, connection: Connection) -> bool:
-        """Return whether the server has met a page with a wrong checksum in this database or its shared tables."""
+    def has_damage(self, connection: Connection, *, is_deep: bool = False) -> bool:
+        """Return whether the server has met a page with a wrong checksum in this database or its shared tables.
+
+        A deep check reads every table and index too, with the extension amcheck where it is there.
+        """
+        if is_deep and self.reads_every_page(connection):
+            try:
+                if any(_fetch(connection, query)[0] for query in _AMCHECK):
+                    return True
+            except Exception as error:
+                if find_driver_reason(error) != "broken":  # the check of an index fails at what it finds
+                    raise
+                return True
         query = (
             "SELECT coalesce(sum(checksum_failures), 0) FROM pg_stat_database "
             "WHERE datname = current_database() OR datname IS NULL"
         )
         return bool(_fetch(connection, query)[0])
+
+    def reads_every_page(self, connection: Connection) -> bool:
+        """Return whether amcheck is installed and this user may run it."""
+        return bool(_fetch(connection, _HAS_AMCHECK)[0])
 
 
 def _make_postgresql_engine(uri: str, *, lock_timeout_seconds: float, kept_connections: int) -> Engine:

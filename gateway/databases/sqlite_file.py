@@ -10,9 +10,10 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from gateway.databases.failures import get_system_reason, make_storage_error
+from gateway.databases.failures import get_system_reason, is_damage, make_storage_error
 
 # One row for each setting, with its reason. https://www.sqlite.org/pragma.html
 SQLITE_PRAGMAS: Final = (
@@ -103,9 +104,18 @@ class SqliteFile:
     def lift_time_limit(self, connection: Connection) -> None:
         """Do nothing: a file answers or fails."""
 
-    def has_damage(self, connection: Connection) -> bool:
+    def has_damage(self, connection: Connection, *, is_deep: bool = False) -> bool:
         """Read every page, without blocking a writer."""
-        return bool(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one() != "ok")
+        try:
+            return bool(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one() != "ok")
+        except DBAPIError as error:
+            if not is_damage(error):  # a page of the schema itself
+                raise
+            return True
+
+    def reads_every_page(self, connection: Connection) -> bool:
+        """Return True: every check does."""
+        return True
 
 
 def _make_sqlite_engine(path: Path, *, busy_timeout_seconds: float) -> Engine:

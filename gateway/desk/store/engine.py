@@ -13,7 +13,7 @@ from sqlalchemy import Connection, inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from gateway.databases.database import Database, list_revisions, make_database, translate_error
-from gateway.databases.failures import ADVICE_ON_SERVERS, FailureReason, StorageUnavailableError
+from gateway.databases.failures import ADVICE_ON_FULL, ADVICE_ON_SERVERS, FailureReason, StorageUnavailableError
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.errors import ReportAbuseError
 
@@ -26,7 +26,7 @@ KEPT_CONNECTIONS: Final = 4
 JOURNAL_FOLDER: Final = "draws"
 _ADVICE: Final[dict[FailureReason, str]] = {
     "locked": "Stop the other command, or wait for its end, and run this again.",
-    "full": "Free disk space, and run this again.",
+    "full": ADVICE_ON_FULL,
     "read-only": "Let this user write to the database and its folder.",
     "missing": "Put it back where it was, or restore a backup.",
     "broken": "Keep a copy of it, and restore a backup.",
@@ -100,6 +100,18 @@ class DeskStore:
                     reason="unknown-store",
                 ) from error
 
+    def has_damage(self, *, is_deep: bool = False) -> bool:
+        """Return whether a page is damaged. Takes as long as the database is large, and blocks no writer."""
+        with self._connect() as connection:
+            self.database.lift_time_limit(connection)
+            self.database.begin_read(connection)
+            return self.database.has_damage(connection, is_deep=is_deep)
+
+    def reads_every_page(self) -> bool:
+        """Return whether a deep check reads every page: on a server only with the extension amcheck."""
+        with self.read() as connection:
+            return self.database.reads_every_page(connection)
+
     def erase_deleted_bytes(self) -> bool:
         """Overwrite deleted bytes in the log of a file; False if a reader was in the way. A server keeps its own."""
         with self._connect() as connection:
@@ -133,7 +145,9 @@ class DeskStore:
     def _make_error(self, reason: FailureReason) -> DeskStoreError:
         # Our own text: a driver's could repeat an address or a value.
         advice = "" if self.database.has_one_writer else ADVICE_ON_SERVERS.get(reason, "")
-        code = {"broken": "store-damaged", "unsafe": "store-unsafe"}.get(reason, "store-unavailable")
+        code = {"broken": "store-damaged", "full": "disk-full", "unsafe": "store-unsafe"}.get(
+            reason, "store-unavailable"
+        )
         return DeskStoreError(
             f"The desk's database cannot be used ({reason}). {advice or _ADVICE.get(reason, _ADVICE['broken'])}",
             reason=code,

@@ -9,3 +9,9 @@ SELECT 'CREATE DATABASE desk OWNER desk ENCODING ''UTF8'' TEMPLATE template0'
   WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'desk') \gexec
 REVOKE CONNECT ON DATABASE reports FROM PUBLIC;
 REVOKE CONNECT ON DATABASE desk FROM PUBLIC;
+-- `report-abuse-desk doctor --deep` reads every page of the desk's tables with amcheck, where the server has it.
+\connect desk
+SELECT 'CREATE EXTENSION IF NOT EXISTS amcheck' WHERE EXISTS (SELECT FROM pg_available_extensions WHERE name = 'amcheck') \gexec
+SELECT format('GRANT EXECUTE ON FUNCTION %s TO desk', pg_proc.oid::regprocedure)
+  FROM pg_proc JOIN pg_extension ON extname = 'amcheck' AND extnamespace = pronamespace
+  WHERE proname IN ('verify_heapam', 'bt_index_check') \gexec

@@ -101,7 +101,7 @@ def test_full_disk_is_said_and_nothing_is_half_written(store: DeskStore) -> None
 
     with pytest.raises(DeskStoreError) as caught:
         write_too_much()
-    assert caught.value.reason == "store-unavailable"
+    assert caught.value.reason == "disk-full"
     with store.read() as connection:
         assert check_chain(connection) == 0
 
