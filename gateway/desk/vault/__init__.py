@@ -140,6 +140,15 @@ class CloseHeads(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     heads: Annotated[tuple[tuple[CasePlace, Head], ...], Meta(max_length=MOST_CASES)]
 
 
+class ListLostKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="list-lost-keys"):
+    """Look for these keys without opening anything; the answer is the numbers of those that are not there or altered.
+
+    A destroyed key is not lost.
+    """
+
+    keys: Annotated[tuple[CaseKey, ...], Meta(max_length=MOST_CASES)]
+
+
 class DestroyCaseKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="destroy-case-keys"):
     """Overwrite these keys; the answer is the numbers of the keys that are gone by now."""
 
@@ -174,6 +183,7 @@ Request = (
     | HashIdentifiers
     | MakeCaseKeys
     | CloseHeads
+    | ListLostKeys
     | DestroyCaseKeys
     | GetStatus
     | Unlock

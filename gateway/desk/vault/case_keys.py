@@ -105,16 +105,28 @@ class CaseKeys:
             os.fsync(descriptor)
             return [key.number for key in keys if _is_gone(wrap, key, _read(descriptor, key.number))]
 
+    def list_lost(self, keys: Sequence[CaseKey], *, under: KeyFile) -> list[int]:
+        """Return the numbers of the keys that are neither here nor destroyed. Raises `LocalStateError`."""
+        wrap, lost = _load(under), list[int]()
+        for key, record in zip(keys, self._read_records([key.number for key in keys]), strict=True):
+            try:
+                self._open_key(wrap, key, record)
+            except OpeningError as error:
+                lost += [key.number] if error.reason != "destroyed" else []
+        return lost
+
     def _load_keys(self, places: Sequence[CasePlace], *, under: KeyFile) -> list[AESGCM]:
+        records, wrap = self._read_records([place.key.number for place in places]), _load(under)
+        return [AESGCM(self._open_key(wrap, place.key, record)) for place, record in zip(places, records, strict=True)]
+
+    def _read_records(self, numbers: Sequence[int]) -> list[bytes]:
         try:
             with self._path.open("rb") as handle:
-                records = [_read(handle.fileno(), place.key.number) for place in places]
+                return [_read(handle.fileno(), number) for number in numbers]
         except FileNotFoundError:
-            records = [b""] * len(places)
+            return [b""] * len(numbers)
         except OSError as error:
             raise _make_fault(self._path, error) from None
-        wrap = _load(under)
-        return [AESGCM(self._open_key(wrap, place.key, record)) for place, record in zip(places, records, strict=True)]
 
     def _open_key(self, wrap: AESGCM, key: CaseKey, record: bytes) -> bytes:
         if not _is_there(record):

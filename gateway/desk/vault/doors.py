@@ -26,6 +26,7 @@ from gateway.desk.vault import (
     HashKind,
     HashText,
     Heads,
+    ListLostKeys,
     Lock,
     Made,
     MakeCaseKeys,
@@ -180,13 +181,20 @@ class Signer:
 
         Raises `OpeningError` (`does-not-open`) for a number of another case, and as `sign`.
         """
-        gone: set[int] = set()
+        return self._ask_about_keys(DestroyCaseKeys, keys)
+
+    def list_lost_keys(self, keys: Sequence[CaseKey]) -> frozenset[int]:
+        """Return the numbers of keys that the vault lacks or cannot read, destroyed ones apart. Raises as `sign`."""
+        return self._ask_about_keys(ListLostKeys, keys)
+
+    def _ask_about_keys(self, kind: type[DestroyCaseKeys | ListLostKeys], keys: Sequence[CaseKey]) -> frozenset[int]:
+        found: set[int] = set()
         for start in range(0, len(keys), MOST_CASES):
-            answer = self.ask(DestroyCaseKeys(keys=tuple(keys[start : start + MOST_CASES])))
+            answer = self.ask(kind(keys=tuple(keys[start : start + MOST_CASES])))
             if not isinstance(answer, Numbers):
                 raise _make_mismatch()
-            gone.update(answer.values)
-        return frozenset(gone)
+            found.update(answer.values)
+        return frozenset(found)
 
     def get_status(self) -> Status:
         """Return the state of the holder. Raises `LocalStateError` for a damaged key file, `VaultError`."""

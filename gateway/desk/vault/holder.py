@@ -26,6 +26,7 @@ from gateway.desk.vault import (
     HashKind,
     HashText,
     Heads,
+    ListLostKeys,
     Lock,
     Made,
     MakeCaseKeys,
@@ -124,7 +125,7 @@ class Holder:
                 # Read, never made: under a new key every case of the index would match nothing, unnoticed.
                 key_file = self.keys.get_folder().read(KeyRole.IDENTIFIER.value, role=KeyRole.IDENTIFIER)
                 return Hashes(values=tuple(hash_identifiers(key_file, request.identifiers)))
-            case MakeCaseKeys() | CloseHeads() | DestroyCaseKeys():
+            case MakeCaseKeys() | CloseHeads() | ListLostKeys() | DestroyCaseKeys():
                 return self._use_case_keys(request)
             case GetStatus():
                 return self.keys.get_status()
@@ -134,13 +135,15 @@ class Holder:
     def _change_lock(self, request: Unlock | Lock) -> Status:
         return self.keys.lock() if isinstance(request, Lock) else self.keys.unlock(request.passphrases)
 
-    def _use_case_keys(self, request: MakeCaseKeys | CloseHeads | DestroyCaseKeys) -> Answer:
+    def _use_case_keys(self, request: MakeCaseKeys | CloseHeads | ListLostKeys | DestroyCaseKeys) -> Answer:
         under = self._read_case_key()
         match request:
             case MakeCaseKeys():
                 return Numbers(values=tuple(self.case_keys.make(request.case_ids, under=under, above=request.above)))
             case CloseHeads():
                 return Heads(values=tuple(self.case_keys.close_heads(request.heads, under=under)))
+            case ListLostKeys():
+                return Numbers(values=tuple(self.case_keys.list_lost(request.keys, under=under)))
             case DestroyCaseKeys():
                 return Numbers(values=tuple(self.case_keys.destroy(request.keys, under=under)))
 
