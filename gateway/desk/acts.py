@@ -37,6 +37,7 @@ ON_CASE: Final = {
     "legal-hold-case": "placed a legal hold",
     "lift-hold-case": "lifted the legal hold",
     "link-case": "linked the case with another[: {other}]",
+    "mend-report": "fetched the damaged report again",
     "move-case": "moved the case in the queue[, from the {lane_before} ({score_before}) to the {lane} ({score})]",
     "no-read-note": "could not leave a note that the report was read",
     "open-case": "opened the report",

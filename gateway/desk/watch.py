@@ -10,11 +10,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select, func, select, update
+from sqlalchemy.exc import DBAPIError
 
 from gateway.desk.actions.waiting import find_late
-from gateway.desk.alarms import raise_alarm
+from gateway.desk.alarms import AlarmRow, list_alarms, raise_alarm
+from gateway.desk.collection import damage
 from gateway.desk.collection.shelf import list_full_shares
 from gateway.desk.collection.standing import (
+    MOST_NAMED,
     CollectorState,
     get_collector_state,
     read_feed_time,
@@ -29,7 +32,7 @@ from gateway.desk.store import DeskStoreError
 from gateway.desk.store.action_tables import CASE_ACTIONS, SERVICE_ALERTS
 from gateway.desk.store.key_tables import PUBLICATIONS, SEALING_KEYS
 from gateway.desk.store.passkey_tables import RELEASE_SIGNATURES, RELEASES
-from gateway.desk.store.schema import ALARMS, CASES
+from gateway.desk.store.schema import ALARMS, CASES, REPORTS
 from gateway.desk.suggestions import suggest
 from gateway.desk.vault import LOCKED, VaultError
 from gateway.desk.wiring import Desk
@@ -56,6 +59,9 @@ NOT_ANCHORED: Final = "audit-not-anchored"
 UNREVIEWED: Final = "package-unreviewed"
 ALERT_UNREVIEWED: Final = "service-alert-unreviewed"
 OVERDUE: Final = "actions-overdue"
+UNEXAMINED: Final = "data-not-examined"
+# `doctor --deep` runs each day; a machine that is off for a weekend is no alarm.
+EXAMINED_WITHIN: Final = timedelta(days=4)
 
 # For pages and for `doctor`: the meaning of each, its remedy, and the command in that.
 ADVICE: Final[dict[str, tuple[str, str, str]]] = {
@@ -92,6 +98,27 @@ ADVICE: Final[dict[str, tuple[str, str, str]]] = {
         "",
     ),
     OVERDUE: ("An acknowledgement or an answer is overdue", "Phone them: the page “Actions” lists each.", ""),
+    UNEXAMINED: ("The stored data was not examined for damage", "Run {}, each day by its timer.", "doctor --deep"),
+    damage.PAGES: (
+        "Pages of the desk's database are damaged",
+        "Stop the desk, and recover the file (docs/running.md, Damaged database); {} says which rows.",
+        "doctor --deep",
+    ),
+    damage.DAMAGED: ("A stored report is damaged", "It is fetched again while the gateway has it: run {}.", "collect"),
+    damage.MISSING: ("A stored report is missing", "It is fetched again while the gateway has it: run {}.", "collect"),
+    damage.KEY_LOST: (
+        "The key of a case is missing, so nothing opens its report",
+        (
+            "Bring the newest copy of vault/case-keys back today, then run {}. After a day a report that the gateway "
+            "still has gets a new key, and notes typed before stay closed."
+        ),
+        "doctor --deep",
+    ),
+    damage.BOX: (
+        "A stored note, message or file of a sender is damaged",
+        "Bring it back from a backup, then run {}.",
+        "doctor --deep",
+    ),
     SHELF_FULL: ("A sender has filled its share of the set-aside shelf", "Read the rows: {}.", "set-aside list"),
 }
 
@@ -137,6 +164,7 @@ def list_concerns(connection: Connection, *, desk: Desk) -> list[Concern]:
         concerns += _list_unreviewed(connection)
     if late := find_late(connection, now=now):
         concerns.append(Concern(OVERDUE, late[1], late[0]))
+    concerns += _list_damage(connection, state, now=now)
     concerns += [
         Concern(SHELF_FULL, parse_time(share.last_at), share.rows, share.partner)
         for share in list_full_shares(connection)
@@ -167,10 +195,14 @@ def find_unfit(desk: Desk) -> str | None:
         held = status.key_ids
         write_collector_state(desk, probed_at=format_time(desk.clock()))
         with desk.store.read() as connection:
+            # A desk whose cases cannot be read is of no use.
+            connection.execute(_FIRST_CASES).all()
             is_lost = bool(list_lost_quarters(connection, held=held))
             is_refused = get_collector_state(connection).is_refused
-    except DeskStoreError:
-        return "store-not-writable"
+    except DeskStoreError as error:
+        return {"disk-full": error.reason, "store-damaged": error.reason}.get(error.reason, "store-not-writable")
+    except DBAPIError:
+        return "store-damaged"  # a table or a column is gone
     except VaultError as error:
         return error.reason
     except ReportAbuseError:
@@ -178,6 +210,10 @@ def find_unfit(desk: Desk) -> str | None:
     if is_lost:
         return "keys-missing"
     return "feed-refuses" if is_refused else None
+
+
+# By an index, and from the table.
+_FIRST_CASES: Final = select(CASES).order_by(CASES.c.received_at.desc(), CASES.c.case_id.desc()).limit(50)
 
 
 def find_closed(desk: Desk) -> str | None:
@@ -329,6 +365,27 @@ def _find_anchored_at(connection: Connection, *, desk: Desk) -> datetime | None:
     first = select(func.min(PUBLICATIONS.c.published_at))
     at = connection.execute(first).scalar() if newest is None else newest.at
     return None if at is None else parse_time(at)
+
+
+def _list_damage(connection: Connection, state: CollectorState, *, now: datetime) -> list[Concern]:
+    """Return one concern for each kind of damage, which names its references, and one where nobody looked for any."""
+    found: dict[str, list[AlarmRow]] = {}
+    for alarm in list_alarms(connection):
+        if alarm.kind in damage.KINDS:
+            found.setdefault(alarm.kind, []).append(alarm)
+    concerns = [
+        Concern(kind, parse_time(rows[0].raised_at), len(rows), ", ".join(_name(row) for row in rows[:MOST_NAMED]))
+        for kind, rows in found.items()
+    ]
+    first = select(REPORTS.c.collected_at).order_by(REPORTS.c.id).limit(1)
+    since = state.examined_at or connection.execute(first).scalar()
+    if since is not None and now - parse_time(since) > EXAMINED_WITHIN:
+        concerns.append(Concern(UNEXAMINED, parse_time(since)))
+    return concerns
+
+
+def _name(alarm: AlarmRow) -> str:
+    return alarm.subject.partition(", found ")[0].partition(":")[0]
 
 
 def _list_collector_concerns(state: CollectorState, *, now: datetime, within: timedelta) -> list[Concern]:

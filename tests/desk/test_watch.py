@@ -1,6 +1,8 @@
 """Nothing stops silently: a stopped collector, reports and alerts that wait, a full shelf; `/status` and `/health`."""
 
 import json
+import resource
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,9 +22,10 @@ from gateway.desk.collection.standing import get_collector_state, note_failed
 from gateway.desk.config import WatchConfig
 from gateway.desk.doctor import examine
 from gateway.desk.feed_client import FeedClient
+from gateway.desk.store import DeskStoreError, open_store
 from gateway.desk.store.outbox_tables import ALERTS, OUTBOX
 from gateway.desk.store.schema import ALARMS
-from gateway.desk.watch import list_waiting_concerns, settle_alarms
+from gateway.desk.watch import find_unfit, list_waiting_concerns, settle_alarms
 from partner_sdk.errors import ProblemError, TransportError
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.feed_messages import FeedStatus, WaitingReports
@@ -259,6 +262,42 @@ def test_health_is_503_where_a_sealing_key_is_missing(loop: Loop) -> None:
 def test_health_is_503_where_the_database_cannot_be_written(loop: Loop) -> None:
     event.listen(loop.desk.store.database.engine, "connect", lambda raw, _: raw.execute("PRAGMA query_only = ON"))
     assert get_json(loop, "/health") == (503, {"reason": "store-not-writable", "role": "desk", "status": "unfit"})
+
+
+def test_health_is_503_where_cases_cannot_be_read(loop: Loop) -> None:
+    """Seen: 200, while no page of the desk could be shown."""
+    loop.send_public()
+    loop.collect()
+    with loop.desk.store.read() as connection:
+        (root,) = connection.exec_driver_sql("SELECT rootpage FROM sqlite_master WHERE name = 'cases'").one()
+    loop.desk.store.close()
+    path = loop.desk.paths.database
+    with sqlite3.connect(path) as raw:
+        assert raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+    with path.open("r+b") as file:
+        file.seek((root - 1) * 4096)
+        file.write(bytes(4096))
+    assert get_json(loop, "/health") == (503, {"reason": "store-damaged", "role": "desk", "status": "unfit"})
+    assert list_findings(loop, "data")[0] == ("fault", "Pages of the desk's database are damaged.")
+
+
+def test_full_disk_is_called_a_full_disk(loop: Loop) -> None:
+    """Seen: "broken: restore a backup", because SQLite cannot lay out its shared memory there."""
+    copy = loop.folder / "copy.sqlite"
+    with sqlite3.connect(loop.desk.paths.database) as raw:
+        raw.execute("VACUUM INTO ?", (str(copy),))
+    desk = replace(loop.desk, store=open_store(copy))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, limits[1]))  # of files, as a disk without room
+    try:
+        with pytest.raises(DeskStoreError) as caught, desk.store.read():
+            pass
+        unfit = find_unfit(desk)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (caught.value.reason, unfit) == ("disk-full", "disk-full")
+    assert "The disk is full: free space. Nothing is lost." in str(caught.value)
+    assert find_unfit(desk) is None
 
 
 @pytest.mark.parametrize(("status", "expected"), [(401, 503), (403, 503), (422, 200), (503, 200)])

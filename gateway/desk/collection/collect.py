@@ -5,7 +5,7 @@ acknowledgement means "stored here, byte for byte": a row that was set aside is 
 kept.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -17,6 +17,7 @@ from sqlalchemy import Connection, select
 from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.collection.chain import Link, add_links, make_link
+from gateway.desk.collection.damage import Held, list_held, mend_reports
 from gateway.desk.collection.filing import (
     BY_GATEWAY,
     is_another,
@@ -84,6 +85,7 @@ class Collected:
     """
 
     filed: int = 0
+    mended: int = 0  # reports that were missing or damaged here
     set_aside: int = 0
     set_aside_bytes: int = 0
     left: int = 0
@@ -185,7 +187,9 @@ class _Reading:
     def _read_pages(self, *, until: int | None) -> bool:
         collected, ends_at = self.collected, self.desk.clock() + LEFT_TIME
         for page in read_pages(self.feed, REPORT, limit=PAGE_ROWS, after=self.reached):
-            rows = [row for one in page.items if sha256(row := bytes(one)).digest() not in collected.passed]
+            rows = [bytes(one) for one in page.items]
+            if collected.passed:
+                rows = [row for row in rows if sha256(row).digest() not in collected.passed]
             unreadable = [one for one in page.unreadable if one not in collected.unreadable]
             self.shown += len(rows) + len(unreadable)
             collected.unreadable += unreadable
@@ -214,17 +218,22 @@ def take_rows(
     """Judge rows, store all of them in one durable transaction, and return those to acknowledge now."""
     now = desk.clock()
     judged = [_judge(raw, trusted=trusted, now=now) for raw in rows]
+    held = list_held(desk, [row for one in judged if (row := one.verified)])
     with desk.store.write() as connection:
         refused, filed = _part_filed(connection, [one for one in judged if one.refused is not None])
         collected.known += filed
-        verified, known, clashing = _sort_out(connection, [one for one in judged if one.verified is not None])
+        verified, known, clashing, mended, unmended = _sort_out(
+            connection, [one for one in judged if one.verified is not None], held=held, desk=desk, actor=actor
+        )
         kept, left = _store_refused(connection, [*refused, *clashing], desk=desk, actor=actor, collected=collected)
         filed_now = store_verified(connection, verified, desk=desk, actor=actor)
+        left |= unmended
         add_links(connection, _links(judged), now=now)
         _note_ahead(connection, judged, now=now)
         if verified or kept:
             audit.append_entry(connection, "collect", "feed", at=now, actor=actor, filed=filed_now, set_aside=kept)
     collected.filed += filed_now
+    collected.mended += mended
     collected.set_aside += kept
     collected.known += known + len(verified) - filed_now
     collected.left += len(left)
@@ -248,9 +257,10 @@ def try_again(desk: Desk, *, actor: str, accept_ended_key: int | None = None) ->
         judged = _judge(raw, trusted=trusted, now=desk.clock(), seen_at=ALWAYS if is_accepted else parse_time(seen_at))
         if judged.verified is None:
             continue
+        held = list_held(desk, [judged.verified])
         with desk.store.write() as connection:
-            verified, known, clashing = _sort_out(connection, [judged])
-            if clashing:
+            verified, known, clashing, _, unmended = _sort_out(connection, [judged], held=held, desk=desk, actor=actor)
+            if clashing or unmended:
                 continue
             filed_now = store_verified(connection, verified, desk=desk, actor=actor)
             add_links(connection, _links([judged]), now=desk.clock())
@@ -280,8 +290,22 @@ def _part_filed(connection: Connection, refused: Sequence[_Judged]) -> tuple[lis
     return wanted, len(refused) - len(wanted)
 
 
-def _sort_out(connection: Connection, judged: Sequence[_Judged]) -> tuple[list[VerifiedRow], int, list[_Judged]]:
-    """Split verified rows into new ones, the number already stored, and those under a taken id or reference."""
+def _sort_out(
+    connection: Connection, judged: Sequence[_Judged], *, held: Mapping[bytes, Held], desk: Desk, actor: str
+) -> tuple[list[VerifiedRow], int, list[_Judged], int, set[bytes]]:
+    """Split verified rows into new ones, the number already stored, and those under a taken id or reference.
+
+    Mends what is stored and damaged: the last two are how many, and the bytes of rows that could not be.
+    """
+    again = {one.verified.intake_sha256: one for one in judged if one.verified and one.verified.intake_sha256 in held}
+    left = {one.raw for digest, one in again.items() if held[digest] == "unwritable"}
+    mended = [one.verified for digest, one in again.items() if one.verified and held[digest] == "broken"]
+    lost = [one.verified for digest, one in again.items() if one.verified and held[digest] == "no-case"]
+    mend_reports(connection, [*mended, *lost], desk=desk, actor=actor)
+    known = len(again) - len(left) - len(mended) - len(lost)
+    settled = again.keys() - {row.intake_sha256 for row in lost}
+    judged = [one for one in judged if one.verified and one.verified.intake_sha256 not in settled]
+    partners = {one.verified.intake.clear.partner for one in judged if one.verified}
     references = {one.verified.intake.reference for one in judged if one.verified is not None}
     named = set(connection.execute(select(REPORTS.c.reference).where(REPORTS.c.reference.in_(references))).scalars())
     named |= list_imported_references(connection, references)
@@ -290,12 +314,16 @@ def _sort_out(connection: Connection, judged: Sequence[_Judged]) -> tuple[list[V
     taken: dict[tuple[str, str], bytes] = {
         (row.partner, row.report_id): bytes(row.intake_sha256)
         for row in connection.execute(
-            select(REPORTS.c.partner, REPORTS.c.report_id, REPORTS.c.intake_sha256).where(REPORTS.c.report_id.in_(ids))
+            select(REPORTS.c.partner, REPORTS.c.report_id, REPORTS.c.intake_sha256).where(
+                # By the index: a walk through the table would end at a damaged page of any other report.
+                REPORTS.c.environment == desk.config.environment,
+                REPORTS.c.partner.in_(partners),
+                REPORTS.c.report_id.in_(ids),
+            )
         )
     }
     fresh: list[VerifiedRow] = []
     clashing: list[_Judged] = []
-    known = 0
     for one in judged:
         if one.verified is None:
             continue
@@ -311,7 +339,7 @@ def _sort_out(connection: Connection, judged: Sequence[_Judged]) -> tuple[list[V
             known += 1
         else:
             clashing.append(_clash(one, one.verified, "id", reason=DUPLICATE_ID))
-    return fresh, known, clashing
+    return fresh, known, clashing, len(mended), left
 
 
 def _clash(one: _Judged, row: VerifiedRow, what: str, *, reason: str) -> _Judged:

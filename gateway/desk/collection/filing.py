@@ -32,6 +32,7 @@ from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError
 from partner_sdk.report import SealedIndustryReport, list_missing_fields, measure_completeness
 from partner_sdk.wire.canonical import format_time, parse_time
+from partner_sdk.wire.intake import IntakeStatement
 from partner_sdk.wire.page_context import parse_context_token
 from partner_sdk.wire.public_report import PublicReport, is_flagged, is_from_grown_up
 from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
@@ -57,7 +58,19 @@ class NewCase:
 
 def to_report_values(row: VerifiedRow, *, collected_at: str, closed: bytes) -> dict[str, object]:
     """Return the columns stored for a verified row beside its case; `closed` is its envelope under the case's key."""
-    intake, clear = row.intake, row.intake.clear
+    return {
+        **to_statement_values(row.intake),
+        "collected_at": collected_at,
+        "intake_sha256": row.intake_sha256,
+        "intake": row.intake_raw,
+        "submission": row.submission_raw,
+        "envelope": closed,
+    }
+
+
+def to_statement_values(intake: IntakeStatement) -> dict[str, object]:
+    """Return the columns of a report that repeat its intake statement."""
+    clear = intake.clear
     return {
         "environment": clear.environment,
         "partner": clear.partner,
@@ -72,12 +85,7 @@ def to_report_values(row: VerifiedRow, *, collected_at: str, closed: bytes) -> d
         "epoch": intake.epoch,
         "sequence": intake.sequence,
         "received_at": intake.received_at,
-        "collected_at": collected_at,
-        "intake_sha256": row.intake_sha256,
         "envelope_sha256": bytes.fromhex(intake.envelope_sha256),
-        "intake": row.intake_raw,
-        "submission": row.submission_raw,
-        "envelope": closed,
     }
 
 

@@ -61,6 +61,8 @@ class CollectorState:
     feed_position: int = 0
     left_position: int = 0
     logged_report: int = 0
+    examined_at: str | None = None
+    examined_to: str | None = None
 
 
 def note_collected(desk: Desk, status: FeedStatus, *, left_urgent: int = 0, left_others: int = 0) -> None:

@@ -267,6 +267,7 @@ class _Taken:
             "known": collected.known,
             "left_at_gateway": collected.left,
             "log_fault": collected.log_fault,
+            "mended": collected.mended,
             "new_epochs": collected.new_epochs,
             "reconciled": None if self.reconciled is None else asdict(self.reconciled),
             "set_aside": collected.set_aside,

@@ -202,9 +202,13 @@ def move_database(call: Call) -> int:
 
 
 @desk_command(None, example="--json")
-def doctor(call: Call) -> int:
-    """Check this desk and list its faults."""
-    findings = examine(call.state, clock=utc_now)
+@click.option("--deep", "is_deep", is_flag=True, help="Read every page, report, key and box, and fetch again.")
+def doctor(call: Call, *, is_deep: bool) -> int:
+    """Check this desk and list its faults.
+
+    With --deep, daily: raise an alarm for each damaged or missing piece, and ask the gateway for its reports again.
+    """
+    findings = examine(call.state, clock=utc_now, is_deep=is_deep)
     lines = (line for finding in findings for line in format_finding(finding))
     return print_result(call, describe_findings(findings), *lines, code=DONE if is_well(findings) else LOOK)
 

@@ -12,7 +12,9 @@ from gateway.cli import main as run_gateway
 from gateway.desk.audit import append_entry, check_chain
 from gateway.desk.cli import main
 from gateway.desk.collection.collect import Collected, take_rows
+from gateway.desk.collection.damage import look_for_damage
 from gateway.desk.collection.standing import load_trusted_keys
+from gateway.desk.doctor import examine
 from gateway.desk.store import DeskStore, DeskStoreError, engine, open_store
 from gateway.desk.store.migrations import METADATA
 from partner_sdk.errors import LocalStateError
@@ -215,3 +217,21 @@ def test_database_of_a_desk_is_no_gateway(
     assert "belongs to another program" in capsys.readouterr().err
     with store.read() as connection:
         assert set(inspect(connection).get_table_names()) == {"alembic_version", *METADATA.tables}
+
+
+def test_deep_check_reads_every_page_where_the_server_has_amcheck(loop: Loop) -> None:
+    """Where it has not, `doctor` says so; reports, keys and boxes are examined all the same."""
+    loop.send_public()
+    loop.collect()
+    address = loop.desk.config.database_uri
+    with connect(address) as operator:
+        operator.execute("DROP EXTENSION IF EXISTS amcheck")
+    assert not loop.desk.store.reads_every_page()
+    findings = [one.detail for one in examine(loop.desk.paths.state, clock=loop.clock, is_deep=True)]
+    assert any("The server lacks amcheck" in one for one in findings)
+    with connect(address) as operator:
+        operator.execute("CREATE EXTENSION amcheck")
+    assert loop.desk.store.reads_every_page()
+    assert look_for_damage(loop.desk, feed=loop.desk.make_feed()).gaps == []
+    with connect(address) as operator:
+        operator.execute("DROP EXTENSION amcheck")

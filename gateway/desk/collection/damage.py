@@ -1,0 +1,435 @@
+"""Looks for damage in everything that the desk stores, and asks the gateway again for the reports that it still has.
+
+A report that comes again takes the place of one that is missing or damaged, and of no other: its statement must be the
+one whose link the desk has. Reads in batches, opens nothing, and writes only alarms and how far it got.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any, Final, Literal
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Row,
+    Select,
+    Table,
+    cast,
+    delete,
+    insert,
+    literal,
+    or_,
+    select,
+    tuple_,
+    type_coerce,
+    update,
+)
+from sqlalchemy.exc import DBAPIError
+
+from gateway.databases.columns import SealedBytes, is_sound
+from gateway.databases.database import surviving_damage
+from gateway.databases.failures import is_damage
+from gateway.desk import audit
+from gateway.desk.alarms import AlarmRow, list_alarms, raise_alarm
+from gateway.desk.collection.filing import to_report_values, to_statement_values
+from gateway.desk.collection.row_checks import VerifiedRow
+from gateway.desk.collection.shelf import list_full_shares
+from gateway.desk.collection.standing import get_collector_state, write_collector_state
+from gateway.desk.feed_client import FeedClient
+from gateway.desk.keyring.case_boxes import close_reports, make_keys
+from gateway.desk.people.permissions import BY_THE_DESK
+from gateway.desk.store import DeskStoreError
+from gateway.desk.store.migrations import METADATA
+from gateway.desk.store.schema import ALARMS, CASES, CHAIN_LINKS, REPORTS, SET_ASIDE
+from gateway.desk.vault import CaseKey, VaultError
+from gateway.desk.wiring import Desk
+from partner_sdk.errors import FormatError
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.intake import peek_intake
+from partner_sdk.wire.items import REPORT, Acknowledgement
+
+PAGES: Final = "database-damaged"
+DAMAGED: Final = "report-damaged"
+MISSING: Final = "report-missing"
+KEY_LOST: Final = "case-key-missing"
+BOX: Final = "box-damaged"
+_OF_REPORT: Final = (DAMAGED, MISSING, KEY_LOST)
+KINDS: Final = (PAGES, *_OF_REPORT, BOX)
+
+BATCH_ROWS: Final = 100  # of reports: 7 MB
+_NOTED_EVERY: Final = 50  # batches
+# A case with notes of people gets a new key only after this: until then its old key may come back, with the notes.
+KEY_AWAITED: Final = timedelta(days=1)
+
+Place = Sequence[Any]
+# Of a report that comes again: it is whole here; it is to be mended; its case is lost; or it waits at the gateway until
+# the file is recovered, because SQLite cannot write over a damaged page.
+Held = Literal["whole", "broken", "no-case", "unwritable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something that is missing or damaged. `subject` begins with its reference; `lost` is how to ask for it again."""
+
+    kind: str
+    subject: str
+    lost: Acknowledgement | None = None
+
+
+@dataclass(slots=True)
+class Examined:
+    """The result of a pass: the gaps, how many reports wait at the gateway again, and the steps that were not taken."""
+
+    gaps: list[Gap] = field(default_factory=list)
+    waiting_again: int = 0
+    not_taken: list[str] = field(default_factory=list)
+
+
+Step = Callable[[Desk, Place], Iterator[tuple[Place, list[Gap]]]]
+
+
+def look_for_damage(desk: Desk, *, feed: FeedClient | None) -> Examined:
+    """Examine pages, reports against their chain links, keys of cases and all boxes, and raise an alarm for each gap.
+
+    Goes on from where an interrupted pass got. Alarms whose cause is gone end with a whole pass. Raises
+    `DeskStoreError` where not even an alarm can be written.
+    """
+    found = Examined()
+    with desk.store.read() as connection:
+        name, after = json.loads(get_collector_state(connection).examined_to or '["", []]')
+    names = [one for one, _ in _STEPS]
+    start = names.index(name) if name in names else 0
+    for name, step in _STEPS[start:]:
+        try:
+            for number, (reached, gaps) in enumerate(step(desk, after), start=1):
+                _note(desk, gaps, feed=feed, found=found)
+                if number % _NOTED_EVERY == 0:
+                    write_collector_state(desk, examined_to=json.dumps([name, list(reached)]))
+        except VaultError:
+            found.not_taken.append(name)
+        except DeskStoreError as error:
+            if error.reason != "store-damaged":
+                raise
+            _note(desk, [Gap(PAGES, f"{name}: some rows cannot be read")], feed=feed, found=found)
+        after = []
+    write_collector_state(desk, examined_at=format_time(desk.clock()), examined_to=None)
+    if start == 0 and not found.not_taken:
+        with desk.store.write() as connection:
+            still = {(gap.kind, gap.subject) for gap in found.gaps}
+            _end_alarms(connection, desk, lambda alarm: (alarm.kind, _get_subject(alarm)) not in still)
+    return found
+
+
+def _note(desk: Desk, gaps: Sequence[Gap], *, feed: FeedClient | None, found: Examined) -> None:
+    """Raise the alarms of these gaps, and let the gateway's copies wait for the next round of collecting."""
+    if not gaps:
+        return
+    found.gaps += gaps
+    now = desk.clock()
+    with desk.store.write() as connection:
+        is_open = {(one.kind, _get_subject(one)): one for one in list_alarms(connection) if one.kind in KINDS}
+        for gap in gaps:
+            if (gap.kind, gap.subject) not in is_open:
+                raise_alarm(connection, gap.kind, f"{gap.subject}, found {now:%FT%TZ}", now=now)
+        lost = [
+            gap.lost
+            for gap in gaps
+            if gap.lost is not None and not (gap.kind == KEY_LOST and _has_notes(connection, gap, is_open, desk=desk))
+        ]
+    if feed is not None and lost:
+        found.waiting_again += feed.acknowledge(REPORT, tuple(lost), is_withdrawn=True)
+
+
+def _has_notes(connection: Connection, gap: Gap, is_open: dict[tuple[str, str], AlarmRow], *, desk: Desk) -> bool:
+    """Return whether other boxes lie under the same key, and its alarm is younger than a day."""
+    alarm = is_open.get((gap.kind, gap.subject))
+    if alarm is not None and alarm.raised_at <= format_time(desk.clock() - KEY_AWAITED):
+        return False
+    reference = gap.subject.partition(":")[0]
+    case_id = select(CASES.c.case_id).where(CASES.c.reference == reference).scalar_subquery()
+    return any(
+        connection.execute(select(table.c.case_id).where(table.c.case_id == case_id, box.is_not(None)).limit(1)).first()
+        for table in METADATA.sorted_tables
+        if "case_id" in table.c
+        for box in _list_sealed(table)
+    )
+
+
+def _get_subject(alarm: AlarmRow) -> str:
+    return alarm.subject.partition(", found ")[0]
+
+
+def _end_alarms(connection: Connection, desk: Desk, is_over: Callable[[AlarmRow], bool]) -> None:
+    over = [one.id for one in list_alarms(connection) if one.kind in KINDS and is_over(one)]
+    ended = {"cleared_at": format_time(desk.clock()), "cleared_by": BY_THE_DESK}
+    for start in range(0, len(over), BATCH_ROWS):
+        connection.execute(update(ALARMS).where(ALARMS.c.id.in_(over[start : start + BATCH_ROWS])).values(**ended))
+
+
+def _examine_pages(desk: Desk, _after: Place) -> Iterator[tuple[Place, list[Gap]]]:
+    yield [], [Gap(PAGES, "pages of the file or server")] if desk.store.has_damage(is_deep=True) else []
+
+
+def _examine_reports(desk: Desk, after: Place) -> Iterator[tuple[Place, list[Gap]]]:
+    """Compare each chain link with its report: that it is here, and as its statement and the digest of its box say."""
+    for links in _read_batches(desk, select(CHAIN_LINKS), list(CHAIN_LINKS.primary_key), after):
+        with desk.store.read() as connection:
+            gaps = [gap for gap in _judge_links(connection, links, environment=desk.config.environment) if gap]
+        yield list(links[-1])[: len(CHAIN_LINKS.primary_key)], gaps
+
+
+def _judge_links(connection: Connection, links: Sequence[Row[Any]], *, environment: str) -> Iterator[Gap | None]:
+    rows = _read_each(connection, _REPORT, [REPORTS.c.reference], [(link.reference,) for link in links])
+    absent = [bytes(link.statement_sha256) for link in links if (link.reference,) not in rows]
+    aside = select(SET_ASIDE.c.intake_sha256).where(SET_ASIDE.c.intake_sha256.in_(absent))
+    set_aside = {bytes(one) for one in connection.execute(aside).scalars()} if absent else set()
+    named = (
+        CASES.c.partner.in_({link.partner for link in links}),
+        CASES.c.report_id.in_([one.report_id for one in links]),
+    )
+    found = select(CASES.c.partner, CASES.c.report_id, CASES.c.destroyed_at).where(
+        CASES.c.environment == environment, *named
+    )
+    cases = {(case.partner, case.report_id): case.destroyed_at for case in connection.execute(found)}
+    full = {share.partner for share in list_full_shares(connection)}
+    for link in links:
+        lost = Acknowledgement(address=link.partner, item_id=link.report_id, sha256=bytes(link.statement_sha256).hex())
+        key = (link.partner, link.report_id)
+        if cases.get(key) is not None or bytes(link.statement_sha256) in set_aside:
+            yield None  # destroyed, or kept with its own digest
+        elif key not in cases and link.partner in full:
+            yield None  # left at the gateway, which has an alarm of its own
+        elif (link.reference,) not in rows:
+            yield Gap(MISSING, f"{link.reference}: no row", lost)
+        elif key not in cases:
+            yield Gap(MISSING, f"{link.reference}: no case", lost)
+        else:
+            fault = _find_fault(rows[(link.reference,)], statement_sha256=bytes(link.statement_sha256))
+            yield None if fault is None else Gap(DAMAGED, f"{link.reference}: {fault}", lost)
+
+
+def _find_fault(row: Row[Any] | None, *, statement_sha256: bytes) -> str | None:
+    """Return the part of a stored report that is not as it was, or None. Needs no key."""
+    if row is None:
+        return "unreadable"
+    raw = bytes(row.intake)
+    if sha256(raw).digest() != statement_sha256 or bytes(row.intake_sha256) != statement_sha256:
+        return "statement"
+    try:
+        intake = peek_intake(raw)
+    except FormatError:
+        return "statement"
+    if any(row._mapping[name] != value for name, value in to_statement_values(intake).items()):
+        return "columns"
+    if intake.submission_sha256 != (None if row.submission is None else sha256(row.submission).hexdigest()):
+        return "submission"
+    return None if row.envelope and is_sound(row.envelope) else "box"
+
+
+def _examine_keys(desk: Desk, after: Place) -> Iterator[tuple[Place, list[Gap]]]:
+    """Ask the vault whether it has the key of each case."""
+    of_report = (
+        (REPORTS.c.environment == CASES.c.environment)
+        & (REPORTS.c.partner == CASES.c.partner)
+        & (REPORTS.c.report_id == CASES.c.report_id)
+    )
+    query = (
+        select(CASES.c.case_id, *(CASES.c[name] for name in ("reference", "key_number", "partner", "report_id")))
+        .add_columns(select(REPORTS.c.intake_sha256).where(of_report).scalar_subquery().label("intake_sha256"))
+        .where(CASES.c.key_number.is_not(None), CASES.c.destroyed_at.is_(None))
+    )
+    for cases in _read_batches(desk, query, [CASES.c.case_id], after):
+        lost = desk.load_signer().list_lost_keys(
+            [CaseKey(case_id=case.case_id, number=case.key_number) for case in cases]
+        )
+        gaps = [
+            Gap(
+                KEY_LOST,
+                f"{case.reference}: key {case.key_number}",
+                None
+                if case.intake_sha256 is None
+                else Acknowledgement(
+                    address=case.partner, item_id=case.report_id, sha256=bytes(case.intake_sha256).hex()
+                ),
+            )
+            for case in cases
+            if case.key_number in lost
+        ]
+        yield [cases[-1].case_id], gaps
+
+
+def _list_sealed(table: Table) -> list[Column[Any]]:
+    return [column for column in table.columns if isinstance(column.type, SealedBytes)]
+
+
+def _make_boxes_step(table: Table) -> Step:
+    """Return the step that compares each box of a table with its digest."""
+    key, sealed = list(table.primary_key), _list_sealed(table)
+    naming = [table.c[name] for name in ("reference", "case_id") if name in table.c]
+    query = select(*key, *(type_coerce(box, LargeBinary).label(box.name) for box in sealed))
+
+    def examine(desk: Desk, after: Place) -> Iterator[tuple[Place, list[Gap]]]:
+        for places in _read_batches(desk, select(*key, *naming), key, after):
+            gaps, keys = [], [tuple(one[: len(key)]) for one in places]
+            with desk.store.read() as connection:
+                rows = _read_each(connection, query, key, keys)
+                for one, place in zip(keys, places, strict=True):
+                    row = rows.get(one)
+                    if row is None or not all(is_sound(row._mapping[box.name]) for box in sealed):
+                        reference = _find_reference(connection, place)
+                        named = " ".join([table.name, *map(str, one)])
+                        gaps.append(Gap(BOX, named if reference is None else f"{reference}: {named}"))
+            yield keys[-1], gaps
+
+    return examine
+
+
+def _find_reference(connection: Connection, row: Row[Any]) -> str | None:
+    if (reference := row._mapping.get("reference")) is not None:
+        return str(reference)
+    of_case = select(CASES.c.reference).where(CASES.c.case_id == row._mapping.get("case_id"))
+    return connection.execute(of_case).scalar()
+
+
+_REPORT: Final = select(
+    *(column for column in REPORTS.columns if column is not REPORTS.c.envelope),
+    type_coerce(REPORTS.c.envelope, LargeBinary).label("envelope"),
+)
+_STEPS: Final[tuple[tuple[str, Step], ...]] = (
+    ("pages", _examine_pages),
+    ("reports", _examine_reports),
+    ("keys", _examine_keys),
+    *(
+        (table.name, _make_boxes_step(table))
+        for table in METADATA.sorted_tables
+        if table is not REPORTS and _list_sealed(table)
+    ),
+)
+
+
+def _read_batches(
+    desk: Desk, query: Select[Any], key: Sequence[ColumnElement[Any]], after: Place
+) -> Iterator[Sequence[Row[Any]]]:
+    """Yield rows in the order of `key`, its first columns, each batch from a transaction of its own."""
+    while True:
+        batch = query.order_by(*key).limit(BATCH_ROWS)
+        if after:
+            batch = batch.where(tuple_(*key) > tuple_(*map(literal, after)))
+        with desk.store.read() as connection:
+            rows = connection.execute(batch).all()
+        if rows:
+            yield rows
+        if len(rows) < BATCH_ROWS:
+            return
+        after = list(rows[-1])[: len(key)]
+
+
+def _read_each(
+    connection: Connection, query: Select[Any], key: Sequence[Column[Any]], values: Sequence[tuple[Any, ...]]
+) -> dict[tuple[Any, ...], Row[Any] | None]:
+    """Return rows by their key; None for one whose page or text cannot be read."""
+    wanted = key[0].in_([one[0] for one in values]) if len(key) == 1 else tuple_(*key).in_(values)
+    try:
+        with surviving_damage(connection):
+            rows = connection.execute(query.where(wanted)).all()
+        return {tuple(row._mapping[column.name] for column in key): row for row in rows}
+    except DBAPIError as error:
+        if not is_damage(error):
+            raise
+    if len(values) == 1:
+        return {values[0]: None}
+    return {found: row for one in values for found, row in _read_each(connection, query, key, [one]).items()}
+
+
+def list_held(desk: Desk, rows: Sequence[VerifiedRow]) -> dict[bytes, Held]:
+    """Return the state of those of these rows that came before, by their digest.
+
+    In a transaction of its own: SQLite commits nothing more in one that met a damaged page.
+    """
+    by_digest = {row.intake_sha256: row for row in rows}
+    links = select(CHAIN_LINKS.c.statement_sha256).where(
+        CHAIN_LINKS.c.instance.in_({row.intake.instance for row in rows}),
+        CHAIN_LINKS.c.partner.in_({row.intake.clear.partner for row in rows}),
+        CHAIN_LINKS.c.sequence.in_({row.intake.sequence for row in rows}),
+        CHAIN_LINKS.c.statement_sha256.in_(by_digest),
+    )
+    with desk.store.read() as connection:
+        known = {bytes(one) for one in connection.execute(links).scalars()} if by_digest else set()
+        judged = {digest: _judge_held(desk, connection, by_digest[digest]) for digest in known}
+    return {digest: state for digest, state in judged.items() if state is not None}
+
+
+def _judge_held(desk: Desk, connection: Connection, row: VerifiedRow) -> Held | None:
+    """Return the state of a row whose link is here; None if it was refused before, so that no report came of it."""
+    case, reference = _find_case(connection, row), (row.intake.reference,)
+    if case is not None and case.destroyed_at is not None:
+        return "whole"
+    found = _read_each(connection, _REPORT, [REPORTS.c.reference], [reference])
+    stored = found.get(reference)
+    if reference in found and stored is None and _is_on_bad_page(connection, row):
+        return "unwritable"
+    is_same = stored is not None and bytes(stored.intake_sha256) == row.intake_sha256
+    if case is None:
+        return "no-case" if is_same else None
+    clear = row.intake.clear
+    if stored is not None and not is_same and (stored.partner, stored.report_id) != (clear.partner, clear.report_id):
+        return "unwritable"  # another report has its reference
+    is_whole = stored is not None and _find_fault(stored, statement_sha256=row.intake_sha256) is None
+    return "whole" if is_whole and not desk.load_signer().list_lost_keys(_list_keys(case)) else "broken"
+
+
+def _is_on_bad_page(connection: Connection, row: VerifiedRow) -> bool:
+    """Return whether not even the bytes of a stored report can be read; a text that is none can be written over."""
+    raw = select(*(cast(column, LargeBinary) for column in REPORTS.columns))
+    try:
+        with surviving_damage(connection):
+            connection.execute(raw.where(REPORTS.c.reference == row.intake.reference)).all()
+    except DBAPIError as error:
+        if not is_damage(error):
+            raise
+        return True
+    return False
+
+
+def _find_case(connection: Connection, row: VerifiedRow) -> Any:
+    names = ("environment", "partner", "report_id")
+    mine = [CASES.c[name] == getattr(row.intake.clear, name) for name in names]
+    return connection.execute(select(CASES.c.case_id, CASES.c.key_number, CASES.c.destroyed_at).where(*mine)).first()
+
+
+def _list_keys(case: Any) -> list[CaseKey]:
+    return [] if case.key_number is None else [CaseKey(case_id=case.case_id, number=case.key_number)]
+
+
+def mend_reports(connection: Connection, rows: Sequence[VerifiedRow], *, desk: Desk, actor: str) -> None:
+    """Replace the damaged rows of these reports, under a new key where theirs is lost, and end their alarms.
+
+    The row of a report without a case goes, so that the report is filed as if it had never come.
+    """
+    signer, now = desk.load_signer(), desk.clock()
+    for row in rows:
+        clear, case = row.intake.clear, _find_case(connection, row)
+        of_report = (REPORTS.c.environment == clear.environment) & (REPORTS.c.partner == clear.partner)
+        mine = or_(
+            REPORTS.c.intake_sha256 == row.intake_sha256,
+            of_report & (REPORTS.c.report_id == clear.report_id),
+        )
+        connection.execute(delete(REPORTS).where(mine))
+        if case is None:
+            continue
+        keys = _list_keys(case)
+        is_new_key = not keys or bool(signer.list_lost_keys(keys))
+        (key,) = make_keys(signer, connection, [case.case_id]) if is_new_key else keys
+        (closed,) = close_reports(signer, [(key, clear.report_id, row.envelope_raw)], kind="report")
+        values = to_report_values(row, collected_at=format_time(now), closed=closed)
+        connection.execute(insert(REPORTS).values(**values))
+        connection.execute(update(CASES).where(CASES.c.case_id == case.case_id).values(key_number=key.number))
+        audit.append_entry(connection, "mend-report", case.case_id, at=now, actor=actor, new_key=is_new_key)
+    mended = {row.intake.reference for row in rows}
+    if mended:
+        _end_alarms(connection, desk, lambda one: one.kind in _OF_REPORT and one.subject.partition(":")[0] in mended)
