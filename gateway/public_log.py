@@ -29,6 +29,7 @@ from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.log_tree import HASH_BYTES, TILE_HEIGHT, TILE_WIDTH, GrowingTree, count_levels, hash_leaf, split
 from partner_sdk.wire.public_log import (
     ENTRY_BYTES,
+    LARGEST_BATCH,
     Checkpoint,
     bundle_entries,
     digest_logged,
@@ -40,7 +41,7 @@ from partner_sdk.wire.public_log import (
 BATCH_SECONDS: Final = 30
 SMALLEST_BATCH: Final = 16
 BATCH_GROWTH: Final = 4
-MAX_BATCH: Final = 4096
+MAX_BATCH: Final = LARGEST_BATCH
 # A batch is looked for this often, so that one that fails or is late still comes within a minute of each receipt.
 POLL_SECONDS: Final = 5.0
 # The next batch waits for a clock that went back by less than this; behind that, the old time was wrong.

@@ -11,6 +11,7 @@ from partner_sdk._commands.runtime import (
     EXIT_ALARM,
     EXIT_DONE,
     EXIT_FAILED,
+    EXIT_LATE,
     Call,
     PartnerGroup,
     pick,
@@ -22,7 +23,11 @@ from partner_sdk.errors import FormatError, LogError, ReportAbuseError, Statemen
 from partner_sdk.wire.intake import is_desk_receipt, peek_desk_receipt, peek_intake
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from partner_sdk._commands.runtime import Speaker
     from partner_sdk.client._public_log import PublicLog
+    from partner_sdk.client._receipts import ComparedReceipt
 
 MAX_RECEIPT_BYTES = 64 * 1024
 PROGRESS_AFTER: Final = timedelta(seconds=2)
@@ -30,9 +35,13 @@ _FINDINGS: Final = {
     "same": "the gateway has the same receipts",
     "other": "the gateway has ANOTHER receipt",
     "missing": "the gateway has NO receipt",
+    "unread": "the gateway cannot read its own row of it",
+    "late": "the public log stood still, and holds the receipt since",
     "not-logged": "the receipt is NOT in the public log as it must be",
     "invalid": "the receipt kept here is NOT valid",
 }
+_NO_ALARM: Final = ("unread", "late")
+_MOST_NAMED: Final = 20
 _PRE_LOG: Final = "the log began after the receipt, so it does not prove the time (pre-log)."
 
 
@@ -91,16 +100,32 @@ def _compare_all(call: Call) -> int:
         speaker.say(_describe_log(log, log_error))
         if old := sum(one.reason == "pre-log" for one in compared):
             speaker.say(f"{old} of them: {_PRE_LOG}")
-    for one in wrong:
-        why = "" if one.reason is None else f" ({one.reason})"
-        speaker.warn(
-            f"ALARM: {one.reference or 'no reference'}, report {one.report_id}: {_FINDINGS[one.finding]}{why}."
-        )
+    _warn_by_kind(speaker, wrong)
+    if counts["unread"]:
+        speaker.warn("Ask for these again tomorrow. If they stay unread, tell the agency: its database is damaged.")
+    alarms = [one for one in wrong if one.finding not in _NO_ALARM]
     if log_error is not None:
         speaker.warn(f"ALARM: {log_error} ({log_error.reason})")
-    if wrong or log_error is not None:
+    if alarms or log_error is not None:
         speaker.warn("Leave this folder as it is, and phone the agency; do not use this service for that.")
-    return EXIT_ALARM if wrong or log_error is not None else EXIT_DONE
+        return EXIT_ALARM
+    return EXIT_FAILED if counts["unread"] else EXIT_LATE if counts["late"] else EXIT_DONE
+
+
+def _warn_by_kind(speaker: "Speaker", wrong: "Sequence[ComparedReceipt]") -> None:
+    """Write one line for all receipts that differ in the same way, and their names below."""
+    same_kind: dict[tuple[str, str | None], list[str]] = {}
+    for one in wrong:
+        named = f"{one.reference or 'no reference'}, report {one.report_id}"
+        same_kind.setdefault((one.finding, one.reason), []).append(named)
+    for (finding, reason), some in same_kind.items():
+        mark = "" if finding in _NO_ALARM else "ALARM: "
+        counted = some[0] if len(some) == 1 else f"{len(some)} receipts"
+        speaker.warn(f"{mark}{counted}: {_FINDINGS[finding]}{'' if reason is None else f' ({reason})'}.")
+        for named in some[:_MOST_NAMED] if len(some) > 1 else ():
+            speaker.warn(f"  {named}")
+        if len(some) > _MOST_NAMED:
+            speaker.warn(f"  and {len(some) - _MOST_NAMED} more; --json lists all")
 
 
 def _open_log(call: Call) -> "tuple[PublicLog | None, LogError | None]":
@@ -144,6 +169,11 @@ def _judge(call: Call, file: str, *, is_to_keep: bool, is_online: bool = False) 
         is_new = is_to_keep and keep_receipt(partner.state, found)
         log_lines = _look_into_log(call, found) if is_online else []
     except (FormatError, LogError, StatementError) as error:
+        if error.reason == "late":
+            call.speaker.warn(f"The receipt is valid, and late in the public log, which stood still: {error}")
+            if call.is_json:
+                call.speaker.say_json({"reason": error.reason, "verified": True})
+            return EXIT_LATE
         title = "ALARM" if isinstance(error, LogError) else "The receipt is NOT valid"
         call.speaker.warn(f"{title}: {error} ({error.reason})")
         if call.is_json:

@@ -37,12 +37,14 @@ EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_NOT_DELIVERED = 3
 EXIT_ALARM = 4
+EXIT_LATE = 5
 EXIT_CODES: Final = """Exit codes:
   0  done
   1  failed; the reason is on standard error
   2  wrong usage
   3  not fully delivered: the report, its evidence or your words are saved; `spool flush` sends them
   4  alarm: a receipt is not valid, or something is wrong with the mailbox
+  5  late: the public log stood still when a receipt was given, and holds it since; nothing is missing
   130  stopped with Ctrl-C"""
 
 # Of a command that sends no report and reads no mailbox.

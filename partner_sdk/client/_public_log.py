@@ -45,8 +45,9 @@ class PublicLog:
     def find_fault(self, receipt: Receipt) -> LogError | None:
         """Return the fault of a receipt's entry, or None, also while the receipt is too new to be logged.
 
-        Reasons: `not-included`, `late`, `ahead` (of our clock), `wrong-time`; and `pre-log`, which is no alarm: the log
-        began after this receipt, and does not prove its time. Raises the errors of sending.
+        Reasons: `not-included`, `passed-over`, `ahead` (of our clock), `wrong-time`; and two that are no alarm:
+        `pre-log`, the log began after this receipt and does not prove its time; `late`, it stood still at that time.
+        Raises the errors of sending.
         """
         received_at = parse_time(receipt.statement.received_at)
         age = (self.now - received_at).total_seconds()

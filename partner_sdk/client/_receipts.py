@@ -19,7 +19,7 @@ from partner_sdk.client._partner_state import PartnerState, Signer
 from partner_sdk.client._submissions import check_may_leave, find_receipt, find_taken_before, send_submission
 from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, Reply
 from partner_sdk.durable_files import make_private_folder, write_new_durably
-from partner_sdk.errors import FormatError, LocalStateError, LogError, StatementError
+from partner_sdk.errors import FormatError, LocalStateError, LogError, StatementError, UnavailableError
 from partner_sdk.wire.canonical import check_report_id, encode, parse_exact
 from partner_sdk.wire.intake import (
     DeskReceiptStatement,
@@ -84,20 +84,27 @@ def check_receipt(raw: bytes, *, post: ReportPost, key_set: KeySet, now: datetim
     return Receipt(statement=statement, raw=raw)
 
 
+Finding = Literal["same", "other", "missing", "unread", "late", "not-logged", "invalid"]
+
+
 @dataclass(frozen=True, slots=True)
 class ComparedReceipt:
     """One kept receipt beside that of the gateway.
 
     `same`: byte for byte, and in the public log if there is one (`reason` is `pre-log` for a receipt of before the log,
     which does not prove its time). `other`: the gateway has another one for this report.
-    `missing`: it has none. `not-logged`: the public log does not hold it as it must. `invalid`: the kept one is not
-    valid, e.g. it was changed on this disk. For the last two `reason` is the cause.
+    `missing`: it has none. `unread`: it cannot read its own row, and answers the others. `late`: the public log stood
+    still and holds it since. `not-logged`: that does not hold it as it must. `invalid`: the kept one is not valid, e.g.
+    it was changed on this disk. For these `reason` is the cause.
     """
 
     report_id: str
     reference: str | None
-    finding: Literal["same", "other", "missing", "not-logged", "invalid"]
+    finding: Finding
     reason: str | None = None
+
+
+_FINDINGS: Final[dict[str, Finding]] = {"pre-log": "same", "late": "late"}
 
 
 def compare_receipts(
@@ -113,7 +120,7 @@ def compare_receipts(
 
     `find_fault` returns why a receipt does not stand in the public log, if there is one.
     """
-    report_ids = state.list_receipts()
+    report_ids, is_answering = state.list_receipts(), True
     for place, report_id in enumerate(report_ids, start=1):
         kept = state.find_receipt(report_id) or b""
         receipt: Receipt | None = None
@@ -124,16 +131,21 @@ def compare_receipts(
         if receipt is not None and receipt.report_id != report_id:  # a file of another name
             yield ComparedReceipt(report_id, receipt.reference, "invalid", "receipt-mismatch")
         elif receipt is not None:
-            found = patiently(partial(find_receipt, transport, report_id))
-            there = None if found is None else found.body
-            fault = find_fault(receipt) if find_fault is not None and there == kept else None
-            if fault is not None and fault.reason == "pre-log":
-                yield ComparedReceipt(report_id, receipt.reference, "same", fault.reason)
-            elif fault is not None:
-                yield ComparedReceipt(report_id, receipt.reference, "not-logged", fault.reason)
+            ask = partial(find_receipt, transport, report_id)
+            try:
+                # A damaged row of the gateway answers for itself; after it no patience is lost on each of its page.
+                answer = patiently(ask) if is_answering else ask()
+            except UnavailableError as error:
+                is_answering = False
+                yield ComparedReceipt(report_id, receipt.reference, "unread", error.reason)
             else:
-                differing: Literal["missing", "other"] = "missing" if there is None else "other"
-                yield ComparedReceipt(report_id, receipt.reference, "same" if there == kept else differing)
+                is_answering = True
+                there = None if answer is None else answer.body
+                fault = find_fault(receipt) if find_fault is not None and there == kept else None
+                finding: Finding = "same" if there == kept else "missing" if there is None else "other"
+                if fault is not None:
+                    finding = _FINDINGS.get(fault.reason, "not-logged")
+                yield ComparedReceipt(report_id, receipt.reference, finding, None if fault is None else fault.reason)
         on_progress(place, len(report_ids))
 
 

@@ -32,6 +32,7 @@ MAX_SIZE: Final = 2**62
 # From the receipt to the entry of its batch, in seconds; and a batch by the clock of another gateway may seem earlier.
 LOGGED_WITHIN_SECONDS: Final = 60
 CLOCK_SKEW_SECONDS: Final = 60
+LARGEST_BATCH: Final = 4096  # entries
 # A checkpoint that contradicts the remembered one is kept in `log.contradiction-SIZE-ROOT`; so many, the first ones.
 CONTRADICTION_FILE: Final = "log.contradiction"
 MAX_CONTRADICTIONS: Final = 32
@@ -304,14 +305,7 @@ def check_included(index: int, entry: bytes, checkpoint: Checkpoint, *, tiles: T
 
 def find_entry(digest: bytes, *, received_at: int, tiles: Tiles) -> tuple[int, bytes] | None:
     """Return place and bytes of the entry with this digest, near the time of its receipt or late; None if missing."""
-    low, high = 0, tiles.size  # times in a log never go back
-    while low < high:
-        middle = (low + high) // 2
-        if tiles.get_time(middle) < received_at - CLOCK_SKEW_SECONDS:
-            low = middle + 1
-        else:
-            high = middle
-    first = low // TILE_WIDTH
+    first = _count_before(received_at - CLOCK_SKEW_SECONDS, tiles=tiles) // TILE_WIDTH
     for tile in range(first, min(first + MAX_LATE_TILES, -(-tiles.size // TILE_WIDTH))):
         for place, entry in enumerate(tiles.get_entries(tile)):
             if entry[TIME_BYTES:] == digest:
@@ -319,14 +313,36 @@ def find_entry(digest: bytes, *, received_at: int, tiles: Tiles) -> tuple[int, b
     return None
 
 
-def check_in_time(entry: bytes, *, received_at: int) -> None:
-    """Raise `LogError` (`late`) for an entry that came long after the time that its receipt states.
+def _count_before(since: int, *, tiles: Tiles) -> int:
+    """Return how many entries are older than that time: the place of the first that is not."""
+    low, high = 0, tiles.size  # times in a log never go back
+    while low < high:
+        middle = (low + high) // 2
+        if tiles.get_time(middle) < since:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
-    Either the receipt is dated back, or the log stood still for a while.
+
+def check_in_time(entry: bytes, *, received_at: int, went_on_at: int, behind: int) -> None:
+    """Raise `LogError` for an entry that came long after the time that its receipt states.
+
+    `went_on_at` is the time of the first batch that came too late to keep the promise, and `behind` counts the entries
+    between its first one and this. `late`: the log stood still until then, and holds the entry since. `passed-over`: a
+    batch with room for it came in between, and the receipt may be dated back.
     """
     late = time_of(entry) - received_at
-    if late > LOGGED_WITHIN_SECONDS:
-        raise LogError(f"The log holds it {late} seconds after the time that its receipt states.", reason="late")
+    if late <= LOGGED_WITHIN_SECONDS:
+        return
+    stood_still = went_on_at - received_at > 2 * LOGGED_WITHIN_SECONDS
+    # More may wait after a pause than a batch holds.
+    after_full = LOGGED_WITHIN_SECONDS if behind >= LARGEST_BATCH else 0
+    is_first = time_of(entry) - went_on_at <= after_full
+    raise LogError(
+        f"The log holds it {late} seconds after the time that its receipt states.",
+        reason="late" if stood_still and is_first else "passed-over",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,8 +357,9 @@ class LogView:
     def find_fault(self, receipt: bytes, *, received_at: int) -> LogError | None:
         """Return the fault of a receipt's entry, or None if it stands in the log as it must.
 
-        Reasons: `not-included`; `late`; `wrong-time` for an entry that is older than one before it; `pre-log` for one
-        that is there, received before the log began: its time is not proved. Raises the errors of fetching.
+        Reasons: `not-included`; `passed-over`; `wrong-time` for an entry that is older than one before it; and two that
+        are no alarm: `late` (`check_in_time`), and `pre-log` for one that is there, received before the log began: its
+        time is not proved. Raises the errors of fetching.
         """
         try:
             found = find_entry(digest_receipt(receipt), received_at=received_at, tiles=self.tiles)
@@ -353,7 +370,10 @@ class LogView:
             first = self._get_proved(0)
             if received_at < time_of(first):
                 return LogError("The log began after this receipt: it does not prove its time.", reason="pre-log")
-            check_in_time(found[1], received_at=received_at)
+            went_on = _count_before(received_at + LOGGED_WITHIN_SECONDS + 1, tiles=self.tiles)
+            proved = self._get_proved(went_on) if went_on < found[0] else found[1]
+            behind = found[0] - went_on
+            check_in_time(found[1], received_at=received_at, went_on_at=time_of(proved), behind=behind)
         except LogError as error:
             return error
         return None

@@ -50,7 +50,7 @@ def test_exit_codes_are_those_of_the_command() -> None:
     own = {value for name, value in vars(cli_output).items() if name.startswith("EXIT_") and name != "EXIT_CODES"}
     assert table == in_help
     assert set(table) == {str(code) for code in (*own, 2, INTERRUPTED)}
-    assert set(table) == {"0", "1", "2", "3", "4", "130"}
+    assert set(table) == {"0", "1", "2", "3", "4", "5", "130"}
 
 
 def test_emergency_words_are_quoted() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.store.log_tiles import read_head
-from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_DONE
+from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_DONE, EXIT_LATE
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.wire.public_log import peek_checkpoint
 from tests.builders import EXAMPLE_REPORT, House
@@ -125,7 +125,7 @@ def test_log_that_is_rolled_back_or_forked_is_an_alarm_and_both_checkpoints_are_
     assert {path.name: path.read_bytes() for path in sender.folder.glob("log.contradiction*")} == proof
 
 
-def test_receipt_that_was_dated_back_is_late_in_the_log(sender: Terminal, house: House) -> None:
+def test_receipt_that_was_dated_back_was_passed_over_by_the_log(sender: Terminal, house: House) -> None:
     house.clock.advance(minutes=10)
     house.publish_log()
     house.clock.advance(minutes=-10)
@@ -133,8 +133,26 @@ def test_receipt_that_was_dated_back_is_late_in_the_log(sender: Terminal, house:
     house.clock.advance(minutes=10)
     house.publish_log(seconds=30)
     assert sender.run("receipt", "verify", dated_back, "--online", "--json") == EXIT_ALARM
-    assert sender.json() == {"environment": "live", "not_a_report": False, "reason": "late", "verified": False}
+    assert sender.json() == {"environment": "live", "not_a_report": False, "reason": "passed-over", "verified": False}
     assert "630 seconds after the time that its receipt states" in sender.err
+
+
+def test_entries_that_come_late_after_a_pause_are_no_alarm_and_are_told_together(
+    sender: Terminal, house: House
+) -> None:
+    """Seen: 18 alarms to phone the agency, because the log's process was restarted slowly."""
+    receipts = [submit(sender) for _ in range(3)]
+    house.publish_log(seconds=LONG)
+    house.publish_log(seconds=30)
+    assert sender.run(*ALL) == EXIT_LATE
+    assert "ALARM" not in sender.err
+    assert "phone the agency" not in sender.err
+    assert "3 receipts: the public log stood still, and holds the receipt since (late)." in sender.err
+    assert all(Path(one).stem in sender.err for one in receipts)
+    assert sender.run("receipt", "verify", receipts[0], "--online", "--json") == EXIT_LATE
+    assert (sender.json()["reason"], sender.json()["verified"]) == ("late", True)
+    change(house, "DELETE FROM reports WHERE position = (SELECT max(position) FROM reports)")
+    assert sender.run(*ALL) == EXIT_ALARM
 
 
 def test_log_that_is_gone_is_an_alarm_also_where_the_agency_lists_none_any_more(sender: Terminal, house: House) -> None:

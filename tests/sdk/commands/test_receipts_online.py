@@ -9,6 +9,7 @@ from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_DONE, EXIT_FAILED
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.errors import TransportError
 from tests.builders import EXAMPLE_REPORT, House, StillClock
+from tests.damaged_database import TABLE_LEAF, damage_pages
 from tests.sdk.sdk_builders import DOWN, ScriptedGateway, Terminal, run_partner, session_for
 
 VERIFY = ("receipt", "verify", "--all", "--online")
@@ -63,7 +64,15 @@ def test_receipt_that_is_another_at_the_gateway_is_an_alarm(line: Terminal, hous
     assert line.run(*VERIFY, "--json") == EXIT_ALARM
     ((row),) = line.json()["differing"]  # type: ignore[misc] # a list, as JSON has it
     assert (row["report_id"], row["finding"], row["reason"]) == (second, "other", None)
-    assert line.json()["counts"] == {"invalid": 0, "missing": 0, "not-logged": 0, "other": 1, "same": 2}
+    assert line.json()["counts"] == {
+        "invalid": 0,
+        "late": 0,
+        "missing": 0,
+        "not-logged": 0,
+        "other": 1,
+        "same": 2,
+        "unread": 0,
+    }
 
 
 def test_receipt_that_was_changed_on_this_disk_is_an_alarm_and_stops_no_other(line: Terminal) -> None:
@@ -83,6 +92,22 @@ def test_gateway_that_does_not_answer_is_no_alarm_and_no_success(line: Terminal)
     assert down.run(*VERIFY) == EXIT_FAILED
     assert "ALARM" not in down.err
     assert "Could not connect to the gateway" in down.err
+
+
+def test_row_that_the_gateway_cannot_read_answers_for_itself(line: Terminal, house: House) -> None:
+    """Seen: one damaged row, and no other receipt was compared."""
+    _, hurt, lost = submit(line)
+    store = house.open_gateway().store
+    store.close()
+    assert damage_pages(store.path, hurt.encode(), kind=TABLE_LEAF) == 1
+    line.adapter.app = house.open_app("industry")
+    assert line.run(*VERIFY, "--json") == EXIT_FAILED
+    found = {row["report_id"]: row["finding"] for row in line.json()["differing"]}
+    assert found[hurt] == "unread"
+    assert line.json()["compared"] == 3
+    assert "ALARM" not in line.err
+    assert "tell the agency: its database is damaged" in line.err
+    del lost
 
 
 @pytest.mark.parametrize(

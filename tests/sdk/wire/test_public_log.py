@@ -136,10 +136,29 @@ def test_entry_is_found_by_its_time_in_few_files(large: PlainLog) -> None:
     assert find_entry(sha256(b"hidden"), received_at=1_000_400, tiles=tiles_of(PlainLog(make_entries(700)))) is None
 
 
-def test_entry_that_came_long_after_its_receipt_is_late() -> None:
-    entry = format_entry(at=1_000_060, digest=bytes(32))
-    check_in_time(entry, received_at=1_000_000)
-    assert reason_of(check_in_time, entry, received_at=999_999) == "late"
+@pytest.mark.parametrize(
+    ("received_at", "went_on_at", "behind", "expected"),
+    [
+        (1_000_000, 1_000_060, 0, None),
+        (999_999, 1_000_060, 0, "passed-over"),  # batches came all the time
+        (999_940, 1_000_060, 15, "passed-over"),
+        (999_939, 1_000_060, 15, "late"),  # none came for 121 seconds
+        (999_000, 1_000_000, 4096, "late"),  # the first batch after the pause was full
+        (999_000, 1_000_000, 4095, "passed-over"),
+        (999_000, 999_999, 4096, "passed-over"),
+    ],
+)
+def test_late_entry_is_no_alarm_where_the_log_stood_still(
+    received_at: int, went_on_at: int, behind: int, expected: str | None
+) -> None:
+    entry, asked = (
+        format_entry(at=1_000_060, digest=bytes(32)),
+        {"received_at": received_at, "went_on_at": went_on_at, "behind": behind},
+    )
+    if expected is None:
+        check_in_time(entry, **asked)
+    else:
+        assert reason_of(check_in_time, entry, **asked) == expected
 
 
 def find_fault_of(entries: list[bytes], index: int, *, received_at: int, seen: int = 0) -> str | None:
@@ -172,7 +191,7 @@ def test_receipt_of_before_the_log_is_pre_log_and_never_late() -> None:
     entries = make_entries(64)
     assert find_fault_of(list(entries), 60, received_at=999_990) == "pre-log"
     assert find_fault_of(list(entries), 5, received_at=900_000) == "pre-log"
-    assert find_fault_of(entries, 60, received_at=1_000_000) == "late"
+    assert find_fault_of(entries, 60, received_at=1_000_000) == "passed-over"
 
 
 def test_file_of_another_length_is_refused() -> None:
