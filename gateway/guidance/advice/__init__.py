@@ -64,8 +64,9 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     `also` names other audiences for the same text. Advice with `feels` is only for that answer, and comes first.
     Advice `with_picture` is left out where the person answered that there is none. `sentences_abroad` replace the
-    sentences for a reader in another country. One string may hold several sentences that mean nothing without the body
-    that the last one names, e.g. "Is there a picture? {report_remove} can help."
+    sentences for a reader in another country, and `sentences_near` where the person whom the report is about lives with
+    the child or sees the phone: none at all leaves the advice out. One string may hold several sentences that mean
+    nothing without the body that the last one names, e.g. "Is there a picture? {report_remove} can help."
     """
 
     code: str
@@ -78,6 +79,7 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     also: tuple[Audience, ...] = ()
     with_picture: bool = False
     sentences_abroad: tuple[Sentence, ...] = ()
+    sentences_near: tuple[Sentence, ...] | None = None
 
     @property
     def is_general(self) -> bool:
@@ -154,15 +156,23 @@ def list_thanks_codes(
 
 
 def fill_sentences(
-    advice: Advice, *, names: Mapping[str, str | None], emergency: str = UK_EMERGENCY, is_abroad: bool = False
+    advice: Advice,
+    *,
+    names: Mapping[str, str | None],
+    emergency: str = UK_EMERGENCY,
+    is_abroad: bool = False,
+    is_near: bool = False,
 ) -> tuple[str, ...]:
     """Return the sentences with the placeholders filled, for a reader whose emergency number is `emergency`.
 
     `names` has the bodies by their keys. A sentence that names one without a name here is left out, because the body
     is no help in that country. Raises KeyError for an unknown key.
     """
+    sentences = (is_abroad and advice.sentences_abroad) or advice.sentences
+    if is_near and advice.sentences_near is not None:
+        sentences = advice.sentences_near
     return tuple(
         sentence.replace(UK_EMERGENCY, emergency).format_map(names)
-        for sentence in (is_abroad and advice.sentences_abroad) or advice.sentences
+        for sentence in sentences
         if all(names[key] is not None for key in _PLACEHOLDER.findall(sentence))
     )

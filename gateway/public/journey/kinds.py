@@ -31,6 +31,7 @@ KIND_OPTIONS = (
     KindOption("not_sure", "P3"),
 )
 OTHER_WORRIES = ("bullying", "account_hacked")  # out of remit (R7), unless another kind is ticked too
+HURT_KINDS = ("made_to_do_things", "touched_or_hurt")
 ABOUT_PICTURES = ("asked_for_pictures", "on_camera", "threatens_to_share", "shared_things", "saw_picture")
 
 PRIORITY_RULES = (

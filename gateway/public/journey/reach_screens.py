@@ -1,6 +1,8 @@
 """The last screens: the person's name, a safe way to reach them, check and thanks."""
 
 from gateway.public.journey.fields import Branch, Field, Given, NotGiven, Screen
+from gateway.public.journey.kinds import HURT_KINDS
+from gateway.public.journey.story_screens import CARERS, CHILD_PLACE
 from gateway.public.journey.who_screens import SHORT, YES_NO_UNSURE
 from partner_sdk.wire.public_codes import (
     BY_ADULT,
@@ -16,6 +18,8 @@ from partner_sdk.wire.public_codes import (
     YOUNGEST_BANDS,
 )
 from partner_sdk.wire.public_report import BLOCK_MAX
+
+_TO_MORE = Branch("person", (Given("more", (YES,)),))
 
 REACH_SCREENS = (
     Screen(
@@ -97,8 +101,13 @@ REACH_SCREENS = (
                 max_characters=BLOCK_MAX,
             ),
         ),
-        branches=(Branch("person", (Given("more", (YES,)),)),),
+        # Hurt by somebody near: help has to come to a place. Those who look after the child were asked for it before.
+        branches=(
+            Branch("home", (Given("kinds", HURT_KINDS), Given("near", (YES,)), NotGiven("who", CARERS))),
+            _TO_MORE,
+        ),
     ),
+    Screen("home", "12c", "check", fields=(CHILD_PLACE,), branches=(_TO_MORE,)),
     Screen(
         "safe",
         "12a",

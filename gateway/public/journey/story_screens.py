@@ -16,6 +16,13 @@ from partner_sdk.wire.public_codes import (
 from partner_sdk.wire.public_report import STORY_MAX
 
 CARERS = ("child_i_look_after", "child_i_work_with")
+CHILD_PLACE = Field(
+    "child_place",
+    "text",
+    why="selects the police force and children's services",
+    who_uses="the person who decides who is best placed to act",
+    what_if_blank="not known",
+)
 _TO_MEETING = Branch("meet", (Given("kinds", ("wants_to_meet",)),))
 _TO_BLACKMAIL = Branch("blackmail", (Given("kinds", ("threatens_to_share",)),))
 _TO_PICTURES = Branch("pictures", (Given("kinds", ABOUT_PICTURES),))
@@ -281,13 +288,7 @@ STORY_SCREENS = (
                 what_if_blank="not known",
                 max_characters=SHORT,
             ),
-            Field(
-                "child_place",
-                "text",
-                why="selects the police force and children's services",
-                who_uses="the person who decides who is best placed to act",
-                what_if_blank="not known",
-            ),
+            CHILD_PLACE,
             Field(
                 "child_school",
                 "text",

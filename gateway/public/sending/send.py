@@ -49,6 +49,7 @@ from gateway.public.visiting.drafts import (
 from gateway.public.wording import DEFAULT_LANGUAGE, get_language
 from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.keys import SealingKey
+from partner_sdk.wire.public_codes import YES
 from partner_sdk.wire.public_report import PublicReport, encode_public_report, parse_public_report
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import report_context
@@ -263,6 +264,7 @@ def _make_sent(
         urgent=list(list_urgent(answers)),
         country=profile.country,
         country_there=profile.country_there,
+        is_near=get_one(answers, "near") == YES,
         reader=reader,
     )
 

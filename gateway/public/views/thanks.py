@@ -197,7 +197,9 @@ def _list_advice(door: PublicDoor, sent: Sent, profile: ReaderProfile) -> list[s
     if not _MEETINGS.isdisjoint(sent.urgent):  # the block at the top has that advice
         codes = [code for code in codes if library[code].kinds != _MEETING_KINDS]
     said = {
-        code: " ".join(fill_sentences(library[code], names=names, emergency=emergency, is_abroad=is_abroad))
+        code: " ".join(
+            fill_sentences(library[code], names=names, emergency=emergency, is_abroad=is_abroad, is_near=sent.is_near)
+        )
         for code in codes
     }
     if codes and codes[0] in FIRST:

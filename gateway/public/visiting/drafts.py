@@ -59,7 +59,8 @@ class Sent(Struct, frozen=True, kw_only=True):
     None if there are none or the person came back with them; `reply_key` is their public key, for supplements.
     `advice` lists codes of the advice library, and `urgent` the urgent matters. `has_told` is set by the tap of
     feedback. `country` is the reader's own, empty in the UK, and `country_there` the country of another child in the
-    report. `reader` is the page's audience; None in an addition by a returned sender, where it is unknown.
+    report. `is_near`: the other person lives with the child or sees the phone. `reader` is the page's audience; None in
+    an addition by a returned sender, where it is unknown.
     """
 
     report_ids: list[str]
@@ -79,6 +80,7 @@ class Sent(Struct, frozen=True, kw_only=True):
     urgent: list[str] = []
     country: str = ""
     country_there: str = ""
+    is_near: bool = False
     reader: Audience | None = None
 
     @property

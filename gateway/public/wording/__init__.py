@@ -18,7 +18,7 @@ from flask import Flask, current_app, g
 
 from gateway.guidance.advice import Audience
 from gateway.public.journey import Answers, get_one, get_reader, make_profile
-from partner_sdk.wire.public_codes import ENGLISH, LANGUAGES, NOT_SURE, WELSH, Language
+from partner_sdk.wire.public_codes import ENGLISH, LANGUAGES, NOT_SURE, WELSH, YES, Language
 
 WORDING_FOLDER = Path(__file__).parent
 DEFAULT_LANGUAGE: Final = ENGLISH
@@ -141,7 +141,8 @@ def make_voice(answers: Answers) -> Voice:
     """Return the key suffixes for these answers, most specific first."""
     about = _ENDINGS.get(get_one(answers, "who"), ())
     abroad = _ABROAD if make_profile(answers).country else ()
-    return (*abroad, *about, *_list_grown_up_endings(get_reader(answers)), "")
+    near = ("_near",) if get_one(answers, "near") == YES else ()
+    return (*abroad, *near, *about, *_list_grown_up_endings(get_reader(answers)), "")
 
 
 def make_reader_voice(reader: Audience, *, is_abroad: bool = False) -> Voice:

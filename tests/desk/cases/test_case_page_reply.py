@@ -29,7 +29,7 @@ from tests.desk.view_builders import (
     make_code_seed,
 )
 from tests.desk.work_builders import make_talk_form
-from tests.public_report_builders import make_contact, make_public_report
+from tests.public_report_builders import make_contact, make_known_person, make_public_report
 
 MARKER = "MARKER-<i>&\"'é\N{SNOWMAN}"
 KEY = make_code_key(make_code_seed("lamp"))
@@ -175,6 +175,7 @@ def test_reply_that_counts_is_recorded_with_its_reason(desk: Desk, browser: Brow
 def test_template_is_put_behind_what_is_written(browser: Browser, case_id: str) -> None:
     page = post(browser, case_id, "start", reply_text=f"This one is mine. {MARKER}", template="we_have_read_it").text
     text = next(one.text for one in load_texts("en").template if one.code == "we_have_read_it").strip()
+    text = text.format(name=" Sam")
     assert get_typed(page) == f"This one is mine. {MARKER}\n\n{text}"
     refused = post(browser, case_id, "start", reply_text="This one is mine.", template="no-such-template")
     assert refused.status_code == 409
@@ -389,3 +390,19 @@ def test_late_replies_do_not_change_the_order_of_the_queue(desk: Desk, browser: 
     browser.post(f"/cases/{late}/read")
     assert browser.post(f"/cases/{late}/reply", **make_talk_form(desk)).status_code == 303
     assert "Replies overdue" not in browser.get("/").text
+
+
+def test_prepared_reply_fits_a_child_who_is_hurt_by_someone_near_and_uses_the_name():
+    report = make_public_report(
+        name="Sam", kinds=("touched_or_hurt",), under_18="yes", who="me", person=make_known_person(near="yes")
+    )
+    texts = {one.code: one.text for one in list_templates(report)}
+    whole = texts["full"]
+    assert whole.startswith("Hello Sam.")
+    assert "Tell a grown-up who does not live with you" in whole
+    assert not [said for said in ("block", "delete", "Keep what they wrote") if said in whole]
+    assert texts["hurt_at_home"].startswith("Hello Sam.")
+    assert "Call 999." in texts["hurt_at_home"]
+    far = make_public_report(name=" ", kinds=("touched_or_hurt",), under_18="yes", who="me")
+    assert list_templates(far)[0].text.startswith("Hello.")
+    assert "You can block the person." in list_templates(far)[0].text

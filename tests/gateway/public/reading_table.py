@@ -19,9 +19,12 @@ VOICES: Mapping[str, Mapping[str, list[str]]] = {
     f"{person}, {about}": {"age": [age], "who": [about]}
     for person, age in (("child", "13_15"), ("adult", "18_plus"))
     for about in ("me", "friend", "another_child", "child_i_look_after", "child_i_work_with")
-} | {"child, abroad": {"age": ["13_15"], "who": ["me"], "region": ["not_uk"]}}
+} | {
+    "child, abroad": {"age": ["13_15"], "who": ["me"], "region": ["not_uk"]},
+    "child, near": {"age": ["13_15"], "who": ["me"], "near": ["yes"]},
+}
 NO_WORDS = {"key", "side", "only_here", "version", "language"}  # what stands in the files and is never read by a person
-ENDINGS = ("_abroad", "_friend", "_other", "_parent", "_work", "_self", "_adult")
+ENDINGS = ("_abroad", "_near", "_friend", "_other", "_parent", "_work", "_self", "_adult")
 BARE_LABEL_WORDS = 3  # on a bare label the formula says nothing
 
 HEAD = f"""# Reading age
@@ -106,7 +109,11 @@ def list_advice(language: str) -> list[Page]:
     for kind in KINDS:
         for audience in AUDIENCES:
             found = list_fitting_advice(library, kinds=[kind], age_band="13_15", audience=audience, limit=99)
-            texts = tuple(sentence for advice in found for sentence in (*advice.sentences, *advice.sentences_abroad))
+            texts = tuple(
+                sentence
+                for advice in found
+                for sentence in (*advice.sentences, *advice.sentences_abroad, *(advice.sentences_near or ()))
+            )
             if not any((page.voice, page.texts) == (audience, texts) for page in pages):
                 pages.append(Page(f"advice: {kind}", audience, texts))
     return pages

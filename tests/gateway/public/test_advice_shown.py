@@ -8,9 +8,11 @@ import pytest
 from gateway.guidance.advice import AUDIENCES, FIRST, KINDS, LEFT_OUT, Audience, load_advice
 from gateway.public.door import PublicDoor
 from gateway.public.journey import KIND_OPTIONS
+from gateway.public.journey.kinds import HURT_KINDS
 from gateway.public.sending.send import list_advice_codes
 from tests.gateway.public.fixtures import make_public_house
 from tests.gateway.public.person import SHORT_ANSWERS
+from tests.gateway.public.walks import HURT_AT_HOME
 
 
 @pytest.fixture
@@ -72,3 +74,39 @@ def test_advice_stands_on_the_page_in_its_language(tmp_path: Path):
     assert (person.path, "If things get worse, call 999." in person.text()) == ("/15", False)
     welsh = {advice.code: advice for advice in load_advice("cy").advice}
     assert welsh["call_999_if_worse"].sentences[0] in html.unescape(person.text())
+
+
+WHO = pytest.mark.parametrize("who", ["me", "friend", "child_i_look_after"])
+UNSAFE = ("block the person.", "delete", "Keep what they wrote", "keep the chat")
+
+
+@WHO
+@pytest.mark.parametrize("kinds", [["touched_or_hurt"], ["made_to_do_things"], ["threatens_to_share"], ["bullying"]])
+def test_no_advice_to_block_or_to_keep_messages_where_the_person_sees_the_phone(
+    tmp_path: Path, who: str, kinds: list[str]
+):
+    public = make_public_house(tmp_path)
+    way = HURT_AT_HOME | {"/4b": {"who": who}, "/5": {"their_age": "13_15"}, "/7": {"kinds": kinds}}
+    person = public.person_at("/10", way)
+    assert "Try not to delete" not in person.text()
+    text = html.unescape(person.walk_to("/14", way).send().text()).split("<main")[1]
+    assert [said for said in UNSAFE if said in text] == []
+    assert ("who does not live with" in text) is (kinds[0] in HURT_KINDS_OF[who])
+
+
+HURT_KINDS_OF = {"me": HURT_KINDS, "friend": ("touched_or_hurt",), "child_i_look_after": ("touched_or_hurt",)}
+
+
+@WHO
+def test_town_is_asked_only_of_who_is_hurt_by_someone_near(tmp_path: Path, who: str):
+    public = make_public_house(tmp_path)
+    way = HURT_AT_HOME | {"/4b": {"who": who}, "/5": {"their_age": "13_15"}}
+    person = public.person().start().walk_to("/12", way)
+    person.press(**way["/12"])
+    assert (person.path == "/12c") is (who != "child_i_look_after")  # they were asked before
+    person.walk_to("/14", way).send()
+    assert public.reports()[0].child.place == ("" if who == "child_i_look_after" else "Exampleton")
+    for changed in ({"/7": {"kinds": ["extra_nice"]}}, {"/12": SHORT_ANSWERS["/12"] | {"near": "no"}}):
+        person = public.person().start().walk_to("/12", way | changed)
+        person.press(**(way | changed)["/12"])
+        assert person.path == "/14"

@@ -253,7 +253,7 @@ def test_nothing_is_needed_on_any_way_but_the_few():
 
 
 # What only decides the way: blank leads another way, and is fine there.
-_WAYFINDING = ("who", "country", "meeting_when", "pictures", "more", "more_person", "feels", "more_safe")
+_WAYFINDING = ("who", "country", "near", "meeting_when", "pictures", "more", "more_person", "feels", "more_safe")
 
 
 @pytest.mark.parametrize(

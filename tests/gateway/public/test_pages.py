@@ -74,7 +74,7 @@ def pages(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def test_the_walk_sees_every_screen(pages: dict[str, str]):
     assert {f"/{screen.path}" for screen in SCREENS} <= set(pages)
-    assert len(pages) == 54
+    assert len(pages) == 55
 
 
 def test_every_page_has_help_leave_and_skip_in_one_place(pages: dict[str, str]):
@@ -296,7 +296,7 @@ def test_storage_down_at_the_thank_you_page_never_says_that_it_was_not_sent(publ
 
 def test_banner_stands_on_every_page_when_there_is_one(tmp_path: Path):
     pages = walk_all_pages(make_public_house(tmp_path, banner="This is a demo & reaches nobody."))
-    assert len(pages) == 54
+    assert len(pages) == 55
     for path, text in pages.items():
         assert "This is a demo &amp; reaches nobody." in text, path
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import fields
 
-from gateway.guidance.advice import load_advice
+from gateway.guidance.advice import Advice, load_advice
 from gateway.guidance.countries import load_countries
 from gateway.guidance.signposts import load_signposts
 from gateway.public.journey import FIELD_BY_NAME, SCREENS, Field, Screen
@@ -127,10 +127,14 @@ LISTS = re.compile(r"\.(points|need|card|sentences)(_\w+)?$")
 UNCLEAR = re.compile(r"(They|Them|That|These|Those|He|She)\b|It (?!is\b|can hurt|hurts)")
 
 
+def list_sentences(advice: Advice) -> tuple[str, ...]:
+    return (*advice.sentences, *advice.sentences_abroad, *(advice.sentences_near or ()))
+
+
 def test_each_item_of_a_list_names_its_subject():
     assert UNCLEAR.match("They want you to call.") is not None
     assert UNCLEAR.match("It goes when you leave.") is not None
-    advice = [(one.code, text) for one in load_advice("en").advice for text in (*one.sentences, *one.sentences_abroad)]
+    advice = [(one.code, text) for one in load_advice("en").advice for text in list_sentences(one)]
     items = [(path, text) for path, text in TEXTS if LISTS.search(path)] + advice
     assert len(items) > 200
     assert [(path, text) for path, text in items if UNCLEAR.match(text)] == []

@@ -25,7 +25,7 @@ ENGLISH = dict(walk(load_wording("en").table))
 ADVICE_TEXTS = {
     f"advice.{one.audience}.{one.code}.{place}": text
     for one in ADVICE.advice
-    for place, text in enumerate((*one.sentences, *one.sentences_abroad))
+    for place, text in enumerate((*one.sentences, *one.sentences_abroad, *(one.sentences_near or ())))
 }
 ALL_TEXTS = {**TEXTS, **ADVICE_TEXTS}
 
@@ -123,7 +123,7 @@ def test_advice_has_the_entries_and_the_bodies_of_the_english():
         return [
             (
                 *(one.code, one.audience, one.also, one.kinds, one.ages, one.order),
-                sorted(re.findall(r"\{\w+\}", str((one.sentences, one.sentences_abroad)))),
+                sorted(re.findall(r"\{\w+\}", str((one.sentences, one.sentences_abroad, one.sentences_near)))),
             )
             for one in load_advice(language).advice
         ]

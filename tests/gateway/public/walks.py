@@ -88,7 +88,13 @@ PICTURE_OF_ANOTHER: ScreenAnswers = SHORT_ANSWERS | {
     "/7": {"kinds": ["shared_things"]},
     "/8": {"pictures": "someone_else"},
 }
-ALL_WAYS = (LONG_WAY, GROWN_UP, ON_A_WEBSITE, GROWN_UP_PICTURE, PICTURE_OF_ANOTHER)
+HURT_AT_HOME: ScreenAnswers = SHORT_ANSWERS | {
+    "/7": {"kinds": ["touched_or_hurt"]},
+    "/12": SHORT_ANSWERS["/12"] | {"near": "yes"},
+    "/12c": {"child_place": "Exampleton"},
+    "/10": {},
+}
+ALL_WAYS = (LONG_WAY, GROWN_UP, ON_A_WEBSITE, GROWN_UP_PICTURE, PICTURE_OF_ANOTHER, HURT_AT_HOME)
 
 
 def flatten(way: ScreenAnswers) -> dict[str, list[str]]:
@@ -162,4 +168,5 @@ EVERY_WAY = (
     CARER,
     MEETS,
     BLACKMAILED_TODAY,
+    HURT_AT_HOME,
 )

@@ -27,7 +27,7 @@ from gateway.guidance.countries import get_country_or_other, get_talk, load_coun
 from gateway.guidance.signoffs import Row, Rows
 from gateway.guidance.signposts import list_names_abroad, load_signposts
 from gateway.web.settings import SettingsError, read_settings
-from partner_sdk.wire.public_codes import LANGUAGES, NOT_UK, Language
+from partner_sdk.wire.public_codes import LANGUAGES, NOT_UK, YES, Language
 from partner_sdk.wire.public_report import PublicReport, is_from_grown_up
 
 SIGNOFFS_FILE: Final = Path(__file__).with_name("signoffs.toml")
@@ -97,14 +97,22 @@ def list_templates(report: PublicReport) -> tuple[ReplyTemplate, ...]:
     )
     frame = texts.full[audience]
     filled = {
-        one: " ".join(fill_sentences(one, names=names, emergency=emergency, is_abroad=is_abroad)) for one in advice
+        one: " ".join(
+            fill_sentences(
+                one, names=names, emergency=emergency, is_abroad=is_abroad, is_near=report.person.near == YES
+            )
+        )
+        for one in advice
     }
-    filled = {one: piece for one, piece in filled.items() if piece}  # abroad, no sentence may be left
-    whole = "\n\n".join((frame.opening.strip(), *filled.values(), frame.closing.strip()))
+    filled = {one: piece for one, piece in filled.items() if piece}  # abroad or near, no sentence may be left
+    called = {"name": f" {report.name.strip()}" if report.name.strip() else ""}
+    whole = "\n\n".join((frame.opening.strip().format_map(called), *filled.values(), frame.closing.strip()))
     return (
         ReplyTemplate(FULL, "A whole reply with advice for this report", whole),
         *(
-            ReplyTemplate(one.code, one.title, one.text.strip().format_map(names))
+            ReplyTemplate(
+                one.code, one.title, one.text.strip().replace(UK_EMERGENCY, emergency).format_map({**names, **called})
+            )
             for one in texts.template
             if one.audience == audience
         ),
