@@ -110,7 +110,7 @@ def _advise_change(reason: str) -> str:
 
 
 def keep_going(work: Callable[[], int], *, every_seconds: float, stop: StopRequest) -> int:
-    """Do the work, wait, and do it again until `stop` is set; returns what the last run returned."""
+    """Do the work, wait, and do it again until `stop` is set; returns the last result."""
     while True:
         code = work()
         if stop.wait(every_seconds):

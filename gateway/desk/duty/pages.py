@@ -50,7 +50,7 @@ _NOTE: Final = "note-"
 @blueprint.get("/duty")
 @staff_rule(Permission.TAKE_ALERTS)
 def show_all() -> ResponseReturnValue:
-    """Show the crisis cases, each with its waiting time, its holder and what became of its packages."""
+    """Show the crisis cases, each with its waiting time, its holder and the state of its packages."""
     desk = get_desk()
     pane = make_queue_pane(desk, lane=CRISIS)
     with desk.store.read() as connection:

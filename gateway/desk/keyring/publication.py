@@ -69,7 +69,7 @@ class Published:
 
 
 def publish(desk: Desk, *, actor: str) -> Published:
-    """Sign what changed, store it, and send key set and register to the gateway; sending again is harmless.
+    """Sign the changed lists, store them, and send key set and register to the gateway; sending again is harmless.
 
     Raises `PublicationError`, and the feed client's errors: then run it again, and nothing is signed a second time.
     """
@@ -103,8 +103,8 @@ def publish(desk: Desk, *, actor: str) -> Published:
         first = update(PUBLICATIONS).where(is_this, PUBLICATIONS.c.published_at.is_(None))
         with desk.store.write() as connection:
             if connection.execute(first.values(published_at=format_time(now))).rowcount:
-                action, serial = f"publish-{publication.kind}", str(publication.serial)
-                audit.append_entry(connection, action, serial, at=now, actor=actor)
+                serial = str(publication.serial)
+                audit.append_entry(connection, f"publish-{publication.kind}", serial, at=now, actor=actor)
     return published
 
 

@@ -329,7 +329,7 @@ def find_end_of_ladder(desk: Desk, connection: Connection, *, now: datetime, sen
 def list_callable(desk: Desk, connection: Connection, *, now: datetime) -> list[Rung]:
     """Return the rungs on duty now, or if there are none, the whole ladder: one is better than none.
 
-    People who may no longer acknowledge an alert are left out.
+    Rungs of people without the right to acknowledge an alert are left out.
     """
     able = [one for one in desk.ladder.rungs if is_able(connection, one.person)]
     return [one for one in able if one.is_on_duty(desk.agency, now)] or able

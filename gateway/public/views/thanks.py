@@ -221,7 +221,7 @@ def list_shown_advice(sent: Sent) -> list[str]:
 
 
 def list_what_next(door: PublicDoor, sent: Sent, words: Mapping[str, str]) -> list[str]:
-    """List what happens now: when a person reads it, what happens until then, and the answer.
+    """List the next steps: the time of reading, the hours until then, and the answer.
 
     Each hour names its zone, because the reader may be in another one.
     """
