@@ -162,7 +162,8 @@ class GetStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class Unlock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="unlock"):
     """Open the keys with the passphrases of all custodians, in their order; the answer is the status."""
 
-    passphrases: Annotated[tuple[Annotated[str, Meta(max_length=MAX_TEXT_BYTES)], ...], Meta(max_length=2)]
+    # Bytes: the vault can overwrite them, and of a text there would be more copies.
+    passphrases: Annotated[tuple[Annotated[bytes, Meta(max_length=MAX_TEXT_BYTES)], ...], Meta(max_length=2)]
 
     def __repr__(self) -> str:
         """Name the request without its passphrases: a repr ends in logs."""

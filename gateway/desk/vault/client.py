@@ -124,7 +124,7 @@ def _close_all(kept: list[socket.socket]) -> None:
         kept.pop().close()
 
 
-def _receive_answer(connection: socket.socket, *, seconds: float) -> bytes:
+def _receive_answer(connection: socket.socket, *, seconds: float) -> bytearray:
     frame = receive_frame(connection, wait_seconds=seconds, seconds=seconds)
     if frame is None:
         raise ConnectionResetError

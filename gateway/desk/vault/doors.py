@@ -44,6 +44,7 @@ from gateway.desk.vault import (
     Unlock,
     VaultError,
 )
+from gateway.desk.vault.protection import normalise_passphrase
 from gateway.desk.vault.signing import KINDS_BY_PAYLOAD, Signable
 from partner_sdk.wire.canonical import encode, parse_base64url
 from partner_sdk.wire.envelope import Envelope, SealContext
@@ -202,7 +203,7 @@ class Signer:
 
     def unlock(self, passphrases: tuple[str, ...]) -> Status:
         """Open the keys of a vault. Raises `VaultError`: `wrong-passphrase`, `no-passphrase`, `busy`."""
-        return self._ask_for_status(Unlock(passphrases=passphrases))
+        return self._ask_for_status(Unlock(passphrases=tuple(normalise_passphrase(one) for one in passphrases)))
 
     def lock(self) -> Status:
         """Make a vault forget its keys. Raises `VaultError` (`no-passphrase`)."""

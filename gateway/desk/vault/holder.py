@@ -44,6 +44,7 @@ from gateway.desk.vault import (
 )
 from gateway.desk.vault.case_keys import CaseKeys
 from gateway.desk.vault.opening import SealingKeys, check_door
+from gateway.desk.vault.protection import wipe
 from gateway.desk.vault.record import OpeningRecord
 from gateway.desk.vault.signing import get_rule, sign_request
 from partner_sdk.key_files import SEED_BYTES, KeyFile, KeyRole, load_signing_key
@@ -89,7 +90,7 @@ class Keys(Protocol):
     def get_status(self) -> Status:
         """Return the state for other processes, also while the keys are locked. Raises `LocalStateError`."""
 
-    def unlock(self, passphrases: Sequence[str]) -> Status:
+    def unlock(self, passphrases: Sequence[str | bytes]) -> Status:
         """Open the keys. Raises `VaultError` (`wrong-passphrase`, `no-passphrase`)."""
 
     def lock(self) -> Status:
@@ -133,7 +134,13 @@ class Holder:
                 return self._change_lock(request)
 
     def _change_lock(self, request: Unlock | Lock) -> Status:
-        return self.keys.lock() if isinstance(request, Lock) else self.keys.unlock(request.passphrases)
+        if isinstance(request, Lock):
+            return self.keys.lock()
+        try:
+            return self.keys.unlock(request.passphrases)
+        finally:
+            for passphrase in request.passphrases:
+                wipe(passphrase)
 
     def _use_case_keys(self, request: MakeCaseKeys | CloseHeads | ListLostKeys | DestroyCaseKeys) -> Answer:
         under = self._read_case_key()

@@ -212,7 +212,7 @@ class OwnKeys:
         """Return the state."""
         return Status(key_ids=self._sealing_keys.key_ids, open_files=self._folder.count_open_files())
 
-    def unlock(self, passphrases: Sequence[str]) -> Status:
+    def unlock(self, passphrases: Sequence[str | bytes]) -> Status:
         """Refuse: these keys are open."""
         raise make_open_error()
 

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, NoReturn, TypeVar
 import msgspec
 
 from gateway.desk.vault import VaultError
+from gateway.desk.vault.protection import wipe
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError, ReportAbuseError, SignatureProfileError
 from partner_sdk.wire.canonical import get_decoder
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES
@@ -40,6 +41,8 @@ _ERRORS: Final = MappingProxyType[ErrorName, type[ReportAbuseError]](
 )
 
 T = TypeVar("T")
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_SPARE_BYTES: Final = 256
 
 
 def encode_message(message: msgspec.Struct) -> bytes:
@@ -47,11 +50,16 @@ def encode_message(message: msgspec.Struct) -> bytes:
     return msgspec.msgpack.encode(message)
 
 
-def parse_message(raw: bytes, *, decoder: "msgspec.msgpack.Decoder[T]") -> T:
+def parse_message(raw: bytes | bytearray, *, decoder: "msgspec.msgpack.Decoder[T]") -> T:
     """Read a message, or raise `FormatError` (`malformed`): its text repeats nothing of the message."""
     try:
         message = decoder.decode(raw)
-        is_exact = msgspec.msgpack.encode(message) == raw
+        again = bytearray(
+            len(raw) + _SPARE_BYTES
+        )  # of the whole size at once: one that grows would leave copies of a passphrase
+        _ENCODER.encode_into(message, again)
+        is_exact = again == raw
+        wipe(again)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, OverflowError):
         is_exact = False
     if not is_exact:
@@ -65,7 +73,7 @@ def send_frame(connection: socket.socket, raw: bytes, *, seconds: float) -> None
     connection.sendall(_LENGTH.pack(len(raw)) + raw)
 
 
-def receive_frame(connection: socket.socket, *, wait_seconds: float, seconds: float) -> bytes | None:
+def receive_frame(connection: socket.socket, *, wait_seconds: float, seconds: float) -> bytearray | None:
     """Return one frame, or None at the end of the connection.
 
     Waits for its first byte, then gives the rest `seconds`. Raises `TimeoutError` or another `OSError`, and
@@ -76,26 +84,26 @@ def receive_frame(connection: socket.socket, *, wait_seconds: float, seconds: fl
     if not first:
         return None
     deadline = time.monotonic() + seconds
-    head = first + _receive_exactly(connection, _LENGTH.size - len(first), deadline=deadline)
+    head = bytearray(first) + _receive_exactly(connection, _LENGTH.size - len(first), deadline=deadline)
     (length,) = _LENGTH.unpack(head)
     if not 0 < length <= MAX_FRAME_BYTES:
         raise FormatError("A frame of the vault has another length.", reason="too-large")
     return _receive_exactly(connection, length, deadline=deadline)
 
 
-def _receive_exactly(connection: socket.socket, count: int, *, deadline: float) -> bytes:
-    pieces = []
-    while count > 0:
+def _receive_exactly(connection: socket.socket, count: int, *, deadline: float) -> bytearray:
+    # Into one place, which the vault wipes.
+    received, place = 0, bytearray(count)
+    while received < count:
         left = deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError
         connection.settimeout(left)
-        piece = connection.recv(min(count, _CHUNK_BYTES))
-        if not piece:
+        length = connection.recv_into(memoryview(place)[received:], min(count - received, _CHUNK_BYTES))
+        if not length:
             raise ConnectionResetError
-        pieces.append(piece)
-        count -= len(piece)
-    return b"".join(pieces)
+        received += length
+    return place
 
 
 def check_peer(connection: socket.socket) -> None:

@@ -11,7 +11,14 @@ from typing import Final
 from gateway.desk.vault import PublicKey, Status, VaultError
 from gateway.desk.vault.key_folder import KeyFolder, make_locked_error, make_open_error
 from gateway.desk.vault.opening import SealingKeys
-from gateway.desk.vault.protection import MAX_PASSPHRASE_BYTES, Secrets, find_protection, open_protection
+from gateway.desk.vault.protection import (
+    MAX_PASSPHRASE_BYTES,
+    Secrets,
+    find_protection,
+    normalise_passphrase,
+    open_protection,
+    wipe,
+)
 from gateway.web.logs import log_event
 from partner_sdk.errors import ReportAbuseError
 
@@ -70,7 +77,7 @@ class WatchedKeys:
             open_files=KeyFolder(self._path).count_open_files(),
         )
 
-    def unlock(self, passphrases: Sequence[str]) -> Status:
+    def unlock(self, passphrases: Sequence[str | bytes]) -> Status:
         """Open the keys. Raises `VaultError`: `wrong-passphrase`, `no-passphrase`, `busy`; `LocalStateError`."""
         # One at a time: each takes a quarter of a gigabyte for each custodian.
         if not self._unlocking.acquire(blocking=False):
@@ -113,8 +120,18 @@ def unlock_with_credentials(keys: WatchedKeys) -> None:
     if passphrases:
         with suppress(ReportAbuseError):  # logged
             keys.unlock(passphrases)
+    for passphrase in passphrases:
+        wipe(passphrase)
 
 
-def _read_passphrase(path: Path) -> str:
-    with path.open("rb") as handle:
-        return handle.read(MAX_PASSPHRASE_BYTES + 2).decode("utf-8", "replace").rstrip("\r\n")
+def _read_passphrase(path: Path) -> bytes:
+    raw = bytearray(MAX_PASSPHRASE_BYTES + 2)  # one that a file object fills would leave copies
+    with path.open("rb", buffering=0) as handle:
+        length = handle.readinto(raw) or 0
+    while length and raw[length - 1] in b"\r\n":
+        length -= 1
+    text = raw[:length].decode("utf-8", "replace")
+    try:
+        return normalise_passphrase(text)
+    finally:
+        wipe(raw)

@@ -6,8 +6,10 @@ derived from the passphrases of all custodians; no passphrase is stored anywhere
 Never tells which of two passphrases was wrong: each would otherwise be tried alone.
 """
 
+import ctypes
 import hashlib
 import secrets as randomness
+import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -149,7 +151,7 @@ def find_protection(folder: Path) -> Protection | None:
         ) from None
 
 
-def open_protection(protection: Protection, passphrases: Sequence[str]) -> Secrets:
+def open_protection(protection: Protection, passphrases: Sequence[str | bytes]) -> Secrets:
     """Return the keys of the key files. Raises `VaultError` (`wrong-passphrase`); takes a second for each custodian."""
     if len(passphrases) != len(protection.custodians):
         raise VaultError(f"{len(protection.custodians)} passphrases are needed.", reason="wrong-passphrase")
@@ -195,7 +197,7 @@ def drop_older_keys(secrets: Secrets) -> Secrets:
 
 def check_passphrase(passphrase: str) -> None:
     """Raise `VaultError` (`weak-passphrase`) for a new passphrase that is too short or too long."""
-    plain = _normalise(passphrase)
+    plain = normalise_passphrase(passphrase)
     if len(set(passphrase)) < LEAST_PASSPHRASE_CHARACTERS // 3 or len(passphrase) < LEAST_PASSPHRASE_CHARACTERS:
         raise VaultError(
             f"A passphrase has at least {LEAST_PASSPHRASE_CHARACTERS} characters: take five words that a die chose.",
@@ -205,25 +207,37 @@ def check_passphrase(passphrase: str) -> None:
         raise VaultError(f"A passphrase has at most {MAX_PASSPHRASE_BYTES} bytes.", reason="weak-passphrase")
 
 
-def _derive(protection: Protection, passphrases: Sequence[str]) -> bytes:
+def _derive(protection: Protection, passphrases: Sequence[str | bytes]) -> bytes:
     """Return the key over the keys. Without one of the passphrases nothing is known about it (RFC 5869 §3.1)."""
-    parts = [
+    parts, lanes = list[bytes](), protection.lanes
+    for custodian, passphrase in zip(protection.custodians, passphrases, strict=True):
+        plain = passphrase if isinstance(passphrase, bytes) else normalise_passphrase(passphrase)
+        salt = parse_base64url(custodian.salt, length=_SALT_BYTES)
         # RFC 9106 §3.1, type 2 (Argon2id).
-        Argon2id(
-            salt=parse_base64url(custodian.salt, length=_SALT_BYTES),
-            length=_KEY_BYTES,
-            iterations=protection.passes,
-            lanes=protection.lanes,
-            memory_cost=protection.memory_kib,
-        ).derive(_normalise(passphrase))
-        for custodian, passphrase in zip(protection.custodians, passphrases, strict=True)
-    ]
+        slow = Argon2id(
+            salt=salt, length=_KEY_BYTES, iterations=protection.passes, lanes=lanes, memory_cost=protection.memory_kib
+        )
+        parts.append(slow.derive(plain))
+        # OpenSSL frees the block with its parameters as it is (OSSL_PARAM_free): a quick second call of the same sizes
+        # gets that block and writes zeros over the passphrase.
+        quick = Argon2id(salt=salt, length=_KEY_BYTES, iterations=1, lanes=lanes, memory_cost=8 * lanes)
+        quick.derive(bytes(len(plain)))
     return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=_WRAP_LABEL).derive(b"".join(parts))
 
 
-def _normalise(passphrase: str) -> bytes:
-    # The same passphrase typed on another keyboard (RFC 8265 §4.2 takes NFC; compatibility forms are one as well).
+def normalise_passphrase(passphrase: str) -> bytes:
+    """Return the bytes of a passphrase: the same ones for the same passphrase typed on another keyboard."""
+    # RFC 8265 §4.2 takes NFC; compatibility forms are one as well.
     return unicodedata.normalize("NFKC", passphrase).encode("utf-8", "surrogatepass")
+
+
+def wipe(secret: bytes | bytearray) -> None:
+    """Overwrite a secret in memory that nobody reads any more, as far as Python allows: no copy made elsewhere."""
+    if isinstance(secret, bytearray):
+        secret[:] = bytes(len(secret))
+    elif len(secret) > 1:  # CPython keeps one object for each single byte
+        # Its bytes end the object, before a zero byte: Include/cpython/bytesobject.h.
+        ctypes.memset(id(secret) + sys.getsizeof(secret) - len(secret) - 1, 0, len(secret))
 
 
 def _bind(protection: Protection) -> bytes:

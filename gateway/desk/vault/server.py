@@ -25,6 +25,7 @@ from gateway.desk.vault.pipe import (
     send_frame,
     short_path,
 )
+from gateway.desk.vault.protection import wipe
 from gateway.web.logs import log_failure
 from partner_sdk.errors import FormatError, ReportAbuseError
 
@@ -108,6 +109,7 @@ def _answer_one(connection: socket.socket, answer: Ask) -> bool:
         if raw is None:
             return False
         request = parse_message(raw, decoder=_REQUESTS)
+        wipe(raw)  # it may hold a passphrase
     except FormatError as error:
         send_frame(connection, encode_message(make_refusal(error)), seconds=MESSAGE_SECONDS)
         return False

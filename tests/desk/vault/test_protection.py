@@ -290,6 +290,6 @@ def test_secrets_and_requests_name_no_secret(desk: Desk, tmp_path: Path) -> None
     secrets = add_new_key(None)
     write_protection(tmp_path, secrets, passphrases={ACTOR: FIRST})
     assert not any(str(key) in f"{secrets!r} {secrets}" for key in secrets.keys.values())
-    request = Unlock(passphrases=(FIRST,))
+    request = Unlock(passphrases=(FIRST.encode(),))
     assert FIRST not in f"{request!r} {request}"
     check_passphrase(FIRST)

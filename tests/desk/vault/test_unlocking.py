@@ -33,6 +33,7 @@ from tests.desk.view_builders import Browser, add_sealed_case
 from tests.whole.test_web_process_without_keys import list_secrets
 
 FIRST, SECOND = "correct horse battery staple", "violet cabin under snowfall"
+PASSPHRASES = {"first": FIRST.encode(), "second": SECOND.encode(), "part": SECOND[:20].encode()}
 MARKER = "Marker-of-the-unlocking-6620"
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -103,9 +104,14 @@ def test_locked_vault_has_no_key_in_memory_and_an_open_one_has(desk: Desk) -> No
     with run_vault(desk, is_dumpable=True) as process:  # else only root could search it
         assert desk.load_signer().get_status().is_locked
         assert find_in_memory(process.pid, secrets) == set()
+        with pytest.raises(VaultError, match="is wrong"):
+            desk.load_signer().unlock((SECOND,))
         desk.load_signer().unlock((FIRST,))
         assert open_case(desk, case_id, actor="A. Analyst")
         assert find_in_memory(process.pid, secrets)
+        assert find_in_memory(process.pid, PASSPHRASES) == set()
+        desk.load_signer().lock()
+        assert find_in_memory(process.pid, PASSPHRASES) == set()
 
 
 def test_health_status_doctor_and_pages_name_the_lock(locked: Desk, case_id: str) -> None:
@@ -134,8 +140,9 @@ def test_credentials_of_the_service_manager_unlock_and_wrong_ones_leave_it_locke
     with run_vault(locked):
         assert locked.load_signer().get_status().is_locked
     (tmp_path / "passphrase-2").write_text(f"{SECOND}\n", encoding="utf-8")
-    with run_vault(locked, before=b"vault-unlocked") as process:
+    with run_vault(locked, before=b"vault-unlocked", is_dumpable=True) as process:
         assert not locked.load_signer().get_status().is_locked
+        assert find_in_memory(process.pid, PASSPHRASES) == set()
         stop_vault(process)
 
 
