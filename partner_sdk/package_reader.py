@@ -53,7 +53,11 @@ PAYLOAD_TYPE: Final = "application/vnd.report-abuse.package.v1+json"
 MAX_MANIFEST_BYTES: Final = 512 * 1024
 MOST_FILES: Final = 1000
 _MISREAD: Final = str.maketrans({"O": "0", "I": "1", "L": "1", " ": "", "-": ""})
-_NAME: Final = re.compile(r"(?=.{1,100}\Z)(?:[a-z]+/)?[a-z0-9][a-z0-9-]*(?:\.[a-z0-9]+)?")
+# Lower case, at most one folder, no dot at either end, and no device of Windows, where `nul` or `aux.pdf` is no file.
+_NAME: Final = re.compile(
+    r"(?=.{1,100}\Z)(?!(?:[a-z]+/)?(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:[./]|\Z))"
+    r"(?:[a-z]+/)?[a-z0-9][a-z0-9-]*(?:\.[a-z0-9]+)?"
+)
 
 
 class ReadError(Exception):
@@ -220,12 +224,26 @@ def open_manifest(raw: bytes, *, keys: Sequence[bytes]) -> dict[str, Any]:
         Ed25519PublicKey.from_public_bytes(by_id[key_id]).verify(signed, message)
     except InvalidSignature:
         raise ReadError("The signature of the manifest is not valid.", reason="bad-signature") from None
-    manifest: dict[str, Any] = json.loads(body)
-    if manifest.get("schema_version") != "1" or not _has_files(manifest):
+    return _parse_manifest(body)
+
+
+def _parse_manifest(body: bytes) -> dict[str, Any]:
+    try:
+        manifest = json.loads(body)
+    except (ValueError, RecursionError):
+        manifest = None
+    if not isinstance(manifest, dict):
+        raise ReadError("The signed manifest is not an object in JSON.", reason="bad-manifest")
+    if manifest.get("schema_version") != "1":
         raise ReadError("The manifest is of a version that this reader does not know.", reason="bad-manifest")
+    if not _has_files(manifest) or not all(isinstance(manifest.get(one), str) for one in ("reference", "recipient")):
+        raise ReadError("The manifest lacks its files, its reference or its recipient.", reason="bad-manifest")
     names = [one["name"] for one in manifest["files"]]
-    if names != sorted(set(names)) or not all(_NAME.fullmatch(one) for one in names) or MANIFEST in names:
-        raise ReadError("The manifest names files as no archive does.", reason="bad-manifest")
+    for name in names:
+        if not _NAME.fullmatch(name) or name == MANIFEST:
+            raise ReadError(f"The manifest names a file as no archive may: {name!a}.", reason="bad-manifest")
+    if names != sorted(set(names)):
+        raise ReadError("The manifest names a file twice, or not in order.", reason="bad-manifest")
     return manifest
 
 

@@ -25,7 +25,16 @@ from gateway.desk.actions.threads import (
     open_entries,
     write_entry,
 )
-from gateway.desk.actions.waiting import BY_CODE, STAGES, count_stages, is_late, list_asked, list_stage, list_unread
+from gateway.desk.actions.waiting import (
+    BY_CODE,
+    STAGES,
+    choose_reached,
+    count_stages,
+    is_late,
+    list_asked,
+    list_stage,
+    list_unread,
+)
 from gateway.desk.cases.holding import make_scope
 from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.cases.tracing import check_outgoing
@@ -80,17 +89,17 @@ _FIELDS: Final = {
 @blueprint.get("/actions")
 @staff_rule(Permission.SEE_QUEUE)
 def list_all() -> ResponseReturnValue:
-    """List the actions of one stage; without one, of the first stage that has any."""
-    desk = get_desk()
-    now = desk.clock()
+    """List the actions of one stage, or the first one that has any, of the cases that this person reads."""
+    desk, found = get_desk(), get_signed_in()
+    now, reached = desk.clock(), choose_reached(found.roles, person=found.person)
     with desk.store.read() as connection:
-        counts = count_stages(connection, now=now)
+        counts = count_stages(connection, now=now, reached=reached)
         first = next((one.code for one in STAGES if counts[one.code].waiting), STAGES[-1].code)
         stage = BY_CODE.get(request.args.get("stage") or first)
         if stage is None:
             not_found()
         page = read_list_page(found=counts[stage.code].waiting)
-        actions = list_stage(connection, stage.code, rows=page.rows)
+        actions = list_stage(connection, stage.code, rows=page.rows, reached=reached)
         ids = [one.case_id for one in actions if one.case_id is not None]
         references = get_references(connection, ids)
         recipients = name_recipients(desk, connection, actions)

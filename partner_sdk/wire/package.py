@@ -17,7 +17,11 @@ MANIFEST_FILE: Final = "manifest.json"
 # 1,000 files with their hashes take 200 kB.
 MAX_MANIFEST_BYTES: Final = 512 * 1024
 MOST_FILES: Final = 1000
-FileName = Annotated[str, Meta(pattern=r"^(?:[a-z]+/)?[a-z0-9][a-z0-9-]*(?:\.[a-z0-9]+)?\Z", max_length=100)]
+# No device of Windows either, where `nul` or `aux.pdf` is no file.
+_NO_DEVICE: Final = r"(?!(?:[a-z]+/)?(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:[./]|\Z))"
+FileName = Annotated[
+    str, Meta(pattern=rf"^{_NO_DEVICE}(?:[a-z]+/)?[a-z0-9][a-z0-9-]*(?:\.[a-z0-9]+)?\Z", max_length=100)
+]
 
 
 class PackageFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

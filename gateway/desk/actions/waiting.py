@@ -3,14 +3,15 @@
 Chosen, counted and cut into pages in SQL; an action may wait in two stages, e.g. late, and with an unread question.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, case, exists, func, literal, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, case, exists, false, func, literal, or_, select, true
 
 from gateway.desk.actions.model import ASKING, Action, ActionKind, list_where
+from gateway.desk.people.permissions import ANY_CASE, FACULTY_OF, CaseScope, Permission, Role, is_allowed
 from gateway.desk.store.action_tables import CASE_ACTIONS, THREAD_ENTRIES
 from gateway.desk.store.schema import CASE_STEPS, CASES
 from partner_sdk.wire.canonical import format_time, parse_time
@@ -50,6 +51,13 @@ _TOLD: Final = (
 _ACKNOWLEDGE: Final = (CASE_ACTIONS.c.state == "sent") & CASE_ACTIONS.c.kind.in_(ACKNOWLEDGED)
 _ANSWER: Final = CASE_ACTIONS.c.state.in_(("sent", "acknowledged")) & CASE_ACTIONS.c.kind.in_(ASKING)
 FOR_OTHERS: Final = or_(_ACKNOWLEDGE, _ANSWER)
+# A case with the one in which it is worked (`holding.get_lead`), and what of that one decides who reads it.
+_OWN: Final = CASES.alias("own_case")
+_LEAD: Final = CASES.alias("lead_case")
+_OF_LEAD: Final = select(_OWN.c.case_id).outerjoin(
+    _LEAD, (_LEAD.c.case_id == _OWN.c.joined_to) & _LEAD.c.closed_at.is_(None)
+)
+_SCOPE: Final = ("crisis", "faculty", "holder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +92,39 @@ class StageCount:
     late: int
 
 
-def count_stages(connection: Connection, *, now: datetime) -> dict[str, StageCount]:
+def choose_reached(roles: Collection[Role], *, person: str) -> ColumnElement[bool]:
+    """Return the condition that a person with these roles may read the case of an action, as each page checks it."""
+
+    def may(scope: CaseScope) -> bool:
+        return is_allowed(roles, Permission.READ_CASES, case=scope)
+
+    if may(ANY_CASE):
+        return true()
+    crisis, faculty, holder = (case((_LEAD.c.case_id.is_not(None), _LEAD.c[n]), else_=_OWN.c[n]) for n in _SCOPE)
+    faculties = [one for one in FACULTY_OF.values() if may(CaseScope(faculty=one))]
+    ways = or_(
+        faculty.in_(faculties),
+        crisis if may(CaseScope(is_crisis=True)) else false(),
+        holder == person if may(CaseScope(is_held=True)) else false(),
+    )
+    return or_(CASE_ACTIONS.c.case_id.is_(None), CASE_ACTIONS.c.case_id.in_(_OF_LEAD.where(ways)))
+
+
+def count_stages(connection: Connection, *, now: datetime, reached: ColumnElement[bool]) -> dict[str, StageCount]:
     """Return the counts of every stage, by its code."""
     late = CASE_ACTIONS.c.due_at < format_time(now)
     sums = []
     for stage in STAGES:
         waits_for_others = stage.code in ("acknowledge", "answer")
-        sums += [_count(stage.condition), _count(stage.condition & late) if waits_for_others else literal(0)]
+        mine = stage.condition & reached
+        sums += [_count(mine), _count(mine & late) if waits_for_others else literal(0)]
     row = connection.execute(select(*sums)).one()
     return {stage.code: StageCount(int(row[2 * place]), int(row[2 * place + 1])) for place, stage in enumerate(STAGES)}
 
 
-def list_stage(connection: Connection, code: str, *, rows: slice) -> list[Action]:
+def list_stage(connection: Connection, code: str, *, rows: slice, reached: ColumnElement[bool]) -> list[Action]:
     """Return actions of a stage, those due first at the head, then the oldest."""
-    return list_where(connection, BY_CODE[code].condition, rows=rows, is_due_first=True)
+    return list_where(connection, BY_CODE[code].condition & reached, rows=rows, is_due_first=True)
 
 
 def count_unread(connection: Connection) -> int:

@@ -35,6 +35,7 @@ from gateway.desk.views.page import (
     Fault,
     get_desk,
     get_name,
+    is_permitted,
     list_permitted,
     read_typed,
     show_page,
@@ -61,11 +62,12 @@ _NEXT: Final = {
 @blueprint.get("/packages")
 @staff_rule(Permission.RELEASE_PACKAGES)
 def list_all() -> ResponseReturnValue:
-    """List the open packages, those with a next act of a person of this desk first."""
+    """List the open packages of the cases that this person reads, those with a next act here first."""
     desk = get_desk()
     register = load_register(desk.paths.destinations)
     with desk.store.read() as connection:
-        rows = list_packages(connection)
+        found = [(one, make_scope(connection, one.case, person=get_name())) for one in list_packages(connection)]
+    rows = [one for one, scope in found if is_permitted(Permission.READ_CASES, case=scope)]
     return show_page("packages.html", rows=rows, register=register, next_acts=_NEXT)
 
 

@@ -26,7 +26,9 @@ const MOST_FILES = 1000;
 const LOCAL_HEADER_BYTES = 30;
 const ZIP_VERSION = 20;
 const ZIP_DATE = 33; // 1 January 1980
-const NAME = /^(?=.{1,100}$)([a-z]+\/)?[a-z0-9][a-z0-9-]*(\.[a-z0-9]+)?$/;
+// No device of Windows either, where `nul` or `aux.pdf` is no file.
+const NAME =
+  /^(?=.{1,100}$)(?!([a-z]+\/)?(con|prn|aux|nul|com[0-9]|lpt[0-9])([./]|$))([a-z]+\/)?[a-z0-9][a-z0-9-]*(\.[a-z0-9]+)?$/;
 
 const manifestShape = object({
   environment,

@@ -3,15 +3,19 @@
 import html
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from gateway.desk.actions.answers import record_entry
 from gateway.desk.actions.ledger import Action, record_sent, withdraw_action
 from gateway.desk.actions.sending import write_action_messages
 from gateway.desk.actions.threads import MOST_OPENED_ENTRIES, EntryText
+from gateway.desk.cases.model import get_case
 from gateway.desk.partners.mailbox import list_messages
 from gateway.desk.people.permissions import Role
+from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from tests.desk.action_builders import (
     MARKER,
@@ -319,3 +323,37 @@ def test_action_of_a_case_that_a_person_does_not_reach_is_closed_to_them(desk: D
     browser = Browser(desk).sign_in("o-duty", [Role.DUTY_OFFICER])
     assert browser.get(f"/actions/{one.action_id}").status_code == 403
     assert browser.get("/actions/no-such-action").status_code == 404
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+@pytest.mark.parametrize("path", ["/actions?stage=all", "/packages"])
+def test_lists_show_a_role_only_the_cases_that_it_may_open(desk: Desk, path: str) -> None:
+    scopes: dict[str, dict[str, Any]] = {
+        "crisis": {"crisis": True},
+        "own": {"faculty": "operations"},
+        "other": {"faculty": "harm_reduction"},
+        "held": {"holder": "o-officer"},
+        "none": {},
+    }
+    cases = {name: add_assessed(desk) for name in (*scopes, "joined")}
+    # A report that joined a case is worked in that one, whatever its own row says.
+    scopes["joined"] = {"joined_to": cases["other"], "crisis": True}
+    for case_id in cases.values():
+        draft(desk, case_id)
+    blank = {"crisis": False, "faculty": None, "holder": None}
+    with desk.store.write() as connection:
+        for name, values in scopes.items():
+            connection.execute(update(CASES).where(CASES.c.case_id == cases[name]).values(**blank | values))
+        references = {name: get_case(connection, case_id).reference for name, case_id in cases.items()}
+
+    def list_shown(person: str, role: Role) -> set[str]:
+        browser = Browser(desk).sign_in(person, [role])
+        page = browser.get(path).text
+        assert len(re.findall(r"<tr", page)) == 1 + sum(one in page for one in references.values())
+        return {name for name, reference in references.items() if reference in page}
+
+    assert list_shown("o-officer", Role.OPERATIONS) == {"crisis", "own", "held"}
+    assert list_shown("a-analyst", Role.ANALYST) == set(cases)
+    if path != "/packages":
+        assert list_shown("d-officer", Role.DUTY_OFFICER) == {"crisis"}
+        assert "<b>3</b> All actions" in Browser(desk).sign_in("o-officer").get(path).text

@@ -103,7 +103,12 @@ def open_manifest(raw: bytes, keys: list[bytes]) -> dict[str, Any]:
                 Ed25519PublicKey.from_public_bytes(key).verify(signed, message)
             except InvalidSignature:
                 refuse("signature")
-            manifest: dict[str, Any] = json.loads(payload)
+            try:
+                manifest = json.loads(payload)
+            except (ValueError, RecursionError):
+                refuse("payload")
+            if not isinstance(manifest, dict):
+                refuse("payload")
             return manifest
     refuse("unknown key")
 
@@ -124,6 +129,9 @@ def check_list(manifest: dict[str, Any]) -> None:
         refuse("names")
     if any(len(one) > 100 or not pattern.fullmatch(one) for one in names):
         refuse("name")
+    devices = re.compile("con|prn|aux|nul|com[0-9]|lpt[0-9]")
+    if any(devices.fullmatch(part.partition(".")[0]) for one in names for part in one.split("/")):
+        refuse("device")
 
 
 def verify(raw: bytes, keys: list[bytes]) -> dict[str, bytes]:

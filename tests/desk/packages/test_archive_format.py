@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +26,8 @@ from partner_sdk.package_reader import (
     PAYLOAD_TYPE,
     ReadError,
 )
-from partner_sdk.wire.canonical import encode, parse_base64url
+from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
+from partner_sdk.wire.package import FileName
 from partner_sdk.wire.statements import StatementKind, sign_statement
 from tests.desk.packages import stand_alone_verifier
 from tests.desk.packages.package_builders import PICTURE, SIGNING_KEY, SIGNING_PUBLIC, make_content, make_item, sign
@@ -34,6 +36,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs/package.md").read_text(encoding="utf-8")
 MANIFEST = "manifest.json"
 STRANGER = bytes(32)
+RESERVED = ("nul", "con.txt", "evidence/aux.png", "prn/e1.png", "com1", "lpt9.pdf", "..")
 
 Verify = Callable[[bytes, list[bytes]], Any]
 
@@ -71,6 +74,14 @@ def sign_again(change: Callable[[dict[str, Any]], None], *, kind: StatementKind 
     payload = json.loads(parse_base64url(json.loads(get_files()[MANIFEST])["payload"]))
     change(payload)
     return sign_statement(payload, kind=kind, private_keys=(SIGNING_KEY,))
+
+
+def sign_body(body: bytes) -> bytes:
+    """Return a statement of the agency's key over any bytes."""
+    message = b"DSSEv1 %d %b %d %b" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(body), body)
+    key_id = to_base64url(hashlib.sha256(SIGNING_PUBLIC).digest()[:8])
+    signature = {"keyid": key_id, "sig": to_base64url(SIGNING_KEY.sign(message))}
+    return encode({"payload": to_base64url(body), "payloadType": PAYLOAD_TYPE, "signatures": [signature]})
 
 
 def leave_out(without: str) -> bytes:
@@ -169,6 +180,26 @@ TAMPERED: dict[str, Callable[[], bytes]] = {
     "line end in a name": lambda: rename("evidence/e1.png", "evidence/e1.png\n", also_in_manifest=True),
     "capital letter": lambda: rename("evidence/e1.png", "evidence/E1.png", also_in_manifest=True),
     "long name": lambda: rename("evidence/e1.png", f"evidence/{'e' * 100}", also_in_manifest=True),
+    **{
+        f"named {name}": lambda name=name: rename("evidence/e1.png", name, also_in_manifest=True)
+        for name in (
+            "nul",
+            "con.txt",
+            "evidence/aux.png",
+            "prn/e1.png",
+            "com1",
+            "lpt9.pdf",
+            "..",
+            "e1.",
+            "e1..png",
+            "e1 ",
+        )
+    },
+    "payload that is a list": lambda: repack(sign_body(b"[]")),
+    "payload that is a text": lambda: repack(sign_body(b'"files"')),
+    "payload that is nothing": lambda: repack(sign_body(b"null")),
+    "payload that is no JSON": lambda: repack(sign_body(b"{")),
+    "payload of many brackets": lambda: repack(sign_body(b"[" * 100_000)),
     "manifest twice": lambda: rename("evidence/e1.png", MANIFEST, also_in_manifest=True),
     "listed twice": lambda: repack(sign_again(list_twice)),
     "listed in another order": lambda: repack(sign_again(reverse)),
@@ -230,6 +261,30 @@ def test_tampered_archive_is_refused(fault: str, verifier: str) -> None:
     assert raw != get_archive()
     with pytest.raises(refusal):
         verify(raw, [SIGNING_PUBLIC])
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"[]", "not an object"),
+        (b"null", "not an object"),
+        (b"{", "not an object"),
+        (b'{"schema_version":"2"}', "a version that this reader does not know"),
+        (b'{"schema_version":"1","files":[]}', "lacks its files, its reference or its recipient"),
+    ],
+)
+def test_reader_says_what_is_wrong_with_a_payload(body: bytes, said: str, tmp_path: Path, capsys: Any) -> None:
+    place = tmp_path / "package.zip"
+    place.write_bytes(repack(sign_body(body)))
+    assert package_reader.main(["verify", str(place), f"--key={to_base64url(SIGNING_PUBLIC)}"]) == 1
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_desk_lists_no_reserved_name_in_a_manifest(name: str) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(name, FileName)
+    assert msgspec.convert("evidence/console.png", FileName)
 
 
 @given(st.binary(max_size=200) | st.builds(lambda raw: get_archive()[: len(raw) * 7] + raw, st.binary(max_size=300)))
