@@ -238,7 +238,7 @@ def _may_try_again(action: Action) -> bool:
 
 
 def _list_out_kinds(action: Action) -> Mapping[OutKind, str]:
-    """Return what a person may write to the recipient; after a recall or the end, an answer to its open question."""
+    """Return the kinds of entry for the recipient; after a recall or the end, an answer to its open question."""
     if action.state in OUT_STATES:
         return OUT_KINDS
     with get_desk().store.read() as connection:

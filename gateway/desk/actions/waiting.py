@@ -128,12 +128,12 @@ def list_stage(connection: Connection, code: str, *, rows: slice, reached: Colum
 
 
 def count_unread(connection: Connection) -> int:
-    """Return the number of actions with an entry that nobody here has read."""
+    """Return the number of actions with an unread entry."""
     return int(connection.execute(select(func.count(_UNREAD.distinct().subquery().c.action_id))).scalar_one())
 
 
 def count_asked(connection: Connection) -> int:
-    """Return the number of actions whose other side asked something that nobody here has answered."""
+    """Return the number of actions with an unanswered question of the other side."""
     return int(connection.execute(select(func.count(_ASKED.distinct().subquery().c.action_id))).scalar_one())
 
 
@@ -143,7 +143,7 @@ def list_asked(connection: Connection, action_ids: Sequence[str]) -> dict[str, s
 
 
 def list_told(connection: Connection, action_ids: Sequence[str]) -> dict[str, str]:
-    """Return when the first outcome that nobody recorded came, of each of these actions that has one."""
+    """Return when the first unrecorded outcome came, of each of these actions that has one."""
     return _list_first(connection, _TOLD, action_ids)
 
 

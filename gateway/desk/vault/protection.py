@@ -232,7 +232,7 @@ def normalise_passphrase(passphrase: str) -> bytes:
 
 
 def wipe(secret: bytes | bytearray) -> None:
-    """Overwrite a secret in memory that nobody reads any more, as far as Python allows: no copy made elsewhere."""
+    """Overwrite a secret in memory after its last use, as far as Python allows: no copy made elsewhere."""
     if isinstance(secret, bytearray):
         secret[:] = bytes(len(secret))
     elif len(secret) > 1:  # CPython keeps one object for each single byte

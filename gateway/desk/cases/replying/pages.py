@@ -90,7 +90,7 @@ def post_record(case_id: str) -> ResponseReturnValue:
 @blueprint.post("/cases/<case_id>/no-reply")
 @staff_rule(Permission.ASSESS_CASES, body_bytes=TOUCH_BYTES)
 def post_sign_no_reply(case_id: str) -> ResponseReturnValue:
-    """Sign as a second person, who has read the reason, that no reply to this child is safe."""
+    """Sign as a second person, after reading the reason, that no reply to this child is safe."""
     case = get_case_or_404(case_id)
     with get_desk().store.read() as connection:
         release, body = find_no_reply(connection, case), describe_no_reply(connection, case)
