@@ -18,7 +18,6 @@ from partner_sdk.digests.parts import (
     Bar,
     Block,
     Callout,
-    Course,
     DigestPage,
     Figure,
     Grid,
@@ -38,9 +37,6 @@ _ALONE: Final = (
 )
 # Remarks that stand out; the others are soft.
 _CLEAR: Final = frozenset({"often named", "more", "fewer"})
-_CHART_HEIGHT: Final = 150
-_CHART_TOP: Final = 26
-_CHART_FOOT: Final = 40
 _CAP: Final = 4
 
 
@@ -97,8 +93,6 @@ def _render_block(block: Block) -> str:
     match block:
         case Figure():
             return _render_figure(block)
-        case Course():
-            return _render_course(block)
         case Grid():
             return _render_grid(block)
         case Advice():
@@ -156,49 +150,6 @@ def _draw_bar(bar: Bar, *, longest: int) -> str:
     )
     tip = f"<title>{escape(f'{bar.title}: {bar.shown}, {bar.between}')}</title>"
     return f'<svg class="range" width="100%" height="12" aria-hidden="true">{tip}{fill}{lines}</svg>'
-
-
-def _render_course(course: Course) -> str:
-    step = 100 / len(course.bars)
-    parts = [
-        f'<line class="axis" x1="0" x2="100%" y1="{_CHART_TOP + _CHART_HEIGHT}" y2="{_CHART_TOP + _CHART_HEIGHT}"/>'
-    ]
-    for place, (label, bar) in enumerate(zip(course.labels, course.bars, strict=True)):
-        parts.append(_draw_column(label, bar, middle=step * (place + 0.5), width=step * 0.5, highest=course.highest))
-    height = _CHART_TOP + _CHART_HEIGHT + _CHART_FOOT
-    return (
-        f"<figure><figcaption>{escape(course.title)}</figcaption>"
-        f'<svg width="100%" height="{height}" role="img" aria-labelledby="digest-course digest-course-words">'
-        f'<title id="digest-course">{escape(course.title)}</title>'
-        f'<desc id="digest-course-words">{escape(course.description)}</desc>{"".join(parts)}</svg></figure>'
-    )
-
-
-def _draw_column(label: str, bar: Bar | None, *, middle: float, width: float, highest: int) -> str:
-    floor = _CHART_TOP + _CHART_HEIGHT
-    first, _, rest = label.partition(" ")
-    parts = [f'<text x="{middle:.2f}%" y="{floor + 17}">{escape(first)}</text>']
-    parts.append(f'<text class="soft" x="{middle:.2f}%" y="{floor + 33}">{escape(rest)}</text>')
-    if bar is None:
-        return "".join([*parts, f'<text class="soft" x="{middle:.2f}%" y="{floor - 8}">too few</text>'])
-
-    def place(value: int) -> float:
-        return floor - _CHART_HEIGHT * value / highest
-
-    if bar.value is not None:
-        parts.append(
-            f'<rect class="fill" x="{middle - width / 2:.2f}%" width="{width:.2f}%" y="{place(bar.value):.1f}" '
-            f'height="{floor - place(bar.value):.1f}"/>'
-        )
-    top, bottom = place(bar.high), place(bar.low)
-    parts.append(f'<line class="whisker" x1="{middle:.2f}%" x2="{middle:.2f}%" y1="{top:.1f}" y2="{bottom:.1f}"/>')
-    for end in (top, bottom):
-        parts.append(
-            f'<line class="whisker" x1="{middle - 1:.2f}%" x2="{middle + 1:.2f}%" y1="{end:.1f}" y2="{end:.1f}"/>'
-        )
-    shown = bar.shown if bar.value is not None else f"under {bar.high + 1}"
-    parts.append(f'<text x="{middle:.2f}%" y="{top - 8:.1f}">{escape(shown)}</text>')
-    return "".join(parts)
 
 
 def _render_grid(grid: Grid) -> str:

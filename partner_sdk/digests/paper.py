@@ -15,7 +15,6 @@ from partner_sdk.digests.parts import (
     Bar,
     Block,
     Callout,
-    Course,
     DigestPage,
     Figure,
     Grid,
@@ -38,7 +37,6 @@ _FOOT: Final = 22
 _LINE: Final = 5.2
 _BAR: Final = 2.6
 _NUMBER: Final = 34
-_CHART: Final = 42
 _INK: Final = (20, 28, 34)
 _SOFT: Final = (79, 92, 103)
 _RULE: Final = (200, 207, 212)
@@ -119,8 +117,6 @@ class _Paper:
         match block:
             case Figure():
                 self.draw_figure(block)
-            case Course():
-                self.draw_course(block)
             case Grid():
                 self.draw_grid(block)
             case Advice():
@@ -158,28 +154,6 @@ class _Paper:
             self.whisker(_SIDE + scale * bar.low, _SIDE + scale * bar.high, below + _BAR / 2)
             below = max(below + _BAR, self.pdf.get_y())
         self.at(_SIDE, below + 1.8)
-
-    def draw_course(self, course: Course) -> None:
-        self.make_room(_CHART + 25)
-        self.head(course.title, "")
-        floor = self.pdf.get_y() + 6 + _CHART
-        step = _WIDTH / len(course.bars)
-        for place, (label, bar) in enumerate(zip(course.labels, course.bars, strict=True)):
-            left = _SIDE + step * place
-            top = floor
-            words = "too few"
-            if bar is not None:
-                height = _CHART * (bar.value or 0) / course.highest
-                self.fill(left + step * 0.25, floor - height, step * 0.5, height)
-                top = floor - _CHART * bar.high / course.highest
-                self.whisker(top, floor - _CHART * bar.low / course.highest, left + step / 2, is_upright=True)
-                words = bar.shown
-            for text, y in ((words, top - 5), (label, floor + 1)):
-                self.at(left, y)
-                self.write(text, size=8.5, width=step, align="C")
-        self.pdf.set_draw_color(*_RULE)
-        self.pdf.line(_SIDE, floor, _SIDE + _WIDTH, floor)
-        self.at(_SIDE, floor + 9)
 
     def draw_grid(self, grid: Grid) -> None:
         self.head(grid.title, grid.explanation)
@@ -254,11 +228,11 @@ class _Paper:
             self.pdf.set_fill_color(*_FILL)
             self.pdf.rect(x, y, width, height, style="F")
 
-    def whisker(self, start: float, end: float, across: float, *, is_upright: bool = False) -> None:
+    def whisker(self, start: float, end: float, across: float) -> None:
         self.pdf.set_draw_color(*_INK)
         lines = ((start, across, end, across), *((one, across - 1, one, across + 1) for one in (start, end)))
         for x1, y1, x2, y2 in lines:
-            self.pdf.line(*((y1, x1, y2, x2) if is_upright else (x1, y1, x2, y2)))
+            self.pdf.line(x1, y1, x2, y2)
 
     def number_sheets(self, page: DigestPage) -> None:
         count = self.pdf.pages_count

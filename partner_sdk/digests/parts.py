@@ -47,21 +47,6 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """One number over the periods, oldest first; a period without a digest has no bar, only words."""
-
-    title: str
-    description: str
-    labels: tuple[str, ...]
-    bars: tuple[Bar | None, ...]
-
-    @property
-    def highest(self) -> int:
-        """The number that fills the height."""
-        return max((bar.high for bar in self.bars if bar is not None), default=0) or 1
-
-
-@dataclass(frozen=True, slots=True)
 class Grid:
     """Numbers side by side: a heading for each column, and rows of a title, a remark (e.g. `more`) and cells."""
 
@@ -98,7 +83,7 @@ class Steps:
     items: tuple[str, ...]
 
 
-Block = str | Callout | Figure | Course | Grid | Advice | Steps
+Block = str | Callout | Figure | Grid | Advice | Steps
 
 
 @dataclass(frozen=True, slots=True)

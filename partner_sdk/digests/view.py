@@ -17,7 +17,7 @@ from partner_sdk.digests.changes import (
     judge_change,
     list_earlier,
 )
-from partner_sdk.digests.parts import Advice, Bar, Block, Callout, Course, DigestPage, Figure, Grid, Section, Steps
+from partner_sdk.digests.parts import Advice, Bar, Block, Callout, DigestPage, Figure, Grid, Section, Steps
 from partner_sdk.digests.summary import (
     format_inside,
     format_period,
@@ -44,7 +44,7 @@ from partner_sdk.wire.digest import (
     is_clear,
 )
 
-# Periods side by side in a table; the chart has more.
+# Periods side by side in a table.
 MOST_COLUMNS: Final = 4
 
 _HEADS: Final = {KIND: "Kind", WEAKNESS: "Weakness", "completeness": "Quarter", "missing_fields": "Field"}
@@ -109,7 +109,7 @@ def _list_figures(digest: Digest, earlier: Sequence[Digest]) -> list[Section]:
         Section("What was reported", (_INCIDENT, *_describe_gaps(digest), *kinds, *_describe_missing(digest))),
     ]
     if earlier:
-        sections.insert(0, Section("What changed", tuple(_list_course(digest, earlier))))
+        sections.insert(0, Section("What changed", tuple(_list_changes(digest, earlier))))
     return sections + ([Section("More about these incidents", tuple(others))] if others else [])
 
 
@@ -184,26 +184,10 @@ _MORE_REPORTS: Final = (
 )
 
 
-def _list_course(digest: Digest, earlier: Sequence[Digest]) -> list[Block]:
+def _list_changes(digest: Digest, earlier: Sequence[Digest]) -> list[Block]:
     shown = [*earlier, digest]
     sentences = " ".join(list_change_sentences(digest, earlier))
-    bars = tuple(None if one.total is None else _make_bar(one.total) for one in shown)
-    words = [
-        f"{_format_short(one)}: {'too few to show' if bar is None else f'about {bar.shown}, {bar.between}'}"
-        for one, bar in zip(shown, bars, strict=True)
-    ]
-    course = Course(
-        title="Incidents in each period",
-        description="; ".join(words) + ".",
-        labels=tuple(_format_short(one) for one in shown),
-        bars=bars,
-    )
-    return [
-        sentences,
-        _MORE_REPORTS,
-        course,
-        make_comparison(shown),
-    ]
+    return [sentences, _MORE_REPORTS, make_comparison(shown)]
 
 
 def make_comparison(shown: Sequence[Digest]) -> Grid:
@@ -236,7 +220,7 @@ def _list_grid_rows(shown: Sequence[Digest]) -> list[tuple[str, str, tuple[str, 
 
 def _describe_cell(cell: DigestCell | None) -> str:
     if cell is None:
-        return "no figure"
+        return "too few"
     return f"{FEW if cell.value is None else format_value(cell)} ({cell.low:,} to {cell.high:,})"
 
 
