@@ -18,7 +18,6 @@ from partner_sdk._commands.delivery import (
     settle_repeat,
 )
 from partner_sdk._commands.evidence import PAIR, collect_files, parse_pair, submit_with_evidence
-from partner_sdk._commands.export import export
 from partner_sdk._commands.new_report import new
 from partner_sdk._commands.runtime import (
     EXIT_DONE,
@@ -232,6 +231,3 @@ def discard(call: Call, *, report_id: str) -> int:
     call.partner.state.discard_submission(report_id)
     call.speaker.say(f"Report {report_id} was never delivered and has been removed from this folder.")
     return EXIT_DONE
-
-
-report.add_command(export)

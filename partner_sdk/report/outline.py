@@ -130,12 +130,6 @@ def make_trail(wanted: Callable[[Field], bool], *, part: Part | None = None) -> 
     return Trail(tuple(stops))
 
 
-@cache
-def get_whole_trail() -> Trail:
-    """Return the trail to every field."""
-    return make_trail(lambda _field: True)
-
-
 def follow(trail: Trail, report: IndustryReport) -> list[Visited]:
     """List the wanted fields of a report in the order of the model, those without a value too."""
     found: list[Visited] = []
