@@ -99,7 +99,8 @@ class PublicReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     `age_band` is the child's, `reporter_age_band` that of who types (R3). `reply_by` is the day of the promise that
     the person was shown, `reply_key` the public half of the return code. `signposted` lists the helpers that were
-    shown on the way because of an answer (R6, R7). `context` is what the service sealed of the page with the button,
+    shown on the way because of an answer (R6, R7). `there_too` is `yes` for a reporter who is in the child's `country`
+    themselves. `context` is what the service sealed of the page with the button,
     unopened, where the person let it come along.
     """
 
@@ -133,6 +134,7 @@ class PublicReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     when: Code
     who: Code
     context: ContextToken | None = None
+    there_too: Code = ""
 
 
 def encode_public_report(report: PublicReport) -> bytes:

@@ -43,7 +43,7 @@ _GROUPS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
         ),
     ),
     ("story", "What happened", ("story", "kinds", "when", "still", "pictures")),
-    ("who", "Who this is about", ("reporter_age_band", "who", "age_band", "region", "country")),
+    ("who", "Who this is about", ("reporter_age_band", "who", "age_band", "region", "country", "there_too")),
     (
         "person",
         "The person it is about",

@@ -48,7 +48,7 @@ from gateway.public.journey.story_screens import STORY_SCREENS
 from gateway.public.journey.who_screens import WHO_SCREENS
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import decode, parse_base64url, to_base64url
-from partner_sdk.wire.public_codes import ADULT_BAND, NOT_UK
+from partner_sdk.wire.public_codes import ADULT_BAND, NOT_UK, YES
 
 __all__ = [
     "ADDITION_SCREENS",
@@ -273,9 +273,9 @@ UNKNOWN_READER: Final = ReaderProfile()  # before any answer, a reader counts as
 
 
 def make_profile(answers: Answers) -> ReaderProfile:
-    """Return the reader's profile; only a report about oneself asks for one's own country."""
+    """Return the reader's profile; a reader who tells of another child is abroad only if they said so."""
     country = (get_country(answers) or OTHER) if get_one(answers, "region") == NOT_UK else ""
-    if is_about_other(answers):
+    if is_about_other(answers) and get_one(answers, "there_too") != YES:
         return ReaderProfile(get_reader(answers), country_there=country)
     return ReaderProfile(get_reader(answers), country=country)
 

@@ -34,8 +34,8 @@ _TALK: Final[Mapping[Audience, str]] = MappingProxyType(
 )
 # A reader in another country sees that country's number instead.
 _EMERGENCY: Final = "emergency"
-# In another country a child sees the helpline there, and an adult a list of all countries, because the helplines in our
-# data are for children.
+# In another country a child sees the helpline there, and an adult a list of all countries first, because the helplines
+# in our data are for children.
 _FOR_ADULTS_ABROAD: Final = "find_a_helpline"
 
 
@@ -130,10 +130,16 @@ def list_talk_there(door: PublicDoor, profile: ReaderProfile) -> list[Mapping[st
     """List the helplines for a reader in another country; none in the UK."""
     if not profile.country:
         return []
-    if profile.reader == "child":
-        return list_posts_abroad(door, profile.country, kind="talk")
-    said = door.wording.screen("abroad")["post_anywhere"]["talk"]
-    return [{**_make_post(door, _FOR_ADULTS_ABROAD, country=profile.country), "text": said}]
+    for_children = list_posts_abroad(door, profile.country, kind="talk")
+    if profile.reader in {"child", "friend"}:
+        return for_children
+    words = door.wording.screen("abroad")
+    found: list[Mapping[str, str | None]] = [
+        {**_make_post(door, _FOR_ADULTS_ABROAD, country=profile.country), "text": words["post_anywhere"]["talk"]}
+    ]
+    if profile.reader == "adult_self":
+        return found
+    return [*found, *({**post, "text": words["post_child"]} for post in for_children)]
 
 
 def list_words_there(door: PublicDoor, profile: ReaderProfile) -> list[str]:

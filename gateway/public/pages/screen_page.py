@@ -20,7 +20,6 @@ from gateway.public.journey import (
     Screen,
     get_one,
     get_progress,
-    is_about_other,
     make_profile,
 )
 from gateway.public.navigation import Action, get_path, make_see_action
@@ -171,7 +170,7 @@ def _list_posts(
     if screen.shows != ("abroad",):
         posts = list_posts(door, find_in_voice(words, "signposts", voice=voice) or (), profile=profile)
         return [*_list_posts_there(door, screen, profile), *posts]
-    return list_posts_abroad(door, get_one(answers, "country"), is_there=is_about_other(answers))
+    return list_posts_abroad(door, get_one(answers, "country"), is_there=bool(profile.country_there))
 
 
 def _list_posts_there(door: PublicDoor, screen: Screen, profile: ReaderProfile) -> list[Mapping[str, str | None]]:

@@ -406,3 +406,17 @@ def test_prepared_reply_fits_a_child_who_is_hurt_by_someone_near_and_uses_the_na
     far = make_public_report(name=" ", kinds=("touched_or_hurt",), under_18="yes", who="me")
     assert list_templates(far)[0].text.startswith("Hello.")
     assert "You can block the person." in list_templates(far)[0].text
+
+
+def test_prepared_reply_to_a_carer_abroad_names_the_number_and_the_helpers_there():
+    given = {
+        "under_18": "no",
+        "who": "child_i_look_after",
+        "region": "not_uk",
+        "country": "au",
+        "kinds": ("sexual_talk",),
+    }
+    there = list_templates(make_public_report(**given, there_too="yes"))[0].text
+    assert "call 000" in there
+    assert "999" not in there
+    assert "call 999" in list_templates(make_public_report(**given))[0].text

@@ -121,7 +121,7 @@ FIELDS_OF_V4 = """
     child_school contact_times contact_ways country danger email feels gave_a_time how_met in_real_life
     is_with_you kinds knows may_say_who_we_are may_send_note meeting_place meeting_when more more_person more_safe name
     near organisation other_language other_reference person_age person_app person_handle person_names phone
-    pictures region relationship role safe_word school still story their_age told when who
+    pictures region relationship role safe_word school still story their_age there_too told when who
     who_must_not_know who_sees
 """
 

@@ -1,8 +1,9 @@
 """Every reader gets their own emergency number: all readers, places and ages, on every page with one.
 
 The rule, spelled out here and computed from the answers alone:
-- Only somebody who reports about themselves is asked where they live themselves. They read their own country's number,
-  and 112, which works in many countries, where the country is not named or not in the data.
+- Somebody who reports about themselves says where they live, and somebody who tells of a child in another country
+  whether they are there too. Both read their own country's number, and 112, which works in many countries, where the
+  country is not named or not in the data.
 - Everybody else reads 999. Where the report is about somebody in another country, that number stands beside it as
   text ("In danger there: 000"), and nothing offers to call it. Wherever such a reader is told to call, for somebody
   else, they are told to say that it is not in the UK, and which number is that of people there.
@@ -160,6 +161,38 @@ def test_help_bar_has_the_readers_own_number_for_every_combination(
                 assert bar["talk_phone"] == FOR_ADULTS_ABROAD, answers
             seen += 1
     assert seen >= least
+
+
+def test_reader_who_is_there_too_has_the_number_and_the_helpers_of_that_country_first(
+    public: PublicHouse, door: PublicDoor
+):
+    seen = 0
+    with ask_in(public):
+        for who, code, age in product(
+            set(WHO) - ABOUT_THEMSELVES, ("au", "co", "ie", "other", ""), ("13_15", "18_plus")
+        ):
+            answers = make_answers(who, ("not_uk", code), {"age": [age]}) | {"there_too": ["yes"]}
+            number, helpline = ABROAD[code], html.escape(find_helpline(code))
+            bar = make_help_bar(door, make_profile(answers))
+            assert (bar["emergency"], bar["there"]) == (number, None), answers
+            for name, page in render_all(door, answers):
+                assert list_called(page) <= {number, "112"}, (name, answers)
+                assert "999" not in page.replace("999bsl", ""), (name, answers)
+                assert NOT_IN_UK["en"] not in page, (name, answers)
+            talk = [
+                post["name"] for post in list_posts(door, [{"key": "nspcc", "text": ""}], profile=make_profile(answers))
+            ]
+            is_child = age == "13_15"
+            assert talk == [find_helpline(code)] if is_child else [FOR_ADULTS_ABROAD, find_helpline(code)], answers
+            first = render_screen(door, SCREEN_BY_NAME["abroad"], answers, make_blank_form()).split("<main")[1]
+            assert f'href="tel:{number}"' in first, answers
+            assert "where you are" in first, answers
+            assert helpline in html.unescape(first) or helpline in first, answers
+            seen += 1
+        for answers in ({"who": ["me"]}, {"who": ["friend"]}):
+            page = render_screen(door, SCREEN_BY_NAME["country"], answers, make_blank_form())
+            assert ("Are you there too?" in page) is (answers["who"] == ["friend"])
+    assert seen == 50
 
 
 def test_urgent_block_names_the_right_number_and_helpline_for_every_who_where_and_age(

@@ -68,6 +68,7 @@ CHOICES = {
     "may_say_who_we_are": "contact.may_say_who_we_are",
     "still": "still",
     "their_age": "age_band",
+    "there_too": "there_too",
     "told": "told",
     "when": "when",
     "who": "who",

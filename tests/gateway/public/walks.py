@@ -13,7 +13,7 @@ LONG_WAY: ScreenAnswers = {
     "/4b": {"who": "child_i_work_with"},
     "/5": {"their_age": "13_15"},
     "/6": {"region": "not_uk"},
-    "/6a": {"country": "us"},
+    "/6a": {"country": "us", "there_too": "no"},
     "/6b": {},
     "/7": {"kinds": ["wants_to_meet", "asked_for_pictures"]},
     "/7b": {"meeting_when": "next_days", "meeting_place": "By the clock"},

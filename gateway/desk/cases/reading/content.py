@@ -20,7 +20,7 @@ from partner_sdk.wire.public_report import PublicReport
 _SECTIONS: Final = (
     ("The story", ("story",)),
     ("The incident", ("kinds", "danger", "still", "when", "meeting", "pictures")),
-    ("The child", ("who", "age_band", "child", "feels", "region", "country", "told")),
+    ("The child", ("who", "age_band", "child", "feels", "region", "country", "there_too", "told")),
     ("The person it is about", ("person",)),
     ("The service and the accounts", ("person.app", "person.handle", "placement", "context")),
     ("The person reporting", ("name", "under_18", "reporter_age_band", "language", "contact")),

@@ -209,6 +209,7 @@ PUBLIC_WORDS: Final[Mapping[str, str]] = {
     "still": "Is it still going on?",
     "story": "In their own words",
     "submitted_at": "When it was sent",
+    "there_too": "Is the person reporting in that country too?",
     "told": "Who they have told",
     "under_18": "Is the person reporting under 18?",
     "when": "When it last happened",
@@ -311,6 +312,7 @@ PUBLIC_ANSWERS: Final[Mapping[str, Mapping[str, str]]] = {
     "person.in_real_life": _YES_NO,
     "person.knows": {"home": "Where the child lives", "school": "The school", "real_name": "The real name"},
     "person.near": _YES_NO,
+    "there_too": {codes.YES: "Yes", codes.NO: "No"},
     "pictures": {
         "me": "Of the person reporting",
         "someone_else": "Of someone else",

@@ -123,8 +123,7 @@ def list_templates(report: PublicReport) -> tuple[ReplyTemplate, ...]:
 def _adapt_to_place(names: Mapping[str, str], report: PublicReport) -> tuple[Mapping[str, str | None], str, bool]:
     """Return the names of the bodies and the emergency number for the reader of a reply, and whether they are abroad.
 
-    Only a reader who reports about themselves can be in another country; about a child there, an adult is told the
-    child's helpline.
+    A reader who reports about another child is there only if they said so; else an adult is told the child's helpline.
     """
     if report.region != NOT_UK:
         return {**names}, UK_EMERGENCY, False
@@ -132,7 +131,7 @@ def _adapt_to_place(names: Mapping[str, str], report: PublicReport) -> tuple[Map
     talk = get_talk(countries, report.country)
     helpline = f"{talk.name} ({talk.phone or talk.url})"
     is_grown_up = is_from_grown_up(report)
-    if report.who not in {"", "me"}:
+    if report.who not in {"", "me"} and report.there_too != YES:
         found = list_names_abroad(names, signposts=signposts)
         return found | {"childline": helpline} if is_grown_up else found, UK_EMERGENCY, False
     emergency = get_country_or_other(countries, report.country).emergency
