@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from gateway.guidance.destruction import ForgetList, open_forget_list
 from gateway.guidance.staffing import Staffing, open_staffing
 from gateway.store import Store
 from gateway.store.anchors import add_anchor, find_newest_anchor
@@ -211,6 +212,13 @@ class KeyState:
             parse_anchors((raw,), after=newest)
             add_anchor(connection, number=anchor.number, statement=raw, now=now)
         return anchor.number
+
+    def open_forget_list(self, raw: bytes) -> ForgetList:
+        """Return the list of reports to forget that the desk signed.
+
+        Raises StorageUnavailableError, RegisterError (`no-key-set`), FormatError, StatementError.
+        """
+        return open_forget_list(raw, key_set=self._get_key_set(), now=self._clock())
 
     def _get_key_set(self) -> KeySet:
         keys = self.find_keys()

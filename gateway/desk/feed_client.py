@@ -124,8 +124,8 @@ class FeedClient:
             if not page.anchors or len(anchors) > MOST_ANCHORS:
                 raise FormatError("The gateway shows anchors without end.", reason="malformed")
 
-    def put_list(self, name: Literal["keys", "register", "audit", "staffing"], document: bytes) -> None:
-        """Publish a signed list or the statement of staffing, or lay down an anchor of the audit log."""
+    def put_list(self, name: Literal["keys", "register", "audit", "staffing", "forget"], document: bytes) -> None:
+        """Publish a signed list or the statement of staffing, lay down an anchor, or have reports forgotten."""
         self._send("PUT", f"/feed/lists/{name}", document)
 
     def post_invitations(self, invitations: tuple[InvitationHash, ...]) -> None:

@@ -3,7 +3,7 @@
 import functools
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from gateway.desk.store import DeskStore, open_store
 from gateway.desk.vault import Ask, PublicKey, Reason
 from gateway.desk.vault.case_keys import CASE_KEYS_FILE, CaseKeys
 from gateway.desk.vault.client import VaultClient
+from gateway.desk.vault.destructions import Destructions
 from gateway.desk.vault.doors import Signer, Vault
 from gateway.desk.vault.holder import Holder, Keys
 from gateway.desk.vault.key_folder import KeyFolder, OwnKeys
@@ -114,17 +115,18 @@ def open_desk(
 def make_holder(
     keys: Keys,
     *,
-    record: OpeningRecord,
-    case_keys: CaseKeys,
+    folder: Path,
     config: DeskConfig,
     clock: Clock = utc_now,
     random: Random = secrets.token_bytes,
 ) -> Holder:
-    """Return a holder of a desk's private keys in this process."""
+    """Return a holder of a desk's private keys in this process; `folder` is the vault's own."""
+    case_keys = CaseKeys(folder / CASE_KEYS_FILE)
     return Holder(
         keys=keys,
-        record=record,
+        record=OpeningRecord(folder / OPENINGS_FILE),
         case_keys=case_keys,
+        destructions=Destructions(folder, case_keys),
         environment=config.environment,
         feed_url=config.feed_url,
         clock=clock,
@@ -137,16 +139,14 @@ def _make_finder(
 ) -> Callable[[], Ask]:
     """Return a function that finds the holder: a vault that runs, or else this process, for keys without passphrase."""
     client, folder = VaultClient(paths.vault), KeyFolder(paths.keys)
-    record, case_keys = OpeningRecord(paths.vault / OPENINGS_FILE), CaseKeys(paths.vault / CASE_KEYS_FILE)
+    holder = make_holder(OwnKeys(folder), folder=paths.vault, config=config, clock=clock, random=random)
 
     def find() -> Ask:
         # Keys under a passphrase are in the vault alone, which asked for it once.
         if not may_hold_keys or client.is_there() or find_protection(paths.keys) is not None:
             return client.ask
         # Read anew each time: a command of another process may have changed them.
-        keys = OwnKeys(folder)
-        holder = make_holder(keys, record=record, case_keys=case_keys, config=config, clock=clock, random=random)
-        return holder.answer
+        return replace(holder, keys=OwnKeys(folder)).answer
 
     return find
 

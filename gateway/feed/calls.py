@@ -3,19 +3,30 @@
 Never stores a list that is not signed under the pinned root, or that is older than the one in force.
 """
 
+from collections.abc import Callable
+
 from flask import Response
 
 from gateway.feed.desk_request import MAX_SEQUENCE, get_desk_request
+from gateway.guidance.destruction import ForgetList
 from gateway.public_log import find_log_file
 from gateway.refusals import UnknownItemError
 from gateway.signed_request import answer_json, get_number
 from gateway.store import StorageUnavailableError
 from gateway.store.anchors import list_anchors
-from gateway.store.collection import count_waiting, find_heads, list_links, list_waiting_by_priority, set_stage
+from gateway.store.collection import (
+    count_waiting,
+    find_heads,
+    forget_reports,
+    list_links,
+    list_waiting_by_priority,
+    set_stage,
+)
 from gateway.store.high_water import find_instance
 from gateway.store.invitations import put_invitation
 from gateway.store.published import list_versions
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from gateway.wiring import Gateway
 from partner_sdk.wire.audit_anchor import MAX_PAGE_ANCHORS, AnchorPage
 from partner_sdk.wire.canonical import parse_base64url, parse_time
 from partner_sdk.wire.enrolment import SHA256_BYTES
@@ -93,14 +104,18 @@ def get_log_file(path: str) -> Response:
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.SIGNED, body_bytes=MAX_LIST_BYTES)
 def put_list(name: str) -> Response:
-    """Answer with the serial in force of a list, or the number of an `audit` anchor. Safe to repeat."""
+    """Answer with the serial in force of a list, the number of an `audit` anchor, or a count. Safe to repeat.
+
+    The count is of the reports of `forget` that this gateway knows, and has forgotten.
+    """
     desk = get_desk_request()
     state = desk.gateway.key_state
-    accept = {
+    accept: dict[str, Callable[[bytes], int]] = {
         "keys": state.accept_key_set,
         "register": state.accept_register,
         "audit": state.accept_anchor,
         "staffing": state.accept_staffing,
+        "forget": lambda raw: _forget(desk.gateway, state.open_forget_list(raw)),
     }
     if name not in accept:
         raise UnknownItemError("There is no such list.", reason="unknown-list")
@@ -142,3 +157,10 @@ def post_stages() -> Response:
     with desk.gateway.store.write() as connection:
         known = sum(set_stage(connection, item) for item in post.stages)
     return answer_json({"updated": known})
+
+
+def _forget(gateway: Gateway, listed: ForgetList) -> int:
+    known, blobs = forget_reports(gateway.store, listed, now=gateway.clock())
+    # Last, as everywhere: no row can name them any more.
+    gateway.evidence.blobs.remove_blobs(blobs)
+    return known

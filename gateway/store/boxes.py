@@ -166,6 +166,12 @@ def extend_return_place(connection: Connection, *, reference: str, expires_at: d
     return changed.rowcount == 1
 
 
+def forget_return_place(connection: Connection, *, reference: str) -> None:
+    """Delete the place of a reference, with its replies."""
+    connection.execute(_FORGET_REPLIES, {"wanted_places": [reference]})
+    connection.execute(delete(return_places).where(return_places.c.reference == reference))
+
+
 def sweep_return_places(store: Store, *, now: datetime) -> int:
     """Delete every expired place and its replies, in short transactions; return the number of places."""
     expired = (

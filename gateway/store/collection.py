@@ -1,6 +1,7 @@
 """Collection of reports by the desk: lists waiting reports, marks them as acknowledged, deletes them later.
 
-Never deletes an envelope that the desk has not acknowledged, and never a digest or a statement. If a page of the
+Never deletes an envelope that the desk has neither acknowledged nor signed to forget, and never a digest or a
+statement. If a page of the
 database is damaged, returns every readable row, and the positions of the others.
 """
 
@@ -30,6 +31,9 @@ from sqlalchemy.exc import DBAPIError
 
 from gateway.databases.database import surviving_damage
 from gateway.databases.failures import is_damage
+from gateway.guidance.destruction import ForgetList
+from gateway.store.boxes import forget_return_place
+from gateway.store.evidence import forget_evidence
 from gateway.store.reports import STAGE_RECEIVED
 from gateway.store.schema import evidence, from_epoch_seconds, items, reports, to_epoch_seconds
 from gateway.store.store import Store
@@ -392,3 +396,31 @@ def _delete_envelopes(store: Store, *, table: Table, before: datetime) -> int:
         deleted += batch
         if batch < DELETE_BATCH:
             return deleted
+
+
+_FORGET_REPORT = (
+    update(reports)
+    .where(*_SAME_REPORT, reports.c.reference == bindparam("wanted_reference"))
+    # The desk had it: a report that a restored database lets wait again stays acknowledged.
+    .values(envelope=None, acknowledged_at=func.coalesce(reports.c.acknowledged_at, bindparam("now")))
+)
+
+
+def forget_reports(store: Store, listed: ForgetList, *, now: datetime) -> tuple[int, list[str]]:
+    """Delete all content of these reports; return how many are known here, and the blobs that no row names any more.
+
+    Digests, statements and places in the chain stay, so that chains and receipts verify as before. Safe to repeat.
+    """
+    known, blobs = 0, list[str]()
+    with store.write(alone=True) as connection:
+        for one in listed.reports:
+            wanted = {"wanted_id": one.report_id, "wanted_partner": one.partner, "wanted_reference": one.reference}
+            if not connection.execute(_FORGET_REPORT, {**wanted, "now": to_epoch_seconds(now)}).rowcount:
+                continue  # a reference that another report has here, or a report that never came through this gateway
+            known += 1
+            forget_return_place(connection, reference=one.reference)
+        for file in listed.evidence:
+            blobs += forget_evidence(connection, partner=file.partner, evidence_id=file.evidence_id, now=now)
+    # Also after a run that was killed here: the write-ahead log may still hold the bytes.
+    store.erase_deleted_bytes()
+    return known, blobs

@@ -319,9 +319,25 @@ def _forget_first(
     connection: Connection, *condition: ColumnElement[bool], order: ColumnElement[int], then: Executable
 ) -> list[str] | None:
     row = connection.execute(select(*_COLUMNS).where(*condition).order_by(order).limit(1)).first()
-    if row is None:
-        return None
-    parts = list_parts(connection, position=row.position)
-    connection.execute(_FORGET_PARTS, {"wanted_position": row.position})
-    connection.execute(then, {"wanted_position": row.position})
+    return None if row is None else _forget(connection, position=row.position, then=then)
+
+
+def forget_evidence(connection: Connection, *, partner: str, evidence_id: str, now: datetime) -> list[str]:
+    """Delete the part rows of one piece, collected or not, and return the names of its blobs.
+
+    The digest of a complete piece stays; the desk is not asked to collect it any more.
+    """
+    found = find_evidence(connection, partner=partner, evidence_id=evidence_id)
+    if found is None:
+        return []
+    if found.digest is None:
+        return _forget(connection, position=found.position, then=_FORGET_EVIDENCE)
+    acknowledge_evidence(connection, partner=partner, evidence_id=evidence_id, digest=found.digest, now=now)
+    return _forget(connection, position=found.position, then=_HOLDS_NOTHING)
+
+
+def _forget(connection: Connection, *, position: int, then: Executable) -> list[str]:
+    parts = list_parts(connection, position=position)
+    connection.execute(_FORGET_PARTS, {"wanted_position": position})
+    connection.execute(then, {"wanted_position": position})
     return [part.blob for part in parts]

@@ -45,6 +45,7 @@ class StatementKind(Enum):
     ALERT = "application/vnd.report-abuse.page.v1+json"
     DESK_RECEIPT = "application/vnd.report-abuse.desk-receipt.v1+json"
     DESTRUCTION = "application/vnd.report-abuse.destruction.v1+json"
+    FORGET = "application/vnd.report-abuse.forget.v1+json"
     PAGE_CONTEXT = "application/vnd.report-abuse.page-context.v1+json"
     THREAD_ENTRY = "application/vnd.report-abuse.thread-entry.v1+json"
     AUDIT_ANCHOR = "application/vnd.report-abuse.audit-anchor.v1+json"

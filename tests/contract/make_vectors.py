@@ -15,6 +15,7 @@ from typing import Any
 from tests.contract.vector_makers.calls import make_calls
 from tests.contract.vector_makers.envelope import make_envelopes
 from tests.contract.vector_makers.evidence import make_evidence
+from tests.contract.vector_makers.forget import make_forget
 from tests.contract.vector_makers.key_set import make_key_sets
 from tests.contract.vector_makers.mailbox import make_mailbox_messages
 from tests.contract.vector_makers.other_client import make_other_client
@@ -34,6 +35,7 @@ MAKERS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "calls": make_calls,
     "envelope": make_envelopes,
     "evidence": make_evidence,
+    "forget": make_forget,
     "key-set": make_key_sets,
     "mailbox": make_mailbox_messages,
     "other-client": make_other_client,
@@ -48,7 +50,7 @@ MAKERS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "statement": make_statements,
     "thread-entry": make_thread_entries,
 }
-FIXED = frozenset({"evidence", "key-set", "page", "public-log", "request", "staffing", "statement"})
+FIXED = frozenset({"evidence", "forget", "key-set", "page", "public-log", "request", "staffing", "statement"})
 
 
 def print_file(name: str) -> str:

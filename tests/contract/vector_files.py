@@ -16,6 +16,7 @@ EXPECTED_COUNTS = {
     "calls": 11,
     "envelope": 20,
     "evidence": 26,
+    "forget": 13,
     "key-set": 15,
     "mailbox": 22,
     "other-client": 20,

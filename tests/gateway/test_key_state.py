@@ -364,3 +364,12 @@ def test_statement_of_staffing_that_was_changed_on_the_disk_promises_nothing(
         put_document(connection, name="staffing", serial=2**40, document=forged, now=NOW)
     assert key_state.find_staffing() is None
     assert serials(key_state) == (1, None)
+
+
+@pytest.mark.parametrize("case", cases_of("forget"))
+def test_list_to_forget_gives_its_expected_result(
+    key_state: KeyState, agency: Agency, clock: StillClock, case: dict[str, Any]
+) -> None:
+    key_state.accept_key_set(agency.bundle(mailbox_keys=mailbox_keys_of(FILES["forget"])))
+    clock.now = parse_time(FILES["forget"]["now"])
+    assert result_of(lambda: key_state.open_forget_list(parse_base64url(case["statement"]))) == case["expect"]

@@ -11,9 +11,7 @@ from gateway.desk.people.permissions import Permission
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import DONE, Call, ask_passphrase, desk_command, print_result
 from gateway.desk.vault import VaultError
-from gateway.desk.vault.case_keys import CASE_KEYS_FILE, CaseKeys
 from gateway.desk.vault.process import WatchedKeys, unlock_with_credentials
-from gateway.desk.vault.record import OPENINGS_FILE, OpeningRecord
 from gateway.desk.vault.server import listen, serve_connections
 from gateway.desk.wiring import Desk, make_holder, open_desk, utc_now
 from gateway.web.logs import catch_stray_exceptions, configure_logging, log_event
@@ -40,8 +38,7 @@ def vault(call: Call, parent: int | None) -> int:
     paths = DeskPaths(call.state)
     config = load_config(paths)
     keys = WatchedKeys(paths.keys, clock=utc_now, is_memory_locked=lock_memory())
-    record, case_keys = OpeningRecord(paths.vault / OPENINGS_FILE), CaseKeys(paths.vault / CASE_KEYS_FILE)
-    holder = make_holder(keys, record=record, case_keys=case_keys, config=config)
+    holder = make_holder(keys, folder=paths.vault, config=config)
     unlock_with_credentials(keys)
     threading.stack_size(THREAD_STACK_BYTES)
     with stop_on_signals() as stop, listen(paths.vault) as listener:

@@ -149,10 +149,45 @@ class ListLostKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     keys: Annotated[tuple[CaseKey, ...], Meta(max_length=MOST_CASES)]
 
 
-class DestroyCaseKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="destroy-case-keys"):
-    """Overwrite these keys; the answer is the numbers of the keys that are gone by now."""
+class KnownPasskey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A passkey of a person, as the desk's database has it."""
 
-    keys: Annotated[tuple[CaseKey, ...], Meta(max_length=MOST_CASES)]
+    credential_id: Annotated[bytes, Meta(max_length=MAX_TEXT_BYTES)]
+    person: Annotated[str, Meta(max_length=MAX_ACTOR_CHARACTERS)]
+    public_key: Annotated[bytes, Meta(max_length=MAX_TEXT_BYTES)]
+
+
+class LearnPasskeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="learn-passkeys"):
+    """Every passkey in use: record the new ones, and the ones that have ended."""
+
+    passkeys: Annotated[tuple[KnownPasskey, ...], Meta(max_length=MOST_CASES)]
+
+
+class SignedTouch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One touch of a passkey, with the statement that it signed (`assertions`)."""
+
+    authenticator_data: bytes
+    client_data: bytes
+    credential_id: bytes
+    signature: bytes
+    statement: bytes
+
+
+class BeginDestruction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="begin-destruction"):
+    """Close the keys of every report on a list that its author and a second person signed."""
+
+    listed: bytes  # the exact bytes of a `DestructionList`
+    touches: tuple[SignedTouch, SignedTouch]
+
+
+class ChangeDestruction(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="change-destruction"
+):
+    """Stop a list within its days, or overwrite its keys after them."""
+
+    actor: Annotated[str, Meta(max_length=MAX_ACTOR_CHARACTERS)]
+    destruction_id: Annotated[str, Meta(max_length=80)]
+    to: Literal["stopped", "destroyed"]
 
 
 class GetStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="get-status"):
@@ -185,7 +220,9 @@ Request = (
     | MakeCaseKeys
     | CloseHeads
     | ListLostKeys
-    | DestroyCaseKeys
+    | LearnPasskeys
+    | BeginDestruction
+    | ChangeDestruction
     | GetStatus
     | Unlock
     | Lock

@@ -12,10 +12,11 @@ the rest cannot be derived, also with the agency's private key (RFC 9180 §5.1),
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from types import MappingProxyType
+from typing import Final, Literal
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -33,8 +34,15 @@ _TAG_BYTES: Final = 16
 RECORD_BYTES: Final = _NONCE_BYTES + _KEY_BYTES + _TAG_BYTES
 _MARK: Final = bytes(_KEY_BYTES)
 _BEHIND: Final = "It is missing, or older than the database. Bring its newest copy back: the key is still in that one."
-_WRAP_LABEL: Final = b"report-abuse desk case key v1\0"
-_GONE_LABEL: Final = b"report-abuse desk case key destroyed v1\0"
+# A record is sealed for its state, so that no process without `case.key` opens a closed one by writing the file.
+KeyState = Literal["open", "closed", "destroyed"]
+_LABELS: Final[Mapping[KeyState, bytes]] = MappingProxyType(
+    {
+        "open": b"report-abuse desk case key v1\0",
+        "closed": b"report-abuse desk case key closed v1\0",
+        "destroyed": b"report-abuse desk case key destroyed v1\0",
+    }
+)
 _BOX_LABEL: Final = b"report-abuse desk case box v1\0"
 
 
@@ -58,7 +66,11 @@ class CaseKeys:
             first = max(os.fstat(descriptor).st_size // RECORD_BYTES, above + 1)
             os.ftruncate(descriptor, first * RECORD_BYTES)
             records = (
-                _seal(wrap, secrets.token_bytes(_KEY_BYTES), bound=_bind(CaseKey(case_id=case_id, number=number)))
+                _seal(
+                    wrap,
+                    secrets.token_bytes(_KEY_BYTES),
+                    bound=_LABELS["open"] + encode(CaseKey(case_id=case_id, number=number)),
+                )
                 for number, case_id in enumerate(case_ids, first)
             )
             _write(descriptor, b"".join(records), at=first * RECORD_BYTES)
@@ -83,11 +95,13 @@ class CaseKeys:
         end = HEAD_BYTES + _NONCE_BYTES + _TAG_BYTES
         return _open(key, closed[:end], bound=_BOX_LABEL + encode(place)) + closed[end:]
 
-    def destroy(self, keys: Sequence[CaseKey], *, under: KeyFile) -> list[int]:
-        """Overwrite these keys and return the numbers of the keys that are gone; on return the marks are on the disk.
+    def change(self, keys: Sequence[CaseKey], *, to: KeyState, under: KeyFile, is_tried: bool = False) -> list[int]:
+        """Close these keys, open them again or overwrite them; return the numbers that are so now.
 
-        Safe to repeat. Raises `OpeningError` (`does-not-open`) for a number that belongs to another case, and
-        `LocalStateError` (`case-keys-behind`) for one that is not in this file: nothing is overwritten then.
+        On return it is on the disk. A destroyed key stays so. Safe to repeat. Raises `OpeningError` (`does-not-open`)
+        for a number that belongs to another case, `not-closed` for one
+        to destroy that is in use, and `LocalStateError` (`case-keys-behind`) for one that is not in
+        this file: nothing is changed then. `is_tried`: only look whether it would raise.
         """
         if not keys:
             return []
@@ -96,14 +110,17 @@ class CaseKeys:
             records = [_read(descriptor, key.number) for key in keys]
             if not all(map(_is_there, records)):
                 raise _make_behind(self._path)
-            for key, record in zip(keys, records, strict=True):
-                if not _is_gone(wrap, key, record):
-                    _open(wrap, record, bound=_bind(key))
-            for key in keys:
-                mark = _seal(wrap, _MARK, bound=_GONE_LABEL + encode(key))
-                _write(descriptor, mark, at=key.number * RECORD_BYTES)
+            found = [_open_record(wrap, key, record) for key, record in zip(keys, records, strict=True)]
+            if to == "destroyed" and any(state == "open" for state, _ in found):
+                # A record of destructions that was cut behind a stop ends nothing.
+                raise OpeningError("A key is in use: close it first.", reason="not-closed")
+            for key, (state, secret) in zip(keys, found, strict=True):
+                if not is_tried and state not in {to, "destroyed"}:
+                    plain = _MARK if to == "destroyed" else secret
+                    sealed = _seal(wrap, plain, bound=_LABELS[to] + encode(key))
+                    _write(descriptor, sealed, at=key.number * RECORD_BYTES)
             os.fsync(descriptor)
-            return [key.number for key in keys if _is_gone(wrap, key, _read(descriptor, key.number))]
+            return [key.number for key in keys if _open_record(wrap, key, _read(descriptor, key.number))[0] == to]
 
     def list_lost(self, keys: Sequence[CaseKey], *, under: KeyFile) -> list[int]:
         """Return the numbers of the keys that are neither here nor destroyed. Raises `LocalStateError`."""
@@ -131,9 +148,12 @@ class CaseKeys:
     def _open_key(self, wrap: AESGCM, key: CaseKey, record: bytes) -> bytes:
         if not _is_there(record):
             raise OpeningError(f"The key of this case is not in {self._path}. {_BEHIND}", reason="case-keys-behind")
-        if _is_gone(wrap, key, record):
+        state, secret = _open_record(wrap, key, record)
+        if state == "destroyed":
             raise OpeningError("The key of this case was destroyed: nothing can open it.", reason="destroyed")
-        return _open(wrap, record, bound=_bind(key))
+        if state == "closed":
+            raise OpeningError("This case waits for its destruction: stop that to open it.", reason="destroyed")
+        return secret
 
     @contextmanager
     def _open_to_write(self) -> Iterator[int]:
@@ -171,15 +191,12 @@ def _is_there(record: bytes) -> bool:
     return len(record) == RECORD_BYTES and any(record)
 
 
-def _is_gone(wrap: AESGCM, key: CaseKey, record: bytes) -> bool:
-    try:
-        return _open(wrap, record, bound=_GONE_LABEL + encode(key)) == _MARK
-    except OpeningError:
-        return False
-
-
-def _bind(key: CaseKey) -> bytes:
-    return _WRAP_LABEL + encode(key)
+def _open_record(wrap: AESGCM, key: CaseKey, record: bytes) -> tuple[KeyState, bytes]:
+    """Return the state of a key, and the key, or the mark in its place. Raises `OpeningError` (`does-not-open`)."""
+    for state, label in _LABELS.items():
+        with suppress(OpeningError):
+            return state, _open(wrap, record, bound=label + encode(key))
+    raise _make_closed()
 
 
 def _seal(cipher: AESGCM, plain: bytes, *, bound: bytes) -> bytes:
@@ -192,10 +209,14 @@ def _open(cipher: AESGCM, sealed: bytes, *, bound: bytes) -> bytes:
     try:
         return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound)
     except (InvalidTag, ValueError):
-        raise OpeningError(
-            "The box does not open under the key of its case: it was altered, or belongs to another row or case.",
-            reason="does-not-open",
-        ) from None
+        raise _make_closed() from None
+
+
+def _make_closed() -> OpeningError:
+    return OpeningError(
+        "The box does not open under the key of its case: it was altered, or belongs to another row or case.",
+        reason="does-not-open",
+    )
 
 
 def _make_behind(path: Path) -> LocalStateError:

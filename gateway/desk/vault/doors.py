@@ -5,6 +5,7 @@ Both hold no key: they ask a holder, in this process or behind a socket.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -14,11 +15,12 @@ from gateway.desk.vault import (
     MOST_CASES,
     MOST_IDENTIFIERS,
     Ask,
+    BeginDestruction,
     Bytes,
     CaseKey,
     CasePlace,
+    ChangeDestruction,
     CloseHeads,
-    DestroyCaseKeys,
     FeedKeyName,
     GetStatus,
     Hashes,
@@ -26,6 +28,8 @@ from gateway.desk.vault import (
     HashKind,
     HashText,
     Heads,
+    KnownPasskey,
+    LearnPasskeys,
     ListLostKeys,
     Lock,
     Made,
@@ -39,6 +43,7 @@ from gateway.desk.vault import (
     Reason,
     Request,
     Sign,
+    SignedTouch,
     SignRequest,
     Status,
     Unlock,
@@ -177,25 +182,40 @@ class Signer:
             closed += (head + box[HEAD_BYTES:] for head, (_, box) in zip(answer.values, some, strict=True))
         return closed
 
-    def destroy_case_keys(self, keys: Sequence[CaseKey]) -> frozenset[int]:
-        """Overwrite keys of cases, and return the numbers of the keys that are gone. Safe to repeat.
+    def learn_passkeys(self, passkeys: Sequence[KnownPasskey]) -> None:
+        """Hand over every passkey in use, for destructions a week from now. Raises as `sign`, and `RecordError`."""
+        self._ask_for_numbers(LearnPasskeys(passkeys=tuple(passkeys)))
 
-        Raises `OpeningError` (`does-not-open`) for a number of another case, and as `sign`.
+    def begin_destruction(self, listed: bytes, touches: tuple[SignedTouch, SignedTouch]) -> frozenset[int]:
+        """Close the keys of a list that its author and a second person signed, and return their numbers.
+
+        Safe to repeat. Raises `VaultError` (`not-signed`, `stopped`), `OpeningError` (`does-not-open`) for a number of
+        another case, and as `learn_passkeys`.
         """
-        return self._ask_about_keys(DestroyCaseKeys, keys)
+        return self._ask_for_numbers(BeginDestruction(listed=listed, touches=touches))
+
+    def change_destruction(
+        self, destruction_id: str, to: Literal["stopped", "destroyed"], *, actor: str
+    ) -> frozenset[int]:
+        """Stop a list, or overwrite its keys after its days; return the numbers of the keys. Safe to repeat.
+
+        Raises `VaultError` (`unknown-list`, `stopped`, `too-early`, `too-late`), and as `learn_passkeys`.
+        """
+        actor = actor[:MAX_ACTOR_CHARACTERS]
+        return self._ask_for_numbers(ChangeDestruction(actor=actor, destruction_id=destruction_id, to=to))
+
+    def _ask_for_numbers(
+        self, request: ListLostKeys | LearnPasskeys | BeginDestruction | ChangeDestruction
+    ) -> frozenset[int]:
+        answer = self.ask(request)
+        if not isinstance(answer, Numbers):
+            raise _make_mismatch()
+        return frozenset(answer.values)
 
     def list_lost_keys(self, keys: Sequence[CaseKey]) -> frozenset[int]:
         """Return the numbers of keys that the vault lacks or cannot read, destroyed ones apart. Raises as `sign`."""
-        return self._ask_about_keys(ListLostKeys, keys)
-
-    def _ask_about_keys(self, kind: type[DestroyCaseKeys | ListLostKeys], keys: Sequence[CaseKey]) -> frozenset[int]:
-        found: set[int] = set()
-        for start in range(0, len(keys), MOST_CASES):
-            answer = self.ask(kind(keys=tuple(keys[start : start + MOST_CASES])))
-            if not isinstance(answer, Numbers):
-                raise _make_mismatch()
-            found.update(answer.values)
-        return frozenset(found)
+        batches = (tuple(keys[start : start + MOST_CASES]) for start in range(0, len(keys), MOST_CASES))
+        return frozenset().union(*(self._ask_for_numbers(ListLostKeys(keys=some)) for some in batches))
 
     def get_status(self) -> Status:
         """Return the state of the holder. Raises `LocalStateError` for a damaged key file, `VaultError`."""

@@ -17,15 +17,17 @@ from msgspec.structs import replace
 
 from gateway.desk.vault import (
     Answer,
+    BeginDestruction,
     Bytes,
+    ChangeDestruction,
     CloseHeads,
-    DestroyCaseKeys,
     GetStatus,
     Hashes,
     HashIdentifiers,
     HashKind,
     HashText,
     Heads,
+    LearnPasskeys,
     ListLostKeys,
     Lock,
     Made,
@@ -43,6 +45,7 @@ from gateway.desk.vault import (
     to_public,
 )
 from gateway.desk.vault.case_keys import CaseKeys
+from gateway.desk.vault.destructions import Destructions
 from gateway.desk.vault.opening import SealingKeys, check_door
 from gateway.desk.vault.protection import wipe
 from gateway.desk.vault.record import OpeningRecord
@@ -104,6 +107,7 @@ class Holder:
     keys: Keys
     record: OpeningRecord
     case_keys: CaseKeys
+    destructions: Destructions
     environment: Environment
     feed_url: str
     clock: Callable[[], datetime]
@@ -126,7 +130,14 @@ class Holder:
                 # Read, never made: under a new key every case of the index would match nothing, unnoticed.
                 key_file = self.keys.get_folder().read(KeyRole.IDENTIFIER.value, role=KeyRole.IDENTIFIER)
                 return Hashes(values=tuple(hash_identifiers(key_file, request.identifiers)))
-            case MakeCaseKeys() | CloseHeads() | ListLostKeys() | DestroyCaseKeys():
+            case (
+                MakeCaseKeys()
+                | CloseHeads()
+                | ListLostKeys()
+                | LearnPasskeys()
+                | BeginDestruction()
+                | ChangeDestruction()
+            ):
                 return self._use_case_keys(request)
             case GetStatus():
                 return self.keys.get_status()
@@ -142,17 +153,25 @@ class Holder:
             for passphrase in request.passphrases:
                 wipe(passphrase)
 
-    def _use_case_keys(self, request: MakeCaseKeys | CloseHeads | ListLostKeys | DestroyCaseKeys) -> Answer:
-        under = self._read_case_key()
+    def _use_case_keys(
+        self, request: MakeCaseKeys | CloseHeads | ListLostKeys | LearnPasskeys | BeginDestruction | ChangeDestruction
+    ) -> Answer:
+        under, now = self._read_case_key(), self.clock()
         match request:
             case MakeCaseKeys():
                 return Numbers(values=tuple(self.case_keys.make(request.case_ids, under=under, above=request.above)))
             case CloseHeads():
                 return Heads(values=tuple(self.case_keys.close_heads(request.heads, under=under)))
             case ListLostKeys():
-                return Numbers(values=tuple(self.case_keys.list_lost(request.keys, under=under)))
-            case DestroyCaseKeys():
-                return Numbers(values=tuple(self.case_keys.destroy(request.keys, under=under)))
+                numbers = self.case_keys.list_lost(request.keys, under=under)
+            case LearnPasskeys():
+                self.destructions.learn_passkeys(request.passkeys, under=under, now=now)
+                return Numbers(values=())
+            case BeginDestruction():
+                numbers = self.destructions.begin(request, environment=self.environment, under=under, now=now)
+            case ChangeDestruction():
+                numbers = self.destructions.change(request, under=under, now=now)
+        return Numbers(values=tuple(numbers))
 
     def _read_case_key(self) -> KeyFile:
         return self.keys.get_folder().read(KeyRole.CASE.value, role=KeyRole.CASE)

@@ -1,18 +1,19 @@
-"""The vault's own record of openings: one line for each, written before the box is opened; never any content.
+"""The vault's own records: a line for each act, written before it happens; never any content.
 
-The audit log is the web process's to write. This record is the vault's: no caller can open a box without a line here.
-Each line names the SHA-256 of the line before, so that a changed or removed line shows (docs/decisions/0049).
+The audit log is the web process's to write. These are the vault's: no caller can open a box without a line of the
+record of openings. Each line names the SHA-256 of the line before, so that a changed or removed line shows
+(docs/decisions/0049). Those of destructions are in `destructions`.
 """
 
 import errno
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -34,7 +35,7 @@ _KEY_ID: Final = slice(1, 1 + KEY_ID_BYTES)  # of an envelope: behind its versio
 
 
 class RecordError(ReportAbuseError):
-    """The record of openings was altered, cut or cannot be read."""
+    """A record of the vault was altered, cut or cannot be read."""
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,38 +52,34 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     sender: str
 
 
-class OpeningRecord:
-    """The record in one file; several processes and threads may append to it."""
+class Line(Protocol):
+    """A line of a record."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    @property
+    def previous(self) -> str:
+        """The SHA-256 of the line before."""
+
+
+LineT = TypeVar("LineT", bound=Line)
+
+
+class Record(Generic[LineT]):
+    """A record in one file; several processes and threads may append to it."""
+
+    def __init__(self, path: Path, kind: type[LineT], *, max_line_bytes: int) -> None:
+        self._path, self._kind, self._max_line_bytes = path, kind, max_line_bytes
         self._lock = Lock()
         self._size, self._head = 0, FIRST_PREVIOUS
 
-    def append(self, request: OpenBox, *, at: str) -> None:
-        """Add the line of an opening that is about to happen. Raises `LocalStateError` (`not-recorded`)."""
-        context = request.context
-        fields = (request.actor, context.sender, context.kind, context.id)
-        if any(len(field) > MAX_FIELD_CHARACTERS for field in fields):
-            raise FormatError("A name or an id of this box is too long.", reason="too-large")
+    def add(self, make_line: Callable[[str], LineT], *, is_durable: bool = True) -> None:
+        """Add the line of an act that is about to happen. Raises `LocalStateError` (`not-recorded`)."""
         try:
             with self._lock, self._open() as descriptor:
                 self._catch_up(descriptor)
-                opening = Opening(
-                    actor=request.actor,
-                    at=at,
-                    id=context.id,
-                    key_id=to_base64url(request.envelope[_KEY_ID]),
-                    kind=context.kind,
-                    previous=to_base64url(self._head),
-                    purpose=request.purpose,
-                    reason=request.reason,
-                    sender=context.sender,
-                )
-                self._write(descriptor, encode(opening), is_durable=request.reason in _DURABLE)
+                self._write(descriptor, encode(make_line(to_base64url(self._head))), is_durable=is_durable)
         except OSError as error:
             raise LocalStateError(
-                f"The record of openings in {self._path} cannot be written ({error.strerror}), so nothing is opened.",
+                f"The vault's record in {self._path} cannot be written ({error.strerror}), so nothing is done.",
                 reason="not-recorded",
             ) from None
 
@@ -94,7 +91,7 @@ class OpeningRecord:
                 return self._head
         except OSError as error:
             raise LocalStateError(
-                f"The record of openings in {self._path} cannot be read ({error.strerror}).", reason="not-recorded"
+                f"The vault's record in {self._path} cannot be read ({error.strerror}).", reason="not-recorded"
             ) from None
 
     @contextmanager
@@ -112,7 +109,7 @@ class OpeningRecord:
         size = os.fstat(descriptor).st_size
         if size == self._size:
             return
-        tail = os.pread(descriptor, MAX_LINE_BYTES + 1, max(0, size - MAX_LINE_BYTES - 1))
+        tail = os.pread(descriptor, self._max_line_bytes + 1, max(0, size - self._max_line_bytes - 1))
         if tail and not tail.endswith(b"\n"):
             # A machine that lost power in the middle of a line: end it, so that it stays as it is, and go on behind it.
             os.write(descriptor, b"\n")
@@ -128,34 +125,62 @@ class OpeningRecord:
             os.fsync(descriptor)
         self._size, self._head = self._size + len(line) + 1, _hash(line)
 
-    def read(self) -> Iterator[tuple[Opening, bytes]]:
+    def read(self) -> Iterator[tuple[LineT, bytes]]:
         """Yield each line with its SHA-256, or raise `RecordError` at the first that does not follow the one before."""
         previous = FIRST_PREVIOUS
         try:
             with self._path.open("rb") as handle:
                 for number, raw in enumerate(handle, 1):
                     line = raw.removesuffix(b"\n")
-                    yield _parse_line(line, number=number, previous=previous), (previous := _hash(line))
+                    yield self._parse(line, number=number, previous=previous), (previous := _hash(line))
         except FileNotFoundError:
             return
 
+    def _parse(self, line: bytes, *, number: int, previous: bytes) -> LineT:
+        name = f"the vault's record {self._path.name}"
+        try:
+            found = parse_exact(line, kind=self._kind, max_bytes=self._max_line_bytes)
+        except FormatError:
+            raise RecordError(
+                f"Line {number} of {name} cannot be read. Keep a copy of the file, and ask whether the machine lost "
+                "power then.",
+                reason="unreadable-line",
+            ) from None
+        if found.previous != to_base64url(previous):
+            raise RecordError(
+                f"A line before line {number} of {name} was changed or removed. Keep a copy of the file, and compare "
+                "it with the audit log.",
+                reason="broken-record",
+            )
+        return found
 
-def _parse_line(line: bytes, *, number: int, previous: bytes) -> Opening:
-    try:
-        opening = parse_exact(line, kind=Opening, max_bytes=MAX_LINE_BYTES)
-    except FormatError:
-        raise RecordError(
-            f"Line {number} of the vault's record of openings cannot be read. Keep a copy of the file, and ask whether "
-            "the machine lost power then.",
-            reason="unreadable-line",
-        ) from None
-    if opening.previous != to_base64url(previous):
-        raise RecordError(
-            f"The vault's record of openings breaks at line {number}: a line before it was changed or removed. Keep a "
-            "copy of the file, and compare it with the audit log.",
-            reason="broken-record",
+
+class OpeningRecord(Record[Opening]):
+    """The record of openings."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, Opening, max_line_bytes=MAX_LINE_BYTES)
+
+    def append(self, request: OpenBox, *, at: str) -> None:
+        """Add the line of an opening that is about to happen. Raises `LocalStateError` (`not-recorded`)."""
+        context = request.context
+        fields = (request.actor, context.sender, context.kind, context.id)
+        if any(len(field) > MAX_FIELD_CHARACTERS for field in fields):
+            raise FormatError("A name or an id of this box is too long.", reason="too-large")
+        self.add(
+            lambda previous: Opening(
+                actor=request.actor,
+                at=at,
+                id=context.id,
+                key_id=to_base64url(request.envelope[_KEY_ID]),
+                kind=context.kind,
+                previous=previous,
+                purpose=request.purpose,
+                reason=request.reason,
+                sender=context.sender,
+            ),
+            is_durable=request.reason in _DURABLE,
         )
-    return opening
 
 
 def _hash(line: bytes) -> bytes:

@@ -12,12 +12,12 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.desk.vault import Sign, VaultError
+from gateway.guidance.destruction import DestructionCertificate, ForgetList, sign_certificate, sign_forget_list
 from gateway.guidance.staffing import Staffing, sign_staffing
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.alert_notice import AlertNotice, sign_alert
 from partner_sdk.wire.audit_anchor import AuditAnchor, sign_anchor
 from partner_sdk.wire.canonical import parse_exact
-from partner_sdk.wire.destruction import DestructionCertificate, sign_certificate
 from partner_sdk.wire.intake import DeskReceiptStatement, sign_desk_receipt
 from partner_sdk.wire.keys import KeySet, sign_key_set
 from partner_sdk.wire.mailbox_message import MailboxMessage, sign_message
@@ -31,6 +31,7 @@ Signable = (
     | AuditAnchor
     | DeskReceiptStatement
     | DestructionCertificate
+    | ForgetList
     | KeySet
     | MailboxMessage
     | PackageManifest
@@ -74,6 +75,9 @@ SIGNING_RULES: Final = MappingProxyType(
         ),
         StatementKind.DESTRUCTION: SigningRule(
             DestructionCertificate, KeyRole.MAILBOX_SIGNING, lambda one, key: sign_certificate(one, private_key=key)
+        ),
+        StatementKind.FORGET: SigningRule(
+            ForgetList, KeyRole.MAILBOX_SIGNING, lambda one, key: sign_forget_list(one, private_key=key)
         ),
         StatementKind.AUDIT_ANCHOR: SigningRule(
             AuditAnchor, KeyRole.MAILBOX_SIGNING, lambda one, key: sign_anchor(one, private_key=key)

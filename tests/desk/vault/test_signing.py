@@ -34,6 +34,7 @@ def test_list_of_signed_statements_is_complete_and_each_kind_has_one_payload() -
         "AUDIT_ANCHOR": "MAILBOX_SIGNING",
         "DESK_RECEIPT": "MAILBOX_SIGNING",
         "DESTRUCTION": "MAILBOX_SIGNING",
+        "FORGET": "MAILBOX_SIGNING",
         "KEY_SET": "KEY_SET",
         "MAILBOX_MESSAGE": "MAILBOX_SIGNING",
         "PACKAGE": "MAILBOX_SIGNING",
