@@ -71,7 +71,7 @@ program: Final = DeskProgram(
             "How long cases are kept: run, verify.",
             room="retention.commands",
             commands={
-                "run": "Draft the cases whose time is over, and finish lists that were signed.",
+                "run": "Draft the cases whose time is over, and finish lists whose week is over.",
                 "verify": "Verify every certificate of destruction.",
             },
         ),

@@ -37,10 +37,10 @@ from gateway.desk.placements.checks import (
     StandingCode,
     list_standings,
 )
-from gateway.desk.retention.certificates import list_forgotten
+from gateway.desk.retention.certificates import compare_with_vault, list_forgotten
 from gateway.desk.retention.due import MOST_COUNTED, list_due
 from gateway.desk.retention.holds import count_past_review
-from gateway.desk.retention.lists import list_unfinished
+from gateway.desk.retention.lists import list_drafts
 from gateway.desk.store.partner_tables import DIGEST_DRAWS, LEDGER
 from gateway.desk.store.schema import SET_ASIDE
 from gateway.desk.suggestions import suggest
@@ -400,20 +400,26 @@ def _examine_retention(desk: Desk) -> Iterator[CheckResult]:
     with desk.store.read() as connection:
         past = count_past_review(connection, today=get_uk_day(desk.clock()))
         due = sum(one.refusal is None for one in list_due(desk, connection, most=MOST_COUNTED))
-        waiting, forgotten = len(list_unfinished(connection)), len(list(list_forgotten(desk, connection)))
+        drafts, forgotten = len(list_drafts(connection)), len(list(list_forgotten(desk, connection)))
+        faults = list(compare_with_vault(desk, connection))
+    for fault in faults:
+        yield "fault", fault, _ASK_VAULT
     if forgotten:
         detail = f"The database forgot {forgotten} destructions: it comes from an older copy."
         yield "fault", detail, f"Run `{suggest('retention run')}`: it destroys those cases again."
     if past:
         yield "warning", f"{past} legal holds were to be looked at again by a day that has passed.", _LOOK_AT_RETENTION
-    if waiting:
-        yield "warning", f"{waiting} lists of cases to destroy wait for a signature or their end.", _LOOK_AT_RETENTION
+    if drafts:
+        yield "warning", f"{drafts} lists of cases to destroy wait for a signature.", _LOOK_AT_RETENTION
     elif due:
         yield "warning", f"{due} cases are due to be destroyed.", _LOOK_AT_RETENTION
-    if not (forgotten or past or waiting or due):
+    if not (faults or forgotten or past or drafts or due):
         yield "ok", "No case is due to be destroyed, and no legal hold to be looked at.", ""
 
 
+_ASK_VAULT: Final = (
+    "Treat it as an intrusion, unless a restore explains it. A supervisor stops a list on the page Retention."
+)
 _LOOK_AT_RETENTION: Final = "A supervisor opens the page Retention."
 _CHECKS: Final[tuple[tuple[str, Callable[[Desk], Iterator[CheckResult]]], ...]] = (
     ("data", _examine_pages),

@@ -1,19 +1,22 @@
 """The kinds of outgoing messages, as one table in the order of sending, and the run that sends them all."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
+from sqlalchemy import Connection, Row, select
+
 from gateway.desk.actions.chasing import write_reminders
 from gateway.desk.actions.sending import make_sender, write_action_messages
 from gateway.desk.outbox.alert_sending import AlertSender, PasskeyMailSender, count_waiting_anew
-from gateway.desk.outbox.loop import OutboxKind, Outcome, Run, send_kind
+from gateway.desk.outbox.loop import GiveUp, OutboxKind, Outcome, Run, send_kind
 from gateway.desk.outbox.note_sending import GIVE_UP_AFTER, LEASE, NoteSender, forget_old_notes
 from gateway.desk.outbox.queue import KindName, OutboxError, OutboxRow, count_failing, try_again
 from gateway.desk.outbox.replies import ReplySender
 from gateway.desk.partners.outcomes import write_outcome_notes
 from gateway.desk.partners.stages import StageSender, queue_due_stages
+from gateway.desk.store.retention_tables import DESTRUCTIONS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import parse_time
 
@@ -36,6 +39,30 @@ def _write_due_messages(desk: Desk) -> None:
             write_reminders(desk)
 
 
+@dataclass(frozen=True, slots=True)
+class ForgetSender:
+    """Sends the signed lists of reports that the gateway is to forget. Its answer is the confirmation."""
+
+    run: Run
+
+    def load(self, connection: Connection, row: Row[Any]) -> bytes:
+        """Return the list as it was signed."""
+        mine = DESTRUCTIONS.c.destruction_id == row.subject
+        return bytes(connection.execute(select(DESTRUCTIONS.c.forget).where(mine)).scalar_one())
+
+    def send(self, items: Sequence[bytes]) -> list[GiveUp | None]:
+        """Send each list."""
+        for signed in items:
+            self.run.feed.put_list("forget", signed)
+        return [None] * len(items)
+
+    def sent(self, connection: Connection, row: Row[Any], item: bytes) -> None:
+        """Do nothing: the entry itself is the record."""
+
+    def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
+        """Do nothing: the alarm names it, and no certificate is made."""
+
+
 KINDS: Final = (
     # Open until a person has it. If no rung takes it, each run reports it and tries the ladder again within a minute.
     OutboxKind(
@@ -49,6 +76,7 @@ KINDS: Final = (
     # One at a time: a message may be a megabyte, and each keeps its place in its partner's mailbox.
     OutboxKind("message", make_sender, before=_write_due_messages, **_FEED),
     OutboxKind("reply", ReplySender, most_at_once=50, **_FEED),
+    OutboxKind("forget", ForgetSender, **_FEED),
     OutboxKind(
         "note",
         NoteSender,

@@ -6,22 +6,43 @@ from typing import Any
 
 from sqlalchemy import update
 
-from gateway.desk.people.passkeys import SIGNS_AFTER
-from gateway.desk.people.releases import Release, sign_release
-from gateway.desk.retention.destruction import destroy_cases
-from gateway.desk.retention.lists import DUE, draft_destruction, get_destruction
+from gateway.desk.keyring.publication import share_passkeys
+from gateway.desk.people.permissions import Role
+from gateway.desk.people.releases import Release, get_touch, sign_release
+from gateway.desk.retention.destruction import begin_destruction, finish_destruction
+from gateway.desk.retention.lists import DUE, SignedList, draft_destruction, get_signatures
+from gateway.desk.store.outbox_tables import OUTBOX
 from gateway.desk.store.schema import CASES
+from gateway.desk.vault import SignedTouch
+from gateway.desk.vault.destructions import KNOWN_FOR, STOP_WITHIN
 from gateway.desk.wiring import Desk
+from gateway.guidance.destruction import DestructionReason
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.destruction import DestructionReason
 from tests.desk.people.touch_builders import register, state_release, touch
+from tests.desk.people_builders import ensure_person
+from tests.desk.view_builders import ORIGIN, PASSKEYS
 
 FIRST, SECOND = "s-first", "s-second"
 A_YEAR = timedelta(days=366)
 
 
+def enrol_supervisors(desk: Desk) -> None:
+    """Register the two supervisors' passkeys, and let the vault have known them for a week."""
+    clock: Any = desk.clock
+    for person in (FIRST, SECOND):
+        if (desk.paths.state, person) not in PASSKEYS:
+            with desk.store.write() as connection:
+                ensure_person(connection, person, (Role.SUPERVISOR,))
+                passkey = register(connection, person, origin=ORIGIN, now=desk.clock() - KNOWN_FOR)
+            PASSKEYS[desk.paths.state, person] = passkey
+    clock.now -= KNOWN_FOR
+    share_passkeys(desk)
+    clock.now += KNOWN_FOR
+
+
 def close_all(desk: Desk, **columns: Any) -> list[str]:
-    """Close every case now, as far as its columns tell, and return their ids."""
+    """Close every case now, as far as its columns tell, and return their ids; the supervisors are known then."""
+    enrol_supervisors(desk)
     moment = format_time(desk.clock())
     values = {"opened_at": moment, "closed_at": moment, "outcome": "used", "reply_code": "replied_by_call", **columns}
     with desk.store.write() as connection:
@@ -29,22 +50,61 @@ def close_all(desk: Desk, **columns: Any) -> list[str]:
         return sorted(connection.execute(query).scalars())
 
 
-def sign_list(desk: Desk, release: Release, *, by: str = SECOND) -> Release:
-    """Sign a drafted list as another person with a new passkey."""
+def read_signatures(desk: Desk, destruction_id: str) -> SignedList:
+    """Return a list with its signatures."""
+    with desk.store.read() as connection:
+        return get_signatures(connection, destruction_id)
+
+
+def sign(desk: Desk, release: Release, *, by: str, body: bytes) -> Release:
+    """Sign a draft with a person's passkey."""
     now = desk.clock()
+    statement = state_release(release, person=by, now=now, origin=ORIGIN)
+    answer = touch(PASSKEYS[desk.paths.state, by], statement)
     with desk.store.write() as connection:
-        body = bytes(get_destruction(connection, release.subject).body)
-        passkey = register(connection, by, now=now - SIGNS_AFTER)
-        statement = state_release(release, person=by, now=now)
-        answer = touch(passkey, statement)
         return sign_release(connection, release.id, body=body, answer=answer, statement=statement, now=now)
 
 
-def destroy(desk: Desk, case_ids: list[str], *, reason: DestructionReason = DUE) -> bytes:
-    """Draft, sign and carry out a list, and return the certificate."""
+def sign_list(desk: Desk, release: Release, *, by: str = SECOND) -> Release:
+    """Sign a drafted list as its author, unless that is done, and then as another person."""
+    found = read_signatures(desk, release.subject)
+    body = bytes(found.row.body)
+    if found.author.signed_by is None:
+        sign(desk, found.author, by=FIRST, body=body)
+    return sign(desk, found.second, by=by, body=body)
+
+
+def list_touches(desk: Desk, destruction_id: str) -> tuple[SignedTouch, SignedTouch]:
+    """Return the touches of both people."""
+    found = read_signatures(desk, destruction_id)
+    with desk.store.read() as connection:
+        return get_touch(connection, found.author), get_touch(connection, found.second)
+
+
+def begin(desk: Desk, case_ids: list[str], *, reason: DestructionReason = DUE) -> str:
+    """Draft, sign and begin a list, and return its id."""
     release = draft_destruction(desk, case_ids, reason=reason, actor=FIRST)
     sign_list(desk, release)
-    return destroy_cases(desk, release.subject, actor=SECOND)
+    begin_destruction(desk, release.subject, actor=SECOND)
+    return release.subject
+
+
+def confirm_forgetting(desk: Desk) -> None:
+    """Let the gateway have confirmed its list."""
+    with desk.store.write() as connection:
+        values = {"state": "sent", "done_at": format_time(desk.clock())}
+        connection.execute(update(OUTBOX).where(OUTBOX.c.kind == "forget").values(**values))
+
+
+def destroy(desk: Desk, case_ids: list[str], *, reason: DestructionReason = DUE) -> bytes:
+    """Draft, sign, begin and, a week later, finish a list; return the certificate."""
+    clock: Any = desk.clock
+    destruction_id = begin(desk, case_ids, reason=reason)
+    confirm_forgetting(desk)
+    clock.now += STOP_WITHIN
+    certificate = finish_destruction(desk, destruction_id, actor=SECOND)
+    assert certificate is not None
+    return certificate
 
 
 def list_files_with(state: Path, marker: bytes) -> list[Path]:

@@ -45,7 +45,7 @@ from tests.public_report_builders import make_contact, make_public_report
 ORIGIN = "http://localhost:8003"
 _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 # The passkeys of each desk's people, as they would lie in drawers.
-_PASSKEYS: dict[tuple[Path, str], SoftPasskey] = {}
+PASSKEYS: dict[tuple[Path, str], SoftPasskey] = {}
 
 
 class Clock:
@@ -276,9 +276,9 @@ class Browser:
 
     def sign_in(self, person: str = "a-assessor", roles: Collection[Role] = tuple(Role)) -> "Browser":
         """Sign in with the person's passkey; a new one is registered by a link first."""
-        known = _PASSKEYS.get((self.desk.paths.state, person))
+        known = PASSKEYS.get((self.desk.paths.state, person))
         if known is None:
-            _PASSKEYS[self.desk.paths.state, person] = self.passkey = self.register(self.make_link(person, roles))
+            PASSKEYS[self.desk.paths.state, person] = self.passkey = self.register(self.make_link(person, roles))
             return self
         self.passkey = known
         self.get("/sign-in")

@@ -216,7 +216,9 @@ def count_view(connection: Connection, view: QueueView, *, today: date, lanes: M
 def count_requests(connection: Connection, *, today: date) -> tuple[int, int]:
     """Return the number of cases with open requests, and of those that are late."""
     late = func.count().filter(CASES.c.request_due < today.isoformat())
-    row = connection.execute(select(func.count(), late).where(CASES.c.request_due.is_not(None))).one()
+    row = connection.execute(
+        select(func.count(), late).where(CASES.c.request_due.is_not(None), CASES.c.destroyed_at.is_(None))
+    ).one()
     return int(row[0]), int(row[1])
 
 

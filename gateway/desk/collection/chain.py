@@ -8,13 +8,15 @@ A link counts once its intake statement is genuine, even if the rest of its row 
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, update
 
 from gateway.desk.alarms import list_subjects, raise_alarm
+from gateway.desk.outbox.queue import queue
 from gateway.desk.people.permissions import BY_THE_DESK
+from gateway.desk.store.retention_tables import DESTRUCTIONS
 from gateway.desk.store.schema import ALARMS, CHAIN_LINKS
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.intake import EPOCH_PATTERN, FIRST_PREVIOUS, INSTANCE_PATTERN, IntakeStatement
@@ -29,6 +31,7 @@ WENT_BACK: Final = "chain-went-back"
 ANY_EPOCH: Final = "*"
 # Built by `Chain.name`, from names that row_checks.py has checked.
 _GAP_NAME: Final = re.compile(rf"({INSTANCE_PATTERN})/({EPOCH_PATTERN}|\*)/({SENDER_PATTERN})/([0-9]+)(?:-([0-9]+))?")
+_OLDEST_BACKUP: Final = timedelta(days=31)  # docs/running.md: backups are kept for 30 days
 _NO_PREVIOUS: Final = bytes.fromhex(FIRST_PREVIOUS)
 
 
@@ -84,6 +87,10 @@ def note_epoch(connection: Connection, *, instance: str, epoch: str, now: dateti
     of_epoch = of_instance.where(CHAIN_LINKS.c.epoch == epoch)
     if connection.execute(of_instance).first() is None or connection.execute(of_epoch).first() is not None:
         return False
+    # A copy of the gateway from before a destruction brought back the reports of it: they are forgotten again.
+    is_young = DESTRUCTIONS.c.begun_at > format_time(now - _OLDEST_BACKUP)
+    forgotten = select(DESTRUCTIONS.c.destruction_id).where(is_young, DESTRUCTIONS.c.forget.is_not(None))
+    queue(connection, "forget", connection.execute(forgotten).scalars().all(), now=now)
     return raise_alarm(connection, NEW_EPOCH, f"{instance}/{epoch}", now=now)
 
 

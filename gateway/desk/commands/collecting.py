@@ -29,6 +29,7 @@ from gateway.desk.partners.adoptions import collect_adoptions
 from gateway.desk.partners.enrolments import EnrolmentsTaken, collect_enrolments
 from gateway.desk.people.accounts import check_is_person
 from gateway.desk.people.permissions import Permission
+from gateway.desk.retention.destruction import finish_due
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import (
     DONE,
@@ -186,6 +187,7 @@ def _collect_once(call: Call, *, every: float | None, is_reconciled: bool) -> in
     settle_alarms(desk)
     if every is None:  # else the loop of the alerts does so
         steps.take(lambda: publish_staffing(desk), otherwise=None)
+    steps.take(lambda: finish_due(desk), otherwise=list[str]())
     # Last, and bounded: no report and no alert waits for a film.
     seconds = None if every is None else EVIDENCE_SECONDS
     evidence = steps.take(

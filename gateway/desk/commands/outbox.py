@@ -22,6 +22,7 @@ _MOST_ALERTS: Final = 50
 _TO_GATEWAY: Final = tuple(kind.name for kind in KINDS if kind.is_for_gateway)
 _COUNT_NAMES: Final[dict[KindName, str]] = {
     "message": "messages_sent",
+    "forget": "forget_lists_sent",
     "reply": "replies_sent",
     "stage": "stages_sent",
 }

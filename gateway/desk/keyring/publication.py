@@ -24,6 +24,7 @@ from gateway.desk.keyring.key_set import (
     make_mailbox_key,
 )
 from gateway.desk.keyring.signing_keys import finish_rotations
+from gateway.desk.people.passkeys import list_in_use
 from gateway.desk.store.key_tables import PUBLICATIONS
 from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.store.placement_tables import PLACEMENTS
@@ -75,6 +76,7 @@ def publish(desk: Desk, *, actor: str) -> Published:
     """
     published = sign_lists(desk, actor=actor)
     note_openings(desk, actor=actor)
+    share_passkeys(desk)
     feed = desk.make_feed()
     status = feed.get_status()
     if status.environment != desk.config.environment:
@@ -106,6 +108,13 @@ def publish(desk: Desk, *, actor: str) -> Published:
                 serial = str(publication.serial)
                 audit.append_entry(connection, f"publish-{publication.kind}", serial, at=now, actor=actor)
     return published
+
+
+def share_passkeys(desk: Desk) -> None:
+    """Hand every passkey in use to the vault, which believes a new one a week later. Raises `VaultError`."""
+    with desk.store.read() as connection:
+        known = list_in_use(connection)
+    desk.load_signer().learn_passkeys(known)
 
 
 def sign_lists(desk: Desk, *, actor: str) -> Published:

@@ -33,7 +33,7 @@ from partner_sdk.wire.items import PutResult
 from partner_sdk.wire.mailbox_message import SetAsideReason
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
-KindName = Literal["alert", "stage", "message", "reply", "note", "passkey"]
+KindName = Literal["alert", "stage", "message", "reply", "note", "passkey", "forget"]
 State = Literal["waiting", "held", "sent", "given_up"]
 
 OPEN_STATES: Final[tuple[State, ...]] = ("waiting", "held")

@@ -5,6 +5,7 @@ joins an account signs nothing for a day, and every page asks its person about i
 """
 
 import hashlib
+import json
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,7 +21,9 @@ from gateway.desk.people.register import list_with_role
 from gateway.desk.people.touches import SIGNING, NewKey, spend_challenge
 from gateway.desk.store import DeskStore, copy_fields
 from gateway.desk.store.passkey_tables import PASSKEYS
+from gateway.desk.store.schema import AUDIT
 from gateway.desk.uk_times import format_uk_time
+from gateway.desk.vault import KnownPasskey
 from gateway.desk.vault.assertions import Answer, Statement, TouchError, verify_answer
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time, parse_time
@@ -151,6 +154,23 @@ def acknowledge_passkey(connection: Connection, person: str, number: str, *, by:
     mine = PASSKEYS.c.credential_id == found.credential_id
     connection.execute(update(PASSKEYS).where(mine).values(acknowledged_at=format_time(now)))
     audit.append_entry(connection, "acknowledge-passkey", person, at=now, actor=person, by=by.number, passkey=number)
+
+
+def list_in_use(connection: Connection) -> list[KnownPasskey]:
+    """Return every passkey in use, for the vault."""
+    columns = [PASSKEYS.c[name] for name in KnownPasskey.__struct_fields__]
+    rows = connection.execute(select(*columns).where(PASSKEYS.c.ended_at.is_(None)).order_by(PASSKEYS.c.credential_id))
+    return [
+        KnownPasskey(credential_id=bytes(row.credential_id), person=row.person, public_key=bytes(row.public_key))
+        for row in rows
+    ]
+
+
+def is_in_audit_log(connection: Connection, passkey: KnownPasskey) -> bool:
+    """Return whether the audit log shows the registration of a passkey that the vault knows."""
+    added = select(AUDIT.c.detail).where(AUDIT.c.subject == passkey.person, AUDIT.c.action == "add-passkey")
+    wanted = hashlib.sha256(passkey.public_key).hexdigest()
+    return any(json.loads(text).get("key_sha256") == wanted for text in connection.execute(added).scalars())
 
 
 def end_passkey(connection: Connection, person: str, number: str, *, by: str, now: datetime) -> None:

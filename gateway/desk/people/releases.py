@@ -21,7 +21,9 @@ from gateway.desk.store.engine import copy_fields
 from gateway.desk.store.passkey_tables import RELEASE_SIGNATURES, RELEASES
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.uk_times import format_uk_time
+from gateway.desk.vault import SignedTouch
 from gateway.desk.vault.assertions import Answer, Statement, TouchError, parse_statement, refuse_other, verify_answer
+from gateway.desk.vault.destructions import AUTHOR, SECOND
 from partner_sdk.errors import FormatError, ReportAbuseError
 from partner_sdk.wire.canonical import format_time
 
@@ -30,7 +32,9 @@ OVERVIEW: Final = "overview"
 PUBLICATION: Final = "overview-publication"
 NO_REPLY: Final = "no-reply"
 RECOVERY: Final = "passkey-recovery"
-DESTRUCTION: Final = "destruction"
+# A destruction is signed twice, because the vault verifies its author too.
+DESTRUCTION_DRAFT: Final = AUTHOR
+DESTRUCTION: Final = SECOND
 REFERRAL: Final = "terms-referral"
 SERVICE_ALERT: Final = "service-alert"
 INVITATION: Final = "invitation"
@@ -42,6 +46,7 @@ KINDS: Final = {
     PUBLICATION: "publication of an overview",
     NO_REPLY: "case without a reply",
     RECOVERY: "recovery of a person's passkeys",
+    DESTRUCTION_DRAFT: "list of cases to destroy, by its author",
     DESTRUCTION: "destruction of cases",
     REFERRAL: "referral of a breach of terms",
     SERVICE_ALERT: "warning to services",
@@ -57,6 +62,7 @@ PERMISSIONS: Final = {
     PUBLICATION: Permission.RELEASE_DIGESTS,
     NO_REPLY: Permission.ASSESS_CASES,
     RECOVERY: Permission.RECOVER_PASSKEYS,
+    DESTRUCTION_DRAFT: Permission.DESTROY_CASES,
     DESTRUCTION: Permission.DESTROY_CASES,
     REFERRAL: Permission.RELEASE_NOTICES,
     SERVICE_ALERT: Permission.RELEASE_NOTICES,
@@ -71,7 +77,7 @@ class ReleaseError(ReportAbuseError):
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One draft, and the person who signed it, if any."""
+    """One draft, and its signer, if any."""
 
     id: int
     kind: str
@@ -84,7 +90,7 @@ class Release:
 
     @property
     def signer(self) -> str:
-        """The person who signed it."""
+        """Its signer."""
         if self.signed_by is None:
             raise LookupError("Nobody signed this draft.")
         return self.signed_by
@@ -238,6 +244,16 @@ def verify_release(connection: Connection, release_id: int) -> Release:
     except TouchError:
         raise _refuse(release, "the signature does not cover it") from None
     return release
+
+
+def get_touch(connection: Connection, release: Release) -> SignedTouch:
+    """Return the touch that signed a release, for the vault to verify. Raises `ReleaseError` (`not-signed`)."""
+    names = SignedTouch.__struct_fields__
+    columns = [RELEASE_SIGNATURES.c[name] for name in names]
+    row = connection.execute(select(*columns).where(RELEASE_SIGNATURES.c.release_id == release.id)).first()
+    if row is None:
+        raise ReleaseError("Nobody signed this draft.", reason="not-signed")
+    return SignedTouch(**{name: bytes(row._mapping[name]) for name in names})
 
 
 def list_signed(connection: Connection) -> Iterator[int]:

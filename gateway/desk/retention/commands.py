@@ -5,25 +5,24 @@ from typing import Any
 import click
 
 from gateway.desk.people.permissions import Permission
-from gateway.desk.people.releases import ReleaseError
 from gateway.desk.retention.certificates import list_certificates, verify_certificate
-from gateway.desk.retention.destruction import destroy_cases
+from gateway.desk.retention.destruction import finish_due
 from gateway.desk.retention.due import REFUSALS, DueCase, list_due, list_free
-from gateway.desk.retention.lists import DUE, draft_destruction, list_drafted, list_unfinished
+from gateway.desk.retention.lists import DUE, draft_destruction, list_drafted, list_drafts
 from gateway.desk.retention.restoring import restore_destructions
 from gateway.desk.terminal import DONE, LOOK, Call, desk_command, print_result
 from gateway.desk.wiring import open_desk
+from gateway.guidance.destruction import MOST_CASES
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.wire.destruction import MOST_CASES
 
 
 @desk_command(Permission.DESTROY_CASES, example="--dry-run --json")
 @click.option("--dry-run", is_flag=True, help="List the cases whose time is over, and change nothing.")
 def retention_run(call: Call, *, dry_run: bool) -> int:
-    """Draft the cases whose time is over, and finish lists that were signed.
+    """Draft the cases whose time is over, and finish lists whose week is over.
 
-    Another supervisor signs a list on the page Retention, which destroys its cases. This finishes a list that was
-    interrupted there. Exit code 1 if a list waits for its signature.
+    Its author and another supervisor sign a list on the page Retention, which closes its cases; a week later `collect`
+    destroys them, and so does this. Exit code 1 if a list waits for its signature.
     """
     desk = open_desk(call.state)
     with desk.store.read() as connection:
@@ -33,17 +32,9 @@ def retention_run(call: Call, *, dry_run: bool) -> int:
     lines = [f"{row['reference']}  {row['class']}  due {row['due']}  {row['state']}" for row in rows]
     if dry_run:
         return print_result(call, {"due": rows}, *(lines or ["No case is due."]))
-    finished, waiting = restore_destructions(desk, actor=call.actor), list[str]()
+    finished = [*restore_destructions(desk, actor=call.actor), *finish_due(desk, actor=call.actor)]
     with desk.store.read() as connection:
-        unfinished = list_unfinished(connection)
-    for destruction_id in unfinished:
-        try:
-            destroy_cases(desk, destruction_id, actor=call.actor)
-            finished.append(destruction_id)
-        except ReleaseError as error:
-            if error.reason != "not-signed":
-                raise
-            waiting.append(destruction_id)
+        waiting = [one.listed.destruction_id for one in list_drafts(connection)]
     free = [one.case.case_id for one in list_free(due, drafted)]
     if free:
         waiting.append(draft_destruction(desk, free, reason=DUE, actor=call.actor).subject)
@@ -52,7 +43,7 @@ def retention_run(call: Call, *, dry_run: bool) -> int:
         {"due": rows, "finished": finished, "waiting": waiting},
         *lines,
         *(f"Destroyed, with a certificate: {one}." for one in finished),
-        *(f"Waits for another supervisor on the page Retention: {one}." for one in waiting),
+        *(f"Waits for two supervisors on the page Retention: {one}." for one in waiting),
         code=LOOK if waiting else DONE,
     )
 
@@ -61,7 +52,7 @@ def retention_run(call: Call, *, dry_run: bool) -> int:
 def retention_verify(call: Call) -> int:
     """Verify every certificate of destruction.
 
-    The desk's signature, and the second person's over the list. Exit code 1 if one is not genuine.
+    The desk's signature, and those of both people over the list. Exit code 1 if one is not genuine.
     """
     desk, checked, faults = open_desk(call.state), list[dict[str, Any]](), list[str]()
     with desk.store.read() as connection:

@@ -31,7 +31,9 @@ def place_hold(desk: Desk, wanted: str, *, reason: str, review: date, actor: str
     with desk.store.write() as connection:
         found = get_lead(connection, wanted)
         if found.destroyed_at is not None:
-            raise CaseError("This case was destroyed: there is nothing left to hold.", reason="destroyed")
+            raise CaseError(
+                "This case was destroyed, or will be: stop that on the page Retention to hold it.", reason="destroyed"
+            )
         codes = {"review": review.isoformat()}
         add_step(desk, connection, found.case_id, "legal-hold", actor=actor, text=text, codes=codes)
         return _set(connection, found, review.isoformat())

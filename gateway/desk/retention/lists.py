@@ -1,9 +1,10 @@
-"""The lists of cases to destroy: one person drafts one, another signs it, and only then is it carried out.
+"""The lists of cases to destroy: one person drafts and signs one, another signs it too, and only then it begins.
 
 A list names each case with its day and the digests of its reports, so that a case that changed since shows.
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, insert, select
@@ -12,7 +13,16 @@ from gateway.desk import audit
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseRow, get_case
 from gateway.desk.cases.opening import list_reports
-from gateway.desk.people.releases import DESTRUCTION, Release, draft_release, find_release
+from gateway.desk.people.permissions import BY_THE_DESK
+from gateway.desk.people.releases import (
+    DESTRUCTION,
+    DESTRUCTION_DRAFT,
+    Release,
+    ReleaseError,
+    check_may_sign,
+    draft_release,
+    find_release,
+)
 from gateway.desk.retention.classes import load_classes
 from gateway.desk.retention.contents import list_digests
 from gateway.desk.retention.due import REFUSALS, DueCase, judge
@@ -20,9 +30,9 @@ from gateway.desk.rights.exporting import list_reports_of_person
 from gateway.desk.rights.requests import WIPE, list_requests
 from gateway.desk.store.retention_tables import DESTRUCTIONS
 from gateway.desk.wiring import Desk
+from gateway.guidance.destruction import MOST_CASES, DestructionList, DestructionReason, ListedCase, ListedReport
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import encode, format_time, parse_exact
-from partner_sdk.wire.destruction import MOST_CASES, DestructionList, DestructionReason, ListedCase
 from partner_sdk.wire.statements import MAX_LIST_BYTES
 
 DUE: Final[DestructionReason] = "due"
@@ -59,7 +69,10 @@ def draft_destruction(desk: Desk, case_ids: Collection[str], *, reason: Destruct
                 destruction_id=wanted.destruction_id, body=body, drafted_at=format_time(now), drafted_by=actor
             )
         )
-        return draft_release(connection, kind=DESTRUCTION, subject=wanted.destruction_id, body=body, by=actor, now=now)
+        subject = wanted.destruction_id
+        # Its author signs this one, so its draft is the desk's.
+        draft_release(connection, kind=DESTRUCTION_DRAFT, subject=subject, body=body, by=BY_THE_DESK, now=now)
+        return draft_release(connection, kind=DESTRUCTION, subject=subject, body=body, by=actor, now=now)
 
 
 def draft_erasure(desk: Desk, wanted: str, *, actor: str) -> Release:
@@ -107,13 +120,49 @@ def list_unfinished(connection: Connection) -> list[str]:
     return list(connection.execute(waiting.order_by(DESTRUCTIONS.c.destruction_id)).scalars())
 
 
-def list_drafts(connection: Connection) -> list[tuple[DestructionList, Release | None]]:
-    """Return the lists without a certificate, each with its release, the oldest first."""
-    drafts = []
-    for destruction_id in list_unfinished(connection):
-        body = bytes(get_destruction(connection, destruction_id).body)
-        drafts.append((parse_list(body), find_release(connection, kind=DESTRUCTION, subject=destruction_id, body=body)))
-    return drafts
+@dataclass(frozen=True, slots=True)
+class SignedList:
+    """A list as two people sign it: its bytes, and the signature of each as far as it is there."""
+
+    row: Row[Any]
+    listed: DestructionList
+    author: Release
+    second: Release
+
+    @property
+    def next(self) -> Release:
+        """The signature that is missing, or the second one."""
+        return self.second if self.author.signed_by else self.author
+
+
+def get_signatures(connection: Connection, destruction_id: str) -> SignedList:
+    """Return a list with its signatures, unverified. Raises `RetentionError` (`unknown-list`)."""
+    row = get_destruction(connection, destruction_id)
+    body = bytes(row.body)
+    author, second = (
+        find_release(connection, kind=kind, subject=destruction_id, body=body)
+        for kind in (DESTRUCTION_DRAFT, DESTRUCTION)
+    )
+    if author is None or second is None:
+        raise RetentionError("This list was changed since it was drafted.", reason="unknown-list")
+    return SignedList(row, parse_list(body), author, second)
+
+
+def sign_next(found: SignedList, *, by: str) -> Release:
+    """Return the signature that this person gives now. Raises `ReleaseError` (`same-person`, `not-signed`)."""
+    if not found.author.signed_by and by != found.second.drafted_by:
+        raise ReleaseError("Its author signs a list first, with their own passkey.", reason="not-signed")
+    check_may_sign(found.next, by=by)
+    return found.next
+
+
+def list_drafts(connection: Connection) -> list[SignedList]:
+    """Return the lists that were not begun, the oldest first."""
+    waiting = select(DESTRUCTIONS.c.destruction_id).where(DESTRUCTIONS.c.begun_at.is_(None))
+    ids = connection.execute(
+        waiting.where(DESTRUCTIONS.c.certificate.is_(None)).order_by(DESTRUCTIONS.c.destruction_id)
+    )
+    return [get_signatures(connection, destruction_id) for destruction_id in ids.scalars().all()]
 
 
 def parse_list(raw: bytes) -> DestructionList:
@@ -137,11 +186,15 @@ def make_listed(desk: Desk, connection: Connection, case: CaseRow, *, reason: De
 
 
 def _describe(connection: Connection, found: DueCase) -> ListedCase:
+    reports = list_reports(connection, found.case.case_id)
     return ListedCase(
         case_id=found.case.case_id,
         closed_at=found.closed_at,
         due_on=found.due.isoformat(),
         reference=found.case.reference,
-        report_sha256=list_digests(connection, list_reports(connection, found.case.case_id)),
+        report_sha256=list_digests(connection, reports),
+        reports=tuple(
+            ListedReport(**{name: getattr(one, name) for name in ListedReport.__struct_fields__}) for one in reports
+        ),
         retention_class=found.code,
     )

@@ -7,10 +7,10 @@ from werkzeug.wrappers import Response
 from gateway.desk.cases.case_page import PageState, get_case_or_404, show_page_again
 from gateway.desk.cases.model import CaseError, parse_day
 from gateway.desk.people.permissions import Permission
-from gateway.desk.people.releases import DESTRUCTION, ReleaseError, find_release
+from gateway.desk.people.releases import ReleaseError
 from gateway.desk.retention.certificates import find_certificate, list_certificates
 from gateway.desk.retention.classes import load_classes
-from gateway.desk.retention.destruction import destroy_cases
+from gateway.desk.retention.destruction import begin_destruction, stop_destruction
 from gateway.desk.retention.due import REFUSALS, list_due, list_free
 from gateway.desk.retention.holds import lift_hold, list_holds, place_hold
 from gateway.desk.retention.lists import (
@@ -18,17 +18,20 @@ from gateway.desk.retention.lists import (
     RetentionError,
     draft_destruction,
     draft_erasure,
-    get_destruction,
+    get_signatures,
     list_drafted,
     list_drafts,
+    sign_next,
     withdraw_draft,
 )
 from gateway.desk.uk_times import get_uk_day
+from gateway.desk.vault.destructions import read_destructions
 from gateway.desk.views.page import Fault, get_desk, get_name, go_to, read_typed, show_page, staff_rule
 from gateway.desk.views.touch import FORM_BYTES, sign_on_page
+from gateway.guidance.destruction import MOST_CASES, peek_certificate
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.wire.destruction import MOST_CASES, peek_certificate
+from partner_sdk.wire.canonical import format_time
 
 blueprint = Blueprint("retention", __name__)
 HOLD_BYTES = 16_384  # a reason of 300 characters of four bytes each, percent-encoded, and a day
@@ -37,7 +40,7 @@ HOLD_BYTES = 16_384  # a reason of 300 characters of four bytes each, percent-en
 @blueprint.get("/retention")
 @staff_rule(Permission.SEE_RETENTION)
 def show_all() -> ResponseReturnValue:
-    """Show the due cases, the holds, the lists that wait for a signature, and the certificates."""
+    """Show the due cases, the holds, the lists that wait for a signature or their end, and the certificates."""
     return _show()
 
 
@@ -72,17 +75,26 @@ def post_erase(case_id: str) -> ResponseReturnValue:
 @blueprint.post("/retention/<destruction_id>/sign")
 @staff_rule(Permission.DESTROY_CASES, body_bytes=FORM_BYTES)
 def post_sign(destruction_id: str) -> ResponseReturnValue:
-    """Sign a list as the second person and carry it out; a list that was signed before is finished."""
+    """Sign a list as its author or as the second person; with both signatures it begins."""
     desk = get_desk()
     try:
         with desk.store.read() as connection:
-            body = bytes(get_destruction(connection, destruction_id).body)
-            release = find_release(connection, kind=DESTRUCTION, subject=destruction_id, body=body)
-        if release is None:
-            not_found()
-        if release.signed_by is None:
-            sign_on_page(release, body=body)
-        destroy_cases(desk, destruction_id, actor=get_name())
+            found = get_signatures(connection, destruction_id)
+        if found.second.signed_by is None or found.author.signed_by is None:
+            sign_on_page(sign_next(found, by=get_name()), body=bytes(found.row.body))
+        if found.author.signed_by is not None:
+            begin_destruction(desk, destruction_id, actor=get_name())
+    except ReportAbuseError as error:
+        return _show(fault=str(error))
+    return _go_back()
+
+
+@blueprint.post("/retention/<destruction_id>/stop")
+@staff_rule(Permission.DESTROY_CASES, body_bytes=FORM_BYTES)
+def post_stop(destruction_id: str) -> ResponseReturnValue:
+    """Stop a list within its week."""
+    try:
+        stop_destruction(get_desk(), destruction_id, actor=get_name())
     except ReportAbuseError as error:
         return _show(fault=str(error))
     return _go_back()
@@ -160,6 +172,7 @@ def _show(*, fault: str | None = None) -> ResponseReturnValue:
         certificates = [
             (row.destruction_id, peek_certificate(bytes(row.certificate))) for row in list_certificates(connection)
         ]
+    known = read_destructions(desk.paths.vault).lists.values()
     classes = load_classes(desk.paths.state)
     return show_page(
         "retention.html",
@@ -170,6 +183,7 @@ def _show(*, fault: str | None = None) -> ResponseReturnValue:
         most=MOST_CASES,
         holds=holds,
         drafts=drafts,
+        begun=[(one, format_time(one.ends_at)) for one in known if one.state == "begun"],
         certificates=certificates,
         classes=(classes.content, classes.public, classes.reference),
         today=get_uk_day(desk.clock()).isoformat(),

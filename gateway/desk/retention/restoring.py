@@ -7,23 +7,24 @@ import msgspec
 from sqlalchemy import insert
 
 from gateway.desk import audit
-from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.opening import list_reports
 from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.retention.certificates import list_forgotten
 from gateway.desk.retention.contents import empty_report
+from gateway.desk.retention.lists import RetentionError
 from gateway.desk.store.retention_tables import DESTROYED_CASES, DESTRUCTIONS
-from gateway.desk.vault import CaseKey
+from gateway.desk.vault import VaultError
+from gateway.desk.vault.destructions import DESTRUCTIONS_FILE
 from gateway.desk.wiring import Desk
-from partner_sdk.errors import ReportAbuseError
+from gateway.guidance.destruction import DestructionCertificate, open_certificate
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.destruction import DestructionCertificate, open_certificate
 
 
 def restore_destructions(desk: Desk, *, actor: str) -> list[str]:
     """Repeat the destructions that the database forgot, and return their ids.
 
-    Raises `FormatError`, `StatementError` for a certificate that this desk did not sign.
+    Raises `FormatError`, `StatementError` for a certificate that this desk did not sign, `RetentionError`
+    (`unknown-list`) without the vault's own record of it.
     """
     with desk.store.read() as connection:
         forgotten = [(path.stem, path.read_bytes()) for path in list_forgotten(desk, connection)]
@@ -35,10 +36,16 @@ def restore_destructions(desk: Desk, *, actor: str) -> list[str]:
 
 def _repeat(desk: Desk, certificate: DestructionCertificate, *, raw: bytes, actor: str) -> None:
     listed, now = certificate.listed, desk.clock()
-    with desk.store.read() as connection:
-        for one in certificate.destroyed:
-            for report in list_reports(connection, one.case_id):
-                _destroy_key(desk, report)
+    try:
+        desk.load_signer().change_destruction(listed.destruction_id, "destroyed", actor=actor)
+    except VaultError as error:
+        if error.reason != "unknown-list":
+            raise
+        raise RetentionError(
+            f"The vault's record does not have the destruction {listed.destruction_id}: it is an older copy too. Bring "
+            f"back the newest {desk.paths.vault / DESTRUCTIONS_FILE}.",
+            reason="unknown-list",
+        ) from None
     with desk.store.write() as connection:
         for one in certificate.destroyed:
             for report in list_reports(connection, one.case_id):
@@ -52,6 +59,7 @@ def _repeat(desk: Desk, certificate: DestructionCertificate, *, raw: bytes, acto
                 body=encode(listed),
                 drafted_at=certificate.drafted_at,
                 drafted_by=certificate.drafted_by,
+                begun_at=certificate.begun_at,
                 certificate=raw,
                 certified_at=certificate.certified_at,
             )
@@ -59,14 +67,3 @@ def _repeat(desk: Desk, certificate: DestructionCertificate, *, raw: bytes, acto
         cases = len(certificate.destroyed)
         audit.append_entry(connection, "repeat-destruction", listed.destruction_id, at=now, actor=actor, cases=cases)
     desk.store.erase_deleted_bytes()
-
-
-def _destroy_key(desk: Desk, report: CaseRow) -> None:
-    if report.key_number is None:
-        return
-    try:
-        desk.load_signer().destroy_case_keys([CaseKey(case_id=report.case_id, number=report.key_number)])
-    except ReportAbuseError as error:
-        # An older copy of the file never had this key, or gave its number to another case since.
-        if error.reason not in {"case-keys-behind", "does-not-open"}:
-            raise

@@ -231,7 +231,11 @@ def is_proven_addition(connection: Connection, found: CaseRow) -> bool:
 
 def list_due(connection: Connection, *, most: int, first: int = 0) -> list[CaseRow]:
     """Return cases with open requests, the earliest due first; open and closed ones."""
-    query = select(CASES).where(CASES.c.request_due.is_not(None)).order_by(CASES.c.request_due, CASES.c.case_id)
+    query = (
+        select(CASES)
+        .where(CASES.c.request_due.is_not(None), CASES.c.destroyed_at.is_(None))
+        .order_by(CASES.c.request_due, CASES.c.case_id)
+    )
     return [to_case(row) for row in connection.execute(query.limit(most).offset(first))]
 
 

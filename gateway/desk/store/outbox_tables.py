@@ -15,7 +15,7 @@ OUTBOX: Final = Table(
     "outbox",
     METADATA,
     Column("id", Number, primary_key=True),
-    Column("kind", PlainText, nullable=False),  # alert, stage, message, reply, note, passkey
+    Column("kind", PlainText, nullable=False),  # alert, stage, message, reply, note, passkey, forget
     Column("subject", PlainText, nullable=False),  # the id of the record
     Column("lane", PlainText, nullable=False),  # entries of one lane go in order, e.g. of one partner's mailbox
     Column("state", PlainText, nullable=False),  # waiting, held, sent, given_up

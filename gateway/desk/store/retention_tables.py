@@ -1,4 +1,4 @@
-"""The tables of destruction: what two people decided to destroy, and what was destroyed of each case.
+"""The tables of destruction: the lists that two people signed, and the losses of each case.
 
 Never anything of a case's content: its references, hashes, days and counts.
 """
@@ -18,6 +18,8 @@ DESTRUCTIONS: Final = Table(
     Column("body", LargeBinary, nullable=False),
     Column("drafted_at", PlainText, nullable=False),
     Column("drafted_by", PlainText, nullable=False),
+    Column("begun_at", PlainText),  # the vault has closed its keys: nothing opens, and a person may still stop it
+    Column("forget", LargeBinary),  # the signed list for the gateway; the outbox sends it
     Column("certificate", LargeBinary),  # once everything on the list is gone: signed by the desk
     Column("certified_at", PlainText),
 )

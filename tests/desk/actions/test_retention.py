@@ -13,8 +13,8 @@ from gateway.desk.retention.lists import DUE, RetentionError, draft_destruction
 from gateway.desk.store.action_tables import CASE_ACTIONS, THREAD_ENTRIES
 from gateway.desk.store.outbox_tables import OUTBOX
 from gateway.desk.wiring import Desk
+from gateway.guidance.destruction import peek_certificate
 from partner_sdk.errors import OpeningError
-from partner_sdk.wire.destruction import peek_certificate
 from tests.desk.action_builders import add_assessed, draft, release, reread
 from tests.desk.desk_loop import ACTOR
 from tests.desk.digests.digest_builders import PARTNER

@@ -124,6 +124,7 @@ GET  /trends                                      SEE_FIGURES
 GET  /retention                                   SEE_RETENTION
 GET  /retention/<destruction_id>/certificate      SEE_RETENTION
 POST /retention/<destruction_id>/sign             DESTROY_CASES
+POST /retention/<destruction_id>/stop             DESTROY_CASES
 POST /retention/<destruction_id>/withdraw         DESTROY_CASES
 POST /retention/draft                             DESTROY_CASES
 POST /sign-out                                    SIGN_OUT

@@ -19,15 +19,18 @@ from gateway.desk.keyring.key_set import ensure_sealing_keys
 from gateway.desk.people.releases import ReleaseError
 from gateway.desk.retention import destruction
 from gateway.desk.retention.certificates import verify_certificate
-from gateway.desk.retention.destruction import destroy_cases
+from gateway.desk.retention.destruction import begin_destruction, finish_destruction, finish_due, stop_destruction
 from gateway.desk.retention.due import list_due
 from gateway.desk.retention.holds import place_hold
 from gateway.desk.retention.lists import DUE, RetentionError, draft_destruction, list_unfinished, withdraw_draft
 from gateway.desk.store.outbox_tables import OUTBOX, REPLY_MESSAGES
 from gateway.desk.store.schema import CASE_STEPS, CASES, REPORTS
+from gateway.desk.vault import VaultError
+from gateway.desk.vault.destructions import STOP_WITHIN
 from gateway.desk.wiring import Desk
+from gateway.guidance.destruction import peek_certificate
 from partner_sdk.errors import OpeningError, StatementError
-from partner_sdk.wire.destruction import peek_certificate
+from partner_sdk.wire.canonical import format_time
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.evidence_builders import (
     collect_all,
@@ -39,7 +42,17 @@ from tests.desk.evidence_builders import (
     send_film,
     tell_of,
 )
-from tests.desk.retention_builders import A_YEAR, FIRST, SECOND, close_all, destroy, list_files_with, sign_list
+from tests.desk.retention_builders import (
+    A_YEAR,
+    FIRST,
+    SECOND,
+    begin,
+    close_all,
+    confirm_forgetting,
+    destroy,
+    list_files_with,
+    sign_list,
+)
 from tests.desk.view_builders import Clock, add_sealed_case, make_code_key, make_code_seed
 from tests.desk.work_builders import assess, make_talk
 
@@ -110,12 +123,13 @@ def test_nothing_of_a_destroyed_case_can_be_read_and_its_codes_stay(desk: Desk, 
 
 def test_one_person_destroys_nothing(desk: Desk, case_id: str) -> None:
     release = draft_destruction(desk, [case_id], reason=DUE, actor=FIRST)
-    refuse(ReleaseError, "not-signed", lambda: destroy_cases(desk, release.subject, actor=FIRST))
+    refuse(ReleaseError, "not-signed", lambda: begin_destruction(desk, release.subject, actor=FIRST))
     refuse(ReleaseError, "same-person", lambda: sign_list(desk, release, by=FIRST))
+    refuse(ReleaseError, "not-signed", lambda: begin_destruction(desk, release.subject, actor=FIRST))
     assert open_report(desk, read_case(desk, case_id), actor=ACTOR)
     refuse(RetentionError, "in-draft", lambda: draft_destruction(desk, [case_id], reason=DUE, actor=SECOND))
     withdraw_draft(desk, release.subject, actor=FIRST)
-    refuse(RetentionError, "unknown-list", lambda: destroy_cases(desk, release.subject, actor=FIRST))
+    refuse(RetentionError, "unknown-list", lambda: begin_destruction(desk, release.subject, actor=FIRST))
     assert draft_destruction(desk, [case_id], reason=DUE, actor=SECOND).subject != release.subject
 
 
@@ -137,11 +151,12 @@ def test_case_that_has_to_stay_is_refused_when_drafted_and_when_signed(
     with desk.store.write() as connection:
         before = dict(connection.execute(select(CASES).where(CASES.c.case_id == case_id)).one()._mapping)
         connection.execute(update(CASES).where(CASES.c.case_id == case_id).values(**change))
-    assert said in refuse(RetentionError, "changed", lambda: destroy_cases(desk, release.subject, actor=SECOND))
+    assert said in refuse(RetentionError, "changed", lambda: begin_destruction(desk, release.subject, actor=SECOND))
     with desk.store.write() as connection:
         connection.execute(update(CASES).where(CASES.c.case_id == case_id).values(**before))
     assert open_report(desk, read_case(desk, case_id), actor=ACTOR)
-    assert destroy_cases(desk, release.subject, actor=SECOND)
+    begin_destruction(desk, release.subject, actor=SECOND)
+    refuse(OpeningError, "destroyed", lambda: open_report(desk, read_case(desk, case_id), actor=ACTOR))
 
 
 def test_case_waits_for_its_entries_of_the_outbox(desk: Desk, case_id: str) -> None:
@@ -197,15 +212,17 @@ class KilledError(Exception):
     """The process ended here."""
 
 
-STEPS = ("_empty_rows", "_destroy_keys", "_remove_files", "_certify", "keep_copy")
+STEPS = ("_destroy_keys", "_empty_rows", "_remove_files", "_certify", "keep_copy")
 
 
 @pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("step", STEPS)
 def test_run_that_is_killed_between_any_two_steps_is_finished_by_the_next(
-    desk: Desk, case_id: str, monkeypatch: pytest.MonkeyPatch, step: str, *, is_done: bool
+    desk: Desk, case_id: str, clock: Clock, monkeypatch: pytest.MonkeyPatch, step: str, *, is_done: bool
 ) -> None:
-    release = sign_list(desk, draft_destruction(desk, [case_id], reason=DUE, actor=FIRST))
+    destruction_id = begin(desk, [case_id])
+    confirm_forgetting(desk)
+    clock.now += STOP_WITHIN
     real = getattr(destruction, step)
 
     def die(*words: Any, **settings: Any) -> None:
@@ -216,19 +233,83 @@ def test_run_that_is_killed_between_any_two_steps_is_finished_by_the_next(
     with monkeypatch.context() as patch:
         patch.setattr(destruction, step, die)
         with pytest.raises(KilledError):
-            destroy_cases(desk, release.subject, actor=SECOND)
-    is_begun = (step, is_done) != ("_empty_rows", False)
-    assert (read_case(desk, case_id).destroyed_at is not None) == is_begun
-    if is_begun:  # nothing comes between
-        refuse(CaseError, "destroyed", lambda: reopen_case(desk, case_id, reason="Again.", actor=ACTOR))
-    certificate = destroy_cases(desk, release.subject, actor=SECOND)
-    assert destroy_cases(desk, release.subject, actor=FIRST) == certificate
+            finish_due(desk)
+    refuse(CaseError, "destroyed", lambda: reopen_case(desk, case_id, reason="Again.", actor=ACTOR))
+    assert finish_due(desk) == ([] if (step, is_done) == ("_certify", True) else [destruction_id])
+    certificate = finish_destruction(desk, destruction_id, actor=FIRST)
+    assert certificate is not None
     with desk.store.read() as connection:
         assert verify_certificate(desk, connection, certificate).signed_by == SECOND
         assert list_unfinished(connection) == []
         assert len(audit.list_subjects(connection, "destroy-case")) == 1
     with pytest.raises(OpeningError):
         open_report(desk, read_case(desk, case_id), actor=ACTOR)
+
+
+def test_begin_that_is_killed_after_the_vault_is_repeated(
+    desk: Desk, case_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = sign_list(desk, draft_destruction(desk, [case_id], reason=DUE, actor=FIRST))
+
+    def die(*_: Any) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(destruction, "_set_destroyed", die)
+        with pytest.raises(KilledError):
+            begin_destruction(desk, release.subject, actor=SECOND)
+    assert read_case(desk, case_id).destroyed_at is None
+    refuse(OpeningError, "destroyed", lambda: open_report(desk, read_case(desk, case_id), actor=ACTOR))
+    for _ in range(2):
+        begin_destruction(desk, release.subject, actor=SECOND)
+    assert read_case(desk, case_id).destroyed_at is not None
+
+
+def test_case_is_closed_for_a_week_in_which_one_person_brings_it_back(desk: Desk, case_id: str, clock: Clock) -> None:
+    destruction_id = begin(desk, [case_id])
+    for late in (timedelta(0), STOP_WITHIN - timedelta(seconds=1)):
+        assert finish_due(desk) == []
+        refuse(VaultError, "too-early", lambda: finish_destruction(desk, destruction_id, actor=FIRST))
+        refuse(OpeningError, "destroyed", lambda: open_report(desk, read_case(desk, case_id), actor=ACTOR))
+        clock.now += late
+    stop_destruction(desk, destruction_id, actor=FIRST)
+    found = read_case(desk, case_id)
+    assert (found.destroyed_at, bool(open_report(desk, found, actor=ACTOR))) == (None, True)
+    clock.now += A_YEAR
+    assert finish_due(desk) == []
+    refuse(VaultError, "stopped", lambda: desk.load_signer().change_destruction(destruction_id, "destroyed", actor="x"))
+    assert open_report(desk, found, actor=ACTOR)
+    with desk.store.read() as connection:
+        assert audit.list_subjects(connection, "stop-destruction") == [destruction_id]
+        assert connection.execute(select(OUTBOX.c.id).where(OUTBOX.c.kind == "forget")).all() == []
+    destroy(desk, [case_id])
+    refuse(VaultError, "unknown-list", lambda: stop_destruction(desk, "another", actor=FIRST))
+
+
+def test_certificate_waits_for_the_gateway_and_says_what_remains_until_which_day(
+    desk: Desk, case_id: str, clock: Clock
+) -> None:
+    destruction_id = begin(desk, [case_id])
+    clock.now += STOP_WITHIN
+    assert finish_due(desk) == []
+    refuse(VaultError, "too-late", lambda: stop_destruction(desk, destruction_id, actor=FIRST))
+    with desk.store.read() as connection:
+        assert {bytes(one.envelope) for one in connection.execute(select(REPORTS))} == {b""}
+    clock.now += timedelta(days=2)
+    confirm_forgetting(desk)
+    clock.now += timedelta(days=1)
+    assert finish_due(desk) == [destruction_id]
+    raw = finish_destruction(desk, destruction_id, actor=FIRST)
+    certificate = peek_certificate(raw or b"")
+    assert certificate.forgotten_at == format_time(clock.now - timedelta(days=1))
+    assert {"case-keys", "gateway-copies", "return-places"} < set(certificate.gone)
+    day = clock.now.date() + timedelta(days=30)
+    assert [(one.kept, one.until) for one in certificate.remains] == [
+        ("backups-of-the-desk", day.isoformat()),
+        ("backups-of-the-gateway", (day - timedelta(days=1)).isoformat()),
+        ("codes-days-and-hashes", None),
+        ("statements-at-the-gateway", None),
+    ]
 
 
 def test_certificate_names_both_persons_and_every_count_and_a_changed_one_is_not_genuine(

@@ -5,15 +5,16 @@ from sqlalchemy import update
 
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.retention.destruction import destroy_cases
+from gateway.desk.retention.destruction import begin_destruction, finish_due
 from gateway.desk.retention.lists import DUE, RetentionError, draft_destruction, draft_erasure
-from gateway.desk.rights.requests import ERASE, GRANTED, Decision, answer_request, record_request
+from gateway.desk.rights.requests import ERASE, GRANTED, Decision, answer_request, list_due, record_request
 from gateway.desk.store.schema import CASES
 from gateway.desk.uk_times import get_day_start
+from gateway.desk.vault.destructions import STOP_WITHIN
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import OpeningError
-from tests.desk.retention_builders import FIRST, SECOND, close_all, sign_list
-from tests.desk.view_builders import Browser, add_sealed_case
+from tests.desk.retention_builders import FIRST, SECOND, close_all, confirm_forgetting, sign_list
+from tests.desk.view_builders import Browser, Clock, add_sealed_case
 
 ACTOR = "a-assessor"
 
@@ -40,7 +41,7 @@ def add_pair(desk: Desk) -> tuple[str, str]:
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_every_report_of_the_person_is_gone_and_the_request_ends(desk: Desk) -> None:
+def test_every_report_of_the_person_is_gone_and_the_request_ends(desk: Desk, clock: Clock) -> None:
     first, later = add_pair(desk)
     open_case(desk, first, actor=ACTOR)
     ask(desk, later)
@@ -48,7 +49,12 @@ def test_every_report_of_the_person_is_gone_and_the_request_ends(desk: Desk) -> 
     close_all(desk)
     release = draft_erasure(desk, later, actor=FIRST)
     sign_list(desk, release)
-    destroy_cases(desk, release.subject, actor=SECOND)
+    begin_destruction(desk, release.subject, actor=SECOND)
+    with desk.store.read() as connection:
+        assert list_due(connection, most=9) == []  # nothing of it is left to do
+    confirm_forgetting(desk)
+    clock.now += STOP_WITHIN
+    assert finish_due(desk) == [release.subject]
     with desk.store.read() as connection:
         for case_id in (first, later):
             case = get_case(connection, case_id)

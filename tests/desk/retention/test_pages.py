@@ -20,11 +20,13 @@ from gateway.desk.retention.lists import draft_destruction
 from gateway.desk.retention.restoring import restore_destructions
 from gateway.desk.store.retention_tables import DESTROYED_CASES, DESTRUCTIONS
 from gateway.desk.store.schema import CASES, REPORTS
+from gateway.desk.vault import KnownPasskey
 from gateway.desk.vault.case_keys import CASE_KEYS_FILE
+from gateway.desk.vault.destructions import DESTRUCTIONS_FILE
 from gateway.desk.wiring import Desk
+from gateway.guidance.destruction import peek_certificate
 from partner_sdk.errors import OpeningError
-from partner_sdk.wire.destruction import peek_certificate
-from tests.desk.retention_builders import A_YEAR, FIRST, close_all, destroy, list_files_with
+from tests.desk.retention_builders import A_YEAR, FIRST, SECOND, begin, close_all, destroy, list_files_with
 from tests.desk.view_builders import Browser, Clock, add_sealed_case
 
 MARKER = "Quetzalcoatlus"
@@ -51,42 +53,79 @@ def run(capsys: pytest.CaptureFixture[str], desk: Desk, *words: str, code: int =
     return json.loads(capsys.readouterr().out)
 
 
-def test_one_supervisor_drafts_and_another_signs_and_destroys(
+def test_author_signs_first_another_signs_and_either_stops_it_within_the_week(
     desk: Desk, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     case = make_due(desk, clock)
-    first = Browser(desk).sign_in("s-first", SUPERVISOR)
+    first, second = (Browser(desk).sign_in(person, SUPERVISOR) for person in (FIRST, SECOND))
     page = first.get("/retention").text
     assert case.reference in page
     assert "Draft a list of 1 case" in page
     assert first.post("/retention/draft").status_code == 303
     page = first.get("/retention").text
-    assert "You prepared this." in page
+    assert "You prepared this. Sign it first" in page
     assert MARKER not in page
     action = re.search(r'action="(/retention/[^"]+)/withdraw"', page)
     assert action is not None
-    refused = first.post(f"{action[1]}/sign")
-    assert refused.status_code == 409
-    second = Browser(desk).sign_in("s-second", SUPERVISOR)
-    page = second.get("/retention").text
-    begin = re.search(r'data-begin="([^"]+)"', page)
-    assert begin is not None
-    assert second.touch(begin[1], f"{action[1]}/sign").status_code == 303
+
+    def press(browser: Browser) -> int:
+        begin = re.search(r'data-begin="([^"]+)"', browser.get("/retention").text)
+        assert begin is not None
+        return browser.touch(begin[1], f"{action[1]}/sign").status_code
+
+    assert "signs it first" in second.get("/retention").text
+    assert second.post(f"{action[1]}/sign").status_code == 409
+    assert press(first) == 303
+    assert "A second person reads it and signs it" in first.get("/retention").text
+    assert read_case(desk, case.case_id).destroyed_at is None
+    assert press(second) == 303
     assert read_case(desk, case.case_id).destroyed_at is not None
+    shown = second.get(f"/cases/{case.case_id}").text
+    assert "The content of this case was destroyed, or closed for it" in shown
+    page = first.get("/retention").text
+    assert re.search(r"Signed by [^.]*S First[^.]* and [^.]*S Second", page)
+    assert first.post(f"{action[1]}/stop").status_code == 303
+    assert read_case(desk, case.case_id).destroyed_at is None
+    assert "/stop" not in first.get("/retention").text
+
+
+def test_certificate_can_be_had_and_verified(desk: Desk, clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    case = make_due(desk, clock)
+    destruction_id = peek_certificate(destroy(desk, [case.case_id])).listed.destruction_id
     auditor = Browser(desk).sign_in("a-auditor", frozenset({Role.AUDITOR}))
-    page = auditor.get("/retention").text
-    assert "Nothing was destroyed yet." not in page
-    answer = auditor.get(f"{action[1]}/certificate")
+    assert "Nothing was destroyed yet." not in auditor.get("/retention").text
+    answer = auditor.get(f"/retention/{destruction_id}/certificate")
     assert peek_certificate(answer.data).listed.cases[0].reference == case.reference
     assert "attachment" in answer.headers["Content-Disposition"]
-    shown = second.get(f"/cases/{case.case_id}").text
-    assert "The content of this case was destroyed" in shown
     assert run(capsys, desk, "verify")["verified"][0]["cases"] == 1
     with desk.store.write() as connection:
-        connection.execute(update(DESTRUCTIONS).values(drafted_by="s-other"))
         raw = connection.execute(DESTRUCTIONS.select()).one().certificate
         connection.execute(update(DESTRUCTIONS).values(certificate=bytes(raw).replace(b"signatures", b"signaturez")))
     assert run(capsys, desk, "verify", code=1)["verified"] == []
+
+
+def test_doctor_compares_the_vaults_record_with_the_certificates(desk: Desk, clock: Clock) -> None:
+    case, kept = make_due(desk, clock), make_due(desk, clock)
+
+    def list_faults() -> list[str]:
+        return [one.detail for one in examine(desk.paths.state, clock=clock) if "vault" in one.detail.lower()]
+
+    before = list_faults()
+    begun = begin(desk, [kept.case_id])
+    destroy(desk, [case.case_id])
+    assert list_faults() == before
+    with desk.store.write() as connection:  # as a taken process leaves no trace of a list
+        connection.execute(delete(DESTRUCTIONS).where(DESTRUCTIONS.c.destruction_id == begun))
+    assert f"The vault has begun the list {begun}, which this desk does not know." in list_faults()
+    assert Browser(desk).sign_in(FIRST).post(f"/retention/{begun}/stop").status_code == 303
+    assert list_faults() == before
+    assert open_report(desk, read_case(desk, kept.case_id), actor=FIRST)
+    key = KnownPasskey(credential_id=b"forged", person="s-third", public_key=b"key")
+    desk.load_signer().learn_passkeys([key])
+    assert "The vault knows a passkey of s-third that the audit log does not." in list_faults()
+    record = desk.paths.vault / DESTRUCTIONS_FILE
+    record.write_bytes(b"".join(record.read_bytes().splitlines(keepends=True)[:2]))
+    assert any("says destroyed; the vault's record says not begun" in one for one in list_faults())
 
 
 def test_dry_run_lists_and_changes_nothing_and_the_run_drafts(
