@@ -361,7 +361,7 @@ def make_share(
 def main() -> int:
     """Run the benchmark and print its figures."""
     parser = make_parser(__doc__)
-    parser.add_argument("--digests", type=int, default=2000, help="digests of each figure (default: 2000)")
+    parser.add_argument("--digests", type=int, default=800, help="digests of each figure (default: 800)")
     parser.add_argument("--providers", type=int, default=PROVIDERS, help="of the year (default: 400)")
     words = parser.parse_args()
     print_figures(run(digests=words.digests, providers=words.providers), as_json=words.json)
