@@ -1,12 +1,12 @@
 """Every reader gets their own emergency number: all readers, places and ages, on every page with one.
 
 The rule, spelled out here and computed from the answers alone:
-- Somebody who reports about themselves says where they live, and somebody who tells of a child in another country
-  whether they are there too. Both read their own country's number, and 112, which works in many countries, where the
+- A reader who reports about themselves gives their own country, and a reader who reports about a child abroad states
+  whether they are there too. Both read that country's number, and 112, which works in many countries, where the
   country is not named or not in the data.
-- Everybody else reads 999. Where the report is about somebody in another country, that number stands beside it as
-  text ("In danger there: 000"), and nothing offers to call it. Wherever such a reader is told to call, for somebody
-  else, they are told to say that it is not in the UK, and which number is that of people there.
+- All others read 999. Where the report is about a child in another country, that number stands beside it as text ("In
+  danger there: 000"), and nothing offers to call it. Wherever such a reader is told to call, they are told to add that
+  it is not in the UK, and the number of people there.
 - Childline serves the UK and the islands beside it: it is named to a reader there for
   themselves, and to nobody for a child elsewhere.
 - A reader in another country is offered no helpline of the UK: a child that of the country, an adult a list of those

@@ -318,7 +318,7 @@ OFFER = 'form="answers" name="action" value="carry_on">Carry on where you were</
 
 
 def go_back(person: Person, path: str = "/9") -> Person:
-    """Press the browser's Back on a page that nobody has touched: it asks for the page before, as from outside."""
+    """Press the browser's Back on an untouched page: it asks for the page before, as from outside."""
     answer = person.get(path, Sec_Fetch_Site="same-origin")
     assert (answer.status_code, answer.location) == (303, "/")
     person.get("/", Sec_Fetch_Site="same-origin")
