@@ -18,7 +18,6 @@ from partner_sdk._commands.delivery import (
     settle_repeat,
 )
 from partner_sdk._commands.evidence import PAIR, collect_files, parse_pair, submit_with_evidence
-from partner_sdk._commands.new_report import new
 from partner_sdk._commands.runtime import (
     EXIT_DONE,
     FEW_EXIT_CODES,
@@ -42,9 +41,6 @@ from partner_sdk.wire.submission import Priority, ReportKind
 @click.group(cls=PartnerGroup)
 def report() -> None:
     """Submit reports and follow them."""
-
-
-report.add_command(new)
 
 
 def _earlier_option(function: Run) -> Run:

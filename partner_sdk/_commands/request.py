@@ -86,7 +86,7 @@ def answer(
 ) -> int:
     """Answer a request in words, or a question with a report.
 
-    REPORT is a report as JSON, e.g. from `report new --answers ID`; - reads standard input.
+    REPORT is a report as JSON; - reads standard input.
     """
     if (file is None) == (not text):
         raise click.UsageError("Answer in words (--text or --text-file), or with a REPORT: one of both.")

@@ -1,6 +1,6 @@
 """Reports that are being written in the console: each a private folder with its answers in clear, until it is sealed.
 
-A draft is saved at every button, as `report new` saves at every answer, and its `report.json` is the file that the
+A draft is saved at every button, and its `report.json` is the file that the
 commands read. It is deleted as soon as its report is sealed, or by its writer.
 """
 

@@ -1,4 +1,4 @@
-"""Answers of a person: a typed line becomes the value of a field, at a terminal and in the console alike.
+"""Answers of a person: a text that was typed in the console becomes the value of a field.
 
 A mistake that the model accepts (e.g. in a telephone number) is pointed out and never refused: the agency calls
 and writes to the reporter, and would notice it only then.
@@ -6,9 +6,8 @@ and writes to the reporter, and would notice it only then.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final, TypeVar, get_args, get_type_hints
+from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
 from msgspec import inspect
@@ -17,10 +16,8 @@ from partner_sdk.errors import FormatError
 from partner_sdk.report.outline import (
     Field,
     Part,
-    describe_type,
     describe_value,
     get_value_type,
-    may_be_not_held,
     may_be_null,
 )
 from partner_sdk.report.values import DAY, MOMENT, NotHeldReason
@@ -29,9 +26,6 @@ from partner_sdk.wire.canonical import convert
 NOT_HELD_REASONS: Final[tuple[str, ...]] = get_args(NotHeldReason)
 MOST_IN_A_LINE: Final = 2048  # an address, however long, is one line
 
-ChoiceT = TypeVar("ChoiceT", bound=str)
-
-_NOT_HELD = re.compile(r"not[ _]held(?:[ :]+(?P<reason>.+))?", re.IGNORECASE)
 # How people write a time: without seconds, with a space; it means UTC, as the question says.
 _LOOSE_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?\s?(?:Z|UTC)?", re.ASCII | re.IGNORECASE)
 YES_NO: Final = ("yes", "no")
@@ -39,24 +33,7 @@ _WHOLE_DAY = len("2011-05-30")
 
 
 class AnswerError(FormatError):
-    """The typed line is not an answer to this question; the message describes a valid one."""
-
-
-@dataclass(frozen=True, slots=True)
-class NotHeldAnswer:
-    """`not held` was typed; the reason is None where none was given with it."""
-
-    reason: str | None
-
-
-def find_not_held(text: str, *, kind: inspect.Type) -> NotHeldAnswer | None:
-    """Return a `not held` answer, or None for any other; raises `AnswerError` if the field does not allow it."""
-    found = _NOT_HELD.fullmatch(text.strip())
-    if found is None:
-        return None
-    if not may_be_not_held(kind):
-        raise AnswerError("This must be answered: it cannot be marked as not held.", reason="not-an-answer")
-    return NotHeldAnswer(None if found["reason"] is None else choose(found["reason"], NOT_HELD_REASONS))
+    """The typed text is not an answer to this question; the message describes a valid one."""
 
 
 def read_answer(text: str, *, field: Field, owner_type: type[msgspec.Struct]) -> Any:
@@ -121,25 +98,13 @@ def find_hint(field: Field) -> str | None:
             return None
 
 
-def choose(text: str, choices: Sequence[ChoiceT]) -> ChoiceT:
-    """Return the choice that was typed: its word, its number from 1, or how it alone begins; raises `AnswerError`."""
+def _choose(text: str, choices: Sequence[str]) -> str:
     said = text.strip().lower().replace(" ", "_")
-    by_word = {one.lower(): one for one in choices}
-    if said in by_word:
-        return by_word[said]
-    if said.isascii() and said.isdigit() and 1 <= int(said) <= len(choices):
-        return choices[int(said) - 1]
-    begun = [one for one in choices if said and one.lower().startswith(said)]
-    if len(begun) == 1:
-        return begun[0]
-    raise AnswerError(f"Give one of: {format_choices(choices)}.", reason="not-an-answer")
-
-
-def format_choices(choices: Sequence[str]) -> str:
-    """Return choices as words with their numbers; plain words for yes and no."""
-    if tuple(choices) in (YES_NO, ("yes",)):
-        return " or ".join(choices)
-    return ", ".join(f"{number} {one.replace('_', ' ')}" for number, one in enumerate(choices, start=1))
+    for one in choices:
+        if one.lower() == said:
+            return one
+    words = ", ".join(one.replace("_", " ") for one in choices)
+    raise AnswerError(f"Give one of: {words}.", reason="not-an-answer")
 
 
 def _read(text: str, kind: inspect.Type) -> Any:
@@ -147,12 +112,12 @@ def _read(text: str, kind: inspect.Type) -> Any:
     match kind:
         case inspect.LiteralType(values=values):
             if values == (True,):
-                if choose(said, YES_NO) == "no":
+                if _choose(said, YES_NO) == "no":
                     raise AnswerError("A report needs this declaration.", reason="not-an-answer")
                 return True
-            return choose(said, tuple(str(one) for one in values))
+            return _choose(said, tuple(str(one) for one in values))
         case inspect.BoolType():
-            return choose(said, YES_NO) == "yes"
+            return _choose(said, YES_NO) == "yes"
         case inspect.IntType():
             if not re.fullmatch(r"-?[0-9]{1,18}", said):
                 raise AnswerError(f"Give {describe_value(kind)}.", reason="not-an-answer")
@@ -204,23 +169,6 @@ def find_reading(value: object, *, field: Field) -> str | None:
         return f"the year {value}"
     day = date.fromisoformat(f"{value}-01" if len(value) == _MONTH else value)
     return f"{day:%B %Y}" if len(value) == _MONTH else f"{day:%A} {day.day} {day:%B %Y}"
-
-
-_ASKERS: Final = {"uk": "the United Kingdom's rules (SI 2026/268)", "ncmec": "the CyberTipline"}
-
-
-def explain(field: Field) -> str:
-    """Return the model's description of a field: its meaning, its format, the rules that ask for it, and its place."""
-    lines = [field.description, f"It takes {describe_type(field.type)}."]
-    if field.asked_by:
-        lines.append(f"Asked for by {' and '.join(_ASKERS[one] for one in field.asked_by)}.")
-    if field.needed == "should":
-        lines.append('Police use this. A value counts towards completeness, and so does "not held" with a reason.')
-    if field.when:
-        lines.append(f"It must be there {field.when}.")
-    if may_be_not_held(field.type):
-        lines.append(f"Reasons for not held: {format_choices(NOT_HELD_REASONS)}.")
-    return "\n".join([*lines, f"In the file it is #{field.pattern}."])
 
 
 def name_part(part: Part | None) -> str:

@@ -48,17 +48,6 @@ class Draft:
             raise FormatError("A report is one JSON object.", reason="malformed")
         return cls(path, root=root)
 
-    def take_reporter(self, path: Path) -> None:
-        """Copy the reporter from an earlier report or draft, but not the declaration, which a person makes each time.
-
-        Answers of this draft stay. Raises as `resume` does.
-        """
-        earlier = Draft.resume(path).root.get("reporter")
-        if isinstance(earlier, dict):
-            taken = {name: value for name, value in earlier.items() if name != "declaration"}
-            self.root["reporter"] = {**taken, **self.root.get("reporter", {})}
-            self.save()
-
     def encode(self) -> bytes:
         """Return the draft as it stands in the file."""
         return json.dumps(self.root, indent=2, ensure_ascii=False).encode("utf-8") + b"\n"

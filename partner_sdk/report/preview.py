@@ -60,19 +60,14 @@ def list_preview_fields(preview: Preview) -> dict[str, Any]:
     return fields
 
 
-def format_missing(completeness: Completeness) -> Iterator[str]:
-    """Yield a line for each missing field that is named: its place and its description."""
-    for pointer in completeness.missing:
-        yield f"{pointer}: {get_field(pointer).description}"
-
-
 def _format_head(preview: Preview) -> Iterator[str]:
     earlier = f", belongs to {preview.earlier_reference}" if preview.earlier_reference else ""
     yield f"PREVIEW: {preview.priority}, {preview.kind}{earlier}. Nothing was sent."
     yield f"Complete: {preview.completeness.score} of 100."
     if preview.completeness.missing:
         yield 'Missing, the most useful to police first; if you do not hold a value, give {"not_held": reason}:'
-        yield from (f"{_INDENT}{line}" for line in format_missing(preview.completeness))
+        for pointer in preview.completeness.missing:
+            yield f"{_INDENT}{pointer}: {get_field(pointer).description}"
 
 
 def _format_part(part: Part, owner: Any, *, depth: int) -> Iterator[str]:

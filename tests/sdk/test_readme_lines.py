@@ -22,7 +22,6 @@ from partner_sdk.wire.registration import TEMPLATE
 from partner_sdk.wire.sealed_file import seal_file
 from tests.builders import EXAMPLE_REPORT
 from tests.documents import PACKAGES, PLACEMENT, README, list_lines
-from tests.sdk.commands.test_report_new import MUSTS, Person
 from tests.sdk.evidence_builders import make_report
 from tests.sdk.renew_button_release import REPOSITORY
 
@@ -79,19 +78,6 @@ class Service:
         return json.loads(self.capture.readouterr().out)
 
 
-class Screen(io.StringIO):
-    """Shows a person each printed line, and takes the answers for standard input."""
-
-    def __init__(self, person: Person) -> None:
-        super().__init__()
-        self.person = person
-
-    def write(self, text: str) -> int:
-        for line in filter(str.strip, text.splitlines()):
-            self.person.say(line)
-        return len(text)
-
-
 def bring_invitation(service: Service, _: pytest.MonkeyPatch) -> None:
     service.write("invitation.json", encode(service.invitation))
     service.write("registration.json", encode(TEMPLATE))
@@ -101,10 +87,12 @@ def let_the_desk_work(service: Service, _: pytest.MonkeyPatch) -> None:
     service.sandbox.run_desk()
 
 
-def sit_at_the_screen(service: Service, patch: pytest.MonkeyPatch) -> None:
-    person = Person(MUSTS)
-    patch.setattr(sys, "stdout", Screen(person))
-    patch.setattr(sys, "stdin", type("Keyboard", (), {"readline": lambda self: person.read()})())
+def write_a_report(service: Service, _: pytest.MonkeyPatch) -> None:
+    service.write("report.json", EXAMPLE_REPORT.read_bytes())
+
+
+def write_an_answer(service: Service, _: pytest.MonkeyPatch) -> None:
+    service.write("answer.json", EXAMPLE_REPORT.read_bytes())
 
 
 def pipe_a_report(service: Service, patch: pytest.MonkeyPatch) -> None:
@@ -217,7 +205,7 @@ def get_mail(service: Service, _: pytest.MonkeyPatch) -> None:
 BEFORE: dict[str, Callable[[Service, pytest.MonkeyPatch], None]] = {
     "enrol invitation.json": bring_invitation,
     "doctor": let_the_desk_work,
-    "report new --priority": sit_at_the_screen,
+    "report preview": write_a_report,
     "report submit - ": pipe_a_report,
     "report status": submit,
     "report discard": leave_unsent,
@@ -229,7 +217,7 @@ BEFORE: dict[str, Callable[[Service, pytest.MonkeyPatch], None]] = {
     "spool write": write_it_again,
     "receipt add": carry_it_to_the_desk,
     "request list": be_asked,
-    "report new --answers": sit_at_the_screen,
+    f"request answer {ID} answer.json": write_an_answer,
     f"request answer {ID} --by": be_asked,
     "request decline": be_asked,
     "alert list": be_alerted,

@@ -208,7 +208,6 @@ def test_pages_of_the_desk_load_nothing_that_draws_paper_or_counts() -> None:
 def test_command_of_a_partner_that_sends_nothing_never_loads_what_sends() -> None:
     report, origin = (str(EXAMPLE_REPORT), "--priority", "P2"), ("--origin", "https://report.example")
     sends_nothing = (
-        ("report", "new", "--help"),
         ("report", "preview", "--help"),
         ("report", "preview", *report),
         ("button", "check", "--help"),

@@ -1,8 +1,6 @@
 """`request`: the agency's questions, their dates, and the answered ones; `inbox --show` in words."""
 
-import io
 import json
-import sys
 from pathlib import Path
 
 import msgspec
@@ -204,20 +202,6 @@ def test_answer_to_a_question_that_was_never_fetched_is_not_sealed(line: Termina
     assert line.json()["reason"] == "no-such-message"
     assert "`report-abuse-partner request list` fetches and lists them" in line.err
     assert PartnerState.open(line.folder).list_undelivered() == []
-
-
-def test_answer_is_begun_with_the_question_before_the_eyes_and_without_typing_who_reports(
-    line: Terminal, house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    collect(line, house, REQUEST)
-    monkeypatch.setattr(sys, "stdin", io.StringIO("grooming\n"))
-    out = tmp_path / "answer.json"
-    words = ("--answers", REQUEST.request_id, "--priority", "P3", "--out", str(out), "--like", str(EXAMPLE_REPORT))
-    assert line.run("report", "new", *words) == EXIT_FAILED
-    assert line.out.index("From which IP address") < line.out.index("The category (Annex A)")
-    begun = json.loads(out.read_bytes())
-    assert begun["answers_request"] == REQUEST.request_id
-    assert begun["reporter"]["submitter_name"] == json.loads(EXAMPLE_REPORT.read_bytes())["reporter"]["submitter_name"]
 
 
 def test_answer_names_the_question_although_the_file_does_not(line: Terminal, house: House, tmp_path: Path) -> None:
