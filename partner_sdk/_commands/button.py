@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 from partner_sdk._commands.button_check import check
-from partner_sdk._commands.button_well_known import well_known
 from partner_sdk._commands.runtime import (
     EXIT_DONE,
     FEW_EXIT_CODES,
@@ -136,7 +135,6 @@ def csp(call: Call, *, by: By, form: Form, origin: str | None) -> int:
     return EXIT_DONE
 
 
-button.add_command(well_known)
 button.add_command(check)
 
 

@@ -6,7 +6,6 @@ did not choose it, and nothing of the people who use the service. A promise with
 
 import json
 import re
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
@@ -16,7 +15,6 @@ from msgspec import Meta
 from partner_sdk.button.snippet import make_link
 from partner_sdk.client.exchange import check_origin
 from partner_sdk.errors import FormatError
-from partner_sdk.finding import Finding
 from partner_sdk.wire.canonical import convert, format_time, format_unknown, parse_json_file, parse_time
 from partner_sdk.wire.placement import SERVICE_NAME_MAX, PlacementId
 from partner_sdk.wire.registration import ContactPoint, Line
@@ -26,7 +24,6 @@ MAX_WELL_KNOWN_BYTES: Final = 16 * 1024
 VERSION: Final = 1
 # A year, as RFC 9116 §2.5.5 advises: a forgotten file must end by itself.
 MAX_DAYS: Final = 366
-WARN_DAYS: Final = 30
 
 # Two or three letters, and at most a region: enough of BCP 47 for a page's language.
 LanguageTag = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?\Z")]
@@ -81,7 +78,7 @@ def make_well_known(
 ) -> WellKnown:
     """Return the file for a service; raises `FormatError` for a file that `parse_well_known` refuses."""
     if not 1 <= days <= MAX_DAYS:
-        raise FormatError(f"Make it valid for 1 to {MAX_DAYS} days (`--days`).", reason="bad-well-known")
+        raise FormatError(f"Make it valid for 1 to {MAX_DAYS} days.", reason="bad-well-known")
     every = tuple(sorted({placement, *placements})) if placements else ()
     made = WellKnown(
         agency=agency,
@@ -131,37 +128,6 @@ def parse_well_known(raw: bytes) -> WellKnown:
     if len(set(found.languages)) < len(found.languages) or len(set(found.placements)) < len(found.placements):
         raise FormatError("A language or a placement is listed twice.", reason="bad-well-known")
     return found
-
-
-def list_findings(found: WellKnown, *, now: datetime, agency: str | None = None) -> Iterator[Finding]:
-    """Yield the findings about a file that could be read; `agency` is the address that it has to name, if known."""
-    yield Finding("form", "ok", f"{found.service} names its button, its contact and its hours")
-    if agency is not None and found.agency != agency:
-        yield Finding(
-            "agency",
-            "fault",
-            f"it names {found.agency}, and the agency's address is {agency}",
-            f"Write {agency}, and make a new file.",
-        )
-    else:
-        yield Finding("agency", "ok", f"the button leads to {found.agency}")
-    yield _judge_end(parse_time(found.expires), now=now)
-    if found.contact.telephone is None:
-        yield Finding("contact", "ok", f"{found.contact.name}, by mail alone")
-    else:
-        yield Finding("contact", "ok", f"{found.contact.name}, by mail and telephone")
-
-
-def _judge_end(end: datetime, *, now: datetime) -> Finding:
-    left = end - now
-    anew = "Run `button well-known make` again, and replace the old file with the new one."
-    if left <= timedelta(0):
-        return Finding("expires", "fault", f"it ended on {format_time(end)}", anew)
-    if left > timedelta(days=MAX_DAYS):
-        return Finding("expires", "fault", f"it ends on {format_time(end)}, which is more than a year away", anew)
-    if left < timedelta(days=WARN_DAYS):
-        return Finding("expires", "warning", f"it ends on {format_time(end)}, in less than {WARN_DAYS} days", anew)
-    return Finding("expires", "ok", f"it is valid until {format_time(end)}")
 
 
 def _find_placement(found: WellKnown) -> str | None:

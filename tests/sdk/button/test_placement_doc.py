@@ -37,7 +37,7 @@ def test_command_parses(words: list[str]) -> None:
 ALONE = [
     words
     for words in (*COMMANDS, *README_COMMANDS)
-    if words[1] in {"snippet", "csp", "adopt"} or (words[1] == "well-known" and not words[-1].startswith("https://"))
+    if words[1] in {"snippet", "csp", "adopt"}
     if "request.json" not in words
 ]
 
@@ -47,12 +47,12 @@ def test_lines_run_as_they_stand_for_a_service_without_any_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     alone = Terminal(tmp_path / "no-folder", ScriptedGateway(), capsys)
-    assert {words[1] for words in ALONE} == {"snippet", "csp", "well-known", "adopt"}
+    assert {words[1] for words in ALONE} == {"snippet", "csp", "adopt"}
     assert [" ".join(words) for words in ALONE if alone.run(*words) != 0] == []
 
 
 def test_commands_of_all_kinds_are_shown() -> None:
-    assert {words[1] for words in COMMANDS} >= {"adopt", "snippet", "csp", "well-known", "check"}
+    assert {words[1] for words in COMMANDS} >= {"adopt", "snippet", "csp", "check"}
 
 
 def test_way_to_type_is_installed_before_it_is_used() -> None:
