@@ -4,7 +4,6 @@ import json
 
 import click
 
-from partner_sdk._commands.message_texts import find_text
 from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_DONE, Call, PartnerCommand, pick, shared_options
 from partner_sdk.client.mailbox import MailboxAlarm, OpenedMessage, read_message
 from partner_sdk.errors import TransportError, UnavailableError
@@ -13,7 +12,7 @@ from partner_sdk.wire.mailbox_message import MAX_WAIT_SECONDS
 
 @click.command(cls=PartnerCommand, example="--all")
 @click.option("--all", "is_all", is_flag=True, help="List the saved messages too.")
-@click.option("--show", metavar="NUMBER", type=int, help="Show one saved message.")
+@click.option("--show", metavar="NUMBER", type=int, help="Show one saved message, its body as JSON.")
 @click.option(
     "--watch", "is_watching", is_flag=True, help="Stay, and print a line for each message as it comes, until Ctrl-C."
 )
@@ -37,8 +36,7 @@ def inbox(call: Call, *, is_all: bool, show: int | None, is_watching: bool, wait
     if show is not None:
         opened = read_message(partner.state, show)
         body = json.loads(opened.body)
-        text = find_text(opened) or json.dumps(body, indent=2)
-        return call.answer({**_fields(opened), "body": body}, [_line(opened), text])
+        return call.answer({**_fields(opened), "body": body}, [_line(opened), json.dumps(body, indent=2)])
     delivery = partner.collect_mailbox()
     listed = partner.messages() if is_all else list(delivery.messages)
     _warn(call, delivery.alarms)

@@ -1,5 +1,6 @@
 """The shared part of the groups `package`, `request` and `alert`: lists, one thread, and entries about it."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +11,6 @@ import click
 import msgspec
 
 from partner_sdk._commands.mailbox import fetch_mailbox, offline_option
-from partner_sdk._commands.message_texts import format_line, format_thread
 from partner_sdk._commands.runtime import (
     EXIT_ALARM,
     EXIT_DONE,
@@ -130,11 +130,15 @@ def _show_all(call: Call, group: Group, *, is_offline: bool) -> int:
 
 
 def _show_one(call: Call, group: Group, wanted: str, *, is_offline: bool) -> int:
-    """Fetch the mailbox and show one thread of a group, with everything that was written about it."""
+    """Fetch the mailbox and show one thread of a group as JSON, with everything that was written about it."""
     alarms = () if is_offline else fetch_mailbox(call)
     thread, now = get_thread(call, group, wanted), call.runtime.clock()
-    lines = [group.row(thread, now), *format_thread(thread)]
-    return call.answer({group.word: list_fields(thread, now=now)}, lines, code=EXIT_ALARM if alarms else EXIT_DONE)
+    fields = list_fields(thread, now=now)
+    return call.answer(
+        {group.word: fields},
+        [group.row(thread, now), json.dumps(fields, indent=2)],
+        code=EXIT_ALARM if alarms else EXIT_DONE,
+    )
 
 
 def get_thread(call: Call, group: Group, wanted: str) -> Thread:
@@ -217,7 +221,8 @@ def _format_rows(group: Group, thread: Thread, *, now: datetime) -> Iterable[str
     yield group.row(thread, now)
     yield f"  {thread.number}  {thread.message_id}  of {thread.issued_at}"
     if thread.is_asked:
-        yield from (f"  {text}" for text in format_line(thread.lines[-1]))
+        asked = thread.lines[-1]
+        yield f"  The agency asks ({asked.by}): {(asked.text or '').partition(chr(10))[0]}"
     for line in thread.lines:
         if line.sent_at is None:
             yield f"  NOT SENT: your {line.kind} of {line.at}; `report-abuse-partner spool flush` sends it"

@@ -1,7 +1,8 @@
-"""`request`: the agency's questions, their dates, and the answered ones; `inbox --show` in words."""
+"""`request`: the agency's questions, their dates, and the answered ones; `inbox --show`."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -61,6 +62,11 @@ def down(line: Terminal) -> Terminal:
     return Terminal(line.folder, ScriptedGateway(*DOWN), line.capsys)
 
 
+def read_shown(line: Terminal) -> Any:
+    """Return the JSON that was shown below its row; each line has the mark of its environment."""
+    return json.loads(line.out.replace("[live] ", "").partition("\n")[2])
+
+
 def write_response(tmp_path: Path, answers: str) -> str:
     file = tmp_path / "answer.json"
     report = {**json.loads(EXAMPLE_REPORT.read_bytes()), "answers_request": answers}
@@ -98,14 +104,12 @@ def test_requests_are_listed_the_soonest_due_first_with_what_a_person_needs(line
     assert "And from which port?" not in line.out
 
 
-def test_request_is_shown_whole_with_the_way_to_answer(line: Terminal, house: House) -> None:
+def test_request_is_shown_whole(line: Terminal, house: House) -> None:
     post_bodies(house, encode_body(REQUEST))
     assert line.run("request", "show", REQUEST.request_id) == 0
-    for said in ("And from which port?", "To find the child.", "Legal basis", f"Due by {REQUEST.due_at}"):
-        assert said in line.out
-    assert f"report new --answers {REQUEST.request_id}" in line.out
-    assert f"request answer {REQUEST.request_id} answer.json --priority P3\n" in line.out
-    assert f'request answer {REQUEST.request_id} --by "Your name" --text-file answer.txt' in line.out
+    shown = read_shown(line)
+    assert (shown["question"], shown["purpose"]) == (REQUEST.question, "To find the child.")
+    assert (shown["legal_basis"], shown["due_at"]) == (REQUEST.legal_basis, REQUEST.due_at)
 
 
 def test_wrong_use_of_show_is_told(line: Terminal) -> None:
@@ -298,7 +302,7 @@ def test_question_from_the_agency_cannot_steer_the_terminal(line: Terminal, hous
     assert "\x1b" not in line.out
 
 
-def test_inbox_shows_a_request_and_an_outcome_in_words(line: Terminal, house: House) -> None:
+def test_inbox_shows_the_body_of_every_kind(line: Terminal, house: House) -> None:
     note = OutcomeNote(outcome="used", reference=REFERENCE, released_at=format_time(NOW), report_id=REPORT_ID)
     first = make_asked(REQUEST)
     second = make_post(2, message_sha256(first.signed), body=to_base64url(encode_body(note)), kind="outcome")
@@ -306,11 +310,9 @@ def test_inbox_shows_a_request_and_an_outcome_in_words(line: Terminal, house: Ho
     post_to(house, first, second, third)
     assert line.run("inbox") == 0
     assert line.run("inbox", "--show", "1") == 0
-    assert "Question: From which IP address" in line.out
-    assert "{" not in line.out
+    assert read_shown(line) == json.loads(encode_body(REQUEST))
     assert line.run("inbox", "--show", "2") == 0
-    assert f"Your report {REFERENCE}" in line.out
-    assert "Used: it helps to protect a child" in line.out
+    assert read_shown(line) == json.loads(encode_body(note))
     assert line.run("inbox", "--show", "3") == 0
     assert '"text": "hello"' in line.out
     assert line.run("inbox", "--show", "2", "--json") == 0
