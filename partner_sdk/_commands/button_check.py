@@ -116,7 +116,9 @@ def check(
     height: int,
     widths: tuple[int, ...],
 ) -> int:
-    """Check that the button of a page is as agreed; without --browser, that its link is right.
+    """Check that the button of a page is as agreed.
+
+    Without --browser only the link is judged.
 
     PAGE is an address, a file of HTML, or - for standard input.
     """
