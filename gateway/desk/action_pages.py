@@ -31,7 +31,6 @@ from gateway.desk.actions.waiting import (
     choose_reached,
     count_stages,
     is_late,
-    list_asked,
     list_stage,
     list_unread,
 )
@@ -104,7 +103,6 @@ def list_all() -> ResponseReturnValue:
         references = get_references(connection, ids)
         recipients = name_recipients(desk, connection, actions)
         unread = list_unread(connection, [one.action_id for one in actions])
-        asked = list_asked(connection, [one.action_id for one in actions])
         refused = count_refused(connection)
     return show_page(
         "actions.html",
@@ -116,7 +114,6 @@ def list_all() -> ResponseReturnValue:
         references=references,
         recipients=recipients,
         unread_entries=unread,
-        asked=asked,
         late_actions={one.action_id for one in actions if is_late(one, now=now)},
         action_kinds=KIND_TITLES,
         refused=refused,
@@ -241,9 +238,7 @@ def _list_out_kinds(action: Action) -> Mapping[OutKind, str]:
     """Return the kinds of entry for the recipient; after a recall or the end, an answer to its open question."""
     if action.state in OUT_STATES:
         return OUT_KINDS
-    with get_desk().store.read() as connection:
-        is_asked = bool(list_asked(connection, [action.action_id]))
-    return {"answer": OUT_KINDS["answer"]} if is_asked else {}
+    return {"answer": OUT_KINDS["answer"]} if action.asked_at is not None else {}
 
 
 def _make_scope(action: Action) -> CaseScope | None:
@@ -268,7 +263,6 @@ def _show(action: Action, *, is_open: bool = False, faults: Sequence[Fault] = ()
         page = read_list_page(found=count_entries(connection, action.action_id), most=MOST_OPENED_ENTRIES)
         entries = list_entries(connection, action.action_id, rows=page.rows)
         recipient = name_recipients(desk, connection, [action])[action.action_id]
-        asked_at = list_asked(connection, [action.action_id]).get(action.action_id)
         case = None if action.case_id is None else get_case(connection, action.case_id)
     texts = open_entries(desk, action, entries, actor=get_name()) if is_open else {}
     writer = WRITERS.get(action.kind)
@@ -291,7 +285,6 @@ def _show(action: Action, *, is_open: bool = False, faults: Sequence[Fault] = ()
         may_try_again=is_writer and _may_try_again(action),
         writer=None if writer is None or action.state not in OUT_STATES else format_roles(writer),
         out_kinds=list(_list_out_kinds(action).items()) if is_writer else [],
-        asked_at=asked_at,
         in_kinds=list(IN_KINDS.items()),
         is_late=is_late(action, now=now),
         faults=list(faults),

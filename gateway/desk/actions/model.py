@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from sqlalchemy import ColumnElement, Connection, or_, select, update
+from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, update
 
 from gateway.desk.outbox.queue import SENT_AT, record
 from gateway.desk.people.permissions import BY_THE_DESK
-from gateway.desk.store.action_tables import CASE_ACTIONS
+from gateway.desk.store.action_tables import CASE_ACTIONS, THREAD_ENTRIES
 from gateway.desk.store.outbox_tables import OUTBOX
 from gateway.desk.store.schema import CASES
 from partner_sdk.errors import ReportAbuseError
@@ -87,6 +87,7 @@ class Action:
     """One action for lists: codes, ids, times and handles; its content is in a box (`open_body`).
 
     `posted_at` is when the gateway took its message; None before that, and for any other way than the mailbox.
+    `asked_at` is when the first question of the other side came that has no answer yet.
     """
 
     action_id: str
@@ -119,6 +120,7 @@ class Action:
     protects: bool
     body_sha256: str
     posted_at: str | None
+    asked_at: str | None
 
     @property
     def subject(self) -> str:
@@ -142,6 +144,11 @@ class Action:
         return self.state == "failed" and self.failed_because == _CONFLICT
 
     @property
+    def has_left(self) -> bool:
+        """Whether it left the house, or may have: a draft did not, nor one that waits to go or never went."""
+        return self.sent_at is not None or self.may_have_gone
+
+    @property
     def leaves_recalled(self) -> bool:
         """Whether it was recalled before the gateway took its message: the recall leaves together with it."""
         is_waiting = self.way == "mailbox" and self.sent_at is not None and self.posted_at is None
@@ -162,9 +169,25 @@ class Action:
         return self.expires_at is not None and parse_time(self.expires_at) <= now
 
 
-_NAMES: Final = tuple(name for name in Action.__dataclass_fields__ if name != "posted_at")
+# A question of the other side with no later answer, note or last word of ours, whether or not anybody has read it.
+_REPLY: Final = THREAD_ENTRIES.alias("reply")
+_IS_REPLIED: Final = exists().where(
+    _REPLY.c.action_id == THREAD_ENTRIES.c.action_id,
+    _REPLY.c.direction == "out",
+    _REPLY.c.kind.in_(("answer", "note", "close")),
+    _REPLY.c.at >= THREAD_ENTRIES.c.at,
+)
+IS_ASKED: Final = (
+    (THREAD_ENTRIES.c.action_id == CASE_ACTIONS.c.action_id)
+    & (THREAD_ENTRIES.c.direction == "in")
+    & (THREAD_ENTRIES.c.kind == "question")
+    & ~_IS_REPLIED
+    & or_(CASE_ACTIONS.c.ended_at.is_(None), CASE_ACTIONS.c.ended_at < THREAD_ENTRIES.c.at)
+)
+_ASKED_AT: Final = select(func.min(THREAD_ENTRIES.c.at)).where(IS_ASKED).correlate(CASE_ACTIONS).scalar_subquery()
+_NAMES: Final = tuple(name for name in Action.__dataclass_fields__ if name not in {"posted_at", "asked_at"})
 _ACTIONS: Final = (
-    select(*(CASE_ACTIONS.c[name] for name in _NAMES), SENT_AT.label("posted_at"))
+    select(*(CASE_ACTIONS.c[name] for name in _NAMES), SENT_AT.label("posted_at"), _ASKED_AT.label("asked_at"))
     .select_from(CASE_ACTIONS.outerjoin(OUTBOX, record("message", CASE_ACTIONS.c.action_id)))
     .order_by(CASE_ACTIONS.c.drafted_at, CASE_ACTIONS.c.action_id)
 )

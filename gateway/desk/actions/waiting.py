@@ -6,11 +6,11 @@ Chosen, counted and cut into pages in SQL; an action may wait in two stages, e.g
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Select, case, exists, false, func, literal, or_, select, true
+from sqlalchemy import ColumnElement, Connection, case, exists, false, func, literal, or_, select, true
 
-from gateway.desk.actions.model import ASKING, Action, ActionKind, list_where
+from gateway.desk.actions.model import ASKING, IS_ASKED, Action, ActionKind, list_where
 from gateway.desk.people.permissions import ANY_CASE, FACULTY_OF, CaseScope, Permission, Role, is_allowed
 from gateway.desk.store.action_tables import CASE_ACTIONS, THREAD_ENTRIES
 from gateway.desk.store.schema import CASE_STEPS, CASES
@@ -20,20 +20,7 @@ from partner_sdk.wire.canonical import format_time, parse_time
 ACKNOWLEDGED: Final[frozenset[ActionKind]] = frozenset({"package", "redirect", "alert"})
 _IS_UNREAD: Final = (THREAD_ENTRIES.c.direction == "in") & THREAD_ENTRIES.c.read_at.is_(None)
 _UNREAD: Final = select(THREAD_ENTRIES.c.action_id).where(_IS_UNREAD)
-# A question of the other side with no later answer, note or last word of ours, whether or not anybody has read it.
-_REPLY: Final = THREAD_ENTRIES.alias("reply")
-_IS_REPLIED: Final = exists().where(
-    _REPLY.c.action_id == THREAD_ENTRIES.c.action_id,
-    _REPLY.c.direction == "out",
-    _REPLY.c.kind.in_(("answer", "note", "close")),
-    _REPLY.c.at >= THREAD_ENTRIES.c.at,
-)
-_IS_ASKED: Final = (THREAD_ENTRIES.c.direction == "in") & (THREAD_ENTRIES.c.kind == "question") & ~_IS_REPLIED
-_ASKED: Final = (
-    select(THREAD_ENTRIES.c.action_id)
-    .join(CASE_ACTIONS, CASE_ACTIONS.c.action_id == THREAD_ENTRIES.c.action_id)
-    .where(_IS_ASKED, or_(CASE_ACTIONS.c.ended_at.is_(None), CASE_ACTIONS.c.ended_at < THREAD_ENTRIES.c.at))
-)
+_ASKED: Final = select(CASE_ACTIONS.c.action_id).join(THREAD_ENTRIES, IS_ASKED)
 # An outcome for the child that the other side told, and that nobody has recorded on the case since.
 _OF_CASE: Final = CASES.alias("of_case")
 _IS_RECORDED: Final = exists().where(
@@ -137,18 +124,9 @@ def count_asked(connection: Connection) -> int:
     return int(connection.execute(select(func.count(_ASKED.distinct().subquery().c.action_id))).scalar_one())
 
 
-def list_asked(connection: Connection, action_ids: Sequence[str]) -> dict[str, str]:
-    """Return when the first question without an answer came, of each of these actions that has one."""
-    return _list_first(connection, _ASKED, action_ids)
-
-
 def list_told(connection: Connection, action_ids: Sequence[str]) -> dict[str, str]:
     """Return when the first unrecorded outcome came, of each of these actions that has one."""
-    return _list_first(connection, _TOLD, action_ids)
-
-
-def _list_first(connection: Connection, entries: Select[Any], action_ids: Sequence[str]) -> dict[str, str]:
-    query = entries.add_columns(func.min(THREAD_ENTRIES.c.at)).where(THREAD_ENTRIES.c.action_id.in_(action_ids))
+    query = _TOLD.add_columns(func.min(THREAD_ENTRIES.c.at)).where(THREAD_ENTRIES.c.action_id.in_(action_ids))
     rows = connection.execute(query.group_by(THREAD_ENTRIES.c.action_id))
     return {str(action_id): str(at) for action_id, at in rows}
 

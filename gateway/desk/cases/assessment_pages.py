@@ -152,7 +152,9 @@ def post_close(case_id: str) -> ResponseReturnValue:
     if not list_closing_faults(typed, _list_weaknesses(), ()):
         return _close(case_id, PageState())
     with get_desk().store.read() as connection:
-        refusals = list_refusals(connection, get_lead(connection, case.case_id), _read_closing(), actor=get_name())
+        refusals = list_refusals(
+            get_desk(), connection, get_lead(connection, case.case_id), _read_closing(), actor=get_name()
+        )
         faults = list_closing_faults(typed, _list_weaknesses(), refusals)
     return show_page_again(case, PageState(faults))
 

@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from gateway.desk.actions.ledger import list_actions
 from gateway.desk.actions.model import KIND_TITLES
 from gateway.desk.actions.recipients import name_recipients
-from gateway.desk.actions.waiting import is_late, list_asked, list_told, list_unread
+from gateway.desk.actions.waiting import is_late, list_told, list_unread
 from gateway.desk.cases.about import suggest_service
 from gateway.desk.cases.assessing import QUESTIONS
 from gateway.desk.cases.child_outcome import CHILD_OUTCOMES
@@ -269,7 +269,6 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         actions = list_actions(connection, case_id=case.first_id)
         recipients = name_recipients(desk, connection, actions)
         unread = list_unread(connection, [one.action_id for one in actions])
-        asked = list_asked(connection, [one.action_id for one in actions])
         told = list_told(connection, [one.action_id for one in actions])
         matches = get_matches(connection, case)
         suggested = None if content.report is None else suggest_service(connection, [content.report.person.app])
@@ -324,7 +323,6 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         action_kinds=KIND_TITLES,
         recipients=recipients,
         unread_entries=unread,
-        asked=asked,
         told=told,
         late_actions={one.action_id for one in actions if is_late(one, now=desk.clock())},
         pane=make_queue_pane(desk, case_id=case.case_id),

@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import Connection, update
 
 from gateway.desk.cases.assessing import YES, get_standing
-from gateway.desk.cases.guards import list_owed
+from gateway.desk.cases.guards import list_open, list_owed
 from gateway.desk.cases.holding import check_open, get_lead, hold
 from gateway.desk.cases.linking import record_link
 from gateway.desk.cases.model import (
@@ -78,7 +78,7 @@ def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str) -> Case
     now = desk.clock()
     with desk.store.write() as connection:
         found = get_lead(connection, wanted)
-        if refusals := list(list_refusals(connection, found, closing, actor=actor)):
+        if refusals := list(list_refusals(desk, connection, found, closing, actor=actor)):
             raise ClosingRefusedError(refusals)
         found = hold(desk, connection, found, actor=actor)
         if closing.same_as is not None:
@@ -184,12 +184,14 @@ def check_may_close(roles: Collection[Role], closing: Closing, *, case: CaseScop
         check_permission(roles, Permission.TELL_OUTCOMES, case=case)
 
 
-def list_refusals(connection: Connection, found: CaseRow, closing: Closing, *, actor: str) -> Iterator[CaseError]:
+def list_refusals(
+    desk: Desk, connection: Connection, found: CaseRow, closing: Closing, *, actor: str
+) -> Iterator[CaseError]:
     """Yield every reason why this case may not close yet, e.g. unread and still owing a reply.
 
     Those of `list_owed`, and `unknown-case`, `outcome-waits`.
     """
-    yield from list_owed(connection, found, actor=actor)
+    yield from list_owed(connection, found, list_open(desk, connection, found), actor=actor)
     if found.closed_at is not None or found.holder not in {None, actor}:
         return
     try:

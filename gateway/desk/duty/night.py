@@ -16,7 +16,7 @@ from gateway.desk import audit
 from gateway.desk.actions.model import KIND_TITLES, Action, list_actions_of
 from gateway.desk.actions.recipients import name_recipients
 from gateway.desk.acts import ON_CASE
-from gateway.desk.cases.guards import list_owed
+from gateway.desk.cases.guards import list_open
 from gateway.desk.cases.holding import hand_to_day_team, take_from_night
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.reading.case_work import format_owed
@@ -43,7 +43,7 @@ class NightAct:
 
 @dataclass(frozen=True, slots=True)
 class NightCase:
-    """One case of the night: its acts, its packages and other actions, the open duties, and the newest note for it."""
+    """One case of the night: its acts, its packages and other actions, everything open, and the newest note for it."""
 
     case: CaseRow
     holder: str
@@ -52,7 +52,7 @@ class NightCase:
     acts: Sequence[NightAct]
     actions: Sequence[tuple[str, Action]]
     unreviewed: Collection[str]  # ids of the packages and alerts that one person alone sent
-    owed: Sequence[str]
+    matters: Sequence[str]
     note: CaseStep | None
 
 
@@ -129,6 +129,6 @@ def _describe(desk: Desk, connection: Connection, case: CaseRow, *, person: str,
         ],
         actions=[(f"{KIND_TITLES[one.kind]} to {recipients[one.action_id]}", one) for one in actions],
         unreviewed=list_unreviewed_actions(connection, [case.case_id]),
-        owed=[format_owed(one) for one in list_owed(connection, case, actor=case.holder or person)],
+        matters=[format_owed(one) for one in list_open(desk, connection, case)],
         note=note,
     )

@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from gateway.desk.actions.model import KIND_TITLES, TO_DESTINATIONS, list_actions_of
 from gateway.desk.actions.recipients import name_recipients
+from gateway.desk.cases.guards import list_open_outside
 from gateway.desk.cases.model import CaseError
 from gateway.desk.cases.queue import CRISIS
 from gateway.desk.cases.queue_page import make_queue_pane
@@ -55,6 +56,7 @@ def show_all() -> ResponseReturnValue:
     pane = make_queue_pane(desk, lane=CRISIS)
     with desk.store.read() as connection:
         listed = list_actions_of(connection, [row.case.case_id for row in pane.rows])
+        matters = list_open_outside(desk, connection, [row.case for row in pane.rows])
         packages = [one for one in listed if one.kind in TO_DESTINATIONS]
         recipients = name_recipients(desk, connection, packages)
         alert = find_unacknowledged(connection)
@@ -65,6 +67,7 @@ def show_all() -> ResponseReturnValue:
         alert=alert,
         concerns=concerns,
         packages=packages,
+        matters={case_id: [str(one) for one in found] for case_id, found in matters.items()},
         recipients=recipients,
         action_kinds=KIND_TITLES,
     )

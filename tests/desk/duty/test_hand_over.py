@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from gateway.desk.actions.answers import record_entry
 from gateway.desk.actions.ledger import record_sent, withdraw_action
+from gateway.desk.actions.threads import EntryText
 from gateway.desk.cases.model import get_case, list_cases
 from gateway.desk.notices.service_alerts import AlertDraft, draft_alert, release_alone
 from gateway.desk.people.permissions import Role
@@ -123,6 +125,8 @@ def test_alert_that_the_duty_officer_sent_alone_is_handed_over_for_review(night:
     officer = sign_in(night, NIGHT_OFFICER, Role.DUTY_OFFICER)
     page = officer.get("/duty/hand-over").text
     assert ">Draft</span>" in page
+    assert "What has not left the house" in page
+    assert "<h3>What left the house" not in page
     assert "A second person reviews it." not in page
     release_alone(night.desk, alert_id, actor=NIGHT_OFFICER)
     page = officer.get("/duty/hand-over").text
@@ -150,6 +154,29 @@ def test_pages_of_the_night_show_what_became_of_a_package_and_who_released_it(ni
     page = officer.get("/duty").text
     assert ">Recalled</span>" in page
     assert ">Sent</span>" not in page
+
+
+def test_question_of_the_police_is_open_on_every_page_until_it_is_answered(night: Loop) -> None:
+    """The package was answered before they asked "Which school, tonight?"."""
+    case_id, desk = get_case_id(night), night.desk
+    assess(desk, case_id, actor=NIGHT_OFFICER)
+    officer = sign_in(night, NIGHT_OFFICER, Role.DUTY_OFFICER)
+    package = release(desk, draft(desk, case_id, actor=NIGHT_OFFICER), actor=NIGHT_OFFICER)
+    said = EntryText(text="Which school, tonight?", by="DC Example")
+    with desk.store.write() as connection:
+        record_sent(desk, connection, package.action_id, actor=NIGHT_OFFICER)
+        for kind in ("acknowledge", "answer", "question"):
+            record_entry(desk, connection, package.action_id, kind=kind, text=said, actor=NIGHT_OFFICER)
+    addresses = ("/duty", "/duty/hand-over", f"/cases/{case_id}")
+    for page in (officer.get(address).text for address in addresses):
+        assert "Kent Police asked something and has no answer yet." in page
+        assert ">Waits for our answer</span>" in page
+        assert ">Answered</span>" not in page
+    night.clock.now += timedelta(seconds=1)
+    officer.post(f"/actions/{package.action_id}/write", entry_kind="answer", entry_text="Mx Kite's.")
+    for page in (officer.get(address).text for address in addresses):
+        assert "asked something" not in page
+        assert ">Answered</span>" in page
 
 
 def test_duty_officer_takes_no_case_over_for_the_day(night: Loop) -> None:

@@ -6,7 +6,7 @@ from sqlalchemy import update
 from gateway.desk.actions.answers import record_entry
 from gateway.desk.actions.ledger import record_sent
 from gateway.desk.actions.threads import EntryText
-from gateway.desk.cases.guards import list_owed
+from gateway.desk.cases.guards import list_open, list_owed
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.people.permissions import Role
@@ -19,7 +19,8 @@ from tests.desk.work_builders import assess
 
 def is_owed(desk: Desk, case_id: str) -> bool:
     with desk.store.read() as connection:
-        owed = list_owed(connection, get_case(connection, case_id), actor=MAKER)
+        case = get_case(connection, case_id)
+        owed = list_owed(connection, case, list_open(desk, connection, case), actor=MAKER)
         return "package-owed" in {one.reason for one in owed}
 
 

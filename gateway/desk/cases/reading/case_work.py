@@ -9,7 +9,7 @@ from typing import Final
 
 from gateway.desk.cases.assessing import Standing, find_standing, is_grown_up
 from gateway.desk.cases.child_outcome import CHILD_OUTCOMES, ChildOutcome, list_child_outcomes
-from gateway.desk.cases.guards import list_owed
+from gateway.desk.cases.guards import list_open, list_owed
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import KINDS, CaseError, CaseRow, get_case
 from gateway.desk.cases.passing_on import MEANS
@@ -60,7 +60,7 @@ def suggest_kind_and_age(case: CaseRow) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class CaseWork:
-    """The work on one case. `lead` is the case that holds it, and `owed` gives each reason against closing."""
+    """The work on one case, held by `lead`: all that is open (`matters`), and why it may not close yet (`owed`)."""
 
     lead: CaseRow
     holder: str | None
@@ -69,6 +69,7 @@ class CaseWork:
     assessor: str
     factors: Sequence[Factor | Combination]
     unread: Sequence[str]
+    matters: Sequence[str]
     owed: Mapping[str, str]
     lines: Sequence[Event]
     told: OutcomeSignal | None
@@ -89,7 +90,8 @@ def make_case_work(desk: Desk, case: CaseRow, *, actor: str, is_open: bool) -> C
         lead = get_lead(connection, case.case_id)
         steps = list_steps(connection, lead)
         standing = find_standing(connection, lead)
-        owed = list(list_owed(connection, lead, actor=actor))
+        matters = list_open(desk, connection, lead)
+        owed = list_owed(connection, lead, matters, actor=actor)
         later = list_later(connection, [lead]).get(lead.case_id, Later(0, (), is_taken_back=False))
         told = find_released(connection, case_id=lead.first_id)
         people = {step.by for step in steps} | _list_named(steps, "person") | _list_named(steps, "before")
@@ -106,6 +108,7 @@ def make_case_work(desk: Desk, case: CaseRow, *, actor: str, is_open: bool) -> C
         assessor="" if standing is None else names[standing.step.by],
         factors=lead.reasons,
         unread=later.unread,
+        matters=[format_owed(one) for one in matters],
         owed={one.reason: format_owed(one) for one in owed},
         lines=[_make_line(step, texts.get(step.step_id), names=names, bodies=bodies) for step in steps],
         told=told,

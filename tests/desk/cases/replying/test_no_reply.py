@@ -35,7 +35,7 @@ def case_id(desk: Desk) -> str:
 def list_reasons(desk: Desk, case_id: str) -> list[str | None]:
     with desk.store.read() as connection:
         found = get_case(connection, case_id)
-        refusals = list_refusals(connection, found, Closing("actioned"), actor=FIRST)
+        refusals = list_refusals(desk, connection, found, Closing("actioned"), actor=FIRST)
         return [one.reason for one in refusals if "reply" in str(one.reason)]
 
 
