@@ -51,6 +51,7 @@ ON_CASE: Final = {
     "reply-case": "recorded the reply[: {code}]",
     "request-case": "recorded a request of the person reporting[ {request}: {way}]",
     "send-action": "sent an action",
+    "name-account-case": "named an account of the case, from the words of a report",
     "set-service-case": "set the service of the case[: {service}]",
     "sign-release": "signed a release as the second person[: {kind}]",
     "take-back-outcome": "took the outcome for the partner back[: {outcome}]",

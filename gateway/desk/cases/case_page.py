@@ -64,6 +64,7 @@ from gateway.desk.cases.replying.signoffs import WELSH_REPLIES, is_given
 from gateway.desk.cases.replying.templates import list_templates
 from gateway.desk.cases.who_can_help import list_choices, list_telephones, list_who_can_help
 from gateway.desk.destinations.register import GROUP_TITLES
+from gateway.desk.identifiers.extracting import list_nicknames
 from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.replies import list_written
 from gateway.desk.placements.labels import format_placement
@@ -329,6 +330,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         blanks=[line.title for section in content.sections for line in section.lines if not line.text],
         matches=matches,
         match_texts=MATCH_TEXTS,
+        nicknames=[] if report is None else list(list_nicknames(report)),
         about_name=about_name,
         suggested_about=None if suggested == case.about else suggested,
         doubts=list_doubts(case, earlier=earlier, is_proven=is_same_person) if partner is None else partner.doubts,

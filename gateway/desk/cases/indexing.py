@@ -11,16 +11,21 @@ from typing import Any, Final
 from sqlalchemy import Row, or_, select, update
 
 from gateway.desk import audit
-from gateway.desk.cases.model import CaseError, to_case
+from gateway.desk.cases.model import CaseError, CaseRow, get_case, to_case
 from gateway.desk.cases.opening import open_report
+from gateway.desk.cases.steps import StepKind, StepText, add_step, list_steps, open_texts
 from gateway.desk.collection.row_checks import SealedContent
-from gateway.desk.identifiers.index import INDEX_VERSION, add_rows, make_rows, remove_rows
+from gateway.desk.identifiers.extracting import list_nicknames
+from gateway.desk.identifiers.index import INDEX_VERSION, add_rows, hold_account, make_rows, remove_rows
+from gateway.desk.identifiers.normalising import Identifier, normalise_account, normalise_username
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 from partner_sdk.key_files import KeyRole
+from partner_sdk.wire.public_report import PublicReport
 
 LINKING: Final = "linking"
+NAMED: Final[StepKind] = "name-account"
 # One transaction: a stopped run has done at most so many for nothing.
 BATCH: Final = 50
 Progress = Callable[[int], None]
@@ -53,6 +58,7 @@ def index_cases(desk: Desk, *, actor: str, is_anew: bool = False, progress: Prog
         after = rows[-1].case_id
         reports = _open_all(desk, rows, actor=actor)
         index, now = make_rows(signer, reports), desk.clock()
+        accounts = {case_id: _list_accounts(desk, case_id, report, actor=actor) for case_id, report in reports.items()}
         with desk.store.write() as connection:
             # A case that was deleted meanwhile has no row to refer to.
             kept = set(connection.execute(select(CASES.c.case_id).where(CASES.c.case_id.in_(reports))).scalars())
@@ -60,11 +66,51 @@ def index_cases(desk: Desk, *, actor: str, is_anew: bool = False, progress: Prog
                 remove_rows(connection, case_id)
                 audit.append_entry(connection, "index-case", case_id, at=now, actor=actor, purpose=LINKING)
             add_rows(connection, index.keep(kept))
+            for case_id, names in accounts.items():
+                for name in names if case_id in kept and index.version is not None else ():
+                    hold_account(signer, connection, case_id, name)
             connection.execute(update(CASES).where(CASES.c.case_id.in_(kept)).values(index_version=index.version))
         done.added += len(kept)
         done.unopened += len(rows) - len(reports)
         if progress is not None:
             progress(done.added)
+
+
+def name_account(desk: Desk, wanted: str, nickname: str, *, actor: str) -> CaseRow:
+    """Record that a nickname in the words of a report is an account of its case, on the service that the person named.
+
+    It then ties cases as an account in a field does. Raises `CaseError` (`unknown-case`, `not-opened`,
+    `unknown-nickname`, `account-named`), `OpeningError`, `FormatError`.
+    """
+    with desk.store.read() as connection:
+        found = get_case(connection, wanted)
+    if found.opened_at is None:
+        raise CaseError("This report is still unread: open it first.", reason="not-opened")
+    report = open_report(desk, found, actor=actor, reason="link")
+    if not isinstance(report, PublicReport) or nickname not in list_nicknames(report):
+        raise CaseError("The words of this report have no such name.", reason="unknown-nickname")
+    identifiers = _identify(report, nickname)
+    if identifiers in _list_accounts(desk, found.case_id, report, actor=actor):
+        raise CaseError("This name is an account of the case already.", reason="account-named")
+    with desk.store.write() as connection:
+        add_step(desk, connection, found.case_id, NAMED, actor=actor, text=StepText(note=nickname))
+        hold_account(desk.load_signer(), connection, found.case_id, identifiers)
+    return found
+
+
+def _identify(report: SealedContent, nickname: str) -> list[Identifier]:
+    service = report.person.app if isinstance(report, PublicReport) else ""
+    every = (normalise_username(nickname), normalise_account(service, nickname))
+    return [one for one in every if one is not None]
+
+
+def _list_accounts(desk: Desk, case_id: str, report: SealedContent, *, actor: str) -> list[list[Identifier]]:
+    """Return the accounts that people named from the words of a report, each in every way that it is indexed."""
+    with desk.store.read() as connection:
+        case = get_case(connection, case_id)
+        steps = [one for one in list_steps(connection, case, kinds=(NAMED,)) if one.case_id == case_id]
+    texts = open_texts(desk, case, steps, actor=actor, reason="link")
+    return [_identify(report, one.note) for one in texts.values()]
 
 
 def _check_key(desk: Desk, *, actor: str, is_anew: bool) -> None:

@@ -4,17 +4,20 @@ The text is read in every way that it can be, hashed by the vault, and forgotten
 gets the kinds that were searched, and no text and no hash.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
 from gateway.desk import audit
 from gateway.desk.cases.model import WHOLE_ORDER, CaseRow, to_case
+from gateway.desk.identifiers.extracting import TEXT
 from gateway.desk.identifiers.normalising import (
     ACCOUNT,
     PHONE,
+    USERNAME,
     Identifier,
     normalise_account,
     normalise_content,
@@ -44,13 +47,15 @@ _HASHES: Final = {32: ("md5",), 40: ("sha1",), 64: ("sha256", "pdq")}
 class Reading:
     """One way to read the typed text, in words, e.g. `a UK mobile number, +447700900123`.
 
-    `is_clear` if its form shows what it is: a name, or the number of a device, can look like anything.
+    `is_clear` if its form shows what it is: a name, or the number of a device, can look like anything. `is_in_text` if
+    it counts in the words of a report alone, where a nickname stands without its service.
     """
 
     kind: str
     words: str
     identifier: Identifier | None = None
     is_clear: bool = False
+    is_in_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +87,15 @@ def search_cases(desk: Desk, text: str, *, rows: slice, actor: str) -> SearchRes
     Raises `LocalStateError` without the key of the index, `VaultError`.
     """
     readings = list_readings(text)
-    hashed = [one.identifier for one in readings if one.identifier is not None]
-    digests = desk.load_signer().hash_identifiers(hashed) if hashed else []
+    hashed = [(one.identifier, one.is_in_text) for one in readings if one.identifier is not None]
+    digests = desk.load_signer().hash_identifiers([one for one, _ in hashed]) if hashed else []
+    in_text = [digest for digest, (_, is_in_text) in zip(digests, hashed, strict=True) if is_in_text]
+    is_hit = CASE_IDENTIFIERS.c.digest.in_(digests) & (
+        CASE_IDENTIFIERS.c.digest.not_in(in_text) | (CASE_IDENTIFIERS.c.place == TEXT)
+    )
     names = {one.words for one in readings if one.kind == OWN_REFERENCE}
     with desk.store.read() as connection:
-        wanted = _make_query(digests, names)
+        wanted = _make_query(is_hit, names)
         few = connection.execute(wanted.limit(_FEW + 1)).scalars().all()
         if len(few) <= _FEW:
             found, chosen = len(few), CASES.c.case_id.in_(few)
@@ -95,7 +104,7 @@ def search_cases(desk: Desk, text: str, *, rows: slice, actor: str) -> SearchRes
             chosen = CASES.c.case_id.in_(wanted)
         query = select(CASES).where(chosen).order_by(*WHOLE_ORDER).offset(rows.start).limit(rows.stop - rows.start)
         cases = [to_case(row) for row in connection.execute(query)] if found else []
-        matched = _list_matched(connection, cases, digests=digests, names=names)
+        matched = _list_matched(connection, cases, is_hit=is_hit, names=names)
     with desk.store.write() as connection:
         kinds = ",".join(sorted({one.kind for one in readings}))
         audit.append_entry(connection, "search", "cases", at=desk.clock(), actor=actor, kinds=kinds, found=found)
@@ -103,16 +112,16 @@ def search_cases(desk: Desk, text: str, *, rows: slice, actor: str) -> SearchRes
     return SearchResult(tuple(readings), found, tuple(hits))
 
 
-def _make_query(digests: Sequence[bytes], names: set[str]) -> "Select[tuple[str]]":
+def _make_query(is_hit: ColumnElement[bool], names: set[str]) -> "Select[tuple[str]]":
     """Return the query for the first reports of the cases that match."""
-    hashed = select(CASE_IDENTIFIERS.c.case_id).where(CASE_IDENTIFIERS.c.digest.in_(digests))
+    hashed = select(CASE_IDENTIFIERS.c.case_id).where(is_hit)
     named = (CASES.c[name].in_(names) for name in ("case_id", "reference", "other_reference"))
     chosen = or_(CASES.c.case_id.in_(hashed), *named) if names else CASES.c.case_id.in_(hashed)
     return select(func.coalesce(CASES.c.joined_to, CASES.c.case_id)).where(chosen).distinct()
 
 
 def _list_matched(
-    connection: Connection, cases: Sequence[CaseRow], *, digests: Sequence[bytes], names: set[str]
+    connection: Connection, cases: Sequence[CaseRow], *, is_hit: ColumnElement[bool], names: set[str]
 ) -> dict[str, list[tuple[str, str]]]:
     """Return the kind and the place of everything that matched in these cases, by the id of the first report."""
     case_ids = [one.case_id for one in cases]
@@ -126,10 +135,10 @@ def _list_matched(
     query = (
         select(first_id, CASE_IDENTIFIERS.c.kind, CASE_IDENTIFIERS.c.place)
         .select_from(CASE_IDENTIFIERS.join(CASES, CASES.c.case_id == CASE_IDENTIFIERS.c.case_id))
-        .where(own, CASE_IDENTIFIERS.c.digest.in_(digests))
+        .where(own, is_hit)
         .order_by(CASE_IDENTIFIERS.c.strength.desc(), CASE_IDENTIFIERS.c.kind)
     )
-    for row in connection.execute(query) if digests else ():
+    for row in connection.execute(query):
         matched.setdefault(row.first_id, []).append((row.kind, row.place))
     return matched
 
@@ -186,10 +195,14 @@ def _read_link(typed: str) -> Iterator[Reading]:
 
 
 def _read_account(typed: str) -> Iterator[Reading]:
-    name, on, service = typed.rpartition(" on ")
-    account, username = normalise_account(service, name), normalise_username(name)
-    if on and account is not None and username is not None:
-        yield Reading(ACCOUNT, f"the user name {username.value} on {service.strip()}", account, is_clear=True)
+    # The last of these words: a name has none of them, and a service may be typed in Welsh too.
+    parts = re.fullmatch(r"(.+) (?:on|ar) (.+)", typed)
+    if parts is None:
+        return
+    account, username = normalise_account(parts[2], parts[1]), normalise_username(parts[1])
+    if account is not None and username is not None:
+        yield Reading(ACCOUNT, f"the user name {username.value} on {parts[2]}", account, is_clear=True)
+        yield Reading(USERNAME, f"{username.value} in the words of a report", username, is_in_text=True)
 
 
 def _make(found: Identifier | None, words: str, *, is_clear: bool = False) -> Iterator[Reading]:

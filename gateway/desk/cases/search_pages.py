@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from gateway.desk.cases.case_page import FORM_BYTES, PageState, get_case_or_404, show_page_again
 from gateway.desk.cases.forms import MATCH_FIELDS, make_case_fault
+from gateway.desk.cases.indexing import name_account
 from gateway.desk.cases.linking import link_cases, refuse_match
 from gateway.desk.cases.matches import format_found
 from gateway.desk.cases.model import CaseError, CaseRow
@@ -27,7 +28,7 @@ from gateway.desk.views.page import (
     show_page,
     staff_rule,
 )
-from partner_sdk.errors import LocalStateError
+from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 
 blueprint = Blueprint("search", __name__)
 SEARCH_BYTES = 8192  # 300 characters of four bytes each, percent-encoded, and the token
@@ -81,6 +82,18 @@ def post_confirm_match(case_id: str) -> ResponseReturnValue:
 def post_refuse_match(case_id: str) -> ResponseReturnValue:
     """Record, with a reason, that a suggested case is not about the same person or incident."""
     return _decide(case_id, refuse_match)
+
+
+@blueprint.post("/cases/<case_id>/account")
+@staff_rule(Permission.LINK_CASES, body_bytes=FORM_BYTES)
+def post_account(case_id: str) -> ResponseReturnValue:
+    """Make a nickname in the words of the report an account of the case."""
+    case = get_case_or_404(case_id)
+    try:
+        name_account(get_desk(), case.case_id, request.form.get("nickname", ""), actor=get_name())
+    except (CaseError, LocalStateError, OpeningError, FormatError) as error:
+        return show_page_again(case, PageState([Fault("matches-title", str(error))]))
+    return show_page_again(case, PageState())
 
 
 def _decide(case_id: str, decide: Callable[..., CaseRow]) -> ResponseReturnValue:

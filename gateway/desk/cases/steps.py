@@ -20,6 +20,7 @@ from gateway.desk.cases.model import IS_UNREAD, CaseError, CaseRow, has_control_
 from gateway.desk.keyring.case_boxes import close_box, get_box
 from gateway.desk.keyring.key_set import make_copy_context, seal_own_copy
 from gateway.desk.store.schema import CASE_STEPS, CASES, Tier
+from gateway.desk.vault import Reason
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError
 from partner_sdk.wire.canonical import encode, format_time, parse_exact
@@ -46,6 +47,7 @@ StepKind = Literal[
     "unlink",
     "keep-apart",
     "set-service",
+    "name-account",
     "legal-hold",
     "lift-hold",
     "request",
@@ -160,15 +162,17 @@ def _read(row: Row[Any]) -> CaseStep:
     return CaseStep(row.id, row.step_id, row.case_id, row.at, row.by, row.kind, json.loads(row.detail), box)
 
 
-def open_texts(desk: Desk, case: CaseRow, steps: Sequence[CaseStep], *, actor: str) -> dict[str, StepText]:
-    """Return the texts of the newest steps, by step id; the reading is recorded. Those that do not open are left out.
+def open_texts(
+    desk: Desk, case: CaseRow, steps: Sequence[CaseStep], *, actor: str, reason: Reason = "read"
+) -> dict[str, StepText]:
+    """Return the texts of the newest steps, by step id; a reading is recorded. Those that do not open are left out.
 
     A key is destroyed at the end of its time, and a box that is not the one of its step does not open.
     """
     sealed = [step for step in steps if step.box is not None][:MOST_OPENED_STEPS]
     if not sealed:
         return {}
-    vault, texts = desk.load_vault(actor=actor, reason="read"), dict[str, StepText]()
+    vault, texts = desk.load_vault(actor=actor, reason=reason), dict[str, StepText]()
     with desk.store.read() as connection:
         boxes = [
             get_box(connection, step.case_id, step.box or b"", kind="step", row_id=step.step_id) for step in sealed
@@ -181,8 +185,9 @@ def open_texts(desk: Desk, case: CaseRow, steps: Sequence[CaseStep], *, actor: s
                 texts[step.step_id] = parse_exact(plain, kind=StepText, max_bytes=_MOST_TEXT_BYTES)
         except (OpeningError, FormatError):
             continue
-    with desk.store.write() as connection:
-        audit.append_entry(connection, READ_STEPS, case.case_id, at=desk.clock(), actor=actor)
+    if reason == "read":
+        with desk.store.write() as connection:
+            audit.append_entry(connection, READ_STEPS, case.case_id, at=desk.clock(), actor=actor)
     return texts
 
 

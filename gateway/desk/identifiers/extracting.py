@@ -39,6 +39,7 @@ TEXT: Final = "text"
 PLACES: Final = (SUSPECT, CHILD, OTHER_PERSON, REPORTER, INCIDENT, FILE, REPORT, TEXT)
 
 STRONG, FAIR, WEAK, SEARCH_ONLY = 3, 2, 1, 0
+MOST_NICKNAMES: Final = 12  # of one report's words: a list of a whole class is no lead
 # A report with more gives the strongest: a flood in one report must not slow every search.
 MOST_IDENTIFIERS: Final = 200
 MOST_TEXT_CHARACTERS: Final = 100_000
@@ -49,6 +50,25 @@ _EMAIL_IN_TEXT: Final = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[
 # From nine digits on, with a plus or the zero of a dialled number: no year, age or amount.
 _PHONE_IN_TEXT: Final = re.compile(r"(?<![\w+./-])(?:\+|00?)[1-9(](?:[ ().\-]{0,2}\d){8,14}(?![\w])", re.ASCII)
 _HANDLE_IN_TEXT: Final = re.compile(r"(?<![\w@./+-])@([\w.]{3,40})", re.ASCII)
+# A nickname in the words of a person: three letters or more, with a digit or an underscore, e.g. `night_owl7`.
+_NICKNAME: Final = re.compile(
+    r"(?<![\w@./:+-])(?=\w*[^\W\d_]\w*[^\W\d_]\w*[^\W\d_])(?=[\w.]*[\d_])[\w.]{5,30}(?![\w@/:])"
+)
+# Digits first are a number with its unit, e.g. `13yo`; these words take a number in plain speech, e.g. `year9`.
+_NUMBERED: Final = re.compile(
+    r"\d+[^\W\d_]+|(?:android|area|bedroom|[bfm]lwyddyn|chapter|class|covid|dosbarth|fifa|flat|fortnite|grade|group|"
+    r"half|house|ipad|iphone|level|minecraft|number|part|platform|rhif|room|round|route|season|server|team|terminal|top|"
+    r"unit|windows|world|xbox|year|ystafell)s?_?\d+",
+    re.IGNORECASE,
+)
+# A word after these may be one. Without a digit it may be a first name or a plain word too: many know a Jake.
+_CALLED: Final = re.compile(
+    r"\b(?:called|named|goes by|known as|(?:user ?)?name(?: is|['’]s)?|account is|enw(?: defnyddiwr)?(?: yw)?|"
+    r"galw ei hun yn)[:\s]+[\"'“‘@]?(?!(?:a|the|me|my|him|his|her|us|them|i|you|is|yn|y|yr|yw)\b)([\w.]{3,30})",
+    re.IGNORECASE,
+)
+# The name before a service, e.g. `nightowl on Other Chat`.
+_BEFORE_SERVICE: Final = re.compile(r"(?<![\w@./:+-])([\w.]{3,30}) (?:on|ar) (?=[A-Z])")
 _END_OF_SENTENCE: Final = ".,;:!?)]}…"
 _BETWEEN_HANDLES: Final = re.compile(r"\s*(?:[,;|]|\s/\s|\bor\b|\band\b)\s*", re.IGNORECASE)
 
@@ -105,6 +125,8 @@ def _list_public(report: PublicReport) -> Iterator[Found]:
     yield from _mark(_name(report.name), REPORTER, SEARCH_ONLY)
     yield from _refer(child.other_reference)
     yield from scan_text((report.story, person.handle, person.names), region=region)
+    for nickname, strength in list_nicknames(report).items():
+        yield from _mark(_list_one(normalise_username(nickname)), TEXT, strength)
 
 
 def _list_industry(report: IndustryReport) -> Iterator[Found]:
@@ -177,6 +199,18 @@ def _list_suspect(suspect: Suspect, *, service: str) -> Iterator[Found]:
         yield from _mark(_account(account.platform, account.account), SUSPECT, STRONG)
     for contact in list_given(suspect.connections):
         yield from _mark(_account(service, contact), OTHER_PERSON, FAIR)
+
+
+def list_nicknames(report: PublicReport) -> dict[str, int]:
+    """Return the nicknames in a person's own words, as they wrote them, each with its strength.
+
+    One that is shaped as a user name is weak; a word that stands where a name would is for search alone.
+    """
+    text = f"{report.story}\n{report.person.names}"[:MOST_TEXT_CHARACTERS]
+    shaped = [one[0].rstrip(".") for one in _NICKNAME.finditer(text) if not _NUMBERED.fullmatch(one[0].rstrip("."))]
+    named = [one[1].rstrip(".") for find in (_CALLED, _BEFORE_SERVICE) for one in find.finditer(text)]
+    found = dict.fromkeys(named, SEARCH_ONLY) | dict.fromkeys(shaped, WEAK)
+    return dict(sorted(found.items(), key=lambda one: -one[1])[:MOST_NICKNAMES])
 
 
 def scan_text(texts: Iterable[str], *, region: str = "GB") -> Iterator[Found]:

@@ -3,15 +3,15 @@
 Never holds a value: what is written here cannot be compared with a list of names or numbers without the vault's key.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy import Connection, delete
 
 from gateway.databases.columns import insert_new
-from gateway.desk.identifiers.extracting import Found, list_identifiers, list_own
-from gateway.desk.identifiers.normalising import Identifier
+from gateway.desk.identifiers.extracting import INCIDENT, STRONG, WEAK, Found, list_identifiers, list_own
+from gateway.desk.identifiers.normalising import USERNAME, Identifier
 from gateway.desk.store.identifier_tables import CASE_IDENTIFIERS, SERVICE_IDENTIFIERS
 from gateway.desk.vault.doors import Signer
 from partner_sdk.errors import LocalStateError
@@ -19,7 +19,7 @@ from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.public_report import PublicReport
 
 # Cases that were indexed by an older version are indexed again by `case index`: raise it with the rules of extracting.
-INDEX_VERSION: Final = 1
+INDEX_VERSION: Final = 2
 
 _ADD: Final = insert_new(CASE_IDENTIFIERS, "digest", "case_id", "kind", "place", "strength")
 _ADD_OWN: Final = insert_new(SERVICE_IDENTIFIERS, "digest", "partner")
@@ -69,6 +69,17 @@ def make_rows(signer: Signer, reports: Mapping[str, PublicReport | SealedIndustr
         {"digest": digest, "partner": partner} for (partner, _), digest in zip(own, digests[len(found) :], strict=True)
     ]
     return IndexRows(rows, own_rows)
+
+
+def hold_account(signer: Signer, connection: Connection, case_id: str, identifiers: Sequence[Identifier]) -> None:
+    """Index a name in a report's words as an account of its case, in the caller's transaction."""
+    digests = signer.hash_identifiers(identifiers)
+    mine = (CASE_IDENTIFIERS.c.case_id == case_id) & CASE_IDENTIFIERS.c.digest.in_(digests)
+    connection.execute(delete(CASE_IDENTIFIERS).where(mine))
+    for one, digest in zip(identifiers, digests, strict=True):
+        strength = WEAK if one.kind == USERNAME else STRONG
+        row = {"digest": digest, "case_id": case_id, "kind": one.kind, "place": INCIDENT, "strength": strength}
+        connection.execute(_ADD, row)
 
 
 def add_rows(connection: Connection, rows: IndexRows) -> None:

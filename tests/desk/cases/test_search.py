@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from sqlalchemy import insert, select
 
+from gateway.desk.cases.indexing import index_cases
 from gateway.desk.cases.search import MOST_TYPED, list_readings, search_cases
 from gateway.desk.identifiers.normalising import KINDS
 from gateway.desk.store.identifier_tables import CASE_IDENTIFIERS
@@ -172,7 +173,7 @@ def test_searched_text_is_in_no_log_no_file_and_no_address(loop: Loop, logged: p
     with loop.desk.store.read() as connection:
         (entry,) = connection.execute(select(AUDIT).where(AUDIT.c.action == "search")).all()
         digests = loop.desk.load_signer().hash_identifiers([(kind, f"otherchat\n{marker}") for kind in KINDS])
-    assert entry.detail == '{"found":0,"kinds":"account,name"}'
+    assert entry.detail == '{"found":0,"kinds":"account,name,username"}'
     loop.desk.store.close()
     looked_at = 0
     for path in (loop.folder / "desk").rglob("*"):
@@ -227,3 +228,30 @@ def test_case_whose_page_was_never_opened_stays_unread_after_a_search(loop: Loop
     search(loop, public)
     with loop.desk.store.read() as connection:
         assert connection.execute(select(CASES.c.opened_at)).scalars().all() == [None, None]
+
+
+def test_nickname_in_a_childs_words_is_found_and_one_press_makes_it_an_account(loop: Loop) -> None:
+    """The example of the search box finds the report that says it."""
+    known = make_known_person(app="Other Chat")
+    told = loop.send_public(person=known, story="He is night_owl7 there. His name is Jake.").reference
+    other = loop.send_public(person=make_known_person(app="Example Chat", handle="night_owl7"), story="").reference
+    loop.collect()
+    assert search(loop, "night_owl7 on Other Chat") == {told: (("username", "text"),)}
+    assert set(search(loop, "Night_Owl7")) == {told, other}
+    assert search(loop, "jake") == {told: (("username", "text"),)}
+    case_id, browser = find(loop, told).case_id, Browser(loop.desk).sign_in()
+    browser.get(f"/cases/{case_id}")
+    assert 'name="nickname" value="night_owl7"' in browser.post(f"/cases/{case_id}/read").text
+    assert "no such name" in browser.post(f"/cases/{case_id}/account", nickname="night_owl8").text
+    page = browser.post(f"/cases/{case_id}/account", nickname="night_owl7").text
+    assert 'name="nickname" value="night_owl7"' not in page
+    assert "named an account of the case" in page
+    assert "already" in browser.post(f"/cases/{case_id}/account", nickname="night_owl7").text
+    for _ in ("at once", "after the index was made anew"):
+        assert search(loop, "night_owl7 on Other Chat") == {told: (("account", "incident"),)}
+        index_cases(loop.desk, actor=ACTOR, is_anew=True)
+    assert not any(b"night_owl7" in path.read_bytes() for path in loop.desk.paths.state.rglob("*") if path.is_file())
+
+
+def test_search_ends_at_the_last_on_or_ar() -> None:
+    assert "the user name owl on top on Other Chat" in [one.words for one in list_readings("owl on top ar Other Chat")]

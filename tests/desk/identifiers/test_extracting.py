@@ -9,12 +9,14 @@ import pytest
 from gateway.desk.identifiers.extracting import (
     FAIR,
     MOST_IDENTIFIERS,
+    MOST_NICKNAMES,
     PLACES,
     SEARCH_ONLY,
     STRONG,
     WEAK,
     Found,
     list_identifiers,
+    list_nicknames,
     list_own,
 )
 from gateway.desk.identifiers.normalising import KINDS
@@ -22,6 +24,7 @@ from partner_sdk.report import IndustryReport, SealedIndustryReport
 from partner_sdk.wire.public_report import PublicReport
 from tests.builders import make_clear_fields, make_industry_report
 from tests.desk.cases.test_industry_cases import calm_report
+from tests.desk.collection.mild_stories import list_stories
 from tests.desk.industry_builders import make_full_report, make_fullest_report
 from tests.public_report_builders import make_child_details, make_contact, make_known_person, make_public_report
 
@@ -145,3 +148,48 @@ def _with_narrative(text: str) -> Any:
 def test_every_field_filled_with_hostile_words_raises_nothing() -> None:
     report, _ = make_fullest_report()
     assert list_identifiers(seal(report))
+
+
+# Everyday words with numbers, of both languages, one of which is added to each of the mild stories.
+NUMBERS = (
+    "I am 13yo and in year9.",
+    "He said to come at 8pm on my PS5.",
+    "I have an iPhone13 and live near CF10 3AT.",
+    "We play Fortnite2 and FIFA24 on Saturdays.",
+    "He is 5ft10, and it was on the 21st.",
+    "My class is 7B in room12, and the bus is route66.",
+    "Dw i ym mlwyddyn9, am 4yp.",
+    "My score was 250xp at level50.",
+)
+
+
+@pytest.mark.parametrize(
+    ("story", "found"),
+    [
+        ("He is night_owl7 on Other Chat.", {"night_owl7": WEAK}),
+        ("A man called nightowl wrote to me.", {"nightowl": SEARCH_ONLY}),
+        ("nightowl on Other Chat wrote to me.", {"nightowl": SEARCH_ONLY}),
+        ("His name is Jake and his user name is “sky.fox22”.", {"sky.fox22": WEAK, "Jake": SEARCH_ONLY}),
+        ("Mae o'r enw seren_fach3 ar Other Chat.", {"seren_fach3": WEAK}),
+        ("Ei enw defnyddiwr yw serenfach.", {"serenfach": SEARCH_ONLY}),
+        ("See https://other.example/u/owl77 or owl77@other.example or @owl_77", {}),
+    ],
+)
+def test_nicknames_in_a_persons_words_are_found(story: str, found: dict[str, int]) -> None:
+    assert list_nicknames(public(story=story)) == found
+    hits = {value: strength for kind, value, place, strength in found_in(public(story=story)) if place == "text"}
+    assert {name.lower(): strength for name, strength in found.items()}.items() <= hits.items()
+
+
+def test_nicknames_of_a_report_are_bounded_and_shaped_ones_come_first() -> None:
+    report = public(story=" ".join(f"called plain{'x' * number} owl_{number:02d}x" for number in range(40)))
+    assert list(list_nicknames(report).values()) == [WEAK] * MOST_NICKNAMES
+
+
+def test_everyday_stories_tie_no_two_cases_by_a_nickname() -> None:
+    """The figure of docs/casework.md: of 200 stories none has a word that would link it to another."""
+    reports = [public(story=f"{story} {NUMBERS[at % len(NUMBERS)]}") for at, story in enumerate(list_stories())]
+    found = [list_nicknames(report) for report in reports]
+    assert len(found) == 200
+    assert sum(WEAK in one.values() for one in found) == 0
+    assert sum(map(len, found)) < 50  # words of search alone

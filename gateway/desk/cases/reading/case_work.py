@@ -11,6 +11,7 @@ from gateway.desk.cases.assessing import Standing, find_standing, is_grown_up
 from gateway.desk.cases.child_outcome import CHILD_OUTCOMES, ChildOutcome, list_child_outcomes
 from gateway.desk.cases.guards import list_open, list_owed
 from gateway.desk.cases.holding import get_lead
+from gateway.desk.cases.indexing import NAMED
 from gateway.desk.cases.model import KINDS, CaseError, CaseRow, get_case
 from gateway.desk.cases.passing_on import MEANS
 from gateway.desk.cases.queue import Later, list_later
@@ -76,6 +77,7 @@ class CaseWork:
     is_grown_up: bool
     child_outcomes: Sequence[ChildOutcome] = ()
     texts: Mapping[str, StepText] = field(default_factory=dict)
+    accounts: Sequence[str] = ()  # named from the words of a report
 
     @property
     def reasons(self) -> str:
@@ -115,6 +117,7 @@ def make_case_work(desk: Desk, case: CaseRow, *, actor: str, is_open: bool) -> C
         is_grown_up=is_grown_up(lead),
         child_outcomes=list_child_outcomes(steps),
         texts=texts,
+        accounts=[texts[one.step_id].note for one in steps if one.kind == NAMED and one.step_id in texts],
     )
 
 
