@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, or_, select, update
 
-from gateway.desk.cases.holding import check_open, get_lead, hold
+from gateway.desk.cases.holding import FACULTIES, check_open, get_lead, hand_to_best_placed, hold
 from gateway.desk.cases.model import (
     AGE_BANDS,
     BEST_PLACED,
@@ -102,8 +102,18 @@ _CODES: Final = tuple(one.name for one in fields(Standing) if one.name not in {"
 _LISTS: Final = frozenset({"agreed", "struck"})
 
 
-def assess_case(desk: Desk, wanted: str, assessment: Assessment, *, actor: str, seen: int | None = None) -> CaseRow:
-    """Record an assessment by the holder of the case, and raise the case by its answers.
+def assess_case(
+    desk: Desk,
+    wanted: str,
+    assessment: Assessment,
+    *,
+    actor: str,
+    seen: int | None = None,
+    hands_over: bool = True,
+) -> CaseRow:
+    """Record an assessment by the holder of the case, raise the case by its answers, and hand it to a faculty.
+
+    The faculty is the one that is best placed to act, if it is one; without `hands_over` the case is about to close.
 
     `seen` is the number of the newest assessment that the assessor has read: a newer one is not passed over unread.
     Raises `CaseError`: `unknown-case`, `already-closed`, `not-opened`, `no-authority`, `held`, `bad-code`,
@@ -129,7 +139,10 @@ def assess_case(desk: Desk, wanted: str, assessment: Assessment, *, actor: str, 
         add_step(desk, connection, found.case_id, "assess", actor=actor, text=text, codes=codes)
         judged = {"kind": cleaned.kind, "age_band": cleaned.age_band}
         connection.execute(update(CASES).where(CASES.c.case_id == found.case_id).values(judged))
-        return _raise(desk, connection, found, before, cleaned.immediate_risk, cleaned.priority)
+        raised = _raise(desk, connection, found, before, cleaned.immediate_risk, cleaned.priority)
+        if hands_over and cleaned.best_placed in FACULTIES and cleaned.best_placed != raised.faculty:
+            return hand_to_best_placed(desk, connection, raised, cleaned.best_placed, actor=actor)
+        return raised
 
 
 def advise(desk: Desk, wanted: str, view: View, *, actor: str) -> CaseRow:

@@ -118,7 +118,7 @@ def post_assess(case_id: str) -> ResponseReturnValue:
 
     def act(case: CaseRow) -> CaseRow:
         made, seen = make_assessment(typed, case), read_seen(typed)
-        return assess_case(get_desk(), case.case_id, made, actor=get_name(), seen=seen)
+        return assess_case(get_desk(), case.case_id, made, actor=get_name(), seen=seen, hands_over=not is_to_close)
 
     answer = _do(case_id, act, ASSESS_FIELDS, note="assess_reasons", place="assessment-title")
     is_recorded = isinstance(answer, Response) and answer.status_code == HTTPStatus.SEE_OTHER

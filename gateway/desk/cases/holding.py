@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select, update
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.steps import StepText, add_step, get_clean_note, get_clean_reason
 from gateway.desk.collection.joining import get_unhandled_tier
-from gateway.desk.people.permissions import ROLES_OF, CaseScope, Permission, is_allowed
+from gateway.desk.people.permissions import FACULTY_OF, ROLES_OF, CaseScope, Permission, is_allowed
 from gateway.desk.people.register import find_person, format_person, list_roles, list_with_role
 from gateway.desk.store.schema import CASES
 from gateway.desk.uk_times import format_uk_time
@@ -163,6 +163,13 @@ class Assigned:
 
     cases: Sequence[CaseRow]
     refused: Sequence[tuple[str, CaseError]]
+
+
+def hand_to_best_placed(desk: Desk, connection: Connection, found: CaseRow, faculty: str, *, actor: str) -> CaseRow:
+    """Hand a case to the faculty that its assessment calls best placed; one of its own officers keeps it."""
+    is_own = any(FACULTY_OF.get(role) == faculty for role in list_roles(connection, actor))
+    add_step(desk, connection, found.case_id, "hand-over", actor=actor, codes={"person": None, "faculty": faculty})
+    return _give(desk, connection, found, holder=actor if is_own else None, faculty=faculty)
 
 
 def assign_cases(desk: Desk, wanted: Sequence[str], *, person: str, reason: str, actor: str) -> Assigned:

@@ -108,7 +108,8 @@ class Permission(Enum):
     RUN_DESK = "run the desk's machine"
 
 
-_CASE_ROLES: Final = (Role.ANALYST, Role.ADVISER, Role.OPERATIONS, Role.HARM_REDUCTION, Role.SPOC, Role.SUPERVISOR)
+_FACULTIES: Final = (Role.OPERATIONS, Role.HARM_REDUCTION)
+_CASE_ROLES: Final = (Role.ANALYST, Role.ADVISER, *_FACULTIES, Role.SPOC, Role.SUPERVISOR)
 
 # The table. The administrator runs the machine and opens nothing; the auditor sees the audit log and figures alone.
 ROLES_OF: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
@@ -126,11 +127,15 @@ ROLES_OF: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
             (Permission.LINK_CASES, (Role.ANALYST, Role.OPERATIONS, Role.SUPERVISOR)),
             (Permission.TAKE_CASES, (*_CASE_ROLES, Role.DUTY_OFFICER)),
             (Permission.ASSIGN_CASES, (Role.SUPERVISOR,)),
-            (Permission.ASSESS_CASES, (Role.ANALYST, Role.SUPERVISOR, Role.DUTY_OFFICER)),
+            # A faculty finishes its own cases: it assesses, answers and closes them.
+            (
+                Permission.ASSESS_CASES,
+                (Role.ANALYST, *_FACULTIES, Role.SUPERVISOR, Role.DUTY_OFFICER),
+            ),
             (Permission.ADVISE, (Role.ADVISER,)),
             (
                 Permission.SEND_ON,
-                (Role.ANALYST, Role.OPERATIONS, Role.HARM_REDUCTION, Role.SUPERVISOR, Role.DUTY_OFFICER),
+                (Role.ANALYST, *_FACULTIES, Role.SUPERVISOR, Role.DUTY_OFFICER),
             ),
             (Permission.MAKE_PACKAGES, (Role.ANALYST, Role.OPERATIONS, Role.SUPERVISOR, Role.DUTY_OFFICER)),
             (Permission.RELEASE_PACKAGES, (Role.ANALYST, Role.OPERATIONS, Role.SUPERVISOR)),
@@ -138,7 +143,7 @@ ROLES_OF: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
             (Permission.EXEMPT_CASES, (Role.SUPERVISOR,)),
             (
                 Permission.REPLY,
-                (Role.ANALYST, Role.ADVISER, Role.HARM_REDUCTION, Role.SUPERVISOR, Role.DUTY_OFFICER),
+                (Role.ANALYST, Role.ADVISER, *_FACULTIES, Role.SUPERVISOR, Role.DUTY_OFFICER),
             ),
             (Permission.ANSWER_REQUESTS, (Role.ANALYST, Role.ADVISER, Role.SUPERVISOR)),
             (Permission.TELL_OUTCOMES, (Role.ANALYST, Role.SUPERVISOR)),

@@ -6,6 +6,7 @@ POST /assign                                      ASSIGN_CASES
 GET  /cases/<case_id>                             SEE_QUEUE
 POST /cases/<case_id>/about                       LINK_CASES
 POST /cases/<case_id>/advise                      ADVISE
+POST /cases/<case_id>/account                     LINK_CASES
 POST /cases/<case_id>/assess                      ASSESS_CASES
 GET  /cases/<case_id>/ask                         ASK_SERVICES
 POST /cases/<case_id>/ask                         ASK_SERVICES

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from gateway.desk.cases.holding import release_case
+from gateway.desk.cases.model import BEST_PLACED, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cli import main, program
 from gateway.desk.people.permissions import NotPermittedError, Permission, Role
@@ -25,7 +26,7 @@ from tests.desk.people.routes_and_commands import COMMANDS, FOR_ALL, GROUPS, OF_
 from tests.desk.people.test_permissions import ORDER, ROWS
 from tests.desk.people_builders import ACTOR, act_as
 from tests.desk.view_builders import Browser, add_sealed_case
-from tests.desk.work_builders import assess
+from tests.desk.work_builders import ANSWERS, assess, make_talk_form
 
 
 def list_expected_routes() -> dict[tuple[str, str], str]:
@@ -192,6 +193,44 @@ def test_a_faculty_officer_who_hands_a_case_on_gets_the_list_and_no_refusal(desk
     refused = browser.get(f"/cases/{case_id}")
     assert refused.status_code == 403
     assert "This case is not one of yours" in refused.text
+
+
+@pytest.mark.parametrize(
+    ("faculty", "role"),
+    [("harm_reduction", Role.HARM_REDUCTION), ("operations", Role.OPERATIONS), ("intelligence", Role.ANALYST)],
+)
+def test_best_placed_faculty_gets_the_case_and_its_officer_reads_answers_and_closes_it(
+    desk: Desk, faculty: str, role: Role
+) -> None:
+    """Intelligence is the faculty of the analysts, who reach every case: a hand-over is enough there."""
+    case_id = add_sealed_case(desk, marker="M", crisis=False, reply_owed=True)
+    analyst = Browser(desk).sign_in("a-analyst", [Role.ANALYST])
+    analyst.post(f"/cases/{case_id}/read")
+    officer = Browser(desk).sign_in("o-person", [role])
+    assert (officer.get(f"/cases/{case_id}").status_code == 403) is (role is not Role.ANALYST)
+    best_placed = {"best_placed": faculty} if faculty in BEST_PLACED else {}
+    assert analyst.post(f"/cases/{case_id}/assess", **{**ANSWERS, **best_placed}).status_code == 303
+    if not best_placed:
+        handed = {"hand_faculty": faculty, "hand_reason": "For them.", "hand_note": "Nothing waits."}
+        assert analyst.post(f"/cases/{case_id}/hand-over", **handed).status_code == 303
+    with desk.store.read() as connection:
+        found = get_case(connection, case_id)
+    assert (found.faculty, found.holder) == (faculty, None)
+    assert found.reference in officer.get(f"/?lane={faculty}").text
+    assert officer.post(f"/cases/{case_id}/read").status_code == 200
+    assert officer.post(f"/cases/{case_id}/reply", **make_talk_form(desk)).status_code == 303
+    assert officer.post(f"/cases/{case_id}/close", outcome="actioned").status_code == 303
+    with desk.store.read() as connection:
+        assert get_case(connection, case_id).closed_at is not None
+
+
+def test_officer_who_assesses_a_case_of_the_own_faculty_keeps_it(desk: Desk) -> None:
+    case_id = open_case(desk, add_sealed_case(desk, marker="M", crisis=True), actor=ACTOR).case.case_id
+    act_as(desk, "o-person", [Role.OPERATIONS])
+    kept = assess(desk, case_id, actor="o-person", best_placed="operations")
+    assert (kept.faculty, kept.holder) == ("operations", "o-person")
+    moved = assess(desk, case_id, actor="o-person", best_placed="harm_reduction")
+    assert (moved.faculty, moved.holder) == ("harm_reduction", None)
 
 
 def test_a_record_of_who_took_a_case_gives_no_officer_a_case_of_another_faculty(desk: Desk) -> None:

@@ -37,14 +37,14 @@ MOVE_CASES        . . . . . . . x . .
 LINK_CASES        x . f . . . . x . .
 TAKE_CASES        x x f f x . c x . .
 ASSIGN_CASES      . . . . . . . x . .
-ASSESS_CASES      x . . . . . c x . .
+ASSESS_CASES      x . f f . . c x . .
 ADVISE            . x . . . . . . . .
 SEND_ON           x . f f . . c x . .
 MAKE_PACKAGES     x . f . . . c x . .
 RELEASE_PACKAGES  x . f . . . . x . .
 SEND_PACKAGES_ALONE . . . . . . c . . .
 EXEMPT_CASES      . . . . . . . x . .
-REPLY             x x . f . . c x . .
+REPLY             x x f f . . c x . .
 ANSWER_REQUESTS   x x . . . . . x . .
 TELL_OUTCOMES     x . . . . . . x . .
 ASK_SERVICES      . . . . x . . . . .
