@@ -74,7 +74,7 @@ def merge_services(desk: Desk, service: str, into: str, *, reason: str, actor: s
     with desk.store.write() as connection:
         for one in (service, into):
             if find_owner_name(connection, one) is None:
-                raise CaseError(f"No service has the id {one}. `service list` shows them.", reason="unknown-service")
+                raise CaseError(f"No service has the id {one}.", reason="unknown-service")
         into = get_successor(connection, into)
         if service == into:
             raise CaseError("Both are the same service already.", reason="same-service")

@@ -123,7 +123,7 @@ def assess_case(
     with desk.store.write() as connection:
         found = get_lead(connection, wanted)
         if found.opened_at is None and found.closed_at is None:
-            raise CaseError("This report is still unread: open it first (`case show`).", reason="not-opened")
+            raise CaseError("This report is still unread: open it first.", reason="not-opened")
         _check_trained(desk, connection, actor)
         found = hold(desk, connection, found, actor=actor)
         _check_factors(found, cleaned)

@@ -69,7 +69,7 @@ def _record(
     with desk.store.write() as connection:
         found = get_lead(connection, wanted)
         if found.opened_at is None:
-            raise CaseError("This report is still unread: open it first (`case show`).", reason="not-opened")
+            raise CaseError("This report is still unread: open it first.", reason="not-opened")
         held = {one.code for one in list_child_outcomes(list_steps(connection, found, kinds={_STEP}))}
         if holds and outcome in held:
             raise CaseError("This outcome is recorded already.", reason="outcome-recorded")

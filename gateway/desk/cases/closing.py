@@ -168,12 +168,12 @@ def check_closing(closing: Closing) -> None:
         if code:
             check_code(name, code, tuple(known[name].answers))
     if closing.outcome == OUT_OF_REMIT and closing.redirected_to is None:
-        raise CaseError("Give the service that this person was sent to: --redirected-to.", reason="no-redirect")
+        raise CaseError("Give the service that this person was sent to.", reason="no-redirect")
     if closing.redirected_to is None:
         return
     check_code("redirected_to", closing.redirected_to, REDIRECTS)
     if closing.outcome != OUT_OF_REMIT:
-        raise CaseError(f"--redirected-to goes only with the outcome {OUT_OF_REMIT}.", reason="bad-code")
+        raise CaseError(f"Only the outcome {OUT_OF_REMIT} names where the person was sent.", reason="bad-code")
 
 
 def check_may_close(roles: Collection[Role], closing: Closing, *, case: CaseScope) -> None:

@@ -116,7 +116,7 @@ REPLY_FAULTS = {
         "This is not proven to come from the same person, so you cannot reply here. Reply from the first report.",
     ),
     "no-place": ("reply_text", "The gateway no longer keeps this return code. Answer another way."),
-    "no-sealing-key": ("reply_text", "The desk has no active sealing key. Run “report-abuse-desk publish”."),
+    "no-sealing-key": ("reply_text", "The desk has no active sealing key. Ask your administrator to publish one."),
 }
 COUNTS = (
     ("yes", "Yes, this is the reply they were promised"),

@@ -32,7 +32,7 @@ def list_open(desk: Desk, connection: Connection, found: CaseRow) -> list[CaseEr
     mine = list[CaseError]()
     if found.closed_at is None:
         if found.opened_at is None:
-            mine.append(CaseError("This report is still unread: open it first (`case show`).", reason="not-opened"))
+            mine.append(CaseError("This report is still unread: open it first.", reason="not-opened"))
         mine += _list_unsettled(connection, found, find_standing(connection, found))
     return [*mine, *list_open_outside(desk, connection, [found])[found.case_id]]
 

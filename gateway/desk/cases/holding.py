@@ -246,9 +246,7 @@ def release_if_unable(desk: Desk, connection: Connection, found: CaseRow, *, act
 def _check_recipient(connection: Connection, person: str, *, is_crisis: bool) -> None:
     found = find_person(connection, person)
     if found is None or found.ended_at is not None or not _is_able(connection, person, is_crisis=is_crisis):
-        raise CaseError(
-            "Nobody with this handle works on cases of this lane: `people list` shows everyone.", reason="no-recipient"
-        )
+        raise CaseError("Nobody with this handle works on cases of this lane.", reason="no-recipient")
 
 
 def _is_able(connection: Connection, person: str, *, is_crisis: bool) -> bool:

@@ -51,7 +51,7 @@ def schedule_outcome(desk: Desk, wanted: str, *, outcome: str, hold_until: date 
         found = get_first_case(connection, wanted)
         check_may_send_outcome(connection, found)
         if found.opened_at is None:
-            raise CaseError("This report is still unread: open it first (`case show`).", reason="not-opened")
+            raise CaseError("This report is still unread: open it first.", reason="not-opened")
         get_standing(connection, found)
         hold_unless_closed(desk, connection, found, actor=actor)
         if outcome == DUPLICATE and not has_own_earlier(connection, found):

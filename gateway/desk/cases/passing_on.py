@@ -42,7 +42,7 @@ def pass_on(
         if found.closed_at is not None:
             raise CaseError("This case is already closed.", reason="already-closed")
         if found.opened_at is None:
-            raise CaseError("This report is still unread: open it first (`case show`).", reason="not-opened")
+            raise CaseError("This report is still unread: open it first.", reason="not-opened")
         if find_standing(connection, found) is None:
             raise CaseError("Assess the case first: nothing leaves the desk before it.", reason="not-assessed")
         found = hold(desk, connection, found, actor=actor)

@@ -109,7 +109,7 @@ def _check_read(connection: Connection, found: CaseRow) -> None:
     same = (CASES.c.case_id == found.case_id) | (CASES.c.joined_to == found.case_id)
     if connection.execute(select(CASES.c.case_id).where(same, CASES.c.opened_at.is_(None)).limit(1)).first():
         raise CaseError(
-            "Part of this case is unread: open each report first (`case show`), then move it.",
+            "Part of this case is unread: open each report first, then move it.",
             reason="lowered-unread",
         )
 

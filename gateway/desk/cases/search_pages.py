@@ -58,7 +58,7 @@ def post_search() -> ResponseReturnValue:
     try:
         result = search_cases(get_desk(), typed, rows=rows, actor=get_name())
     except LocalStateError:
-        advice = "This desk has no key for its index of identifiers. Ask its administrator to run `doctor`."
+        advice = "This desk has no key for its index of identifiers. Ask your administrator to look into it."
         return show_page("search.html", typed=typed, result=None, faults=[Fault("wanted", advice)])
     return show_page(
         "search.html",

@@ -195,7 +195,7 @@ def get_clean_reason(reason: str) -> str:
     """Return a person's reason for a change. Raises `CaseError` if it is missing, too long or unprintable."""
     reason = reason.strip()
     if not reason:
-        raise CaseError("Give a reason for the change: --reason.", reason="reason-missing")
+        raise CaseError("Give a reason for the change.", reason="reason-missing")
     if len(reason) > MAX_REASON_CHARACTERS:
         raise CaseError(f"A reason can have up to {MAX_REASON_CHARACTERS} characters.", reason="reason-too-long")
     if not reason.isprintable():

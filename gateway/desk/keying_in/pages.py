@@ -81,7 +81,7 @@ def post_form() -> ResponseReturnValue:
     except (VaultError, LocalStateError, StorageUnavailableError):
         faults.append(Fault("file", _NOT_FILED))
     except SealingError:
-        advice = "The desk has no active sealing key: its administrator runs “report-abuse-desk publish”."
+        advice = "The desk has no active sealing key. Ask your administrator to publish one."
         faults.append(Fault("file", f"{advice} {_NOT_FILED}"))
     return _show(typed, KeyedPage(page.texts, page.picked, (*faults, *page.faults)))
 

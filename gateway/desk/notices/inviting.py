@@ -124,7 +124,7 @@ def draft_invitation(desk: Desk, service: str, *, channel: str, to: str, actor: 
     contact = desk.config.contact.email
     if not contact:
         raise ActionError(
-            "The letter needs the agency's address: an administrator sets `email` under [contact] in desk.toml.",
+            "The letter needs the agency's address: an administrator sets it in desk.toml.",
             reason="no-contact",
         )
     with desk.store.write() as connection:

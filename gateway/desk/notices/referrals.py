@@ -97,7 +97,7 @@ def get_contact(desk: Desk) -> str:
     contact = desk.config.contact.email
     if not contact:
         raise ActionError(
-            "Referrals cannot be written yet: an administrator sets `email` under [contact] in desk.toml.",
+            "Referrals cannot be written yet: an administrator sets it in desk.toml.",
             reason="no-contact",
         )
     return contact

@@ -274,7 +274,7 @@ def _find_lead(desk: Desk, wanted: str) -> CaseRow | None:
     with desk.store.read() as connection:
         lead = get_lead(connection, wanted.strip())
     if lead.opened_at is None:
-        raise CaseError("This report is still unread: open it first (`case show`).", reason="not-opened")
+        raise CaseError("This report is still unread: open it first.", reason="not-opened")
     return lead
 
 

@@ -78,7 +78,7 @@ def get_ready(connection: Connection, wanted: str) -> tuple[CaseRow, Standing]:
         raise CaseError("This is a synthetic case: it has no report to pass on.", reason="synthetic")
     check_open(found)
     if found.opened_at is None:
-        raise CaseError("This report is still unread: open it first (`case show`).", reason="not-opened")
+        raise CaseError("This report is still unread: open it first.", reason="not-opened")
     standing = get_standing(connection, found)
     if standing.is_stale:
         raise CaseError(

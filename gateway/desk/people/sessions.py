@@ -145,9 +145,7 @@ def begin_session(desk: Desk, person: str, *, browser: str) -> str:
         except PersonError as error:
             raise StartLinkError(str(error), reason="no-role") from None
         if not list_roles(connection, person):
-            raise StartLinkError(
-                "You have no role at this desk. An administrator grants roles: `people grant`.", reason="no-role"
-            )
+            raise StartLinkError("You have no role at this desk. An administrator grants roles.", reason="no-role")
         connection.execute(delete(SESSIONS).where(SESSIONS.c.began_at < format_time(now - SESSION_LIFETIME)))
         moment = format_time(now)
         values = {"person": person, "began_at": moment, "seen_at": moment, "touched_at": moment}

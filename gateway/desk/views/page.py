@@ -11,7 +11,6 @@ from datetime import timedelta
 from http import HTTPStatus
 from itertools import chain
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from flask import Flask, abort, current_app, g, make_response, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -32,6 +31,7 @@ from gateway.desk.people.permissions import (
 )
 from gateway.desk.people.register import format_person, list_with_role
 from gateway.desk.people.sessions import Session, begin_session, end_session, find_session
+from gateway.desk.suggestions import PROGRAM
 from gateway.desk.uk_times import format_passed, format_short_time, format_uk_day, format_uk_day_of, format_uk_time
 from gateway.desk.wiring import Desk
 from gateway.web.problem_pages import not_found
@@ -43,6 +43,7 @@ BREAK_AFTER: Final = timedelta(minutes=50)
 _EXTENSION: Final = "desk"
 _SIGNED_IN: Final = "signed_in"
 _KEYS_OFF: Final = "keys_off"
+_PARTS_OF_ADVICE: Final = re.compile(r"(?<=[.;:]) |, (?=then )")
 _NAMES: Final = "names_of_people"
 _WANTED: Final = "wanted"
 # The pages that a sign-in returns to: the one behind the link of an alert's notice.
@@ -92,7 +93,6 @@ def bind_desk(app: Flask, desk: Desk, *, origin: str) -> None:
     app.extensions[_EXTENSION] = desk
     app.config["DESK_ORIGIN"] = origin
     app.config["DESK_HOST"] = origin.partition("://")[2]
-    app.config["DESK_PORT"] = urlsplit(origin).port
     app.before_request(_turn_away_other_host)
     app.before_request(_check_permission)
     app.register_error_handler(NotPermittedError, _show_forbidden)
@@ -102,6 +102,7 @@ def bind_desk(app: Flask, desk: Desk, *, origin: str) -> None:
     # direction (`bdi`, or `dir="auto"`): right-to-left letters turn nothing around them.
     app.jinja_env.finalize = show_unshown
     app.jinja_env.filters["person"] = _format_person
+    app.jinja_env.filters["advice"] = format_advice
     app.jinja_env.globals["who_may"] = lambda name: format_roles(Permission[name])
     app.jinja_env.filters["uk_time"] = format_uk_time
     app.jinja_env.filters["uk_day"] = format_uk_day
@@ -182,6 +183,25 @@ def get_name() -> str:
 def is_permitted(permission: Permission, *, case: CaseScope | None = None) -> bool:
     """Return whether the signed-in person has a permission, for this case or for any."""
     return is_allowed(get_signed_in().roles, permission, case=case)
+
+
+def format_advice(text: str) -> str:
+    """Return advice with its commands, which stand in backticks, for a reader with a shell; for others without.
+
+    Only an administrator has one. A part that has a command is left out for anybody else.
+    """
+    if "`" not in text and PROGRAM not in text:
+        return text
+    signed_in = find_signed_in()
+    if signed_in is not None and is_allowed(signed_in.roles, Permission.RUN_DESK):
+        state = shlex.quote(str(get_desk().paths.state))
+        parts = (
+            Markup("<code>{} --state {}</code>").format(part, state) if place % 2 else escape(part)
+            for place, part in enumerate(text.split("`"))
+        )
+        return Markup("").join(parts)
+    kept = [one for one in _PARTS_OF_ADVICE.split(text) if "`" not in one and PROGRAM not in one]
+    return f"{' '.join(kept).rstrip(' .,:;')}." if kept else "Ask your administrator."
 
 
 def list_permitted(*, case: CaseScope | None = None) -> set[str]:
@@ -341,15 +361,12 @@ def _list_page_values() -> dict[str, object]:
     return {
         "agency_name": desk.config.agency_name,
         "desk_origin": current_app.config["DESK_ORIGIN"],
-        "desk_port": current_app.config["DESK_PORT"],
         "environment": desk.config.environment,
         "person": None if found is None else found.name,
         "new_passkeys": new_passkeys,
         "is_locked": found is not None and found.is_locked,
         "may": set() if found is None else list_permitted(),
         "menu": [] if found is None else [row[1:] for row in MENU if is_allowed(found.roles, row[0])],
-        # As a shell reads it: every command that a page suggests needs it.
-        "state_words": shlex.quote(str(desk.paths.state)),
         "are_keys_off": _KEYS_OFF in session,
         "is_break_due": age >= BREAK_AFTER,
         "signed_in_minutes": int(age.total_seconds() // 60),

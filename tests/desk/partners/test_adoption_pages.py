@@ -2,7 +2,6 @@
 
 import html
 import re
-import shlex
 
 import msgspec
 import pytest
@@ -115,8 +114,7 @@ def test_place_is_agreed_and_the_mail_is_shown_to_be_sent_by_hand(desk: Desk, br
     assert f"?from={row.placement}" in page
     assert f"report-abuse-partner button snippet --origin {desk.config.gateway_origin}" in page
     assert "send it yourself" in page
-    publish = f"report-abuse-desk publish --state {shlex.quote(str(desk.paths.state))}"
-    assert page.index("Publish before you send this:") < page.index(publish) < page.index("To send to the service")
+    assert page.index("Your administrator publishes before you send this.") < page.index("To send to the service")
     assert state_of(desk, request_id) == "agreed"
 
 
@@ -125,13 +123,15 @@ def test_page_says_to_publish_after_a_deed_alone_and_how_to_end_an_invitation_be
 ) -> None:
     request_id = add_waiting(desk)
     open_page(browser, request_id)
-    assert "Publish before you send this:" in read(browser.post(f"/adoption/{request_id}/invite", owner=CALLED))
+    assert "Your administrator publishes before you send this." in read(
+        browser.post(f"/adoption/{request_id}/invite", owner=CALLED)
+    )
     browser.post(f"/adoption/{request_id}/agree", **PLACE)
 
     page = open_page(browser, request_id)
 
-    assert "Publish before" not in page
-    assert f"report-abuse-desk partner end-invitation {CALLED} --state " in page
+    assert "publishes before" not in page
+    assert "Its invitation is ended on the desk&#39;s own machine." in page
 
 
 def test_same_place_is_not_agreed_twice_from_the_page(desk: Desk, browser: Browser) -> None:

@@ -86,7 +86,7 @@ def test_a_link_signs_in_once(desk: Desk) -> None:
     refused = second.get(link)
     assert refused.status_code == 401
     assert "already been used" in refused.text
-    assert "people link a-okafor --state FOLDER --port 8003" in refused.text  # the port that serves
+    assert "Ask the administrator of this desk for a link." in refused.text
     assert second.get("/").status_code == 401
 
 

@@ -179,7 +179,7 @@ def get_case_file(files: CaseFiles, wanted: str) -> CaseFile:
         if wanted == one.file_id or (one.reference is not None and wanted == one.reference.evidence_id)
     ]
     if not found:
-        raise CaseFileError("The report names no such file. `evidence list` shows its files.", reason="unknown-file")
+        raise CaseFileError("The report names no such file.", reason="unknown-file")
     if len(found) > 1:
         raise CaseFileError(
             ("The report has two files with this id. Use the evidence id instead."), reason="unknown-file"
@@ -337,7 +337,7 @@ def get_saved_file(files: WholeCaseFiles, wanted: str) -> FileOfReport:
     by_evidence = [row for row in files.files if row.file.reference and row.file.reference.evidence_id == wanted]
     found = by_evidence or [row for row in files.files if row.file.file_id == wanted]
     if not found:
-        raise CaseFileError("The case names no such file. `evidence list` shows its files.", reason="unknown-file")
+        raise CaseFileError("The case names no such file.", reason="unknown-file")
     if len([row for row in found if row.file.replaced_by is None]) > 1:
         raise CaseFileError("A report has two files with this id. Use the evidence id instead.", reason="unknown-file")
     here = [row for row in found if row.file.held is not None]

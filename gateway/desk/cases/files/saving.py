@@ -74,7 +74,7 @@ def stream_file(
     found = get_case_file(make_case_files(desk, opened.case, opened.content, actor=actor), wanted)
     if found.reference is not None and found.reference.size_bytes > most_bytes:
         raise CaseFileError(
-            (f"This file is too large for a page. Save it with report-abuse-desk evidence save {wanted} ..."),
+            "This file is too large for a page. It can be saved on the desk's own machine.",
             reason="too-large",
         )
     pieces = _begin(desk, opened.case.case_id, found, actor=actor, way=way)
