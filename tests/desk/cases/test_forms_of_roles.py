@@ -40,7 +40,12 @@ READERS = tuple(role for role in Role if is_allowed([role], Permission.READ_CASE
 def file_public(loop: Loop) -> CaseRow:
     """File a child's report with a return code, opened and in the crisis lane, which shares a number with another."""
     code = make_code_key(make_code_seed("lamp"))
-    told = {"feels": "hurting", "contact": make_contact(ways=("call",), phone="0000"), "reply_by": "2026-12-10"}
+    told = {
+        "feels": "hurting",
+        "story": "He is night_owl7 there.",
+        "contact": make_contact(ways=("call",), phone="0000"),
+        "reply_by": "2026-12-10",
+    }
     references = [loop.send_public(reply_key=code, **told).reference for _ in range(2)]
     loop.collect()
     cases = [find(loop, reference) for reference in references]

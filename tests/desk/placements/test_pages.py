@@ -93,7 +93,7 @@ def test_page_of_a_placement_shows_fault_reason_and_fix(desk: Desk, browser: Bro
     assert "<b>Small" not in page
     assert "Earlier checks" in page
     assert "<dd>1 <span" in page
-    assert "once your administrator publishes." in page
+    assert "once your administrator publishes" in page
 
 
 def test_page_of_an_unknown_placement_is_not_there(browser: Browser) -> None:
