@@ -199,7 +199,7 @@ def get_case(connection: Connection, wanted: str) -> CaseRow:
     names = {"wanted": wanted}
     row = connection.execute(_BY_NAME, names).first() or connection.execute(_BY_OTHER_NAME, names).first()
     if row is None:
-        raise CaseError("No case has this id or reference.", reason="unknown-case")
+        raise CaseError("No case has this id or reference: look for it in the list of cases.", reason="unknown-case")
     return to_case(row)
 
 

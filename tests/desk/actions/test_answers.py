@@ -6,7 +6,8 @@ import pytest
 
 from gateway.desk.actions.answers import InKind, record_entry
 from gateway.desk.actions.ledger import Action, ActionError, record_sent, withdraw_action
-from gateway.desk.actions.threads import EntryText, list_entries, open_entries
+from gateway.desk.actions.model import get_action
+from gateway.desk.actions.threads import EntryText, list_entries, open_entries, write_entry
 from gateway.desk.cases.closing import Closing, close_case
 from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.cases.opening import open_case
@@ -56,6 +57,9 @@ def test_urgent_case_closes_once_police_acknowledged_its_package(desk: Desk, cas
     assert record(desk, one, "question").state == "sent"
     assert close(desk, case_id) == "package-owed"
     assert record(desk, one, "acknowledge").state == "acknowledged"
+    assert close(desk, case_id) == "question-open"
+    with desk.store.write() as connection:
+        write_entry(desk, connection, get_action(connection, one.action_id), kind="answer", text="Kent.", actor=ACTOR)
     assert close(desk, case_id) is None
 
 

@@ -188,7 +188,7 @@ def test_advisers_view_raises_the_standing_assessment_without_having_the_case(de
     assert (raised.crisis, raised.priority, raised.holder) == (True, "P2", ACTOR)
     standing = stands(desk, case_id)
     assert (standing.is_view, standing.step.by, standing.immediate_risk) == (True, ADVISER, "yes")
-    assert (standing.kind, standing.best_placed, standing.contact) == ("grooming", "harm_reduction", "no")
+    assert (standing.kind, standing.best_placed, standing.contact) == ("grooming", "nobody", "no")
 
 
 @pytest.mark.parametrize("name", ["immediate_risk", "urgent", "urgent_dissemination", "priority"])

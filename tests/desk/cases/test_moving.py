@@ -141,7 +141,7 @@ def test_unread_crisis_is_not_lowered_and_its_alert_stays(loop: Loop, browser: B
     with pytest.raises(CaseError) as caught:
         move(loop, reference, "queue", reason="x")
     assert caught.value.reason == "lowered-unread"
-    assert "case show" in str(caught.value)
+    assert "open each report first" in str(caught.value)
     browser.get(f"/cases/{before.case_id}")
     answer = browser.post(f"/cases/{before.case_id}/move", lane="queue", score="", move_reason="x")
     assert answer.status_code == 409

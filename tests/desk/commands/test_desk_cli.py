@@ -247,7 +247,7 @@ def test_root_is_refused_in_the_folder_of_another_user(desk: Terminal, monkeypat
         (("publish",), "gateway add"),
         (("gateway", "add", "nowhere.card"), "is missing"),
         (("partner", "approve", "example-chat"), "collect"),
-        (("case", "show", "K7QF-2M9TX-D"), "case list"),
+        (("case", "show", "K7QF-2M9TX-D"), "list of cases"),
         (("init", "--gateway-origin", PUBLIC_ORIGIN, "--feed", "https://feed.example"), "not empty"),
     ],
 )

@@ -258,7 +258,7 @@ def test_desk_without_an_address_refers_nothing_and_says_so_before_the_form(desk
     case_id = add_referable(desk)
     assert refuse(desk, case_id).reason == "no-contact"
     page = Browser(desk).sign_in().get(f"/cases/{case_id}/referral").text
-    assert "Referrals cannot be written yet: an administrator sets `email`" in html.unescape(page)
+    assert "Referrals cannot be written yet: an administrator sets it in desk.toml" in html.unescape(page)
     assert 'name="account"' not in page
 
 
