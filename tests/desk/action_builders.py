@@ -43,11 +43,13 @@ def draft(desk: Desk, case_id: str | None, *, body: bytes = BODY, actor: str = A
         return draft_action(desk, connection, case_id=case_id, body=body, actor=actor, **values)
 
 
-def release(desk: Desk, action: Action, *, actor: str = ACTOR) -> Action:
+def release(desk: Desk, action: Action, *, actor: str = ACTOR, not_before: datetime | None = None) -> Action:
     """Release a draft: a request, or a package or alert that the duty officer sends alone."""
     signature: Unsigned = "one-person" if action.kind in ASKING else "sent-alone"
     with desk.store.write() as connection:
-        return release_action(desk, connection, action.action_id, signature=signature, actor=actor)
+        return release_action(
+            desk, connection, action.action_id, signature=signature, actor=actor, not_before=not_before
+        )
 
 
 def reread(desk: Desk, action: Action) -> Action:
@@ -79,11 +81,14 @@ def make_package(marker: str = MARKER) -> bytes:
     )
 
 
-def release_package(loop: Loop, case_id: str | None = None, **changes: Any) -> Action:
+def release_package(
+    loop: Loop, case_id: str | None = None, *, not_before: datetime | None = None, **changes: Any
+) -> Action:
     """Release a package to Kent, which reads in the mailbox of the loop's partner."""
     give_mailbox(loop.desk, "kent", partner=loop.partner.partner)
     case_id = case_id or add_assessed(loop.desk)
-    return release(loop.desk, draft(loop.desk, case_id, **{"body": make_package(), "way": "mailbox", **changes}))
+    one = draft(loop.desk, case_id, **{"body": make_package(), "way": "mailbox", **changes})
+    return release(loop.desk, one, not_before=not_before)
 
 
 def make_entry(loop: Loop, about: str, *, partner: Partner | None = None, **changes: Any) -> ThreadEntry:

@@ -76,7 +76,6 @@ def draft_action(
     body: bytes,
     actor: str,
     due_at: datetime | None = None,
-    not_before: datetime | None = None,
     expires_at: datetime | None = None,
     covers: int | None = None,
     action_id: str | None = None,
@@ -93,7 +92,8 @@ def draft_action(
     if (covers is None) is (kind == "package"):
         raise ValueError("A package, and nothing else, gives how many read reports it covers.")
     now, action_id = desk.clock(), action_id or desk.make_id()
-    _check_times(now, not_before=not_before, expires_at=expires_at)
+    if expires_at is not None and expires_at <= now:
+        raise ActionError("This would end before it can go.", reason="expired")
     if len(body) > MAX_BODY_BYTES:
         raise ActionError("This is too large to send. Leave files out, or send a sealed file.", reason="too-large")
     if case_id is not None:
@@ -110,7 +110,6 @@ def draft_action(
             state="drafted",
             drafted_at=format_time(now),
             drafted_by=actor,
-            not_before=_format(not_before),
             expires_at=_format(expires_at),
             due_at=_format(due_at),
             covers=covers,
@@ -292,11 +291,6 @@ def _check_case(connection: Connection, case_id: str) -> None:
     assessed = (CASE_STEPS.c.case_id == case_id) & (CASE_STEPS.c.kind == "assess")
     if connection.execute(select(CASE_STEPS.c.id).where(assessed).limit(1)).first() is None:
         raise ActionError("Assess the case first: nothing leaves the desk before it.", reason="not-assessed")
-
-
-def _check_times(now: datetime, *, not_before: datetime | None, expires_at: datetime | None) -> None:
-    if expires_at is not None and expires_at <= (not_before or now):
-        raise ActionError("This would end before it can go.", reason="expired")
 
 
 def _get_clean_reason(reason: str) -> str:

@@ -130,10 +130,10 @@ def test_action_that_was_sent_is_recalled_in_its_thread(desk: Desk, case_id: str
 
 
 def test_states_are_not_skipped(desk: Desk, case_id: str, clock: Clock) -> None:
-    one = draft(desk, case_id, not_before=clock() + timedelta(days=3))
+    one = draft(desk, case_id)
     assert refuse(lambda: act(desk, record_sent, one.action_id)) == "not-released"
     assert refuse(lambda: act(desk, end_action, one.action_id)) == "not-sent"
-    release(desk, one)
+    release(desk, one, not_before=clock() + timedelta(days=3))
     assert refuse(lambda: release(desk, one)) == "not-drafted"
     assert refuse(lambda: act(desk, record_sent, one.action_id)) == "too-early"
     assert refuse(lambda: act(desk, end_action, "no-such-action")) == "unknown-action"
