@@ -15,7 +15,7 @@ from gateway.desk import audit
 from gateway.desk.keyring.case_boxes import close_box, get_box
 from gateway.desk.keyring.key_set import make_copy_context, make_mailbox_key, seal_own_copy
 from gateway.desk.outbox.loop import GiveUp, Run
-from gateway.desk.outbox.queue import NO_PLACE, SENT_AT, queue, record
+from gateway.desk.outbox.queue import NO_PLACE, queue, record
 from gateway.desk.partners.register import PartnerError, get_partner
 from gateway.desk.store import copy_fields
 from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES, OUTBOX
@@ -38,21 +38,17 @@ from partner_sdk.wire.sealing import seal
 # The code of a message whose id the gateway knows with other bytes.
 REFUSED: Final = "conflicting-message"
 _HAS_MESSAGE: Final = select(MAILBOX_MESSAGES.c.number).where(MAILBOX_MESSAGES.c.message_id == bindparam("message_id"))
-_MESSAGES: Final = select(MAILBOX_MESSAGES, SENT_AT.label("posted_at")).join(
-    OUTBOX, record("message", MAILBOX_MESSAGES.c.message_id)
-)
 
 
 @dataclass(frozen=True, slots=True)
 class PostedMessage:
-    """One message of a partner's mailbox. `posted_at` is None until the gateway has taken it."""
+    """One message of a partner's mailbox."""
 
     partner: str
     message_id: str
     number: int
     kind: str
     issued_at: str
-    posted_at: str | None
 
 
 def write_message(
@@ -175,14 +171,6 @@ def get_signed_message(desk: Desk, connection: Connection, message_id: str, *, v
     return vault.open_message_copy(box, context=context)
 
 
-def list_messages(connection: Connection, *, partner: str | None = None) -> list[PostedMessage]:
-    """Return the messages of one partner or of all, oldest first."""
-    query = _MESSAGES.order_by(MAILBOX_MESSAGES.c.issued_at, MAILBOX_MESSAGES.c.number)
-    if partner is not None:
-        query = query.where(MAILBOX_MESSAGES.c.partner == partner)
-    return [_to_message(row) for row in connection.execute(query)]
-
-
 @dataclass(frozen=True, slots=True)
 class MessageSender:
     """Sends sealed messages to the gateway, one by one."""
@@ -260,7 +248,7 @@ def seal_messages_again(desk: Desk, connection: Connection, *, partner: str, act
 
 def _find_same(connection: Connection, *, partner: str, kind: str, body: bytes) -> PostedMessage | None:
     rows = connection.execute(
-        _MESSAGES.where(
+        select(MAILBOX_MESSAGES).where(
             MAILBOX_MESSAGES.c.partner == partner,
             MAILBOX_MESSAGES.c.kind == kind,
             MAILBOX_MESSAGES.c.desk_copy.is_(None),
@@ -269,13 +257,10 @@ def _find_same(connection: Connection, *, partner: str, kind: str, body: bytes) 
     )
     for row in rows:
         if parse_base64url(peek_message(bytes(row.signed)).body) == body:
-            return _to_message(row)
+            return copy_fields(PostedMessage, row)
     return None
 
 
 def _get_message(connection: Connection, message_id: str) -> PostedMessage:
-    return _to_message(connection.execute(_MESSAGES.where(MAILBOX_MESSAGES.c.message_id == message_id)).one())
-
-
-def _to_message(row: Row[Any]) -> PostedMessage:
+    row = connection.execute(select(MAILBOX_MESSAGES).where(MAILBOX_MESSAGES.c.message_id == message_id)).one()
     return copy_fields(PostedMessage, row)

@@ -13,7 +13,6 @@ from gateway.desk.actions.ledger import Action, record_sent, withdraw_action
 from gateway.desk.actions.sending import write_action_messages
 from gateway.desk.actions.threads import MOST_OPENED_ENTRIES, EntryText
 from gateway.desk.cases.model import get_case
-from gateway.desk.partners.mailbox import list_messages
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
@@ -31,7 +30,7 @@ from tests.desk.action_builders import (
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.digests.digest_builders import PARTNER
 from tests.desk.industry_builders import read_mailbox, set_partner
-from tests.desk.outbox_builders import send_out
+from tests.desk.outbox_builders import list_outbox, send_out
 from tests.desk.view_builders import Browser, Clock
 
 
@@ -280,8 +279,9 @@ def test_request_that_could_not_be_sent_is_tried_again_with_the_same_content(loo
     assert "Try again" in read_page(browser, address)
     assert browser.post(f"{address}/again").status_code == 303
     send_out(loop.desk, "message")
-    with loop.desk.store.read() as connection:
-        assert [message.message_id for message in list_messages(connection)] == [one.action_id]
+    assert [(entry["subject"], entry["state"]) for entry in list_outbox(loop.desk, "message")] == [
+        (one.action_id, "sent")
+    ]
 
 
 def test_package_that_failed_is_released_on_its_own_page_alone(loop: Loop) -> None:

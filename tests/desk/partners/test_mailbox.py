@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.outbox.loop import GAVE_UP
-from gateway.desk.partners.mailbox import list_messages, write_message
+from gateway.desk.partners.mailbox import write_message
 from gateway.desk.partners.register import PartnerError
 from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES
 from gateway.testing.transport import WsgiTransport
@@ -125,13 +125,11 @@ def test_message_is_stored_before_it_is_sent_and_goes_out_later_with_the_same_by
     assert len(deaf.requests) == 1
     with loop.desk.store.read() as connection:
         stored = connection.execute(MAILBOX_MESSAGES.select()).one()
-        assert list_messages(connection)[0].posted_at is None
+    assert [one["state"] for one in list_outbox(loop.desk, "message")] == ["waiting"]
     loop.desk.session.mount(loop.desk.config.feed_url, loop.transport)
     assert post(loop) == stored.message_id
     assert rows_at_gateway(loop) == [("example-chat", stored.message_id, bytes(stored.envelope))]
-    with loop.desk.store.read() as connection:
-        (message,) = list_messages(connection, partner="example-chat")
-    assert message.posted_at is not None
+    assert [one["state"] for one in list_outbox(loop.desk, "message")] == ["sent"]
 
 
 def test_lost_answer_to_a_post_sends_the_same_bytes_once_more(loop: Loop) -> None:
