@@ -5,7 +5,6 @@ the desk signs. An id that no register lists opens the form all the same, and is
 """
 
 import re
-from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -42,8 +41,3 @@ class PlacementEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 def is_placement(text: str) -> bool:
     """Return whether `text` is a well-formed link id, e.g. `example-chat-profile`."""
     return _PLACEMENT.fullmatch(text) is not None
-
-
-def find_placement(placement: str | None, *, placements: Iterable[PlacementEntry]) -> PlacementEntry | None:
-    """Return the entry of a link id, or None for an unknown or misspelled one."""
-    return next((one for one in placements if one.placement == placement), None)

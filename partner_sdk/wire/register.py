@@ -111,17 +111,6 @@ def verify_register(
     return register
 
 
-def submission_keys(register: PartnerRegister, *, partner: str) -> dict[str, bytes]:
-    """Return key id to raw key for one partner, suspended or not, former keys too: its signatures stay provable."""
-    found: dict[str, bytes] = {}
-    for entry in register.partners:
-        if entry.partner == partner:
-            found[entry.key_id] = parse_base64url(entry.submission_key, length=PUBLIC_KEY_BYTES)
-            for former in entry.former_keys:
-                found[former.key_id] = parse_base64url(former.submission_key, length=PUBLIC_KEY_BYTES)
-    return found
-
-
 def list_former_keys(entry: RegisterEntry, *, now: datetime) -> tuple[FormerKey, ...]:
     """Return the former keys whose statements still count."""
     return tuple(key for key in entry.former_keys if now < parse_time(key.until))

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from partner_sdk.errors import RegisterError
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.wire.canonical import encode, format_time, parse_base64url, to_base64url
-from partner_sdk.wire.register import PartnerRegister, sign_register, submission_keys, verify_register
-from tests.builders import DAY, NOW, Agency, Partner, raw_public_key
+from partner_sdk.wire.canonical import encode, format_time, to_base64url
+from partner_sdk.wire.register import PartnerRegister, sign_register, verify_register
+from tests.builders import DAY, NOW, Agency, Partner
 
 AGENCY = Agency()
 KEY_SET = AGENCY.key_set()
@@ -103,14 +103,6 @@ def test_entry_that_cannot_be_read_is_malformed(changes: dict[str, object]) -> N
 def test_partner_or_key_that_comes_twice_is_refused() -> None:
     assert refused(AGENCY.register(CHAT, CHAT)) == "bad-key"
     assert refused(AGENCY.register(CHAT, msgspec.structs.replace(CHAT, partner="other"))) == "bad-key"
-
-
-def test_submission_keys_are_those_of_one_partner_suspended_or_not() -> None:
-    register = verify_register(RAW, key_set=KEY_SET, now=NOW)
-    chat_key = Partner().key(KeyRole.SUBMISSION)
-    assert submission_keys(register, partner="example-chat") == {chat_key.key_id: raw_public_key(chat_key)}
-    assert submission_keys(register, partner="example-game") == {GAME.key_id: parse_base64url(GAME.submission_key)}
-    assert submission_keys(register, partner="nobody") == {}
 
 
 @given(st.integers(0, len(RAW) - 1), st.integers(1, 255))
