@@ -13,9 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Executable, bindparam, delete,
 from gateway.store.schema import evidence, evidence_parts, to_epoch_seconds
 
 _SAME = (evidence.c.evidence_id == bindparam("wanted_id"), evidence.c.partner == bindparam("wanted_partner"))
-_FIND = select(
-    evidence.c.position, evidence.c.newest_part_at.is_not(None), evidence.c.digest, evidence.c.size_bytes
-).where(*_SAME)
+_FIND = select(evidence.c.position, evidence.c.digest, evidence.c.size_bytes).where(*_SAME)
 _PARTS = (
     select(evidence_parts.c.part, evidence_parts.c.size_bytes, evidence_parts.c.sha256, evidence_parts.c.blob)
     .where(evidence_parts.c.position == bindparam("wanted_position"))
@@ -104,13 +102,9 @@ class ConflictingEvidenceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StoredEvidence:
-    """One piece of evidence. `digest` and `size_bytes` are None until it is complete.
-
-    `has_parts` is False while a report names it and no part has arrived.
-    """
+    """One piece of evidence. `digest` and `size_bytes` are None until it is complete."""
 
     position: int
-    has_parts: bool
     digest: bytes | None
     size_bytes: int | None
 

@@ -37,7 +37,6 @@ _ALONE: Final = (
 )
 # Remarks that stand out; the others are soft.
 _CLEAR: Final = frozenset({"often named", "more", "fewer"})
-_CAP: Final = 4
 
 
 def render_page(digest: Digest, *, kept: Iterable[Digest] = ()) -> str:

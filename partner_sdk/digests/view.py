@@ -109,7 +109,8 @@ def _list_figures(digest: Digest, earlier: Sequence[Digest]) -> list[Section]:
         Section("What was reported", (_INCIDENT, *_describe_gaps(digest), *kinds, *_describe_missing(digest))),
     ]
     if earlier:
-        sections.insert(0, Section("What changed", tuple(_list_changes(digest, earlier))))
+        sentences = " ".join(list_change_sentences(digest, earlier))
+        sections.insert(0, Section("What changed", (sentences, _MORE_REPORTS, make_comparison([*earlier, digest]))))
     return sections + ([Section("More about these incidents", tuple(others))] if others else [])
 
 
@@ -182,12 +183,6 @@ _MORE_REPORTS: Final = (
     "More incidents can mean more harm. They can also mean that more children found the way to report, for example "
     "after you put the button on a page."
 )
-
-
-def _list_changes(digest: Digest, earlier: Sequence[Digest]) -> list[Block]:
-    shown = [*earlier, digest]
-    sentences = " ".join(list_change_sentences(digest, earlier))
-    return [sentences, _MORE_REPORTS, make_comparison(shown)]
 
 
 def make_comparison(shown: Sequence[Digest]) -> Grid:

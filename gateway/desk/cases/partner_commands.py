@@ -18,10 +18,7 @@ from gateway.desk.terminal import say
 from gateway.desk.uk_times import get_uk_day
 from gateway.desk.wiring import Desk
 from partner_sdk.report import SealedIndustryReport
-from partner_sdk.wire.mailbox_message import OUTCOMES as TOLD
 from partner_sdk.wire.mailbox_message import format_outcome
-
-_TOLD = "; ".join(f"{code}: {meaning}" for code, meaning in TOLD)
 
 
 @dataclass(frozen=True, slots=True)

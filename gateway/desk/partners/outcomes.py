@@ -88,7 +88,7 @@ def list_signals(connection: Connection, *, case_id: str) -> list[OutcomeSignal]
         .where(OUTCOME_SIGNALS.c.case_id == case_id)
         .order_by(OUTCOME_SIGNALS.c.decided_at, OUTCOME_SIGNALS.c.signal_id)
     )
-    return [_to_signal(row) for row in rows]
+    return [copy_fields(OutcomeSignal, row) for row in rows]
 
 
 def find_released(connection: Connection, *, case_id: str) -> OutcomeSignal | None:
@@ -157,7 +157,3 @@ def _list_rows(connection: Connection, wanted: Any) -> Sequence[Row[Any]]:
     return connection.execute(
         select(OUTCOME_SIGNALS).where(wanted).order_by(OUTCOME_SIGNALS.c.decided_at, OUTCOME_SIGNALS.c.signal_id)
     ).all()
-
-
-def _to_signal(row: Row[Any]) -> OutcomeSignal:
-    return copy_fields(OutcomeSignal, row)

@@ -23,11 +23,10 @@ KEYS_ARE_OLD_AFTER: Final = timedelta(days=365)
 
 @dataclass(frozen=True, slots=True)
 class AcceptedRegistration:
-    """The registration in force: its change, its start, and the person who accepted it."""
+    """The registration in force: its change and its start."""
 
     change_id: str
     accepted_at: str
-    accepted_by: str
     registration: Registration
 
 
@@ -49,7 +48,7 @@ def find_registration(connection: Connection, partner: str) -> AcceptedRegistrat
     registration = peek_account_change(bytes(row.statement)).registration
     if registration is None:
         return None
-    return AcceptedRegistration(row.change_id, row.decided_at, row.decided_by, registration)
+    return AcceptedRegistration(row.change_id, row.decided_at, registration)
 
 
 def find_authorisation(connection: Connection, partner: str, *, email: str | None, name: str | None) -> bool | None:

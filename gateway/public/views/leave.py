@@ -6,7 +6,7 @@ Never `Clear-Site-Data: "cache"`: it delays the navigation in Chromium (86 ms to
 import threading
 from typing import TYPE_CHECKING
 
-from flask import Response, request, session
+from flask import request, session
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import Headers
 
@@ -46,7 +46,9 @@ def leave() -> ResponseReturnValue:
         _wipe_soon(door)
     except Exception as error:  # noqa: BLE001 - a person in a hurry must leave whatever fails
         log_failure(error)
-    return _forget(answer)
+    session.clear()
+    answer.headers["Clear-Site-Data"] = CLEAR_SITE_DATA
+    return answer
 
 
 def _wipe_soon(door: PublicDoor) -> None:
@@ -66,9 +68,3 @@ def _is_own_wish() -> bool:
         return site == "same-origin"
     # An old browser without Sec-Fetch-Site: refuse only a Referer that names another site.
     return find_referrer_host() in {None, request.host}
-
-
-def _forget(answer: Response) -> Response:
-    session.clear()
-    answer.headers["Clear-Site-Data"] = CLEAR_SITE_DATA
-    return answer

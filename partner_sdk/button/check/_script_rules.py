@@ -155,7 +155,7 @@ _ALTERING: Final = frozenset({"style", "srcset", "class", "filter", "transform"}
 
 def see_icon(subject: Subject, *, read_resource: ReadResource) -> Iterator[Notice]:
     """The icon is there and unaltered."""
-    icon = _find_icon(subject.button.link)
+    icon = next(list_elements(subject.button.link, "svg", "img"), None)
     if icon is None:
         yield notice("no-icon", subject)
         return
@@ -168,10 +168,6 @@ def see_icon(subject: Subject, *, read_resource: ReadResource) -> Iterator[Notic
     if code:
         yield notice(code, subject, at=icon)
     yield from _see_size(subject, icon)
-
-
-def _find_icon(link: "Node") -> "Node | None":
-    return next(list_elements(link, "svg", "img"), None)
 
 
 def _is_swapped(image: "Node") -> bool:

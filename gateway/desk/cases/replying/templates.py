@@ -15,7 +15,6 @@ import msgspec
 from gateway.desk.outbox.notes import load_note_texts
 from gateway.guidance.advice import (
     UK_EMERGENCY,
-    Advice,
     AdviceLibrary,
     Audience,
     fill_sentences,
@@ -116,7 +115,10 @@ def list_templates(report: PublicReport) -> tuple[ReplyTemplate, ...]:
             for one in texts.template
             if one.audience == audience
         ),
-        *(ReplyTemplate(f"{ADVICE_PREFIX}{one.code}", _make_title(one), piece) for one, piece in filled.items()),
+        *(
+            ReplyTemplate(f"{ADVICE_PREFIX}{one.code}", "Advice: " + one.code.replace("_", " "), piece)
+            for one, piece in filled.items()
+        ),
     )
 
 
@@ -157,10 +159,6 @@ def load_library(language: str) -> tuple[TemplateFile, AdviceLibrary, Mapping[st
         name = signpost.get_name(language)
         names[key] = f"{name} ({way})" if way else name
     return load_texts(language), load_advice(language), names
-
-
-def _make_title(advice: Advice) -> str:
-    return "Advice: " + advice.code.replace("_", " ")
 
 
 def load_release_files() -> None:
