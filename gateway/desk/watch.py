@@ -368,13 +368,18 @@ def _find_anchored_at(connection: Connection, *, desk: Desk) -> datetime | None:
 
 
 def _list_damage(connection: Connection, state: CollectorState, *, now: datetime) -> list[Concern]:
-    """Return one concern for each kind of damage, which names its references, and one where nobody looked for any."""
+    """Return one concern for each kind of damage, naming its references, and one if the check is overdue."""
     found: dict[str, list[AlarmRow]] = {}
     for alarm in list_alarms(connection):
         if alarm.kind in damage.KINDS:
             found.setdefault(alarm.kind, []).append(alarm)
     concerns = [
-        Concern(kind, parse_time(rows[0].raised_at), len(rows), ", ".join(_name(row) for row in rows[:MOST_NAMED]))
+        Concern(
+            kind,
+            parse_time(rows[0].raised_at),
+            len(rows),
+            ", ".join(damage.get_subject(row).partition(":")[0] for row in rows[:MOST_NAMED]),
+        )
         for kind, rows in found.items()
     ]
     first = select(REPORTS.c.collected_at).order_by(REPORTS.c.id).limit(1)
@@ -382,10 +387,6 @@ def _list_damage(connection: Connection, state: CollectorState, *, now: datetime
     if since is not None and now - parse_time(since) > EXAMINED_WITHIN:
         concerns.append(Concern(UNEXAMINED, parse_time(since)))
     return concerns
-
-
-def _name(alarm: AlarmRow) -> str:
-    return alarm.subject.partition(", found ")[0].partition(":")[0]
 
 
 def _list_collector_concerns(state: CollectorState, *, now: datetime, within: timedelta) -> list[Concern]:

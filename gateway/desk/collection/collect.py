@@ -315,7 +315,7 @@ def _sort_out(
         (row.partner, row.report_id): bytes(row.intake_sha256)
         for row in connection.execute(
             select(REPORTS.c.partner, REPORTS.c.report_id, REPORTS.c.intake_sha256).where(
-                # By the index: a walk through the table would end at a damaged page of any other report.
+                # By the index: a scan of the table would fail at a damaged page of any other report.
                 REPORTS.c.environment == desk.config.environment,
                 REPORTS.c.partner.in_(partners),
                 REPORTS.c.report_id.in_(ids),

@@ -1,7 +1,7 @@
 """Looks for damage in everything that the desk stores, and asks the gateway again for the reports that it still has.
 
-A report that comes again takes the place of one that is missing or damaged, and of no other: its statement must be the
-one whose link the desk has. Reads in batches, opens nothing, and writes only alarms and how far it got.
+A report that comes again replaces only a missing or damaged one, and only if its statement is the one in the chain.
+Reads in batches, opens nothing, and writes only alarms and its progress.
 """
 
 import json
@@ -63,11 +63,11 @@ KINDS: Final = (PAGES, *_OF_REPORT, BOX)
 
 BATCH_ROWS: Final = 100  # of reports: 7 MB
 _NOTED_EVERY: Final = 50  # batches
-# A case with notes of people gets a new key only after this: until then its old key may come back, with the notes.
+# A case with staff notes gets a new key only after this: until then its old key, and so the notes, may be recovered.
 KEY_AWAITED: Final = timedelta(days=1)
 
 Place = Sequence[Any]
-# Of a report that comes again: it is whole here; it is to be mended; its case is lost; or it waits at the gateway until
+# The stored state of a report that comes again: whole, to be replaced, without its case, or left at the gateway until
 # the file is recovered, because SQLite cannot write over a damaged page.
 Held = Literal["whole", "broken", "no-case", "unwritable"]
 
@@ -83,7 +83,7 @@ class Gap:
 
 @dataclass(slots=True)
 class Examined:
-    """The result of a pass: the gaps, how many reports wait at the gateway again, and the steps that were not taken."""
+    """The result of a pass: the gaps, the number of reports that wait at the gateway again, and the skipped steps."""
 
     gaps: list[Gap] = field(default_factory=list)
     waiting_again: int = 0
@@ -96,7 +96,7 @@ Step = Callable[[Desk, Place], Iterator[tuple[Place, list[Gap]]]]
 def look_for_damage(desk: Desk, *, feed: FeedClient | None) -> Examined:
     """Examine pages, reports against their chain links, keys of cases and all boxes, and raise an alarm for each gap.
 
-    Goes on from where an interrupted pass got. Alarms whose cause is gone end with a whole pass. Raises
+    Resumes an interrupted pass. Only a whole pass ends the alarms whose cause is gone. Raises
     `DeskStoreError` where not even an alarm can be written.
     """
     found = Examined()
@@ -121,7 +121,7 @@ def look_for_damage(desk: Desk, *, feed: FeedClient | None) -> Examined:
     if start == 0 and not found.not_taken:
         with desk.store.write() as connection:
             still = {(gap.kind, gap.subject) for gap in found.gaps}
-            _end_alarms(connection, desk, lambda alarm: (alarm.kind, _get_subject(alarm)) not in still)
+            _end_alarms(connection, desk, lambda alarm: (alarm.kind, get_subject(alarm)) not in still)
     return found
 
 
@@ -132,7 +132,7 @@ def _note(desk: Desk, gaps: Sequence[Gap], *, feed: FeedClient | None, found: Ex
     found.gaps += gaps
     now = desk.clock()
     with desk.store.write() as connection:
-        is_open = {(one.kind, _get_subject(one)): one for one in list_alarms(connection) if one.kind in KINDS}
+        is_open = {(one.kind, get_subject(one)): one for one in list_alarms(connection) if one.kind in KINDS}
         for gap in gaps:
             if (gap.kind, gap.subject) not in is_open:
                 raise_alarm(connection, gap.kind, f"{gap.subject}, found {now:%FT%TZ}", now=now)
@@ -146,7 +146,7 @@ def _note(desk: Desk, gaps: Sequence[Gap], *, feed: FeedClient | None, found: Ex
 
 
 def _has_notes(connection: Connection, gap: Gap, is_open: dict[tuple[str, str], AlarmRow], *, desk: Desk) -> bool:
-    """Return whether other boxes lie under the same key, and its alarm is younger than a day."""
+    """Return whether other boxes are sealed under the same key while its alarm is younger than a day."""
     alarm = is_open.get((gap.kind, gap.subject))
     if alarm is not None and alarm.raised_at <= format_time(desk.clock() - KEY_AWAITED):
         return False
@@ -160,7 +160,8 @@ def _has_notes(connection: Connection, gap: Gap, is_open: dict[tuple[str, str], 
     )
 
 
-def _get_subject(alarm: AlarmRow) -> str:
+def get_subject(alarm: AlarmRow) -> str:
+    """Return the gap that an alarm is about, without the time at which it was found."""
     return alarm.subject.partition(", found ")[0]
 
 
@@ -176,7 +177,7 @@ def _examine_pages(desk: Desk, _after: Place) -> Iterator[tuple[Place, list[Gap]
 
 
 def _examine_reports(desk: Desk, after: Place) -> Iterator[tuple[Place, list[Gap]]]:
-    """Compare each chain link with its report: that it is here, and as its statement and the digest of its box say."""
+    """Compare each chain link with its report, which must exist and match its statement and the digest of its box."""
     for links in _read_batches(desk, select(CHAIN_LINKS), list(CHAIN_LINKS.primary_key), after):
         with desk.store.read() as connection:
             gaps = [gap for gap in _judge_links(connection, links, environment=desk.config.environment) if gap]
@@ -214,7 +215,7 @@ def _judge_links(connection: Connection, links: Sequence[Row[Any]], *, environme
 
 
 def _find_fault(row: Row[Any] | None, *, statement_sha256: bytes) -> str | None:
-    """Return the part of a stored report that is not as it was, or None. Needs no key."""
+    """Return the damaged part of a stored report, or None. Needs no key."""
     if row is None:
         return "unreadable"
     raw = bytes(row.intake)
@@ -347,7 +348,7 @@ def _read_each(
 
 
 def list_held(desk: Desk, rows: Sequence[VerifiedRow]) -> dict[bytes, Held]:
-    """Return the state of those of these rows that came before, by their digest.
+    """Return the stored state of the rows that were filed before, by their digest.
 
     In a transaction of its own: SQLite commits nothing more in one that met a damaged page.
     """
@@ -365,7 +366,7 @@ def list_held(desk: Desk, rows: Sequence[VerifiedRow]) -> dict[bytes, Held]:
 
 
 def _judge_held(desk: Desk, connection: Connection, row: VerifiedRow) -> Held | None:
-    """Return the state of a row whose link is here; None if it was refused before, so that no report came of it."""
+    """Return the stored state of a row in the chain; None if it was refused before and so became no report."""
     case, reference = _find_case(connection, row), (row.intake.reference,)
     if case is not None and case.destroyed_at is not None:
         return "whole"
@@ -384,7 +385,7 @@ def _judge_held(desk: Desk, connection: Connection, row: VerifiedRow) -> Held | 
 
 
 def _is_on_bad_page(connection: Connection, row: VerifiedRow) -> bool:
-    """Return whether not even the bytes of a stored report can be read; a text that is none can be written over."""
+    """Return whether the bytes of a stored report cannot be read; unreadable text alone can be overwritten."""
     raw = select(*(cast(column, LargeBinary) for column in REPORTS.columns))
     try:
         with surviving_damage(connection):
