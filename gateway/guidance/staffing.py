@@ -22,7 +22,7 @@ MAX_BYTES: Final = 2048
 # The longest time that a promise outlives the desk that gave it. A desk that collects each minute renews it in time,
 # also beside a round of slow evidence.
 HOLDS_FOR: Final = timedelta(minutes=5)
-# The skew of a signed request (WIRE.md §7): no desk whose clock is further ahead reaches the gateway at all.
+# The clock skew of a signed request (WIRE.md §7): a desk further ahead cannot reach the gateway at all.
 MAX_AHEAD: Final = timedelta(minutes=1)
 _Minutes = Annotated[int, Meta(ge=1, le=168 * 60)]
 
@@ -36,7 +36,7 @@ class ReadWithin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Staffing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One statement. `staffed_until` is null while the desk is not; `next_hour` is the next opening."""
+    """One statement. `staffed_until` is null while nobody is on duty; `next_hour` is the next opening."""
 
     environment: Environment
     expires_at: str
@@ -46,7 +46,7 @@ class Staffing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     staffed_until: str | None
 
     def is_fresh(self, now: datetime) -> bool:
-        """Return whether the desk still stands by it."""
+        """Return whether the statement is in force."""
         return parse_time(self.issued_at) - MAX_AHEAD <= now < parse_time(self.expires_at)
 
 
@@ -98,7 +98,7 @@ def make_promise(agency: Agency, staffing: Staffing | None, *, sent_at: datetime
     is_staffed, read_by = sent_at < staffed_until, sent_at + within
     if urgency == "other":
         read_by = agency.add_desk_time(sent_at if is_staffed else next_hour, within)
-    elif read_by > staffed_until:  # nobody would be there at the end of the hour
+    elif read_by > staffed_until:  # nobody would be on duty at the end of the hour
         return Promise(next_hour + within, None if is_staffed else next_hour, days)
     return Promise(read_by, None if is_staffed else next_hour, agency.get_reply_by(sent_at, urgency=urgency))
 

@@ -29,7 +29,7 @@ from gateway.desk.carriers.delivery import (
 from gateway.desk.config import CarriersConfig
 from gateway.web.settings import is_loopback
 
-# Of all answers of a server to one mail; a real one gives some 20 short lines.
+# Of all the server's answers to one mail; a real server sends about 20 short lines.
 MOST_ANSWER_BYTES: Final = 64 * 1024
 _QUIT_SECONDS: Final = 5.0
 _READY: Final = 220
@@ -119,7 +119,7 @@ class SmtpCarrier:
                     server.login(self._login.name, self._login.password)
                 if mail is not None:
                     server.send_message(mail)
-                # The mail is taken: whether the server says goodbye changes nothing (RFC 5321 §4.1.1.10).
+                # The server has taken the mail: its answer to QUIT changes nothing (RFC 5321 §4.1.1.10).
                 server.deadline = min(deadline, time.monotonic() + _QUIT_SECONDS)
                 with suppress(OSError, DeliveryError):
                     server.quit()
@@ -129,7 +129,7 @@ class SmtpCarrier:
                 reason="address-refused" if is_final else "address-delayed", is_final=is_final
             ) from None
         except smtplib.SMTPException as error:
-            # The library makes "not connected" of a wait that ended.
+            # The library reports a timeout as "not connected".
             is_late = isinstance(error, smtplib.SMTPServerDisconnected) and time.monotonic() >= deadline
             raise DeliveryError(reason="timeout" if is_late else _code_of(error)) from None
         except ssl.SSLError:
@@ -141,9 +141,9 @@ class SmtpCarrier:
 
 
 class _PunctualSmtp(smtplib.SMTP):
-    """A talk with a mail server that ends at `deadline`; with a `context`, in TLS from the first byte.
+    """An SMTP session that ends at `deadline`; with a `context`, in TLS from the first byte.
 
-    The library's own time-out holds for each read: a server that sends a byte now and then is never late for it.
+    The library's own timeout holds for each read: a server that sends a byte now and then never exceeds it.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class _PunctualSmtp(smtplib.SMTP):
 
     def _get_socket(self, host: str, port: int, _timeout: float) -> socket.socket:
         failure: OSError = TimeoutError()
-        # `create_connection` would give each address of a name the whole time.
+        # `create_connection` would allow each address of a name the whole time.
         for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
             place = (str(address[0]), port)
             try:
@@ -188,7 +188,7 @@ class _PunctualSmtp(smtplib.SMTP):
 
 
 class _Answers:
-    """The lines of a server, until the deadline and the bound of bytes of its talk."""
+    """The server's lines, up to the deadline and the byte limit of its session."""
 
     def __init__(self, talk: _PunctualSmtp, sock: socket.socket) -> None:
         from partner_sdk.client.http import PunctualBytes

@@ -169,8 +169,8 @@ def _collect_or_complain(one_round: Callable[[], int]) -> int:
 
 
 def _send_alerts(call: Call) -> int:
-    # The rounds print what waits for a person: here is only the sending. A ladder that ran out withdraws the form's
-    # promise at once, and no slow carrier lets it lapse.
+    # The rounds print the waiting alerts; this loop only sends. An exhausted ladder withdraws the form's promise at
+    # once, and a slow carrier cannot delay its renewal.
     desk = open_desk(call.state)
     send_due(desk, only={"alert"})
     publish_staffing(desk)

@@ -23,7 +23,7 @@ class OutcomesOfCase:
 def list_outcomes_of_cases(
     connection: Connection, *, since: datetime | None = None, until: datetime | None = None
 ) -> list[OutcomesOfCase]:
-    """Return the cases with an outcome that were received in a span, a joined report under its first; none made up."""
+    """Return the real cases with an outcome received in a span; a joined report counts under its first."""
     case_id = func.coalesce(CASES.c.joined_to, CASES.c.case_id).label("case_id")
     query = (
         select(case_id, CASES.c.received_at, CASES.c.about, CASE_STEPS.c.detail)

@@ -90,7 +90,7 @@ def make_digest(store: DeskStore, order: DigestOrder, *, clock: Clock, links: Cl
 
 def _check_service(connection: Connection, partner: str) -> None:
     kind = find_partner_kind(connection, partner)
-    # One without an entry is a service without keys: only those are counted without being enrolled.
+    # A partner without an entry is a service without keys, which is counted without being enrolled.
     if kind is not None and kind.type != SERVICE:
         raise DigestError("Only a service gets digests: no report is about this partner.", reason="not-a-service")
 

@@ -370,7 +370,7 @@ def _make_table(table: Table, draw: Sequence[int]) -> OverviewTable:
 
 
 def _bound_share(drawn: DrawnTable, value: int) -> tuple[int, int]:
-    """Return the ends of a line's share of all lines, in per cent: of two ranges, each with half the chance to err."""
+    """Return the range of a line's share in per cent, from two ranges that each have half the chance of error."""
     reach, others = drawn.get_reach(chance=CHANCE_BEYOND / 2), sum(drawn.values) - value
     reach_of_others = drawn.get_reach(chance=CHANCE_BEYOND / 2, lines=len(drawn.values) - 1)
     low, high = max(0, value - reach), value + reach

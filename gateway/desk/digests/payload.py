@@ -59,12 +59,12 @@ class DrawnTable:
     periods: int
 
     def get_reach(self, *, chance: float = CHANCE_BEYOND, lines: int = 1) -> int:
-        """Return the most units by which the noise of so many lines together is off, but for that chance a side."""
+        """Return the largest error, in units, of the noise of these lines together, but for `chance` on each side."""
         scale = noise.get_scale(sensitivity=self.table.sensitivity, epsilon_micro=self.table.epsilon_micro)
         return noise.get_threshold(scale=scale, draws=lines * self.periods, chance=chance) - 1
 
     def list_clear(self, *, above: Sequence[int] | None = None) -> list[bool]:
-        """Return which lines are above all that chance makes in a year, or above these units as well."""
+        """Return, for each line, whether it is above all that chance makes in a year, and above these units."""
         reach = self.get_reach(chance=_CHANCE_OF_ADVICE)
         return [
             value - least > reach for value, least in zip(self.values, above or [0] * len(self.values), strict=True)

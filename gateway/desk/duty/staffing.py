@@ -22,15 +22,15 @@ from partner_sdk.wire.statements import peek_statement
 # An idle desk signs one in two minutes. With a slow round behind it, the next still comes before this one ends.
 RENEWED_AFTER: Final = timedelta(minutes=2)
 _LOOKS_AHEAD: Final = timedelta(days=1)
-# Reports reach nobody in time: a promise of these hours is broken already.
+# Reports wait for too long: a promise of these hours is broken already.
 _BROKEN: Final = frozenset({CRISIS_UNREAD, STOPPED, URGENT_WAIT})
 _KIND: Final[PublicationKind] = "staffing"
 
 
 def publish_staffing(desk: Desk) -> None:
-    """Lay down a new statement at the gateway, unless the last one is young and still true.
+    """Publish a new statement at the gateway, unless the last one is recent and still true.
 
-    Raises the feed client's errors; then the next run tries again, and the gateway's statement ends by itself.
+    Raises the feed client's errors; the next run tries again, and meanwhile the gateway's statement ends by itself.
     """
     now = desk.clock()
     with desk.store.read() as connection:
@@ -42,7 +42,7 @@ def publish_staffing(desk: Desk) -> None:
     body = desk.load_signer().sign(staffing)
     desk.make_feed().put_list(_KIND, body)
     with desk.store.write() as connection:
-        # Only the newest: nobody checks an older one, and two minutes apart they would fill the table.
+        # Only the newest is kept: no check reads an older one, and one in two minutes would fill the table.
         connection.execute(delete(PUBLICATIONS).where(PUBLICATIONS.c.kind == _KIND))
         values = {
             "kind": _KIND,
@@ -58,7 +58,7 @@ def publish_staffing(desk: Desk) -> None:
 def make_staffing(desk: Desk, connection: Connection, *, last: Staffing | None) -> Staffing:
     """Return the statement that is true now: unstaffed while the ladder has run out or reports wait for too long."""
     now, agency = desk.clock(), desk.agency
-    # The gateway takes none that is not newer, also within one second or after a step back of this clock.
+    # The gateway accepts only a newer one, also within one second or after this clock was set back.
     issued_at = now if last is None else max(now, parse_time(last.issued_at) + timedelta(seconds=1))
     expires_at, staffed_until = issued_at + HOLDS_FOR, now
     end = find_end_of_ladder(desk, connection, now=now, sent_within=URGENT_WITHIN)
@@ -68,7 +68,7 @@ def make_staffing(desk: Desk, connection: Connection, *, last: Staffing | None) 
         ladder = msgspec.structs.replace(desk.ladder, rung=able)
         gap = ladder.find_gap(agency, now, within=_LOOKS_AHEAD, counts_hours=True)
         staffed_until = gap or now + _LOOKS_AHEAD
-        # Without an answer until then the promise is gone in that very second, whatever this desk does.
+        # If nobody answers by then, the promise ends at that second, whatever this desk does.
         expires_at = expires_at if end is None or staffed_until == now else max(issued_at, min(expires_at, end))
     promises = agency.promises
     return Staffing(

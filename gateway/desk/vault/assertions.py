@@ -50,7 +50,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A device's answer, as a browser hands it over: parsed, and not verified yet. `handle` names its person."""
+    """A device's answer from a browser: parsed, not yet verified. `handle` names its person."""
 
     credential_id: bytes
     client_data: bytes
@@ -96,7 +96,7 @@ def verify_answer(answer: Answer, *, statement: bytes, public_key: bytes) -> int
             expected_rp_id=get_rp_id(origin),
             expected_origin=origin,
             credential_public_key=public_key,
-            # The caller compares the counter itself, because it answers a copied device in another way than a fault.
+            # The caller compares the counter itself, because it treats a copied device differently from a fault.
             credential_current_sign_count=0,
             require_user_verification=True,
         )
@@ -114,7 +114,7 @@ def check_own_frame(client_data: bytes) -> None:
     """Raise `TouchError` (`bad-touch`) for an answer from a frame of another site."""
     from webauthn.helpers import parse_client_data_json
 
-    # The library leaves this to its caller: no page of ours lies in a frame of another site.
+    # The library leaves this to its caller: no page of ours is shown in a frame of another site.
     if parse_client_data_json(client_data).cross_origin:
         raise refuse_bad()
 

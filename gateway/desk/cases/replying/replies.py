@@ -90,7 +90,7 @@ _MOST_NAME_CHARACTERS: Final = 120
 _FEWEST_WORDS: Final = 3
 _FEWEST_LETTERS: Final = 10
 _WORD: Final = re.compile(r"[^\W\d_]+")
-# One in so many recorded replies is for a supervisor to read, while it is this young.
+# A supervisor reads one in SAMPLE_OF recorded replies, for this long after it was recorded.
 SAMPLE_OF: Final = 5
 SAMPLED_FOR: Final = timedelta(days=90)
 # Used if the analyst gives no other reason: it stays in the case for later readers.
