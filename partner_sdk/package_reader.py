@@ -241,7 +241,7 @@ def _parse_manifest(body: bytes) -> dict[str, Any]:
     names = [one["name"] for one in manifest["files"]]
     for name in names:
         if not _NAME.fullmatch(name) or name == MANIFEST:
-            raise ReadError(f"The manifest names a file as no archive may: {name!a}.", reason="bad-manifest")
+            raise ReadError(f"The manifest has a forbidden file name: {name!a}.", reason="bad-manifest")
     if names != sorted(set(names)):
         raise ReadError("The manifest names a file twice, or not in order.", reason="bad-manifest")
     return manifest

@@ -185,7 +185,7 @@ def _examine_people(desk: Desk) -> Iterator[CheckResult]:
         detail = f"Administrator or auditor, and also a role that reads reports: {_format_some(mixed)}."
         yield "warning", detail, "Give one of the roles to another person: `people end-role`."
     if mute and desk.config.carriers.mail != "off":
-        detail = f"No mail address, so told of a new passkey on the desk's pages alone: {_format_some(mute)}."
+        detail = f"Without a mail address, so notified of a new passkey only on the desk's pages: {_format_some(mute)}."
         yield "warning", detail, "Record it: `people mail`."
 
 
@@ -364,7 +364,7 @@ def _examine_ladder(desk: Desk) -> Iterator[CheckResult]:
     for warning in warnings:
         yield verdict, warning, f"Mend {desk.paths.ladder}; until then a person watches the desk's first page."
     if not warnings:
-        yield "ok", f"An alert has somebody to call at every hour (checked on {desk.ladder.checked_on}).", ""
+        yield "ok", f"The ladder has a person to call at every hour (checked on {desk.ladder.checked_on}).", ""
 
 
 def _examine_hours(desk: Desk) -> Iterator[CheckResult]:

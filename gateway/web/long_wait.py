@@ -34,8 +34,8 @@ class Wait:
     """A request that waits at most `seconds`, as one of `subject`, e.g. a partner.
 
     `find_body` returns the body that the answer then has, or None while there is no news; it is called in a thread.
-    `signature` is that of the request: whoever repeats the same bytes gets no place, so a captured request cannot take
-    the places of its partner, also where no store of nonces is shared.
+    `signature` is that of the request: a repeat of the same bytes gets no place, so a captured request cannot take the
+    places of its partner, also where no store of nonces is shared.
     """
 
     subject: str

@@ -170,7 +170,7 @@ def _judge(call: Call, file: str, *, is_to_keep: bool, is_online: bool = False) 
         log_lines = _look_into_log(call, found) if is_online else []
     except (FormatError, LogError, StatementError) as error:
         if error.reason == "late":
-            call.speaker.warn(f"The receipt is valid, and late in the public log, which stood still: {error}")
+            call.speaker.warn(f"The receipt is valid, and late in the public log, which had stopped: {error}")
             if call.is_json:
                 call.speaker.say_json({"reason": error.reason, "verified": True})
             return EXIT_LATE

@@ -145,7 +145,7 @@ def people_authority(call: Call, people: tuple[str, ...], kind: str, until: date
 
 @desk_command(Permission.MANAGE_PEOPLE, example="a-okafor --account amina")
 @_PERSON
-@click.option("--account", metavar="ACCOUNT", help="Their account of this machine.  [default: none any more]")
+@click.option("--account", metavar="ACCOUNT", help="Their account on this machine.  [default: remove it]")
 def people_account(call: Call, person: str, account: str | None) -> int:
     """Give a person the account by which commands know them, or take it away."""
     desk = open_desk(call.state)
@@ -157,7 +157,7 @@ def people_account(call: Call, person: str, account: str | None) -> int:
 
 @desk_command(Permission.MANAGE_PEOPLE, example="a-okafor --address a.okafor@agency.example")
 @_PERSON
-@click.option("--address", metavar="ADDRESS", help="Their mail address.  [default: none any more]")
+@click.option("--address", metavar="ADDRESS", help="Their mail address.  [default: remove it]")
 def people_mail(call: Call, person: str, address: str | None) -> int:
     """Set the address for mail about a person's own passkeys, or take it away."""
     desk = open_desk(call.state)

@@ -150,7 +150,7 @@ def _make_report(desk: Desk, call: KeyedCall, *, earlier: CaseRow | None, now: d
         answers["age_band"] = answers.get("reporter_age_band", "")
     ways = answers.get("contact.ways", ())
     if answers.get("contact.phone") and not {BY_CALL, BY_TEXT} & set(ways):
-        answers["contact.ways"] = (BY_CALL, *ways)  # whoever gives a number may be called
+        answers["contact.ways"] = (BY_CALL, *ways)  # a person who gives a number may be called
     # As the form marks it; a P2 of the public changes no order.
     is_urgent = answers.get("danger") == YES or answers.get("meeting.when") in MEETS_SOON
     clear = ClearFields(

@@ -276,7 +276,7 @@ def _is_registered(connection: Connection, row: Row[Any], *, key_sha256: str) ->
         return False
     added = select(AUDIT.c.detail).where(AUDIT.c.subject == passkey.person, AUDIT.c.action == "add-passkey")
     entries = [json.loads(text) for text in connection.execute(added).scalars()]
-    # Its first day is over as the log has it, not as the register says.
+    # The audit log decides whether its first day is over, not the register.
     return any(
         (one.get("key_sha256"), one.get("passkey")) == (key_sha256, passkey.number)
         and one["signs_from"] <= row.signed_at

@@ -101,7 +101,7 @@ REACH_SCREENS = (
                 max_characters=BLOCK_MAX,
             ),
         ),
-        # Hurt by somebody near: help has to come to a place. Those who look after the child were asked for it before.
+        # Hurt by someone near: help has to come to a place. A carer of the child was asked for it before.
         branches=(
             Branch("home", (Given("kinds", HURT_KINDS), Given("near", (YES,)), NotGiven("who", CARERS))),
             _TO_MORE,
