@@ -26,7 +26,16 @@ from gateway.public.views.responses import (
     turn_away,
 )
 from gateway.public.views.screens import make_draft
-from gateway.public.visiting.drafts import NO_VERSION, find_opened_draft, is_full_for_network, wipe_draft
+from gateway.public.visiting.drafts import (
+    NO_VERSION,
+    SECRET_BYTES,
+    OpenedDraft,
+    find_opened_draft,
+    is_full_for_network,
+    make_journey_keys,
+    wipe_draft,
+    write_draft,
+)
 from gateway.public.visiting.from_button import PostedContext, find_listed, keep_context, read_context
 from gateway.public.visiting.visit import (
     Visit,
@@ -42,6 +51,7 @@ from gateway.public.visiting.visit import (
 )
 from gateway.public.wording import refresh_language
 from gateway.store import StorageUnavailableError
+from gateway.store.boxes import delete_draft
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.wire.placement import TEST_LINK_ID
 
@@ -74,8 +84,7 @@ def post_start() -> ResponseReturnValue:
     visit, context = find_visit(), read_context(request.form)
     is_new = visit is None or not is_own_form(visit)
     if read_action() == Action.CARRY_ON:
-        place = _find_carry_on(door)
-        return turn_away() if place is None else lead_to(place)
+        return _carry_on(door)
     if read_action() == Action.LANGUAGE:
         switch_language()
         if not context.token:
@@ -136,8 +145,26 @@ def _list_notes(door: PublicDoor, placement: str, *, can_carry_on: bool) -> list
     return [words["can_carry_on" if can_carry_on else "left"]] * has_left + [words["test_link"]] * is_test
 
 
-def _find_carry_on(door: PublicDoor) -> str | None:
-    """Find the screen of this browser's unsent form that it left minutes ago."""
+def _carry_on(door: PublicDoor) -> ResponseReturnValue:
+    """Lead into the unsent form under a new secret: a cookie copied before does not open what is typed next."""
+    former, found = find_visit(), _find_carry_on(door)
+    if former is None or found is None:
+        return turn_away()
+    place, opened = found
+    secret = door.random(SECRET_BYTES)
+    # In one transaction, past the cap on new drafts, and before the cookie changes: no words are lost.
+    try:
+        with door.store.write_beside() as connection:
+            delete_draft(connection, draft_id=former.keys.draft_id)
+            write_draft(connection, door, make_journey_keys(secret), opened.draft, version=NO_VERSION, is_new=True)
+    except StorageUnavailableError:
+        return answer_not_ready(door)
+    start_visit(door, secret=secret, started_at=former.started_at)
+    return lead_to(place)
+
+
+def _find_carry_on(door: PublicDoor) -> tuple[str, OpenedDraft] | None:
+    """Find this browser's unsent form that it left minutes ago, and its screen; never one that opens replies."""
     visit, screen = find_visit(), SCREEN_BY_NAME.get(find_recent_place() or "")
     if visit is None or screen is None:
         return None
@@ -145,9 +172,9 @@ def _find_carry_on(door: PublicDoor) -> str | None:
         opened = find_opened_draft(door, visit.keys)
     except StorageUnavailableError:
         return None
-    if opened is None or (opened.draft.sent is not None and not opened.draft.is_being_added):
+    if opened is None or opened.draft.sent is not None or opened.draft.returned is not None:
         return None
-    return screen.goes_to if screen.name == START else screen.name
+    return screen.goes_to if screen.name == START else screen.name, opened
 
 
 def _get_version(door: PublicDoor, visit: Visit) -> int:

@@ -100,13 +100,15 @@ class Visit:
     started_at: int
 
 
-def start_visit(door: PublicDoor) -> Visit:
+def start_visit(door: PublicDoor, *, secret: bytes | None = None, started_at: int | None = None) -> Visit:
     """Begin a journey with a new secret; the data of an older one becomes unreadable.
 
-    The secret is drawn only here, so a cookie copied earlier does not contain it.
+    A cookie copied earlier does not contain it. Carrying on passes the `secret` of the moved draft, and its first time.
     """
-    session[_SECRET] = door.random(SECRET_BYTES)
-    _put_state(started_at=_now_seconds(), wait_mark=b"", walks_until=0, walks_mark=b"")
+    session[_SECRET] = secret or door.random(SECRET_BYTES)
+    _put_state(
+        started_at=_now_seconds() if started_at is None else started_at, wait_mark=b"", walks_until=0, walks_mark=b""
+    )
     visit = find_visit()
     if visit is None:
         raise RuntimeError("The new session cannot be read back.")

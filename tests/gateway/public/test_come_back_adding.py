@@ -321,3 +321,14 @@ def test_key_that_fails_gives_its_turn_back_and_keeps_the_words_on_the_page(
             assert (person.page.status_code, "Keep these words." in person.text()) == (503, True)
     person.send()
     assert len(read_numbers(person)) == 2
+
+
+def test_next_person_cannot_carry_on_to_the_replies(public: PublicHouse):
+    _, reference, words = send(public)
+    person = come_back(public, reference, words)
+    person.press("add")
+    form = person.fill({}, "carry_on")
+    person.get("/", Sec_Fetch_Site="none")  # the child closed the page
+    assert 'value="carry_on"' not in person.text()
+    person.post("/", form)
+    assert (person.path, reference in person.text()) == ("/", False)

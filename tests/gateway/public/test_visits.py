@@ -1,13 +1,17 @@
 """The next person on the phone, two tabs, a lost cookie, a long pause: no word is seen by others, none is lost."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from gateway.public.journey import SCREENS
+from gateway.public.views import start
 from gateway.public.visiting.drafts import make_journey_keys
 from gateway.public.visiting.visit import CARRY_ON_SECONDS
+from gateway.store import StorageUnavailableError
 from tests.builders import PUBLIC_ORIGIN
-from tests.gateway.public.fixtures import PublicHouse
+from tests.gateway.public.fixtures import PublicHouse, make_public_house
 from tests.gateway.public.person import Person, read_form, read_title
 from tests.gateway.public.walks import CARER, LONG_WAY, SHORTEST
 
@@ -397,3 +401,42 @@ def test_language_of_the_blank_first_page_opens_no_earlier_form(public: PublicHo
     person.press("start")
     person.walk_to("/9")
     assert read_form(person.page)["story"] == ""
+
+
+def test_carrying_on_leaves_nothing_to_a_cookie_that_was_copied_before(public: PublicHouse):
+    begun = public.person_at("/9")
+    copied, (before,) = begun.cookie, public.drafts_of(begun)
+    child = public.person()
+    child.get("/")
+    child.cookie = copied  # the same phone
+    child.get("/", Sec_Fetch_Site="none")
+    child.press("carry_on")
+    assert public.drafts_of(child) == [before]
+    child.press(story=MARKER)
+    assert child.path == "/9a"
+    begun.cookie = copied
+    begun.get("/9", Sec_Fetch_Site="same-origin", Cache_Control="max-age=0")
+    assert MARKER not in begun.text()
+    begun.get("/", Sec_Fetch_Site="same-origin")
+    assert OFFER not in begun.text()
+    assert len(public.house.rows("drafts")) == 1
+
+
+def test_carrying_on_needs_no_free_place_and_keeps_the_words_while_the_store_is_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    public = make_public_house(tmp_path, drafts_max_rows=1)
+    person = go_back(person_with_words(public))
+    form = person.fill({}, "carry_on")
+
+    def fail(*_parts: object, **_named: object) -> bool:
+        raise StorageUnavailableError("busy", reason="locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(start, "write_draft", fail)
+        person.post("/", form)
+    assert person.page.status_code == 503
+    person.post("/", form)
+    assert person.path == "/9a"
+    person.press("back")
+    assert MARKER in person.text()
