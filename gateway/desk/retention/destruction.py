@@ -10,6 +10,8 @@ Every step may be interrupted and repeated. The row of a case stays with its cod
 and the audit log count it as before.
 """
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection, insert, select, update
 
 from gateway.desk import audit
@@ -25,10 +27,10 @@ from gateway.desk.retention.lists import RetentionError, get_destruction, get_si
 from gateway.desk.store.outbox_tables import OUTBOX
 from gateway.desk.store.retention_tables import DESTROYED_CASES, DESTRUCTIONS
 from gateway.desk.store.schema import CASES
-from gateway.desk.vault import VaultError
 from gateway.desk.vault.destructions import list_keys, read_destructions
 from gateway.desk.wiring import Desk
 from gateway.guidance.destruction import DestructionList, ForgetList, ForgottenEvidence, ForgottenReport
+from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
 
 
@@ -76,8 +78,10 @@ def stop_destruction(desk: Desk, destruction_id: str, *, actor: str) -> None:
     """
     desk.load_signer().change_destruction(destruction_id, "stopped", actor=actor)
     with desk.store.write() as connection:
-        found = read_destructions(desk.paths.vault).lists[destruction_id]
-        _set_destroyed(connection, found.listed, None)
+        known = read_destructions(desk.paths.vault)
+        held = {key.case_id for key in known.list_held(besides=destruction_id)}
+        # A stop that comes again brings back no case that a newer list has closed or destroyed.
+        _set_destroyed(connection, known.lists[destruction_id].listed, None, besides=held)
         connection.execute(OUTBOX.delete().where(OUTBOX.c.kind == "forget", OUTBOX.c.subject == destruction_id))
         connection.execute(DESTRUCTIONS.delete().where(DESTRUCTIONS.c.destruction_id == destruction_id))
         audit.append_entry(connection, "stop-destruction", destruction_id, at=desk.clock(), actor=actor)
@@ -100,7 +104,7 @@ def finish_due(desk: Desk, *, actor: str = BY_THE_DESK) -> list[str]:
         try:
             if finish_destruction(desk, destruction_id, actor=actor) is not None:
                 finished.append(destruction_id)
-        except (RetentionError, VaultError) as error:
+        except ReportAbuseError as error:  # the next list does not wait for this one
             failure = failure or error
     if failure is not None:
         raise failure
@@ -146,8 +150,10 @@ def _make_forget_list(connection: Connection, wanted: DestructionList, *, issued
     )
 
 
-def _set_destroyed(connection: Connection, wanted: DestructionList, at: str | None) -> None:
-    ids = [report.case_id for case in wanted.cases for report in case.reports]
+def _set_destroyed(
+    connection: Connection, wanted: DestructionList, at: str | None, *, besides: Collection[str] = ()
+) -> None:
+    ids = [report.case_id for case in wanted.cases for report in case.reports if report.case_id not in besides]
     connection.execute(update(CASES).where(CASES.c.case_id.in_(ids)).values(destroyed_at=at))
 
 

@@ -23,7 +23,7 @@ from gateway.desk.vault import BeginDestruction, CaseKey, ChangeDestruction, Kno
 from gateway.desk.vault.assertions import Answer, TouchError, parse_statement, verify_answer
 from gateway.desk.vault.case_keys import CaseKeys, KeyState
 from gateway.desk.vault.record import Record, RecordError
-from gateway.guidance.destruction import DestructionList
+from gateway.guidance.destruction import DestructionList, ForgetList
 from partner_sdk.errors import FormatError
 from partner_sdk.key_files import SEED_BYTES, KeyFile
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_exact, parse_time, to_base64url
@@ -84,6 +84,11 @@ class Known:
 
     passkeys: dict[str, tuple[KnownPasskey, datetime]] = field(default_factory=dict)
     lists: dict[str, Destruction] = field(default_factory=dict)
+
+    def list_held(self, *, besides: str) -> set[CaseKey]:
+        """Return the keys of every other list that was begun and not stopped."""
+        others = (one for name, one in self.lists.items() if name != besides and one.state != "stopped")
+        return {key for one in others for key in list_keys(one.listed)}
 
     def add(self, line: Line) -> None:
         """Take one more line. Raises `RecordError` (`unreadable-line`) for one that the vault never writes."""
@@ -152,35 +157,59 @@ class Destructions:
         )
         if len(set(people)) != len(people):
             raise _refuse("one person signed it twice")
-        found = known.lists.get(listed.destruction_id)
+        found, keys = known.lists.get(listed.destruction_id), list_keys(listed)
         if found is None:
-            found = Destruction(listed, people, now)
+            if not known.list_held(besides=listed.destruction_id).isdisjoint(keys):
+                raise VaultError("Another list that was begun has a case of this one.", reason="stopped")
             # The keys first, unchanged: a list with a wrong key ends before it is on record.
-            self.case_keys.change(list_keys(found.listed), to="closed", under=under, is_tried=True)
+            self.case_keys.change(keys, to="closed", under=under, is_tried=True)
             self._add("begun", listed.destruction_id, people, under=under, now=now, listed=listed)
-        elif found.listed != listed or found.state == "stopped":
+            return self.case_keys.change(keys, to="closed", under=under)
+        if found.listed != listed or found.state == "stopped":
             raise VaultError("This list was stopped, or another one has its id. Draft a new one.", reason="stopped")
-        return self.case_keys.change(list_keys(found.listed), to=_KEYS_ARE[found.state], under=under)
+        closed = self.case_keys.change(keys, to=_KEYS_ARE[found.state], under=under, is_tried=True)
+        if len(closed) != len(keys):
+            # The record may have lost a stop: a list that was begun before closes no key that is in use.
+            raise VaultError("A key of this list is in use. Stop the list, and draft a new one.", reason="stopped")
+        return closed
 
     def change(self, request: ChangeDestruction, *, under: KeyFile, now: datetime) -> list[int]:
         """Stop a list or overwrite its keys, and return the numbers that are so now. Safe to repeat.
 
         Raises `VaultError` (`unknown-list`, `stopped`, `too-early`, `too-late`), and as `begin`.
         """
-        found = read_destructions(self.folder, under=under).lists.get(request.destruction_id)
+        known = read_destructions(self.folder, under=under)
+        found = known.lists.get(request.destruction_id)
         if found is None:
             raise VaultError("The vault has no such list.", reason="unknown-list")
+        # An old stop that comes again opens no key that a newer list has closed.
+        held = known.list_held(besides=request.destruction_id)
+        keys = [key for key in list_keys(found.listed) if key not in held]
         if found.state != request.to:
             if found.state != "begun":
                 reason = "too-late" if request.to == "stopped" else "stopped"
                 raise VaultError(f"This list was {found.state} before.", reason=reason)
             if request.to == "destroyed" and now < found.ends_at:
                 raise VaultError("This list can still be stopped: its keys stay until then.", reason="too-early")
+            # Refused before it is on record: the record may have lost a stop, and a repeat must not destroy then.
+            self.case_keys.change(keys, to=_KEYS_ARE[request.to], under=under, is_tried=True)
             self._add(request.to, request.destruction_id, (request.actor,), under=under, now=now)
         elif request.to == "destroyed":
             # An older copy of the file of keys may have come back.
-            self.case_keys.change(list_keys(found.listed), to="closed", under=under)
-        return self.case_keys.change(list_keys(found.listed), to=_KEYS_ARE[request.to], under=under)
+            self.case_keys.change(keys, to="closed", under=under)
+        return self.case_keys.change(keys, to=_KEYS_ARE[request.to], under=under)
+
+    def check_forgotten(self, listed: ForgetList, *, under: KeyFile) -> None:
+        """Raise `VaultError` (`not-signed`) unless every report is on a list of two people that was not stopped."""
+        known = read_destructions(self.folder, under=under)
+        found = known.lists.get(listed.destruction_id)
+        reports = set[tuple[str, str, str]]()
+        if found is not None and found.state != "stopped":
+            named = (report for case in found.listed.cases for report in case.reports)
+            reports = {(one.partner, one.reference, one.report_id) for one in named}
+        wanted = {(one.partner, one.reference, one.report_id) for one in listed.reports}
+        if not wanted <= reports or not {one.partner for one in listed.evidence} <= {partner for partner, *_ in wanted}:
+            raise _refuse("the gateway may only forget what is on a list that two people signed")
 
     def _add(
         self,

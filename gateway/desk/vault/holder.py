@@ -50,10 +50,12 @@ from gateway.desk.vault.opening import SealingKeys, check_door
 from gateway.desk.vault.protection import wipe
 from gateway.desk.vault.record import OpeningRecord
 from gateway.desk.vault.signing import get_rule, sign_request
+from gateway.guidance.destruction import ForgetList
 from partner_sdk.key_files import SEED_BYTES, KeyFile, KeyRole, load_signing_key
-from partner_sdk.wire.canonical import format_time, parse_base64url
+from partner_sdk.wire.canonical import format_time, parse_base64url, parse_exact
 from partner_sdk.wire.keys import Environment
 from partner_sdk.wire.signature_profile import check_signature_base
+from partner_sdk.wire.statements import MAX_LIST_BYTES, StatementKind
 
 _HASH_LABELS: Final = MappingProxyType[HashKind, bytes](
     {
@@ -189,6 +191,9 @@ class Holder:
     def _sign(self, request: Sign) -> bytes:
         role = get_rule(request.kind).role
         private_key = load_signing_key(self.keys.get_folder().read(role.value, role=role))
+        if request.kind is StatementKind.FORGET:
+            listed = parse_exact(request.payload, kind=ForgetList, max_bytes=MAX_LIST_BYTES)
+            self.destructions.check_forgotten(listed, under=self._read_case_key())
         return sign_request(request, private_key=private_key, environment=self.environment)
 
     def _sign_request(self, request: SignRequest) -> bytes:

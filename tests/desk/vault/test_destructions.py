@@ -13,6 +13,7 @@ from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_report
 from gateway.desk.keyring.publication import share_passkeys
 from gateway.desk.people.passkeys import end_passkey, list_passkeys
+from gateway.desk.retention.destruction import finish_due, stop_destruction
 from gateway.desk.retention.lists import DUE, draft_destruction
 from gateway.desk.vault import BeginDestruction, ChangeDestruction, SignedTouch
 from gateway.desk.vault.client import VaultClient
@@ -21,9 +22,9 @@ from gateway.desk.vault.pipe import encode_message, receive_frame, send_frame
 from gateway.desk.vault.record import RecordError
 from gateway.desk.vault.server import listen, serve_connections
 from gateway.desk.wiring import Desk
-from gateway.guidance.destruction import DestructionList
+from gateway.guidance.destruction import DestructionList, ForgetList, ForgottenEvidence, ForgottenReport
 from partner_sdk.errors import OpeningError, ReportAbuseError
-from partner_sdk.wire.canonical import encode, parse_exact, to_base64url
+from partner_sdk.wire.canonical import encode, format_time, parse_exact, to_base64url
 from partner_sdk.wire.statements import MAX_LIST_BYTES
 from tests.desk.people.touch_builders import register, state_release, touch
 from tests.desk.retention_builders import (
@@ -212,3 +213,71 @@ def test_passkeys_that_did_not_change_add_no_line(desk: Desk, signed: BeginDestr
     share_passkeys(desk)
     assert path.read_bytes() == before
     assert {one.person for one, _ in read_destructions(desk.paths.vault).passkeys.values()} >= {FIRST, SECOND}
+
+
+def test_record_that_lost_a_stop_destroys_nothing_at_the_second_try_either(
+    desk: Desk, clock: Clock, signed: BeginDestruction
+) -> None:
+    """Seen: the refused try had put its own line on record, and the next one took the list for destroyed."""
+    ask = desk.find_holder()
+    ask(signed)
+    listed = parse_exact(signed.listed, kind=DestructionList, max_bytes=MAX_LIST_BYTES)
+    path = desk.paths.vault / DESTRUCTIONS_FILE
+    before = path.read_bytes()
+    ask(ChangeDestruction(actor="x", destruction_id=listed.destruction_id, to="stopped"))
+    path.write_bytes(before)
+    clock.now += STOP_WITHIN
+    for _ in range(2):
+        refuse(ask, ChangeDestruction(actor="x", destruction_id=listed.destruction_id, to="destroyed"), "not-closed")
+        refuse(ask, signed, "stopped")  # begun again, it closes no key that is in use
+    assert path.read_bytes() == before
+    assert is_readable(desk, signed)
+
+
+def test_old_stop_that_comes_again_changes_nothing_of_a_newer_list(desk: Desk, clock: Clock) -> None:
+    add_sealed_case(desk, marker="Quetzalcoatlus")
+    (case_id,) = close_all(desk)
+    clock.now += A_YEAR
+    first = begin(desk, [case_id])
+    stop_destruction(desk, first, actor=FIRST)
+    clock.now += timedelta(minutes=1)
+    second = begin(desk, [case_id])
+
+    def is_closed() -> bool:
+        with desk.store.read() as connection:
+            case = get_case(connection, case_id)
+        with pytest.raises(OpeningError):
+            open_report(desk, case, actor=FIRST)
+        return case.destroyed_at is not None
+
+    assert is_closed()
+    stop_destruction(desk, first, actor=FIRST)  # the browser sent the form of the first stop again
+    assert is_closed()
+    clock.now += STOP_WITHIN
+    finish_due(desk)
+    stop_destruction(desk, first, actor=FIRST)
+    assert is_closed()
+    assert [one.state for one in read_destructions(desk.paths.vault).lists.values()] == ["stopped", "destroyed"]
+    assert second != first
+
+
+def test_vault_lets_the_gateway_forget_only_what_two_people_signed(desk: Desk, signed: BeginDestruction) -> None:
+    listed = parse_exact(signed.listed, kind=DestructionList, max_bytes=MAX_LIST_BYTES)
+    (report,) = listed.cases[0].reports
+    forgotten = ForgottenReport(partner=report.partner, reference=report.reference, report_id=report.report_id)
+    wanted = ForgetList(
+        destruction_id=listed.destruction_id,
+        environment=desk.config.environment,
+        evidence=(),
+        issued_at=format_time(desk.clock()),
+        reports=(forgotten,),
+    )
+    signer = desk.load_signer()
+    refuse(signer.sign, wanted)  # not begun
+    desk.find_holder()(signed)
+    assert signer.sign(wanted)
+    refuse(signer.sign, msgspec.structs.replace(wanted, reports=(msgspec.structs.replace(forgotten, reference="X"),)))
+    elsewhere = ForgottenEvidence(partner="other-chat", evidence_id=desk.make_id())
+    refuse(signer.sign, msgspec.structs.replace(wanted, evidence=(elsewhere,)))
+    desk.find_holder()(ChangeDestruction(actor="x", destruction_id=listed.destruction_id, to="stopped"))
+    refuse(signer.sign, wanted)
