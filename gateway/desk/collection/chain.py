@@ -61,13 +61,14 @@ class Link:
     previous_sha256: bytes
     report_id: str = ""
     reference: str = ""
+    filed: bool = False
 
 
-def make_link(intake: IntakeStatement, *, statement_sha256: bytes) -> Link:
+def make_link(intake: IntakeStatement, *, statement_sha256: bytes, filed: bool = False) -> Link:
     """Return the link of a genuine statement."""
     chain = Chain(intake.instance, intake.epoch, intake.clear.partner)
     previous = bytes.fromhex(intake.previous)
-    return Link(chain, intake.sequence, statement_sha256, previous, intake.clear.report_id, intake.reference)
+    return Link(chain, intake.sequence, statement_sha256, previous, intake.clear.report_id, intake.reference, filed)
 
 
 def add_links(connection: Connection, links: Sequence[Link], *, now: datetime) -> None:
@@ -138,6 +139,9 @@ def _add_to_chain(connection: Connection, chain: Chain, links: Sequence[Link], *
         elif seen.statement_sha256 != link.statement_sha256:
             name = chain.name(link.sequence, link.sequence)
             raise_alarm(connection, FORK, f"{name} two statements carry this number", now=now)
+        elif link.filed:  # first refused, now filed
+            mine = (*_conditions_of(chain), CHAIN_LINKS.c.sequence == link.sequence)
+            connection.execute(update(CHAIN_LINKS).where(*mine).values(filed=True))
     suspect = {sequence for link in fresh for sequence in (link.sequence, link.sequence + 1)}
     for sequence in sorted(suspect & known.keys()):
         before = known.get(sequence - 1)
@@ -159,6 +163,7 @@ def _add_to_chain(connection: Connection, chain: Chain, links: Sequence[Link], *
                     "previous_sha256": link.previous_sha256,
                     "report_id": link.report_id,
                     "reference": link.reference,
+                    "filed": link.filed,
                     "followed": False,
                 }
                 for link in fresh

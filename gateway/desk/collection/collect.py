@@ -228,7 +228,7 @@ def take_rows(
         kept, left = _store_refused(connection, [*refused, *clashing], desk=desk, actor=actor, collected=collected)
         filed_now = store_verified(connection, verified, desk=desk, actor=actor)
         left |= unmended
-        add_links(connection, _links(judged), now=now)
+        add_links(connection, _links(judged, filed=verified), now=now)
         _note_ahead(connection, judged, now=now)
         if verified or kept:
             audit.append_entry(connection, "collect", "feed", at=now, actor=actor, filed=filed_now, set_aside=kept)
@@ -263,7 +263,7 @@ def try_again(desk: Desk, *, actor: str, accept_ended_key: int | None = None) ->
             if clashing or unmended:
                 continue
             filed_now = store_verified(connection, verified, desk=desk, actor=actor)
-            add_links(connection, _links([judged]), now=desk.clock())
+            add_links(connection, _links([judged], filed=verified), now=desk.clock())
             resolution = "known" if not filed_now else "filed-by-word" if is_accepted else "filed"
             resolve_row(connection, row_id, resolution=resolution, actor=actor, now=desk.clock())
         collected.filed += filed_now
@@ -374,12 +374,14 @@ def _store_refused(
     return kept, left
 
 
-def _links(judged: Sequence[_Judged]) -> list[Link]:
+def _links(judged: Sequence[_Judged], *, filed: Sequence[VerifiedRow]) -> list[Link]:
     """Return a link for every genuine intake statement, even if the rest of its row was refused."""
     links = []
+    stored = {row.intake_sha256 for row in filed}
     for one in judged:
         if one.verified is not None:
-            links.append(make_link(one.verified.intake, statement_sha256=one.verified.intake_sha256))
+            digest = one.verified.intake_sha256
+            links.append(make_link(one.verified.intake, statement_sha256=digest, filed=digest in stored))
         elif one.refused is not None and one.refused.intake is not None and (claim := find_claim(one.raw)):
             links.append(make_link(one.refused.intake, statement_sha256=bytes.fromhex(claim.sha256 or "")))
     return links

@@ -1,6 +1,6 @@
 """Looks for damage in everything that the desk stores, and asks the gateway again for the reports that it still has.
 
-A report that comes again replaces only a missing or damaged one, and only if its statement is the one in the chain.
+A report that comes again replaces only a missing or damaged one, and only if its statement is the one that was filed.
 Reads in batches, opens nothing, and writes only alarms and its progress.
 """
 
@@ -38,14 +38,13 @@ from gateway.desk import audit
 from gateway.desk.alarms import AlarmRow, list_alarms, raise_alarm
 from gateway.desk.collection.filing import to_report_values, to_statement_values
 from gateway.desk.collection.row_checks import VerifiedRow
-from gateway.desk.collection.shelf import list_full_shares
 from gateway.desk.collection.standing import get_collector_state, write_collector_state
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.keyring.case_boxes import close_reports, make_keys
 from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store import DeskStoreError
 from gateway.desk.store.migrations import METADATA
-from gateway.desk.store.schema import ALARMS, CASES, CHAIN_LINKS, REPORTS, SET_ASIDE
+from gateway.desk.store.schema import ALARMS, CASES, CHAIN_LINKS, REPORTS
 from gateway.desk.vault import CaseKey, VaultError
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError
@@ -177,8 +176,9 @@ def _examine_pages(desk: Desk, _after: Place) -> Iterator[tuple[Place, list[Gap]
 
 
 def _examine_reports(desk: Desk, after: Place) -> Iterator[tuple[Place, list[Gap]]]:
-    """Compare each chain link with its report, which must exist and match its statement and the digest of its box."""
-    for links in _read_batches(desk, select(CHAIN_LINKS), list(CHAIN_LINKS.primary_key), after):
+    """Compare each filed link with its report, which must exist and match its statement and the digest of its box."""
+    filed = select(CHAIN_LINKS).where(CHAIN_LINKS.c.filed)
+    for links in _read_batches(desk, filed, list(CHAIN_LINKS.primary_key), after):
         with desk.store.read() as connection:
             gaps = [gap for gap in _judge_links(connection, links, environment=desk.config.environment) if gap]
         yield list(links[-1])[: len(CHAIN_LINKS.primary_key)], gaps
@@ -186,9 +186,6 @@ def _examine_reports(desk: Desk, after: Place) -> Iterator[tuple[Place, list[Gap
 
 def _judge_links(connection: Connection, links: Sequence[Row[Any]], *, environment: str) -> Iterator[Gap | None]:
     rows = _read_each(connection, _REPORT, [REPORTS.c.reference], [(link.reference,) for link in links])
-    absent = [bytes(link.statement_sha256) for link in links if (link.reference,) not in rows]
-    aside = select(SET_ASIDE.c.intake_sha256).where(SET_ASIDE.c.intake_sha256.in_(absent))
-    set_aside = {bytes(one) for one in connection.execute(aside).scalars()} if absent else set()
     named = (
         CASES.c.partner.in_({link.partner for link in links}),
         CASES.c.report_id.in_([one.report_id for one in links]),
@@ -197,14 +194,11 @@ def _judge_links(connection: Connection, links: Sequence[Row[Any]], *, environme
         CASES.c.environment == environment, *named
     )
     cases = {(case.partner, case.report_id): case.destroyed_at for case in connection.execute(found)}
-    full = {share.partner for share in list_full_shares(connection)}
     for link in links:
         lost = Acknowledgement(address=link.partner, item_id=link.report_id, sha256=bytes(link.statement_sha256).hex())
         key = (link.partner, link.report_id)
-        if cases.get(key) is not None or bytes(link.statement_sha256) in set_aside:
-            yield None  # destroyed, or kept with its own digest
-        elif key not in cases and link.partner in full:
-            yield None  # left at the gateway, which has an alarm of its own
+        if cases.get(key) is not None:
+            yield None  # destroyed
         elif (link.reference,) not in rows:
             yield Gap(MISSING, f"{link.reference}: no row", lost)
         elif key not in cases:
@@ -358,6 +352,7 @@ def list_held(desk: Desk, rows: Sequence[VerifiedRow]) -> dict[bytes, Held]:
         CHAIN_LINKS.c.partner.in_({row.intake.clear.partner for row in rows}),
         CHAIN_LINKS.c.sequence.in_({row.intake.sequence for row in rows}),
         CHAIN_LINKS.c.statement_sha256.in_(by_digest),
+        CHAIN_LINKS.c.filed,
     )
     with desk.store.read() as connection:
         known = {bytes(one) for one in connection.execute(links).scalars()} if by_digest else set()
@@ -366,7 +361,7 @@ def list_held(desk: Desk, rows: Sequence[VerifiedRow]) -> dict[bytes, Held]:
 
 
 def _judge_held(desk: Desk, connection: Connection, row: VerifiedRow) -> Held | None:
-    """Return the stored state of a row in the chain; None if it was refused before and so became no report."""
+    """Return the stored state of a row that was filed; None if it is lost with its case, or its id is taken."""
     case, reference = _find_case(connection, row), (row.intake.reference,)
     if case is not None and case.destroyed_at is not None:
         return "whole"
@@ -380,8 +375,20 @@ def _judge_held(desk: Desk, connection: Connection, row: VerifiedRow) -> Held | 
     clear = row.intake.clear
     if stored is not None and not is_same and (stored.partner, stored.report_id) != (clear.partner, clear.report_id):
         return "unwritable"  # another report has its reference
+    if not is_same and _is_id_taken(connection, row):
+        return None
     is_whole = stored is not None and _find_fault(stored, statement_sha256=row.intake_sha256) is None
     return "whole" if is_whole and not desk.load_signer().list_lost_keys(_list_keys(case)) else "broken"
+
+
+def _is_id_taken(connection: Connection, row: VerifiedRow) -> bool:
+    """Return whether the report under the id of this row is another one, and whole."""
+    key = [REPORTS.c[name] for name in ("environment", "partner", "report_id")]
+    named = tuple(getattr(row.intake.clear, column.name) for column in key)
+    other = _read_each(connection, _REPORT, key, [named]).get(named)
+    if other is None or bytes(other.intake_sha256) == row.intake_sha256:
+        return False
+    return _find_fault(other, statement_sha256=bytes(other.intake_sha256)) is None
 
 
 def _is_on_bad_page(connection: Connection, row: VerifiedRow) -> bool:

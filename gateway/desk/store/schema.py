@@ -104,6 +104,8 @@ CHAIN_LINKS: Final = Table(
     # Names the report where its own row is lost, here and at the gateway (collection/damage.py).
     Column("report_id", PlainText, nullable=False),
     Column("reference", PlainText, nullable=False),
+    # Only of a report that was filed: one that was refused is not missed, and never takes another's place.
+    Column("filed", Boolean, nullable=False),
     Column("followed", Boolean, nullable=False),  # whether the link before it was looked for
 )
 add_partial_index("ix_chain_links_followed", CHAIN_LINKS.c.followed, where=CHAIN_LINKS.c.followed == false())

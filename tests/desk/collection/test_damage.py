@@ -13,6 +13,7 @@ from sqlalchemy import select
 from gateway.desk.alarms import list_alarms
 from gateway.desk.cases.steps import StepText, add_step
 from gateway.desk.collection import damage
+from gateway.desk.collection.collect import try_again
 from gateway.desk.collection.standing import write_collector_state
 from gateway.desk.doctor import examine
 from gateway.desk.store.schema import CASES, REPORTS
@@ -249,12 +250,18 @@ def test_whole_report_that_comes_again_changes_nothing(loop: Loop, references: l
     assert len(references) == 5
 
 
-def test_another_report_never_takes_the_place_of_a_damaged_one(loop: Loop, references: list[str]) -> None:
+@pytest.mark.parametrize("is_damaged", [True, False])
+def test_another_report_never_takes_the_place_of_a_stored_one(
+    loop: Loop, references: list[str], *, is_damaged: bool
+) -> None:
+    """Seen: shown a second time, a refused statement replaced a whole report: its link passed for the report's."""
     hurt = references[-1]
-    flip_bit(loop, hurt)
+    if is_damaged:
+        flip_bit(loop, hurt)
     run_pass(loop)
     with loop.desk.store.read() as connection:
         before = connection.execute(select(REPORTS).where(REPORTS.c.reference == hurt)).one()
+    of_report = REPORTS.c.report_id == before.report_id
     # The operator shows another genuine statement about the same report: its chain goes on with the same number.
     loop.gateway_sql("UPDATE reports SET acknowledged_at = 1 WHERE reference = ?", hurt)
     loop.gateway_sql("UPDATE reports SET report_id = report_id || 'x' WHERE reference = ?", hurt)
@@ -262,8 +269,45 @@ def test_another_report_never_takes_the_place_of_a_damaged_one(loop: Loop, refer
     collected = loop.collect()
     assert (collected.mended, collected.set_aside, collected.filed) == (0, 1, 0)
     assert forged.reference != hurt
+    # Neither a second showing nor the row that was set aside changes that.
+    loop.gateway_sql("UPDATE reports SET acknowledged_at = NULL WHERE reference = ?", forged.reference)
+    collected = loop.collect()
+    assert (collected.mended, collected.filed) == (0, 0)
+    collected = try_again(loop.desk, actor=ACTOR)
+    assert (collected.mended, collected.filed, collected.known) == (0, 0, 0)
     with loop.desk.store.read() as connection:
-        assert connection.execute(select(REPORTS).where(REPORTS.c.reference == hurt)).one() == before
+        assert connection.execute(select(REPORTS).where(of_report)).one() == before
+    assert [gap.kind for gap in run_pass(loop).gaps] == ([damage.DAMAGED] if is_damaged else [])
+
+
+def test_lost_report_does_not_replace_the_whole_one_under_its_id(loop: Loop, references: list[str]) -> None:
+    hurt = references[-1]
+    with loop.desk.store.read() as connection:
+        report_id = connection.execute(select(REPORTS.c.report_id).where(REPORTS.c.reference == hurt)).scalar_one()
+    lose_row(loop, hurt)
+    lose_case(loop, hurt)
+    loop.gateway_sql("UPDATE reports SET report_id = report_id || 'x' WHERE reference = ?", hurt)
+    other = loop.send_industry(report_id=report_id)
+    assert loop.collect().filed == 1
+    # The first one comes again.
+    loop.gateway_sql("UPDATE reports SET acknowledged_at = NULL WHERE reference = ?", hurt)
+    collected = loop.collect()
+    assert (collected.mended, collected.set_aside) == (0, 1)
+    assert open_outer(loop.desk, get_case_id(loop, other.reference))
+
+
+def test_report_that_was_set_aside_before_it_was_filed_is_healed_too(loop: Loop) -> None:
+    """Seen: its bytes among the rows set aside passed for the report, so that its loss was no alarm."""
+    hurt = loop.send_industry().reference
+    path = loop.desk.paths.sealing_key("2026-Q4")
+    path.rename(path.with_suffix(".away"))
+    assert loop.collect().set_aside == 1
+    path.with_suffix(".away").rename(path)
+    assert try_again(loop.desk, actor=ACTOR).filed == 1
+    lose_row(loop, hurt)
+    assert [gap.kind for gap in run_pass(loop).gaps] == [damage.MISSING]
+    assert loop.collect().mended == 1
+    assert run_pass(loop).gaps == []
 
 
 def test_data_that_nobody_examines_is_a_concern(loop: Loop, references: list[str]) -> None:
