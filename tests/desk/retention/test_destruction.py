@@ -286,6 +286,32 @@ def test_case_is_closed_for_a_week_in_which_one_person_brings_it_back(desk: Desk
     refuse(VaultError, "unknown-list", lambda: stop_destruction(desk, "another", actor=FIRST))
 
 
+def test_list_that_cannot_be_finished_does_not_keep_a_later_one(
+    desk: Desk, case_id: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = add_sealed_case(desk, marker="")
+    close_all(desk)
+    clock.now += A_YEAR
+    with desk.store.write() as connection:
+        connection.execute(update(OUTBOX).values(state="sent", done_at=format_time(desk.clock())))
+    begun = [begin(desk, [one]) for one in (case_id, other)]
+    confirm_forgetting(desk)
+    clock.now += STOP_WITHIN
+    bad, good = sorted(begun)
+    real = destruction.finish_destruction
+
+    def finish(desk: Desk, destruction_id: str, *, actor: str) -> bytes | None:
+        if destruction_id == bad:
+            raise OpeningError("A key is in use.", reason="not-closed")
+        return real(desk, destruction_id, actor=actor)
+
+    monkeypatch.setattr(destruction, "finish_destruction", finish)
+    refuse(OpeningError, "not-closed", lambda: finish_due(desk))
+    with desk.store.read() as connection:
+        assert list_unfinished(connection) == [bad]
+    assert good != bad
+
+
 def test_certificate_waits_for_the_gateway_and_says_what_remains_until_which_day(
     desk: Desk, case_id: str, clock: Clock
 ) -> None:

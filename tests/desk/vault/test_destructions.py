@@ -15,7 +15,8 @@ from gateway.desk.keyring.publication import share_passkeys
 from gateway.desk.people.passkeys import end_passkey, list_passkeys
 from gateway.desk.retention.destruction import finish_due, stop_destruction
 from gateway.desk.retention.lists import DUE, draft_destruction
-from gateway.desk.vault import BeginDestruction, ChangeDestruction, SignedTouch
+from gateway.desk.vault import BeginDestruction, ChangeDestruction, SignedTouch, destructions
+from gateway.desk.vault.case_keys import CASE_KEYS_FILE
 from gateway.desk.vault.client import VaultClient
 from gateway.desk.vault.destructions import DESTRUCTIONS_FILE, KNOWN_FOR, STOP_WITHIN, read_destructions
 from gateway.desk.vault.pipe import encode_message, receive_frame, send_frame
@@ -281,3 +282,29 @@ def test_vault_lets_the_gateway_forget_only_what_two_people_signed(desk: Desk, s
     refuse(signer.sign, msgspec.structs.replace(wanted, evidence=(elsewhere,)))
     desk.find_holder()(ChangeDestruction(actor="x", destruction_id=listed.destruction_id, to="stopped"))
     refuse(signer.sign, wanted)
+
+
+def test_stop_that_was_cut_off_opens_the_keys_when_it_is_repeated(desk: Desk, signed: BeginDestruction) -> None:
+    ask = desk.find_holder()
+    keys = desk.paths.vault / CASE_KEYS_FILE
+    ask(signed)
+    closed = keys.read_bytes()
+    (destruction_id,) = read_destructions(desk.paths.vault).lists
+    stop = ChangeDestruction(actor="x", destruction_id=destruction_id, to="stopped")
+    ask(stop)
+    keys.write_bytes(closed)
+    assert not is_readable(desk, signed)
+    ask(stop)
+    assert is_readable(desk, signed)
+
+
+def test_case_is_on_one_begun_list_only(desk: Desk, signed: BeginDestruction, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask = desk.find_holder()
+    ask(signed)
+    listed = parse_exact(signed.listed, kind=DestructionList, max_bytes=MAX_LIST_BYTES)
+    other = encode(msgspec.structs.replace(listed, destruction_id="another"))
+    with monkeypatch.context() as patch:
+        signers = iter((FIRST, SECOND))
+        patch.setattr(destructions, "_get_signer", lambda *_, **__: next(signers))
+        refuse(ask, forge(signed, listed=other), "stopped")
+    assert list(read_destructions(desk.paths.vault).lists) == [listed.destruction_id]
