@@ -32,6 +32,8 @@ KIND_OPTIONS = (
 )
 OTHER_WORRIES = ("bullying", "account_hacked")  # out of remit (R7), unless another kind is ticked too
 HURT_KINDS = ("made_to_do_things", "touched_or_hurt")
+# Without one of these a report is told in words alone, and may be of any kind.
+TOLD_KINDS = tuple(option.code for option in KIND_OPTIONS if option.code not in {"something_else", "not_sure"})
 ABOUT_PICTURES = ("asked_for_pictures", "on_camera", "threatens_to_share", "shared_things", "saw_picture")
 
 PRIORITY_RULES = (

@@ -1,7 +1,7 @@
 """The last screens: the person's name, a safe way to reach them, check and thanks."""
 
 from gateway.public.journey.fields import Branch, Field, Given, NotGiven, Screen
-from gateway.public.journey.kinds import HURT_KINDS
+from gateway.public.journey.kinds import HURT_KINDS, TOLD_KINDS
 from gateway.public.journey.story_screens import CARERS, CHILD_PLACE
 from gateway.public.journey.who_screens import SHORT, YES_NO_UNSURE
 from partner_sdk.wire.public_codes import (
@@ -101,9 +101,10 @@ REACH_SCREENS = (
                 max_characters=BLOCK_MAX,
             ),
         ),
-        # Hurt by someone near: help has to come to a place. A carer of the child was asked for it before.
+        # Hurt by someone near, or told in words alone: help has to come to a place. A carer was asked for it before.
         branches=(
             Branch("home", (Given("kinds", HURT_KINDS), Given("near", (YES,)), NotGiven("who", CARERS))),
+            Branch("home", (NotGiven("kinds", TOLD_KINDS), Given("near", (YES,)), NotGiven("who", CARERS))),
             _TO_MORE,
         ),
     ),

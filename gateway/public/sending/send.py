@@ -34,6 +34,8 @@ from gateway.public.journey import (
     list_urgent,
     make_profile,
 )
+from gateway.public.journey.fields import NotGiven
+from gateway.public.journey.kinds import TOLD_KINDS
 from gateway.public.returning.return_code import ReturnPlace
 from gateway.public.returning.way_back import WayBack
 from gateway.public.sending.report import get_urgency, leave_out_what_does_not_fit, make_public_report
@@ -287,9 +289,12 @@ def _get_reader(draft: Draft, answers: Answers) -> Audience:
 
 def list_advice_codes(door: PublicDoor, answers: Answers, *, audience: Audience) -> list[str]:
     """List the thank-you page's advice for these answers and this reader."""
+    kinds = answers.get("kinds", ())
+    if get_one(answers, "near") == YES and NotGiven("kinds", TOLD_KINDS).fits(answers):
+        kinds = (*kinds, "touched_or_hurt")  # whoever tells in words of someone near may be hurt by them
     return list_thanks_codes(
         door.advice[DEFAULT_LANGUAGE],
-        kinds=answers.get("kinds", ()),
+        kinds=kinds,
         age_band=get_one(answers, "their_age" if is_about_other(answers) else "age"),
         audience=audience,
         has_no_picture=get_one(answers, "pictures") == "none",

@@ -110,3 +110,16 @@ def test_town_is_asked_only_of_who_is_hurt_by_someone_near(tmp_path: Path, who: 
         person = public.person().start().walk_to("/12", way | changed)
         person.press(**(way | changed)["/12"])
         assert person.path == "/14"
+
+
+@pytest.mark.parametrize("kinds", [[], ["something_else"], ["not_sure"]], ids=str)
+def test_child_who_only_writes_of_someone_at_home_gets_the_same_help(tmp_path: Path, kinds: list[str]):
+    public = make_public_house(tmp_path)
+    way = HURT_AT_HOME | {"/7": {"kinds": kinds}, "/9": {"story": "[message]"}}
+    person = public.person().start().walk_to("/12", way)
+    person.press(**way["/12"])
+    assert person.path == "/12c"
+    text = html.unescape(person.walk_to("/14", way).send().text())
+    assert "scared to be at home" in text
+    assert "who does not live with" in text
+    assert public.reports()[0].child.place == "Exampleton"
