@@ -38,7 +38,8 @@ def desk(tmp_path: Path) -> Desk:
 @pytest.fixture
 def cases(desk: Desk) -> list[str]:
     """Three cases, the most urgent first."""
-    return [add_sealed_case(desk, marker="x", under_18="yes", score=score, report=REPORT) for score in (90, 50, 10)]
+    columns = {"kind": "grooming", "report": REPORT}
+    return [add_sealed_case(desk, marker="x", under_18="yes", score=score, **columns) for score in (90, 50, 10)]
 
 
 def test_keys_move_through_the_list_open_a_case_its_report_and_the_next(
@@ -89,7 +90,7 @@ def test_text_of_another_form_comes_back_and_nothing_is_stored(browser: Chromium
     page.get_by_role("button", name="Open the report").click()
     page.get_by_text("Move it in the queue").click()
     page.fill("[name=move_reason]", "The school rang")
-    page.fill("#reply_text", "Hello.")
+    page.fill("#reply_text", "Hello Sam. We have read it.")
     page.check("[name=counts][value=no]")
     page.get_by_role("button", name="Check it before you send it").click()
     expect(page.get_by_text("This is the reply they will see")).to_be_visible()
@@ -159,7 +160,7 @@ def test_recording_one_form_asks_before_text_in_another_is_lost(
     page.locator("[name=move_reason]").press_sequentially("The school rang")
     page.get_by_role("button", name="Open the report").click()
     expect(page.get_by_text("Before you contact anyone")).to_be_visible()
-    page.locator("#reply_text").fill("Hello.")
+    page.locator("#reply_text").fill("Hello Sam. We have read it.")
     page.check("[name=counts][value=no]")
     page.get_by_role("button", name="Check it before you send it").click()
     expect(page.get_by_text("This is the reply they will see")).to_be_visible()

@@ -1,5 +1,6 @@
 """Checks a page in a browser, for the tests: the agency by route, no other host, on a phone by default."""
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -55,13 +56,18 @@ def check(browser: Browser, page: str, *, screens: tuple[Screen, ...] = PHONE, p
     )
 
 
+def find_shell() -> str | None:
+    """Return the path of Chromium's shell, or None: a page can tell it from a person's browser, a rule cannot."""
+    return shutil.which("chromium-headless-shell")
+
+
 @contextmanager
 def open_check_browsers() -> Iterator[CheckBrowsers]:
     """Start a few Chromiums, each in a thread of its own, as Playwright asks."""
     threads = [ThreadPoolExecutor(1) for _ in range(AT_ONCE)]
     stacks = [ExitStack() for _ in threads]
     opened = [
-        thread.submit(stack.enter_context, open_chromium(is_root=True))
+        thread.submit(stack.enter_context, open_chromium(is_root=True, path=find_shell()))
         for thread, stack in zip(threads, stacks, strict=True)
     ]
     try:

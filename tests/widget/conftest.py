@@ -8,7 +8,7 @@ from playwright.sync_api import Browser
 from partner_sdk.button.check._browser import open_chromium
 from tests.widget.agency_door import AgencyDoor, open_agency_door
 from tests.widget.browsers import Chromium, Visitor, open_chromium_visitor
-from tests.widget.checked_pages import CheckBrowsers, open_check_browsers
+from tests.widget.checked_pages import CheckBrowsers, find_shell, open_check_browsers
 from tests.widget.host_pages import HostPages, serve_host_pages
 
 
@@ -50,8 +50,8 @@ def chromium() -> Iterator[Chromium]:
 
 @pytest.fixture(scope="module")
 def check_browser() -> Iterator[Browser]:
-    """Chromium, as the command starts it."""
-    with open_chromium(is_root=True) as browser:
+    """Chromium as the command starts it, but its shell where there is one: it draws alike, for a third of the CPU."""
+    with open_chromium(is_root=True, path=find_shell()) as browser:
         yield browser
 
 

@@ -47,16 +47,17 @@ def find_chromium() -> str | None:
 
 
 @contextmanager
-def open_chromium(*, is_root: bool = False) -> Iterator["Browser"]:
+def open_chromium(*, is_root: bool = False, path: str | None = None) -> Iterator["Browser"]:
     """Run Chromium until the block ends; raises `ReportAbuseError` (`browser-missing`) with the line that installs it.
 
-    `is_root`: without its sandbox, as Chromium asks of its caller under root; only for pages of one's own.
+    `path` names another build than that of `find_chromium`. `is_root`: without its sandbox, as Chromium asks of its
+    caller under root; only for pages of one's own.
     """
     try:
         playwright = import_module("playwright.sync_api")
     except ImportError:
         raise ReportAbuseError(f"--browser needs Playwright: {INSTALL_PLAYWRIGHT}", reason="browser-missing") from None
-    path = find_chromium()
+    path = path or find_chromium()
     if path is None:
         raise ReportAbuseError(
             f"--browser needs Chromium: {INSTALL_CHROMIUM}",
