@@ -88,7 +88,8 @@ class RawDatabase(sqlite3.Connection):
 
 def open_raw(path: Path) -> sqlite3.Connection:
     """Open a database past our code, as an operator or an intruder would."""
-    return sqlite3.connect(path, isolation_level=None, timeout=0.1, factory=RawDatabase)
+    # The collector may close it from another thread, which sqlite3 refuses unless it is told otherwise.
+    return sqlite3.connect(path, isolation_level=None, timeout=0.1, factory=RawDatabase, check_same_thread=False)
 
 
 def start_process(module: str, *arguments: str) -> subprocess.Popen[str]:
