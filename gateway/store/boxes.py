@@ -71,6 +71,7 @@ _WRITING = select(drafts.c.kind).where(drafts.c.kind == literal_column("'writing
 _COUNT_WRITING = _count_up_to(_WRITING)
 _COUNT_IN_SLOT = _count_up_to(_WRITING.where(drafts.c.network_slot == bindparam("slot")))
 _DELETE = delete(drafts).where(_SAME)
+_SHORTEN = update(drafts).where(_SAME, drafts.c.expires_at > bindparam("last")).values(expires_at=bindparam("last"))
 
 
 def find_draft(store: Store, *, draft_id: bytes, now: datetime) -> Draft | None:
@@ -117,6 +118,11 @@ def has_rows_in_slot(connection: Connection, *, slot: int, number: int) -> bool:
 def delete_draft(connection: Connection, *, draft_id: bytes) -> bool:
     """Delete a draft; returns False if there was none."""
     return connection.execute(_DELETE, {"wanted_id": draft_id}).rowcount == 1
+
+
+def shorten_draft(connection: Connection, *, draft_id: bytes, expires_at: datetime) -> None:
+    """Let a draft expire at this time, if it would be later."""
+    connection.execute(_SHORTEN, {"wanted_id": draft_id, "last": to_epoch_seconds(expires_at)})
 
 
 def sweep_drafts(store: Store, *, now: datetime) -> int:

@@ -4,6 +4,8 @@ Contains no personal data.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
 
 from flask import request
 from flask.typing import ResponseReturnValue
@@ -51,9 +53,11 @@ from gateway.public.visiting.visit import (
 )
 from gateway.public.wording import refresh_language
 from gateway.store import StorageUnavailableError
-from gateway.store.boxes import delete_draft
+from gateway.store.boxes import shorten_draft
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.wire.placement import TEST_LINK_ID
+
+PRESSED_TWICE_SECONDS: Final = 30
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
@@ -146,7 +150,11 @@ def _list_notes(door: PublicDoor, placement: str, *, can_carry_on: bool) -> list
 
 
 def _carry_on(door: PublicDoor) -> ResponseReturnValue:
-    """Lead into the unsent form under a new secret: a cookie copied before does not open what is typed next."""
+    """Lead into the unsent form under a new secret: a cookie copied before does not open what is typed next.
+
+    The draft stays under the former secret for seconds, as it was: where the answer is lost, or the press was doubled,
+    the browser comes back with the former cookie.
+    """
     former, found = find_visit(), _find_carry_on(door)
     if former is None or found is None:
         return turn_away()
@@ -155,7 +163,8 @@ def _carry_on(door: PublicDoor) -> ResponseReturnValue:
     # In one transaction, past the cap on new drafts, and before the cookie changes: no words are lost.
     try:
         with door.store.write_beside() as connection:
-            delete_draft(connection, draft_id=former.keys.draft_id)
+            last = door.clock() + timedelta(seconds=PRESSED_TWICE_SECONDS)
+            shorten_draft(connection, draft_id=former.keys.draft_id, expires_at=last)
             write_draft(connection, door, make_journey_keys(secret), opened.draft, version=NO_VERSION, is_new=True)
     except StorageUnavailableError:
         return answer_not_ready(door)
