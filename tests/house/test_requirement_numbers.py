@@ -18,7 +18,7 @@ def read_rows() -> dict[str, list[str]]:
 
 def test_every_requirement_has_a_row_and_a_state() -> None:
     rows = read_rows()
-    assert set(rows) == {f"R{number}" for number in range(1, 61)} | {f"B{number}" for number in range(1, 11)}
+    assert set(rows) == {f"R{number}" for number in range(1, 61)} | {f"B{number}" for number in range(1, 14)}
     assert {number for number, cells in rows.items() if cells[-2] not in STATES} == set()
 
 
