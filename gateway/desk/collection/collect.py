@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, literal, select
 
 from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
@@ -45,7 +45,7 @@ from gateway.desk.collection.standing import (
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import FeedCircleError, read_pages
 from gateway.desk.outbox.alerts import queue_alert
-from gateway.desk.store.schema import REPORTS
+from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.feed_messages import FeedStatus
@@ -311,17 +311,16 @@ def _sort_out(
     named |= list_imported_references(connection, references)
     ids = {one.verified.intake.clear.report_id for one in judged if one.verified is not None}
     imported = list_imported(connection, ids)
-    taken: dict[tuple[str, str], bytes] = {
-        (row.partner, row.report_id): bytes(row.intake_sha256)
-        for row in connection.execute(
-            select(REPORTS.c.partner, REPORTS.c.report_id, REPORTS.c.intake_sha256).where(
-                # By the index: a scan of the table would fail at a damaged page of any other report.
-                REPORTS.c.environment == desk.config.environment,
-                REPORTS.c.partner.in_(partners),
-                REPORTS.c.report_id.in_(ids),
-            )
-        )
-    }
+    taken = dict[tuple[str, str], bytes]()
+    # A case keeps the id of a report whose row was lost; only the row itself can take that place again (`held`).
+    for table, digest in ((CASES, literal(b"")), (REPORTS, REPORTS.c.intake_sha256)):
+        # By the index: a scan of the table would fail at a damaged page of any other report.
+        own = table.c.environment == desk.config.environment, table.c.partner.in_(partners), table.c.report_id.in_(ids)
+        for partner, report_id, found in connection.execute(
+            select(table.c.partner, table.c.report_id, digest).where(*own)
+        ):
+            if table is REPORTS or (partner, report_id) not in imported:
+                taken[partner, report_id] = bytes(found)
     fresh: list[VerifiedRow] = []
     clashing: list[_Judged] = []
     for one in judged:

@@ -296,6 +296,26 @@ def test_lost_report_does_not_replace_the_whole_one_under_its_id(loop: Loop, ref
     assert open_outer(loop.desk, get_case_id(loop, other.reference))
 
 
+def test_another_report_under_the_id_of_a_lost_row_is_set_aside_and_the_next_is_filed(
+    loop: Loop, references: list[str]
+) -> None:
+    """Seen: the case still had the id, and the run ended with an error of the database, each time."""
+    hurt = references[-1]
+    with loop.desk.store.read() as connection:
+        report_id = connection.execute(select(REPORTS.c.report_id).where(REPORTS.c.reference == hurt)).scalar_one()
+    lose_row(loop, hurt)
+    loop.gateway_sql("UPDATE reports SET report_id = report_id || 'x' WHERE reference = ?", hurt)
+    loop.send_industry(report_id=report_id)
+    later = loop.send_industry()
+    collected = loop.collect()
+    assert (collected.filed, collected.set_aside) == (1, 1)
+    assert open_outer(loop.desk, get_case_id(loop, later.reference))
+    # The lost one itself heals its case.
+    loop.gateway_sql("UPDATE reports SET acknowledged_at = NULL WHERE reference = ?", hurt)
+    assert loop.collect().mended == 1
+    assert open_outer(loop.desk, get_case_id(loop, hurt))
+
+
 def test_report_that_was_set_aside_before_it_was_filed_is_healed_too(loop: Loop) -> None:
     """Seen: its bytes among the rows set aside passed for the report, so that its loss was no alarm."""
     hurt = loop.send_industry().reference
