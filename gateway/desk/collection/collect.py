@@ -17,7 +17,7 @@ from sqlalchemy import Connection, literal, select
 from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.collection.chain import Link, add_links, make_link
-from gateway.desk.collection.damage import Held, list_held, mend_reports
+from gateway.desk.collection.damage import Held, list_filed, list_held, mend_reports
 from gateway.desk.collection.filing import (
     BY_GATEWAY,
     is_another,
@@ -217,11 +217,10 @@ def take_rows(
 ) -> tuple[Acknowledgement, ...]:
     """Judge rows, store all of them in one durable transaction, and return those to acknowledge now."""
     now = desk.clock()
-    judged = [_judge(raw, trusted=trusted, now=now) for raw in rows]
+    judged = _judge_all(desk, rows, trusted=trusted, now=now)
     held = list_held(desk, [row for one in judged if (row := one.verified)])
     with desk.store.write() as connection:
-        refused, filed = _part_filed(connection, [one for one in judged if one.refused is not None])
-        collected.known += filed
+        refused = [one for one in judged if one.refused is not None]
         verified, known, clashing, mended, unmended = _sort_out(
             connection, [one for one in judged if one.verified is not None], held=held, desk=desk, actor=actor
         )
@@ -271,23 +270,27 @@ def try_again(desk: Desk, *, actor: str, accept_ended_key: int | None = None) ->
     return collected
 
 
+def _judge_all(desk: Desk, rows: Sequence[bytes], *, trusted: TrustedKeys, now: datetime) -> list[_Judged]:
+    """Judge rows. A report that was filed before its partner's key ended stays provable, and can be mended."""
+    judged = [_judge(raw, trusted=trusted, now=now) for raw in rows]
+    ended = {
+        bytes.fromhex(claim.sha256 or ""): (number, one.refused.intake)
+        for number, one in enumerate(judged)
+        if one.refused and one.refused.reason == KEY_ENDED and one.refused.intake and (claim := find_claim(one.raw))
+    }
+    if ended:
+        with desk.store.read() as connection:
+            filed = list_filed(connection, {digest: intake for digest, (_, intake) in ended.items()})
+        for number, _ in map(ended.__getitem__, filed):
+            judged[number] = _judge(rows[number], trusted=trusted, now=now, seen_at=ALWAYS)
+    return judged
+
+
 def _judge(raw: bytes, *, trusted: TrustedKeys, now: datetime, seen_at: datetime | None = None) -> _Judged:
     try:
         return _Judged(raw, check_row(raw, trusted=trusted, now=now, seen_at=seen_at), None)
     except RowRefusedError as refused:
         return _Judged(raw, None, refused)
-
-
-def _part_filed(connection: Connection, refused: Sequence[_Judged]) -> tuple[list[_Judged], int]:
-    """Drop repeats of rows filed before their partner's key ended: a filed report stays provable."""
-    wanted: list[_Judged] = []
-    for one in refused:
-        if one.refused is not None and one.refused.reason == KEY_ENDED and (claim := find_claim(one.raw)):
-            held = select(REPORTS.c.id).where(REPORTS.c.intake_sha256 == bytes.fromhex(claim.sha256 or ""))
-            if connection.execute(held).first() is not None:
-                continue
-        wanted.append(one)
-    return wanted, len(refused) - len(wanted)
 
 
 def _sort_out(

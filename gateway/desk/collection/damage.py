@@ -5,7 +5,7 @@ Reads in batches, opens nothing, and writes only alarms and its progress.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
@@ -49,7 +49,7 @@ from gateway.desk.vault import CaseKey, VaultError
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.intake import peek_intake
+from partner_sdk.wire.intake import IntakeStatement, peek_intake
 from partner_sdk.wire.items import REPORT, Acknowledgement
 
 PAGES: Final = "database-damaged"
@@ -347,17 +347,22 @@ def list_held(desk: Desk, rows: Sequence[VerifiedRow]) -> dict[bytes, Held]:
     In a transaction of its own: SQLite commits nothing more in one that met a damaged page.
     """
     by_digest = {row.intake_sha256: row for row in rows}
-    links = select(CHAIN_LINKS.c.statement_sha256).where(
-        CHAIN_LINKS.c.instance.in_({row.intake.instance for row in rows}),
-        CHAIN_LINKS.c.partner.in_({row.intake.clear.partner for row in rows}),
-        CHAIN_LINKS.c.sequence.in_({row.intake.sequence for row in rows}),
-        CHAIN_LINKS.c.statement_sha256.in_(by_digest),
-        CHAIN_LINKS.c.filed,
-    )
     with desk.store.read() as connection:
-        known = {bytes(one) for one in connection.execute(links).scalars()} if by_digest else set()
+        known = list_filed(connection, {digest: row.intake for digest, row in by_digest.items()})
         judged = {digest: _judge_held(desk, connection, by_digest[digest]) for digest in known}
     return {digest: state for digest, state in judged.items() if state is not None}
+
+
+def list_filed(connection: Connection, intakes: Mapping[bytes, IntakeStatement]) -> set[bytes]:
+    """Return the digests of those intake statements whose reports were filed, whatever is left of them."""
+    links = select(CHAIN_LINKS.c.statement_sha256).where(
+        CHAIN_LINKS.c.instance.in_({one.instance for one in intakes.values()}),
+        CHAIN_LINKS.c.partner.in_({one.clear.partner for one in intakes.values()}),
+        CHAIN_LINKS.c.sequence.in_({one.sequence for one in intakes.values()}),
+        CHAIN_LINKS.c.statement_sha256.in_(intakes),
+        CHAIN_LINKS.c.filed,
+    )
+    return {bytes(one) for one in connection.execute(links).scalars()} if intakes else set()
 
 
 def _judge_held(desk: Desk, connection: Connection, row: VerifiedRow) -> Held | None:

@@ -20,6 +20,7 @@ from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.vault.case_keys import CASE_KEYS_FILE, RECORD_BYTES
 from gateway.desk.watch import EXAMINED_WITHIN, settle_alarms
 from gateway.housekeeping import KEEP_COLLECTED, clean_store
+from partner_sdk.key_files import KeyRole
 from tests.damaged_database import TABLE_LEAF
 from tests.desk.case_box_builders import list_case_ids, open_outer
 from tests.desk.desk_loop import ACTOR, Loop
@@ -248,6 +249,20 @@ def test_whole_report_that_comes_again_changes_nothing(loop: Loop, references: l
     with loop.desk.store.read() as connection:
         assert connection.execute(select(REPORTS)).all() == before
     assert len(references) == 5
+
+
+def test_damaged_report_whose_partner_has_another_key_since_is_healed(loop: Loop, references: list[str]) -> None:
+    hurt = references[-1]
+    key = loop.partner.key(KeyRole.SUBMISSION).key_id, loop.partner.submission_key.public_key().public_bytes_raw()
+    change(loop, "UPDATE partners SET submission_key = x'00', key_id = 'replaced'")
+    former = "INSERT INTO former_partner_keys (partner, ended_at, key_id, submission_key) VALUES (?, ?, ?, ?)"
+    change(loop, former, loop.partner.partner, "2026-11-25T08:30:00Z", *key)
+    loop.clock.advance(days=10)
+    flip_bit(loop, hurt)
+    assert run_pass(loop).waiting_again == 1
+    collected = loop.collect()
+    assert (collected.mended, collected.set_aside) == (1, 0)
+    assert run_pass(loop).gaps == []
 
 
 @pytest.mark.parametrize("is_damaged", [True, False])
