@@ -84,7 +84,9 @@ def stop_destruction(desk: Desk, destruction_id: str, *, actor: str) -> None:
         _set_destroyed(connection, known.lists[destruction_id].listed, None, besides=held)
         connection.execute(OUTBOX.delete().where(OUTBOX.c.kind == "forget", OUTBOX.c.subject == destruction_id))
         connection.execute(DESTRUCTIONS.delete().where(DESTRUCTIONS.c.destruction_id == destruction_id))
-        audit.append_entry(connection, "stop-destruction", destruction_id, at=desk.clock(), actor=actor)
+        cases = (one.case_id for one in known.lists[destruction_id].listed.cases)
+        for subject in (destruction_id, *cases):  # each case has its entry of the beginning, and now of the stop
+            audit.append_entry(connection, "stop-destruction", subject, at=desk.clock(), actor=actor)
 
 
 def finish_due(desk: Desk, *, actor: str = BY_THE_DESK) -> list[str]:

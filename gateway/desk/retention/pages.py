@@ -184,6 +184,7 @@ def _show(*, fault: str | None = None) -> ResponseReturnValue:
         holds=holds,
         drafts=drafts,
         begun=[(one, format_time(one.ends_at)) for one in known if one.state == "begun"],
+        stopped=[one for one in known if one.state == "stopped"],
         certificates=certificates,
         classes=(classes.content, classes.public, classes.reference),
         today=get_uk_day(desk.clock()).isoformat(),

@@ -59,12 +59,14 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 @dataclass(slots=True)
 class Destruction:
-    """One list, with its two signers."""
+    """One list, with its two signers; `ended_by` stopped or finished it, at `ended_at`."""
 
     listed: DestructionList
     people: tuple[str, ...]
     begun_at: datetime
     state: State = "begun"
+    ended_at: str = ""
+    ended_by: str = ""
 
     @property
     def ends_at(self) -> datetime:
@@ -103,9 +105,10 @@ class Known:
         elif line.listed is not None:
             self.lists[line.subject] = Destruction(line.listed, line.people, at)
         elif line.subject in self.lists:
-            self.lists[line.subject].state = line.kind
+            found = self.lists[line.subject]
+            found.state, found.ended_at, found.ended_by = line.kind, line.at, line.people[0]
         else:
-            raise RecordError("A line of the vault's record of destructions is no line.", reason="unreadable-line")
+            raise RecordError("The record of destructions has a line without its list.", reason="unreadable-line")
 
 
 def read_destructions(folder: Path, *, under: KeyFile | None = None) -> Known:

@@ -280,7 +280,7 @@ def test_case_is_closed_for_a_week_in_which_one_person_brings_it_back(desk: Desk
     refuse(VaultError, "stopped", lambda: desk.load_signer().change_destruction(destruction_id, "destroyed", actor="x"))
     assert open_report(desk, found, actor=ACTOR)
     with desk.store.read() as connection:
-        assert audit.list_subjects(connection, "stop-destruction") == [destruction_id]
+        assert audit.list_subjects(connection, "stop-destruction") == [destruction_id, case_id]
         assert connection.execute(select(OUTBOX.c.id).where(OUTBOX.c.kind == "forget")).all() == []
     destroy(desk, [case_id])
     refuse(VaultError, "unknown-list", lambda: stop_destruction(desk, "another", actor=FIRST))

@@ -86,7 +86,9 @@ def test_author_signs_first_another_signs_and_either_stops_it_within_the_week(
     assert re.search(r"Signed by [^.]*S First[^.]* and [^.]*S Second", page)
     assert first.post(f"{action[1]}/stop").status_code == 303
     assert read_case(desk, case.case_id).destroyed_at is None
-    assert "/stop" not in first.get("/retention").text
+    page = first.get("/retention").text
+    assert "/stop" not in page
+    assert re.search(r"Stopped</h2>.*stopped a list of 1 case that .* and .* had signed\.", page, re.S)
 
 
 def test_certificate_can_be_had_and_verified(desk: Desk, clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
