@@ -21,9 +21,11 @@ def make_tables() -> MakeTables:
 
 
 @pytest.fixture
-def loop(tmp_path: Path, database_uri: str) -> Loop:
+def loop(tmp_path: Path, database_uri: str) -> Iterator[Loop]:
     """A desk and a gateway that know each other, with everything published and one approved partner."""
-    return copy_loop(tmp_path, desk_uri=database_uri)
+    loop = copy_loop(tmp_path, desk_uri=database_uri)
+    with loop.desk.store.hold():
+        yield loop
 
 
 @pytest.fixture
@@ -33,9 +35,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, clock: Clock, database_uri: str) -> Desk:
+def desk(tmp_path: Path, clock: Clock, database_uri: str) -> Iterator[Desk]:
     """A desk with one partner and no gateway."""
-    return make_test_desk(tmp_path / "desk", clock, database_uri=database_uri)
+    desk = make_test_desk(tmp_path / "desk", clock, database_uri=database_uri)
+    with desk.store.hold():
+        yield desk
 
 
 @pytest.fixture

@@ -119,6 +119,11 @@ def collect_reports(
     delay a newer row. `from_start` reads the whole feed again. An endless feed is abandoned with an alarm. Raises the
     feed client's errors; rows stored before the error stay, and the next run continues from there.
     """
+    with desk.store.hold():
+        return _collect(desk, feed, actor=actor, progress=progress, from_start=from_start)
+
+
+def _collect(desk: Desk, feed: FeedClient, *, actor: str, progress: Progress | None, from_start: bool) -> Collected:
     collected = Collected()
     status = get_standing(desk, feed)
     with desk.store.read() as connection:

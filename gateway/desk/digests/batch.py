@@ -67,11 +67,13 @@ def make_all(
     """
     check_closed(order.quarter, now=clock())
     results, links = [], Clusters()
-    with store.hold() as held:
-        with held.read() as connection:
+    with store.hold():
+        with store.read() as connection:
             services = list_services(connection, environment=order.environment)
         for number, (service, has_keys) in enumerate(services.items(), start=1):
-            result = ServiceResult(service, has_keys, _make_one(held, order, service=service, links=links, clock=clock))
+            result = ServiceResult(
+                service, has_keys, _make_one(store, order, service=service, links=links, clock=clock)
+            )
             results.append(result)
             show(number, len(services), result)
     return results

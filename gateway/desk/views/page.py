@@ -5,12 +5,12 @@ Contains the login rule: a staff route answers only a session that has not ended
 
 import re
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from itertools import chain
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask, abort, current_app, g, make_response, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -38,6 +38,9 @@ from gateway.web.problem_pages import not_found
 from gateway.web.request_checks import FORM
 from gateway.web.rules import NO_LIMIT, SAFE_METHODS, CsrfRule, Login, RouteRule, find_current_rule
 from gateway.web.settings import is_loopback
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 BREAK_AFTER: Final = timedelta(minutes=50)
 _EXTENSION: Final = "desk"
@@ -93,6 +96,7 @@ def bind_desk(app: Flask, desk: Desk, *, origin: str) -> None:
     app.extensions[_EXTENSION] = desk
     app.config["DESK_ORIGIN"] = origin
     app.config["DESK_HOST"] = origin.partition("://")[2]
+    app.wsgi_app = _hold_store(app.wsgi_app, desk)  # type: ignore[assignment,method-assign] # as Flask's documents do it
     app.before_request(_turn_away_other_host)
     app.before_request(_check_permission)
     app.register_error_handler(NotPermittedError, _show_forbidden)
@@ -109,6 +113,14 @@ def bind_desk(app: Flask, desk: Desk, *, origin: str) -> None:
     app.jinja_env.filters["uk_day_of"] = format_uk_day_of
     app.jinja_env.filters["short_time"] = lambda text: format_short_time(text, now=desk.clock())
     app.jinja_env.filters["passed"] = lambda text: format_passed(text, now=desk.clock())
+
+
+def _hold_store(inner: "WSGIApplication", desk: Desk) -> "WSGIApplication":
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
+        with desk.store.hold():
+            return inner(environ, start_response)
+
+    return answer
 
 
 def show_unshown(value: object) -> object:

@@ -54,6 +54,25 @@ def test_commits_are_synced_and_deleted_bytes_overwritten(store: DeskStore) -> N
     assert found == wanted
 
 
+def test_held_store_uses_one_connection_again_until_a_block_fails(store: DeskStore) -> None:
+    with store.hold():
+        with store.read() as first:
+            assert not first.closed
+        with store.write() as again, store.read() as within:
+            assert again is first
+            assert within is not first
+        with pytest.raises(ZeroDivisionError), store.write() as failed:
+            raise ZeroDivisionError
+        with store.hold(), store.read() as other:
+            assert failed.closed
+            assert other is not failed
+        assert not other.closed
+    assert other.closed
+    with store.read() as free:
+        assert free is not other
+    assert free.closed
+
+
 @pytest.mark.databases("sqlite")
 def test_database_is_closed_to_others(store: DeskStore, tmp_path: Path) -> None:
     append(store, "one")
