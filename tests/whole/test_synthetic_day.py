@@ -1,4 +1,4 @@
-"""A day of 500 reports and six people: no word of a report or of a person's note is readable outside the keys' folder.
+"""A day of 100 reports and six people: no word of a report or of a person's note is readable outside the keys' folder.
 
 It looks through the desk's and the gateway's folders with their databases and journals, the audit log, the log lines of
 the processes and the folder for temporary files. It cannot show what a process held in memory and let go.
@@ -38,8 +38,9 @@ from tests.desk.view_builders import Browser, make_code_key, make_code_seed
 from tests.desk.work_builders import ANSWERS, assess
 from tests.public_report_builders import make_child_details, make_contact, make_known_person
 
-REPORTS = 500
-INDUSTRY = 100
+# Each kind of step below falls to several of them; what one leaves readable is found as well as what ten do.
+REPORTS = 100
+INDUSTRY = 20
 # In every typed text of the day, with the number of its report.
 MARK = "daymarkerquill"
 KINDS = ("grooming", "meet_offline", "sexual_talk", "coercion_blackmail", "something_else")
@@ -171,7 +172,7 @@ def test_marks_are_found_in_any_spelling(as_what: str) -> None:
     assert not find_marks(b"a day without one")
 
 
-def test_day_of_500_reports_leaves_no_readable_word(
+def test_day_of_100_reports_leaves_no_readable_word(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     temporary, log = tmp_path / "temporary", tmp_path / "log"
@@ -188,7 +189,7 @@ def test_day_of_500_reports_leaves_no_readable_word(
     finally:
         logging.getLogger().removeHandler(lines)
         lines.close()
-    assert log.stat().st_size > 100_000, "the lines of the day were written"
+    assert log.stat().st_size > 10_000, "the lines of the day were written"
     keys = loop.desk.paths.keys
     looked = 0
     for path in list_files(tmp_path):
