@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from http.client import HTTPConnection
@@ -25,8 +25,14 @@ from tests.sdk.sdk_builders import make_state
 def test_command_prints_its_link_serves_it_and_ends_with_ctrl_c(tmp_path: Path) -> None:
     make_state(tmp_path / "partner")
     words = ["console", "--no-open", "--json", "--as", "Sam Example", "--state", str(tmp_path / "partner")]
-    command = [sys.executable, "-m", "partner_sdk.cli", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # A run that was started in the background passes on that it ignores Ctrl-C (sh(1), Signals and error handling).
+    hears = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+    command = [sys.executable, "-c", hears, sys.executable, "-m", "partner_sdk.cli", *words]
+    with ExitStack() as ending:
+        process = ending.enter_context(
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        )
+        ending.callback(process.kill)
         assert process.stdout is not None
         lines = ""
         while not lines.endswith("}\n"):
