@@ -25,7 +25,7 @@ from gateway.public.views.responses import (
     read_action,
     switch_language,
 )
-from gateway.public.visiting.drafts import NO_VERSION, Draft, make_submit_token, save_draft, wipe_draft
+from gateway.public.visiting.drafts import NO_VERSION, Draft, make_submit_token, save_draft, wipe_drafts
 from gateway.public.visiting.visit import find_visit, remember_asked_language, start_visit
 from gateway.public.wording import refresh_language
 from gateway.store import StorageUnavailableError
@@ -91,7 +91,7 @@ def _lead_in(door: PublicDoor, returned: Returned) -> ResponseReturnValue:
     )
     save_draft(door, visit.keys, draft, version=NO_VERSION)
     if former is not None:
-        wipe_draft(door, former.keys)
+        wipe_drafts(door, *former.list_draft_ids())
     return lead_to(REPLIES)
 
 

@@ -12,7 +12,7 @@ from werkzeug.datastructures import Headers
 
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.views.responses import SEE_OTHER
-from gateway.public.visiting.drafts import wipe_draft
+from gateway.public.visiting.drafts import wipe_drafts
 from gateway.public.visiting.visit import find_referrer_host, find_visit, is_prefetch
 from gateway.web.headers import WebResponse
 from gateway.web.logs import log_failure
@@ -55,7 +55,7 @@ def _wipe_soon(door: PublicDoor) -> None:
     visit = find_visit()
     if visit is not None:
         # Do not wait for a busy disk: the row is unreadable without the cookie, and is deleted later.
-        wiping = threading.Thread(target=wipe_draft, args=(door, visit.keys), daemon=True)
+        wiping = threading.Thread(target=wipe_drafts, args=(door, *visit.list_draft_ids()), daemon=True)
         wiping.start()
         wiping.join(WIPE_WAIT_SECONDS)
 

@@ -57,12 +57,14 @@ from gateway.public.visiting.drafts import (
     make_submit_token,
     make_text_mac,
     save_draft,
+    wipe_drafts,
 )
 from gateway.public.visiting.from_button import find_service_name
 from gateway.public.visiting.visit import (
     Visit,
     find_placement,
     find_visit,
+    forget_former,
     get_posted_version,
     is_inside,
     is_own_form,
@@ -85,6 +87,10 @@ def show_screen(name: str) -> ResponseReturnValue:
         return turn_away()
     if not is_inside(name):
         return lead_out()
+    if visit.former:
+        # The browser has the new cookie: nothing opens with the former one from here on.
+        wipe_drafts(door, visit.former)
+        forget_former()
     try:
         opened = find_opened_draft(door, visit.keys)
     except StorageUnavailableError:

@@ -35,7 +35,7 @@ from gateway.public.visiting.drafts import (
     find_opened_draft,
     is_full_for_network,
     make_journey_keys,
-    wipe_draft,
+    wipe_drafts,
     write_draft,
 )
 from gateway.public.visiting.from_button import PostedContext, find_listed, keep_context, read_context
@@ -105,7 +105,7 @@ def post_start() -> ResponseReturnValue:
         if has_too_many_drafts(door):
             return answer_not_ready(door)
         if visit is not None:
-            wipe_draft(door, visit.keys)
+            wipe_drafts(door, *visit.list_draft_ids())
         visit = start_visit(door)
     if visit is not None:
         keep_context(door, visit.keys, context, blank=make_draft(door))
@@ -152,8 +152,8 @@ def _list_notes(door: PublicDoor, placement: str, *, can_carry_on: bool) -> list
 def _carry_on(door: PublicDoor) -> ResponseReturnValue:
     """Lead into the unsent form under a new secret: a cookie copied before does not open what is typed next.
 
-    The draft stays under the former secret for seconds, as it was: where the answer is lost, or the press was doubled,
-    the browser comes back with the former cookie.
+    The draft stays under the former secret until a page is shown under the new one, for seconds at most: where the
+    answer is lost, or the press was doubled, the browser comes back with the former cookie.
     """
     former, found = find_visit(), _find_carry_on(door)
     if former is None or found is None:
@@ -168,7 +168,7 @@ def _carry_on(door: PublicDoor) -> ResponseReturnValue:
             write_draft(connection, door, make_journey_keys(secret), opened.draft, version=NO_VERSION, is_new=True)
     except StorageUnavailableError:
         return answer_not_ready(door)
-    start_visit(door, secret=secret, started_at=former.started_at)
+    start_visit(door, secret=secret, carries_on=former)
     return lead_to(place)
 
 

@@ -279,10 +279,11 @@ def get_kind(draft: Draft) -> Kind:
     return "writing" if draft.returned is None else "returned"
 
 
-def wipe_draft(door: PublicDoor, keys: JourneyKeys) -> None:
-    """Delete the row of a journey; if the store fails now, the row still expires.
+def wipe_drafts(door: PublicDoor, *draft_ids: bytes) -> None:
+    """Delete the rows of a journey; if the store fails now, they still expire.
 
     Either way it is unreadable once the secret has left the cookie.
     """
     with suppress(StorageUnavailableError), door.store.write_beside() as connection:
-        delete_draft(connection, draft_id=keys.draft_id)
+        for draft_id in draft_ids:
+            delete_draft(connection, draft_id=draft_id)

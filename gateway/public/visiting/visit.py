@@ -56,7 +56,7 @@ class VisitState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     journey whose steps may continue until `walks_until`, after a wait. `language` is the picked one, and `returns_to`
     the screen behind a side page; empty means none. `left_at` is the time when the form was requested from outside: the
     first page then explains why it is blank. `asked` is the id of a request for the button that was just sent; empty
-    means none.
+    means none. `former` is the row of the draft that this journey carries on, until a page of it is shown.
     """
 
     place: str = ""
@@ -72,6 +72,7 @@ class VisitState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     returns_to: str = ""
     left_at: int = 0
     asked: str = ""
+    former: bytes = b""
 
 
 def make_state_key(secret_key: bytes) -> bytes:
@@ -94,20 +95,29 @@ def find_state(box: bytes, *, key: bytes) -> VisitState | None:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """The journey of this cookie."""
+    """The journey of this cookie; `former` is the row that it carries on, until a page of it is shown."""
 
     keys: JourneyKeys
     started_at: int
+    former: bytes = b""
+
+    def list_draft_ids(self) -> list[bytes]:
+        """Return the ids of all rows with words of this journey."""
+        return [self.keys.draft_id, *([self.former] if self.former else [])]
 
 
-def start_visit(door: PublicDoor, *, secret: bytes | None = None, started_at: int | None = None) -> Visit:
+def start_visit(door: PublicDoor, *, secret: bytes | None = None, carries_on: Visit | None = None) -> Visit:
     """Begin a journey with a new secret; the data of an older one becomes unreadable.
 
-    A cookie copied earlier does not contain it. Carrying on passes the `secret` of the moved draft, and its first time.
+    A cookie copied earlier does not contain it. Carrying on passes the `secret` of the moved draft.
     """
     session[_SECRET] = secret or door.random(SECRET_BYTES)
     _put_state(
-        started_at=_now_seconds() if started_at is None else started_at, wait_mark=b"", walks_until=0, walks_mark=b""
+        started_at=_now_seconds() if carries_on is None else carries_on.started_at,
+        former=b"" if carries_on is None else carries_on.keys.draft_id,
+        wait_mark=b"",
+        walks_until=0,
+        walks_mark=b"",
     )
     visit = find_visit()
     if visit is None:
@@ -120,7 +130,12 @@ def find_visit() -> Visit | None:
     secret = session.get(_SECRET)
     if not isinstance(secret, bytes) or len(secret) != SECRET_BYTES:
         return None
-    return Visit(keys=make_journey_keys(secret), started_at=_get_state().started_at)
+    return Visit(make_journey_keys(secret), _get_state().started_at, former=_get_state().former)
+
+
+def forget_former() -> None:
+    """Forget the row that this journey carries on."""
+    _put_state(former=b"")
 
 
 def is_own_form(visit: Visit) -> bool:

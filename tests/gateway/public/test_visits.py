@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from werkzeug.datastructures import MultiDict
 
 from gateway.public.journey import SCREENS
 from gateway.public.views import start
@@ -404,15 +405,36 @@ def test_language_of_the_blank_first_page_opens_no_earlier_form(public: PublicHo
     assert read_form(person.page)["story"] == ""
 
 
+def carry_on_unseen(person: Person) -> MultiDict[str, str]:
+    """Press Carry on, and never show the page that it leads to; return the form."""
+    form = person.fill({}, "carry_on")
+    assert person.client.post("/", base_url=person.origin, data=form).location == "/9a"
+    return form
+
+
 def test_carrying_on_twice_with_one_cookie_loses_nothing(public: PublicHouse):
     person = go_back(person_with_words(public))
-    form, cookie = person.fill({}, "carry_on"), person.cookie
-    person.post("/", form)
+    cookie, form = person.cookie, carry_on_unseen(person)
     person.cookie = cookie  # a second tap, or an answer that never came
     person.post("/", form)
     assert person.path == "/9a"
     person.press("back")
     assert MARKER in person.text()
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_former_draft_ends_with_leave_and_after_seconds_though_no_page_was_shown(public: PublicHouse, waits: bool):
+    person = go_back(person_with_words(public))
+    cookie = person.cookie
+    carry_on_unseen(person)
+    assert len(public.house.rows("drafts")) == 2
+    if waits:
+        public.house.clock.advance(seconds=PRESSED_TWICE_SECONDS)
+    else:
+        person.get("/leave", Sec_Fetch_Site="same-origin")
+        assert public.house.rows("drafts") == []
+    person.cookie = cookie
+    assert OFFER not in person.get("/").text
 
 
 def test_carrying_on_leaves_nothing_to_a_cookie_that_was_copied_before(public: PublicHouse):
@@ -429,9 +451,9 @@ def test_carrying_on_leaves_nothing_to_a_cookie_that_was_copied_before(public: P
     begun.cookie = copied
     begun.get("/9", Sec_Fetch_Site="same-origin", Cache_Control="max-age=0")
     assert MARKER not in begun.text()
-    public.house.clock.advance(seconds=PRESSED_TWICE_SECONDS)
     begun.get("/", Sec_Fetch_Site="same-origin")
     assert OFFER not in begun.text()
+    assert len(public.house.rows("drafts")) == 1
 
 
 def test_carrying_on_needs_no_free_place_and_keeps_the_words_while_the_store_is_busy(
