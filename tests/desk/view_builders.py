@@ -4,14 +4,15 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask.testing import FlaskClient
-from sqlalchemy import insert, select
+from sqlalchemy import event, insert, select
 from werkzeug.test import TestResponse
 
 from gateway.demo.soft_passkey import SoftPasskey
@@ -219,6 +220,15 @@ def add_sealed_case(
         }
         connection.execute(insert(CASES).values(values | changes))
     return case_id
+
+
+def count_openings(desk: Desk, act: Callable[[], object]) -> int:
+    """Return how often an act opens the database, in a thread of its own as the server's threads are."""
+    opened: list[object] = []
+    event.listen(desk.store.database.engine, "connect", lambda connection, _record: opened.append(connection))
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(act).result()
+    return len(opened)
 
 
 class Browser:

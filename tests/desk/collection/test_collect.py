@@ -28,6 +28,7 @@ from tests.builders import Partner, make_clear_fields, make_industry_report, mak
 from tests.desk.case_box_builders import list_case_ids, open_outer
 from tests.desk.desk_loop import ACTOR, Loop, make_public_report, seal_public
 from tests.desk.forgery import alarms, newest_statement, resign_newest, set_aside, waiting_at_gateway
+from tests.desk.view_builders import count_openings
 
 
 def test_report_of_each_door_is_filed_as_a_case_and_acknowledged(loop: Loop) -> None:
@@ -276,6 +277,12 @@ def test_set_aside_row_is_filed_once_its_key_is_back(loop: Loop) -> None:
     away.rename(path)
     assert try_again(loop.desk, actor=ACTOR).filed == 1
     assert set_aside(loop) == []
+    assert loop.count("cases") == 1
+
+
+def test_run_opens_the_database_once(loop: Loop) -> None:
+    loop.send_public()
+    assert count_openings(loop.desk, loop.collect) == 1
     assert loop.count("cases") == 1
 
 

@@ -23,7 +23,7 @@ from partner_sdk.digests.page import read_style, render_page
 from partner_sdk.wire.digest import parse_digest
 from tests.desk import work_builders
 from tests.desk.digests.digest_builders import PARTNER, QUARTER, add_cases
-from tests.desk.view_builders import ORIGIN, Browser, Clock, add_sealed_case
+from tests.desk.view_builders import ORIGIN, Browser, Clock, add_sealed_case, count_openings
 from tests.house.sources import files
 
 MARKER = "MARKER-<b>&\"'é🙂\u202e end"
@@ -57,6 +57,13 @@ def test_no_page_of_the_desk_answers_without_a_sign_in(desk: Desk) -> None:
             assert response.status_code == 401
             assert "You are not signed in" in response.text
     assert guarded >= 9
+
+
+def test_page_opens_the_database_once(desk: Desk, browser: Browser) -> None:
+    """Seen: a dozen times, each of which took longer than all that was read."""
+    case_id = add_sealed_case(desk, marker=MARKER)
+    assert count_openings(desk, lambda: browser.get("/")) == 1
+    assert count_openings(desk, lambda: browser.get(f"/cases/{case_id}")) == 1
 
 
 def test_every_post_needs_the_token_of_the_session(desk: Desk, browser: Browser) -> None:
