@@ -47,6 +47,14 @@ def test_kind_has_its_own_advice(door: PublicDoor):
     assert "threatens_to_share" not in list_advice_codes(door, answers | {"kinds": ["extra_nice"]}, audience="child")
 
 
+@pytest.mark.parametrize(("region", "number"), [("england", "999"), ("not_uk", "911")])
+def test_child_who_ticks_kindness_alone_reads_about_a_meeting_too(tmp_path: Path, region: str, number: str):
+    """They may tell of it in words, and no typed word changes a page."""
+    way = SHORT_ANSWERS | {"/6": {"region": region}, "/6a": {"country": "us"}}
+    text = make_public_house(tmp_path).person_at("/14", way).send().text()
+    assert f"Did they ask to meet? You do not have to go. Is it today? Call {number}." in text
+
+
 @pytest.mark.parametrize("who", ["me", "friend"])
 def test_help_that_is_only_for_the_uk_is_not_named_for_a_child_elsewhere(tmp_path: Path, who: str):
     public = make_public_house(tmp_path)
