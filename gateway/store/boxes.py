@@ -121,7 +121,7 @@ def delete_draft(connection: Connection, *, draft_id: bytes) -> bool:
 
 
 def shorten_draft(connection: Connection, *, draft_id: bytes, expires_at: datetime) -> None:
-    """Let a draft expire at this time, if it would be later."""
+    """Bring the expiry of a draft forward to `expires_at`."""
     connection.execute(_SHORTEN, {"wanted_id": draft_id, "last": to_epoch_seconds(expires_at)})
 
 

@@ -57,11 +57,6 @@ class Draft:
         write_durably(self.path, self.encode())
 
 
-def is_said(owner: Owner, name: str) -> bool:
-    """Return whether a field has an answer: a value, or the reason why there is none."""
-    return owner.get(name) not in (None, [])
-
-
 @dataclass(frozen=True, slots=True)
 class Section:
     """One object of the draft: the report itself, one of its parts, or one item of a list. `where` names it."""

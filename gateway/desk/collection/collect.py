@@ -286,7 +286,8 @@ def _judge_all(desk: Desk, rows: Sequence[bytes], *, trusted: TrustedKeys, now: 
     if ended:
         with desk.store.read() as connection:
             filed = list_filed(connection, {digest: intake for digest, (_, intake) in ended.items()})
-        for number, _ in map(ended.__getitem__, filed):
+        for digest in filed:
+            number, _ = ended[digest]
             judged[number] = _judge(rows[number], trusted=trusted, now=now, seen_at=ALWAYS)
     return judged
 

@@ -129,7 +129,7 @@ def compare_with_vault(desk: Desk, connection: Connection) -> Iterator[str]:
         if found.state != "stopped" and (row is None or bytes(row.body) != encode(found.listed)):
             yield f"The vault has {found.state} the list {destruction_id}, which this desk does not know."
         elif found.state == "begun" and row is not None and row.begun_at is None:
-            yield f"The vault has begun the list {destruction_id}, which this desk has not."
+            yield f"The vault has begun the list {destruction_id}; this desk has no record of its beginning."
     for destruction_id, row in rows.items():
         state = known.lists[destruction_id].state if destruction_id in known.lists else "not begun"
         if row.certificate is not None and state != "destroyed":
