@@ -41,7 +41,7 @@ FILED_KINDS = {
     "sexual_talk": "sexual_talk",
     "wants_to_meet": "meet_offline",
     "made_to_do_things": "coercion_blackmail",
-    "touched_or_hurt": "sexual_acts_live",
+    "touched_or_hurt": "contact_abuse",
     "asked_for_pictures": "grooming",
     "on_camera": "sexual_acts_live",
     "threatens_to_share": "coercion_blackmail",
@@ -389,7 +389,7 @@ def test_ticks_give_a_report_its_kind_at_filing_the_gravest_of_several():
     assert [find_kind_of(), find_kind_of(danger="yes", still="yes")] == [UNTOLD, UNTOLD]
     assert find_kind_of(kinds=("sexual_talk", "threatens_to_share", "bullying")) == "coercion_blackmail"
     assert find_kind_of(kinds=("not_sure",), pictures="me") == "risk_behaviour"
-    assert {one.code for one in load_rules().kind} == {code for code, _ in KIND_TITLES}
+    assert {one.code for one in load_rules().kind} == {code for code, _ in KIND_TITLES} | {"contact_abuse"}
 
 
 def test_kind_of_a_partners_report_is_its_own_answer():

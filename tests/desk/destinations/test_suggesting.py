@@ -63,6 +63,12 @@ def test_body_that_the_assessment_names_comes_first(answer: str) -> None:
     assert not found[-1].is_as_assessed
 
 
+def test_touched_or_hurt_is_no_case_of_pictures() -> None:
+    keys = list_keys(suggest(kind="contact_abuse", place="Leeds"))
+    assert "west_yorkshire" in keys
+    assert "iwf" not in keys
+
+
 def test_rules_name_bodies_and_answers_that_exist() -> None:
     for rule in load_rules():
         assert set(rule.bodies) <= REGISTER.keys()

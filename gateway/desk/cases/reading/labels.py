@@ -54,7 +54,7 @@ ASSESSMENT = (
 )
 KINDS, AGE_BANDS, OUTCOMES, WEAKNESSES = tables.KINDS, tables.AGE_BANDS, tables.OUTCOMES, tables.WEAKNESSES
 # Before an assessment, a case may have no kind of the list yet.
-FILED_KINDS = (*KINDS, (UNTOLD, "Not known: told in words"))
+FILED_KINDS = (*KINDS, ("contact_abuse", "Touched or hurt"), (UNTOLD, "Not known: told in words"))
 # The weaknesses under the part of a service that each concerns, as the closing form shows them.
 WEAKNESS_GROUPS = tuple(
     (heading, tuple((code, one.title) for code, one in load_weaknesses().weaknesses.items() if one.feature == feature))
