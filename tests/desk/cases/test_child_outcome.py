@@ -31,7 +31,7 @@ TOLD = "Told-Marker: DC Example of Kent Police, by phone"
 
 @pytest.fixture
 def case_id(desk: Desk) -> str:
-    """A read case of an adult who reported."""
+    """A read case that an adult reported."""
     return open_case(desk, add_sealed_case(desk, marker=""), actor=ACTOR).case.case_id
 
 

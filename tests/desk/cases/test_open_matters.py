@@ -1,4 +1,4 @@
-"""What is open about a case: all that it still owes, and all that the other sides wait for, in one list."""
+"""Open matters of a case: all that it still owes, and all that the other sides wait for, in one list."""
 
 from typing import Any
 

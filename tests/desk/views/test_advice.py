@@ -1,4 +1,4 @@
-"""Only an administrator reads a command on a page: nobody else of the desk has a shell."""
+"""Only an administrator reads a command on a page: no other role of the desk has a shell."""
 
 import ast
 from pathlib import Path
