@@ -14,6 +14,7 @@ def suggest(command: str) -> str:
 
     It gets the `--state` of the running command; none on a page, or if the environment variable names the folder.
     """
+    # Never found by searching output: a text from a partner would turn into a command that is pasted.
     context = click.get_current_context(silent=True)
     call = None if context is None else context.params.get("call")
     if context is None or call is None or context.get_parameter_source("state") is ParameterSource.ENVIRONMENT:
