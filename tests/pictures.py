@@ -33,21 +33,14 @@ from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
 from tests.desk.cases.test_queue_order import LINES, make_case
 from tests.desk.loop_model import copy_loop
 from tests.desk.view_builders import Browser as DeskBrowser
+from tests.gateway.public.every_page import Pages, list_afterwards, walk_all_pages
 from tests.gateway.public.person import CHECK, THANKS
 from tests.gateway.public.walks import GROWN_UP_PICTURE, MEETS, SHORTEST, TOLD_LATER, URGENT
 from tests.house.sources import ROOT
 from tests.small_png import shrink_png
-from tests.whole.browser_walk import (
-    ASKED_AGAIN,
-    SEND,
-    bring_browser_to,
-    list_refused,
-    see_every_page,
-    wait_until,
-    walk_on,
-)
+from tests.whole.browser_walk import bring_browser_to, wait_until
 from tests.whole.example_service import serve_example_service
-from tests.whole.public_server import PublicServer, open_chromium, open_phone, serve_public
+from tests.whole.public_server import PublicServer, ShownPages, open_chromium, open_phone, serve_public
 from tests.widget.agency_door import open_agency_door
 
 PICTURES: Final = ROOT / "docs" / "pictures"
@@ -265,16 +258,21 @@ def _take_screens(browser: Browser, server: PublicServer, folder: Path, language
         for path in BESIDE:
             page.goto(f"{server.url}{path}")
             take(path)
-        for path in see_every_page(page, server, language=language):
-            take(path)
-            if path in ASKED_AGAIN:
-                take(next(list_refused(page, path)))
-        for name, way in SENT.items():
-            bring_browser_to(page, server, CHECK, way, language=language)
-            take(f"{CHECK} {name}")
-            walk_on(page, {}, button=SEND)
-            take(f"{THANKS} {name}")
+        for name, address in ShownPages(server, _make_pages(server, language)).addresses.items():
+            page.goto(address)
+            take(name)
     return stops
+
+
+def _make_pages(server: PublicServer, language: str) -> Pages:
+    """Make each page that an address alone does not show."""
+    pages = walk_all_pages(server.public, language, origin=server.url)
+    pages |= list_afterwards(server.public, language, origin=server.url)
+    for name, way in SENT.items():
+        person = server.public.person(language=language, origin=server.url).start().walk_to(CHECK, way)
+        pages[f"{CHECK} {name}"] = person.page
+        pages[f"{THANKS} {name}"] = person.send().page
+    return pages
 
 
 def main() -> None:

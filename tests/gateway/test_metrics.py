@@ -1,4 +1,4 @@
-"""Prometheus gets what an operator needs, and nothing that names a report, a partner, a person or a network."""
+"""Prometheus gets the figures of an operator, and nothing that names a report, a partner, a person or a network."""
 
 import json
 import re

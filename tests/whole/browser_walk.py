@@ -6,21 +6,16 @@ from collections.abc import Iterator, Mapping
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from gateway.public.journey import FIELD_BY_NAME, SCREENS, TYPED
+from gateway.public.journey import FIELD_BY_NAME
 from tests.gateway.public.person import CHECK, NAMED_BUTTONS, SHORT_ANSWERS, Person, list_answers, wants_more
-from tests.gateway.public.walks import EVERY_WAY, LONG_WAY, ScreenAnswers
+from tests.gateway.public.walks import ScreenAnswers
 from tests.whole.public_server import PATIENCE_MILLISECONDS, PublicServer
 
 # Only the button that people see: the one that Enter presses stands before it, unseen.
 CONTINUE, START, SEND, BACK = (f"main button[value={value}]" for value in ("continue", "start", "send", "back"))
 CALLED = "main button[name=called]"
 LANGUAGE = "button.tongue"
-SCREEN_BY_PATH = {f"/{screen.path}": screen for screen in SCREENS}
 REFERENCE = ".reference"  # the number and the five words of the thank-you page
-
-ASKED_AGAIN = {"/3", "/4", "/5", "/6", "/11", "/12"}  # what cannot be left blank
-TYPED_ON = {"/7b", "/9", "/10", "/10a", "/10c", "/10d", "/11", "/12", "/12a", "/12b"}
-REFUSED = {f"{path} blank" for path in ASKED_AGAIN} | {f"{path} too long" for path in TYPED_ON}
 
 # Brings what a selector names first to the middle of the screen: where that is, whether it or its label is what lies
 # there on top, and whether it is picked.
@@ -39,8 +34,6 @@ SELECT_TEXT = """selector => {
   part.select();
   return document.activeElement === part && part.checkVisibility({visibilityProperty: true});
 }"""
-IS_SHOWN = "selector => document.querySelector(selector)?.checkVisibility({visibilityProperty: true}) ?? false"
-PICKED_BOXES = "[...document.querySelectorAll('[type=checkbox]:checked')].map(box => [box.name, box.value])"
 ARE_PICKED = "selectors => selectors.every(selector => document.querySelector(selector).checked)"
 AXE_SCRIPT = Axe().axe_script
 AXE_FOR_LATER = f"globalThis.loadAxe = () => {{ {AXE_SCRIPT} }}"
@@ -158,14 +151,6 @@ def start(page: Page, url: str) -> None:
     go_on(page, START)
 
 
-def open_second_tab(page: Page, button: str, *, address: str) -> Page:
-    """Press a button so that the page it leads to, at `address`, comes in a second tab; the first one stays."""
-    with page.context.expect_page() as opened:
-        page.click(button, modifiers=["Control"])
-    opened.value.wait_for_url(address)
-    return opened.value
-
-
 def walk_browser_to(page: Page, url: str, path: str, way: ScreenAnswers = SHORT_ANSWERS) -> None:
     """Fill in page after page until the one at `path`."""
     for _ in range(30):
@@ -228,26 +213,6 @@ def walk_way(page: Page, url: str, way: ScreenAnswers) -> Iterator[str]:
     raise AssertionError(f"the way has no end, stands at {page.url}")
 
 
-def see_every_page(page: Page, server: PublicServer, *, language: str = "en") -> Iterator[str]:
-    """Stop once at each page that any way has: walk the long way to its end, then come to those that it misses.
-
-    To these the browser is brought. That each way leads to them, and to a stored report, needs no browser to see
-    (tests/gateway/public/test_every_way.py).
-    """
-    seen: set[str] = set()
-    for path in walk_way(page, server.url, LONG_WAY):
-        if path not in seen:
-            seen.add(path)
-            yield path
-    for way in EVERY_WAY:
-        person = server.public.person(origin=server.url, language=language)
-        for path in list_paths(person, way):
-            if path not in seen:
-                seen.add(path)
-                bring_browser_to(page, server, path, way, language=language)
-                yield path
-
-
 def list_paths(person: Person, way: ScreenAnswers) -> list[str]:
     """List the pages of a way up to the last time that it comes to the check page, most of them unopened."""
     paths = person.start().be_led_to(CHECK, way)
@@ -256,32 +221,6 @@ def list_paths(person: Person, way: ScreenAnswers) -> list[str]:
         person.press(**list_answers(person.path, way))
         paths.append(person.path)
     return paths
-
-
-def list_refused(page: Page, path: str) -> Iterator[str]:
-    """Stop at the messages on a screen with missing answers, and with texts that are too long; then empty it."""
-    asked = SCREEN_BY_PATH[path].fields
-    codes = [name_option(one.goes_with.field, one.goes_with.any_of[0]) for one in asked if one.goes_with]
-    for code in codes:
-        tap(page, code)
-    assert page.evaluate(ARE_PICKED, codes), (page.url, codes)
-    if any(field.required or (field.goes_with and field.is_needed_with) for field in asked):
-        yield from _press_and_see_faults(page, f"{path} blank")
-    texts = [field for field in asked if field.kind in TYPED and page.evaluate(IS_SHOWN, f"#{field.name}")]
-    for field in texts:
-        type_in(page, f"#{field.name}", "x " * (field.max_characters // 2) + "xx")
-    if texts:
-        yield from _press_and_see_faults(page, f"{path} too long")
-    for field in texts:
-        type_in(page, f"#{field.name}", "")
-    for picked in page.evaluate(PICKED_BOXES):
-        page.uncheck(name_option(*picked))
-
-
-def _press_and_see_faults(page: Page, stop: str) -> Iterator[str]:
-    go_on(page)
-    wait_until(page, "document.activeElement.id === 'faults'")
-    yield stop
 
 
 def load_axe(page: Page) -> None:

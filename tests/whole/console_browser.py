@@ -76,7 +76,7 @@ class ConsolePerson:
 def open_console(
     chromium: Browser, folder: Path, *, is_enrolled: bool = True, shots: Path | None = None, **options: Any
 ) -> Iterator[ConsolePerson]:
-    """Serve the console of a partner, and yield a person who has opened its link."""
+    """Serve the console of a partner, and yield a person at its open link."""
     # A page waits for the mailbox as long as a busy machine takes.
     patience = {"PAGE_WAITS_SECONDS": 60.0, "BUTTON_WAITS_SECONDS": 60.0}
     with Sandbox() as sandbox, mock.patch.multiple("partner_sdk.console.collecting", **patience):

@@ -2,7 +2,7 @@
 
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +12,8 @@ import msgspec
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, Request, Response, expect, sync_playwright
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.test import TestResponse
+from werkzeug.wrappers import Response as WsgiResponse
 
 from gateway.public.door import EXTENSION
 from gateway.wiring import Gateway
@@ -42,6 +44,7 @@ ELSEWHERE = "<!doctype html><html lang=en><link rel=icon href=data:,><title>Else
 POLICY_PARTS = ("default-src 'none'", "script-src 'self'", "require-trusted-types-for 'script'", "trusted-types 'none'")
 # How long anything may take on a busy machine before it counts as never coming.
 PATIENCE_MILLISECONDS = 60_000
+SHOWN_HEADERS = ("Content-Type", "Content-Security-Policy", "Referrer-Policy", "Cache-Control")
 
 
 class QuietHandler(WSGIRequestHandler):
@@ -82,6 +85,25 @@ class PublicServer:
     def gateway(self) -> Gateway:
         """Return the gateway behind the door."""
         return self.public.gateway
+
+
+class ShownPages:
+    """Answers the addresses below /shown/ with pages that were made before, and all others as the form does."""
+
+    def __init__(self, server: PublicServer, pages: Mapping[str, TestResponse]) -> None:
+        self._form, app = server.public.app.wsgi_app, server.public.app
+        self.addresses = {name: f"{server.url}/shown/{number}" for number, name in enumerate(pages)}
+        self._pages = {f"/shown/{number}": page for number, page in enumerate(pages.values())}
+        app.wsgi_app = self  # type: ignore[method-assign]  # as Flask documents it for middleware
+
+    def __call__(self, environ: dict[str, object], start_response: Callable[..., object]) -> Iterable[bytes]:
+        """Answer one request."""
+        page = self._pages.get(str(environ["PATH_INFO"]))
+        if page is None:
+            return self._form(environ, start_response)
+        # A refusal with its own status would be a complaint of the browser.
+        headers = {name: page.headers[name] for name in SHOWN_HEADERS if name in page.headers}
+        return WsgiResponse(page.data, headers=headers)(environ, start_response)
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PublicServer]:
 
 @pytest.fixture(scope="module")
 def phones(remembering_browser: Browser) -> Iterator[dict[bool, Phone]]:
-    """A phone that runs script and one that does not, which remember what they showed in every test before."""
+    """A phone that runs script and one that does not, which remember the pages of every test before."""
     with ExitStack() as stack:
         yield {
             has_script: stack.enter_context(open_phone(remembering_browser, has_script=has_script))

@@ -47,7 +47,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def sandbox(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """What a running sandbox prints. At the end it stops by itself and leaves nothing but the partner's folder.
+    """The line of a running sandbox. At the end it stops by itself and leaves nothing but the partner's folder.
 
     It runs from the two wheels alone, in a folder without the sources, and under nohup, whose SIGHUP it outlives. It
     reaches itself without the machine's proxy, which is not there.
@@ -103,7 +103,7 @@ def running(
 
 
 def read_first_line(process: "subprocess.Popen[str]") -> str:
-    """Read what a sandbox prints when it is ready; fail if it never is."""
+    """Read the line of a ready sandbox; fail if it never comes."""
     assert process.stdout is not None
     assert select.select([process.stdout], [], [], PATIENCE_SECONDS)[0], "never ready"
     return process.stdout.readline()

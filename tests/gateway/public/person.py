@@ -47,7 +47,7 @@ def wants_more(way: Mapping[str, object]) -> bool:
 
 
 def list_answers(path: str, way: Mapping[str, dict[str, str | list[str]]]) -> dict[str, str | list[str]]:
-    """Return what a way answers at a page; at the check page it presses the button to the pages that can wait."""
+    """Return the answers of a way at a page; at the check page it presses the button to the pages that can wait."""
     return {"more": "yes"} if path == CHECK else way.get(path, {})
 
 

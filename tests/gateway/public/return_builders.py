@@ -1,4 +1,4 @@
-"""People who send and come back, and a desk that answers them: shared by the tests of the return code."""
+"""People coming back after Send, and a desk that answers them: shared by the tests of the return code."""
 
 import re
 from typing import Any

@@ -10,9 +10,9 @@ from gateway.public.journey import FIELD_BY_NAME, TYPED
 from gateway.public.navigation import SIDE_PATHS
 from gateway.public.wording import load_wording
 from partner_sdk.wire.public_codes import LANGUAGES
+from tests.gateway.public.every_page import read_all_pages
 from tests.gateway.public.fixtures import PublicHouse, make_public_house
 from tests.gateway.public.person import SHORT_ANSWERS, Person, read_form, read_title
-from tests.gateway.public.test_pages import walk_all_pages
 from tests.gateway.public.walks import LONG_WAY, flatten
 
 LONG_PATHS = list(LONG_WAY)
@@ -322,7 +322,7 @@ class Marks(HTMLParser):
 
 def test_welsh_pages_differ_from_the_english_pages_only_in_their_words(tmp_path: Path):
     # The browser tests rely on it: they look for faults of marks and colours in English alone (list_page_faults).
-    english, welsh = (walk_all_pages(make_public_house(tmp_path / one), one) for one in ("en", "cy"))
+    english, welsh = (read_all_pages(make_public_house(tmp_path / one), one) for one in ("en", "cy"))
     assert english.keys() == welsh.keys()
     for name, page in english.items():
         assert Marks(welsh[name]).found == Marks(page).found, name

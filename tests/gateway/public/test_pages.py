@@ -8,18 +8,17 @@ from pathlib import Path
 import pytest
 
 from gateway.public.journey import SCREENS
-from gateway.public.navigation import SIDE_PATHS, get_path
+from gateway.public.navigation import get_path
 from gateway.public.visiting.visit import CARRY_ON_SECONDS
 from gateway.public.wording import load_wording
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.builders import PUBLIC_ORIGIN
+from tests.gateway.public.every_page import ASKED_AGAIN, read_all_pages
 from tests.gateway.public.fixtures import PublicHouse, make_public_house
-from tests.gateway.public.person import Person, list_answers, read_title, wants_more
-from tests.gateway.public.walks import ADULT, ALL_WAYS, ScreenAnswers
+from tests.gateway.public.person import read_title
+from tests.gateway.public.walks import ADULT
 
 FORM = "application/x-www-form-urlencoded"
-# What cannot be left blank (the story neither, where no box is ticked: see the test of the journey).
-ASKED_AGAIN = ("/3", "/4", "/5", "/6", "/11", "/12")
 NOT_NEUTRAL = re.compile(
     r"abuse|sex|police|crime|report|danger|\d{3}|take it down"
     r"|cam-?drin|\brhyw\b|rhywiol|heddlu|trosedd|adrodd|perygl|dynnu",
@@ -38,38 +37,10 @@ QUIET = {
 HELP_LINKS = re.compile(r'href="tel:(999|911)"'), re.compile(r'href="tel:(08001111|08088005000|116123)"')
 
 
-def walk_all_pages(public: PublicHouse, language: str = "en") -> dict[str, str]:
-    """Return every page of every way, error pages and side pages too, by a name."""
-    person = public.person(language=language)
-    pages = {}
-    for path in ("/", *(f"/{side}" for side in SIDE_PATHS.values()), "/nothing-here"):
-        person.get(path)
-        pages[path] = person.text()
-    for way in ALL_WAYS:
-        walk_pages(public.person(language=language).start(), way, pages)
-    return pages
-
-
-def walk_pages(person: Person, way: ScreenAnswers, pages: dict[str, str]) -> None:
-    while person.path != "/14" or (wants_more(way) and not person.has_said_more):
-        path = person.path
-        pages[path] = person.text()
-        if path in ASKED_AGAIN:
-            person.press(**dict.fromkeys(way[path], ""))
-            pages[f"{path} error"] = person.text()
-        if path == "/12":
-            person.press(contact_ways=["adult", "school", "call", "text", "email"])
-            pages["/12 more errors"] = person.text()
-        person.press(**list_answers(path, way))
-    pages["/14"] = person.text()
-    person.send()
-    pages["/15"] = person.text()
-
-
 @pytest.fixture(scope="module", params=LANGUAGES)
 def pages(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Every page as a person without script gets it, in each language."""
-    return walk_all_pages(make_public_house(tmp_path_factory.mktemp("pages")), request.param)
+    return read_all_pages(make_public_house(tmp_path_factory.mktemp("pages")), request.param)
 
 
 def test_the_walk_sees_every_screen(pages: dict[str, str]):
@@ -295,7 +266,7 @@ def test_storage_down_at_the_thank_you_page_never_says_that_it_was_not_sent(publ
 
 
 def test_banner_stands_on_every_page_when_there_is_one(tmp_path: Path):
-    pages = walk_all_pages(make_public_house(tmp_path, banner="This is a demo & reaches nobody."))
+    pages = read_all_pages(make_public_house(tmp_path, banner="This is a demo & reaches nobody."))
     assert len(pages) == 55
     for path, text in pages.items():
         assert "This is a demo &amp; reaches nobody." in text, path

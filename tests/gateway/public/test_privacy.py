@@ -11,9 +11,9 @@ from gateway.public.journey import SCREENS, list_path
 from gateway.public.navigation import SIDE_PATHS
 from gateway.public.visiting.visit import VisitState, find_state, make_state_key, seal_state
 from gateway.web.rules import find_rule
+from tests.gateway.public.every_page import read_all_pages
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.person import Person, list_files
-from tests.gateway.public.test_pages import walk_all_pages
 from tests.gateway.public.walks import LONG_WAY, flatten
 from tests.gateway.web_builders import LogCatcher
 
@@ -147,7 +147,7 @@ def test_swept_draft_is_in_no_file_after_a_round(public: PublicHouse):
 
 
 def test_fields_bring_the_right_keyboard_and_send_nothing_to_a_spell_checker(public: PublicHouse):
-    fields = re.findall(r'<(?:input class="box"|textarea)[^>]*>', "".join(walk_all_pages(public).values()))
+    fields = re.findall(r'<(?:input class="box"|textarea)[^>]*>', "".join(read_all_pages(public).values()))
     assert len(fields) > 20
     for field in fields:
         assert 'spellcheck="false"' in field, field

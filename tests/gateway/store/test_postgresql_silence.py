@@ -33,7 +33,7 @@ SHORT_ANSWER_SECONDS = 1.5  # beside the lock's: a server that answers does so i
 
 @pytest.fixture(autouse=True)
 def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait less long for an answer that never comes: it is most of what these tests take."""
+    """Wait less long for an answer that never comes: it is most of the time of these tests."""
     assert postgresql.ANSWER_SECONDS > SHORT_ANSWER_SECONDS
     monkeypatch.setattr(postgresql, "ANSWER_SECONDS", SHORT_ANSWER_SECONDS)
 
@@ -145,7 +145,7 @@ def test_report_gets_no_receipt_when_the_wait_for_its_standby_is_cancelled(
 def test_fail_over_to_the_standby_loses_no_acknowledged_report_and_doubles_none(
     own_server: Server, tmp_path: Path
 ) -> None:
-    """The gateways name both servers: nobody changes a setting while the primary dies."""
+    """The gateways name both servers: no setting changes while the primary dies."""
     with own_server.lend_database() as uri, own_server.with_standby() as standby:
         house = hurry(make_house(tmp_path / "one", database_uri=f"{uri},{standby.folder}", partners=(Partner(),)))
         senders = StubbornSenders([house.open_gateway(), copy_gateway(house, tmp_path / "other").open_gateway()])

@@ -1,4 +1,4 @@
-"""A server without sockets: calls the bridge as granian does, and plays a caller who sends a body in pieces."""
+"""A server without sockets: calls the bridge as granian does, and plays a caller sending a body in pieces."""
 
 import asyncio
 from collections.abc import Iterable

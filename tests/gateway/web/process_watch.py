@@ -98,7 +98,7 @@ def is_gone(pid: int) -> bool:
 
 
 def list_open_files(pid: int) -> set[str]:
-    """Return the targets of a process's descriptors; those that it closes meanwhile are left out."""
+    """Return the targets of a process's descriptors; without the ones closed meanwhile."""
     found = set()
     for entry in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(FileNotFoundError):

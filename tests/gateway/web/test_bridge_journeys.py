@@ -1,4 +1,4 @@
-"""A form in progress goes on, whatever others in the same network send."""
+"""A form in progress goes on beside any load of the same network."""
 
 import asyncio
 import html
