@@ -37,6 +37,7 @@ from gateway.desk.notices import alert_pages, inviting_pages, referral_pages
 from gateway.desk.packages import pages as package_pages
 from gateway.desk.packages import sending_pages as package_sending_pages
 from gateway.desk.partners import adoption_pages
+from gateway.desk.partners import pages as partner_pages
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements import checks_pages
 from gateway.desk.placements import pages as placement_pages
@@ -139,6 +140,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
         *(package_pages, package_sending_pages),
         *(referral_pages, alert_pages, inviting_pages),
         *(outbox_pages, action_pages, placement_pages, checks_pages, adoption_pages, digest_pages, destination_pages),
+        partner_pages,
         *(passkey_pages, release_pages, keying_pages, rights_pages, audit_pages, retention_pages),
         *(figures_pages, duty_pages, asking_pages),
     ):

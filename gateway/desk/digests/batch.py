@@ -5,7 +5,9 @@ its own (`make_digest`): a run that was stopped goes on where it stopped, and dr
 releases anything: a second person releases each digest.
 """
 
-from collections.abc import Callable, Iterator
+import math
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -59,23 +61,23 @@ def make_all(
     order: BatchOrder,
     *,
     clock: Clock,
-    show: Callable[[int, int, ServiceResult], None] = lambda *_: None,
+    most_seconds: float = math.inf,
 ) -> list[ServiceResult]:
-    """Make every digest of a quarter that is not made yet; `show` is called after each with its number and the total.
+    """Make every digest of a quarter that is not made yet.
 
-    A lost draw stops only its own digest. Raises as `make_digest` does for anything else.
+    It stops after `most_seconds`; the next run goes on. A lost draw stops only its own digest. Raises as `make_digest`
+    does for anything else.
     """
     check_closed(order.quarter, now=clock())
-    results, links = [], Clusters()
+    results, links, began = [], Clusters(), time.monotonic()
     with store.hold():
         with store.read() as connection:
             services = list_services(connection, environment=order.environment)
-        for number, (service, has_keys) in enumerate(services.items(), start=1):
-            result = ServiceResult(
-                service, has_keys, _make_one(store, order, service=service, links=links, clock=clock)
-            )
-            results.append(result)
-            show(number, len(services), result)
+        for service, has_keys in services.items():
+            if time.monotonic() - began > most_seconds:
+                break
+            state = _make_one(store, order, service=service, links=links, clock=clock)
+            results.append(ServiceResult(service, has_keys, state))
     return results
 
 

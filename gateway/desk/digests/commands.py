@@ -1,6 +1,5 @@
 """Commands for digests: make, show, release, list; and synthetic cases to try them on."""
 
-import sys
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from gateway.desk.digests.batch import BatchOrder, ServiceResult, make_all
+from gateway.desk.digests.batch import BatchOrder, make_all
 from gateway.desk.digests.drawing import DigestError
 from gateway.desk.digests.eligibility import DEFAULT_THRESHOLD, has_adopted
 from gateway.desk.digests.ledger import OVERVIEW_OF, get_spent
@@ -35,7 +34,7 @@ from gateway.desk.keyring.quarters import (
 from gateway.desk.partners.register import get_partner, get_partner_names
 from gateway.desk.people.permissions import Permission
 from gateway.desk.suggestions import suggest
-from gateway.desk.terminal import DONE, FILE, LOOK, Call, desk_command, print_result, say, say_lines
+from gateway.desk.terminal import DONE, FILE, LOOK, Call, desk_command, print_result, say_lines
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.wire.digest import format_epsilon, parse_digest, render_csv, render_json, render_table
 from partner_sdk.wire.overview import parse_overview, render_overview
@@ -49,7 +48,6 @@ _QUARTER = click.option(
     metavar="2026-Q3",
     help="A quarter or year (2026) that has ended.  [default: the last quarter]",
 )
-SHOWN_STEPS = 20
 
 
 @desk_command(Permission.MAKE_DIGESTS, example="--all --quarter 2026-Q3")
@@ -141,11 +139,7 @@ def _make_one(call: Call, desk: Desk, order: DigestOrder) -> int:
 
 
 def _make_all(call: Call, desk: Desk, order: BatchOrder) -> int:
-    def show(number: int, total: int, result: ServiceResult) -> None:
-        if number == total or number % max(1, total // SHOWN_STEPS) == 0:
-            say(f"{number:,} of {total:,} services, the last: {result.service} ({result.state})", to=sys.stderr)
-
-    results = make_all(desk.store, order, clock=desk.clock, show=show)
+    results = make_all(desk.store, order, clock=desk.clock)
     states = Counter(result.state for result in results)
     lost = [result.service for result in results if result.state == "lost"]
     to_invite = [result.service for result in results if result.is_to_invite]

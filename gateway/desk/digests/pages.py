@@ -3,15 +3,26 @@
 The rules (one draw, one budget, two people) are in `gateway/desk/digests/making.py`.
 """
 
-from flask import Blueprint, request
+from collections import Counter
+from datetime import date
+from typing import Any
+
+from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
+from gateway.desk.digests.batch import BatchOrder, list_services, make_all
+from gateway.desk.digests.drawing import DigestError
 from gateway.desk.digests.eligibility import list_adopters
 from gateway.desk.digests.ledger import OVERVIEW_OF, get_spends, get_spent
 from gateway.desk.digests.making import DigestOrder, make_digest
-from gateway.desk.digests.overview import release_overview
-from gateway.desk.digests.public_overview import describe_files, find_publication, propose_publication
+from gateway.desk.digests.overview import OverviewOrder, make_overview, release_overview
+from gateway.desk.digests.public_overview import (
+    describe_files,
+    find_publication,
+    propose_publication,
+    publish_overview,
+)
 from gateway.desk.digests.records import (
     DigestRecord,
     DigestRecordError,
@@ -23,11 +34,20 @@ from gateway.desk.digests.releases import reject_to_mailbox, release_to_mailbox
 from gateway.desk.digests.signatures import check_waiting, find_draft, get_body
 from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.digests.trends import make_trends
-from gateway.desk.keyring.quarters import get_last_closed_quarter, get_quarter_of, parse_period
+from gateway.desk.keyring.quarters import Period, Year, get_last_closed_quarter, get_quarter_of, parse_period
 from gateway.desk.partners.register import SERVICE, get_partner_names
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.register import get_owner_names
-from gateway.desk.views.page import get_desk, get_name, go_to, read_list_page, read_typed, show_page, staff_rule
+from gateway.desk.views.page import (
+    SANDBOX,
+    get_desk,
+    get_name,
+    go_to,
+    read_list_page,
+    read_typed,
+    show_page,
+    staff_rule,
+)
 from gateway.desk.views.touch import FORM_BYTES as TOUCH_BYTES
 from gateway.desk.views.touch import sign_on_page
 from gateway.web.problem_pages import not_found
@@ -40,7 +60,10 @@ from partner_sdk.wire.overview import parse_overview
 
 blueprint = Blueprint("digests", __name__)
 FORM_BYTES = 4096
-QUARTERS_OFFERED = 6
+OVERVIEW_BYTES = 32_768
+QUARTERS_OFFERED = 8  # two years, so that each year ends among them
+ALL = "all.services"
+MOST_SECONDS = 20  # of one request that makes the digests of all services: the next one goes on
 
 
 @blueprint.get("/digests")
@@ -53,25 +76,74 @@ def list_all() -> ResponseReturnValue:
 @blueprint.post("/digests")
 @staff_rule(Permission.MAKE_DIGESTS, body_bytes=FORM_BYTES)
 def post_make() -> ResponseReturnValue:
-    """Make the digest of a partner and a closed quarter, or show the existing one."""
+    """Make the digest of a partner and a closed period, or show the existing one; or those of all services."""
     desk, form = get_desk(), request.form
-    partner = form.get("partner", "")
-    if partner not in _get_services():
+    partner, accept_lost = form.get("partner", ""), form.get("without_lost") == "yes"
+    if partner not in {ALL, *_get_services()}:
         return _show_list(fault="Choose the partner for this digest.")
     try:
+        period = parse_period(form.get("quarter", ""))
+        if partner == ALL:
+            return _make_all(
+                BatchOrder(
+                    quarter=period,
+                    environment=desk.config.environment,
+                    made_by=get_name(),
+                    threshold=desk.config.significant_incidents,
+                    accept_lost=accept_lost,
+                )
+            )
         record = make_digest(
             desk.store,
             DigestOrder(
                 partner=partner,
-                quarter=parse_period(form.get("quarter", "")),
+                quarter=period,
                 environment=desk.config.environment,
                 made_by=get_name(),
                 adopted=form.get("adopted") == "yes",
                 threshold=desk.config.significant_incidents,
-                accept_lost=form.get("without_lost") == "yes",
+                accept_lost=accept_lost,
             ),
             clock=desk.clock,
         )
+    except ReportAbuseError as error:
+        return _show_list(fault=str(error), is_lost=error.reason == "draw-lost")
+    return go_to("digests.show_digest", digest_id=record.digest_id)
+
+
+def _make_all(order: BatchOrder) -> ResponseReturnValue:
+    desk = get_desk()
+    results = make_all(desk.store, order, clock=desk.clock, most_seconds=MOST_SECONDS)
+    with desk.store.read() as connection:
+        services = len(list_services(connection, environment=order.environment))
+    states = Counter(result.state for result in results)
+    return _show_list(
+        made=[(state.replace("-", " "), count) for state, count in states.items()],
+        left=services - len(results),
+        to_invite=[result.service for result in results if result.is_to_invite],
+        lost=[result.service for result in results if result.state == "lost"],
+        is_lost="lost" in states,
+    )
+
+
+@blueprint.post("/digests/overview")
+@staff_rule(Permission.MAKE_DIGESTS, body_bytes=OVERVIEW_BYTES)
+def post_overview() -> ResponseReturnValue:
+    """Make the overview of a year from the digests of its quarters and of the year, or show the existing one."""
+    desk, typed = get_desk(), read_typed()
+    try:
+        year = parse_period(typed["year"])
+        if not isinstance(year, Year):
+            raise DigestError("An overview covers a year, for example 2026.", reason="not-a-year")
+        order = OverviewOrder(
+            year=year,
+            environment=desk.config.environment,
+            made_by=get_name(),
+            patterns=tuple(filter(None, map(str.strip, typed["patterns"].splitlines()))),
+            changes=tuple(filter(None, map(str.strip, typed["changes"].splitlines()))),
+            accept_lost=typed["without_lost"] == "yes",
+        )
+        record = make_overview(desk.store, order, clock=desk.clock)
     except ReportAbuseError as error:
         return _show_list(fault=str(error), is_lost=error.reason == "draw-lost")
     return go_to("digests.show_digest", digest_id=record.digest_id)
@@ -83,7 +155,7 @@ def show_trends() -> ResponseReturnValue:
     """Show the exact trend of closed cases, which never leaves the desk."""
     desk = get_desk()
     with desk.store.read() as connection:
-        trends = make_trends(connection, last=get_quarter_of(desk.clock()), quarters=QUARTERS_OFFERED)
+        trends = make_trends(connection, last=get_quarter_of(desk.clock()), quarters=6)
     return show_page("trends.html", trends=trends)
 
 
@@ -140,7 +212,7 @@ def post_propose(digest_id: str) -> ResponseReturnValue:
 @blueprint.post("/digests/<digest_id>/publish")
 @staff_rule(Permission.RELEASE_DIGESTS, body_bytes=TOUCH_BYTES)
 def post_publish(digest_id: str) -> ResponseReturnValue:
-    """Sign the publication of an overview as a second person; `overview publish` then writes its files."""
+    """Sign the publication of an overview as a second person; its files can then be downloaded."""
     record = _get(digest_id)
     try:
         with get_desk().store.read() as connection:
@@ -151,6 +223,22 @@ def post_publish(digest_id: str) -> ResponseReturnValue:
     except ReportAbuseError as error:
         return _show(record, fault=str(error))
     return go_to("digests.show_digest", digest_id=record.digest_id)
+
+
+@blueprint.post("/digests/<digest_id>/public-file")
+@staff_rule(Permission.RELEASE_DIGESTS, body_bytes=FORM_BYTES)
+def post_public_file(digest_id: str) -> ResponseReturnValue:
+    """Hand out the page or the figures of an overview whose publication two people decided."""
+    record, desk = _get(digest_id), get_desk()
+    try:
+        page, data = publish_overview(desk.store, record.digest_id, by=get_name(), now=desk.clock())
+    except ReportAbuseError as error:
+        return _show(record, fault=str(error))
+    is_page = request.form.get("file") == "page"
+    name = f"overview-{record.quarter}.{'html' if is_page else 'json'}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Security-Policy": SANDBOX}
+    content_type = "text/html; charset=utf-8" if is_page else "application/json"
+    return Response(page if is_page else data, content_type=content_type, headers=headers)
 
 
 def _get(digest_id: str) -> DigestRecord:
@@ -166,7 +254,7 @@ def _get_services() -> dict[str, str]:
         return get_partner_names(connection, of_type=SERVICE)
 
 
-def _show_list(*, fault: str | None = None, is_lost: bool = False) -> ResponseReturnValue:
+def _show_list(*, fault: str | None = None, is_lost: bool = False, **shown: Any) -> ResponseReturnValue:
     desk = get_desk()
     with desk.store.read() as connection:
         periods = count_periods(connection)
@@ -177,10 +265,10 @@ def _show_list(*, fault: str | None = None, is_lost: bool = False) -> ResponseRe
         adopters = list_adopters(connection)
         owner_names = get_owner_names(connection)
     names = _get_services()
-    quarter = get_last_closed_quarter(desk.clock())
-    quarters = [quarter]
+    quarters = [get_last_closed_quarter(desk.clock())]
     for _ in range(QUARTERS_OFFERED - 1):
         quarters.append(quarters[-1].previous())
+    years: list[Period] = [Year(quarter.year) for quarter in quarters if quarter == Year(quarter.year).quarters[-1]]
     return show_page(
         "digests.html",
         records=records,
@@ -194,11 +282,18 @@ def _show_list(*, fault: str | None = None, is_lost: bool = False) -> ResponseRe
             (partner, f"{name} ({partner}){', carries the button' if partner in adopters else ''}")
             for partner, name in names.items()
         ],
-        quarters=quarters,
+        offered=sorted([*years, *quarters], key=_get_last_day, reverse=True),
+        years=years,
+        all_services=ALL,
         chosen=read_typed(),
         fault=fault,
         is_lost=is_lost,
+        **shown,
     )
+
+
+def _get_last_day(period: Period) -> date:
+    return period.last_day
 
 
 def _show(record: DigestRecord, *, fault: str | None = None) -> ResponseReturnValue:

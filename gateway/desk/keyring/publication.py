@@ -26,7 +26,7 @@ from gateway.desk.keyring.key_set import (
 from gateway.desk.keyring.signing_keys import finish_rotations
 from gateway.desk.people.passkeys import list_in_use
 from gateway.desk.store.key_tables import PUBLICATIONS
-from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS, PARTNERS
+from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS, INVITATIONS, PARTNERS
 from gateway.desk.store.placement_tables import PLACEMENTS
 from gateway.desk.suggestions import suggest
 from gateway.desk.vault.record import FIRST_PREVIOUS, OPENINGS_FILE, OpeningRecord
@@ -37,6 +37,7 @@ from partner_sdk.wire.canonical import encode, format_time, parse_base64url, par
 from partner_sdk.wire.keys import KEY_SET_LIFETIME, KeySet, make_bundle
 from partner_sdk.wire.placement import PlacementEntry
 from partner_sdk.wire.register import MAX_FORMER_KEYS, FormerKey, PartnerRegister, RegisterEntry
+from partner_sdk.wire.statements import MAX_LIST_BYTES, peek_statement
 
 PublicationKind = Literal["keys", "register", "staffing"]
 RESIGN_AFTER: Final = timedelta(days=1)
@@ -228,6 +229,23 @@ def find_newest(connection: Connection, kind: PublicationKind) -> Row[tuple[obje
     return connection.execute(newest).first()
 
 
+def is_gateway_behind(connection: Connection, desk: Desk) -> bool:
+    """Return whether the gateway lacks the register as it would be signed now, or an open invitation."""
+    now, newest = desk.clock(), find_newest(connection, "register")
+    if newest is None or newest.published_at is None:
+        return True
+    given = peek_statement(bytes(newest.body), PartnerRegister, max_bytes=MAX_LIST_BYTES)
+    if _strip_stamp(given) != _strip_stamp(make_register(connection, desk=desk, now=now)):
+        return True
+    is_open = INVITATIONS.c.used_at.is_(None) & (INVITATIONS.c.expires_at > format_time(now))
+    unknown = select(INVITATIONS.c.partner).where(INVITATIONS.c.published_at.is_(None), is_open)
+    return connection.execute(unknown.limit(1)).first() is not None
+
+
+def _strip_stamp(content: ListT) -> ListT:
+    return msgspec.structs.replace(content, serial=0, issued_at="", expires_at="")
+
+
 def _sign(
     connection: Connection,
     kind: PublicationKind,
@@ -239,8 +257,7 @@ def _sign(
     sign: Callable[[ListT], bytes],
 ) -> Publication:
     """Sign a list, or return the newest one if it is fresh, unchanged and `signed_with` the same key."""
-    unstamped = msgspec.structs.replace(content, serial=0, issued_at="", expires_at="")
-    content_sha256 = hashlib.sha256(encode(unstamped) + signed_with).digest()
+    content_sha256 = hashlib.sha256(encode(_strip_stamp(content)) + signed_with).digest()
     newest = find_newest(connection, kind)
     if newest is not None:
         is_fresh = now - parse_time(newest.signed_at) < RESIGN_AFTER

@@ -12,6 +12,7 @@ from typing import Final
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
+from gateway.desk.keyring.publication import is_gateway_behind
 from gateway.desk.partners import adoption_labels as labels
 from gateway.desk.partners.adoption_clearing import UnreadableRequests, decline_unreadable, get_unreadable
 from gateway.desk.partners.adoption_decisions import (
@@ -31,7 +32,7 @@ from gateway.desk.partners.adoptions import (
 )
 from gateway.desk.partners.invitations import may_enrol
 from gateway.desk.people.permissions import Permission
-from gateway.desk.placements.pages import PLACEMENT_FIELDS
+from gateway.desk.placements.labels import PLACEMENT_FIELDS
 from gateway.desk.placements.register import SURFACE_TITLES, count_button_requests, find_owner_name
 from gateway.desk.views.page import (
     MOST_LISTED,
@@ -78,16 +79,12 @@ _FORMS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of an action, shown once: the text to send, and an invitation with its secret.
-
-    With `is_to_publish`, neither works for the service until the gateway has the new register.
-    """
+    """The result of an action, shown once: the text to send, and an invitation with its secret."""
 
     said: str = ""
     mail: Mail | None = None
     invitation: str | None = None
     faults: tuple[Fault, ...] = ()
-    is_to_publish: bool = False
 
 
 @blueprint.get("/adoption")
@@ -187,7 +184,7 @@ def post_agree(request_id: str) -> ResponseReturnValue:
             actor=get_name(),
             is_known_owner=bool(typed["known_owner"]),
         )
-        return Outcome(f"{row.placement} is agreed with {row.owner}.", mail, is_to_publish=True)
+        return Outcome(f"{row.placement} is agreed with {row.owner}.", mail)
 
     return _do(request_id, action, form="agree")
 
@@ -207,7 +204,7 @@ def post_invite(request_id: str) -> ResponseReturnValue:
             is_known_owner=bool(typed["known_owner"]),
         )
         secret = encode(invitation).decode("utf-8")
-        return Outcome(f"{invitation.partner} is invited.", mail, secret, is_to_publish=True)
+        return Outcome(f"{invitation.partner} is invited.", mail, secret)
 
     return _do(request_id, action, form="invite")
 
@@ -250,6 +247,7 @@ def _draw(line: AdoptionLine, service: AskingService | None, outcome: Outcome) -
     with get_desk().store.read() as connection:
         owner_name = None if line.owner is None else find_owner_name(connection, line.owner)
         places = list_agreed_places(connection, line.request_id)
+        is_behind = is_gateway_behind(connection, get_desk())
         is_invited = line.owner is not None and may_enrol(connection, line.owner, now=get_desk().clock())
     return show_page(
         "adoption_request.html",
@@ -261,6 +259,7 @@ def _draw(line: AdoptionLine, service: AskingService | None, outcome: Outcome) -
         owner_name=owner_name,
         places=places,
         may_enrol=is_invited,
+        is_behind=is_behind,
         outcome=outcome,
         faults=outcome.faults,
         typed=typed,

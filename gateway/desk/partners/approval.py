@@ -5,8 +5,9 @@ again, because a partner that enrols again has lost the keys to open it.
 """
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.partners.key_ends import end_former_keys, keep_former_key
@@ -25,22 +26,29 @@ from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
 
 
-def approve_partner(desk: Desk, *, partner: str, actor: str) -> None:
+def find_waiting_enrolment(connection: Connection, partner: str) -> Row[Any] | None:
+    """Return the newest enrolment of a partner that waits for approval, or None."""
+    waiting = select(ENROLMENTS).where(ENROLMENTS.c.partner == partner, ENROLMENTS.c.state == "waiting")
+    return connection.execute(waiting.order_by(ENROLMENTS.c.received_at.desc()).limit(1)).first()
+
+
+def approve_partner(desk: Desk, *, partner: str, actor: str, key_id: str | None = None) -> None:
     """Put the keys of a checked enrolment into the register; `publish` puts it into effect.
 
-    Raises `PartnerError` (`nothing-to-approve`), and `OpeningError` if a message of this partner cannot be sealed again
-    because a key of this desk is gone.
+    With `key_id`, only an enrolment of that submission key: the one that a person compared with the partner. Raises
+    `PartnerError` (`nothing-to-approve`, `other-enrolment`), and `OpeningError` if a message of this partner cannot be
+    sealed again because a key of this desk is gone.
     """
     now = desk.clock()
     with desk.store.write() as connection:
-        enrolment = connection.execute(
-            select(ENROLMENTS)
-            .where(ENROLMENTS.c.partner == partner, ENROLMENTS.c.state == "waiting")
-            .order_by(ENROLMENTS.c.received_at.desc())
-            .limit(1)
-        ).first()
+        enrolment = find_waiting_enrolment(connection, partner)
         if enrolment is None:
             raise PartnerError(_explain_nothing(connection, partner, now=now), reason="nothing-to-approve")
+        if key_id not in {None, enrolment.key_id}:
+            raise PartnerError(
+                f"{partner} has enrolled again since you looked, with other keys. Compare these with it.",
+                reason="other-enrolment",
+            )
         invitation = connection.execute(
             select(INVITATIONS).where(INVITATIONS.c.secret_sha256 == enrolment.secret_sha256)
         ).one()

@@ -20,6 +20,24 @@ METHODS: Final = {"static": "Read as text", "browser": "Seen in a browser"}
 SEVERITIES: Final = {"fault": "Not as agreed", "advice": "Could be better", "unseen": "Could not be checked"}
 CHANNELS: Final = {"runner": "by the runner", "file": "from a file"}
 SURFACES: Final = tuple(SURFACE_TITLES.items())
+# The field of the form for each refusal of the rules.
+PLACEMENT_FIELDS: Final = {
+    "bad-owner": "owner",
+    "unknown-owner": "owner",
+    "owner-known": "new_owner",
+    "bad-owner-name": "new_owner_name",
+    "bad-service": "service",
+    "bad-surface": "surface",
+    "bad-address": "address",
+    "bad-look-at": "look_at",
+    "bad-position": "position",
+    "bad-link-id": "link_id",
+    "link-id-taken": "link_id",
+    "agreed-already": "link_id",
+    "bad-day": "agreed_on",
+    "no-reason": "reason",
+    "no-change": "service",
+}
 NEXT_PUBLISH: Final = "The gateway learns of it with the next “publish”."
 _STANDINGS: Final[dict[StandingCode, str]] = {
     "as_agreed": "As agreed",

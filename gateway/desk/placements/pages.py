@@ -10,6 +10,7 @@ from typing import Final
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
+from gateway.desk.keyring.publication import is_gateway_behind
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements import labels
 from gateway.desk.placements.agreeing import (
@@ -50,24 +51,6 @@ from gateway.desk.views.page import (
 )
 from gateway.web.problem_pages import not_found
 
-# The field of the form for each refusal of the rules.
-PLACEMENT_FIELDS: Final = {
-    "bad-owner": "owner",
-    "unknown-owner": "owner",
-    "owner-known": "new_owner",
-    "bad-owner-name": "new_owner_name",
-    "bad-service": "service",
-    "bad-surface": "surface",
-    "bad-address": "address",
-    "bad-look-at": "look_at",
-    "bad-position": "position",
-    "bad-link-id": "link_id",
-    "link-id-taken": "link_id",
-    "agreed-already": "link_id",
-    "bad-day": "agreed_on",
-    "no-reason": "reason",
-    "no-change": "service",
-}
 # How to fix each blank required term of a placement, in the order of the form.
 _MISSING_TERMS: Final = {
     "service": "Give the name of the service, as people know it.",
@@ -121,7 +104,7 @@ def make_changes(typed: Typed) -> TermChanges:
 
 def placement_fault_of(error: PlacementError, typed: Typed) -> Fault:
     """Return the page's fault for an error of the rules."""
-    field, said = PLACEMENT_FIELDS.get(error.reason, "main"), _WORDS.get(error.reason, str(error))
+    field, said = labels.PLACEMENT_FIELDS.get(error.reason, "main"), _WORDS.get(error.reason, str(error))
     if field == "owner" and (typed["new_owner"] or typed["new_owner_name"]):
         field = "new_owner" if error.reason == "bad-owner" else "new_owner_name"
     elif field == "owner":
@@ -147,8 +130,10 @@ def list_all() -> ResponseReturnValue:
         standings = list_standings(connection, now=now, link_ids=link_ids)
         adoption_count = count_button_requests(connection)
         owner_names = get_owner_names(connection)
+        is_behind = is_gateway_behind(connection, desk)
     return show_page(
         "placements.html",
+        is_behind=is_behind,
         standings=standings,
         owner_names=owner_names,
         shown=shown,
@@ -272,9 +257,11 @@ def _show(row: PlacementRow, *, faults: Sequence[Fault] = (), changed: Typed | N
         history = list_history(connection, row.placement)
         reports = count_reports(connection, row.placement)
         owner_name = find_owner_name(connection, row.owner)
+        is_behind = is_gateway_behind(connection, desk)
     agreed = Typed({name: getattr(row, name) or "" for name in TermChanges.__dataclass_fields__})
     return show_page(
         "placement.html",
+        is_behind=is_behind,
         row=row,
         owner_name=owner_name,
         standing=make_standing(row, checks[0] if checks else None, now=desk.clock()),

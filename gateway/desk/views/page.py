@@ -67,6 +67,7 @@ MENU: Final = (
     (Permission.SEE_QUEUE, "actions.list_all", "Actions"),
     (Permission.SEE_QUEUE, "destinations.list_all", "Destinations"),
     (Permission.ALERT_SERVICES, "service_alerts.list_all", "Warnings"),
+    (Permission.MANAGE_PARTNERS, "partners.list_all", "Partners"),
     (Permission.MANAGE_PARTNERS, "placements.list_all", "Placements"),
     (Permission.SEE_DIGESTS, "digests.list_all", "Digests"),
     (Permission.SEE_FIGURES, "figures.show_figures", "Figures"),

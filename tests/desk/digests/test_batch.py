@@ -15,7 +15,7 @@ from sqlalchemy import event, insert, select
 
 from gateway.desk.collection.links import add_link
 from gateway.desk.digests import freezing, journal, noise
-from gateway.desk.digests.batch import BatchOrder, ServiceResult, list_services, make_all
+from gateway.desk.digests.batch import BatchOrder, list_services, make_all
 from gateway.desk.digests.records import DigestRecord, get_clusters, list_records
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.store.partner_tables import LEDGER, PARTNERS
@@ -286,10 +286,14 @@ def test_a_second_run_draws_nothing_and_changes_nothing(store: DeskStore, draws:
 
 @pytest.mark.usefixtures("draws")
 def test_a_service_without_keys_over_the_threshold_is_to_be_invited(store: DeskStore) -> None:
-    shown: list[tuple[int, int, ServiceResult]] = []
-    results = make_all(store, ORDER, clock=clock, show=lambda *one: shown.append(one))
+    results = make_all(store, ORDER, clock=clock)
     assert {one.service: one.is_to_invite for one in results} == {FEW: False, MANY: True}
-    assert shown == [(1, 2, results[0]), (2, 2, results[1])]
+
+
+@pytest.mark.usefixtures("draws")
+def test_a_run_stops_after_its_time_and_the_next_one_goes_on(store: DeskStore) -> None:
+    assert make_all(store, ORDER, clock=clock, most_seconds=-1) == []
+    assert [one.service for one in make_all(store, ORDER, clock=clock)] == [FEW, MANY]
 
 
 def test_agencies_and_partners_without_a_key_in_force_have_no_digest(store: DeskStore) -> None:

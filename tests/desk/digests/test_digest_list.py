@@ -8,9 +8,14 @@ import pytest
 from gateway.desk.digests import noise
 from gateway.desk.digests.batch import BatchOrder, make_all
 from gateway.desk.digests.overview import OverviewOrder, make_overview
+from gateway.desk.digests.public_overview import describe_files
+from gateway.desk.digests.records import get_record, mark_released
 from gateway.desk.keyring.quarters import Year, parse_period
+from gateway.desk.people.releases import PUBLICATION
 from gateway.desk.wiring import Desk
+from partner_sdk.wire.overview import parse_overview
 from tests.desk.digests.digest_builders import add_cases, clock
+from tests.desk.people.touch_builders import release_by_two
 from tests.desk.view_builders import Browser, Clock, make_test_desk
 
 
@@ -48,3 +53,42 @@ def test_overview_stands_in_the_list_and_is_not_to_be_invited(desk: Desk) -> Non
     assert "All services together" in row
     assert "invite" not in row
     assert "invite it" in page  # the services without keys
+
+
+def test_digests_of_all_services_and_an_overview_are_made_on_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(noise, "draw", lambda counts, **budget: list(counts))
+    desk = make_test_desk(tmp_path / "desk", Clock())
+    add_cases(desk.store, 80, about="one-app", closed_at="2025-02-01T00:00:00Z")
+    browser = Browser(desk).sign_in()
+    page = browser.get("/digests").text
+    for period in ("2025-Q1", "2025-Q2", "2025-Q3", "2025-Q4", "2025"):
+        assert f'<option value="{period}"' in page
+        page = browser.post("/digests", partner="all.services", quarter=period).text
+        assert "A second person releases each digest." in page
+    assert "to be invited on the page" in page
+    words = {"patterns": "First contact moves to voice chat.\n\n Second. ", "changes": ""}
+    refused = browser.post("/digests/overview", year="2025-Q1", **words)
+    assert (refused.status_code, "First contact moves to voice chat." in refused.text) == (409, True)
+    made = browser.post("/digests/overview", year="2025", **words)
+    assert made.location == "/digests/2025.all.services"
+    with desk.store.read() as connection:
+        body = get_record(connection, "2025.all.services").body
+    assert body is not None
+    assert list(parse_overview(body).patterns) == ["First contact moves to voice chat.", "Second."]
+    assert browser.post("/digests/2025.all.services/public-file", file="page").status_code == 409
+
+
+def test_files_of_a_published_overview_are_handed_out(desk: Desk) -> None:
+    digest_id, browser = "2025.all.services", Browser(desk).sign_in()
+    with desk.store.write() as connection:
+        mark_released(connection, digest_id, by="s", message_id="m", now=desk.clock())
+        files = describe_files(get_record(connection, digest_id))
+        release_by_two(connection, kind=PUBLICATION, subject=digest_id, body=files, now=desk.clock())
+    assert "Download the page" in browser.get(f"/digests/{digest_id}").text
+    for file, kind in (("page", "text/html; charset=utf-8"), ("data", "application/json")):
+        answer = browser.post(f"/digests/{digest_id}/public-file", file=file)
+        assert (answer.status_code, answer.content_type) == (200, kind)
+        assert answer.headers["Content-Disposition"].startswith('attachment; filename="overview-2025.')
+        assert b"one-app" not in answer.data

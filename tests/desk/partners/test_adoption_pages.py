@@ -114,24 +114,19 @@ def test_place_is_agreed_and_the_mail_is_shown_to_be_sent_by_hand(desk: Desk, br
     assert f"?from={row.placement}" in page
     assert f"report-abuse-partner button snippet --origin {desk.config.gateway_origin}" in page
     assert "send it yourself" in page
-    assert page.index("Your administrator publishes before you send this") < page.index("To send to the service")
+    assert page.index("what was decided here has no effect there") < page.index("To send to the service")
     assert state_of(desk, request_id) == "agreed"
 
 
-def test_page_says_to_publish_after_a_deed_alone_and_how_to_end_an_invitation_beside_a_place(
-    desk: Desk, browser: Browser
-) -> None:
+def test_page_of_an_agreed_request_leads_to_the_end_of_its_invitation(desk: Desk, browser: Browser) -> None:
     request_id = add_waiting(desk)
     open_page(browser, request_id)
-    assert "Your administrator publishes before you send this" in read(
-        browser.post(f"/adoption/{request_id}/invite", owner=CALLED)
-    )
+    browser.post(f"/adoption/{request_id}/invite", owner=CALLED)
     browser.post(f"/adoption/{request_id}/agree", **PLACE)
 
     page = open_page(browser, request_id)
 
-    assert "publishes before" not in page
-    assert "Its invitation is ended " in page
+    assert f'It can still enrol. <a href="/partners/{CALLED}">End its invitation</a>' in page
 
 
 def test_same_place_is_not_agreed_twice_from_the_page(desk: Desk, browser: Browser) -> None:

@@ -112,9 +112,11 @@ POST /duty/hand-over                              TAKE_CASES
 POST /duty/hand-over/take                         TAKE_CASES
 GET  /digests                                     SEE_DIGESTS
 POST /digests                                     MAKE_DIGESTS
+POST /digests/overview                            MAKE_DIGESTS
 GET  /digests/<digest_id>                         SEE_DIGESTS
 POST /digests/<digest_id>/propose                 RELEASE_DIGESTS
 POST /digests/<digest_id>/publish                 RELEASE_DIGESTS
+POST /digests/<digest_id>/public-file             RELEASE_DIGESTS
 POST /digests/<digest_id>/reject                  RELEASE_DIGESTS
 POST /digests/<digest_id>/release                 RELEASE_DIGESTS
 GET  /audit                                       READ_AUDIT
@@ -145,7 +147,7 @@ POST /recoveries                                  RECOVER_PASSKEYS
 POST /recoveries/<number>                         RECOVER_PASSKEYS
 """
 # Every route below these paths.
-OF_PARTNERS = ("/placement", "/adoption")
+OF_PARTNERS = ("/partners", "/placement", "/adoption")
 COMMANDS = """
 SEE_QUEUE          case list
 READ_CASES         case show, evidence list

@@ -93,7 +93,7 @@ def test_page_of_a_placement_shows_fault_reason_and_fix(desk: Desk, browser: Bro
     assert "<b>Small" not in page
     assert "Earlier checks" in page
     assert "<dd>1 <span" in page
-    assert "once your administrator publishes" in page
+    assert "The gateway does not have the newest register" in page
 
 
 def test_page_of_an_unknown_placement_is_not_there(browser: Browser) -> None:
@@ -162,7 +162,7 @@ def test_placement_is_changed_suspended_agreed_again_and_ended(desk: Desk, brows
     assert browser.post(f"/placement/{LINK_ID}/end", reason="The page is gone").status_code == 303
     page = browser.get(f"/placement/{LINK_ID}").text
     assert "This link id is never used again." in page
-    assert page.count("<form") == 1  # signing out
+    assert page.count("<form") == 2  # signing out, publishing
     assert get(desk, LINK_ID).state_by == "a-assessor"
 
 
