@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from gateway.desk.actions.ledger import change_state, get_action
 from gateway.desk.actions.threads import EntryText, add_entry
-from gateway.desk.digests.batch import BatchOrder, make_all
+from gateway.desk.digests.making import BatchOrder, make_all
 from gateway.desk.notices.inviting import draft_invitation
 from gateway.desk.notices.referrals import Referral, draft_referral
 from gateway.desk.notices.service_alerts import AlertDraft, draft_alert, get_alert

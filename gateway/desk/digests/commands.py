@@ -7,11 +7,10 @@ from pathlib import Path
 import click
 import msgspec
 
-from gateway.desk.digests.batch import BatchOrder, make_all
 from gateway.desk.digests.drawing import DigestError
 from gateway.desk.digests.eligibility import DEFAULT_THRESHOLD, has_adopted
 from gateway.desk.digests.ledger import OVERVIEW_OF, get_spent
-from gateway.desk.digests.making import DigestOrder, make_digest
+from gateway.desk.digests.making import BatchOrder, DigestOrder, make_all, make_digest
 from gateway.desk.digests.overview import (
     OverviewOrder,
     make_overview,

@@ -3,14 +3,20 @@
 The order is the guarantee: freeze the clusters, commit the spend, draw once, store the draw, then build, then show.
 Never draws twice: after a crash between spend and draw the table is spent, empty and refused. A year adds up the draws
 of its quarters, and draws its facts.
+
+A run over all services counts those without keys too, so that many reports about one lead to an invitation. One that
+was stopped goes on where it stopped. Never releases anything: a second person releases each digest.
 """
 
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
 from gateway.desk.audit import append_entry
 from gateway.desk.collection.links import Clusters
@@ -23,15 +29,17 @@ from gateway.desk.digests.eligibility import (
     find_joining_day,
     has_adopted,
     is_eligible,
+    list_adopters,
     list_places,
 )
 from gateway.desk.digests.freezing import freeze_clusters
 from gateway.desk.digests.journal import Journal, find_journal, keep_body
 from gateway.desk.digests.ledger import add_spend, get_spends, get_spent
 from gateway.desk.digests.own_facts import read_own_facts
-from gateway.desk.digests.payload import build_body, find_drawn_total
+from gateway.desk.digests.payload import NothingDrawnError, build_body, find_drawn_total
 from gateway.desk.digests.records import (
     DigestRecord,
+    State,
     Workings,
     add_record,
     find_record,
@@ -43,7 +51,10 @@ from gateway.desk.digests.signatures import enter_draft
 from gateway.desk.digests.tables import QUARTER_TABLES, Table, count_table, make_labels, make_year_tables
 from gateway.desk.keyring.quarters import Period, Quarter, Year, check_closed, parse_quarter
 from gateway.desk.partners.register import SERVICE, find_partner_kind
+from gateway.desk.placements.merges import read_merges
 from gateway.desk.store import DeskStore
+from gateway.desk.store.partner_tables import PARTNERS
+from gateway.desk.store.schema import CASES
 from partner_sdk.wire.keys import Environment
 
 
@@ -279,3 +290,106 @@ def _finish(connection: Connection, draft: _Draft, order: DigestOrder, *, journa
     finished = finish_record(connection, record, body=body, now=now)
     enter_draft(connection, finished, now=now)
     return finished
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceResult:
+    """The digest of one service after a run; `lost` if a draw was paid for and never stored.
+
+    A year is `not-due` if one of its quarters has no digest yet.
+    """
+
+    service: str
+    has_keys: bool
+    state: State | Literal["lost", "not-due"]
+
+    @property
+    def is_to_invite(self) -> bool:
+        """Whether the service has a digest and no mailbox for it."""
+        return not self.has_keys and self.state not in ("not-eligible", "lost", "not-due")
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOrder:
+    """A person's choices for a run; the register decides which service has adopted the button."""
+
+    quarter: Period
+    environment: Environment
+    made_by: str
+    threshold: int = DEFAULT_THRESHOLD
+    accept_lost: bool = False
+
+
+def make_all(
+    store: DeskStore,
+    order: BatchOrder,
+    *,
+    clock: Clock,
+    most_seconds: float = math.inf,
+) -> list[ServiceResult]:
+    """Make every digest of a quarter that is not made yet.
+
+    It stops after `most_seconds`; the next run goes on. A lost draw stops only its own digest. Raises as `make_digest`
+    does for anything else.
+    """
+    check_closed(order.quarter, now=clock())
+    results, links, began = [], Clusters(), time.monotonic()
+    with store.hold():
+        with store.read() as connection:
+            services = list_services(connection, environment=order.environment)
+        for service, has_keys in services.items():
+            if time.monotonic() - began > most_seconds:
+                break
+            state = _make_one(store, order, service=service, links=links, clock=clock)
+            results.append(ServiceResult(service, has_keys, state))
+    return results
+
+
+def _make_one(
+    store: DeskStore, order: BatchOrder, *, service: str, links: Clusters, clock: Clock
+) -> State | Literal["lost", "not-due"]:
+    one = DigestOrder(
+        partner=service,
+        quarter=order.quarter,
+        environment=order.environment,
+        made_by=order.made_by,
+        threshold=order.threshold,
+        accept_lost=order.accept_lost,
+    )
+    try:
+        return make_digest(store, one, clock=clock, links=links).state
+    except (DigestError, NothingDrawnError) as error:
+        if error.reason == "quarters-missing":
+            return "not-due"
+        if error.reason not in ("draw-lost", "nothing-drawn"):
+            raise
+        return "lost"
+
+
+def list_services(connection: Connection, *, environment: str) -> dict[str, bool]:
+    """Return every service that may have a digest, in order, and whether it has keys.
+
+    They are the partners with a key in force, the adopters of the button, and the services that closed cases are about.
+    """
+    registered = connection.execute(
+        select(PARTNERS.c.partner, PARTNERS.c.type, PARTNERS.c.state, PARTNERS.c.environment)
+    )
+    rows = registered.all()
+    known = {row.partner for row in rows}
+    partners = {
+        row.partner for row in rows if row.type == SERVICE and row.state == "active" and row.environment == environment
+    }
+    merged = read_merges(connection)
+    others = (
+        (set(_list_reported(connection)) | list_adopters(connection) | set(merged.values())) - known - merged.keys()
+    )
+    return {service: service in partners for service in sorted(partners | others)}
+
+
+def _list_reported(connection: Connection) -> Iterator[str]:
+    # From one name to the next by the index: a DISTINCT would read every case.
+    closed = select(func.min(CASES.c.about)).where(CASES.c.closed_at.is_not(None))
+    found: str | None = connection.execute(closed).scalar()
+    while found is not None:
+        yield found
+        found = connection.execute(closed.where(CASES.c.about > found)).scalar()

@@ -11,11 +11,10 @@ from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
-from gateway.desk.digests.batch import BatchOrder, list_services, make_all
 from gateway.desk.digests.drawing import DigestError
 from gateway.desk.digests.eligibility import list_adopters
 from gateway.desk.digests.ledger import OVERVIEW_OF, get_spends, get_spent
-from gateway.desk.digests.making import DigestOrder, make_digest
+from gateway.desk.digests.making import BatchOrder, DigestOrder, list_services, make_all, make_digest
 from gateway.desk.digests.overview import OverviewOrder, make_overview, release_overview
 from gateway.desk.digests.public_overview import (
     describe_files,

@@ -9,8 +9,7 @@ from gateway.desk.cases.about import find_service, make_service_id, set_about, s
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cli import main
-from gateway.desk.digests.batch import list_services
-from gateway.desk.digests.making import make_digest
+from gateway.desk.digests.making import list_services, make_digest
 from gateway.desk.partners.invitations import invite_partner
 from gateway.desk.partners.register import PartnerError
 from gateway.desk.store.placement_tables import ADOPTERS

@@ -15,7 +15,7 @@ from sqlalchemy import event, insert, select
 
 from gateway.desk.collection.links import add_link
 from gateway.desk.digests import freezing, journal, noise
-from gateway.desk.digests.batch import BatchOrder, list_services, make_all
+from gateway.desk.digests.making import BatchOrder, list_services, make_all
 from gateway.desk.digests.records import DigestRecord, get_clusters, list_records
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.store.partner_tables import LEDGER, PARTNERS

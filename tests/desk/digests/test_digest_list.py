@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.desk.digests import noise
-from gateway.desk.digests.batch import BatchOrder, make_all
+from gateway.desk.digests.making import BatchOrder, make_all
 from gateway.desk.digests.overview import OverviewOrder, make_overview
 from gateway.desk.digests.public_overview import describe_files
 from gateway.desk.digests.records import get_record, mark_released

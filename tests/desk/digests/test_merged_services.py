@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from gateway.desk.digests import noise
-from gateway.desk.digests.batch import BatchOrder, list_services, make_all
 from gateway.desk.digests.freezing import freeze_clusters
-from gateway.desk.digests.making import make_digest
+from gateway.desk.digests.making import BatchOrder, list_services, make_all, make_digest
 from gateway.desk.digests.overview import MOST_OF_ONE, OverviewOrder, make_overview
 from gateway.desk.digests.records import list_spent
 from gateway.desk.keyring.quarters import Quarter, Year, parse_period

@@ -14,9 +14,9 @@ from gateway.desk.audit import check_chain
 from gateway.desk.cli import main
 from gateway.desk.collection.links import add_link
 from gateway.desk.digests import noise, overview
-from gateway.desk.digests.batch import BatchOrder, make_all
 from gateway.desk.digests.drawing import DigestError
 from gateway.desk.digests.ledger import OVERVIEW_OF, get_spends, get_spent
+from gateway.desk.digests.making import BatchOrder, make_all
 from gateway.desk.digests.overview import (
     MOST_OF_ONE,
     MOST_OUTCOMES_OF_ONE,

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import insert
 
 from gateway.desk.actions.ledger import Action, ActionError, open_body, record_sent
-from gateway.desk.digests.batch import BatchOrder, make_all
+from gateway.desk.digests.making import BatchOrder, make_all
 from gateway.desk.digests.records import get_record, make_digest_id
 from gateway.desk.digests.releases import reject_digest
 from gateway.desk.notices.inviting import (
