@@ -22,10 +22,10 @@ OTHER: Final = "other"
 _MARKS: Final = {ord(mark): None for mark in " .-"}  # separators between digits
 
 PostKind = Literal["emergency", "report", "talk"]
-Code = Annotated[str, Meta(pattern=f"^([a-z]{{2}}|{OTHER})$")]
+Code = Annotated[str, Meta(pattern=rf"^([a-z]{{2}}|{OTHER})\Z")]
 Name = Annotated[str, Meta(min_length=2)]
-Number = Annotated[str, Meta(pattern=r"^\+?[0-9][0-9 .-]*$")]
-Address = Annotated[str, Meta(pattern="^https://")]
+Number = Annotated[str, Meta(pattern=r"^\+?[0-9][0-9 .-]*\Z")]
+Address = Annotated[str, Meta(pattern=r"^https://[!-~]+\Z")]
 
 
 class TalkTo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from partner_sdk.errors import StatementError
 from partner_sdk.wire.canonical import parse_time
-from partner_sdk.wire.evidence import Sha256Hex
+from partner_sdk.wire.field_types import Sha256Hex
 from partner_sdk.wire.keys import Environment, KeySet, VerifyKey, open_dated_statement, verify_keys
 from partner_sdk.wire.statements import MAX_LIST_BYTES, StatementKind, open_statement, peek_statement, sign_statement
 

@@ -41,9 +41,9 @@ from partner_sdk.wire.evidence import (
     SEGMENT_TEXT_BYTES,
     EvidenceReference,
     PlainSize,
-    Sha256Hex,
     count_plain_segments,
 )
+from partner_sdk.wire.field_types import Sha256Hex
 from partner_sdk.wire.submission import Priority
 
 _MARK_KEY_BYTES: Final = 32

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_time
-from partner_sdk.wire.field_types import Sha256Digits, base64url_of
+from partner_sdk.wire.field_types import Sha256Hex, base64url_of
 
 MAX_QUESTION_CHARACTERS: Final = 2000
 MAX_PURPOSE_CHARACTERS: Final = 300
@@ -45,7 +45,7 @@ Explanation = Annotated[str, Meta(min_length=1, max_length=MAX_QUESTION_CHARACTE
 AlertText = Annotated[str, Meta(min_length=1, max_length=MAX_ALERT_CHARACTERS)]
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_CHARACTERS)]
 EntryText = Annotated[str, Meta(max_length=MAX_ENTRY_CHARACTERS)]
-Code = Annotated[str, Meta(pattern=r"^[a-z_]{1,32}(?!\n)$")]
+Code = Annotated[str, Meta(pattern=r"^[a-z_]{1,32}\Z")]
 # The agency's own entries: `recall` takes back a message that went in error, `close` ends its thread.
 DeskEntryKind = Literal["question", "answer", "note", "reminder", "recall", "close"]
 
@@ -110,7 +110,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """An intelligence package: one archive (docs/package.md) and its SHA-256. `title` is for lists."""
 
     archive: Annotated[str, base64url_of("The archive.", "UEsFBg", most_bytes=MAX_ARCHIVE_BYTES)]
-    archive_sha256: Sha256Digits
+    archive_sha256: Sha256Hex
     title: Annotated[str, Meta(min_length=1, max_length=MAX_TITLE_CHARACTERS)]
     urgent: bool
 

@@ -35,7 +35,7 @@ class AlertNotice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     first_at: str
     issued_at: str
     target: AlertTarget
-    link: Annotated[str, Meta(max_length=300, pattern=r"^https?://[!-~]+$")] | None = None
+    link: Annotated[str, Meta(max_length=300, pattern=r"^https?://[!-~]+\Z")] | None = None
 
 
 def sign_alert(notice: AlertNotice, *, private_key: Ed25519PrivateKey) -> bytes:

@@ -15,13 +15,13 @@ from msgspec import Meta
 
 from partner_sdk.errors import FormatError, LogError
 from partner_sdk.wire.canonical import parse_time
+from partner_sdk.wire.field_types import Sha256Hex
 from partner_sdk.wire.intake import MAX_SEQUENCE
 from partner_sdk.wire.keys import Environment, KeySet, open_dated_statement
 from partner_sdk.wire.statements import SignedStatement, StatementKind, peek_statement, sign_statement
 
 NO_ANCHOR: Final = "0" * 64  # the `previous` of the first anchor
 MAX_PAGE_ANCHORS: Final = 500
-Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class AuditAnchor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,10 +29,10 @@ class AuditAnchor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     at: str
     entries: Annotated[int, Meta(ge=1, le=MAX_SEQUENCE)]
-    entry_sha256: Sha256
+    entry_sha256: Sha256Hex
     environment: Environment
     number: Annotated[int, Meta(ge=1, le=MAX_SEQUENCE)]  # without a gap, from 1
-    previous: Sha256
+    previous: Sha256Hex
 
 
 class AnchorPage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec import Meta
 
 from partner_sdk.errors import FieldFault, FormatError
+from partner_sdk.wire.field_types import Sha256Hex
 
 TAG_BYTES: Final = 16
 SEGMENT_BYTES: Final = 1_048_576  # of ciphertext
@@ -34,14 +35,6 @@ MAX_STATE_BYTES: Final = 256 * 1024
 _KEY_INFO: Final = b"report-abuse evidence key v1"
 _DIGEST_LABEL: Final = b"report-abuse evidence v1\0"
 
-Sha256Hex = Annotated[
-    str,
-    Meta(
-        pattern=r"^[0-9a-f]{64}\Z",
-        description="A SHA-256 in 64 lower-case hexadecimal digits.",
-        examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
-    ),
-]
 PlainSize = Annotated[int, Meta(ge=0, le=MAX_FILE_BYTES)]
 
 

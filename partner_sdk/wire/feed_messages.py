@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from partner_sdk.wire.field_types import Sha256Hex
 from partner_sdk.wire.intake import EPOCH_PATTERN, INSTANCE_PATTERN, MAX_SEQUENCE
 from partner_sdk.wire.mailbox_message import SetAsideReason
 from partner_sdk.wire.statements import SignedStatement
@@ -19,7 +20,7 @@ MAX_ROWS_BODY_BYTES = 512 * 1024
 Rows = Meta(max_length=MAX_ROWS)
 # The feed is not believed: a number that no database holds, or a name with a control character, ends the call.
 Sequence = Annotated[int, Meta(ge=0, le=MAX_SEQUENCE)]
-Outcome = Annotated[str, Meta(pattern="^[a-z_]{1,32}$")]
+Outcome = Annotated[str, Meta(pattern=r"^[a-z_]{1,32}\Z")]
 
 
 class ChainHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -99,7 +100,7 @@ class StagePost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class ReconciliationRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One report that the gateway took in: a link of its sender's chain."""
 
-    intake_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    intake_sha256: Sha256Hex
     partner: Annotated[str, Meta(pattern=rf"^{SENDER_PATTERN}\Z")]
     position: Sequence
     report_id: str

@@ -1,6 +1,6 @@
 """The spellings of WIRE.md §2 as types with a description, an example and a pattern, for readers of the calls.
 
-Never checks a value: the functions that parse it do, and their errors name the fault.
+Only `Sha256Hex` checks its value; the others are checked by the functions that parse them, whose errors name the fault.
 """
 
 from typing import Annotated, Any, Final
@@ -10,7 +10,6 @@ from msgspec import Meta
 _BYTES_IN_4_CHARACTERS: Final = 3
 _UUID7 = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
 _EXAMPLE_ID = "019aba5e-8c40-7a3e-9d41-5f0c2b7e6a18"
-_EXAMPLE_SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
 def _text(words: str, example: str, **schema: Any) -> Meta:
@@ -63,7 +62,13 @@ WireTime = Annotated[
         pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$",
     ),
 ]
-Sha256Digits = Annotated[
-    str, _text("A SHA-256 in 64 lower-case hexadecimal digits.", _EXAMPLE_SHA256, pattern="^[0-9a-f]{64}$")
+# Decoding itself holds this one: `$` would take a newline behind the digits, so it ends in Python's own anchor.
+Sha256Hex = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9a-f]{64}\Z",
+        description="A SHA-256 in 64 lower-case hexadecimal digits.",
+        examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+    ),
 ]
 Reference = Annotated[str, _text("The short reference of a report, made for reading aloud.", "K7QF-2M9TX-D")]

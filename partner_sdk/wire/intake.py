@@ -14,8 +14,7 @@ from msgspec import Meta
 
 from partner_sdk.errors import StatementError
 from partner_sdk.wire.canonical import parse_time
-from partner_sdk.wire.evidence import Sha256Hex
-from partner_sdk.wire.field_types import Reference, Sha256Digits, WireTime
+from partner_sdk.wire.field_types import Reference, Sha256Hex, WireTime
 from partner_sdk.wire.keys import Environment, KeySet, open_dated_statement
 from partner_sdk.wire.reference import check_reference
 from partner_sdk.wire.statements import (
@@ -50,17 +49,17 @@ class IntakeStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     clear: ClearFields
     door: Door
-    envelope_sha256: Sha256Digits
+    envelope_sha256: Sha256Hex
     environment: Environment
     epoch: Annotated[str, Meta(description="Changes after every restore of the gateway.")]
     instance: Annotated[str, Meta(description="The gateway's own name.")]
     key_set_serial: Annotated[int, Meta(description="The key set in force.")]
     placement: Annotated[str, Meta(description="Where the button stood; null at the industry door.")] | None
-    previous: Sha256Digits
+    previous: Sha256Hex
     received_at: WireTime
     reference: Reference
     sequence: Annotated[int, Meta(description="The number of the statement among this sender's own.")]
-    submission_sha256: Sha256Digits | None
+    submission_sha256: Sha256Hex | None
 
 
 def sign_intake(statement: IntakeStatement, *, receipt_key: Ed25519PrivateKey, key_id: str = "") -> bytes:

@@ -23,8 +23,9 @@ from partner_sdk.wire.adoption import MAX_ADOPTION_BODY_BYTES, MAX_ADOPTION_ENVE
 from partner_sdk.wire.canonical import parse_base64url, parse_exact
 from partner_sdk.wire.enrolment import MAX_ENROLMENT_BODY_BYTES, MAX_ENROLMENT_BYTES, SHA256_BYTES
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES
-from partner_sdk.wire.evidence import PART_BYTES, Sha256Hex
+from partner_sdk.wire.evidence import PART_BYTES
 from partner_sdk.wire.feed_messages import Rows, Sequence
+from partner_sdk.wire.field_types import Sha256Hex
 from partner_sdk.wire.reference import check_reference
 from partner_sdk.wire.reply_message import MAX_REPLY_ENVELOPE_BYTES
 from partner_sdk.wire.submission import check_partner_id

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
 from partner_sdk.wire.canonical import parse_time
-from partner_sdk.wire.evidence import Sha256Hex
+from partner_sdk.wire.field_types import Sha256Hex
 from partner_sdk.wire.keys import Environment, VerifyKey, verify_keys
 from partner_sdk.wire.statements import StatementKind, open_statement, peek_statement, sign_statement
 

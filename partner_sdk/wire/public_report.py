@@ -28,7 +28,7 @@ Short = Annotated[str, Meta(max_length=SHORT_MAX)]
 Line = Annotated[str, Meta(max_length=LINE_MAX)]
 Block = Annotated[str, Meta(max_length=BLOCK_MAX)]
 Story = Annotated[str, Meta(max_length=STORY_MAX)]
-Code = Annotated[str, Meta(max_length=40, pattern="^[a-z0-9_-]*$")]
+Code = Annotated[str, Meta(max_length=40, pattern=r"^[a-z0-9_-]*\Z")]
 Codes = Annotated[tuple[Code, ...], Meta(max_length=LIST_MAX)]
 
 
@@ -120,8 +120,8 @@ class PublicReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     pictures: Code
     placement: Code | None
     region: Code
-    reply_by: Annotated[str, Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] | None
-    reply_key: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1622}$")] | None
+    reply_by: Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")] | None
+    reply_key: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1622}\Z")] | None
     reporter_age_band: Code
     schema_version: Literal["1"]
     signals: Codes

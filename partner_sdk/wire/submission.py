@@ -26,7 +26,7 @@ from partner_sdk.wire.field_types import (
     PartnerId,
     Reference,
     ReportId,
-    Sha256Digits,
+    Sha256Hex,
     WireTime,
     base64url_of,
 )
@@ -87,7 +87,7 @@ class SubmissionStatement(ClearFields, frozen=True, kw_only=True, forbid_unknown
     """The clear fields, the digest of the envelope (hexadecimal) and the partner's time."""
 
     created_at: WireTime
-    envelope_sha256: Sha256Digits
+    envelope_sha256: Sha256Hex
 
 
 class ReportPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -128,6 +128,9 @@ def check_partner_id(partner: str) -> None:
 def sign_submission(statement: SubmissionStatement, *, submission_key: Ed25519PrivateKey) -> bytes:
     """Return the signed bytes; raises `FormatError` if a clear field is misspelled."""
     _check_submission(statement)
+    # A statement that was built here has passed no decoder.
+    if not _SHA256_HEX.fullmatch(statement.envelope_sha256):
+        raise FormatError("A digest must be 64 hexadecimal digits in lower case.", reason="malformed")
     return sign_statement(statement, kind=StatementKind.SUBMISSION, private_keys=(submission_key,))
 
 
@@ -183,8 +186,6 @@ def _check_submission(statement: SubmissionStatement) -> None:
     check_partner_id(statement.partner)
     check_clear_fields(statement)
     parse_time(statement.created_at)
-    if not _SHA256_HEX.fullmatch(statement.envelope_sha256):
-        raise FormatError("A digest must be 64 hexadecimal digits in lower case.", reason="malformed")
 
 
 # The valid values of each field of a submission statement; faults are listed in this order.
@@ -282,8 +283,6 @@ def _fits(name: str, value: Any, *, partner: str, environment: Environment) -> b
             parse_time(found)
         elif name == "earlier_reference" and found is not None:
             check_reference(found)
-        elif name == "envelope_sha256":
-            return _SHA256_HEX.fullmatch(found) is not None
         elif name == "evidence_ids":
             _check_evidence_ids(found)
         elif name == "report_id":

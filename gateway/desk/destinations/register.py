@@ -73,8 +73,8 @@ CHANNEL_TITLES: Final[Mapping[str, str]] = MappingProxyType(
 FACT_FILES: Final = tuple(Path(__file__).with_name(name) for name in ("police.toml", "bodies.toml"))
 # The register of a large agency with all 200 councils would have some 150 KB.
 MOST_BYTES: Final = 1_048_576
-_Code = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{1,39}$")]
-_Country = Annotated[str, Meta(pattern="^[a-z]{2}$")]
+_Code = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{1,39}\Z")]
+_Country = Annotated[str, Meta(pattern=r"^[a-z]{2}\Z")]
 _Text = Annotated[str, Meta(min_length=1, max_length=300)]
 
 

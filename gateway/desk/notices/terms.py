@@ -18,7 +18,7 @@ TERMS_FILE: Final = Path(__file__).with_name("terms.toml")
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One rule that an account may break."""
 
-    code: Annotated[str, Meta(pattern="^[a-z_]{2,40}$")]
+    code: Annotated[str, Meta(pattern=r"^[a-z_]{2,40}\Z")]
     title: Annotated[str, Meta(min_length=8, max_length=120)]
 
 

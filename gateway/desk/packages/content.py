@@ -14,7 +14,8 @@ import msgspec
 from msgspec import Meta
 
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.wire.evidence import PlainSize, Sha256Hex
+from partner_sdk.wire.evidence import PlainSize
+from partner_sdk.wire.field_types import Sha256Hex
 from partner_sdk.wire.keys import Environment
 
 MAX_CONTENT_BYTES: Final = 4 * 1024 * 1024

@@ -39,7 +39,7 @@ AUDIENCES: Final[tuple[Audience, ...]] = get_args(Audience)
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
 # Bands of older reports, by the one of today that gets the same advice.
 _FORMER_BANDS: Final = {FORMER_YOUNGEST: YOUNGEST_BANDS[0]}
-AgeBand = Annotated[str, Meta(pattern=f"^({'|'.join(AGE_BANDS)})$")]
+AgeBand = Annotated[str, Meta(pattern=rf"^({'|'.join(AGE_BANDS)})\Z")]
 # Codes of the form's answer: the child in the report may self-harm, or the child who reports may.
 Feels = Literal["hurting", "reporter_hurting"]
 
@@ -56,7 +56,7 @@ UK_EMERGENCY: Final = "999"  # the only number in the texts
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 FIRST: Final = frozenset({"call_999_if_worse", "friend_call_999", "adult_call_999", "self_call_999"})
 
-Sentence = Annotated[str, Meta(min_length=8, pattern="[.?!]$")]
+Sentence = Annotated[str, Meta(min_length=8, pattern=r"[.?!]\Z")]
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
