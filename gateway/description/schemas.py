@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from partner_sdk.wire.field_types import format_patterns
 from partner_sdk.wire.problems import PROBLEMS
 
 REFERENCE: Final = "#/components/schemas/"
@@ -23,9 +24,9 @@ def make_schemas(kinds: Iterable[Any]) -> tuple[dict[Any, Schema], dict[str, Sch
     """Return the schema of each kind, and the components they refer to."""
     asked = [kind for kind in dict.fromkeys(kinds) if kind is not None and kind is not bytes]
     schemas, components = msgspec.json.schema_components(asked, ref_template=f"{REFERENCE}{{name}}")
-    own = {kind: _format_patterns(schema) for kind, schema in zip(asked, schemas, strict=True)}
+    own = {kind: format_patterns(schema) for kind, schema in zip(asked, schemas, strict=True)}
     # OpenAPI 3.1 §4.8.14.3: a raw body has a media type and an empty schema.
-    return {**own, bytes: {}}, {name: _format_patterns(schema) for name, schema in components.items()}
+    return {**own, bytes: {}}, {name: format_patterns(schema) for name, schema in components.items()}
 
 
 def make_problem_schema(*, origin: str) -> Schema:
@@ -78,18 +79,3 @@ def read_examples() -> Mapping[str, Any]:
     """Return an example of each JSON body by operationId, from the wire's test vectors."""
     vectors = json.loads(files("partner_sdk").joinpath("vectors/calls.json").read_bytes())
     return {case["operation"]: case["body"] for case in vectors["cases"] if case["expect"] == "success"}
-
-
-def _format_patterns(value: Any) -> Any:
-    """Replace Python's end-of-text anchor in patterns with ECMA-262's, as JSON Schema requires."""
-    if isinstance(value, dict):
-        return {
-            name: _format_pattern(one) if name == "pattern" else _format_patterns(one) for name, one in value.items()
-        }
-    if isinstance(value, list):
-        return [_format_patterns(one) for one in value]
-    return value
-
-
-def _format_pattern(pattern: Any) -> Any:
-    return pattern.removesuffix(r"\Z") + "$" if isinstance(pattern, str) and pattern.endswith(r"\Z") else pattern

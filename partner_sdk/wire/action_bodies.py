@@ -45,7 +45,7 @@ Explanation = Annotated[str, Meta(min_length=1, max_length=MAX_QUESTION_CHARACTE
 AlertText = Annotated[str, Meta(min_length=1, max_length=MAX_ALERT_CHARACTERS)]
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_CHARACTERS)]
 EntryText = Annotated[str, Meta(max_length=MAX_ENTRY_CHARACTERS)]
-Code = Annotated[str, Meta(pattern=r"^[a-z_]{1,32}\Z")]
+Code = Annotated[str, Meta(pattern=r"^[a-z_]{1,32}(?!\n)$")]
 # The agency's own entries: `recall` takes back a message that went in error, `close` ends its thread.
 DeskEntryKind = Literal["question", "answer", "note", "reminder", "recall", "close"]
 

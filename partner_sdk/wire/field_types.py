@@ -62,7 +62,7 @@ WireTime = Annotated[
         pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$",
     ),
 ]
-# Decoding itself holds this one: `$` would take a newline behind the digits, so it ends in Python's own anchor.
+# Decoding itself holds this one. `$` would take a newline behind the digits.
 Sha256Hex = Annotated[
     str,
     Meta(
@@ -72,3 +72,15 @@ Sha256Hex = Annotated[
     ),
 ]
 Reference = Annotated[str, _text("The short reference of a report, made for reading aloud.", "K7QF-2M9TX-D")]
+
+
+def format_patterns(schema: Any) -> Any:
+    """Return a JSON Schema with ECMA-262's end of the text in its patterns: `$`, which is Python's `\\Z`."""
+    if isinstance(schema, dict):
+        return {
+            name: one.removesuffix(r"\Z") + "$"
+            if name == "pattern" and isinstance(one, str) and one.endswith(r"\Z")
+            else format_patterns(one)
+            for name, one in schema.items()
+        }
+    return [format_patterns(one) for one in schema] if isinstance(schema, list) else schema

@@ -33,7 +33,7 @@ from partner_sdk.wire.action_bodies import (
 from partner_sdk.wire.canonical import check_report_id, encode, parse_exact, parse_time
 from partner_sdk.wire.digest import Digest, DigestNotice
 from partner_sdk.wire.envelope import SealContext
-from partner_sdk.wire.field_types import MessageId, base64url_of
+from partner_sdk.wire.field_types import MessageId, base64url_of, format_patterns
 from partner_sdk.wire.keys import Environment
 from partner_sdk.wire.overview import Overview
 from partner_sdk.wire.reference import check_reference
@@ -262,9 +262,9 @@ def mailbox_schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Bodies of mailbox messages",
         "type": "object",
-        "properties": dict(zip(BODIES, schemas, strict=True)),
+        "properties": {kind: format_patterns(schema) for kind, schema in zip(BODIES, schemas, strict=True)},
         "additionalProperties": False,
-        "$defs": components,
+        "$defs": format_patterns(components),
     }
 
 

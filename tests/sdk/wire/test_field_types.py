@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partner_sdk.errors import FormatError
+from partner_sdk.report import report_schema
 from partner_sdk.wire.canonical import check_report_id, convert, parse_base64url, parse_time
 from partner_sdk.wire.field_types import KeyId, PartnerId, Reference, ReportId, Sha256Hex, WireTime, base64url_of
+from partner_sdk.wire.mailbox_message import mailbox_schema
 from partner_sdk.wire.reference import check_reference
 from partner_sdk.wire.submission import check_partner_id
 
@@ -86,3 +88,12 @@ def test_parser_refuses_a_newline_behind_the_example(kind: Any, check: Callable[
 
     with pytest.raises((FormatError, msgspec.ValidationError)):
         check(example + "\n")
+
+
+@pytest.mark.parametrize("schema", [report_schema(), mailbox_schema()])
+def test_published_patterns_are_those_of_json_schema(schema: dict[str, Any]):
+    """ECMA-262, which JSON Schema follows, has no `\\Z`."""
+    text = msgspec.json.encode(schema)
+
+    assert b"pattern" in text
+    assert rb"\\Z" not in text
