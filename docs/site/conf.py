@@ -1,4 +1,4 @@
-"""The site that `make docs` builds: the project's documents as they are, in the order in which its readers meet them.
+"""The site that `make docs` builds: the project's documents as they are, by what their readers do.
 
 Sphinx with MyST (BSD, MIT) reads the files where they lie, so every link works on the site and in the repository. Furo
 brings its own styles and takes fonts of the reader's machine: no page asks another host for anything. With `-W` a
@@ -12,10 +12,11 @@ from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
+# By what a reader does. Decisions are listed on the page of the architecture.
 NAVIGATION: Final[dict[str, tuple[str, ...]]] = {
-    "Schools and clubs": ("docs/readers/schools", "docs/reading-age", "docs/panel/README"),
-    "Web, apps and games": ("docs/readers/developers", "docs/placement", "docs/guides/native", "widget/README"),
-    "Trust and safety": (
+    "Report": ("docs/readers/schools", "docs/reading-age", "docs/panel/README"),
+    "Embed the button": ("docs/readers/developers", "docs/placement", "docs/guides/native", "widget/README"),
+    "Submit reports": (
         "docs/readers/trust-and-safety",
         "docs/guides/console",
         "docs/guides/python",
@@ -26,9 +27,9 @@ NAVIGATION: Final[dict[str, tuple[str, ...]]] = {
         "docs/fields",
         "partner_sdk/WIRE",
     ),
-    "Police": ("docs/guides/packages", "docs/package"),
-    "The agency": ("docs/readers/agency", "docs/casework", "docs/queue", "docs/partners", "docs/data"),
-    "Operators": (
+    "Receive packages": ("docs/guides/packages", "docs/package"),
+    "Work at the desk": ("docs/readers/agency", "docs/casework", "docs/queue", "docs/partners", "docs/data"),
+    "Run": (
         "docs/readers/operators",
         "docs/running",
         "docs/settings",
@@ -36,9 +37,16 @@ NAVIGATION: Final[dict[str, tuple[str, ...]]] = {
         "docs/slo",
         "docs/performance",
     ),
-    "Trust": ("docs/threat-model", "docs/anonymity", "SECURITY", "docs/requirements"),
-    "Contributors": ("docs/architecture", "docs/decisions/*", "CHANGELOG"),
+    "Review": (
+        "docs/threat-model",
+        "docs/anonymity",
+        "SECURITY",
+        "docs/requirements",
+        "docs/architecture",
+        "CHANGELOG",
+    ),
 }
+DECISIONS: Final = "docs/decisions/*"
 
 project = "Report Abuse"
 extensions = ["myst_parser"]
@@ -71,9 +79,9 @@ templates_path = ["."]
 
 
 def prepare_page(_: Any, name: str, source: list[str]) -> None:
-    """Give the front page its navigation, and leave links to folders unlinked: a repository lists their files.
+    """Give the front page its navigation and the architecture its decisions; leave links to folders unlinked.
 
-    E.g. `[decisions/](decisions/)` becomes `decisions/`, whose pages the navigation lists.
+    A repository lists a folder's files: `[decisions/](decisions/)` becomes `decisions/`.
     """
     folder = (ROOT / name).parent
 
@@ -83,8 +91,10 @@ def prepare_page(_: Any, name: str, source: list[str]) -> None:
     source[0] = re.sub(r"(?<!!)\[([^]]+)\]\(([^):#\s]+)\)", find_link, source[0])
     if name == root_doc:
         for caption, pages in NAVIGATION.items():
-            lines = ["```{toctree}", ":hidden:", ":glob:", f":caption: {caption}", "", *pages, "```"]
+            lines = ["```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```"]
             source[0] += "\n\n" + "\n".join(lines) + "\n"
+    elif name == "docs/architecture":
+        source[0] += f"\n## Decisions\n\n```{{toctree}}\n:glob:\n:maxdepth: 1\n\n/{DECISIONS}\n```\n"
 
 
 def setup(app: Any) -> None:

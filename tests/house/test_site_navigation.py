@@ -8,11 +8,10 @@ from tests.house.sources import ROOT
 
 
 def test_navigation_holds_every_document_once() -> None:
-    navigation = runpy.run_path(str(ROOT / "docs/site/conf.py"))["NAVIGATION"]
+    site = runpy.run_path(str(ROOT / "docs/site/conf.py"))
     listed = Counter(
         path.relative_to(ROOT).as_posix()
-        for pages in navigation.values()
-        for page in pages
+        for page in [*(page for pages in site["NAVIGATION"].values() for page in pages), site["DECISIONS"]]
         for path in ROOT.glob(f"{page}.md")
     )
     documents = {path.relative_to(ROOT).as_posix() for path in list_documents()} | {

@@ -19,7 +19,7 @@ from gateway.desk.digests.weaknesses import load_weaknesses
 MICRO = 1_000_000
 # Pure differential privacy, epsilon 1.0 for each cluster and partner, over everything that is ever drawn.
 BUDGET_MICRO = 1 * MICRO
-# The part of it for the outcome for the child, which the overview alone counts (docs/decisions/0076).
+# The part of it for the outcome for the child, which the overview alone counts (docs/decisions/0044).
 OUTCOME_MICRO: Final = 20_000
 # The part for the tables of a year, shared equally among them (docs/decisions/0044).
 YEAR_MICRO: Final = 180_000

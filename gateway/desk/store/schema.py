@@ -152,7 +152,7 @@ COLLECTOR: Final = Table(
 
 
 class Tier(IntEnum):
-    """The place of a case within the crisis lane, before its score (docs/decisions/0029, 0069)."""
+    """The place of a case within the crisis lane, before its score (docs/decisions/0029)."""
 
     FIRST = 0
     UNTOLD = 1  # a story of an untold kind
