@@ -1,6 +1,6 @@
 """The figures of `make bench`: the output of each benchmark, and the tables that they become.
 
-The tables of anonymity stand in docs/anonymity.md, all others in docs/performance.md.
+The tables of anonymity stand in docs/anonymity.md, the others in docs/performance.md.
 
     .venv/bin/python -m tests.bench.figures            # run every benchmark and write the tables
     .venv/bin/python -m tests.bench.figures journey    # run some, and write their parts
@@ -31,9 +31,7 @@ DOCUMENT: Final = ROOT / "docs" / "performance.md"
 BENCHES: Final = {
     "intake": "The industry door beside a bare view on the same stack",
     "growth": "A report at the industry door with few and with many reports stored",
-    "door_profile": "A report's time at the industry door, in one process under the profiler",
     "journey": "Whole journeys through the public door",
-    "journey_profile": "A journey's time, in one process under the profiler",
     "desk": "The desk on one core",
     "packages": "Packages on one core",
     "deliveries": "Packages from their release to the force, on one core",
@@ -50,6 +48,8 @@ ANONYMITY: Final = ROOT / "docs" / "anonymity.md"
 DOCUMENTS: Final = {"digest_attacks": ANONYMITY, "digest_usefulness": ANONYMITY}
 LIBRARIES: Final = ("cryptography", "Flask", "granian", "SQLAlchemy")
 HEAD: Final = ("Figure", "Measured", "Bar")
+# A table of more rows holds those with a bar alone; the command prints all.
+MOST_ROWS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +145,8 @@ def describe_machine() -> str:
 
 def write_part(text: str, bench: str, figures: Sequence[Figure], *, made: str) -> str:
     """Return the document with the part of one benchmark made anew. Raises `ValueError` where it has no markers."""
+    if len(figures) > MOST_ROWS and get_document(bench) == DOCUMENT:
+        figures = [one for one in figures if one.bar]
     titles = (*HEAD, *dict.fromkeys(title for figure in figures for title in figure.beside))
     lines = [titles, ["---"] * len(titles)]
     lines += [(*format_figure(one), *(one.beside.get(title, "-") for title in titles[len(HEAD) :])) for one in figures]

@@ -1,4 +1,4 @@
-"""Reads a few named rows of a door's profile for the tables of docs/performance.md."""
+"""Reads a few named rows of a door's profile."""
 
 import pstats
 from collections.abc import Mapping

@@ -34,8 +34,7 @@ def find_parts(document: Path) -> dict[str, str]:
 def test_documents_have_a_place_for_each_benchmark() -> None:
     for document in (DOCUMENT, ANONYMITY):
         assert sorted(find_parts(document)) == sorted(bench for bench in BENCHES if get_document(bench) == document)
-    assert len(find_parts(DOCUMENT)) >= 8
-    assert len(find_parts(ANONYMITY)) == 2
+    assert "intake" in find_parts(DOCUMENT)
 
 
 def test_no_table_of_performance_is_typed() -> None:
@@ -59,7 +58,7 @@ def test_each_row_of_a_profile_names_functions_that_exist(rows: Rows) -> None:
     ours = files(".py", below=("gateway", "partner_sdk", "tests"))
     of_libraries = {"environment.py", "sessions.py"}  # Jinja's and Flask's
     wanted = [one for names in rows.values() for one in names if one[0] not in of_libraries | {"~"}]
-    assert len(wanted) >= 5
+    assert wanted
     found = {(path.name, name) for path in ours for name in re.findall(r"def (\w+)", path.read_text("utf-8"))}
     assert [one for one in wanted if one not in found] == []
 
@@ -76,6 +75,13 @@ def test_part_is_made_anew_and_the_rest_stays() -> None:
     assert write_part(after, "desk", found, made="2026-11-27, commit `0123456789ab`.") == after
     with pytest.raises(ValueError, match="no markers for report"):
         write_part(before, "report", found, made="")
+
+
+def test_long_table_holds_the_figures_with_a_bar_alone() -> None:
+    found = [make_figure("barred", 2, least=1), *(Figure(f"plain {number}", number) for number in range(8))]
+    after = write_part("<!-- begin desk -->\n<!-- end desk -->\n", "desk", found, made="")
+    assert "| barred | 2 | at least 1 |\n<!-- end" in after
+    assert "plain" not in after
 
 
 def test_further_columns_stand_beside_a_figure() -> None:
