@@ -4,14 +4,14 @@ It stands on eight floors. A module imports from its own floor and from lower on
 import each other both ways. Most packages hold a subject: its rules, its pages and its commands.
 
 1. base: `store/`, `vault`, `audit`, `acts` (the words of each act), `alarms`, `feed_client`, `addresses`, `uk_times`,
-   `config`, `ladder` (whom an alert calls), `carriers/`, `wiring`
+   `config`, `escalation` (whom an alert calls), `carriers/`, `wiring`
 2. pages and terminal: `hidden_text`, `paper_streams`, `paper`, `suggestions`, `people/`, `terminal`, `views/`: the
    base of pages, sheets of paper and commands
 3. keys: `keyring/`, the agency's own keys and the two lists that it signs
 4. exchange: `inbox`, `evidence/`, `outbox/`: incoming sealed items, and all outgoing ones
 5. reports: `placements/`, `identifiers/`, `collection/` (pull, verify, file)
 6. partners: `partners/`, `destinations/`, `actions/` (all that leaves about a case), `watch`, `outbox_run`, `digests/`
-7. cases: `cases/` (`cases/reading/` is an opened report as text), `packages/`, `figures/`, `keying_in/` (calls),
+7. cases: `cases/` (`cases/reading/` is an opened report as text), `packages/`, `figures/`, `manual_entry/` (calls),
    `rights/` (requests to see, correct or wipe a report), `retention/` (how long a case is kept),
    `service_requests/`, `duty/` (the night's work), `notices/` (referrals, alerts and invitations to services)
 8. entry: `doctor`, `auditing/`, `outbox_pages`, `action_pages`, `passkey_pages`, `release_pages`, `app` (all pages),

@@ -10,33 +10,41 @@ from typing import Final
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.actions.answers import InKind, record_entry
-from gateway.desk.actions.inbox import count_refused
-from gateway.desk.actions.ledger import ActionError, end_action, find_action, release_action
-from gateway.desk.actions.model import ASKING, KIND_TITLES, OUT_STATES, TO_DESTINATIONS, WAY_TITLES, Action, ActionKind
-from gateway.desk.actions.recipients import name_recipients
-from gateway.desk.actions.threads import (
+from gateway.desk.actions.inbox import InKind, count_refused, record_entry
+from gateway.desk.actions.ledger import (
     ENTRY_TITLES,
     MOST_OPENED_ENTRIES,
     EntryText,
     OutKind,
     count_entries,
+    end_action,
     list_entries,
     open_entries,
+    release_action,
     write_entry,
 )
-from gateway.desk.actions.waiting import (
+from gateway.desk.actions.model import (
+    ASKING,
     BY_CODE,
+    KIND_TITLES,
+    OUT_STATES,
     STAGES,
+    TO_DESTINATIONS,
+    WAY_TITLES,
+    Action,
+    ActionError,
+    ActionKind,
     choose_reached,
     count_stages,
+    find_action,
     is_late,
     list_stage,
     list_unread,
+    name_recipients,
 )
 from gateway.desk.cases.holding import make_scope
 from gateway.desk.cases.model import CaseError, get_case
-from gateway.desk.cases.tracing import check_outgoing
+from gateway.desk.cases.search import check_outgoing
 from gateway.desk.outbox.notes import get_references
 from gateway.desk.people.permissions import CaseScope, Permission, check_permission, format_roles
 from gateway.desk.views.page import (

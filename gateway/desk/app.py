@@ -15,15 +15,9 @@ from flask.typing import ResponseReturnValue
 from gateway.desk import action_pages, outbox_pages, passkey_pages, release_pages
 from gateway.desk.actions.model import format_failure
 from gateway.desk.auditing import pages as audit_pages
-from gateway.desk.cases import (
-    assessment_pages,
-    outcome_pages,
-    search_pages,
-)
 from gateway.desk.cases import pages as case_pages
-from gateway.desk.cases.files import pages as file_pages
+from gateway.desk.cases import work_pages
 from gateway.desk.cases.reading.labels import title_of
-from gateway.desk.cases.replying import pages as reply_pages
 from gateway.desk.cases.replying.templates import load_release_files
 from gateway.desk.collection import set_aside_pages
 from gateway.desk.config import ORIGIN_VARIABLE, STATE_VARIABLE, DeskConfigError
@@ -32,7 +26,7 @@ from gateway.desk.destinations.register import load_register
 from gateway.desk.digests import pages as digest_pages
 from gateway.desk.duty import pages as duty_pages
 from gateway.desk.figures import pages as figures_pages
-from gateway.desk.keying_in import pages as keying_pages
+from gateway.desk.manual_entry import pages as manual_entry_pages
 from gateway.desk.notices import alert_pages, inviting_pages, referral_pages
 from gateway.desk.packages import pages as package_pages
 from gateway.desk.packages import sending_pages as package_sending_pages
@@ -136,12 +130,12 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     checks_pages.bind_post_rate(app)
     app.register_blueprint(blueprint)
     for pages in (
-        *(case_pages, assessment_pages, file_pages, reply_pages, outcome_pages, search_pages, set_aside_pages),
+        *(case_pages, work_pages, set_aside_pages),
         *(package_pages, package_sending_pages),
         *(referral_pages, alert_pages, inviting_pages),
         *(outbox_pages, action_pages, placement_pages, checks_pages, adoption_pages, digest_pages, destination_pages),
         partner_pages,
-        *(passkey_pages, release_pages, keying_pages, rights_pages, audit_pages, retention_pages),
+        *(passkey_pages, release_pages, manual_entry_pages, rights_pages, audit_pages, retention_pages),
         *(figures_pages, duty_pages, asking_pages),
     ):
         app.register_blueprint(pages.blueprint)

@@ -162,7 +162,7 @@ class DeskPaths:
 
     @property
     def ladder(self) -> Path:
-        """Whom an alert calls, in which order (ladder.py)."""
+        """Whom an alert calls, in which order (escalation.py)."""
         return self.state / "ladder.toml"
 
     @property

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from gateway.desk import audit
 from gateway.desk.alarms import count_alarms, list_subjects
-from gateway.desk.cases.lanes import count_requests
+from gateway.desk.cases.queue import count_requests
 from gateway.desk.collection import damage
 from gateway.desk.collection.joining import list_misjoined
 from gateway.desk.collection.standing import get_collector_state

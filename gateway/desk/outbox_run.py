@@ -7,8 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select
 
-from gateway.desk.actions.chasing import write_reminders
-from gateway.desk.actions.sending import make_sender, write_action_messages
+from gateway.desk.actions.sending import make_sender, write_action_messages, write_reminders
 from gateway.desk.outbox.alert_sending import AlertSender, PasskeyMailSender, count_waiting_anew
 from gateway.desk.outbox.loop import GiveUp, OutboxKind, Outcome, Run, send_kind
 from gateway.desk.outbox.note_sending import GIVE_UP_AFTER, LEASE, NoteSender, forget_old_notes

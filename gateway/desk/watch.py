@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, func, select, update
 from sqlalchemy.exc import DBAPIError
 
-from gateway.desk.actions.waiting import find_late
+from gateway.desk.actions.model import find_late
 from gateway.desk.alarms import AlarmRow, list_alarms, raise_alarm
 from gateway.desk.collection import damage
 from gateway.desk.collection.shelf import list_full_shares

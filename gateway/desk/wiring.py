@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.desk.config import OFF, DeskConfig, DeskPaths, load_config
+from gateway.desk.escalation import Ladder, load_ladder
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.ladder import Ladder, load_ladder
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.vault import Ask, PublicKey, Reason
 from gateway.desk.vault.case_keys import CASE_KEYS_FILE, CaseKeys

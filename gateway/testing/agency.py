@@ -26,10 +26,10 @@ from gateway.clock import utc_now
 from gateway.config import load_config
 from gateway.desk.actions.inbox import collect_entries
 from gateway.desk.cases.assessing import Assessment, assess_case, find_standing
+from gateway.desk.cases.closing import schedule_outcome
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseRow, get_case, list_cases
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.partner_side import schedule_outcome
 from gateway.desk.collection.collect import collect_reports
 from gateway.desk.collection.filing import BY_GATEWAY
 from gateway.desk.collection.set_aside import list_set_aside, list_waiting_bytes
@@ -37,9 +37,7 @@ from gateway.desk.config import DeskConfig, DeskPaths
 from gateway.desk.digests.tables import QUARTER_TABLES, Table
 from gateway.desk.duty.staffing import publish_staffing
 from gateway.desk.evidence.collecting import collect_evidence
-from gateway.desk.evidence.holdings import find_held
-from gateway.desk.evidence.open_evidence import open_file
-from gateway.desk.evidence.sealed_parts import get_parts
+from gateway.desk.evidence.holdings import find_held, get_parts, open_file
 from gateway.desk.keyring.bootstrap import FirstPerson, add_gateway, make_desk
 from gateway.desk.keyring.case_boxes import get_box
 from gateway.desk.keyring.publication import publish

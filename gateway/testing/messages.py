@@ -10,9 +10,17 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
-from gateway.desk.actions.ledger import draft_action, release_action, withdraw_action
+from gateway.desk.actions.ledger import (
+    Direction,
+    EntryKind,
+    draft_action,
+    list_entries,
+    open_entries,
+    release_action,
+    withdraw_action,
+    write_entry,
+)
 from gateway.desk.actions.model import TO_DESTINATIONS, WITHOUT_CASE, ActionKind, get_action
-from gateway.desk.actions.threads import Direction, EntryKind, list_entries, open_entries, write_entry
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.action_bodies import (
     AskedAccount,

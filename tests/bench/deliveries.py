@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import process_time
 
-from gateway.desk.actions.ledger import draft_action, list_waiting, release_action
+from gateway.desk.actions.ledger import draft_action, release_action
+from gateway.desk.actions.model import list_waiting
 from gateway.desk.cases.opening import open_case
 from gateway.desk.outbox_run import send_due
 from gateway.desk.packages.archive import build_archive

@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.evidence.holdings import Held
-from gateway.desk.evidence.open_evidence import check_file
-from gateway.desk.evidence.sealed_parts import SealedParts
+from gateway.desk.evidence.holdings import Held, SealedParts, check_file
 from partner_sdk.client._evidence_files import measure_file, opened
 from partner_sdk.client._evidence_upload import PartSealer
 from partner_sdk.errors import OpeningError

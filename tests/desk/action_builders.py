@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from gateway.desk.actions.inbox import EntriesTaken, collect_entries
-from gateway.desk.actions.ledger import Action, Unsigned, draft_action, get_action, release_action
-from gateway.desk.actions.model import ASKING
+from gateway.desk.actions.ledger import Unsigned, draft_action, release_action
+from gateway.desk.actions.model import ASKING, Action, get_action
 from gateway.desk.cases.assessing import count_read
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.desk.actions.ledger import Action
+from gateway.desk.actions.model import Action
 from gateway.desk.service_requests.asking import Asking, ask_service
 from partner_sdk.wire.action_bodies import AskedAccount
 from tests.desk.desk_loop import ACTOR, Loop

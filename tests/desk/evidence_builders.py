@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from gateway.desk.cases.files.case_files import CaseFile, make_case_files
+from gateway.desk.cases.case_files import CaseFile, make_case_files
 from gateway.desk.cases.model import CaseRow, list_cases
 from gateway.desk.cases.opening import open_case
 from gateway.desk.evidence.collecting import EvidenceCollected, collect_evidence

@@ -3,11 +3,10 @@
 import dataclasses
 from typing import Any
 
-from gateway.desk.cases.assessing import Assessment, assess_case, find_standing
+from gateway.desk.cases.assessing import Assessment, assess_case, find_standing, pass_on
 from gateway.desk.cases.closing import Closing, close_case
 from gateway.desk.cases.holding import get_lead, take_over
 from gateway.desk.cases.model import CaseRow
-from gateway.desk.cases.passing_on import pass_on
 from gateway.desk.cases.replying.replies import GivenReply
 from gateway.desk.uk_times import format_typed_time
 from gateway.desk.wiring import Desk

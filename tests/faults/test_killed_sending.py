@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import pytest
 
+from gateway.desk.actions.ledger import write_entry
 from gateway.desk.actions.model import list_where
-from gateway.desk.actions.threads import write_entry
 from gateway.desk.outbox_run import send_due
 from gateway.desk.store.action_tables import CASE_ACTIONS
 from gateway.desk.wiring import open_desk

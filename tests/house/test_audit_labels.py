@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import get_args
 
 from gateway.desk.acts import ACTS, OF_DESK, ON_CASE, OPENINGS, format_act, get_label
-from gateway.desk.cases.steps import StepKind
+from gateway.desk.cases.model import StepKind
 from tests.house.sources import files, module_of, parse
 
 # The codes that a function of a module is given by its callers.
@@ -16,7 +16,7 @@ GIVEN = {
         *("acknowledge-action", "answer-action", "draft-action", "end-action", "fail-action", "read-action"),
         *("release-action", "send-action", "withdraw-action"),
     },
-    "desk.cases.replying.signoffs": {"give-signoff", "withdraw-signoff"},
+    "desk.cases.replying.templates": {"give-signoff", "withdraw-signoff"},
     "desk.commands.vault": {"lock-vault", "unlock-refused", "unlock-vault"},
     "desk.outbox.replies": {"no-place"},
     "desk.partners.change_decisions": {"accept-account-change", "refuse-account-change"},

@@ -14,7 +14,7 @@ import pytest
 from gateway.config import EvidenceConfig, LimitsConfig
 from gateway.desk.config import CarriersConfig, DeskConfig, check_carriers, check_config
 from gateway.desk.destinations.register import load_register
-from gateway.desk.ladder import Ladder
+from gateway.desk.escalation import Ladder
 from tests.documents import list_documents
 from tests.house.sources import ROOT
 

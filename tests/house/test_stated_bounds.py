@@ -66,7 +66,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("partner_sdk.wire.page_context:LAST_YEAR", 9000, WIRE, "lies in the years 2000 to 9000"),
     ("partner_sdk.wire.page_context:MAX_ACCOUNTS", 5, WIRE, "at most 5 like it"),
     ("partner_sdk.wire.page_context:MAX_MESSAGES", 20, WIRE, "at most 20 of `message_id`"),
-    ("gateway.desk.cases.page_contexts:CLOCK_SKEW", 5 * MINUTE, WIRE, "give or take 5 minutes"),
+    ("gateway.desk.cases.opening:CLOCK_SKEW", 5 * MINUTE, WIRE, "give or take 5 minutes"),
     ("partner_sdk.wire.adoption:MAX_ADOPTION_BYTES", 16_380, WIRE, "canonical JSON of at most 16,380 bytes"),
     # mailbox, alerts, replies
     ("partner_sdk.wire.mailbox_message:MAX_MESSAGE_BYTES", 2 * MIB, WIRE, "The signed bytes are at most 2 MiB"),
@@ -147,7 +147,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.desk.people.sessions:SESSION_LIFETIME", 8 * HOUR, CASEWORK, "at sign-out, after 8 hours"),
     ("gateway.desk.people.sessions:LOCKED_AFTER", 15 * MINUTE, CASEWORK, "locked after 15 minutes without a click"),
     ("gateway.desk.people.touches:TOUCH_WITHIN", 5 * MINUTE, CASEWORK, "ask for a touch of the last five minutes"),
-    ("gateway.desk.actions.threads:MOST_OPENED_ENTRIES", 60, CASEWORK, "opens its newest 60 entries"),
+    ("gateway.desk.actions.ledger:MOST_OPENED_ENTRIES", 60, CASEWORK, "opens its newest 60 entries"),
     ("gateway.desk.service_requests.asking:DAYS_TO_ANSWER", 7, CASEWORK, "A request has seven days"),
     ("gateway.desk.digests.eligibility:DEFAULT_THRESHOLD", 60, PARTNERS, "by a noisy count: 60 or more"),
     (
@@ -164,8 +164,8 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.desk.outbox.queue:FIRST_WAIT", MINUTE, RUNNING, "tried again after a minute"),
     ("gateway.desk.outbox.loop:UNANSWERED_WAIT", 5 * MINUTE, RUNNING, "never answered is tried every five minutes"),
     ("gateway.desk.outbox.alert_sending:COALESCED", MINUTE, RUNNING, "at most one notice a minute to a rung"),
-    ("gateway.desk.ladder:MOST_MINUTES", 60, SETTINGS, "the time until the next rung is called; 1 to 60"),
-    ("gateway.desk.ladder:MOST_RUNGS", 20, SETTINGS, "the first to be called first; at most 20"),
+    ("gateway.desk.escalation:MOST_MINUTES", 60, SETTINGS, "the time until the next rung is called; 1 to 60"),
+    ("gateway.desk.escalation:MOST_RUNGS", 20, SETTINGS, "the first to be called first; at most 20"),
     ("gateway.desk.watch:URGENT_WITHIN", 2 * MINUTE, RUNNING, "P1 has waited at the gateway for 2 minutes"),
     ("gateway.desk.watch:OTHERS_WITHIN", HOUR, RUNNING, "another report has waited there for an hour"),
     ("gateway.desk.collection.shelf:MOST_ROWS_OF_ONE", 500, RUNNING, "is full: 500 rows or 64 MiB"),

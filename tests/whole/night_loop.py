@@ -16,8 +16,8 @@ from gateway.config import Role as Door
 from gateway.desk.actions.inbox import collect_entries
 from gateway.desk.app import make_desk_app
 from gateway.desk.destinations.register import load_register
+from gateway.desk.escalation import Rung
 from gateway.desk.keyring.key_set import ensure_sealing_keys
-from gateway.desk.ladder import Rung
 from gateway.desk.outbox_run import send_due
 from gateway.desk.partners.approval import approve_partner
 from gateway.desk.partners.enrolments import collect_enrolments

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser as Chromium
 
-from gateway.desk.actions.answers import record_entry
-from gateway.desk.actions.ledger import record_sent
-from gateway.desk.actions.threads import EntryText
+from gateway.desk.actions.inbox import record_entry
+from gateway.desk.actions.ledger import EntryText, record_sent
 from gateway.desk.wiring import Desk
 from tests.desk.action_builders import add_assessed, draft, release
 from tests.desk.desk_loop import ACTOR

@@ -9,8 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from gateway.app import make_app
 from gateway.config import load_config
-from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.page_contexts import find_page_context
+from gateway.desk.cases.opening import find_page_context, open_case
 from gateway.desk.placements.agreeing import agree_placement
 from gateway.desk.placements.terms import Agreement
 from gateway.wiring import make_gateway

@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page, expect
 
-from gateway.desk.actions.ledger import change_state, get_action
-from gateway.desk.actions.threads import EntryText, add_entry
+from gateway.desk.actions.ledger import EntryText, add_entry, change_state
+from gateway.desk.actions.model import get_action
 from gateway.desk.digests.making import BatchOrder, make_all
 from gateway.desk.notices.inviting import draft_invitation
 from gateway.desk.notices.referrals import Referral, draft_referral

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.desk.actions.ledger import get_action
-from gateway.desk.actions.model import list_actions
-from gateway.desk.actions.threads import list_entries, open_entries
+from gateway.desk.actions.ledger import list_entries, open_entries
+from gateway.desk.actions.model import get_action, list_actions
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.service_requests.asking import ask_service

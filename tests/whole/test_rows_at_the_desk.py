@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from gateway.desk.cases.lanes import find_next, list_queue
 from gateway.desk.cases.model import to_case
 from gateway.desk.cases.opening import is_proven
+from gateway.desk.cases.queue import find_next, list_queue
 from gateway.desk.collection.links import list_cluster
 from gateway.desk.store.outbox_tables import NOTES
 from gateway.desk.store.schema import CASES

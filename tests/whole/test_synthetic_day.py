@@ -17,9 +17,8 @@ import msgspec
 import pytest
 from sqlalchemy import func, select
 
-from gateway.desk.cases.about import set_about
 from gateway.desk.cases.holding import hand_over, take_over
-from gateway.desk.cases.linking import link_cases
+from gateway.desk.cases.linking import link_cases, set_about
 from gateway.desk.cases.model import NO_SAFE_CONTACT
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.replying.replies import GivenReply, record_reply

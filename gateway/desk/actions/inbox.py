@@ -1,19 +1,19 @@
-"""Takes partners' entries in the threads of actions from the feed: each is proven to be the partner's, then kept.
+"""Takes the entries of the other side: an acknowledgement, a question, an answer, an outcome, a note, or a refusal.
 
-Never trusts the gateway: an entry counts only if a key of the partner signed it, and only about a message that this
-desk sent to that partner. One that does not hold is kept as it came, up to a limit, with a code and an alarm.
+They come through the gateway's feed, or a person here records one that came by post or phone. Never trusts the
+gateway: an entry counts only if a key of the partner signed it, and only about a message that this desk sent to that
+partner. One that does not hold is kept as it came, up to a limit, with a code and an alarm.
 """
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 from sqlalchemy import Connection, func, insert, select
 
 from gateway.desk import audit
-from gateway.desk.actions.answers import take_entry
-from gateway.desk.actions.model import Action, find_action
-from gateway.desk.actions.threads import EntryText
+from gateway.desk.actions.ledger import EntryText, add_entry, change_state
+from gateway.desk.actions.model import OUT_STATES, Action, ActionError, ActionState, find_action, get_action
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.collection.row_checks import TrustedKeys
 from gateway.desk.collection.standing import load_trusted_keys
@@ -30,6 +30,63 @@ from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.items import THREAD_ENTRY, ItemRow
 from partner_sdk.wire.submission import check_partner_id
 from partner_sdk.wire.thread_entry import MAX_ENTRY_ENVELOPE_BYTES, ThreadEntry, entry_context, open_entry
+
+InKind = Literal["acknowledge", "question", "answer", "outcome", "note", "decline"]
+# The state that an entry brings about, the states in which it does, and the act of the audit log.
+_REACHES: Final[dict[InKind, tuple[ActionState, tuple[ActionState, ...], str]]] = {
+    "acknowledge": ("acknowledged", ("sent",), "acknowledge-action"),
+    "answer": ("answered", ("sent", "acknowledged"), "answer-action"),
+    "outcome": ("answered", ("sent", "acknowledged"), "answer-action"),
+    "decline": ("answered", ("sent", "acknowledged"), "answer-action"),
+}
+
+
+def take_entry(
+    desk: Desk,
+    connection: Connection,
+    action: Action,
+    *,
+    kind: InKind,
+    text: EntryText,
+    actor: str,
+    outside_id: str | None = None,
+) -> Action:
+    """Keep an entry in the caller's transaction, and bring its action into the state that follows, if any.
+
+    It also proves that an action went which this desk did not know to have gone. None is lost: one about an action that
+    was withdrawn or ended is kept in its thread and changes no state. An acknowledgement counts once, also after the
+    answer. Raises as `add_entry`.
+    """
+    add_entry(desk, connection, action, direction="in", kind=kind, text=text, actor=actor, outside_id=outside_id)
+    if kind not in _REACHES:
+        return action
+    state, earlier, act = _REACHES[kind]
+    if action.may_have_gone:
+        also = {"failed_at": None, "failed_because": None}
+        return change_state(desk, connection, action, state, actor=actor, act=act, also=also)
+    if action.state in earlier:
+        return change_state(desk, connection, action, state, actor=actor, act=act)
+    if kind == "acknowledge" and action.state == "answered" and action.acknowledged_at is None:
+        return change_state(desk, connection, action, state, actor=actor, act=act, is_late=True)
+    return action
+
+
+def record_entry(
+    desk: Desk, connection: Connection, action_id: str, *, kind: InKind, text: EntryText, actor: str
+) -> Action:
+    """Record an entry that came by post or phone, e.g. the name of the officer with a package.
+
+    Raises `ActionError` (`unknown-action`, `not-sent`, `name-missing`, `words-missing`).
+    """
+    action = get_action(connection, action_id)
+    if action.state not in OUT_STATES and not action.may_have_gone:
+        raise ActionError("This has not gone yet, or was withdrawn or ended.", reason="not-sent")
+    if not text.by.strip():
+        raise ActionError("Write the name of the person there.", reason="name-missing")
+    if kind in {"question", "answer", "note", "decline"} and not text.text.strip():
+        raise ActionError("Write what they said.", reason="words-missing")
+    return take_entry(desk, connection, action, kind=kind, text=text, actor=actor)
+
 
 INTAKE: Final = Intake(
     THREAD_ENTRY,

@@ -1,17 +1,22 @@
-"""The assessment of a case: made by a person, again and again; the newest stands (R15, R16, B10).
+"""The assessment of a case, made again and again: the newest stands (R15, R16, B10). Then the bodies that can help.
 
 A safeguarding adviser's view (R17) is based on the standing assessment and can only raise it. An immediate risk brings
-the case into the crisis lane, and the gravest priority is kept; neither answer lowers a case. An addition that is read
-later leaves the assessment standing but out of date: the case then does not close before the next one.
+the case into the crisis lane, and the gravest priority is kept; neither answer lowers a case. After a later addition
+is read, the assessment is out of date: the case does not close before the next one.
+
+That a body took the case is recorded with the way, the officer's name and the reason (R18, R52), for the reports read
+by then; the desk sends nothing here.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, func, or_, select, update
 
+from gateway.desk import audit
 from gateway.desk.cases.holding import FACULTIES, check_open, get_lead, hand_to_best_placed, hold
 from gateway.desk.cases.model import (
     AGE_BANDS,
@@ -20,18 +25,28 @@ from gateway.desk.cases.model import (
     YES_NO,
     CaseError,
     CaseRow,
+    CaseStep,
+    StepText,
+    add_step,
     check_code,
     get_case,
+    get_clean_note,
+    get_clean_reason,
+    list_steps,
 )
-from gateway.desk.cases.steps import CaseStep, StepText, add_step, get_clean_note, get_clean_reason, list_steps
 from gateway.desk.collection.joining import list_added
-from gateway.desk.collection.row_checks import PRIORITIES
+from gateway.desk.collection.row_checks import PRIORITIES, SealedContent
+from gateway.desk.destinations.public_ways import PublicWay, make_public_ways
+from gateway.desk.destinations.register import GROUP_TITLES, PROTECTING, Destination, Register, load_register
+from gateway.desk.destinations.suggesting import Circumstances, suggest_destinations
 from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.people.register import PersonError, check_authority
 from gateway.desk.store.schema import CASES, Tier
 from gateway.desk.wiring import Desk
 from gateway.guidance.risk import list_codes
+from partner_sdk.report.values import NotHeld
 from partner_sdk.wire.canonical import format_time, parse_time
+from partner_sdk.wire.public_report import PublicReport
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
 YES, NO = YES_NO
@@ -296,3 +311,144 @@ def _raise(
     if immediate_risk == YES and not was_at_risk and not found.crisis:
         enter_lane(connection, found, now=desk.clock())
     return get_case(connection, found.case_id)
+
+
+MEANS: Final = (
+    ("phoned", "By phone"),
+    ("met", "In person"),
+    ("their_system", "In their own system"),
+    ("posted", "By letter"),
+)
+
+
+def pass_on(
+    desk: Desk, wanted: str, *, destination: str, means: str, taken_by: str, reason: str, actor: str
+) -> CaseRow:
+    """Record that a destination took the case: `taken_by` names the person there and their own reference.
+
+    `reason` says why this body. Both are sealed. Raises `CaseError`: `unknown-case`, `already-closed`, `not-opened`,
+    `not-assessed`, `held`, `bad-code`, `unknown-destination`, `retired-destination`, and those of a reason and a note.
+    """
+    check_code("means", means, tuple(dict(MEANS)))
+    body = load_register(desk.paths.destinations).get(destination)
+    if body is None:
+        raise CaseError("No destination has this key. Choose one from the list.", reason="unknown-destination")
+    if body.is_retired(desk.agency.get_day(desk.clock())):
+        raise CaseError(f"{body.name} takes nothing more. Choose another body.", reason="retired-destination")
+    text = StepText(reason=get_clean_reason(reason), note=get_clean_note(taken_by))
+    with desk.store.write() as connection:
+        found = get_lead(connection, wanted)
+        if found.closed_at is not None:
+            raise CaseError("This case is already closed.", reason="already-closed")
+        if found.opened_at is None:
+            raise CaseError("This report is still unread: open it first.", reason="not-opened")
+        if find_standing(connection, found) is None:
+            raise CaseError("Assess the case first: nothing leaves the desk before it.", reason="not-assessed")
+        found = hold(desk, connection, found, actor=actor)
+        codes: dict[str, audit.Detail] = {
+            "destination": destination,
+            "means": means,
+            "protects": body.group in PROTECTING,
+            "read": count_read(connection, found),
+        }
+        add_step(desk, connection, found.case_id, "pass-on", actor=actor, text=text, codes=codes)
+        return found
+
+
+# More than this many bodies are one choice that nothing narrows, e.g. every force of England.
+MOST_NAMED = 6
+# A number as a register writes it, e.g. `+44 1632 960123`, `101`.
+_TELEPHONE: Final = re.compile(r"[+(]?[0-9][0-9 ()-]{1,24}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSuggestion:
+    """One reason and the bodies that it suggests by name; with too many to name, `count` and their `group` alone.
+
+    `to_call`: the public ways to them, each once, where nothing can be sent to any of them.
+    """
+
+    reason: str
+    named: tuple[tuple[str, Destination], ...]
+    count: int
+    group: str
+    is_as_assessed: bool
+    to_call: tuple[PublicWay, ...]
+
+
+def list_who_can_help(
+    desk: Desk, case: CaseRow, standing: Standing | None, contents: Iterable[SealedContent | None]
+) -> list[ShownSuggestion]:
+    """Return the suggestions for a case, those of its assessment first."""
+    now = desk.clock()
+    today = desk.agency.get_day(now)
+    register = load_register(desk.paths.destinations)
+    wanted = Circumstances(
+        kind=(standing.kind if standing is not None else case.kind) or "",
+        region=case.region or "",
+        country=case.country or "",
+        place=" / ".join(place for content in contents if content is not None for place in _list_places(content)),
+        is_urgent=case.crisis if standing is None else YES in (standing.immediate_risk, standing.urgent_dissemination),
+        is_desk_open=desk.agency.is_in_hours(now),
+        best_placed="" if standing is None else standing.best_placed,
+    )
+    return [
+        ShownSuggestion(
+            reason=one.reason,
+            named=tuple((key, register[key]) for key in one.keys) if len(one.keys) <= MOST_NAMED else (),
+            count=len(one.keys),
+            group=register[one.keys[0]].group,
+            is_as_assessed=one.is_as_assessed,
+            to_call=_list_public_ways(register, one.keys),
+        )
+        for one in suggest_destinations(register, wanted, today=today)
+    ]
+
+
+def _list_public_ways(register: Register, keys: Iterable[str]) -> tuple[PublicWay, ...]:
+    bodies = {key: register[key] for key in keys}
+    if any(one.channel != "none" for one in bodies.values()):
+        return ()
+    return tuple(dict.fromkeys(make_public_ways(bodies).values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Telephone:
+    """The agreed number of a suggested body: as the register writes it, and as a phone dials it."""
+
+    name: str
+    written: str
+    dialled: str
+
+
+def list_telephones(desk: Desk, suggested: Iterable[ShownSuggestion]) -> list[Telephone]:
+    """Return the numbers of the suggested bodies with a current protocol, once each; a contact may be no number."""
+    today = desk.agency.get_day(desk.clock())
+    bodies = {key: body for one in suggested for key, body in one.named}
+    return [
+        Telephone(body.name, body.contact, re.sub(r"[^0-9+]", "", body.contact))
+        for body in bodies.values()
+        if body.contact and body.is_agreed(today) and _TELEPHONE.fullmatch(body.contact)
+    ]
+
+
+def list_choices(desk: Desk, suggested: Iterable[ShownSuggestion]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return every body that takes something today, by group and under the keys of a form; suggested ones first."""
+    today = desk.agency.get_day(desk.clock())
+    register = load_register(desk.paths.destinations)
+    groups = [
+        (title, [(key, one.name) for key, one in register.items() if one.group == code and not one.is_retired(today)])
+        for code, title in GROUP_TITLES.items()
+    ]
+    named = {key: one.name for suggestion in suggested for key, one in suggestion.named}
+    return [("Suggested", list(named.items())), *groups] if named else groups
+
+
+def _list_places(content: SealedContent) -> Iterator[str]:
+    if isinstance(content, PublicReport):
+        yield from filter(None, (content.child.place, content.meeting.place))
+        return
+    children = content.report.children
+    for child in () if isinstance(children, NotHeld) else children:
+        locations = () if isinstance(child.locations, NotHeld) else child.locations
+        yield from (location.place for location in locations if isinstance(location.place, str))

@@ -10,15 +10,7 @@ import click
 from gateway.desk.cases.assessing import Assessment, assess_case
 from gateway.desk.cases.closing import Closing, check_closing, check_may_close, close_case
 from gateway.desk.cases.lines import read_text
-from gateway.desk.cases.model import (
-    AGE_BANDS,
-    BEST_PLACED,
-    KINDS,
-    OUTCOMES,
-    REDIRECTS,
-    WEAKNESSES,
-    YES_NO,
-)
+from gateway.desk.cases.model import AGE_BANDS, BEST_PLACED, KINDS, OUTCOMES, REDIRECTS, WEAKNESSES, YES_NO
 from gateway.desk.collection.row_checks import PRIORITIES
 from gateway.desk.digests.facts import load_facts
 from gateway.desk.people.permissions import ANY_CASE, Permission

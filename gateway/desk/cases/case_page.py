@@ -10,18 +10,13 @@ from typing import Final
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.actions.ledger import list_actions
-from gateway.desk.actions.model import KIND_TITLES
-from gateway.desk.actions.recipients import name_recipients
-from gateway.desk.actions.waiting import is_late, list_told, list_unread
-from gateway.desk.cases.about import suggest_service
-from gateway.desk.cases.assessing import QUESTIONS
-from gateway.desk.cases.child_outcome import CHILD_OUTCOMES
-from gateway.desk.cases.files.case_files import ComparedReports, FileOfReport, make_whole_case
+from gateway.desk.actions.model import KIND_TITLES, is_late, list_actions, list_told, list_unread, name_recipients
+from gateway.desk.cases.assessing import MEANS, QUESTIONS, list_choices, list_telephones, list_who_can_help
+from gateway.desk.cases.case_files import ComparedReports, FileOfReport, make_whole_case
+from gateway.desk.cases.closing import CHILD_OUTCOMES
 from gateway.desk.cases.forms import CASE_FAULTS, COUNTS, Preview
 from gateway.desk.cases.holding import make_scope
-from gateway.desk.cases.linking import list_linked
-from gateway.desk.cases.matches import MATCH_TEXTS, get_matches
+from gateway.desk.cases.linking import MATCH_TEXTS, get_matches, list_linked, suggest_service
 from gateway.desk.cases.model import (
     REPLIED_BY_RETURN_CODE,
     REPLY_CODES,
@@ -41,28 +36,34 @@ from gateway.desk.cases.opening import (
     OpenedReport,
     find_earlier,
     find_first_report,
+    find_page_context,
     is_proven,
     list_additions,
     list_reports,
     open_case,
     open_whole_case,
 )
-from gateway.desk.cases.page_contexts import find_page_context
-from gateway.desk.cases.passing_on import MEANS
 from gateway.desk.cases.queue_page import make_queue_pane
 from gateway.desk.cases.reading import labels
-from gateway.desk.cases.reading.case_work import URGENCIES, CaseWork, make_case_work, suggest_kind_and_age
+from gateway.desk.cases.reading.case_work import (
+    URGENCIES,
+    CaseWork,
+    make_case_work,
+    make_timeline,
+    suggest_kind_and_age,
+)
 from gateway.desk.cases.reading.contact import ContactBlock, list_doubts, make_contact_blocks
-from gateway.desk.cases.reading.content import Section, make_sections
-from gateway.desk.cases.reading.page_budget import PageBudget
-from gateway.desk.cases.reading.page_context import ContextView, make_context_view
-from gateway.desk.cases.reading.partner_case import PartnerCase, make_partner_case
-from gateway.desk.cases.reading.timeline import make_timeline
-from gateway.desk.cases.replying.no_reply import find_no_reply, find_reply_step
-from gateway.desk.cases.replying.replies import ReplyCopy, list_open_ways, list_reply_codes, open_copies
-from gateway.desk.cases.replying.signoffs import WELSH_REPLIES, is_given
-from gateway.desk.cases.replying.templates import list_templates
-from gateway.desk.cases.who_can_help import list_choices, list_telephones, list_who_can_help
+from gateway.desk.cases.reading.partner_case import PageBudget, PartnerCase, make_partner_case
+from gateway.desk.cases.reading.public_report import ContextView, Section, make_context_view, make_sections
+from gateway.desk.cases.replying.replies import (
+    ReplyCopy,
+    find_no_reply,
+    find_reply_step,
+    list_open_ways,
+    list_reply_codes,
+    open_copies,
+)
+from gateway.desk.cases.replying.templates import WELSH_REPLIES, is_given, list_templates
 from gateway.desk.destinations.register import GROUP_TITLES
 from gateway.desk.identifiers.extracting import list_nicknames
 from gateway.desk.outbox.notes import list_notes

@@ -1,20 +1,25 @@
-"""Closes a case with its outcome and the lesson that digests count, and reopens it.
+"""Closes a case with its outcome and the lesson that digests count, and reopens it; and all that it still owes.
 
 Never closes a case automatically, nor one that still owes something: a reply to a child, an assessment of everything
 that was read, a package where police or child protection need one urgently, contact with an adult where that was
 decided. Never changes a digest: a case that was counted stays counted where it was (digests/freezing.py).
+
+Three outcomes differ: the one that closes the case; the one for the child, as a body outside reports it, perhaps
+months later (R52); and the one that a partner receives about its own report. That one reveals nothing about a public
+report, and never "duplicate" of another sender's report.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, and_, or_, select, update
 
-from gateway.desk.cases.assessing import YES, get_standing
-from gateway.desk.cases.guards import list_open, list_owed
-from gateway.desk.cases.holding import check_open, get_lead, hold
+from gateway.desk.actions.model import KIND_TITLES, Action, list_actions_of, list_told, list_unread, name_recipients
+from gateway.desk.cases.assessing import YES, Standing, count_read, find_standing, get_standing
+from gateway.desk.cases.holding import check_not_held, check_open, get_lead, hold, hold_unless_closed
 from gateway.desk.cases.linking import record_link
 from gateway.desk.cases.model import (
     MOST_WEAKNESSES,
@@ -24,19 +29,394 @@ from gateway.desk.cases.model import (
     WEAKNESSES,
     CaseError,
     CaseRow,
+    CaseStep,
+    StepKind,
+    StepText,
+    add_step,
     check_code,
     get_case,
+    get_clean_note,
+    get_clean_reason,
+    list_steps,
+    to_case,
 )
-from gateway.desk.cases.partner_side import check_may_send_outcome, choose_partner_outcome, find_waiting
-from gateway.desk.cases.steps import StepText, add_step, get_clean_reason
+from gateway.desk.cases.opening import OpenedReport, is_proven, list_additions, list_reports
+from gateway.desk.cases.replying.replies import list_no_reply_refusals
 from gateway.desk.collection.joining import get_unhandled_tier
+from gateway.desk.collection.links import list_cluster
 from gateway.desk.digests.facts import choose_facts, load_facts
-from gateway.desk.partners.outcomes import record_outcome, take_back_outcome
+from gateway.desk.outbox.replies import has_reply
+from gateway.desk.partners.outcomes import (
+    OutcomeSignal,
+    list_signals,
+    record_outcome,
+    take_back_outcome,
+)
+from gateway.desk.partners.registrations import find_authorisation
 from gateway.desk.people.permissions import CaseScope, Permission, Role, check_permission
 from gateway.desk.store.schema import CASES
+from gateway.desk.uk_times import get_start_of, get_uk_day
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.submission import PUBLIC_SENDER
+from partner_sdk.wire.thread_entry import PACKAGE_OUTCOMES
+
+# A person has it to do, and the case may close meanwhile: a later report stays open by itself, and so does a request.
+_CLOSES_ALL_THE_SAME: Final = frozenset({"later-open", "request-open", "entry-unread", "draft-waits", "not-sent"})
+
+
+def list_open(desk: Desk, connection: Connection, found: CaseRow) -> list[CaseError]:
+    """Return everything that is open about a case, by the reason of each; of a closed one, what came from outside."""
+    mine = list[CaseError]()
+    if found.closed_at is None:
+        if found.opened_at is None:
+            mine.append(CaseError("This report is still unread: open it first.", reason="not-opened"))
+        mine += _list_unsettled(connection, found, find_standing(connection, found))
+    return [*mine, *list_open_outside(desk, connection, [found])[found.case_id]]
+
+
+def list_owed(connection: Connection, found: CaseRow, matters: Iterable[CaseError], *, actor: str) -> list[CaseError]:
+    """Return every reason why this person may not close this case yet; `matters` are those of `list_open`.
+
+    `already-closed` or `held` alone, or any of `not-opened`, `not-assessed`, `assessment-stale`, `package-owed`,
+    `reply-owed`, `no-reply-unsigned`, `contact-owed`, `question-open`, `outcome-unrecorded`.
+    """
+    if found.closed_at is not None:
+        return [CaseError("This case is already closed.", reason="already-closed")]
+    try:
+        check_not_held(connection, found, actor=actor)
+    except CaseError as error:
+        return [error]
+    return [one for one in matters if one.reason not in _CLOSES_ALL_THE_SAME]
+
+
+def list_open_outside(
+    desk: Desk, connection: Connection, cases: Sequence[CaseRow]
+) -> Mapping[str, Sequence[CaseError]]:
+    """Return what the other sides wait for, by the id of each of these cases: bodies, services, and the person.
+
+    A question without an answer stays open however its action stands, e.g. a package that was "answered" before.
+    """
+    leads: dict[str, str] = {case.case_id: case.case_id for case in cases}
+    joined = select(CASES.c.case_id, CASES.c.joined_to).where(CASES.c.joined_to.in_(leads))
+    leads |= {row.case_id: row.joined_to for row in connection.execute(joined)}
+    actions = list_actions_of(connection, leads)
+    names = name_recipients(desk, connection, actions)
+    ids = [one.action_id for one in actions]
+    told, unread = list_told(connection, ids), list_unread(connection, ids)
+    matters: tuple[tuple[str, str, Callable[[Action], bool]], ...] = (
+        ("question-open", "{} asked something and has no answer yet", lambda one: one.asked_at is not None),
+        ("outcome-unrecorded", "{} told an outcome for the child: record it", lambda one: one.action_id in told),
+        ("entry-unread", "{} wrote: read it", lambda one: one.action_id in unread and one.asked_at is None),
+        ("draft-waits", "{kind} to {} is a draft: it has not left", lambda one: one.state == "drafted"),
+        ("not-sent", "{kind} to {} could not be sent", lambda one: one.state == "failed"),
+    )
+    found = defaultdict[str, list[CaseError]](list)
+    for reason, words, is_open in matters:
+        said = defaultdict[str, list[str]](list)
+        for one in filter(is_open, actions):
+            said[leads[one.case_id or ""]].append(words.format(names[one.action_id], kind=KIND_TITLES[one.kind]))
+        for case_id, sentences in said.items():
+            found[case_id].append(CaseError(f"{'. '.join(dict.fromkeys(sentences))}.", reason=reason))
+    for case_id, references in _list_later(connection, cases).items():
+        found[case_id].append(CaseError(f"Came later, and is open: {', '.join(references)}.", reason="later-open"))
+    for case in cases:
+        if case.requests:
+            asks = "The person asks to see, correct or wipe their report: answer them."
+            found[case.case_id].append(CaseError(asks, reason="request-open"))
+    return found
+
+
+def _list_later(connection: Connection, cases: Sequence[CaseRow]) -> Mapping[str, Sequence[str]]:
+    """Return the references of later reports that are unread or wait for a reply, by the case that they add to."""
+    named = {name: one.case_id for one in cases for name in (one.reference, one.other_reference) if name is not None}
+    public = {one.case_id for one in cases if one.partner == PUBLIC_SENDER}
+    of_person = and_(
+        CASES.c.partner == PUBLIC_SENDER,
+        CASES.c.adds_to.in_([name for name, case_id in named.items() if case_id in public]),
+        or_(CASES.c.opened_at.is_(None), and_(CASES.c.reply_owed, CASES.c.reply_code.is_(None))),
+    )
+    of_partner = and_(CASES.c.joined_to.in_([one.case_id for one in cases]), CASES.c.opened_at.is_(None))
+    later = select(CASES).where(CASES.c.closed_at.is_(None), or_(of_person, of_partner)).order_by(CASES.c.received_at)
+    found = defaultdict[str, list[str]](list)
+    for one in map(to_case, connection.execute(later)):
+        found[one.joined_to or named[one.adds_to or ""]].append(one.reference)
+    return found
+
+
+def _list_unsettled(connection: Connection, found: CaseRow, standing: Standing | None) -> Iterator[CaseError]:
+    if standing is None:
+        yield CaseError("Assess this case first: none closes without an assessment.", reason="not-assessed")
+    elif standing.is_stale:
+        yield CaseError(
+            "More was read, or the case was reopened, after its assessment: assess it again.", reason="assessment-stale"
+        )
+    if (
+        standing is not None
+        and standing.urgent_dissemination == YES
+        and not _is_passed_on(connection, found)
+        and not _is_exempt(connection, found, standing)
+    ):
+        yield CaseError(
+            (
+                "Its assessment says that police or child protection need it urgently: send them a package and wait "
+                "until they acknowledge it, record who took it there, or a supervisor records why not."
+            ),
+            reason="package-owed",
+        )
+    yield from list_no_reply_refusals(connection, found)
+    if found.reply_code is not None:
+        return
+    if found.reply_owed:
+        yield CaseError(
+            (
+                "This child is still owed a reply (R23). Answer, and record it on the page of the case; or explain "
+                "there why a reply would do harm."
+            ),
+            reason="reply-owed",
+        )
+    elif standing is not None and standing.contact == YES and not has_reply(connection, case_id=found.case_id):
+        yield CaseError(
+            "Its assessment says to contact the adult who reported: record that, or assess it again.",
+            reason="contact-owed",
+        )
+
+
+def _is_passed_on(connection: Connection, found: CaseRow) -> bool:
+    """Return whether police or child protection have taken the case with every report of it that was read.
+
+    A package counts once it was acknowledged, and a call once a person recorded it.
+    """
+    read = count_read(connection, found)
+    steps = list_steps(connection, found, kinds={"pass-on", "choose-body"})
+    passed = (one for one in steps if one.kind == "pass-on" and one.case_id == found.case_id)
+    if any(one.detail["protects"] and one.detail["read"] >= read for one in passed):
+        return True
+    packages = [one for one in list_actions_of(connection, [found.case_id]) if one.is_taken and one.protects]
+    if not any((one.covers or 0) >= read for one in packages):
+        return False
+    taken = {one.action_id for one in packages}
+    chosen = (one.detail for one in steps if one.kind == "choose-body" and one.detail["action_id"] in taken)
+    sent = {case_id for one in chosen for case_id in one["reports"].split(",")}
+    return _list_proven(connection, found) <= sent
+
+
+def _list_proven(connection: Connection, found: CaseRow) -> set[str]:
+    """Return the ids of the read reports of a case, without an addition that may be from another person."""
+    added = list_additions(connection, found) if found.partner == PUBLIC_SENDER else ()
+    joined = (one for one in list_reports(connection, found.case_id))
+    proven = (*joined, *(one for one in added if is_proven(one, earlier=found)))
+    return {one.case_id for one in proven if one.opened_at is not None}
+
+
+def _is_exempt(connection: Connection, found: CaseRow, standing: Standing) -> bool:
+    newer = (one for one in list_steps(connection, found) if one.number > standing.step.number)
+    return any(one.kind == "exempt" and one.case_id == found.case_id for one in newer)
+
+
+# The codes with which a body answers a package; each as the page has it.
+CHILD_OUTCOMES: Final[Mapping[str, str]] = {code: title.removesuffix(".") for code, title in PACKAGE_OUTCOMES.items()}
+
+_STEP: Final[StepKind] = "child-outcome"
+
+
+@dataclass(frozen=True, slots=True)
+class ChildOutcome:
+    """One outcome that holds; `by` recorded it here. `action_id` is the package that it answers."""
+
+    code: str
+    at: str
+    by: str
+    action_id: str | None
+
+    @property
+    def title(self) -> str:
+        """The outcome in words."""
+        return CHILD_OUTCOMES.get(self.code, self.code)
+
+
+def record_child_outcome(
+    desk: Desk, wanted: str, *, outcome: str, told_by: str, actor: str, action_id: str | None = None
+) -> CaseRow:
+    """Record an outcome, also of a closed case; `told_by` names its source, e.g. an officer, and is sealed.
+
+    Raises `CaseError`: `unknown-case`, `bad-code`, `not-opened`, `outcome-recorded`, and those of a note.
+    """
+    return _record(desk, wanted, outcome, note=told_by, actor=actor, action_id=action_id, holds=True)
+
+
+def take_back_child_outcome(desk: Desk, wanted: str, *, outcome: str, reason: str, actor: str) -> CaseRow:
+    """Record that an outcome was recorded in error. Raises `CaseError`, also `outcome-not-recorded`."""
+    return _record(desk, wanted, outcome, note=reason, actor=actor, action_id=None, holds=False)
+
+
+def list_child_outcomes(steps: Iterable[CaseStep]) -> list[ChildOutcome]:
+    """Return the outcomes that hold, the oldest first, from the steps of a case, the newest first."""
+    found: dict[str, ChildOutcome] = {}
+    for step in sorted((one for one in steps if one.kind == _STEP), key=lambda one: one.number):
+        code = step.detail["outcome"]
+        found.pop(code, None)
+        if step.detail["holds"]:
+            found[code] = ChildOutcome(code, step.at, step.by, step.detail["action_id"])
+    return list(found.values())
+
+
+def _record(
+    desk: Desk, wanted: str, outcome: str, *, note: str, actor: str, action_id: str | None, holds: bool
+) -> CaseRow:
+    check_code("outcome for the child", outcome, tuple(CHILD_OUTCOMES))
+    text = StepText(note=get_clean_note(note))
+    with desk.store.write() as connection:
+        found = get_lead(connection, wanted)
+        if found.opened_at is None:
+            raise CaseError("This report is still unread: open it first.", reason="not-opened")
+        held = {one.code for one in list_child_outcomes(list_steps(connection, found, kinds={_STEP}))}
+        if holds and outcome in held:
+            raise CaseError("This outcome is recorded already.", reason="outcome-recorded")
+        if not holds and outcome not in held:
+            raise CaseError(
+                "This outcome is not recorded, so there is nothing to take back.", reason="outcome-not-recorded"
+            )
+        codes = {"outcome": outcome, "action_id": action_id, "holds": holds}
+        add_step(desk, connection, found.case_id, _STEP, actor=actor, text=text, codes=codes)
+        return found
+
+
+DUPLICATE: Final = "duplicate"
+USED: Final = "used"
+# Longer than any planned investigation: probably a mistyped year.
+MOST_DAYS_HELD: Final = 3 * 366
+
+
+def schedule_outcome(desk: Desk, wanted: str, *, outcome: str, hold_until: date | None, actor: str) -> OutcomeSignal:
+    """Record the outcome for the sending partner. It leaves with the next collection, or the first on that UK day.
+
+    Raises `CaseError`: `unknown-case`, `bad-code`, `public-report`, `synthetic`, `not-opened`, `outcome-waits`,
+    `not-own-duplicate`, `bad-day`, `held`, `not-assessed`.
+    """
+    check_code("outcome", outcome, OUTCOMES)
+    now = desk.clock()
+    with desk.store.write() as connection:
+        found = get_first_case(connection, wanted)
+        check_may_send_outcome(connection, found)
+        if found.opened_at is None:
+            raise CaseError("This report is still unread: open it first.", reason="not-opened")
+        get_standing(connection, found)
+        hold_unless_closed(desk, connection, found, actor=actor)
+        if outcome == DUPLICATE and not has_own_earlier(connection, found):
+            raise CaseError(
+                (
+                    "A partner may hear “known already” only about its own earlier reports: anything else "
+                    f"would reveal another sender's report. Use {USED}."
+                ),
+                reason="not-own-duplicate",
+            )
+        signal_id = record_outcome(
+            desk,
+            connection,
+            case_id=found.case_id,
+            partner=found.partner,
+            outcome=outcome,
+            held_until=now if hold_until is None else _begin_day(hold_until, today=get_uk_day(now)),
+            actor=actor,
+        )
+        return next(one for one in list_signals(connection, case_id=found.case_id) if one.signal_id == signal_id)
+
+
+def take_back(desk: Desk, wanted: str, *, actor: str) -> OutcomeSignal:
+    """Take back a case's waiting outcome. Raises `CaseError` (`unknown-case`, `nothing-waits`)."""
+    with desk.store.write() as connection:
+        found = get_first_case(connection, wanted)
+        signal = find_waiting(connection, found)
+        if signal is None or not take_back_outcome(connection, signal, actor=actor, now=desk.clock()):
+            raise CaseError(
+                (
+                    "No outcome is waiting in this case. A released outcome cannot be taken back: record a "
+                    "new one instead."
+                ),
+                reason="nothing-waits",
+            )
+        return signal
+
+
+def get_first_case(connection: Connection, wanted: str) -> CaseRow:
+    """Return the first report of the case with this id or reference. Raises `CaseError` (`unknown-case`)."""
+    found = get_case(connection, wanted)
+    return found if found.joined_to is None else get_case(connection, found.joined_to)
+
+
+def check_may_send_outcome(connection: Connection, found: CaseRow) -> None:
+    """Raise `CaseError` unless a partner sent this report and no other outcome waits."""
+    check_from_partner(found)
+    if find_waiting(connection, found) is not None:
+        raise CaseError(
+            "An outcome is already waiting in this case: take it back first.",
+            reason="outcome-waits",
+        )
+
+
+def check_from_partner(found: CaseRow) -> None:
+    """Raise `CaseError` (`synthetic`, `public-report`) for a case without a partner as its sender."""
+    if found.synthetic:
+        raise CaseError("This is a synthetic case: it has no sender.", reason="synthetic")
+    if found.partner == PUBLIC_SENDER:
+        raise CaseError("A person sent this report, so there is no partner to inform.", reason="public-report")
+
+
+def find_waiting(connection: Connection, found: CaseRow) -> OutcomeSignal | None:
+    """Return the outcome of a case that can still be taken back."""
+    return next((one for one in list_signals(connection, case_id=found.case_id) if one.waits), None)
+
+
+def choose_partner_outcome(connection: Connection, closed: CaseRow) -> str | None:
+    """Return the outcome that a closed case's partner may see: "used" for a "duplicate" of another sender's report."""
+    if closed.outcome == DUPLICATE and not has_own_earlier(connection, closed):
+        return USED
+    return closed.outcome
+
+
+def has_own_earlier(connection: Connection, found: CaseRow) -> bool:
+    """Return whether the same partner sent another case about the same incident before this one.
+
+    Its additions to this case do not count. Of two cases from the same second, neither is the earlier one.
+    """
+    other = connection.execute(
+        select(CASES.c.case_id).where(
+            CASES.c.partner == found.partner,
+            CASES.c.case_id.in_(list_cluster(connection, found.case_id) - {found.case_id}),
+            CASES.c.received_at < found.received_at,
+            CASES.c.joined_to.is_distinct_from(found.case_id),
+        )
+    ).first()
+    return other is not None
+
+
+def _begin_day(day: date, *, today: date) -> datetime:
+    if not 0 < (day - today).days <= MOST_DAYS_HELD:
+        raise CaseError("Hold it back until a future date within three years.", reason="bad-day")
+    return get_start_of(day)
+
+
+def list_submitter_doubts(connection: Connection, opened: Sequence[OpenedReport]) -> list[tuple[str, str]]:
+    """Return the opened reports whose submitter their partner has not registered (SI 2026/268).
+
+    Only a notice: the report counts like any other, and a partner without registered persons gets none.
+    """
+    strangers = []
+    for one in opened:
+        if one.content is None:
+            continue
+        said = one.content.report.reporter
+        if (
+            find_authorisation(connection, one.case.partner, email=said.submitter_email, name=said.submitter_name)
+            is False
+        ):
+            strangers.append(one.case.reference)
+    if not strangers:
+        return []
+    head = f"{', '.join(strangers)}: submitted by a person who is not on the partner's list of authorised persons."
+    return [(head, "The report still counts. Ask the partner to check that its registration is complete.")]
+
 
 # The columns that closing writes, into a case and, with its kind and age, into the later reports joined to it.
 _JUDGED: Final = ("closed_at", "outcome", "weakness_1", "weakness_2", "redirected_to", *load_facts())

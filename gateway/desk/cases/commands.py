@@ -13,10 +13,8 @@ import msgspec
 
 from gateway.desk.cases.assessment_commands import case_assess as case_assess
 from gateway.desk.cases.assessment_commands import case_close as case_close
-from gateway.desk.cases.files.case_files import make_whole_case
+from gateway.desk.cases.case_files import make_whole_case
 from gateway.desk.cases.files.commands import list_file_json, say_files
-from gateway.desk.cases.indexing import index_cases
-from gateway.desk.cases.lanes import QueueView, list_queue
 from gateway.desk.cases.lines import list_context_json, list_doubt_lines, print_contact, print_context, print_typed
 from gateway.desk.cases.model import (
     CaseRow,
@@ -27,8 +25,7 @@ from gateway.desk.cases.model import (
     format_lateness,
     format_read_by,
 )
-from gateway.desk.cases.opening import open_case, open_whole_case
-from gateway.desk.cases.page_contexts import find_page_context
+from gateway.desk.cases.opening import find_page_context, open_case, open_whole_case
 from gateway.desk.cases.partner_commands import (
     ListMarks,
     format_content,
@@ -36,13 +33,13 @@ from gateway.desk.cases.partner_commands import (
     make_marks,
     say_partner_case,
 )
-from gateway.desk.cases.reading.case_work import make_case_work
-from gateway.desk.cases.reading.content import make_sections
+from gateway.desk.cases.queue import QueueView, list_queue
+from gateway.desk.cases.reading.case_work import make_case_work, make_timeline
 from gateway.desk.cases.reading.labels import PUBLIC_WORDS
-from gateway.desk.cases.reading.page_context import make_context_view
 from gateway.desk.cases.reading.partner_case import make_partner_case
-from gateway.desk.cases.reading.timeline import make_timeline
+from gateway.desk.cases.reading.public_report import make_context_view, make_sections
 from gateway.desk.cases.replying.commands import case_reply as case_reply
+from gateway.desk.cases.search import index_cases
 from gateway.desk.collection.filing import BY_FILE
 from gateway.desk.people.permissions import Permission
 from gateway.desk.terminal import (

@@ -9,14 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from gateway.desk.cases.model import (
-    REPLIED_BY_RETURN_CODE,
-    CaseError,
-    CaseRow,
-    is_waiting,
-    normalise,
-    parse_day,
-)
+from gateway.desk.cases.model import REPLIED_BY_RETURN_CODE, CaseError, CaseRow, is_waiting, normalise, parse_day
 from gateway.desk.cases.replying.replies import ReplyDraft, clean_text
 from gateway.desk.people.permissions import Permission, format_roles
 from gateway.desk.views.page import Fault, Typed, parse_small_number

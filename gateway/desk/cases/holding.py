@@ -11,8 +11,7 @@ from typing import Final
 
 from sqlalchemy import Connection, select, update
 
-from gateway.desk.cases.model import CaseError, CaseRow, get_case
-from gateway.desk.cases.steps import StepText, add_step, get_clean_note, get_clean_reason
+from gateway.desk.cases.model import CaseError, CaseRow, StepText, add_step, get_case, get_clean_note, get_clean_reason
 from gateway.desk.collection.joining import get_unhandled_tier
 from gateway.desk.people.permissions import FACULTY_OF, ROLES_OF, CaseScope, Permission, is_allowed
 from gateway.desk.people.register import find_person, format_person, list_roles, list_with_role

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from gateway.desk.cases.opening import OpenedCase, find_first_report
-from gateway.desk.cases.reading.blocks import Block, Grid, Message
 from gateway.desk.cases.reading.contact import ContactBlock, list_doubts, make_contact_blocks
-from gateway.desk.cases.reading.page_context import TITLE, ContextView
+from gateway.desk.cases.reading.industry_report import Block, Counted, Grid, Message, ReportSection
 from gateway.desk.cases.reading.partner_case import ShownReport
-from gateway.desk.cases.reading.sections import Counted, ReportSection
+from gateway.desk.cases.reading.public_report import TITLE, ContextView
 from gateway.desk.cases.replying.replies import ReplyError
 from gateway.desk.terminal import say, say_typed
 from gateway.desk.wiring import Desk

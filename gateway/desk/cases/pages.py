@@ -1,41 +1,55 @@
-"""Routes of the cases: the queue, one case, reading its report, moving and linking it, and how much was read.
+"""Routes of the cases: the queue, search, one case, its report and files, links, and the outcome for its partner.
 
-Content appears only in the response to the post that opened it, and is never stored.
+Content appears only in the response to the post that opened it, and is never stored. A searched text travels in the
+body of a post, so that it is in no address, history or log.
+
+A picture is drawn grey, blurred and small until a person asks for more; its page runs no script and loads nothing. Any
+other file is sent as an attachment without a type, and no browser runs or caches it.
 """
 
+import base64
+import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from http import HTTPStatus
+from typing import Final
 
-from flask import Blueprint, make_response, request
+from flask import Blueprint, Response, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.actions.waiting import count_asked, count_unread
+from gateway.desk.actions.model import count_asked, count_unread
 from gateway.desk.alarms import count_alarms
-from gateway.desk.cases.about import set_about
+from gateway.desk.cases.case_files import CaseFile, CaseFileError, find_still_type, stream_file
 from gateway.desk.cases.case_page import (
     FORM_BYTES,
+    MOST_LOOK_BYTES,
+    MOST_PAGE_BYTES,
     PageState,
     get_case_or_404,
     show_closed_page,
     show_opened_page,
     show_page_again,
 )
+from gateway.desk.cases.closing import schedule_outcome, take_back
 from gateway.desk.cases.forms import (
     ABOUT_FIELDS,
     ASSIGN_FIELDS,
     CASE_FAULTS,
     LINK_FIELDS,
+    MATCH_FIELDS,
     MOVE_FIELDS,
+    OUTCOME_FIELDS,
     make_case_fault,
+    parse_optional_day,
     parse_score,
 )
 from gateway.desk.cases.holding import Assigned, assign_cases, list_workers
-from gateway.desk.cases.linking import link_cases, unlink_cases
+from gateway.desk.cases.linking import format_found, link_cases, refuse_match, set_about, unlink_cases
 from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.cases.queue import CRISIS, move_case
 from gateway.desk.cases.queue_page import keep_view, make_queue_pane
 from gateway.desk.cases.replying.replies import list_sampled_replies
+from gateway.desk.cases.search import MOST_TYPED, OWN_REFERENCE, name_account, search_cases
 from gateway.desk.collection.shelf import format_cause, format_sender, list_groups
 from gateway.desk.outbox.alerts import find_unacknowledged
 from gateway.desk.people.exposure import list_exposure
@@ -45,19 +59,23 @@ from gateway.desk.placements.register import count_button_requests
 from gateway.desk.uk_times import get_day_start
 from gateway.desk.vault import VaultError
 from gateway.desk.views.page import (
+    MOST_LISTED,
+    SANDBOX,
     Fault,
     Typed,
     get_desk,
     get_name,
     get_signed_in,
     go_to,
+    parse_small_number,
+    read_list_page,
     read_typed,
     show_page,
     staff_rule,
     turn_keys,
 )
 from gateway.desk.watch import describe_concern, format_advice, settle_alarms
-from partner_sdk.errors import LocalStateError
+from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 
 blueprint = Blueprint("cases", __name__)
 blueprint.app_url_defaults(keep_view)
@@ -226,3 +244,176 @@ def _change_link(case: CaseRow, change: Callable[..., CaseRow]) -> ResponseRetur
     except (CaseError, LocalStateError) as error:
         return show_page_again(case, PageState([make_case_fault(error, LINK_FIELDS, otherwise="linked_case")]))
     return go_to("cases.show_case", case_id=case.case_id, _anchor="links-title")
+
+
+@blueprint.post("/cases/<case_id>/outcome")
+@staff_rule(Permission.TELL_OUTCOMES, body_bytes=FORM_BYTES)
+def post_outcome(case_id: str) -> ResponseReturnValue:
+    """Record the outcome of the partner's own report, and the day from which it may be sent."""
+    case, typed = get_case_or_404(case_id), read_typed()
+    if not typed["told_outcome"]:
+        return _show_again(case, Fault("told_outcome", "Choose the outcome to send to the partner."))
+    try:
+        schedule_outcome(
+            get_desk(),
+            case.case_id,
+            outcome=typed["told_outcome"],
+            hold_until=parse_optional_day(typed["hold_until"]),
+            actor=get_name(),
+        )
+    except CaseError as error:
+        return _show_again(case, _make_fault(error))
+    return _go_to(case)
+
+
+@blueprint.post("/cases/<case_id>/outcome/take-back")
+@staff_rule(Permission.TELL_OUTCOMES, body_bytes=FORM_BYTES)
+def post_take_back(case_id: str) -> ResponseReturnValue:
+    """Take back an unreleased outcome."""
+    case = get_case_or_404(case_id)
+    try:
+        take_back(get_desk(), case.case_id, actor=get_name())
+    except CaseError as error:
+        return _show_again(case, _make_fault(error))
+    return _go_to(case)
+
+
+def _make_fault(error: CaseError) -> Fault:
+    return make_case_fault(error, OUTCOME_FIELDS, otherwise="told_outcome")
+
+
+def _show_again(case: CaseRow, *faults: Fault) -> ResponseReturnValue:
+    return show_page_again(case, PageState(faults))
+
+
+def _go_to(case: CaseRow) -> ResponseReturnValue:
+    return redirect(url_for("cases.show_case", case_id=case.first_id, _anchor="told-title"), HTTPStatus.SEE_OTHER)
+
+
+SEARCH_BYTES = 8192  # 300 characters of four bytes each, percent-encoded, and the token
+
+
+@blueprint.get("/search")
+@staff_rule(Permission.SEARCH_CASES)
+def show_search() -> ResponseReturnValue:
+    """Show the empty search box."""
+    return show_page("search.html", typed="", result=None)
+
+
+@blueprint.post("/search")
+@staff_rule(Permission.SEARCH_CASES, body_bytes=SEARCH_BYTES)
+def post_search() -> ResponseReturnValue:
+    """Search for the typed text; the audit log gets the kinds that were searched, never the text."""
+    typed = request.form.get("wanted", "").strip()
+    fault = None
+    if not typed:
+        fault = Fault("wanted", "Type a reference, a number, an address, a user name or a name.")
+    elif len(typed) > MOST_TYPED:
+        fault = Fault("wanted", f"Make it shorter: {MOST_TYPED} characters at most.")
+    if fault is not None:
+        return show_page("search.html", typed=typed[:MOST_TYPED], result=None, faults=[fault])
+    page = max(1, parse_small_number(request.form.get("page", "")) or 1)
+    rows = slice((page - 1) * MOST_LISTED, page * MOST_LISTED)
+    try:
+        result = search_cases(get_desk(), typed, rows=rows, actor=get_name())
+    except LocalStateError:
+        advice = "This desk has no key for its index of identifiers. Ask your administrator to look into it."
+        return show_page("search.html", typed=typed, result=None, faults=[Fault("wanted", advice)])
+    return show_page(
+        "search.html",
+        typed=typed,
+        result=result,
+        listed_page=read_list_page(found=result.found),
+        format_found=format_found,
+        own_reference=OWN_REFERENCE,
+    )
+
+
+@blueprint.post("/cases/<case_id>/confirm-match")
+@staff_rule(Permission.LINK_CASES, body_bytes=FORM_BYTES)
+def post_confirm_match(case_id: str) -> ResponseReturnValue:
+    """Link a suggested case to this one, with a reason; a second press changes nothing."""
+    return _decide(case_id, link_cases)
+
+
+@blueprint.post("/cases/<case_id>/refuse-match")
+@staff_rule(Permission.LINK_CASES, body_bytes=FORM_BYTES)
+def post_refuse_match(case_id: str) -> ResponseReturnValue:
+    """Record, with a reason, that a suggested case is not about the same person or incident."""
+    return _decide(case_id, refuse_match)
+
+
+@blueprint.post("/cases/<case_id>/account")
+@staff_rule(Permission.LINK_CASES, body_bytes=FORM_BYTES)
+def post_account(case_id: str) -> ResponseReturnValue:
+    """Make a nickname in the words of the report an account of the case."""
+    case = get_case_or_404(case_id)
+    try:
+        name_account(get_desk(), case.case_id, request.form.get("nickname", ""), actor=get_name())
+    except (CaseError, LocalStateError, OpeningError, FormatError) as error:
+        return show_page_again(case, PageState([Fault("matches-title", str(error))]))
+    return show_page_again(case, PageState())
+
+
+def _decide(case_id: str, decide: Callable[..., CaseRow]) -> ResponseReturnValue:
+    case, typed = get_case_or_404(case_id), read_typed()
+    try:
+        decide(get_desk(), case.case_id, typed["matched_case"], reason=typed["match_reason"], actor=get_name())
+    except (CaseError, LocalStateError) as error:
+        if error.reason != "linked-already" or decide is not link_cases:
+            fault = make_case_fault(error, MATCH_FIELDS, otherwise="matches-title")
+            return show_page_again(case, PageState([fault]))
+    return go_to("cases.show_case", case_id=case.case_id, _anchor="matches-title")
+
+
+LOOK_POLICY: Final = (
+    "default-src 'none'; style-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
+_NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9-]+")
+_MOST_OF_A_NAME: Final = 40
+
+
+@blueprint.post("/cases/<case_id>/files/<evidence_id>")
+@staff_rule(Permission.OPEN_FILES, body_bytes=FORM_BYTES, needs_touch=True)
+def post_open_file(case_id: str, evidence_id: str) -> ResponseReturnValue:
+    """Send one opened and verified file; the reader is recorded. If it stays closed, the page shows the reason."""
+    case = get_case_or_404(case_id)
+    try:
+        found, pieces = stream_file(get_desk(), case.case_id, evidence_id, actor=get_name(), most_bytes=MOST_PAGE_BYTES)
+    except (CaseError, CaseFileError, OpeningError, FormatError, LocalStateError) as error:
+        fault = Fault("files", f"Could not open the file. {error}")
+        return show_opened_page(case, PageState([fault]))
+    answer = Response(pieces, content_type="application/octet-stream")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{_name_file(case, found)}"'
+    answer.headers["Content-Security-Policy"] = SANDBOX
+    if found.reference is not None:
+        answer.content_length = found.reference.size_bytes
+    return answer
+
+
+@blueprint.post("/cases/<case_id>/files/<evidence_id>/look")
+@staff_rule(Permission.OPEN_FILES, body_bytes=FORM_BYTES, needs_touch=True)
+def post_look(case_id: str, evidence_id: str) -> ResponseReturnValue:
+    """Show one opened and verified picture, grey and blurred; the reader is recorded."""
+    case, desk = get_case_or_404(case_id), get_desk()
+    try:
+        found, pieces = stream_file(
+            desk, case.case_id, evidence_id, actor=get_name(), most_bytes=MOST_LOOK_BYTES, way="look"
+        )
+    except (CaseError, CaseFileError, OpeningError, FormatError, LocalStateError) as error:
+        return show_opened_page(case, PageState([Fault("files", f"Could not open the file. {error}")]))
+    raw = b"".join(pieces)
+    media_type = find_still_type(raw)
+    if media_type is None:
+        fault = Fault("files", "This file is no still picture of a kind that a page shows. Download it instead.")
+        return show_opened_page(case, PageState([fault]))
+    address = f"data:{media_type};base64,{base64.b64encode(raw).decode('ascii')}"
+    answer = make_response(show_page("evidence_look.html", case=case, file=found, address=address))
+    answer.headers["Content-Security-Policy"] = LOOK_POLICY
+    return answer
+
+
+def _name_file(case: CaseRow, found: CaseFile) -> str:
+    # Never the sender's own name for it, nor its extension: browsers and desktops choose programs by them.
+    file_id = _NOT_IN_A_NAME.sub("-", found.file_id)[:_MOST_OF_A_NAME].strip("-") or "file"
+    return f"{case.reference}-{file_id}.bin"

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.desk.actions.clock import Clock, list_clocks
+from gateway.desk.actions.model import Clock, list_clocks
 from gateway.desk.cases.lines import print_changes, print_report, print_typed
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.opening import OpenedReport, Source, list_sources

@@ -11,21 +11,7 @@ from typing import Any, Final
 
 from flask import current_app, g, request
 
-from gateway.desk.actions.clock import Clock, list_clocks
-from gateway.desk.cases.lanes import (
-    FILTERS,
-    LANES,
-    SORTS,
-    UNSIGNED,
-    Lane,
-    QueueView,
-    count_lanes,
-    count_requests,
-    count_view,
-    find_next,
-    list_queue,
-    read_view,
-)
+from gateway.desk.actions.model import Clock, list_clocks
 from gateway.desk.cases.model import (
     KEYED_IN,
     CaseRow,
@@ -38,7 +24,23 @@ from gateway.desk.cases.model import (
     list_firsts,
 )
 from gateway.desk.cases.opening import Source, list_sources
-from gateway.desk.cases.queue import CRISIS, Later, list_later
+from gateway.desk.cases.queue import (
+    CRISIS,
+    FILTERS,
+    LANES,
+    SORTS,
+    UNSIGNED,
+    Lane,
+    Later,
+    QueueView,
+    count_lanes,
+    count_requests,
+    count_view,
+    find_next,
+    list_later,
+    list_queue,
+    read_view,
+)
 from gateway.desk.cases.reading import labels
 from gateway.desk.people.exposure import Exposure, list_exposure
 from gateway.desk.people.permissions import ANY_CASE, FACULTY_OF, Permission, Role, is_allowed

@@ -2,7 +2,7 @@
 
 import click
 
-from gateway.desk.cases.about import merge_services, part_service
+from gateway.desk.cases.linking import merge_services, part_service
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.merges import read_merges
 from gateway.desk.placements.register import get_owner_names, has_keys

@@ -13,15 +13,12 @@ from typing import Final
 from sqlalchemy import Connection
 
 from gateway.desk import audit
-from gateway.desk.actions.model import KIND_TITLES, Action, list_actions_of
-from gateway.desk.actions.recipients import name_recipients
+from gateway.desk.actions.model import KIND_TITLES, Action, list_actions_of, name_recipients
 from gateway.desk.acts import ON_CASE
-from gateway.desk.cases.guards import list_open
+from gateway.desk.cases.closing import list_open
 from gateway.desk.cases.holding import hand_to_day_team, take_from_night
-from gateway.desk.cases.model import CaseError, CaseRow, get_case
-from gateway.desk.cases.reading.case_work import format_owed
-from gateway.desk.cases.reading.timeline import describe_acts
-from gateway.desk.cases.steps import CaseStep, StepKind, list_steps
+from gateway.desk.cases.model import CaseError, CaseRow, CaseStep, StepKind, get_case, list_steps
+from gateway.desk.cases.reading.case_work import describe_acts, format_owed
 from gateway.desk.people.permissions import CaseScope, Permission, Role, check_permission
 from gateway.desk.people.register import format_person
 from gateway.desk.watch import list_unreviewed_actions, list_untaken

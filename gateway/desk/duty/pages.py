@@ -10,9 +10,8 @@ from typing import Final
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.actions.model import KIND_TITLES, TO_DESTINATIONS, list_actions_of
-from gateway.desk.actions.recipients import name_recipients
-from gateway.desk.cases.guards import list_open_outside
+from gateway.desk.actions.model import KIND_TITLES, TO_DESTINATIONS, list_actions_of, name_recipients
+from gateway.desk.cases.closing import list_open_outside
 from gateway.desk.cases.model import CaseError
 from gateway.desk.cases.queue import CRISIS
 from gateway.desk.cases.queue_page import make_queue_pane

@@ -1,25 +1,29 @@
 """Collects evidence from the feed, still sealed: each part is checked and on disk before the whole is acknowledged.
 
-Never fetches evidence that no report here names, never acknowledges evidence that is incomplete on this desk's own
-disk, and never exceeds the disk, the time, a partner's share or the limits of one run: the next run continues.
+Urgent reports come first, then small files before large, partners in turn. Never fetches evidence that no report here
+names, never acknowledges evidence that is incomplete on this desk's own disk, and never exceeds the disk, the time, a
+partner's share or the limits of one run: the next run continues. A list with a million wrong lines costs no memory,
+and raises a few alarms and one for the rest.
 """
 
 import hashlib
+import heapq
 import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection
 
 from gateway.desk import audit
+from gateway.desk.alarms import list_subjects, raise_alarm
 from gateway.desk.evidence import holdings
-from gateway.desk.evidence.fetch_plan import FetchPlan, WantedEvidence
-from gateway.desk.evidence.run_alarms import RunAlarms
-from gateway.desk.evidence.sealed_parts import SealedParts, get_parts, hold_alone
+from gateway.desk.evidence.holdings import SealedParts, get_parts, hold_alone
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import FeedCircleError, read_pages
+from gateway.desk.store import DeskStore
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, RefusedError, ReportAbuseError, TransportError, UnavailableError
 from partner_sdk.wire.canonical import check_report_id, encode, parse_exact
@@ -31,6 +35,104 @@ from partner_sdk.wire.evidence import (
 )
 from partner_sdk.wire.items import EVIDENCE, Acknowledgement
 from partner_sdk.wire.submission import check_partner_id
+
+# 32 bytes of digest each, 120 in memory. This many of one partner are 390 GB in the largest files, or 50,000 small
+# ones.
+MOST_DIGESTS_OF_ONE: Final = 50_000
+MOST_DIGESTS: Final = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class WantedEvidence:
+    """One line of the list that a report here names; `is_urgent` if one of its reports is a P1."""
+
+    row: EvidenceRow
+    is_urgent: bool
+
+
+# Heap order: the least wanted comes out first.
+_Entry = tuple[bool, int, str, WantedEvidence]
+
+
+@dataclass(slots=True)
+class FetchPlan:
+    """The fetch list of one run. `is_cut`: some lines were left to the next run."""
+
+    is_cut: bool = False
+    _by_partner: dict[str, list[_Entry]] = field(default_factory=dict)
+    _digests: dict[str, int] = field(default_factory=dict)
+    _seen: set[tuple[str, str]] = field(default_factory=set)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the plan cannot take another line, of any partner."""
+        return sum(self._digests.values()) >= MOST_DIGESTS
+
+    def add(self, wanted: WantedEvidence) -> None:
+        """Add one line; above its partner's limit, that partner's least wanted line is dropped."""
+        row = wanted.row
+        if (row.partner, row.evidence_id) in self._seen:
+            return
+        self._seen.add((row.partner, row.evidence_id))
+        heap = self._by_partner.setdefault(row.partner, [])
+        heapq.heappush(heap, (wanted.is_urgent, -row.size_bytes, row.evidence_id, wanted))
+        self._digests[row.partner] = self._digests.get(row.partner, 0) + len(row.part_sha256)
+        while self._digests[row.partner] > MOST_DIGESTS_OF_ONE:
+            gone = heapq.heappop(heap)[-1].row
+            self._seen.discard((gone.partner, gone.evidence_id))
+            self._digests[row.partner] -= len(gone.part_sha256)
+            self.is_cut = True
+
+    def list_in_order(self) -> list[WantedEvidence]:
+        """Return the wanted lines in the order of fetching.
+
+        Urgent ones first. Within each group, the next line is from the partner with the fewest bytes so far including
+        it, so that a thousand files of one partner come before only about as many bytes of another.
+        """
+        ordered: list[tuple[bool, int, str, str, WantedEvidence]] = []
+        for partner, heap in self._by_partner.items():
+            sizes = {True: 0, False: 0}
+            for is_urgent, _, evidence_id, wanted in sorted(heap, key=lambda entry: entry[:3], reverse=True):
+                sizes[is_urgent] += wanted.row.size_bytes
+                ordered.append((not is_urgent, sizes[is_urgent], partner, evidence_id, wanted))
+        ordered.sort(key=lambda entry: entry[:4])
+        return [entry[-1] for entry in ordered]
+
+
+# Up to this many alarms of one kind are open together; further ones share one alarm a day.
+MOST_OPEN: Final = 20
+# Up to this many findings of a kind are remembered until they are entered.
+_MOST_FOUND: Final = 1_000
+
+
+@dataclass(slots=True)
+class RunAlarms:
+    """The findings of a run by kind, in order."""
+
+    store: DeskStore
+    _found: dict[str, dict[str, None]] = field(default_factory=dict)
+
+    def find(self, kind: str, subject: str) -> None:
+        """Remember a finding for a person."""
+        subjects = self._found.setdefault(kind, {})
+        if len(subjects) < _MOST_FOUND:
+            subjects[subject] = None
+
+    def enter(self, *, now: datetime) -> None:
+        """Raise all findings in one durable transaction; without findings, write nothing."""
+        if not self._found:
+            return
+        found, self._found = self._found, {}
+        with self.store.write() as connection:
+            for kind, subjects in found.items():
+                is_open = list_subjects(connection, kind)
+                room = max(0, MOST_OPEN - len(is_open))
+                for subject in (one for one in subjects if one not in is_open):
+                    if room == 0:
+                        raise_alarm(connection, kind, f"and more on {now:%Y-%m-%d}", now=now)
+                        break
+                    room -= raise_alarm(connection, kind, subject, now=now)
+
 
 # Alarms. A part that differs from the list, or is missing.
 SPOILED: Final = "evidence-spoiled"

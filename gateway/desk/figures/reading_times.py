@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from gateway.desk.cases.lanes import ONLINE_CODE
 from gateway.desk.cases.model import KEYED_IN, NO_SAFE_CONTACT, CaseRow, find_promised_day
+from gateway.desk.cases.queue import ONLINE_CODE
 from gateway.desk.uk_times import get_uk_day_of
 from partner_sdk.wire.canonical import parse_time
 

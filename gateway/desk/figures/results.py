@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import Connection, func, select
 
 from gateway.desk.actions.model import KIND_TITLES
-from gateway.desk.cases.child_outcome import CHILD_OUTCOMES
+from gateway.desk.cases.closing import CHILD_OUTCOMES
 from gateway.desk.digests.child_outcomes import list_outcomes_of_cases
 from gateway.desk.store.action_tables import CASE_ACTIONS
 from partner_sdk.wire.canonical import format_time

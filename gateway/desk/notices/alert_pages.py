@@ -6,9 +6,8 @@ from typing import Final
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.actions.ledger import ActionError, open_body
-from gateway.desk.actions.model import OUT_STATES
-from gateway.desk.actions.threads import ENTRY_TITLES, MOST_OPENED_ENTRIES
+from gateway.desk.actions.ledger import ENTRY_TITLES, MOST_OPENED_ENTRIES, open_body
+from gateway.desk.actions.model import OUT_STATES, ActionError
 from gateway.desk.cases.case_page import get_case_or_404
 from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.notices.alert_threads import close_alert, count_longest, list_threads, post_entry

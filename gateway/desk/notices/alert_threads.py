@@ -9,21 +9,22 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from gateway.desk.actions.ledger import ActionError, end_action, get_action, withdraw_action
-from gateway.desk.actions.model import OUT_STATES, Action
-from gateway.desk.actions.threads import (
+from gateway.desk.actions.ledger import (
     MOST_OPENED_ENTRIES,
     EntryText,
     ThreadEntry,
     count_entries,
+    end_action,
     list_entries,
     open_entries,
     open_texts,
+    withdraw_action,
     write_entry,
 )
+from gateway.desk.actions.model import OUT_STATES, Action, ActionError, get_action
 from gateway.desk.cases.holding import get_lead
-from gateway.desk.cases.tracing import check_outgoing
-from gateway.desk.identifiers.traces import find_shared_run
+from gateway.desk.cases.search import check_outgoing
+from gateway.desk.identifiers.index import find_shared_run
 from gateway.desk.notices.service_alerts import ServiceAlertRow, get_alert, get_clean_text
 from gateway.desk.wiring import Desk
 

@@ -14,17 +14,9 @@ from typing import Final, Literal, get_args
 import msgspec
 from sqlalchemy import Connection
 
-from gateway.desk.actions.answers import take_entry
-from gateway.desk.actions.ledger import (
-    Action,
-    ActionError,
-    draft_action,
-    end_action,
-    get_action,
-    release_action,
-)
-from gateway.desk.actions.model import list_where
-from gateway.desk.actions.threads import EntryText
+from gateway.desk.actions.inbox import take_entry
+from gateway.desk.actions.ledger import EntryText, draft_action, end_action, release_action
+from gateway.desk.actions.model import Action, ActionError, get_action, list_where
 from gateway.desk.cases.model import has_control_characters, normalise
 from gateway.desk.digests.eligibility import list_adopters
 from gateway.desk.digests.records import DigestRecord, list_records

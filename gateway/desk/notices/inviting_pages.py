@@ -6,7 +6,8 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
-from gateway.desk.actions.ledger import Action, ActionError, open_body, record_sent
+from gateway.desk.actions.ledger import open_body, record_sent
+from gateway.desk.actions.model import Action, ActionError
 from gateway.desk.notices.inviting import (
     ANSWERS,
     CHANNELS,

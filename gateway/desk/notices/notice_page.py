@@ -6,8 +6,8 @@ from typing import Final
 
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.actions.ledger import Action, ActionError, find_action, get_action, withdraw_action
-from gateway.desk.actions.model import ActionKind
+from gateway.desk.actions.ledger import withdraw_action
+from gateway.desk.actions.model import Action, ActionError, ActionKind, find_action, get_action
 from gateway.desk.notices.signing import describe_action, find_signature
 from gateway.desk.views.page import get_desk, get_name, go_to, read_typed
 from gateway.desk.views.touch import sign_on_page

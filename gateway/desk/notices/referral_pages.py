@@ -5,8 +5,8 @@ from typing import Final
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.actions.ledger import Action, ActionError, end_action, open_body
-from gateway.desk.actions.model import OUT_STATES
+from gateway.desk.actions.ledger import end_action, open_body
+from gateway.desk.actions.model import OUT_STATES, Action, ActionError
 from gateway.desk.cases.case_page import get_case_or_404
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseError, CaseRow

@@ -10,22 +10,15 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from gateway.desk.actions.embargo import check_embargo
-from gateway.desk.actions.ledger import Action, ActionError, draft_action, get_action, list_actions, release_action
-from gateway.desk.actions.model import OUT_STATES
-from gateway.desk.actions.recipients import find_recipient
-from gateway.desk.actions.threads import write_entry
+from gateway.desk.actions.ledger import draft_action, release_action, write_entry
+from gateway.desk.actions.model import OUT_STATES, Action, ActionError, find_recipient, get_action, list_actions
+from gateway.desk.actions.sending import check_embargo
 from gateway.desk.cases.assessing import get_standing
 from gateway.desk.cases.holding import check_not_held, get_lead, hold_unless_closed
 from gateway.desk.cases.model import CaseError, CaseRow
-from gateway.desk.cases.tracing import check_outgoing, check_traces, open_traces
-from gateway.desk.identifiers.normalising import (
-    Identifier,
-    normalise_account,
-    normalise_link,
-    normalise_username,
-)
-from gateway.desk.identifiers.traces import Traces, is_of_reporter
+from gateway.desk.cases.search import check_outgoing, check_traces, open_traces
+from gateway.desk.identifiers.extracting import Identifier, normalise_account, normalise_link, normalise_username
+from gateway.desk.identifiers.index import Traces, is_of_reporter
 from gateway.desk.notices.service_alerts import get_clean_text
 from gateway.desk.notices.signing import draft_signature, get_signature
 from gateway.desk.notices.terms import ACCOUNT_CHOICES, list_rules, make_referral

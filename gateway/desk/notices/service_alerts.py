@@ -13,18 +13,12 @@ from typing import Final
 from sqlalchemy import Connection, insert, select
 
 from gateway.desk import audit
-from gateway.desk.actions.ledger import (
-    Action,
-    ActionError,
-    Unsigned,
-    draft_action,
-    release_action,
-)
-from gateway.desk.actions.model import list_where
+from gateway.desk.actions.ledger import Unsigned, draft_action, release_action
+from gateway.desk.actions.model import Action, ActionError, list_where
 from gateway.desk.actions.sending import fail_action
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseError, CaseRow, has_control_characters, normalise
-from gateway.desk.cases.tracing import check_outgoing
+from gateway.desk.cases.search import check_outgoing
 from gateway.desk.people.releases import SERVICE_ALERT, Release, draft_release, find_release, get_signed
 from gateway.desk.store.action_tables import CASE_ACTIONS, SERVICE_ALERTS
 from gateway.desk.store.partner_tables import PARTNERS

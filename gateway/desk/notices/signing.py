@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from gateway.desk.actions.ledger import Action
+from gateway.desk.actions.model import Action
 from gateway.desk.people.releases import Release, draft_release, find_release, get_signed
 from partner_sdk.wire.canonical import encode
 

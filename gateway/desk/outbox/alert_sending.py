@@ -15,7 +15,7 @@ from gateway.desk import audit
 from gateway.desk.carriers.delivery import DeliveryError, post_json
 from gateway.desk.carriers.mail import MailCarrier, make_mail, make_mail_carrier
 from gateway.desk.config import make_origin
-from gateway.desk.ladder import MAILTO, Rung
+from gateway.desk.escalation import MAILTO, Rung
 from gateway.desk.outbox.alerts import (
     AlertCall,
     AlertRow,

@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from gateway.desk.actions.model import ActionKind, ActionWay
-from gateway.desk.cases.files.case_files import FileOfReport
+from gateway.desk.cases.case_files import FileOfReport
 from gateway.desk.cases.model import CaseError
 from gateway.desk.cases.reading.labels import AGE_BANDS, KINDS
 from gateway.desk.destinations.register import Destination, load_register

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from gateway.desk.actions.ledger import get_action
-from gateway.desk.cases.files.saving import open_new_file
+from gateway.desk.actions.model import get_action
+from gateway.desk.cases.case_files import open_new_file
 from gateway.desk.packages.saving import draw_passphrase, make_file
 from gateway.desk.people.permissions import Permission
 from gateway.desk.terminal import FILE, Call, desk_command, print_result

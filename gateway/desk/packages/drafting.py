@@ -12,11 +12,21 @@ from typing import Final
 from sqlalchemy import Connection
 
 from gateway.desk import audit
-from gateway.desk.actions.ledger import Action, Unsigned, draft_action, get_action, release_action
+from gateway.desk.actions.ledger import Unsigned, draft_action, release_action
+from gateway.desk.actions.model import Action, get_action
 from gateway.desk.cases.assessing import YES
 from gateway.desk.cases.holding import hold
-from gateway.desk.cases.model import CaseError, CaseRow, get_case
-from gateway.desk.cases.steps import CaseStep, StepKind, StepText, add_step, list_steps, open_texts
+from gateway.desk.cases.model import (
+    CaseError,
+    CaseRow,
+    CaseStep,
+    StepKind,
+    StepText,
+    add_step,
+    get_case,
+    list_steps,
+    open_texts,
+)
 from gateway.desk.packages.choices import (
     PACKAGE,
     FormFault,

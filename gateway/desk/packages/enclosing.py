@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from gateway.desk import audit
-from gateway.desk.cases.files.case_files import FileOfReport
-from gateway.desk.evidence.open_evidence import open_file
-from gateway.desk.evidence.sealed_parts import get_parts
+from gateway.desk.cases.case_files import FileOfReport
+from gateway.desk.evidence.holdings import get_parts, open_file
 from gateway.desk.packages.content import EvidenceItem
 from gateway.desk.packages.stored_zip import Open
 from gateway.desk.wiring import Desk

@@ -8,9 +8,9 @@ from flask import request
 from markupsafe import Markup
 
 from gateway.desk.actions.model import ActionKind
-from gateway.desk.cases.files.case_files import FileOfReport
+from gateway.desk.cases.assessing import ShownSuggestion, list_who_can_help
+from gateway.desk.cases.case_files import FileOfReport
 from gateway.desk.cases.model import normalise
-from gateway.desk.cases.who_can_help import ShownSuggestion, list_who_can_help
 from gateway.desk.destinations.register import GROUP_TITLES, Destination, load_register
 from gateway.desk.packages.choices import (
     BY_REFERENCE,

@@ -6,9 +6,8 @@ Lines about the partner's own submitter, and about complainants there, carry `of
 from collections.abc import Iterator
 from typing import Final
 
-from gateway.desk.cases.reading.blocks import Block, Message, format_code
+from gateway.desk.cases.reading.industry_report import Block, Message, format_code, make_report_sections
 from gateway.desk.cases.reading.labels import get_field_label
-from gateway.desk.cases.reading.sections import make_report_sections
 from gateway.desk.packages.content import Account, AccountKind, Line, Parts, Person, Section
 from partner_sdk.report import SealedIndustryReport, list_given
 from partner_sdk.report.outline import get_field

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from gateway.desk.cases.reading.contact import make_contact_block
-from gateway.desk.cases.reading.content import make_sections
 from gateway.desk.cases.reading.labels import PUBLIC_ANSWERS, PUBLIC_WORDS, format_country
+from gateway.desk.cases.reading.public_report import make_sections
 from gateway.desk.cases.replying.replies import ContactWarning, get_line, list_open_ways, list_warnings
 from gateway.desk.packages.content import Account, AccountKind, Line, Parts, Person, Section
 from gateway.desk.uk_times import format_uk_time

@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 
 from gateway.desk import audit
 from gateway.desk.cases.assessing import Standing, count_read, get_standing
-from gateway.desk.cases.files.case_files import ComparedReports, FileOfReport, make_whole_case
+from gateway.desk.cases.case_files import ComparedReports, FileOfReport, make_whole_case
 from gateway.desk.cases.holding import check_open, get_lead
-from gateway.desk.cases.model import CaseError, CaseRow, get_case
+from gateway.desk.cases.model import CaseError, CaseRow, StepText, get_case, open_texts
 from gateway.desk.cases.opening import (
     OpenedReport,
     find_earlier,
@@ -23,7 +23,6 @@ from gateway.desk.cases.opening import (
     list_sources,
     open_report,
 )
-from gateway.desk.cases.steps import StepText, open_texts
 from gateway.desk.collection.row_checks import SealedContent
 from gateway.desk.keyring.case_boxes import find_sealed_report
 from gateway.desk.wiring import Desk

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from gateway.desk.cases.assessing import YES
-from gateway.desk.cases.files.case_files import FileOfReport
+from gateway.desk.cases.case_files import FileOfReport
 from gateway.desk.cases.reading.labels import ASSESSMENT, PUBLIC_ANSWERS, title_of
 from gateway.desk.packages.choices import (
     ENCLOSED,

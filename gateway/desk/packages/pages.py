@@ -10,8 +10,7 @@ import msgspec
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.actions.ledger import Action, find_action, get_action
-from gateway.desk.actions.model import ActionError
+from gateway.desk.actions.model import Action, ActionError, find_action, get_action
 from gateway.desk.cases.case_page import PageState, get_case_or_404, show_page_again
 from gateway.desk.cases.forms import CASE_FAULTS
 from gateway.desk.cases.model import CaseError, CaseRow

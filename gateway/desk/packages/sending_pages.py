@@ -10,7 +10,8 @@ from typing import Final
 from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.actions.ledger import Action, find_action, get_action, open_body, record_sent, withdraw_action
+from gateway.desk.actions.ledger import open_body, record_sent, withdraw_action
+from gateway.desk.actions.model import Action, find_action, get_action
 from gateway.desk.cases.case_page import MOST_PAGE_BYTES, get_case_or_404
 from gateway.desk.cases.holding import make_scope
 from gateway.desk.destinations.register import load_register

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, insert, select, update
 from gateway.desk import audit
 from gateway.desk.cases.model import CaseRow, get_case
 from gateway.desk.cases.opening import list_reports
-from gateway.desk.evidence.sealed_parts import get_parts, hold_alone
+from gateway.desk.evidence.holdings import get_parts, hold_alone
 from gateway.desk.outbox.queue import SENT_AT, queue
 from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.people.releases import DESTRUCTION, DESTRUCTION_DRAFT, get_signed, get_touch

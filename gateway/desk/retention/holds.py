@@ -10,8 +10,7 @@ from typing import Final
 from sqlalchemy import Connection, func, select, update
 
 from gateway.desk.cases.holding import get_lead
-from gateway.desk.cases.model import CaseError, CaseRow, get_case, to_case
-from gateway.desk.cases.steps import StepText, add_step, get_clean_reason
+from gateway.desk.cases.model import CaseError, CaseRow, StepText, add_step, get_case, get_clean_reason, to_case
 from gateway.desk.store.schema import CASES
 from gateway.desk.uk_times import get_uk_day
 from gateway.desk.wiring import Desk

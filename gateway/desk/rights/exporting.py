@@ -11,14 +11,11 @@ from typing import Final
 from sqlalchemy import Connection
 
 from gateway.desk import audit
-from gateway.desk.actions.ledger import list_actions
-from gateway.desk.actions.model import TO_DESTINATIONS
-from gateway.desk.actions.recipients import name_recipient
-from gateway.desk.cases.model import CaseError, CaseRow, get_case
+from gateway.desk.actions.model import TO_DESTINATIONS, list_actions, name_recipient
+from gateway.desk.cases.model import CaseError, CaseRow, get_case, list_steps
 from gateway.desk.cases.opening import find_earlier, is_proven, list_additions, open_report
-from gateway.desk.cases.reading.content import Section, make_sections
+from gateway.desk.cases.reading.public_report import Section, make_sections
 from gateway.desk.cases.replying.replies import ReplyCopy, open_copies
-from gateway.desk.cases.steps import list_steps
 from gateway.desk.uk_times import format_uk_day_of, format_uk_time
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.public_report import PublicReport

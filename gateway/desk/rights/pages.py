@@ -9,8 +9,8 @@ from flask.typing import ResponseReturnValue
 
 from gateway.desk.cases.case_page import FORM_BYTES, get_case_or_404
 from gateway.desk.cases.forms import CASE_FAULTS, REPLY_FAULTS
-from gateway.desk.cases.lanes import count_requests
 from gateway.desk.cases.model import CaseError, CaseRow, format_day, parse_day
+from gateway.desk.cases.queue import count_requests
 from gateway.desk.people.permissions import Permission
 from gateway.desk.rights.exporting import export_case, make_export_text
 from gateway.desk.rights.requests import (

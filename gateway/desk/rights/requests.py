@@ -18,10 +18,20 @@ import msgspec
 from sqlalchemy import Connection, select, update
 
 from gateway.desk.cases.holding import hold_unless_closed
-from gateway.desk.cases.model import KEYED_IN, CaseError, CaseRow, get_case, to_case
+from gateway.desk.cases.model import (
+    KEYED_IN,
+    CaseError,
+    CaseRow,
+    CaseStep,
+    StepText,
+    add_step,
+    get_case,
+    get_clean_note,
+    list_steps,
+    to_case,
+)
 from gateway.desk.cases.opening import find_earlier, is_proven
 from gateway.desk.cases.replying.replies import ReplyDraft, clean_text, write_reply
-from gateway.desk.cases.steps import CaseStep, StepText, add_step, get_clean_note, list_steps
 from gateway.desk.store.schema import CASES
 from gateway.desk.uk_times import add_months, get_uk_day
 from gateway.desk.wiring import Desk

@@ -11,12 +11,21 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from gateway.desk import audit
-from gateway.desk.actions.ledger import Action, ActionError, draft_action, find_action, release_action
+from gateway.desk.actions.ledger import draft_action, release_action
+from gateway.desk.actions.model import Action, ActionError, find_action
 from gateway.desk.cases.assessing import get_standing
-from gateway.desk.cases.model import CaseError, CaseRow, get_case, has_control_characters, normalise
-from gateway.desk.cases.steps import MAX_NOTE_CHARACTERS, StepText, add_step
-from gateway.desk.cases.tracing import check_services, check_traces, open_traces
-from gateway.desk.identifiers.traces import Traces, list_matches
+from gateway.desk.cases.model import (
+    MAX_NOTE_CHARACTERS,
+    CaseError,
+    CaseRow,
+    StepText,
+    add_step,
+    get_case,
+    has_control_characters,
+    normalise,
+)
+from gateway.desk.cases.search import check_services, check_traces, open_traces
+from gateway.desk.identifiers.index import Traces, list_matches
 from gateway.desk.partners.register import list_partners
 from gateway.desk.placements.register import get_owner_names
 from gateway.desk.service_requests.contents import encode_letter

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import msgspec
 from sqlalchemy import Connection, select
 
-from gateway.desk.actions.ledger import MAX_BODY_BYTES, Action
+from gateway.desk.actions.ledger import MAX_BODY_BYTES
+from gateway.desk.actions.model import Action
 from gateway.desk.cases.model import CaseRow, to_case
 from gateway.desk.store.schema import CASES
 from partner_sdk.errors import FormatError

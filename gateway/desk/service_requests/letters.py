@@ -6,7 +6,7 @@ Never names the case, its reporter or another service. The reference is the requ
 import hashlib
 from typing import Final
 
-from gateway.desk.actions.ledger import Action
+from gateway.desk.actions.model import Action
 from gateway.desk.service_requests.contents import Content
 from gateway.desk.uk_times import format_uk_day_of
 from partner_sdk.wire.action_bodies import ACCOUNT_KINDS

@@ -12,13 +12,12 @@ from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.desk import audit
-from gateway.desk.actions.clock import format_clock
-from gateway.desk.actions.ledger import Action, find_action, open_body, record_sent, withdraw_action
-from gateway.desk.actions.model import ASKING, KIND_TITLES
+from gateway.desk.actions.ledger import open_body, record_sent, withdraw_action
+from gateway.desk.actions.model import ASKING, KIND_TITLES, Action, find_action, format_clock
 from gateway.desk.cases.case_page import get_case_or_404
 from gateway.desk.cases.forms import CASE_FAULTS, parse_optional_day
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
-from gateway.desk.cases.tracing import list_case_reports, make_case_traces, open_reports
+from gateway.desk.cases.search import list_case_reports, make_case_traces, open_reports
 from gateway.desk.people.permissions import Permission
 from gateway.desk.people.register import format_person
 from gateway.desk.placements.register import find_owner_name

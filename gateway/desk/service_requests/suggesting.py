@@ -5,9 +5,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.desk.collection.row_checks import SealedContent
-from gateway.desk.identifiers.extracting import INCIDENT, SUSPECT, TEXT, list_identifiers
-from gateway.desk.identifiers.normalising import ACCOUNT, CONTENT, DEVICE, EMAIL, LINK, PAYMENT, PHONE, Identifier
-from gateway.desk.identifiers.traces import Traces, list_matches
+from gateway.desk.identifiers.extracting import (
+    ACCOUNT,
+    CONTENT,
+    DEVICE,
+    EMAIL,
+    INCIDENT,
+    LINK,
+    PAYMENT,
+    PHONE,
+    SUSPECT,
+    TEXT,
+    Identifier,
+    list_identifiers,
+)
+from gateway.desk.identifiers.index import Traces, list_matches
 from partner_sdk.wire.action_bodies import ACCOUNT_KINDS, MAX_ACCOUNT_CHARACTERS, AskedAccount
 
 # More than a person compares; the others are in the report.

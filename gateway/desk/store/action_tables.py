@@ -58,7 +58,7 @@ THREAD_ENTRIES: Final = Table(
     Column("entry_id", PlainText, primary_key=True),
     Column("action_id", PlainText, nullable=False),
     Column("direction", PlainText, nullable=False),  # in, out, kept
-    Column("kind", PlainText, nullable=False),  # acknowledge, question, answer, ... (actions/threads.py)
+    Column("kind", PlainText, nullable=False),  # acknowledge, question, answer, ... (actions/ledger.py)
     Column("at", PlainText, nullable=False),
     Column("by", PlainText, nullable=False),  # a partner's id, or a person of this desk
     Column("outside_id", PlainText),  # the id that the partner chose for it, which counts for that partner alone

@@ -158,7 +158,7 @@ class Tier(IntEnum):
     UNTOLD = 1  # a story of an untold kind
     LOWER = 2  # a crisis by its factors that its partner calls P2 or P3
     OVER_SHARE = 3  # its sender has too many unread there (collection/joining.py)
-    HANDLED = 4  # read, held, and acted on by its holder (cases/steps.py)
+    HANDLED = 4  # read, held, and acted on by its holder (cases/model.py)
 
 
 CASES: Final = Table(
@@ -245,7 +245,7 @@ CASES: Final = Table(
     Index(None, "joined_to"),
     Index(None, "key_number"),
 )
-KEYED_IN: Final = ("phone", "letter", "visit")  # channels of reports from a person's hand (keying_in/keyed_reports.py)
+KEYED_IN: Final = ("phone", "letter", "visit")  # channels of reports from a person's hand (manual_entry/reports.py)
 # For replies sent by the outbox; the other values of `reply_code` are a person's answers.
 REPLIED_BY_RETURN_CODE: Final = "replied_by_return_code"
 _IN_CRISIS: Final = CASES.c.crisis == true()
@@ -310,7 +310,7 @@ CASE_STEPS: Final = Table(
     Column("case_id", PlainText, nullable=False),
     Column("at", PlainText, nullable=False),
     Column("by", PlainText, nullable=False),
-    Column("kind", PlainText, nullable=False),  # move, claim, assess, ... (cases/steps.py)
+    Column("kind", PlainText, nullable=False),  # move, claim, assess, ... (cases/model.py)
     Column("detail", PlainText, nullable=False),  # canonical JSON: codes and numbers
     Column("box", SealedBytes),
     Index(None, "case_id", "kind"),

@@ -61,7 +61,7 @@ _ROW_NUMBER: Final = re.compile(r"[0-9]{1,15}")
 MENU: Final = (
     (Permission.SEE_QUEUE, "cases.list_all", "Cases"),
     (Permission.TAKE_ALERTS, "duty.show_all", "On duty"),
-    (Permission.SEARCH_CASES, "search.show_search", "Search"),
+    (Permission.SEARCH_CASES, "cases.show_search", "Search"),
     (Permission.KEY_IN, "keying.show_form", "Key in"),
     (Permission.SEE_OUTBOX, "outbox.list_all", "Outbox"),
     (Permission.SEE_QUEUE, "actions.list_all", "Actions"),

@@ -4,14 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.desk.actions.answers import InKind, record_entry
-from gateway.desk.actions.ledger import Action, ActionError, record_sent, withdraw_action
-from gateway.desk.actions.model import get_action
-from gateway.desk.actions.threads import EntryText, list_entries, open_entries, write_entry
+from gateway.desk.actions.inbox import InKind, record_entry
+from gateway.desk.actions.ledger import EntryText, list_entries, open_entries, record_sent, withdraw_action, write_entry
+from gateway.desk.actions.model import Action, ActionError, get_action
 from gateway.desk.cases.closing import Closing, close_case
-from gateway.desk.cases.model import CaseError, get_case
+from gateway.desk.cases.model import CaseError, add_step, get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.steps import add_step
 from gateway.desk.wiring import Desk
 from tests.desk.action_builders import add_assessed, draft, release, reread
 from tests.desk.desk_loop import ACTOR

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.desk.actions.ledger import Action, change_state, record_sent
+from gateway.desk.actions.ledger import change_state, record_sent
+from gateway.desk.actions.model import Action
 from gateway.desk.outbox_run import send_due
 from gateway.desk.watch import OVERDUE, list_concerns, settle_alarms
 from partner_sdk.wire.action_bodies import ThreadMessage

@@ -8,8 +8,8 @@ from sqlalchemy import select, update
 
 from gateway.desk.actions import inbox
 from gateway.desk.actions.inbox import REFUSED, count_refused
-from gateway.desk.actions.ledger import Action, end_action, list_waiting, withdraw_action
-from gateway.desk.actions.threads import list_entries, open_entries
+from gateway.desk.actions.ledger import end_action, list_entries, open_entries, withdraw_action
+from gateway.desk.actions.model import Action, list_waiting
 from gateway.desk.store.action_tables import REFUSED_ENTRIES, THREAD_ENTRIES
 from gateway.desk.store.schema import AUDIT, CASES
 from gateway.desk.vault import VaultError

@@ -9,19 +9,17 @@ from sqlalchemy import select, update
 
 from gateway.desk.actions.ledger import (
     MAX_BODY_BYTES,
-    ActionError,
     Unsigned,
     draft_action,
     end_action,
-    find_action,
-    list_actions,
-    list_waiting,
+    list_entries,
     open_body,
+    open_entries,
     record_sent,
     release_action,
     withdraw_action,
 )
-from gateway.desk.actions.threads import list_entries, open_entries
+from gateway.desk.actions.model import ActionError, find_action, list_actions, list_waiting
 from gateway.desk.audit import check_chain
 from gateway.desk.notices.signing import draft_signature, find_signature
 from gateway.desk.people.releases import ReleaseError

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.desk.actions.ledger import Action
+from gateway.desk.actions.model import Action
 from gateway.desk.actions.sending import write_action_messages
 from gateway.desk.outbox_run import send_due
 from tests.desk.action_builders import (

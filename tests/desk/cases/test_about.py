@@ -5,7 +5,7 @@ import re
 import pytest
 from sqlalchemy import select
 
-from gateway.desk.cases.about import find_service, make_service_id, set_about, suggest_service
+from gateway.desk.cases.linking import find_service, make_service_id, set_about, suggest_service
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cli import main

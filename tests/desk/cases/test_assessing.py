@@ -11,10 +11,9 @@ from sqlalchemy.exc import IntegrityError
 from gateway.desk.cases.assessing import Standing, View, advise, assess_case, find_standing
 from gateway.desk.cases.closing import Closing, close_case
 from gateway.desk.cases.forms import CASE_FAULTS
-from gateway.desk.cases.model import CaseError, CaseRow, get_case
+from gateway.desk.cases.model import CaseError, CaseRow, StepText, get_case, list_steps, open_texts
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.queue import move_case
-from gateway.desk.cases.steps import StepText, list_steps, open_texts
 from gateway.desk.keyring.key_set import seal_own_copy
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.register import RISK_ASSESSMENT, add_person, set_authority

@@ -5,8 +5,7 @@ import re
 import pytest
 
 from gateway.desk.cases.holding import MOST_ASSIGNED, assign_cases, claim_case
-from gateway.desk.cases.model import CaseError, get_case
-from gateway.desk.cases.steps import list_steps, open_texts
+from gateway.desk.cases.model import CaseError, get_case, list_steps, open_texts
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.register import end_person
 from gateway.desk.wiring import Desk

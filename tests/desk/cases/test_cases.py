@@ -7,14 +7,7 @@ import msgspec
 import pytest
 
 from gateway.desk.cases.closing import Closing
-from gateway.desk.cases.model import (
-    NO_SAFE_CONTACT,
-    WEAKNESSES,
-    CaseError,
-    CaseRow,
-    get_case,
-    list_cases,
-)
+from gateway.desk.cases.model import NO_SAFE_CONTACT, WEAKNESSES, CaseError, CaseRow, get_case, list_cases
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.replying.replies import GivenReply, record_reply
 from gateway.desk.collection.links import list_cluster

@@ -6,17 +6,17 @@ import re
 import pytest
 from sqlalchemy import select
 
-from gateway.desk.cases.child_outcome import (
+from gateway.desk.cases.closing import (
     CHILD_OUTCOMES,
+    Closing,
+    close_case,
     list_child_outcomes,
     record_child_outcome,
     take_back_child_outcome,
 )
-from gateway.desk.cases.closing import Closing, close_case
 from gateway.desk.cases.forms import CASE_FAULTS
-from gateway.desk.cases.model import CaseError, get_case
+from gateway.desk.cases.model import CaseError, get_case, list_steps
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.steps import list_steps
 from gateway.desk.figures.results import count_child_outcomes
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.schema import AUDIT, CASE_STEPS

@@ -9,10 +9,9 @@ import pytest
 from gateway.desk.cases.closing import Closing, reopen_case
 from gateway.desk.cases.commands import _line
 from gateway.desk.cases.holding import claim_case, release_case
-from gateway.desk.cases.lanes import list_queue
 from gateway.desk.cases.model import CaseRow, get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.queue import move_case
+from gateway.desk.cases.queue import list_queue, move_case
 from gateway.desk.collection import joining
 from gateway.desk.collection.importing import import_report
 from gateway.desk.partners.key_ends import suspend_partner

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import update
 
+from gateway.desk.cases.closing import schedule_outcome
 from gateway.desk.cases.forms import CASE_FAULTS
 from gateway.desk.cases.holding import claim_case, release_case
 from gateway.desk.cases.model import NO_SAFE_CONTACT, CaseRow
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.partner_side import schedule_outcome
 from gateway.desk.cases.replying.replies import GivenReply, record_reply
 from gateway.desk.people.permissions import Permission, Role, format_roles, is_allowed
 from gateway.desk.store.schema import CASES

@@ -6,15 +6,13 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from gateway.desk.cases.closing import Closing, close_case
+from gateway.desk.cases.closing import Closing, close_case, schedule_outcome
 from gateway.desk.cases.forms import CASE_FAULTS
 from gateway.desk.cases.holding import claim_case, hand_over, release_case, take_over
-from gateway.desk.cases.model import CaseError, CaseRow, get_case
+from gateway.desk.cases.model import MAX_NOTE_CHARACTERS, CaseError, CaseRow, get_case, list_steps, open_texts
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.partner_side import schedule_outcome
 from gateway.desk.cases.queue import move_case
 from gateway.desk.cases.replying.replies import record_reply
-from gateway.desk.cases.steps import MAX_NOTE_CHARACTERS, list_steps, open_texts
 from gateway.desk.collection.joining import settle_case
 from gateway.desk.people.permissions import Role
 from gateway.desk.service_requests.asking import ask_service

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import Connection, delete, select, update
 
 from gateway.desk.audit import check_chain
-from gateway.desk.cases import indexing
-from gateway.desk.cases.indexing import index_cases
+from gateway.desk.cases import search
 from gateway.desk.cases.model import CaseError
+from gateway.desk.cases.search import index_cases
 from gateway.desk.cli import main
 from gateway.desk.collection.collect import collect_reports
 from gateway.desk.identifiers.index import INDEX_VERSION
@@ -62,7 +62,7 @@ def test_older_cases_get_the_rows_of_new_ones_and_stay_unread(loop: Loop) -> Non
 
 def test_run_that_was_stopped_goes_on_where_it_was(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = make_older_cases(loop)
-    monkeypatch.setattr(indexing, "BATCH", 1)
+    monkeypatch.setattr(search, "BATCH", 1)
 
     def stop(done: int) -> None:
         if done == 2:

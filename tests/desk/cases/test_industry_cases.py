@@ -7,16 +7,9 @@ import pytest
 from sqlalchemy import select
 
 from gateway.desk.cases.closing import Closing
-from gateway.desk.cases.lanes import QueueView, count_lanes, list_queue
 from gateway.desk.cases.model import CaseError
-from gateway.desk.cases.opening import (
-    MOST_OPENED,
-    list_case_doubts,
-    list_reports,
-    open_case,
-    open_whole_case,
-)
-from gateway.desk.cases.queue import list_later
+from gateway.desk.cases.opening import MOST_OPENED, list_case_doubts, list_reports, open_case, open_whole_case
+from gateway.desk.cases.queue import QueueView, count_lanes, list_later, list_queue
 from gateway.desk.collection.links import list_cluster
 from gateway.desk.store.schema import AUDIT, CASES
 from gateway.desk.uk_times import get_uk_day

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from gateway.desk.cases import commands as case_commands
+from gateway.desk.cases.closing import schedule_outcome, take_back
 from gateway.desk.cases.model import CaseError
-from gateway.desk.cases.partner_side import schedule_outcome, take_back
 from gateway.desk.cli import main
 from gateway.desk.terminal import DONE
 from partner_sdk.report import encode_sealed_report, make_sealed_report

@@ -8,9 +8,9 @@ from typing import get_args
 import msgspec
 import pytest
 
+from gateway.desk.cases.closing import schedule_outcome
 from gateway.desk.cases.forms import CASE_FAULTS
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.partner_side import schedule_outcome
 from gateway.desk.cases.reading.labels import REPORT_KINDS, SOURCES, title_of
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.report import encode_sealed_report, list_given, make_sealed_report

@@ -6,9 +6,18 @@ from typing import get_args
 import msgspec
 import pytest
 
-from gateway.desk.cases.reading.blocks import MOST_CHANGES, NOT_HELD, Block, Fact, Value, list_changes
+from gateway.desk.cases.reading.industry_report import (
+    MOST_CHANGES,
+    NOT_HELD,
+    Block,
+    Fact,
+    ReportSection,
+    Value,
+    count_completeness,
+    list_changes,
+    make_report_sections,
+)
 from gateway.desk.cases.reading.labels import get_field_label
-from gateway.desk.cases.reading.sections import ReportSection, count_completeness, make_report_sections
 from partner_sdk.report import Completeness, IndustryReport, NotHeld, list_given, make_sealed_report
 from partner_sdk.report.outline import list_fields
 from partner_sdk.report.values import NotHeldReason

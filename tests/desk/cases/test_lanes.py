@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from gateway.desk.cases.lanes import LANES, QueueView, count_lanes, count_view, find_next, list_queue, read_view
+from gateway.desk.cases.queue import LANES, QueueView, count_lanes, count_view, find_next, list_queue, read_view
 from gateway.desk.cli import main
 from gateway.desk.store.schema import CASES as CASE_TABLE
 from gateway.desk.wiring import Desk

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, insert, select
 
-from gateway.desk.cases.matches import FEW, MANY, MOST_COUNTED, Match, Matches, get_matches
+from gateway.desk.cases.linking import FEW, MANY, MOST_COUNTED, Match, Matches, get_matches
 from gateway.desk.cases.model import get_case
 from gateway.desk.collection.links import list_cluster
 from gateway.desk.identifiers.extracting import FAIR, SEARCH_ONLY, STRONG, WEAK

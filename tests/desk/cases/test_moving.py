@@ -8,11 +8,9 @@ import pytest
 from sqlalchemy import select
 
 from gateway.desk.cases.forms import CASE_FAULTS
-from gateway.desk.cases.lanes import list_queue
-from gateway.desk.cases.model import CaseError, CaseRow, get_case
+from gateway.desk.cases.model import MAX_REASON_CHARACTERS, CaseError, CaseRow, get_case, list_steps, open_texts
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.queue import move_case
-from gateway.desk.cases.steps import MAX_REASON_CHARACTERS, list_steps, open_texts
+from gateway.desk.cases.queue import list_queue, move_case
 from gateway.desk.cli import main
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.schema import AUDIT

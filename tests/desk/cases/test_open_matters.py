@@ -5,13 +5,10 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from gateway.desk.actions.answers import InKind, record_entry
-from gateway.desk.actions.ledger import end_action, record_sent
+from gateway.desk.actions.inbox import InKind, record_entry
+from gateway.desk.actions.ledger import EntryText, end_action, record_sent
 from gateway.desk.actions.model import Action
-from gateway.desk.actions.threads import EntryText
-from gateway.desk.cases.child_outcome import record_child_outcome
-from gateway.desk.cases.closing import Closing, close_case
-from gateway.desk.cases.guards import list_open
+from gateway.desk.cases.closing import Closing, close_case, list_open, record_child_outcome
 from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.store.schema import CASES

@@ -5,17 +5,10 @@ import re
 import msgspec
 import pytest
 
-from gateway.desk.cases import opening
+from gateway.desk.cases import case_files, opening
 from gateway.desk.cases.case_page import MOST_COMPARED_BYTES
-from gateway.desk.cases.files import case_files
-from gateway.desk.cases.reading.page_budget import (
-    MOST_MESSAGES,
-    PAGE_BYTES,
-    PageBudget,
-    fit_sections,
-    has_cuts,
-)
-from gateway.desk.cases.reading.sections import make_report_sections
+from gateway.desk.cases.reading.industry_report import make_report_sections
+from gateway.desk.cases.reading.partner_case import MOST_MESSAGES, PAGE_BYTES, PageBudget, fit_sections, has_cuts
 from partner_sdk.report import SealedIndustryReport, encode_sealed_report, list_given, make_sealed_report
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import report_context

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.cases import page_contexts
-from gateway.desk.cases.page_contexts import JudgedContext
+from gateway.desk.cases import opening
+from gateway.desk.cases.opening import JudgedContext
 from gateway.desk.cli import main
 from partner_sdk.errors import FormatError
 from partner_sdk.key_files import KeyRole, load_signing_key
@@ -85,7 +85,7 @@ def test_report_is_read_when_judging_its_context_fails_unexpectedly(
     def fail(*_args: object, **_named: object) -> None:
         raise OverflowError("words of the claim")
 
-    monkeypatch.setattr(page_contexts, "verify_page_context", fail)
+    monkeypatch.setattr(opening, "verify_page_context", fail)
     reference = send(placed, make_token(placed))
 
     page, lines = read_both_ways(placed, reference, capsys)

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.page_contexts import CLOCK_SKEW, JudgedContext, find_page_context
-from gateway.desk.cases.reading.page_context import NEVER_NAME, make_context_view
+from gateway.desk.cases.opening import CLOCK_SKEW, JudgedContext, find_page_context, open_case
+from gateway.desk.cases.reading.public_report import NEVER_NAME, make_context_view
 from gateway.desk.cli import main
 from gateway.desk.partners.key_ends import revoke_key, suspend_partner
 from gateway.desk.placements.agreeing import agree_placement

@@ -7,9 +7,8 @@ from sqlalchemy import select
 
 from gateway.desk.cases.closing import Closing, close_case
 from gateway.desk.cases.forms import CASE_FAULTS
-from gateway.desk.cases.model import CaseError, get_case
+from gateway.desk.cases.model import CaseError, get_case, list_steps
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.steps import list_steps
 from gateway.desk.store.schema import AUDIT, CASE_STEPS
 from gateway.desk.wiring import Desk
 from tests.desk.desk_loop import ACTOR

@@ -13,8 +13,8 @@ import msgspec
 import pytest
 from sqlalchemy import Connection, create_engine, event, insert
 
-from gateway.desk.cases.lanes import find_next, list_queue, read_view
 from gateway.desk.cases.model import CaseRow
+from gateway.desk.cases.queue import find_next, list_queue, read_view
 from gateway.desk.collection import joining
 from gateway.desk.collection.filing import BY_GATEWAY, NewCase, file_cases
 from gateway.desk.collection.risk import UNTOLD

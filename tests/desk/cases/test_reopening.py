@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.cases.closing import Closing, close_case, exempt_case, reopen_case
+from gateway.desk.cases.closing import Closing, close_case, exempt_case, reopen_case, schedule_outcome
 from gateway.desk.cases.forms import CASE_FAULTS
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.partner_side import schedule_outcome
 from gateway.desk.cases.replying.replies import ReplyDraft, record_reply, write_reply
 from gateway.desk.digests.synthetic import make_synthetic_cases
 from gateway.desk.partners.outcomes import find_released, list_signals

@@ -7,11 +7,11 @@ import msgspec
 import pytest
 from msgspec import inspect
 
-from gateway.desk.cases.files.case_files import FileState
+from gateway.desk.cases.case_files import FileState
 from gateway.desk.cases.reading import labels
 from gateway.desk.cases.reading.contact import make_contact_block
-from gateway.desk.cases.reading.content import make_sections
 from gateway.desk.cases.reading.labels import PUBLIC_ANSWERS, PUBLIC_WORDS, READING_WORDS
+from gateway.desk.cases.reading.public_report import make_sections
 from gateway.public.journey import FIELD_BY_NAME, SCREENS
 from partner_sdk.report.outline import list_fields
 from partner_sdk.wire.keys import Environment

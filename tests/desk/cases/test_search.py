@@ -6,9 +6,8 @@ import msgspec
 import pytest
 from sqlalchemy import insert, select
 
-from gateway.desk.cases.indexing import index_cases
-from gateway.desk.cases.search import MOST_TYPED, list_readings, search_cases
-from gateway.desk.identifiers.normalising import KINDS
+from gateway.desk.cases.search import MOST_TYPED, index_cases, list_readings, search_cases
+from gateway.desk.identifiers.extracting import KINDS
 from gateway.desk.store.identifier_tables import CASE_IDENTIFIERS
 from gateway.desk.store.schema import AUDIT, CASES
 from partner_sdk.report import IndustryReport

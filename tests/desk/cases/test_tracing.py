@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from gateway.desk.actions.ledger import ActionError, list_actions
+from gateway.desk.actions.model import ActionError, list_actions
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.tracing import check_outgoing, list_case_reports
+from gateway.desk.cases.search import check_outgoing, list_case_reports
 from gateway.desk.notices.referrals import Referral, draft_referral
 from gateway.desk.notices.service_alerts import AlertDraft, draft_alert
 from gateway.desk.store.schema import IMPORTED_REPORTS, REPORTS

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from gateway.desk.cases.lanes import list_queue
 from gateway.desk.cases.model import CaseRow, find_read_by, list_cases
+from gateway.desk.cases.queue import list_queue
 from gateway.desk.collection.filing import BY_GATEWAY, NewCase, file_cases
 from gateway.desk.store.schema import Tier
 from gateway.guidance.agency import AGENCY_EXAMPLE, load_agency

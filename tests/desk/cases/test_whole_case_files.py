@@ -8,12 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.desk.cases.files.case_files import CaseFileError, FileOfReport, make_whole_case
-from gateway.desk.cases.files.saving import save_file
+from gateway.desk.cases.case_files import CaseFileError, FileOfReport, make_whole_case, save_file
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.opening import open_case, open_whole_case
-from gateway.desk.cases.reading.page_budget import PageBudget
-from gateway.desk.cases.reading.partner_case import make_partner_case
+from gateway.desk.cases.reading.partner_case import PageBudget, make_partner_case
 from gateway.desk.cli import main
 from gateway.desk.terminal import DONE
 from partner_sdk.report import IndustryReport, SealedIndustryReport, encode_sealed_report, make_sealed_report

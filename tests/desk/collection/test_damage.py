@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from gateway.desk.alarms import list_alarms
-from gateway.desk.cases.steps import StepText, add_step
+from gateway.desk.cases.model import StepText, add_step
 from gateway.desk.collection import damage
 from gateway.desk.collection.collect import try_again
 from gateway.desk.collection.standing import write_collector_state

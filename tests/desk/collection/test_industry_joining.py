@@ -12,11 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, create_engine, select
 
-from gateway.desk.actions.clock import list_clocks
-from gateway.desk.actions.model import list_actions
-from gateway.desk.cases.lanes import list_queue
+from gateway.desk.actions.model import list_actions, list_clocks
 from gateway.desk.cases.model import CaseRow, get_case, to_case
 from gateway.desk.cases.opening import list_reports
+from gateway.desk.cases.queue import list_queue
 from gateway.desk.collection.filing import BY_GATEWAY, NewCase, file_cases
 from gateway.desk.collection.joining import list_misjoined, settle_case
 from gateway.desk.collection.links import list_cluster

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from gateway.desk.cases.closing import schedule_outcome, take_back
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.partner_side import schedule_outcome, take_back
 from gateway.desk.collection.collect import Collected, collect_reports
 from gateway.desk.doctor import examine
 from gateway.desk.feed_client import FeedClient

@@ -9,9 +9,8 @@ import msgspec
 import pytest
 
 from gateway.desk.audit import check_chain
-from gateway.desk.cases.replying import signoffs
-from gateway.desk.cases.replying.signoffs import WELSH_REPLIES, list_standings
-from gateway.desk.cases.replying.templates import load_signoffs
+from gateway.desk.cases.replying import templates
+from gateway.desk.cases.replying.templates import WELSH_REPLIES, list_standings, load_signoffs
 from gateway.desk.cli import main
 from gateway.desk.terminal import DONE, LOOK, WRONG_USE
 from gateway.desk.wiring import Desk
@@ -78,8 +77,8 @@ def test_checked_welsh_takes_the_note_off_the_page_until_the_words_change(
     assert give(desk) == DONE
     assert said not in browser.post(f"/cases/{case_id}/read").text
 
-    read = signoffs._read_words
-    monkeypatch.setattr(signoffs, "_read_words", lambda path: {**read(path), "closing": "Other words"})
+    read = templates._read_words
+    monkeypatch.setattr(templates, "_read_words", lambda path: {**read(path), "closing": "Other words"})
     assert said in browser.post(f"/cases/{case_id}/read").text
     assert read_checks(desk, capsys)[WELSH_REPLIES]["state"] == "stale"
     signoff(desk, "list")
@@ -102,7 +101,7 @@ def check_in_release(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
     made = {"state": "done", "by": "A. Reader", "done_on": date(2026, 12, 1), **changes}
     done = msgspec.structs.replace(row, **made)
     checks = tuple(done if one is row else one for one in owed)
-    monkeypatch.setattr(signoffs, "load_signoffs", lambda: checks)
+    monkeypatch.setattr(templates, "load_signoffs", lambda: checks)
 
 
 @pytest.mark.parametrize(
@@ -141,8 +140,8 @@ def test_last_withdrawal_outlives_other_words_and_the_release(
     assert signoff(desk, "withdraw", WELSH_REPLIES, *WHO, "--why", "Read another version.") == DONE
     assert said in browser.post(f"/cases/{case_id}/read").text
 
-    read = signoffs._read_words
-    monkeypatch.setattr(signoffs, "_read_words", lambda path: {**read(path), "closing": "Other words"})
+    read = templates._read_words
+    monkeypatch.setattr(templates, "_read_words", lambda path: {**read(path), "closing": "Other words"})
     assert read_checks(desk, capsys)[WELSH_REPLIES]["state"] == "owed"
     assert give(desk) == DONE
     assert read_checks(desk, capsys)[WELSH_REPLIES]["state"] == "given"

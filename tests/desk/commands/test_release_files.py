@@ -7,12 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.cases.replying.templates import (
-    SIGNOFFS_FILE,
-    load_release_files,
-    load_signoffs,
-    load_texts,
-)
+from gateway.desk.cases.replying.templates import SIGNOFFS_FILE, load_release_files, load_signoffs, load_texts
 from gateway.desk.cli import main
 from gateway.desk.outbox import notes
 from gateway.guidance.signoffs import WELSH_READER

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.desk.cases.who_can_help import ShownSuggestion, list_telephones
+from gateway.desk.cases.assessing import ShownSuggestion, list_telephones
 from gateway.desk.destinations.register import Destination, Protocol, load_register
 from gateway.desk.wiring import Desk
 

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.desk.evidence import collecting, fetch_plan, run_alarms
-from gateway.desk.evidence.fetch_plan import FetchPlan, WantedEvidence
+from gateway.desk.evidence import collecting
+from gateway.desk.evidence.collecting import FetchPlan, WantedEvidence
 from gateway.desk.feed_client import FeedClient
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import make_report_id
@@ -90,7 +90,7 @@ def test_long_list_of_unnamed_evidence_is_a_few_alarms_in_one_commit(
     assert len(commits) == 2
     raised = alarms(loop)
     assert {kind for kind, _ in raised} == {collecting.NOT_NAMED}
-    assert len(raised) == run_alarms.MOST_OPEN + 1
+    assert len(raised) == collecting.MOST_OPEN + 1
     assert raised[-1][1] == f"and more on {NOW:%Y-%m-%d}"
 
 
@@ -109,7 +109,7 @@ def test_long_list_ends_with_its_share_of_the_time_line_by_line(loop: Loop) -> N
 def test_wrong_lines_are_a_few_alarms(loop: Loop) -> None:
     rows = tuple(msgspec.structs.replace(make_row(number), digest="0" * 64) for number in range(150))
     assert collect(loop, serve_lines(loop, rows)).refused == 150
-    assert len(alarms(loop)) == run_alarms.MOST_OPEN + 1
+    assert len(alarms(loop)) == collecting.MOST_OPEN + 1
 
 
 def test_page_with_more_lines_than_were_asked_for_is_no_page(loop: Loop) -> None:
@@ -152,7 +152,7 @@ def test_partner_with_many_files_waits_its_turn() -> None:
 
 
 def test_plan_lets_the_largest_of_a_partner_go_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch_plan, "MOST_DIGESTS_OF_ONE", 3)
+    monkeypatch.setattr(collecting, "MOST_DIGESTS_OF_ONE", 3)
     plan = FetchPlan()
     for number in range(6):
         row = make_row(number, size_bytes=LEAST_SEALED_BYTES + number)

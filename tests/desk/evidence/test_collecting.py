@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from gateway.desk.evidence import collecting
-from gateway.desk.evidence.sealed_parts import SealedParts, hold_alone
+from gateway.desk.evidence.holdings import SealedParts, hold_alone
 from gateway.desk.feed_client import FeedClient
 from partner_sdk.errors import FormatError, LocalStateError, ProblemError, UnavailableError
 from partner_sdk.wire.evidence import EvidenceRow

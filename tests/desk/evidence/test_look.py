@@ -6,8 +6,8 @@ import json
 import pytest
 from sqlalchemy import select
 
-from gateway.desk.cases.files.pages import LOOK_POLICY
-from gateway.desk.cases.files.saving import find_still_type
+from gateway.desk.cases.case_files import find_still_type
+from gateway.desk.cases.pages import LOOK_POLICY
 from gateway.desk.store.schema import AUDIT
 from tests.desk.desk_loop import Loop
 from tests.desk.evidence_builders import collect_all, make_film, newest_case, send_film

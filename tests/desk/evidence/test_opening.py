@@ -10,8 +10,7 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from gateway.desk.cases.files.case_files import CaseFile, CaseFileError, CaseFiles, make_case_files
-from gateway.desk.cases.files.saving import save_file, stream_file
+from gateway.desk.cases.case_files import CaseFile, CaseFileError, CaseFiles, make_case_files, save_file, stream_file
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cli import main
 from gateway.desk.store.schema import AUDIT

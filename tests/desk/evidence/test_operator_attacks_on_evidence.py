@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.desk.cases.files.saving import save_file
+from gateway.desk.cases.case_files import save_file
 from gateway.desk.evidence.collecting import NOT_NAMED, OTHER_DIGEST, SPOILED
 from partner_sdk.errors import OpeningError
 from partner_sdk.wire.evidence import PART_BYTES, evidence_digest

@@ -11,8 +11,8 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from gateway.desk.cases import case_page
+from gateway.desk.cases import pages as evidence_pages
 from gateway.desk.cases.files import commands as evidence_commands
-from gateway.desk.cases.files import pages as evidence_pages
 from gateway.desk.cli import main
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.terminal import DONE

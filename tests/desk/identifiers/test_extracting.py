@@ -8,6 +8,7 @@ import pytest
 
 from gateway.desk.identifiers.extracting import (
     FAIR,
+    KINDS,
     MOST_IDENTIFIERS,
     MOST_NICKNAMES,
     PLACES,
@@ -19,7 +20,6 @@ from gateway.desk.identifiers.extracting import (
     list_nicknames,
     list_own,
 )
-from gateway.desk.identifiers.normalising import KINDS
 from partner_sdk.report import IndustryReport, SealedIndustryReport
 from partner_sdk.wire.public_report import PublicReport
 from tests.builders import make_clear_fields, make_industry_report

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, select
 
-from gateway.desk.identifiers.extracting import list_own
+from gateway.desk.identifiers.extracting import KINDS, list_own
 from gateway.desk.identifiers.index import INDEX_VERSION
-from gateway.desk.identifiers.normalising import KINDS
 from gateway.desk.store.identifier_tables import CASE_IDENTIFIERS, SERVICE_IDENTIFIERS
 from gateway.desk.store.schema import CASES
 from gateway.desk.vault import MOST_IDENTIFIERS

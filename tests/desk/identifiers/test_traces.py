@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.desk.identifiers.normalising import normalise_account
-from gateway.desk.identifiers.traces import (
+from gateway.desk.identifiers.extracting import normalise_account
+from gateway.desk.identifiers.index import (
     TRACE_TITLES,
     Traces,
     is_of_reporter,

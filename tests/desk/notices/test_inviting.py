@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from gateway.desk.actions.ledger import Action, ActionError, open_body, record_sent
+from gateway.desk.actions.ledger import open_body, record_sent
+from gateway.desk.actions.model import Action, ActionError
 from gateway.desk.digests.making import BatchOrder, make_all
 from gateway.desk.digests.records import get_record, make_digest_id
 from gateway.desk.digests.releases import reject_digest

@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import select, update
 
 from gateway.desk.actions.ledger import open_body
+from gateway.desk.cases.closing import schedule_outcome
 from gateway.desk.cases.model import CaseError, get_case
-from gateway.desk.cases.partner_side import schedule_outcome
 from gateway.desk.digests.making import BatchOrder, make_all
 from gateway.desk.digests.overview import OverviewOrder, make_overview
 from gateway.desk.digests.records import list_records

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from gateway.desk.actions.answers import take_entry
-from gateway.desk.actions.ledger import Action, withdraw_action
+from gateway.desk.actions.inbox import take_entry
+from gateway.desk.actions.ledger import EntryText, withdraw_action
+from gateway.desk.actions.model import Action
 from gateway.desk.actions.sending import FAILED
-from gateway.desk.actions.threads import EntryText
 from gateway.desk.alarms import list_alarms
 from gateway.desk.notices.alert_threads import close_alert, post_entry
 from gateway.desk.notices.referrals import LONGEST_WAIT, SHORTEST_WAIT, Referral, draft_referral

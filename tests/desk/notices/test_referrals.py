@@ -7,8 +7,9 @@ from typing import get_args
 import pytest
 from sqlalchemy import update
 
-from gateway.desk.actions.embargo import EMBARGO_TITLES, Embargo, find_embargo
-from gateway.desk.actions.ledger import Action, ActionError, open_body, withdraw_action
+from gateway.desk.actions.ledger import open_body, withdraw_action
+from gateway.desk.actions.model import Action, ActionError
+from gateway.desk.actions.sending import EMBARGO_TITLES, Embargo, find_embargo
 from gateway.desk.cases.model import CaseError
 from gateway.desk.cases.opening import open_case
 from gateway.desk.collection.links import add_link

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from gateway.desk.actions.ledger import ActionError, change_state, get_action, open_body
+from gateway.desk.actions.ledger import MOST_OPENED_ENTRIES, EntryText, add_entry, change_state, open_body
+from gateway.desk.actions.model import ActionError, get_action
 from gateway.desk.actions.sending import FAILED, write_action_messages
-from gateway.desk.actions.threads import MOST_OPENED_ENTRIES, EntryText, add_entry
 from gateway.desk.alarms import list_alarms
 from gateway.desk.cases.model import CaseError
 from gateway.desk.notices.alert_threads import close_alert, list_threads, post_entry

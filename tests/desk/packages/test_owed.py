@@ -3,10 +3,9 @@
 import pytest
 from sqlalchemy import update
 
-from gateway.desk.actions.answers import record_entry
-from gateway.desk.actions.ledger import record_sent
-from gateway.desk.actions.threads import EntryText
-from gateway.desk.cases.guards import list_open, list_owed
+from gateway.desk.actions.inbox import record_entry
+from gateway.desk.actions.ledger import EntryText, record_sent
+from gateway.desk.cases.closing import list_open, list_owed
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.people.permissions import Role

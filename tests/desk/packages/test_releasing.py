@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from gateway.desk.actions.ledger import change_state, get_action, open_body
+from gateway.desk.actions.ledger import change_state, open_body
+from gateway.desk.actions.model import get_action
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.destinations.register import load_register

@@ -9,10 +9,9 @@ from sqlalchemy import Connection, select, update
 
 from gateway.desk import audit
 from gateway.desk.cases.closing import reopen_case
-from gateway.desk.cases.model import CaseError, CaseRow, get_case, list_cases
+from gateway.desk.cases.model import CaseError, CaseRow, get_case, list_cases, list_steps, open_texts
 from gateway.desk.cases.opening import open_case, open_report
 from gateway.desk.cases.replying.replies import ReplyDraft, record_reply, write_reply
-from gateway.desk.cases.steps import list_steps, open_texts
 from gateway.desk.collection.reconcile import reconcile
 from gateway.desk.figures.reading_times import DeskFigures, make_figures
 from gateway.desk.keyring.key_set import ensure_sealing_keys

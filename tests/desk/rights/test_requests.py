@@ -8,10 +8,9 @@ import pytest
 from sqlalchemy import select, update
 
 from gateway.desk.actions.ledger import record_sent
-from gateway.desk.cases.lanes import count_requests
-from gateway.desk.cases.model import CaseError, get_case
+from gateway.desk.cases.model import MAX_NOTE_CHARACTERS, CaseError, get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.steps import MAX_NOTE_CHARACTERS
+from gateway.desk.cases.queue import count_requests
 from gateway.desk.doctor import examine
 from gateway.desk.outbox.replies import list_written
 from gateway.desk.rights.requests import (

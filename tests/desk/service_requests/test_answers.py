@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.actions.clock import format_clock, list_clocks
-from gateway.desk.actions.ledger import Action, get_action, withdraw_action
+from gateway.desk.actions.ledger import withdraw_action
+from gateway.desk.actions.model import Action, format_clock, get_action, list_clocks
 from gateway.desk.cases.linking import list_linked
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.opening import list_case_doubts

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.actions.ledger import ActionError, list_actions, open_body
+from gateway.desk.actions.ledger import open_body
+from gateway.desk.actions.model import ActionError, list_actions
 from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.service_requests.asking import Asking, list_services

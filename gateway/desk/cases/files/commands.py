@@ -8,8 +8,14 @@ from typing import Final
 
 import click
 
-from gateway.desk.cases.files.case_files import ANOTHER_HASH, FileOfReport, FileState, WholeCaseFiles
-from gateway.desk.cases.files.saving import open_case_files, save_file
+from gateway.desk.cases.case_files import (
+    ANOTHER_HASH,
+    FileOfReport,
+    FileState,
+    WholeCaseFiles,
+    open_case_files,
+    save_file,
+)
 from gateway.desk.cases.lines import print_typed
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.reading.labels import title_of

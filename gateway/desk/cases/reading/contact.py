@@ -9,8 +9,8 @@ from typing import Final
 
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.opening import FirstReport, has_nothing_to_repeat
-from gateway.desk.cases.reading.content import came_by_the_form
 from gateway.desk.cases.reading.labels import ACCESS_NEEDS, SPOKEN_LANGUAGES, WAYS
+from gateway.desk.cases.reading.public_report import came_by_the_form
 from gateway.desk.cases.replying.replies import (
     ContactWarning,
     get_line,

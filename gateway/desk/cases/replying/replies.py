@@ -4,14 +4,16 @@ Never counts a sealed reply as the owed one by itself: the person may never come
 staff confirm it, with a reason wherever another safe way was open (R23).
 
 Never takes one person's word alone that a child was answered: only a way that the person opened counts, with its time
-and words, and a supervisor reads a sample. Whether no way was safe is for two people (`no_reply.py`).
+and words, and a supervisor reads a sample. That no way is safe one person says, and another signs before the case can
+close, having had the texts of the case open since; the signature binds exactly the sealed reason.
 
 Never decides to contact a person: a report gives their wishes, and the warnings against a way.
 """
 
+import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -24,32 +26,25 @@ from gateway.desk import audit
 from gateway.desk.cases.holding import get_lead, hold_unless_closed
 from gateway.desk.cases.model import (
     NO_SAFE_CONTACT,
+    READ_STEPS,
     REPLIED_BY_RETURN_CODE,
     REPLY_CODES,
+    REPLY_STEP,
     CaseError,
     CaseRow,
-    check_code,
-    get_case,
-    has_control_characters,
-    normalise,
-)
-from gateway.desk.cases.opening import (
-    find_first_report,
-    find_recipient,
-    is_proven,
-    list_additions,
-    open_report,
-)
-from gateway.desk.cases.replying.no_reply import MOST_READINGS, draft_no_reply
-from gateway.desk.cases.steps import (
-    READ_STEPS,
-    REPLY_STEP,
+    CaseStep,
     StepText,
     add_step,
+    check_code,
+    get_case,
     get_clean_note,
     get_clean_reason,
+    has_control_characters,
+    list_steps,
     list_steps_since,
+    normalise,
 )
+from gateway.desk.cases.opening import find_first_report, find_recipient, is_proven, list_additions, open_report
 from gateway.desk.keyring.case_boxes import get_box
 from gateway.desk.keyring.key_set import make_copy_context, make_key_set
 from gateway.desk.outbox.replies import (
@@ -62,6 +57,7 @@ from gateway.desk.outbox.replies import (
 )
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.register import list_with_role
+from gateway.desk.people.releases import NO_REPLY, Release, ReleaseError, draft_release, find_release, get_signed
 from gateway.desk.store.outbox_tables import REPLY_MESSAGES
 from gateway.desk.store.schema import CASES
 from gateway.desk.uk_times import UkTimeError, parse_uk_time
@@ -72,6 +68,74 @@ from partner_sdk.wire.keys import verify_keys
 from partner_sdk.wire.public_codes import BY_ADULT, BY_CALL, BY_EMAIL, BY_SCHOOL, BY_TEXT, NO, YES, YOUNGEST_BANDS
 from partner_sdk.wire.public_report import PublicReport, SafeContact
 from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS, open_reply
+
+# Of the newest readings of a case, one is the signer's or the supervisor's: they open the page for it.
+MOST_READINGS: Final = 200
+
+
+def draft_no_reply(connection: Connection, found: CaseRow, *, by: str, now: datetime) -> None:
+    """Enter the decision for a second person to sign, if no reply is safe and one is owed."""
+    if is_without_reply(found):
+        body = describe_no_reply(connection, found)
+        draft_release(connection, kind=NO_REPLY, subject=found.case_id, body=body, by=by, now=now)
+
+
+def find_no_reply(connection: Connection, found: CaseRow) -> Release | None:
+    """Return the decision as it stands, with its signature if it has one; None if a reply was given or none is owed."""
+    if not is_without_reply(found):
+        return None
+    body = describe_no_reply(connection, found)
+    return find_release(connection, kind=NO_REPLY, subject=found.case_id, body=body)
+
+
+def list_no_reply_refusals(connection: Connection, found: CaseRow) -> Iterator[CaseError]:
+    """Yield why a case without a reply may not close: nobody else has signed the reason as it stands now."""
+    if not is_without_reply(found):
+        return
+    body = describe_no_reply(connection, found)
+    try:
+        get_signed(connection, kind=NO_REPLY, subject=found.case_id, body=body)
+    except ReleaseError as error:
+        yield CaseError(
+            "No reply was given to this child. A second person reads the case and signs the reason on its page with a "
+            f"passkey. ({error.reason})",
+            reason="no-reply-unsigned",
+        )
+
+
+def is_without_reply(found: CaseRow) -> bool:
+    """Return whether a reply is owed and a person decided that none is safe."""
+    return found.reply_owed and found.reply_code == NO_SAFE_CONTACT
+
+
+def find_reply_step(connection: Connection, found: CaseRow) -> CaseStep | None:
+    """Return the step that recorded the reply of this report last, which holds the sealed reason; None for none."""
+    steps = list_steps(connection, found, kinds={REPLY_STEP})
+    return next((step for step in steps if step.case_id == found.case_id), None)
+
+
+def check_was_read(connection: Connection, lead: CaseRow, release: Release, *, by: str) -> None:
+    """Raise `CaseError` (`reason-unread`) unless this person opened the texts of the case since the draft."""
+    acts = audit.list_acts(connection, subjects=[lead.case_id], actions=[READ_STEPS], most=MOST_READINGS)
+    if not any(act.actor == by and act.at >= release.drafted_at for act in acts):
+        raise CaseError("Open the report first: you sign the reason, which opens with it.", reason="reason-unread")
+
+
+def describe_no_reply(connection: Connection, found: CaseRow) -> bytes:
+    """Return the bytes that a second person signs: case, time, step and sealed reason. Another reason is another step.
+
+    A box exchanged in the database has another hash, so its signature is gone.
+    """
+    step = find_reply_step(connection, found)
+    return encode(
+        {
+            "at": found.reply_recorded_at,
+            "box_sha256": None if step is None or step.box is None else hashlib.sha256(step.box).hexdigest(),
+            "case": found.case_id,
+            "step": None if step is None else step.step_id,
+        }
+    )
+
 
 # The contact field for each way; a way without one cannot be used.
 _LINE_OF: Final = {BY_CALL: "phone", BY_TEXT: "phone", BY_EMAIL: "email", BY_ADULT: "adult", BY_SCHOOL: "school"}

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.desk.cases.replying.signoffs import ACTS, list_standings, record_signoff
+from gateway.desk.cases.replying.templates import ACTS, list_standings, record_signoff
 from gateway.desk.people.permissions import Permission
 from gateway.desk.terminal import DONE, LOOK, Call, desk_command, print_result
 from gateway.desk.wiring import open_desk

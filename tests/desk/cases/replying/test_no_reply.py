@@ -10,8 +10,7 @@ from sqlalchemy import text, update
 
 from gateway.desk.cases.closing import Closing, list_refusals
 from gateway.desk.cases.model import NO_SAFE_CONTACT, get_case
-from gateway.desk.cases.replying.no_reply import describe_no_reply, find_reply_step
-from gateway.desk.cases.replying.replies import GivenReply, record_reply
+from gateway.desk.cases.replying.replies import GivenReply, describe_no_reply, find_reply_step, record_reply
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.releases import NO_REPLY, list_open, verify_release
 from gateway.desk.store.schema import CASE_STEPS, METADATA

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
-from gateway.desk.cases.model import CaseError, CaseRow, get_case
+from gateway.desk.cases.model import REPLY_STEP, CaseError, CaseRow, get_case, list_steps, open_texts
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.replying import replies
 from gateway.desk.cases.replying.replies import (
@@ -21,7 +21,6 @@ from gateway.desk.cases.replying.replies import (
     record_reply,
     write_reply,
 )
-from gateway.desk.cases.steps import REPLY_STEP, list_steps, open_texts
 from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.outbox.queue import queue
 from gateway.desk.outbox.replies import READ, REPLY, list_written

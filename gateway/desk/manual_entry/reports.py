@@ -1,4 +1,4 @@
-"""Files a phone call, a letter or a visit that a person keyed in: sealed at once, then filed like any other report.
+"""Files a phone call, a letter or a visit that a person entered: sealed at once, then filed like any other report.
 
 The report has the public form's model, and no return code: the gateway makes and stores those. The person gets a
 reference to come back with. Never keeps a typed letter outside the envelope.
@@ -13,12 +13,19 @@ from typing import Any, Final, get_type_hints
 import msgspec
 from sqlalchemy import Connection, insert, select
 
-from gateway.desk.cases.model import CaseError, CaseRow, get_case, list_cases_of, to_case
-from gateway.desk.cases.steps import add_step
+from gateway.desk.cases.model import (
+    KEYED_IN,
+    CaseError,
+    CaseRow,
+    add_step,
+    get_case,
+    list_cases_of,
+    to_case,
+)
 from gateway.desk.collection.filing import NewCase, file_cases, make_own_reference
 from gateway.desk.keyring.case_boxes import close_reports, find_sealed_report, make_keys
 from gateway.desk.keyring.key_set import make_key_set
-from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, KEYED_IN
+from gateway.desk.store.schema import CASES, IMPORTED_REPORTS
 from gateway.desk.uk_times import UkTimeError, parse_uk_time
 from gateway.desk.wiring import Desk
 from gateway.guidance.risk import assess_public
@@ -36,16 +43,27 @@ from partner_sdk.wire.public_codes import (
     WELSH,
     YES,
 )
-from partner_sdk.wire.public_report import PublicReport, encode_public_report, is_from_grown_up, parse_public_report
+from partner_sdk.wire.public_report import (
+    PublicReport,
+    encode_public_report,
+    is_from_grown_up,
+    parse_public_report,
+)
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields, report_context
 
 # By path, e.g. `contact.ways`: a text, or a tuple of codes.
 Answers = Mapping[str, str | tuple[str, ...]]
+
+
 # A letter may have lain somewhere; an older day is a slip of the hand.
 OLDEST: Final = timedelta(days=366)
+
+
 # A clock on a wall may run ahead of the desk's.
 CLOCK_LEAD: Final = timedelta(minutes=5)
+
+
 # What the desk fills in; everything else of the model is asked on the page.
 FILLED_IN: Final = frozenset(
     {

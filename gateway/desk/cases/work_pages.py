@@ -1,0 +1,528 @@
+"""Forms of the work on a case: have it, hand it over, assess it, reply, close it, reopen it.
+
+Each form has its own button; a fault comes back at its field with everything that was typed. A reply is written with
+the report open: safe contact is shown above it. The sent form must carry its preview's mark.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Final
+
+from flask import Blueprint, request
+from flask.typing import ResponseReturnValue
+from werkzeug.wrappers import Response
+
+from gateway.desk.cases.assessing import Assessment, View, advise, assess_case, is_grown_up, pass_on
+from gateway.desk.cases.case_page import (
+    FORM_BYTES,
+    PageState,
+    get_case_or_404,
+    show_opened_page,
+    show_page_again,
+)
+from gateway.desk.cases.closing import (
+    Closing,
+    ClosingRefusedError,
+    check_may_close,
+    close_case,
+    exempt_case,
+    list_refusals,
+    record_child_outcome,
+    reopen_case,
+    take_back_child_outcome,
+)
+from gateway.desk.cases.forms import (
+    Preview,
+    list_reply_faults,
+    make_case_fault,
+    make_draft,
+    make_mark,
+    make_reply_fault,
+)
+from gateway.desk.cases.holding import claim_case, get_lead, hand_over, make_scope, release_case, take_over
+from gateway.desk.cases.model import MOST_WEAKNESSES, OUT_OF_REMIT, CaseError, CaseRow
+from gateway.desk.cases.reading.case_work import URGENCIES
+from gateway.desk.cases.reading.labels import ASSESSMENT
+from gateway.desk.cases.replying.replies import (
+    GivenReply,
+    ReplyDraft,
+    check_draft,
+    check_was_read,
+    describe_no_reply,
+    find_no_reply,
+    record_reply,
+    write_reply,
+)
+from gateway.desk.digests.facts import load_facts
+from gateway.desk.people.permissions import Permission
+from gateway.desk.views.page import (
+    Fault,
+    Typed,
+    get_desk,
+    get_name,
+    get_signed_in,
+    go_to,
+    is_permitted,
+    parse_small_number,
+    read_typed,
+    staff_rule,
+)
+from gateway.desk.views.touch import FORM_BYTES as TOUCH_BYTES
+from gateway.desk.views.touch import sign_on_page
+from partner_sdk.errors import FormatError, LocalStateError, ReportAbuseError
+from partner_sdk.wire.canonical import check_report_id
+
+_TITLES: Final = {"already-closed": "close-title", "held": "holder-title", "not-opened": "report"}
+HOLD_FIELDS: Final = _TITLES | {
+    "not-yours": "holder-title",
+    **dict.fromkeys(("reason-missing", "reason-too-long", "unprintable"), "over_reason"),
+}
+HAND_FIELDS: Final = HOLD_FIELDS | {
+    **dict.fromkeys(("reason-missing", "reason-too-long", "unprintable"), "hand_reason"),
+    **dict.fromkeys(("note-missing", "note-too-long", "note-unprintable"), "hand_note"),
+    **dict.fromkeys(("no-recipient", "own-person"), "hand_person"),
+}
+ASSESS_FIELDS: Final = _TITLES | {
+    "contact-undecided": "contact",
+    "assessed-since": "assessment-title",
+    **dict.fromkeys(("reason-missing", "reason-too-long", "unprintable", "bad-factor"), "factors"),
+}
+VIEW_FIELDS: Final = _TITLES | {
+    "view-lowers": "view_immediate_risk",
+    "bad-code": "view_immediate_risk",
+    "not-assessed": "assessment-title",
+}
+PASS_FIELDS: Final = _TITLES | {
+    "not-assessed": "assessment-title",
+    "bad-code": "pass_means",
+    **dict.fromkeys(("unknown-destination", "retired-destination"), "pass_to"),
+    **dict.fromkeys(("reason-missing", "reason-too-long", "unprintable"), "pass_reason"),
+    **dict.fromkeys(("note-missing", "note-too-long", "note-unprintable"), "pass_taken_by"),
+}
+CLOSE_FIELDS: Final = _TITLES | {
+    "reply-owed": "code",
+    "no-reply-unsigned": "reply-title",
+    "contact-owed": "code",
+    "not-assessed": "assessment-title",
+    "assessment-stale": "assessment-title",
+    "package-owed": "close-title",
+    "no-redirect": "redirected_to",
+    "outcome-waits": "told_outcome",
+}
+# What the form itself asks, beside the weaknesses.
+CLOSE_FORM: Final = frozenset({"outcome", "redirected_to", "cluster", "release_outcome", *load_facts()})
+_ABOVE: Final = frozenset({"report", "code", "assessment-title", "holder-title", "close-title"})
+_QUESTIONS: Final = (
+    *((name, f"Answer “{question}” with yes or no.") for name, question in ASSESSMENT),
+    ("best_placed", "Choose who is best placed to act."),
+    ("priority", "Choose the priority."),
+    ("kind", "Choose the main kind of report."),
+    ("age_band", "Choose the age of the child, or “Not known”."),
+    ("assess_reasons", "Write why: the next person needs your reasons."),
+)
+_CONTACT: Final = ("contact", "Decide whether to contact the adult who reported.")
+
+
+def spread_urgency(typed: Typed) -> Typed:
+    """Return the form with the three answers of the chosen sentence; `each`, or none, leaves them as they are."""
+    answers = typed["urgency"].split("-")
+    if typed["urgency"] not in dict(URGENCIES) or len(answers) != len(ASSESSMENT):
+        return typed
+    return Typed(typed | {name: answer for (name, _), answer in zip(ASSESSMENT, answers, strict=True)})
+
+
+def list_urgency_faults(typed: Typed) -> list[Fault]:
+    """Return the fault of single answers beside a sentence that answers otherwise: never guess which one holds."""
+    spread = spread_urgency(typed)
+    differs = any(typed[name] and typed[name] != spread[name] for name, _ in ASSESSMENT)
+    message = "Your answers differ from the sentence. Choose the sentence again, or “None of these” and each answer."
+    return [Fault("urgency", message)] if differs else []
+
+
+def list_assessment_faults(typed: Typed, case: CaseRow) -> list[Fault]:
+    """Return the blank questions of an assessment, in the order of the page."""
+    questions = [*_QUESTIONS[:-1], _CONTACT, _QUESTIONS[-1]] if is_grown_up(case) else _QUESTIONS
+    return [Fault(name, message) for name, message in questions if not typed[name]]
+
+
+def make_assessment(typed: Typed, case: CaseRow) -> Assessment:
+    """Return the assessment from a complete form: the judged factors are those of the case."""
+    judged = {code: typed[f"judge-{code}"] for code in case.factors.split()}
+    return Assessment(
+        immediate_risk=typed["immediate_risk"],
+        urgent=typed["urgent"],
+        urgent_dissemination=typed["urgent_dissemination"],
+        best_placed=typed["best_placed"],
+        priority=typed["priority"],
+        kind=typed["kind"],
+        age_band=typed["age_band"],
+        reasons=typed["assess_reasons"],
+        contact=typed["contact"],
+        agreed={code: typed[f"why-{code}"] for code, one in judged.items() if one == "agreed"},
+        struck={code: typed[f"why-{code}"] for code, one in judged.items() if one == "struck"},
+    )
+
+
+def make_view(typed: Typed) -> View:
+    """Return the adviser's view from its form."""
+    return View(
+        immediate_risk=typed["view_immediate_risk"],
+        urgent=typed["view_urgent"],
+        urgent_dissemination=typed["view_urgent_dissemination"],
+        priority=typed["view_priority"],
+        reasons=typed["view_reasons"],
+    )
+
+
+def read_seen(typed: Typed) -> int:
+    """Return the number of the assessment that the page showed; 0 for none, e.g. on a page from before the first."""
+    return parse_small_number(typed["seen_step"]) or 0
+
+
+def make_work_fault(error: CaseError, fields: Mapping[str, str], *, note: str = "", otherwise: str) -> Fault:
+    """Return the fault of a form; `note` is the field of its longer text."""
+    notes = dict.fromkeys(("note-missing", "note-too-long", "note-unprintable"), note) if note else {}
+    return make_case_fault(error, {**notes, **fields}, otherwise=otherwise)
+
+
+def list_closing_faults(typed: Typed, weaknesses: tuple[str, ...], refusals: Iterable[CaseError]) -> list[Fault]:
+    """Return the faults that prevent closing a case, in the order of the page; `refusals` are those of the rules."""
+    refused = [make_case_fault(one, CLOSE_FIELDS, otherwise="cluster") for one in refusals]
+    faults = [fault for fault in refused if fault.field in _ABOVE]
+    if not typed["outcome"]:
+        faults.append(Fault("outcome", "Choose the outcome."))
+    if typed["outcome"] == OUT_OF_REMIT and not typed["redirected_to"]:
+        faults.append(Fault("redirected_to", "This is out of remit: choose where they were sent."))
+    if len(weaknesses) > MOST_WEAKNESSES:
+        faults.append(Fault("weakness", "Choose at most two weaknesses: the two that mattered most."))
+    return faults + [fault for fault in refused if fault not in faults]
+
+
+def make_closing(typed: Typed, weaknesses: tuple[str, ...]) -> Closing:
+    """Return the closing from its form, which may still lack an answer."""
+    return Closing(
+        outcome=typed["outcome"],
+        weaknesses=weaknesses,
+        same_as=typed["cluster"] or None,
+        release_outcome=typed["release_outcome"] == "yes",
+        facts={name: typed[name] for name in load_facts()},
+        # A destination left over from an earlier choice of outcome does not count.
+        redirected_to=(typed["redirected_to"] or None) if typed["outcome"] == OUT_OF_REMIT else None,
+    )
+
+
+blueprint = Blueprint("case_work", __name__)
+
+
+@blueprint.post("/cases/<case_id>/claim")
+@staff_rule(Permission.TAKE_CASES, body_bytes=FORM_BYTES)
+def post_claim(case_id: str) -> ResponseReturnValue:
+    """Take an unclaimed case."""
+    return _do(case_id, lambda case: claim_case(get_desk(), case.case_id, actor=get_name()), HOLD_FIELDS)
+
+
+@blueprint.post("/cases/<case_id>/take-over")
+@staff_rule(Permission.TAKE_CASES, body_bytes=FORM_BYTES)
+def post_take_over(case_id: str) -> ResponseReturnValue:
+    """Take a case from its holder, with a reason."""
+    typed = read_typed()
+    settings = {"from_person": typed["over_from"], "reason": typed["over_reason"]}
+    return _do(case_id, lambda case: take_over(get_desk(), case.case_id, **settings, actor=get_name()), HOLD_FIELDS)
+
+
+@blueprint.post("/cases/<case_id>/release")
+@staff_rule(Permission.TAKE_CASES, body_bytes=FORM_BYTES)
+def post_release(case_id: str) -> ResponseReturnValue:
+    """Give a case back, unclaimed."""
+    return _do(case_id, lambda case: release_case(get_desk(), case.case_id, actor=get_name()), HOLD_FIELDS)
+
+
+@blueprint.post("/cases/<case_id>/hand-over")
+@staff_rule(Permission.TAKE_CASES, body_bytes=FORM_BYTES)
+def post_hand_over(case_id: str) -> ResponseReturnValue:
+    """Hand a case to a person or a faculty, with a reason and a note."""
+    typed = read_typed()
+
+    def act(case: CaseRow) -> CaseRow:
+        return hand_over(
+            get_desk(),
+            case.case_id,
+            reason=typed["hand_reason"],
+            note=typed["hand_note"],
+            person=typed["hand_person"] or None,
+            faculty=typed["hand_faculty"] or None,
+            actor=get_name(),
+        )
+
+    return _do(case_id, act, HAND_FIELDS)
+
+
+@blueprint.post("/cases/<case_id>/assess")
+@staff_rule(Permission.ASSESS_CASES, body_bytes=FORM_BYTES)
+def post_assess(case_id: str) -> ResponseReturnValue:
+    """Record an assessment; the second button of its form closes the case with it."""
+    case, given = get_case_or_404(case_id), read_typed()
+    typed, is_to_close = spread_urgency(given), given["then"] == "close"
+    faults = list_urgency_faults(given) + list_assessment_faults(typed, case)
+    if is_to_close:
+        _check_may_close(case)
+        faults += list_closing_faults(typed, _list_weaknesses(), ())
+    if faults:
+        return show_page_again(case, PageState(faults))
+
+    def act(case: CaseRow) -> CaseRow:
+        made, seen = make_assessment(typed, case), read_seen(typed)
+        return assess_case(get_desk(), case.case_id, made, actor=get_name(), seen=seen, hands_over=not is_to_close)
+
+    answer = _do(case_id, act, ASSESS_FIELDS, note="assess_reasons", place="assessment-title")
+    is_recorded = isinstance(answer, Response) and answer.status_code == HTTPStatus.SEE_OTHER
+    if not (is_to_close and is_recorded):
+        return answer
+    # If the case may not close yet, the assessment stands: its form starts again from what was recorded.
+    left = Typed({name: text for name, text in typed.items() if name in CLOSE_FORM})
+    return _close(case_id, PageState(typed=left, heading="The assessment is recorded. The case stays open"))
+
+
+@blueprint.post("/cases/<case_id>/advise")
+@staff_rule(Permission.ADVISE, body_bytes=FORM_BYTES)
+def post_advise(case_id: str) -> ResponseReturnValue:
+    """Record a safeguarding adviser's view."""
+    typed = read_typed()
+    return _do(
+        case_id,
+        lambda case: advise(get_desk(), case.case_id, make_view(typed), actor=get_name()),
+        VIEW_FIELDS,
+        note="view_reasons",
+        place="assessment-title",
+    )
+
+
+@blueprint.post("/cases/<case_id>/close")
+@staff_rule(Permission.ASSESS_CASES, body_bytes=FORM_BYTES)
+def post_close(case_id: str) -> ResponseReturnValue:
+    """Close a case with its outcome."""
+    case, typed = get_case_or_404(case_id), read_typed()
+    _check_may_close(case)
+    if not list_closing_faults(typed, _list_weaknesses(), ()):
+        return _close(case_id, PageState())
+    with get_desk().store.read() as connection:
+        refusals = list_refusals(
+            get_desk(), connection, get_lead(connection, case.case_id), _read_closing(), actor=get_name()
+        )
+        faults = list_closing_faults(typed, _list_weaknesses(), refusals)
+    return show_page_again(case, PageState(faults))
+
+
+def _close(case_id: str, state: PageState) -> ResponseReturnValue:
+    """Close a case by a form without faults, or show its page in this state with every reason against it."""
+    case = get_case_or_404(case_id)
+    try:
+        closed = close_case(get_desk(), case.case_id, _read_closing(), actor=get_name())
+    except CaseError as error:
+        refusals = error.refusals if isinstance(error, ClosingRefusedError) else [error]
+        faults = list_closing_faults(read_typed(), _list_weaknesses(), refusals)
+    except LocalStateError as error:
+        faults = [Fault("close-title", str(error))]
+    else:
+        return _go_to(closed, "close-title")
+    return show_page_again(case, replace(state, faults=faults))
+
+
+def _check_may_close(case: CaseRow) -> None:
+    with get_desk().store.read() as connection:
+        scope = make_scope(connection, case, person=get_name())
+    check_may_close(get_signed_in().roles, _read_closing(), case=scope)
+
+
+def _read_closing() -> Closing:
+    return make_closing(read_typed(), _list_weaknesses())
+
+
+def _list_weaknesses() -> tuple[str, ...]:
+    return tuple(request.form.getlist("weakness"))
+
+
+@blueprint.post("/cases/<case_id>/pass-on")
+@staff_rule(Permission.SEND_ON, body_bytes=FORM_BYTES)
+def post_pass_on(case_id: str) -> ResponseReturnValue:
+    """Record which body took the case, and its officer."""
+    typed = read_typed()
+    settings = {"destination": typed["pass_to"], "means": typed["pass_means"]}
+    settings |= {"taken_by": typed["pass_taken_by"], "reason": typed["pass_reason"]}
+    return _do(
+        case_id,
+        lambda case: pass_on(get_desk(), case.case_id, **settings, actor=get_name()),
+        PASS_FIELDS,
+        note="pass_taken_by",
+        otherwise="who-title",
+        place="who-title",
+    )
+
+
+@blueprint.post("/cases/<case_id>/child-outcome")
+@staff_rule(Permission.SEND_ON, body_bytes=FORM_BYTES)
+def post_child_outcome(case_id: str) -> ResponseReturnValue:
+    """Record the outcome for the child, or take one back that was recorded in error."""
+    typed = read_typed()
+
+    def act(case: CaseRow) -> CaseRow:
+        desk, outcome, text = get_desk(), typed["child_outcome"], typed["child_told_by"]
+        if typed["child_in_error"] == "yes":
+            return take_back_child_outcome(desk, case.case_id, outcome=outcome, reason=text, actor=get_name())
+        return record_child_outcome(desk, case.case_id, outcome=outcome, told_by=text, actor=get_name())
+
+    return _do(case_id, act, {}, note="child_told_by", otherwise="child_outcome", place="child-outcome-title")
+
+
+@blueprint.post("/cases/<case_id>/exempt")
+@staff_rule(Permission.EXEMPT_CASES, body_bytes=FORM_BYTES)
+def post_exempt(case_id: str) -> ResponseReturnValue:
+    """Record why a case may close without an acknowledged package."""
+    reason = read_typed()["exempt_reason"]
+    return _do(
+        case_id,
+        lambda case: exempt_case(get_desk(), case.case_id, reason=reason, actor=get_name()),
+        {"not-assessed": "assessment-title"},
+        otherwise="exempt_reason",
+        place="close-title",
+    )
+
+
+@blueprint.post("/cases/<case_id>/reopen")
+@staff_rule(Permission.ASSESS_CASES, body_bytes=FORM_BYTES)
+def post_reopen(case_id: str) -> ResponseReturnValue:
+    """Open a closed case again, with a reason."""
+    reason = read_typed()["reopen_reason"]
+    return _do(
+        case_id,
+        lambda case: reopen_case(get_desk(), case.case_id, reason=reason, actor=get_name()),
+        {},
+        otherwise="reopen_reason",
+        place="close-title",
+    )
+
+
+def _do(
+    case_id: str,
+    act: Callable[[CaseRow], CaseRow],
+    fields: Mapping[str, str],
+    *,
+    note: str = "",
+    otherwise: str = "holder-title",
+    place: str = "holder-title",
+) -> ResponseReturnValue:
+    """Do one thing to a case, and go to its place on the page, or show the page again with the fault."""
+    case = get_case_or_404(case_id)
+    try:
+        done = act(case)
+    except CaseError as error:
+        return show_page_again(case, PageState([make_work_fault(error, fields, note=note, otherwise=otherwise)]))
+    except LocalStateError as error:
+        return show_page_again(case, PageState([Fault(otherwise, str(error))]))
+    return _go_to(done, place)
+
+
+def _go_to(case: CaseRow, place: str) -> ResponseReturnValue:
+    with get_desk().store.read() as connection:
+        scope = make_scope(connection, case, person=get_name())
+    if not is_permitted(Permission.READ_CASES, case=scope):
+        # Handed over or given back, it is no longer a case of this person's faculty.
+        return go_to("cases.list_all")
+    return go_to("cases.show_case", case_id=case.case_id, _anchor=place)
+
+
+@blueprint.post("/cases/<case_id>/reply/start")
+@staff_rule(Permission.REPLY, body_bytes=FORM_BYTES)
+def post_start(case_id: str) -> ResponseReturnValue:
+    """Add a template after the existing text; nothing is overwritten and nothing is sent."""
+    return show_opened_page(get_case_or_404(case_id), PageState(template=request.form.get("template", "")))
+
+
+@blueprint.post("/cases/<case_id>/reply/preview")
+@staff_rule(Permission.REPLY, body_bytes=FORM_BYTES)
+def post_preview(case_id: str) -> ResponseReturnValue:
+    """Show a reply as the person will see it; nothing is sent."""
+    case, typed = get_case_or_404(case_id), read_typed()
+    faults = list_reply_faults(case, typed)
+    if not faults:
+        try:
+            check_draft(get_desk(), case, make_draft(typed), actor=get_name())
+        except ReportAbuseError as error:
+            faults = [make_reply_fault(error, typed)]
+    if faults:
+        return show_opened_page(case, PageState(faults))
+    return show_opened_page(case, PageState(preview=_make_preview(make_draft(typed))))
+
+
+@blueprint.post("/cases/<case_id>/reply/send")
+@staff_rule(Permission.REPLY, body_bytes=FORM_BYTES)
+def post_send(case_id: str) -> ResponseReturnValue:
+    """Seal a previewed reply; the next collection takes it to the gateway."""
+    case, typed = get_case_or_404(case_id), read_typed()
+    faults = list_reply_faults(case, typed)
+    if faults:
+        return show_opened_page(case, PageState(faults))
+    if request.form.get("mark", "") != make_mark(make_draft(typed)):
+        changed = Fault("preview", "The reply changed after you checked it. Check it again, then send it.")
+        return show_opened_page(case, PageState([changed], preview=_make_preview(make_draft(typed))))
+    try:
+        write_reply(get_desk(), case.case_id, make_draft(typed), actor=get_name(), message_id=_find_message_id())
+    except ReportAbuseError as error:
+        return show_opened_page(case, PageState([make_reply_fault(error, typed)]))
+    return _go_to_replies(case)
+
+
+@blueprint.post("/cases/<case_id>/reply")
+@staff_rule(Permission.REPLY, body_bytes=FORM_BYTES)
+def post_record(case_id: str) -> ResponseReturnValue:
+    """Record how the person reporting was answered."""
+    case, typed = get_case_or_404(case_id), read_typed()
+    if not typed["code"]:
+        return show_page_again(case, PageState([Fault("code", "Choose how the person was answered.")]))
+    try:
+        given = GivenReply(
+            code=typed["code"], reason=typed["reason"], day=typed["said_day"], clock=typed["said_clock"],
+            spoke_to=typed["spoke_to"], said=typed["said"],
+        )  # fmt: skip
+        record_reply(get_desk(), case.case_id, given, actor=get_name())
+    except ReportAbuseError as error:
+        return show_page_again(case, PageState([make_reply_fault(error, typed)]))
+    return _go_to_replies(case)
+
+
+@blueprint.post("/cases/<case_id>/no-reply")
+@staff_rule(Permission.ASSESS_CASES, body_bytes=TOUCH_BYTES)
+def post_sign_no_reply(case_id: str) -> ResponseReturnValue:
+    """Sign as a second person, after reading the reason, that no reply to this child is safe."""
+    case = get_case_or_404(case_id)
+    with get_desk().store.read() as connection:
+        release, body = find_no_reply(connection, case), describe_no_reply(connection, case)
+        lead = get_lead(connection, case.case_id)
+    if release is None:
+        return _go_to_replies(case)
+    try:
+        with get_desk().store.read() as connection:
+            check_was_read(connection, lead, release, by=get_name())
+        sign_on_page(release, body=body)
+    except ReportAbuseError as error:
+        return show_page_again(case, PageState([Fault("reply-title", str(error))]))
+    return _go_to_replies(case)
+
+
+def _go_to_replies(case: CaseRow) -> ResponseReturnValue:
+    return go_to("cases.show_case", case_id=case.case_id, _anchor="reply-title")
+
+
+def _make_preview(draft: ReplyDraft) -> Preview:
+    return Preview(draft, mark=make_mark(draft), message_id=get_desk().make_id())
+
+
+def _find_message_id() -> str | None:
+    # From the preview, so that a second press of the button is the same reply; other values are not our ids.
+    message_id = request.form.get("message_id", "")
+    try:
+        check_report_id(message_id)
+    except FormatError:
+        return None
+    return message_id

@@ -1,0 +1,1 @@
+"""Manual entry: a phone call, a letter or a visit that a person enters as a report."""
