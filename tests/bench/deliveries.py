@@ -27,7 +27,7 @@ from tests.bench.figures import Figure, make_figure, make_parser, print_figures
 from tests.desk.packages.package_builders import make_content, sign
 from tests.desk.people_builders import ACTOR
 from tests.desk.work_builders import assess
-from tests.whole.night_loop import NightLoop, open_night_loop
+from tests.whole.whole_loop import WholeLoop, make_whole_loop
 
 POLICE, DESTINATION = "kent-police", "kent"
 
@@ -50,7 +50,7 @@ def measure(work: Callable[[], None], *, count: int, name: str) -> Figure:
 class Deliveries:
     """The same packages at every step, by their ids."""
 
-    night: NightLoop
+    whole: WholeLoop
     police: Partner
     case_id: str
     count: int
@@ -59,7 +59,7 @@ class Deliveries:
 
     def draft(self) -> None:
         """Keep the drafts."""
-        body, desk = make_body(), self.night.loop.desk
+        body, desk = make_body(), self.whole.loop.desk
         for _ in range(self.count):
             with desk.store.write() as connection:
                 action = draft_action(
@@ -77,14 +77,14 @@ class Deliveries:
 
     def release(self) -> None:
         """Release each in a transaction of its own, as people sign them."""
-        desk = self.night.loop.desk
+        desk = self.whole.loop.desk
         for action_id in self.ids:
             with desk.store.write() as connection:
                 release_action(desk, connection, action_id, signature="sent-alone", actor=ACTOR)
 
     def deliver(self) -> None:
         """Send until the gateway has all of them."""
-        desk, left = self.night.loop.desk, True
+        desk, left = self.whole.loop.desk, True
         while left:
             send_due(desk).raise_first()
             with desk.store.read() as connection:
@@ -99,14 +99,15 @@ class Deliveries:
 
 def run(*, count: int) -> list[Figure]:
     """Take so many packages through every step; raise if one was lost or came twice."""
-    with tempfile.TemporaryDirectory() as folder, open_night_loop(Path(folder)) as night:
-        police = night.add_partner(POLICE, name="Kent Police", type="police", country="GB")
-        night.agree_with(DESTINATION, partner=POLICE)
-        reference = night.loop.send_public().reference
-        night.loop.collect()
-        case_id = open_case(night.loop.desk, reference, actor=ACTOR).case.case_id
-        assess(night.loop.desk, case_id)
-        packages = Deliveries(night, police, case_id, count)
+    with tempfile.TemporaryDirectory() as folder:
+        whole = make_whole_loop(Path(folder))
+        police = whole.add_partner(POLICE, name="Kent Police", type="police", country="GB")
+        whole.agree_with(DESTINATION, partner=POLICE)
+        reference = whole.loop.send_public().reference
+        whole.loop.collect()
+        case_id = open_case(whole.loop.desk, reference, actor=ACTOR).case.case_id
+        assess(whole.loop.desk, case_id)
+        packages = Deliveries(whole, police, case_id, count)
         steps = {
             "drafts kept": packages.draft,
             "released": packages.release,

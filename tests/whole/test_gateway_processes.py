@@ -20,6 +20,7 @@ from gateway.demo.loop import ANSWERS, Loop
 from gateway.store.writer_lock import WriterLock
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, PART_BYTES, PARTS_IN_FLIGHT
+from tests.builders import EXAMPLE_REPORT
 from tests.gateway.web.process_watch import find_living, read_command, wait_until
 from tests.whole.senders import (
     EvidenceSender,
@@ -241,3 +242,10 @@ def test_four_parts_in_flight_add_at_most_64_mib_to_all_processes_together(loop:
     added = max(seen) - before
     assert added > PART_BYTES, "the watch saw nothing of it"
     assert added <= MAX_ADDED_BYTES, f"{added / 1024**2:.0f} MiB"
+
+
+def test_partner_finds_its_receipts_in_the_public_log_that_serve_publishes(loop: Loop) -> None:
+    loop.submit_industry_report(EXAMPLE_REPORT)
+    found = loop.run_partner("receipt", "verify", "--all", "--online", "--json")
+    assert (found["differing"], found["log"]["reason"]) == ([], None)
+    assert found["log"]["size"] >= 1

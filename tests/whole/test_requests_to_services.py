@@ -1,6 +1,5 @@
 """A service answers requests through the SDK in time, and a third service learns of neither."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,36 +15,31 @@ from tests.builders import EXAMPLE_REPORT
 from tests.desk.asking_builders import make_asking, make_preservation
 from tests.desk.people_builders import ACTOR
 from tests.desk.work_builders import assess
-from tests.whole.night_loop import NightLoop, open_night_loop
+from tests.whole.whole_loop import make_whole_loop
 
 RAW = EXAMPLE_REPORT.read_bytes()
 KINDS = ("information-request", "preservation-request")
 
 
-@pytest.fixture
-def night(tmp_path: Path) -> Iterator[NightLoop]:
-    with open_night_loop(tmp_path) as opened:
-        yield opened
-
-
-def test_requests_are_answered_through_the_sdk_and_a_third_service_learns_of_neither(night: NightLoop) -> None:
-    desk = night.loop.desk
-    service = night.add_partner("mild-chat", name="Mild Chat")
-    third = night.add_partner("mild-game", name="Mild Game")
+def test_requests_are_answered_through_the_sdk_and_a_third_service_learns_of_neither(tmp_path: Path) -> None:
+    whole = make_whole_loop(tmp_path)
+    desk = whole.loop.desk
+    service = whole.add_partner("mild-chat", name="Mild Chat")
+    third = whole.add_partner("mild-game", name="Mild Game")
     receipt = service.submit(RAW, priority="P2")
-    night.work(minutes=1)
+    whole.work(minutes=1)
     case_id = open_case(desk, receipt.reference, actor=ACTOR).case.case_id
     assess(desk, case_id)
-    kept = ask_service(desk, case_id, make_preservation(night.loop, recipient="mild-chat"), actor=ACTOR)
-    asked = ask_service(desk, case_id, make_asking(night.loop, recipient="mild-chat"), actor=ACTOR)
-    night.work(minutes=1)
+    kept = ask_service(desk, case_id, make_preservation(whole.loop, recipient="mild-chat"), actor=ACTOR)
+    asked = ask_service(desk, case_id, make_asking(whole.loop, recipient="mild-chat"), actor=ACTOR)
+    whole.work(minutes=1)
 
     service.collect_mailbox()
     listed = {one.message_id for one in service.threads.read(*KINDS).threads}
     assert listed == {kept.action_id, asked.action_id}
     service.threads.write(kept.action_id, kind="answer", by="Robin Example", text="Kept from today.")
     service.answer(asked.action_id, RAW, priority="P3")
-    night.work(days=2)
+    whole.work(days=2)
 
     with desk.store.read() as connection:
         actions = list_actions(connection, case_id=case_id)

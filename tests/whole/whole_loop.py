@@ -1,23 +1,16 @@
-"""A whole loop in one process with a clock of its own: gateway, desk with its pages served, and partners of the SDK."""
+"""All sides in one process with one clock: the form, the gateway, partners of the SDK, and a desk that collects."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import requests
-from werkzeug.serving import make_server
 
 from gateway.config import Role as Door
 from gateway.desk.actions.inbox import collect_entries
-from gateway.desk.app import make_desk_app
 from gateway.desk.destinations.register import load_register
-from gateway.desk.escalation import Rung
-from gateway.desk.keyring.key_set import ensure_sealing_keys
 from gateway.desk.outbox_run import send_due
 from gateway.desk.partners.approval import approve_partner
 from gateway.desk.partners.enrolments import collect_enrolments
@@ -26,11 +19,9 @@ from gateway.testing.transport import WsgiTransport
 from partner_sdk import Partner
 from partner_sdk.client.account import enrol
 from tests.builders import PUBLIC_ORIGIN
-from tests.builders.local_servers import find_free_port, run_server
-from tests.desk.desk_loop import Loop, make_loop
-from tests.desk.outbox_builders import set_ladder
+from tests.desk.desk_loop import Loop
+from tests.desk.loop_model import copy_loop
 from tests.desk.people_builders import ACTOR
-from tests.whole.desk_browser import ServedDesk
 
 DESTINATION = """
 [{key}]
@@ -49,11 +40,10 @@ may_pass = ["packages", "crisis cases"]
 
 
 @dataclass
-class NightLoop:
+class WholeLoop:
     """All sides of one agency; `partners` are those of the SDK, by their id."""
 
     loop: Loop
-    served: ServedDesk
     partners: dict[str, Partner] = field(default_factory=dict)
 
     def session(self, *doors: Door) -> requests.Session:
@@ -83,18 +73,16 @@ class NightLoop:
         load_register.cache_clear()
 
     def work(self, **time: float) -> None:
-        """Let time pass, and then the desk collect and send what is due."""
+        """Let time pass, and then the desk collect and send all that is due."""
         self.loop.clock.advance(**time)
         self.loop.collect()
         collect_entries(self.loop.desk, self.loop.desk.make_feed(), actor=ACTOR)
         send_due(self.loop.desk).raise_first()
 
-    def pass_to(self, moment: datetime) -> None:
-        """Let time pass until a moment, with the keys that `publish` makes on its timer."""
-        self.loop.clock.now = moment
-        with self.loop.desk.store.write() as connection:
-            ensure_sealing_keys(self.loop.desk, connection, now=moment)
-        self.loop.publish()
+
+def make_whole_loop(folder: Path) -> WholeLoop:
+    """Put a desk and a gateway without a partner into a folder."""
+    return WholeLoop(copy_loop(folder, is_enrolled=False))
 
 
 def keep_cookies(session: requests.Session, answer: requests.Response) -> None:
@@ -103,13 +91,7 @@ def keep_cookies(session: requests.Session, answer: requests.Response) -> None:
         session.cookies.set(name, cookie.value)
 
 
-@contextmanager
-def open_night_loop(folder: Path, *, rungs: Sequence[Rung] = ()) -> Iterator[NightLoop]:
-    """Open a loop with this ladder, and serve the desk's pages until the block ends."""
-    port, loop = find_free_port(), make_loop(folder)
-    origin = f"http://localhost:{port}"
-    loop.desk = replace(loop.desk, config=msgspec.structs.replace(loop.desk.config, pages_origin=origin))
-    set_ladder(loop, *rungs)
-    app = make_desk_app(loop.desk, origin=origin, secret_key=b"k" * 32)
-    with run_server(make_server("127.0.0.1", port, app, threaded=True)):
-        yield NightLoop(loop, ServedDesk(loop.desk, loop.clock, origin))
+def list_files(*folders: Path, but: Iterable[Path] = ()) -> list[Path]:
+    """List every file below folders, except those below `but`."""
+    found = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return [path for path in found if not any(path.is_relative_to(one) for one in but)]
