@@ -102,7 +102,6 @@ OF_DESK: Final = {
     "add-passkey": "added a passkey",
     "add-person": "added a person",
     "add-service": "added a service that reports are about",
-    "agree-adoption": "agreed to a request for the button",
     "agree-placement": "agreed to a placement of the button",
     "approve-partner": "approved a partner",
     "begin-rotation-feed": "made a new feed key",

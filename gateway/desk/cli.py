@@ -186,19 +186,6 @@ program: Final = DeskProgram(
                 "runner-token": "Make the checker's token and print it once.",
             },
         ),
-        "adoption": _make_group(
-            "adoption",
-            "Services that ask to show the button.",
-            room="partners.adoption_commands",
-            commands={
-                "list": "List the waiting requests.",
-                "show": "Open one request and print it; the audit log records it.",
-                "invite": "Write an invitation for a service that also wants to report, and print the mail to it.",
-                "agree": "Agree one placement with a service that asked, publish the register, and print the mail.",
-                "decline": "Decline a request, with a reason, and print the mail to the service.",
-                "decline-unreadable": "Decline every request that no key of this desk opens.",
-            },
-        ),
         "case": _make_group(
             "case",
             "Cases: list, show, index, assess, reply, close.",

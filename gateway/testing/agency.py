@@ -44,7 +44,7 @@ from gateway.desk.keyring.publication import publish
 from gateway.desk.keyring.quarters import get_last_closed_quarter
 from gateway.desk.outbox_run import send_due
 from gateway.desk.partners.account_changes import collect_account_changes
-from gateway.desk.partners.adoptions import collect_adoptions
+from gateway.desk.partners.adoption import collect_adoptions
 from gateway.desk.partners.approval import approve_partner
 from gateway.desk.partners.change_decisions import accept_change
 from gateway.desk.partners.enrolments import collect_enrolments

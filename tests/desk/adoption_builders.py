@@ -3,7 +3,7 @@
 import msgspec
 from sqlalchemy import insert, select
 
-from gateway.desk.partners.adoptions import collect_adoptions
+from gateway.desk.partners.adoption import collect_adoptions
 from gateway.desk.store.key_tables import SEALING_KEYS
 from gateway.desk.store.placement_tables import ADOPTION_REQUESTS
 from gateway.desk.store.schema import AUDIT

@@ -12,6 +12,7 @@ from gateway.desk.placements.checks import take_checks
 from tests.builders import make_industry_report
 from tests.desk.adoption_builders import CALLED, add_waiting
 from tests.desk.cases.test_whole_case_files import make_cover, send_cover, send_first
+from tests.desk.digests.digest_builders import PARTNER
 from tests.desk.evidence_builders import make_film
 from tests.desk.industry_builders import file, make_full_report
 from tests.desk.loop_model import copy_loop
@@ -25,7 +26,8 @@ WIDER_THAN_ITS_BOX = "one => one.scrollWidth - one.clientWidth"
 WIDTHS = (320, 800, 1280)
 CASE_PAGES = ("cases", "changed", "full", "alarms", "set aside")
 PLACEMENT_PAGES = ("placements", "placement", "new placement", "refused placement", "case of a placement")
-REQUEST_PAGES = ("requests", "open request", "agreed request", "invited service")
+REQUEST_PAGES = ("requests", "open request", "invited service")
+PARTNER_PAGES = ("partners", "invited partner", "partner")
 
 
 def make_case_pages(folder: Path) -> dict[str, str]:
@@ -79,21 +81,18 @@ def make_placement_pages(folder: Path) -> dict[str, str]:
 
 
 def make_request_pages(folder: Path) -> dict[str, str]:
-    """Return the list of requests, and one that is open, has an agreed place, and is invited."""
+    """Return the list of requests, and one that is open, is invited; and the pages of the partners."""
     desk = make_test_desk(folder / "desk", Clock())
     request_id = add_waiting(desk)
     browser = Browser(desk).sign_in()
     found = {"requests": browser.get("/adoption").text}
     browser.get(f"/adoption/{request_id}")
     found["open request"] = browser.post(f"/adoption/{request_id}/open").text
-    found["agreed request"] = browser.post(
-        f"/adoption/{request_id}/agree",
-        owner=CALLED,
-        surface="profile",
-        address="https://chat.example/people/*",
-        position="Under the name",
-    ).text
-    found["invited service"] = browser.post(f"/adoption/{request_id}/invite", owner=CALLED).text
+    found["invited service"] = browser.post(f"/adoption/{request_id}/invite", owner=CALLED, with_keys="yes").text
+    browser.get("/partners")
+    found["partners"] = browser.post("/partners", name="Example Forum", partner="example-forum").text
+    found["invited partner"] = browser.get("/partners/example-forum").text
+    found["partner"] = browser.get(f"/partners/{PARTNER}").text
     return found
 
 
@@ -116,7 +115,7 @@ def show(browser: Chromium, html: str, *, width: int) -> Page:
     return page
 
 
-@pytest.mark.parametrize("name", [*CASE_PAGES, *PLACEMENT_PAGES, *REQUEST_PAGES])
+@pytest.mark.parametrize("name", [*CASE_PAGES, *PLACEMENT_PAGES, *REQUEST_PAGES, *PARTNER_PAGES])
 def test_page_of_the_desk_does_not_scroll_sideways(browser: Chromium, pages: dict[str, str], name: str) -> None:
     assert ("All files handed over" in pages[name]) is (name == "changed")
     page = show(browser, pages[name], width=WIDTHS[0])

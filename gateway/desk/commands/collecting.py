@@ -25,7 +25,7 @@ from gateway.desk.keyring.signing_keys import finish_rotations
 from gateway.desk.outbox.loop import is_crash
 from gateway.desk.outbox_run import send_due
 from gateway.desk.partners.account_changes import ChangesTaken, collect_account_changes
-from gateway.desk.partners.adoptions import collect_adoptions
+from gateway.desk.partners.adoption import collect_adoptions
 from gateway.desk.partners.enrolments import EnrolmentsTaken, collect_enrolments
 from gateway.desk.people.accounts import check_is_person
 from gateway.desk.people.permissions import Permission
@@ -285,7 +285,7 @@ class _Taken:
         print_enrolments(self.enrolments)
         print_changes(self.changes)
         if self.adoptions:
-            say(f"{self.adoptions} service(s) ask to show the button: {suggest('adoption list')}")
+            say(f"{self.adoptions} service(s) ask to show the button. A partner manager answers on the desk's pages.")
         if self.entries.taken:
             say(f"{self.entries.taken} entries of partners in the threads of actions.")
         if self.entries.refused:

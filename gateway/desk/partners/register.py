@@ -20,7 +20,6 @@ from gateway.desk.placements.register import (
 )
 from gateway.desk.store import copy_fields
 from gateway.desk.store.partner_tables import ACCOUNT_CHANGES, ENROLMENTS, INVITATIONS, PARTNERS
-from gateway.desk.store.placement_tables import ADOPTION_REQUESTS
 from gateway.desk.suggestions import suggest
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import parse_time
@@ -43,8 +42,6 @@ def explain_no_partner(connection: Connection, partner: str, *, now: datetime, a
     name = find_owner_name(connection, partner)
     if name is None and placement is not None:
         return f"{partner} is a link id, not a partner. {_name_command(placement, action)}"
-    if name is None and _is_request(connection, partner):
-        return f"{partner} is a request for the button, not a partner. Next: {suggest(f'adoption show {partner}')}"
     if name is None:
         return f"There is no partner {partner}. `partner list` shows every partner."
     return " ".join(
@@ -53,11 +50,6 @@ def explain_no_partner(connection: Connection, partner: str, *, now: datetime, a
             *_list_placement_advice(list_placements(connection, owner=partner), owner=partner, action=action),
         )
     )
-
-
-def _is_request(connection: Connection, partner: str) -> bool:
-    asked = select(ADOPTION_REQUESTS.c.request_id).where(ADOPTION_REQUESTS.c.request_id == partner)
-    return connection.execute(asked).first() is not None
 
 
 def _format_way(connection: Connection, partner: str, *, now: datetime) -> str:

@@ -52,7 +52,7 @@ def agree_in(connection: Connection, desk: Desk, agreement: Agreement, *, actor:
     now = desk.clock()
     terms = make_terms(agreement)
     agreed_on = _read_day(agreement.agreed_on, today=get_uk_day(now))
-    _ensure_owner(connection, desk, agreement, actor=actor)
+    ensure_owner(connection, desk, owner=agreement.owner, new_name=agreement.new_owner, actor=actor)
     if agreement.link_id is None:
         _check_not_agreed(connection, owner=agreement.owner, terms=terms)
     link_id = agreement.link_id or offer_link_id(connection, owner=agreement.owner, surface=terms.surface)
@@ -143,8 +143,8 @@ def offer_link_id(connection: Connection, *, owner: str, surface: str) -> str:
     return offered
 
 
-def _ensure_owner(connection: Connection, desk: Desk, agreement: Agreement, *, actor: str) -> None:
-    owner, new_name = agreement.owner, agreement.new_owner
+def ensure_owner(connection: Connection, desk: Desk, *, owner: str, new_name: str | None, actor: str) -> None:
+    """Enter an organisation without keys, or do nothing for a known id. Raises `PlacementError`."""
     try:
         check_partner_id(owner)
     except FormatError as error:

@@ -28,7 +28,9 @@ from gateway.desk.placements.checks import (
     make_standing,
 )
 from gateway.desk.placements.labels import format_changes
+from gateway.desk.placements.mails import LANGUAGES, make_agreed_mail
 from gateway.desk.placements.register import (
+    IN_REGISTER,
     PlacementError,
     PlacementRow,
     count_button_requests,
@@ -36,6 +38,7 @@ from gateway.desk.placements.register import (
     find_owner_name,
     find_placement,
     get_owner_names,
+    list_placements,
 )
 from gateway.desk.placements.terms import Agreement, TermChanges, list_history
 from gateway.desk.views.page import (
@@ -258,9 +261,25 @@ def _show(row: PlacementRow, *, faults: Sequence[Fault] = (), changed: Typed | N
         reports = count_reports(connection, row.placement)
         owner_name = find_owner_name(connection, row.owner)
         is_behind = is_gateway_behind(connection, desk)
+        places = list_placements(connection, owner=row.owner, states=IN_REGISTER)
+    mails = [
+        (
+            title,
+            make_agreed_mail(
+                places,
+                name=owner_name or row.owner,
+                language=language,
+                origin=desk.config.gateway_origin,
+                agency=desk.config.agency_name,
+            ),
+        )
+        for language, title in LANGUAGES.items()
+        if places
+    ]
     agreed = Typed({name: getattr(row, name) or "" for name in TermChanges.__dataclass_fields__})
     return show_page(
         "placement.html",
+        mails=mails,
         is_behind=is_behind,
         row=row,
         owner_name=owner_name,

@@ -9,11 +9,10 @@ import pytest
 
 from gateway.desk.cli import main, program
 from gateway.desk.suggestions import suggest
-from gateway.desk.terminal import Call, print_json, say, say_lines
+from gateway.desk.terminal import WRONG_USE, Call, print_json, say, say_lines
 from gateway.desk.watch import ADVICE, format_advice
 from gateway.desk.wiring import Desk
 from tests.command_lines import parse
-from tests.desk.adoption_builders import add_waiting
 from tests.desk.view_builders import Clock, make_test_desk
 from tests.house.sources import ROOT
 
@@ -62,11 +61,10 @@ def test_command_is_suggested_without_a_folder_where_no_command_runs() -> None:
 def test_folder_of_the_environment_is_used_and_suggestions_leave_it_out(
     desk: Desk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request_id = add_waiting(desk)
     monkeypatch.setenv("REPORT_ABUSE_DESK_STATE", str(desk.paths.state))
-    assert main(("partner", "show", request_id)) == 2
-    assert capsys.readouterr().err.endswith(f"Next: report-abuse-desk adoption show {request_id}\n")
-    assert main(("adoption", "show", request_id)) == 0
+    monkeypatch.setattr("gateway.desk.people.accounts.get_account", lambda: "of-nobody")
+    assert main(("case", "list")) == WRONG_USE
+    assert "report-abuse-desk people account HANDLE --account of-nobody. " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", sorted(find_suggestions() - {"placement"}))  # a value follows: show or suspend
@@ -78,28 +76,6 @@ def test_every_suggested_command_exists(command: str) -> None:
         found = found.get_command(click.Context(found), word)
         assert found is not None, command
     assert not isinstance(found, click.Group), command
-
-
-def test_every_line_that_a_request_suggests_is_understood(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    request_id = add_waiting(desk)
-    assert main(("adoption", "show", request_id, "--state", str(desk.paths.state))) == 0
-
-    lines = [line for line in capsys.readouterr().out.splitlines() if "report-abuse-desk " in line]
-    assert len(lines) == 2
-    for line in lines:
-        words = shlex.split(line.partition("report-abuse-desk ")[2].replace("--surface …", "--surface profile"))
-        assert parse(program, words).params["state"] == desk.paths.state
-
-
-@pytest.mark.parametrize("deed", ["show", "suspend"])
-def test_request_for_the_button_is_not_taken_for_an_unknown_partner(
-    desk: Desk, capsys: pytest.CaptureFixture[str], deed: str
-) -> None:
-    request_id, state = add_waiting(desk), str(desk.paths.state)
-    assert main(("partner", deed, request_id, "--state", state)) == 2
-    said = capsys.readouterr().err
-    assert "is a request for the button, not a partner" in said
-    assert f"report-abuse-desk adoption show {request_id} --state {shlex.quote(state)}\n" in said
 
 
 def test_partner_that_is_only_invited_is_said_to_enrol_first(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:

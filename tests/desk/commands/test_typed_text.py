@@ -20,7 +20,6 @@ from gateway.desk.cases.model import get_case
 from gateway.desk.cli import main
 from gateway.desk.wiring import Desk
 from tests.builders import make_industry_report
-from tests.desk.adoption_builders import MARKED, add_waiting
 from tests.desk.desk_loop import Loop
 from tests.desk.industry_builders import read
 from tests.desk.view_builders import Clock, add_sealed_case, make_test_desk
@@ -114,12 +113,8 @@ def test_report_of_a_partner_never_reaches_the_left_edge(
     check(make_screen(80).run(*words))
 
 
-def test_request_for_the_button_never_reaches_the_left_edge(desk: Desk, make_screen: Callable[[int], Screen]) -> None:
-    request_id = add_waiting(desk, service=msgspec.structs.replace(MARKED, message=f"One.\n{LONG}"))
-    check(make_screen(80).run("adoption", "show", request_id, "--state", str(desk.paths.state)))
-
-
 def test_text_in_a_file_is_not_broken(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    request_id = add_waiting(desk, service=msgspec.structs.replace(MARKED, message=LONG))
-    assert main(("adoption", "show", request_id, "--state", str(desk.paths.state))) == 0
-    assert f"  {'Message':20} {LONG}\n" in capsys.readouterr().out
+    with desk.store.read() as connection:
+        reference = get_case(connection, add_sealed_case(desk, marker=NARROW, report={"story": LONG})).reference
+    assert main(("case", "show", reference, "--state", str(desk.paths.state))) == 0
+    assert f"{LONG}\n" in capsys.readouterr().out

@@ -178,7 +178,7 @@ MANAGE_KEYS        audit accept-loss
 # Every command of these groups.
 GROUPS = {
     "audit": "MANAGE_KEYS",
-    **dict.fromkeys(("partner", "placement", "adoption"), "MANAGE_PARTNERS"),
+    **dict.fromkeys(("partner", "placement"), "MANAGE_PARTNERS"),
     **dict.fromkeys(("keys", "gateway"), "MANAGE_KEYS"),
     "people": "MANAGE_PEOPLE",
 }
