@@ -41,7 +41,7 @@ from gateway.desk.retention.certificates import compare_with_vault, list_forgott
 from gateway.desk.retention.due import MOST_COUNTED, list_due
 from gateway.desk.retention.holds import count_past_review
 from gateway.desk.retention.lists import list_drafts
-from gateway.desk.store.partner_tables import DIGEST_DRAWS, LEDGER
+from gateway.desk.store.agency_tables import DIGEST_DRAWS, LEDGER
 from gateway.desk.store.schema import SET_ASIDE
 from gateway.desk.suggestions import suggest
 from gateway.desk.uk_times import get_uk_day

@@ -15,7 +15,7 @@ from gateway.desk.outbox.queue import KindName, OutboxError, OutboxRow, count_fa
 from gateway.desk.outbox.replies import ReplySender
 from gateway.desk.partners.outcomes import write_outcome_notes
 from gateway.desk.partners.stages import StageSender, queue_due_stages
-from gateway.desk.store.retention_tables import DESTRUCTIONS
+from gateway.desk.store.schema import DESTRUCTIONS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import parse_time
 

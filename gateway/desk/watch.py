@@ -29,10 +29,8 @@ from gateway.desk.outbox.alerts import find_overdue, find_unsent
 from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.people.releases import PACKAGE, SERVICE_ALERT
 from gateway.desk.store import DeskStoreError
-from gateway.desk.store.action_tables import CASE_ACTIONS, SERVICE_ALERTS
-from gateway.desk.store.key_tables import PUBLICATIONS, SEALING_KEYS
-from gateway.desk.store.passkey_tables import RELEASE_SIGNATURES, RELEASES
-from gateway.desk.store.schema import ALARMS, CASES, REPORTS
+from gateway.desk.store.agency_tables import PUBLICATIONS, RELEASE_SIGNATURES, RELEASES, SEALING_KEYS
+from gateway.desk.store.schema import ALARMS, CASE_ACTIONS, CASES, REPORTS, SERVICE_ALERTS
 from gateway.desk.suggestions import suggest
 from gateway.desk.vault import LOCKED, VaultError
 from gateway.desk.wiring import Desk

@@ -54,8 +54,7 @@ from gateway.desk.partners.register import PartnerError
 from gateway.desk.people.accounts import get_account
 from gateway.desk.people.register import RISK_ASSESSMENT, set_authority
 from gateway.desk.service_requests.asking import Asking, ask_service
-from gateway.desk.store.action_tables import CASE_ACTIONS
-from gateway.desk.store.schema import CASES, REPORTS
+from gateway.desk.store.schema import CASE_ACTIONS, CASES, REPORTS
 from gateway.desk.wiring import open_desk
 from gateway.new_gateway import NewGateway, create_gateway
 from gateway.public_log import publish_log

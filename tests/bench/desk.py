@@ -22,8 +22,7 @@ from werkzeug.test import TestResponse
 
 from gateway.desk.collection.collect import Collected, take_rows
 from gateway.desk.collection.standing import load_trusted_keys
-from gateway.desk.store.identifier_tables import CASE_IDENTIFIERS
-from gateway.desk.store.schema import CASES
+from gateway.desk.store.schema import CASE_IDENTIFIERS, CASES
 from gateway.desk.vault.doors import Signer
 from gateway.feed.items import describe_report
 from gateway.store.collection import read_waiting

@@ -4,8 +4,7 @@ import msgspec
 from sqlalchemy import insert, select
 
 from gateway.desk.partners.adoption import collect_adoptions
-from gateway.desk.store.key_tables import SEALING_KEYS
-from gateway.desk.store.placement_tables import ADOPTION_REQUESTS
+from gateway.desk.store.agency_tables import ADOPTION_REQUESTS, SEALING_KEYS
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.adoption import EXAMPLE, AdoptionPost, AdoptionRequest, AskingService, seal_adoption

@@ -4,8 +4,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, insert
 
-from gateway.desk.store.identifier_tables import CASE_IDENTIFIERS
-from gateway.desk.store.schema import CASES
+from gateway.desk.store.schema import CASE_IDENTIFIERS, CASES
 from gateway.desk.vault import Answer, Hashes, HashIdentifiers, Request
 from gateway.desk.vault.doors import Signer
 from gateway.desk.vault.holder import hash_identifiers

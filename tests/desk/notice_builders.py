@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import insert
 
 from gateway.desk.cases.opening import open_case
-from gateway.desk.store.partner_tables import PARTNERS
+from gateway.desk.store.agency_tables import PARTNERS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
 from tests.desk.desk_loop import ACTOR

@@ -20,7 +20,7 @@ from gateway.desk.outbox.alerts import list_alerts, list_calls
 from gateway.desk.outbox.loop import GAVE_UP, GiveUp, OutboxKind, Outcome, Run, send_kind
 from gateway.desk.outbox.queue import KindName, queue, record
 from gateway.desk.outbox_run import send_due
-from gateway.desk.store.outbox_tables import NOTES, OUTBOX
+from gateway.desk.store.agency_tables import NOTES, OUTBOX
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ConflictError, UnavailableError
 from partner_sdk.wire.alert_notice import AlertNotice, open_alert

@@ -11,7 +11,7 @@ from gateway.desk.people.permissions import Role
 from gateway.desk.people.releases import Release, get_touch, sign_release
 from gateway.desk.retention.destruction import begin_destruction, finish_destruction
 from gateway.desk.retention.lists import DUE, SignedList, draft_destruction, get_signatures
-from gateway.desk.store.outbox_tables import OUTBOX
+from gateway.desk.store.agency_tables import OUTBOX
 from gateway.desk.store.schema import CASES
 from gateway.desk.vault import SignedTouch
 from gateway.desk.vault.destructions import KNOWN_FOR, STOP_WITHIN

@@ -23,7 +23,7 @@ from gateway.desk.config import WatchConfig
 from gateway.desk.doctor import examine
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.store import DeskStoreError, open_store
-from gateway.desk.store.outbox_tables import ALERTS, OUTBOX
+from gateway.desk.store.agency_tables import ALERTS, OUTBOX
 from gateway.desk.store.schema import ALARMS
 from gateway.desk.watch import find_unfit, list_waiting_concerns, settle_alarms
 from partner_sdk.errors import ProblemError, TransportError

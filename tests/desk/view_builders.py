@@ -23,8 +23,7 @@ from gateway.desk.keyring.bootstrap import make_desk
 from gateway.desk.keyring.case_boxes import close_reports, make_keys
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.sessions import StartLink, get_link_folder, make_start_link
-from gateway.desk.store.key_tables import SEALING_KEYS
-from gateway.desk.store.partner_tables import PARTNERS
+from gateway.desk.store.agency_tables import PARTNERS, SEALING_KEYS
 from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.key_files import load_xwing_private_key, xwing_public_bytes

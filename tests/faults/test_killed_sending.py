@@ -17,7 +17,7 @@ import pytest
 from gateway.desk.actions.ledger import write_entry
 from gateway.desk.actions.model import list_where
 from gateway.desk.outbox_run import send_due
-from gateway.desk.store.action_tables import CASE_ACTIONS
+from gateway.desk.store.schema import CASE_ACTIONS
 from gateway.desk.wiring import open_desk
 from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS
 from tests.desk.action_builders import add_assessed, draft, make_package, release, release_package, reread

@@ -11,9 +11,8 @@ from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.replying.replies import ReplyDraft, write_reply
 from gateway.desk.collection.reconcile import reconcile
 from gateway.desk.retention.destruction import finish_destruction
-from gateway.desk.store.outbox_tables import OUTBOX, REPLY_MESSAGES
-from gateway.desk.store.retention_tables import DESTRUCTIONS
-from gateway.desk.store.schema import CASES
+from gateway.desk.store.agency_tables import OUTBOX, REPLY_MESSAGES
+from gateway.desk.store.schema import CASES, DESTRUCTIONS
 from gateway.desk.vault.destructions import STOP_WITHIN
 from gateway.desk.vault.key_folder import KeyFolder
 from gateway.guidance.destruction import open_forget_list, peek_certificate, sign_forget_list

@@ -15,7 +15,7 @@ from gateway.desk.alarms import list_alarms
 from gateway.desk.audit import append_entry, check_chain
 from gateway.desk.cli import main as run_desk
 from gateway.desk.store import DeskStore, DeskStoreError, engine, move_store, open_store
-from gateway.desk.store.outbox_tables import OUTBOX
+from gateway.desk.store.agency_tables import OUTBOX
 from gateway.desk.store.schema import ALARMS
 from gateway.desk.wiring import open_desk
 from gateway.intake import NewReport

@@ -29,8 +29,7 @@ from gateway.desk.cases.model import NO_SAFE_CONTACT, get_case
 from gateway.desk.cases.opening import OpenedCase, open_case
 from gateway.desk.cases.replying.replies import GivenReply, ReplyDraft, record_reply, write_reply
 from gateway.desk.people.permissions import Role
-from gateway.desk.store.identifier_tables import CASE_IDENTIFIERS
-from gateway.desk.store.schema import CASES
+from gateway.desk.store.schema import CASE_IDENTIFIERS, CASES
 from gateway.desk.wiring import Desk
 from gateway.public.journey import FIELD_BY_NAME, TYPED
 from gateway.web.logs import AllowListFormatter

@@ -20,9 +20,8 @@ from gateway.desk.collection.standing import load_trusted_keys
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import Intake, collect_items, keep_envelope
 from gateway.desk.people.permissions import BY_THE_DESK
-from gateway.desk.store.action_tables import REFUSED_ENTRIES, THREAD_ENTRIES
-from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES
-from gateway.desk.store.schema import CASES
+from gateway.desk.store.agency_tables import MAILBOX_MESSAGES
+from gateway.desk.store.schema import CASES, REFUSED_ENTRIES, THREAD_ENTRIES
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError, StatementError
 from partner_sdk.wire.canonical import check_report_id, format_time, parse_base64url

@@ -42,9 +42,8 @@ from gateway.desk.partners.mailbox import store_message
 from gateway.desk.people import releases
 from gateway.desk.people.register import find_person
 from gateway.desk.people.releases import Release, ReleaseError, verify_release
-from gateway.desk.store.action_tables import CASE_ACTIONS, SERVICE_ALERTS, THREAD_ENTRIES
-from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES
-from gateway.desk.store.schema import CASE_STEPS, CASES
+from gateway.desk.store.agency_tables import MAILBOX_MESSAGES
+from gateway.desk.store.schema import CASE_ACTIONS, CASE_STEPS, CASES, SERVICE_ALERTS, THREAD_ENTRIES
 from gateway.desk.vault.doors import CaseBox, Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import EnvelopeError, FormatError, OpeningError

@@ -16,10 +16,8 @@ from gateway.desk.outbox.queue import SENT_AT, record
 from gateway.desk.partners.register import PartnerError, get_partner
 from gateway.desk.people.permissions import ANY_CASE, BY_THE_DESK, FACULTY_OF, CaseScope, Permission, Role, is_allowed
 from gateway.desk.placements.register import find_owner_name
-from gateway.desk.store.action_tables import CASE_ACTIONS, THREAD_ENTRIES
-from gateway.desk.store.outbox_tables import OUTBOX
-from gateway.desk.store.partner_tables import PARTNERS
-from gateway.desk.store.schema import CASE_STEPS, CASES
+from gateway.desk.store.agency_tables import OUTBOX, PARTNERS
+from gateway.desk.store.schema import CASE_ACTIONS, CASE_STEPS, CASES, THREAD_ENTRIES
 from gateway.desk.uk_times import format_uk_day_of, get_uk_day_of
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError

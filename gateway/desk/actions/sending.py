@@ -35,9 +35,8 @@ from gateway.desk.outbox.loop import GiveUp, Run
 from gateway.desk.partners.mailbox import MessageSender, has_message, store_message
 from gateway.desk.partners.register import PartnerError
 from gateway.desk.people.permissions import BY_THE_DESK
-from gateway.desk.store.action_tables import CASE_ACTIONS
-from gateway.desk.store.partner_tables import OUTCOME_SIGNALS
-from gateway.desk.store.schema import CASE_STEPS, CASES
+from gateway.desk.store.agency_tables import OUTCOME_SIGNALS
+from gateway.desk.store.schema import CASE_ACTIONS, CASE_STEPS, CASES
 from gateway.desk.vault.doors import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError, SealingError

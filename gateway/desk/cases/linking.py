@@ -41,9 +41,8 @@ from gateway.desk.collection.links import (
 from gateway.desk.identifiers.extracting import FAIR, SEARCH_ONLY, STRONG, WEAK, squeeze_service, strip_address
 from gateway.desk.placements.merges import add_merge, follow, get_successor, read_merges
 from gateway.desk.placements.register import find_owner_name, get_owner_names, has_keys, list_placements
-from gateway.desk.store.identifier_tables import CASE_IDENTIFIERS, SERVICE_IDENTIFIERS
-from gateway.desk.store.placement_tables import ADOPTERS
-from gateway.desk.store.schema import CASES
+from gateway.desk.store.agency_tables import ADOPTERS
+from gateway.desk.store.schema import CASE_IDENTIFIERS, CASES, SERVICE_IDENTIFIERS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import format_time

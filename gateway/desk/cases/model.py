@@ -36,7 +36,13 @@ from gateway.desk import audit
 from gateway.desk.digests import tables
 from gateway.desk.keyring.case_boxes import close_box, get_box
 from gateway.desk.keyring.key_set import make_copy_context, seal_own_copy
-from gateway.desk.store.schema import CASE_STEPS, CASES, IMPORTED_REPORTS, REPORTS, Tier
+from gateway.desk.store.schema import (
+    CASE_STEPS,
+    CASES,
+    IMPORTED_REPORTS,
+    REPORTS,
+    Tier,
+)
 from gateway.desk.store.schema import KEYED_IN as KEYED_IN
 from gateway.desk.store.schema import REPLIED_BY_RETURN_CODE as REPLIED_BY_RETURN_CODE
 from gateway.desk.vault import Reason

@@ -49,7 +49,7 @@ from gateway.desk.cases.model import (
 from gateway.desk.cases.reading import labels
 from gateway.desk.people.permissions import Permission, Role, check_permission
 from gateway.desk.people.releases import NO_REPLY
-from gateway.desk.store.passkey_tables import RELEASE_SIGNATURES, RELEASES
+from gateway.desk.store.agency_tables import RELEASE_SIGNATURES, RELEASES
 from gateway.desk.store.schema import CASES, KEYED_IN, Tier
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.submission import SENDER_PATTERN

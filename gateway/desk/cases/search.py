@@ -61,8 +61,7 @@ from gateway.desk.identifiers.index import (
     remove_rows,
 )
 from gateway.desk.placements.register import get_owner_names
-from gateway.desk.store.identifier_tables import CASE_IDENTIFIERS
-from gateway.desk.store.schema import CASES
+from gateway.desk.store.schema import CASE_IDENTIFIERS, CASES
 from gateway.desk.vault import Reason
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError

@@ -16,8 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, 
 from gateway.desk.alarms import list_subjects, raise_alarm
 from gateway.desk.outbox.queue import queue
 from gateway.desk.people.permissions import BY_THE_DESK
-from gateway.desk.store.retention_tables import DESTRUCTIONS
-from gateway.desk.store.schema import ALARMS, CHAIN_LINKS
+from gateway.desk.store.schema import ALARMS, CHAIN_LINKS, DESTRUCTIONS
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.intake import EPOCH_PATTERN, FIRST_PREVIOUS, INSTANCE_PATTERN, IntakeStatement
 from partner_sdk.wire.submission import SENDER_PATTERN

@@ -24,7 +24,7 @@ from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.outbox.notes import queue_notes
 from gateway.desk.outbox.queue import COLLECTED, NO_OPEN_REQUEST, queue_stage, queue_stage_again
 from gateway.desk.placements.register import list_owners
-from gateway.desk.store.partner_tables import PARTNERS
+from gateway.desk.store.agency_tables import PARTNERS
 from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, NAMED_EVIDENCE, PAGE_CONTEXTS, REPORTS
 from gateway.desk.vault import CaseKey
 from gateway.desk.vault.doors import Signer

@@ -14,9 +14,8 @@ from gateway.desk.collection.links import link_additions
 from gateway.desk.collection.risk import UNTOLD
 from gateway.desk.collection.row_checks import PRIORITIES, SealedContent
 from gateway.desk.people.permissions import BY_THE_DESK
-from gateway.desk.store.action_tables import CASE_ACTIONS
-from gateway.desk.store.partner_tables import OUTCOME_SIGNALS
-from gateway.desk.store.schema import CASES, Tier, of_sender
+from gateway.desk.store.agency_tables import OUTCOME_SIGNALS
+from gateway.desk.store.schema import CASE_ACTIONS, CASES, Tier, of_sender
 from gateway.guidance.risk import Risk, combine, find_kind
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.canonical import format_time

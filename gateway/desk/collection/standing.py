@@ -27,8 +27,7 @@ from gateway.desk.collection.row_checks import PartnerKey, TrustedKeys
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.store import DeskStoreError
-from gateway.desk.store.key_tables import VERIFY_KEYS
-from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS, PARTNERS
+from gateway.desk.store.agency_tables import FORMER_PARTNER_KEYS, PARTNERS, VERIFY_KEYS
 from gateway.desk.store.schema import COLLECTOR
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, ProblemError, ReportAbuseError

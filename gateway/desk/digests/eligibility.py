@@ -20,8 +20,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from gateway.desk.config import SIGNIFICANT_INCIDENTS
 from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.placements.register import PlacementRow, format_place, list_placements, to_placement
-from gateway.desk.store.partner_tables import ENROLMENTS, PARTNERS
-from gateway.desk.store.placement_tables import PLACEMENTS
+from gateway.desk.store.agency_tables import ENROLMENTS, PARTNERS, PLACEMENTS
 from partner_sdk.wire.canonical import format_time
 
 DEFAULT_THRESHOLD: Final = SIGNIFICANT_INCIDENTS

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 
 from gateway.desk.digests.tables import BUDGET_MICRO, OUTCOME_MICRO
 from gateway.desk.keyring.quarters import Period, Quarter
-from gateway.desk.store.partner_tables import LEDGER
+from gateway.desk.store.agency_tables import LEDGER
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
 

@@ -53,7 +53,7 @@ from gateway.desk.keyring.quarters import Period, Quarter, Year, check_closed, p
 from gateway.desk.partners.register import SERVICE, find_partner_kind
 from gateway.desk.placements.merges import read_merges
 from gateway.desk.store import DeskStore
-from gateway.desk.store.partner_tables import PARTNERS
+from gateway.desk.store.agency_tables import PARTNERS
 from gateway.desk.store.schema import CASES
 from partner_sdk.wire.keys import Environment
 

@@ -54,7 +54,7 @@ from gateway.desk.outbox_run import send_due
 from gateway.desk.partners.mailbox import write_message
 from gateway.desk.placements.merges import get_successor
 from gateway.desk.store import DeskStore
-from gateway.desk.store.partner_tables import DIGESTS, PARTNERS
+from gateway.desk.store.agency_tables import DIGESTS, PARTNERS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire import canonical
 from partner_sdk.wire.keys import Environment

@@ -16,10 +16,8 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, se
 from gateway.desk.digests.tables import NOT_STATED
 from gateway.desk.keyring.quarters import Period, Quarter, get_quarter_of
 from gateway.desk.placements.checks import BY_RUNNER
-from gateway.desk.store.action_tables import CASE_ACTIONS
-from gateway.desk.store.partner_tables import OUTCOME_SIGNALS
-from gateway.desk.store.placement_tables import PLACEMENT_CHECKS, PLACEMENTS
-from gateway.desk.store.schema import CASES, SET_ASIDE
+from gateway.desk.store.agency_tables import OUTCOME_SIGNALS, PLACEMENT_CHECKS, PLACEMENTS
+from gateway.desk.store.schema import CASE_ACTIONS, CASES, SET_ASIDE
 from partner_sdk.report import describe_field
 from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.digest import DigestCell, DigestTable, make_exact_cell

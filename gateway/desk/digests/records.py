@@ -17,7 +17,7 @@ from gateway.desk.digests.clusters import FrozenClusters, parse_clusters
 from gateway.desk.keyring.quarters import Period, Quarter
 from gateway.desk.partners.mailbox import has_message
 from gateway.desk.placements.merges import list_ever_merged
-from gateway.desk.store.partner_tables import DIGEST_DRAWS, DIGEST_STEPS, DIGESTS
+from gateway.desk.store.agency_tables import DIGEST_DRAWS, DIGEST_STEPS, DIGESTS
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire import canonical

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, select
 from gateway.desk.actions.model import KIND_TITLES
 from gateway.desk.cases.closing import CHILD_OUTCOMES
 from gateway.desk.digests.child_outcomes import list_outcomes_of_cases
-from gateway.desk.store.action_tables import CASE_ACTIONS
+from gateway.desk.store.schema import CASE_ACTIONS
 from partner_sdk.wire.canonical import format_time
 
 _REACHED: Final = ("sent", "acknowledged", "answered", "withdrawn", "failed")

@@ -13,8 +13,7 @@ from sqlalchemy import Connection, false, func, select
 
 from gateway.desk.actions.model import TO_DESTINATIONS
 from gateway.desk.figures.reading_times import find_quantile
-from gateway.desk.store.action_tables import CASE_ACTIONS
-from gateway.desk.store.schema import CASE_STEPS, CASES
+from gateway.desk.store.schema import CASE_ACTIONS, CASE_STEPS, CASES
 from partner_sdk.uk_clock import UK
 from partner_sdk.wire.canonical import format_time
 

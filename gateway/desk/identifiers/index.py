@@ -33,7 +33,7 @@ from gateway.desk.identifiers.extracting import (
     normalise_username,
     scan_text,
 )
-from gateway.desk.store.identifier_tables import CASE_IDENTIFIERS, SERVICE_IDENTIFIERS
+from gateway.desk.store.schema import CASE_IDENTIFIERS, SERVICE_IDENTIFIERS
 from gateway.desk.vault.doors import Signer
 from partner_sdk.errors import LocalStateError
 from partner_sdk.report import SealedIndustryReport, list_given

@@ -29,7 +29,7 @@ from gateway.desk.keyring.quarters import get_quarter_of
 from gateway.desk.people.permissions import BY_THE_DESK, Role
 from gateway.desk.people.register import add_person, grant_role
 from gateway.desk.store import open_store
-from gateway.desk.store.key_tables import VERIFY_KEYS
+from gateway.desk.store.agency_tables import VERIFY_KEYS
 from gateway.desk.store.schema import REPORTS
 from gateway.desk.vault import to_public
 from gateway.desk.wiring import Desk

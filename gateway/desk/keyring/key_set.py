@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.keyring.quarters import Quarter, get_quarter_of
-from gateway.desk.store.key_tables import PUBLICATIONS, SEALING_KEYS, VERIFY_KEYS
+from gateway.desk.store.agency_tables import PUBLICATIONS, SEALING_KEYS, VERIFY_KEYS
 from gateway.desk.vault import PublicKey
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import LocalStateError, ReportAbuseError

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from gateway.desk.keyring.delegation import read_delegation
 from gateway.desk.keyring.key_set import LOG_ROLE, RECEIPT_ROLE
 from gateway.desk.keyring.signing_keys import list_pending
-from gateway.desk.store.key_tables import SEALING_KEYS, VERIFY_KEYS
+from gateway.desk.store.agency_tables import SEALING_KEYS, VERIFY_KEYS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import parse_base64url, parse_time
 from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY

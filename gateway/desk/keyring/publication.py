@@ -25,9 +25,7 @@ from gateway.desk.keyring.key_set import (
 )
 from gateway.desk.keyring.signing_keys import finish_rotations
 from gateway.desk.people.passkeys import list_in_use
-from gateway.desk.store.key_tables import PUBLICATIONS
-from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS, INVITATIONS, PARTNERS
-from gateway.desk.store.placement_tables import PLACEMENTS
+from gateway.desk.store.agency_tables import FORMER_PARTNER_KEYS, INVITATIONS, PARTNERS, PLACEMENTS, PUBLICATIONS
 from gateway.desk.suggestions import suggest
 from gateway.desk.vault.record import FIRST_PREVIOUS, OPENINGS_FILE, OpeningRecord
 from gateway.desk.wiring import Desk

@@ -14,14 +14,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
 from gateway.databases.failures import StorageUnavailableError
-from gateway.desk.cases.model import (
-    KEYED_IN,
-    CaseError,
-    find_promised_day,
-    format_day,
-    format_read_by,
-    normalise,
-)
+from gateway.desk.cases.model import KEYED_IN, CaseError, find_promised_day, format_day, format_read_by, normalise
 from gateway.desk.cases.reading import labels
 from gateway.desk.cases.reading.labels import PUBLIC_ANSWERS, PUBLIC_WORDS
 from gateway.desk.manual_entry.reports import (

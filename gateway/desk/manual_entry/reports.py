@@ -13,19 +13,11 @@ from typing import Any, Final, get_type_hints
 import msgspec
 from sqlalchemy import Connection, insert, select
 
-from gateway.desk.cases.model import (
-    KEYED_IN,
-    CaseError,
-    CaseRow,
-    add_step,
-    get_case,
-    list_cases_of,
-    to_case,
-)
+from gateway.desk.cases.model import CaseError, CaseRow, add_step, get_case, list_cases_of, to_case
 from gateway.desk.collection.filing import NewCase, file_cases, make_own_reference
 from gateway.desk.keyring.case_boxes import close_reports, find_sealed_report, make_keys
 from gateway.desk.keyring.key_set import make_key_set
-from gateway.desk.store.schema import CASES, IMPORTED_REPORTS
+from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, KEYED_IN
 from gateway.desk.uk_times import UkTimeError, parse_uk_time
 from gateway.desk.wiring import Desk
 from gateway.guidance.risk import assess_public

@@ -24,7 +24,7 @@ from gateway.desk.keyring.quarters import get_last_closed_quarter
 from gateway.desk.notices.signing import draft_signature, get_signature
 from gateway.desk.placements.merges import get_successor, list_counted
 from gateway.desk.placements.register import find_owner_name, has_keys
-from gateway.desk.store.action_tables import CASE_ACTIONS
+from gateway.desk.store.schema import CASE_ACTIONS
 from gateway.desk.uk_times import format_uk_day, format_uk_day_of
 from gateway.desk.wiring import Desk
 from gateway.web.settings import read_settings

@@ -20,8 +20,8 @@ from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseError, CaseRow, has_control_characters, normalise
 from gateway.desk.cases.search import check_outgoing
 from gateway.desk.people.releases import SERVICE_ALERT, Release, draft_release, find_release, get_signed
-from gateway.desk.store.action_tables import CASE_ACTIONS, SERVICE_ALERTS
-from gateway.desk.store.partner_tables import PARTNERS
+from gateway.desk.store.agency_tables import PARTNERS
+from gateway.desk.store.schema import CASE_ACTIONS, SERVICE_ALERTS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.action_bodies import MAX_ALERT_CHARACTERS, ServiceAlert
 from partner_sdk.wire.canonical import encode, format_time

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, upd
 from gateway.desk import audit
 from gateway.desk.outbox.queue import IS_OPEN, drop, queue, record
 from gateway.desk.people.permissions import BY_THE_DESK
-from gateway.desk.store.outbox_tables import ALERT_CALLS, ALERTS, OUTBOX
+from gateway.desk.store.agency_tables import ALERT_CALLS, ALERTS, OUTBOX
 from gateway.desk.store.schema import CASES, SET_ASIDE
 from gateway.guidance.risk import is_danger_today
 from partner_sdk.errors import ReportAbuseError

@@ -17,7 +17,7 @@ from gateway.desk.feed_client import FeedClient
 from gateway.desk.outbox import queue
 from gateway.desk.outbox.queue import IS_OPEN, KindName, claim, get_wait, note
 from gateway.desk.store import DeskStoreError
-from gateway.desk.store.outbox_tables import OUTBOX
+from gateway.desk.store.agency_tables import OUTBOX
 from gateway.desk.wiring import Desk
 from gateway.web.logs import format_exception
 from partner_sdk.errors import (

@@ -25,7 +25,7 @@ from gateway.desk.outbox.loop import GiveUp, Hold, Run, Stop
 from gateway.desk.outbox.notes import NoteKind, find_address, get_note_kind, load_note_texts, make_note_text
 from gateway.desk.outbox.queue import IS_OPEN, drop, record
 from gateway.desk.people.permissions import BY_THE_DESK
-from gateway.desk.store.outbox_tables import NOTES, OUTBOX
+from gateway.desk.store.agency_tables import NOTES, OUTBOX
 from gateway.desk.vault import VaultError
 from gateway.desk.vault.doors import Signer, Vault
 from gateway.desk.wiring import Desk

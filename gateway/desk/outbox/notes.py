@@ -16,7 +16,7 @@ from sqlalchemy import Connection, insert, select
 
 from gateway.desk.addresses import find_email_address, find_mobile_number
 from gateway.desk.outbox.queue import IS_OPEN, SENT_AT, order_by_state, queue, record
-from gateway.desk.store.outbox_tables import NOTES, OUTBOX
+from gateway.desk.store.agency_tables import NOTES, OUTBOX
 from gateway.desk.store.schema import CASES
 from gateway.web.settings import read_settings
 from partner_sdk.wire.public_codes import AGE_BANDS, NO, RATHER_NOT_SAY, WELSH, YES, YOUNGEST_BANDS

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from gateway.desk import audit
-from gateway.desk.store.outbox_tables import OUTBOX, STAGES
+from gateway.desk.store.agency_tables import OUTBOX, STAGES
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.items import PutResult

@@ -18,7 +18,7 @@ from gateway.desk.keyring.key_set import seal_own_copy
 from gateway.desk.outbox.loop import GiveUp, Run
 from gateway.desk.outbox.queue import IS_OPEN, NO_PLACE, SENT_AT, queue, record
 from gateway.desk.people.permissions import BY_THE_DESK
-from gateway.desk.store.outbox_tables import OUTBOX, REPLY_MESSAGES
+from gateway.desk.store.agency_tables import OUTBOX, REPLY_MESSAGES
 from gateway.desk.store.schema import CASES, REPLIED_BY_RETURN_CODE
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, LocalStateError, SealingError

@@ -13,7 +13,7 @@ from gateway.desk.evidence.holdings import count_arrived
 from gateway.desk.packages.choices import PACKAGE, REDIRECT
 from gateway.desk.people import releases
 from gateway.desk.people.releases import Release, list_of_subjects, list_open
-from gateway.desk.store.action_tables import CASE_ACTIONS
+from gateway.desk.store.schema import CASE_ACTIONS
 
 # The next act of a person of this desk.
 Next = Literal["review", "sign", "release", "send", ""]

@@ -20,7 +20,7 @@ from gateway.desk.placements.agreeing import ensure_owner
 from gateway.desk.placements.mails import LANGUAGES, Mail, make_mail
 from gateway.desk.placements.register import SURFACE_TITLES, count_button_requests, find_owner_name
 from gateway.desk.store import copy_fields
-from gateway.desk.store.placement_tables import ADOPTION_REQUESTS
+from gateway.desk.store.agency_tables import ADOPTION_REQUESTS
 from gateway.desk.vault.doors import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError

@@ -21,7 +21,7 @@ from gateway.desk.partners.register import (
     find_partner_kind,
 )
 from gateway.desk.placements.register import find_owner_name
-from gateway.desk.store.partner_tables import ENROLMENTS, INVITATIONS, PARTNERS
+from gateway.desk.store.agency_tables import ENROLMENTS, INVITATIONS, PARTNERS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
 

@@ -12,7 +12,7 @@ from gateway.desk import audit
 from gateway.desk.partners.account_changes import ChangeRow, get_key_in_force, make_key_columns, to_change_row
 from gateway.desk.partners.key_ends import keep_former_key
 from gateway.desk.partners.register import PartnerError, get_partner
-from gateway.desk.store.partner_tables import ACCOUNT_CHANGES, PARTNERS
+from gateway.desk.store.agency_tables import ACCOUNT_CHANGES, PARTNERS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import EnrolmentError
 from partner_sdk.wire.account import NewKeys, check_account_change

@@ -14,7 +14,7 @@ from gateway.desk import audit
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import Intake, collect_items, keep_envelope
 from gateway.desk.partners.account_changes import is_key_taken, make_key_columns, take_enrolled_registration
-from gateway.desk.store.partner_tables import ENROLMENTS, INVITATIONS
+from gateway.desk.store.agency_tables import ENROLMENTS, INVITATIONS
 from gateway.desk.vault.doors import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import EnrolmentError, FormatError, OpeningError

@@ -24,7 +24,7 @@ from gateway.desk.partners.register import (
     PartnerType,
 )
 from gateway.desk.placements.merges import get_successor
-from gateway.desk.store.partner_tables import ENROLMENTS, INVITATIONS
+from gateway.desk.store.agency_tables import ENROLMENTS, INVITATIONS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode, format_time, to_base64url

@@ -18,7 +18,7 @@ from gateway.desk.outbox.loop import GiveUp, Run
 from gateway.desk.outbox.queue import NO_PLACE, queue, record
 from gateway.desk.partners.register import PartnerError, get_partner
 from gateway.desk.store import copy_fields
-from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES, OUTBOX
+from gateway.desk.store.agency_tables import MAILBOX_MESSAGES, OUTBOX
 from gateway.desk.vault.doors import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ConflictError

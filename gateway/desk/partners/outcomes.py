@@ -15,7 +15,7 @@ from gateway.desk.collection.joining import list_joined
 from gateway.desk.outbox.queue import queue_stage
 from gateway.desk.partners.mailbox import store_message
 from gateway.desk.store import copy_fields
-from gateway.desk.store.partner_tables import OUTCOME_SIGNALS
+from gateway.desk.store.agency_tables import OUTCOME_SIGNALS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.mailbox_message import OutcomeNote, encode_body

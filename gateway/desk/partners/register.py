@@ -19,7 +19,7 @@ from gateway.desk.placements.register import (
     list_placements,
 )
 from gateway.desk.store import copy_fields
-from gateway.desk.store.partner_tables import ACCOUNT_CHANGES, ENROLMENTS, INVITATIONS, PARTNERS
+from gateway.desk.store.agency_tables import ACCOUNT_CHANGES, ENROLMENTS, INVITATIONS, PARTNERS
 from gateway.desk.suggestions import suggest
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import parse_time

@@ -15,7 +15,7 @@ from gateway.desk.outbox.queue import COLLECTED, NO_OPEN_REQUEST, queue_stage
 from gateway.desk.partners.mailbox import store_message
 from gateway.desk.partners.outcomes import release_due
 from gateway.desk.people.permissions import BY_THE_DESK
-from gateway.desk.store.outbox_tables import STAGES
+from gateway.desk.store.agency_tables import STAGES
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError

@@ -20,7 +20,7 @@ from gateway.desk.people.permissions import BY_THE_DESK, Role
 from gateway.desk.people.register import list_with_role
 from gateway.desk.people.touches import SIGNING, NewKey, spend_challenge
 from gateway.desk.store import DeskStore, copy_fields
-from gateway.desk.store.passkey_tables import PASSKEYS
+from gateway.desk.store.agency_tables import PASSKEYS
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.uk_times import format_uk_time
 from gateway.desk.vault import KnownPasskey

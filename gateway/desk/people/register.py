@@ -16,8 +16,8 @@ from gateway.desk import audit
 from gateway.desk.addresses import find_email_address
 from gateway.desk.hidden_text import replace_hidden
 from gateway.desk.people.permissions import APART, BY_THE_DESK, Role, list_clashing
+from gateway.desk.store.agency_tables import PEOPLE, PERSON_AUTHORITIES, PERSON_ROLES, SESSIONS
 from gateway.desk.store.engine import copy_fields
-from gateway.desk.store.people_tables import PEOPLE, PERSON_AUTHORITIES, PERSON_ROLES, SESSIONS
 from gateway.desk.suggestions import suggest
 from gateway.desk.uk_times import format_uk_day
 from partner_sdk.errors import ReportAbuseError

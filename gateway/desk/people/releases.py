@@ -17,8 +17,8 @@ from sqlalchemy import Connection, Row, insert, select
 from gateway.desk import audit
 from gateway.desk.people.passkeys import find_passkey, take_touch
 from gateway.desk.people.permissions import Permission
+from gateway.desk.store.agency_tables import RELEASE_SIGNATURES, RELEASES
 from gateway.desk.store.engine import copy_fields
-from gateway.desk.store.passkey_tables import RELEASE_SIGNATURES, RELEASES
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.uk_times import format_uk_time
 from gateway.desk.vault import SignedTouch

@@ -23,7 +23,7 @@ from gateway.desk.people.passkeys import check_may_link
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.register import PersonError, get_active, list_roles
 from gateway.desk.store import DeskStoreError
-from gateway.desk.store.people_tables import SESSIONS
+from gateway.desk.store.agency_tables import SESSIONS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, ReportAbuseError
 from partner_sdk.wire.canonical import encode, format_time, parse_exact, parse_time, to_base64url

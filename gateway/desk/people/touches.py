@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from sqlalchemy import Connection, delete, insert, select
 
-from gateway.desk.store.passkey_tables import SPENT_CHALLENGES
+from gateway.desk.store.agency_tables import SPENT_CHALLENGES
 from gateway.desk.vault.assertions import (
     MOST_STATEMENT_BYTES,
     Answer,

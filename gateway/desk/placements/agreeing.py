@@ -21,7 +21,7 @@ from gateway.desk.placements.register import (
     get_placement,
 )
 from gateway.desk.placements.terms import Agreement, TermChanges, Terms, make_terms, read_line
-from gateway.desk.store.placement_tables import ADOPTERS, PLACEMENT_HISTORY, PLACEMENTS
+from gateway.desk.store.agency_tables import ADOPTERS, PLACEMENT_HISTORY, PLACEMENTS
 from gateway.desk.suggestions import suggest
 from gateway.desk.uk_times import get_uk_day
 from gateway.desk.wiring import Desk

@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection, insert, select
 
-from gateway.desk.store.placement_tables import SERVICE_MERGES
+from gateway.desk.store.agency_tables import SERVICE_MERGES
 from partner_sdk.wire.canonical import format_time
 
 _ALL: Final = select(SERVICE_MERGES.c.service, SERVICE_MERGES.c.into).order_by(SERVICE_MERGES.c.id)

@@ -10,8 +10,7 @@ from typing import Any, Final, Literal, get_args
 
 from sqlalchemy import Connection, Row, func, select
 
-from gateway.desk.store.partner_tables import INVITATIONS, PARTNERS
-from gateway.desk.store.placement_tables import ADOPTERS, ADOPTION_REQUESTS, PLACEMENTS
+from gateway.desk.store.agency_tables import ADOPTERS, ADOPTION_REQUESTS, INVITATIONS, PARTNERS, PLACEMENTS
 from gateway.desk.store.schema import CASES
 from gateway.desk.suggestions import suggest
 from partner_sdk.errors import ReportAbuseError

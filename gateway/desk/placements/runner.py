@@ -16,7 +16,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.placements.register import PlacementError, list_placements
-from gateway.desk.store.placement_tables import RUNNER_TOKENS
+from gateway.desk.store.agency_tables import RUNNER_TOKENS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.button_check import CheckList, CheckTarget
 from partner_sdk.wire.canonical import format_time, to_base64url

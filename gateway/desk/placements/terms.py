@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from gateway.desk.placements.page_addresses import has_any_part, parse_page, parse_pattern
 from gateway.desk.placements.register import SURFACE_TITLES, SURFACES, PlacementError
-from gateway.desk.store.placement_tables import PLACEMENT_HISTORY
+from gateway.desk.store.agency_tables import PLACEMENT_HISTORY
 from partner_sdk.wire.canonical import parse_exact
 from partner_sdk.wire.placement import SERVICE_NAME_MAX
 

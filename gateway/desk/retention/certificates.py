@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, select
 from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.people.passkeys import is_in_audit_log
 from gateway.desk.people.releases import DESTRUCTION, DESTRUCTION_DRAFT, Release, get_signed
-from gateway.desk.store.retention_tables import DESTROYED_CASES, DESTRUCTIONS
+from gateway.desk.store.schema import DESTROYED_CASES, DESTRUCTIONS
 from gateway.desk.vault.destructions import read_destructions
 from gateway.desk.vault.record import RecordError
 from gateway.desk.wiring import Desk

@@ -13,10 +13,10 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, or_
 from gateway.desk.actions.model import end_open_actions
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.outbox.queue import drop
-from gateway.desk.store.action_tables import CASE_ACTIONS, THREAD_ENTRIES
-from gateway.desk.store.identifier_tables import CASE_IDENTIFIERS
-from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES, NOTES, REPLY_MESSAGES
+from gateway.desk.store.agency_tables import MAILBOX_MESSAGES, NOTES, REPLY_MESSAGES
 from gateway.desk.store.schema import (
+    CASE_ACTIONS,
+    CASE_IDENTIFIERS,
     CASE_STEPS,
     CASES,
     EVIDENCE,
@@ -25,6 +25,7 @@ from gateway.desk.store.schema import (
     PAGE_CONTEXTS,
     REPORTS,
     SET_ASIDE,
+    THREAD_ENTRIES,
 )
 
 # The columns of a case that say more about a person than codes do.

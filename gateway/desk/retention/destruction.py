@@ -24,9 +24,8 @@ from gateway.desk.people.releases import DESTRUCTION, DESTRUCTION_DRAFT, get_sig
 from gateway.desk.retention.certificates import keep_copy, make_certificate
 from gateway.desk.retention.contents import count_contents, empty_report, forget_files, list_files
 from gateway.desk.retention.lists import RetentionError, get_destruction, get_signatures, list_unfinished, make_listed
-from gateway.desk.store.outbox_tables import OUTBOX
-from gateway.desk.store.retention_tables import DESTROYED_CASES, DESTRUCTIONS
-from gateway.desk.store.schema import CASES
+from gateway.desk.store.agency_tables import OUTBOX
+from gateway.desk.store.schema import CASES, DESTROYED_CASES, DESTRUCTIONS
 from gateway.desk.vault.destructions import list_keys, read_destructions
 from gateway.desk.wiring import Desk
 from gateway.guidance.destruction import DestructionList, ForgetList, ForgottenEvidence, ForgottenReport

@@ -17,8 +17,7 @@ from gateway.desk.cases.opening import list_reports
 from gateway.desk.collection.joining import find_named, list_added
 from gateway.desk.outbox.queue import IS_OPEN
 from gateway.desk.retention.classes import ClassCode, RetentionClasses, get_class, get_due_day, load_classes
-from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES, OUTBOX, REPLY_MESSAGES
-from gateway.desk.store.partner_tables import OUTCOME_SIGNALS
+from gateway.desk.store.agency_tables import MAILBOX_MESSAGES, OUTBOX, OUTCOME_SIGNALS, REPLY_MESSAGES
 from gateway.desk.store.schema import CASES
 from gateway.desk.uk_times import get_uk_day
 from gateway.desk.wiring import Desk

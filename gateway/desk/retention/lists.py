@@ -28,7 +28,7 @@ from gateway.desk.retention.contents import list_digests
 from gateway.desk.retention.due import REFUSALS, DueCase, judge
 from gateway.desk.rights.exporting import list_reports_of_person
 from gateway.desk.rights.requests import WIPE, list_requests
-from gateway.desk.store.retention_tables import DESTRUCTIONS
+from gateway.desk.store.schema import DESTRUCTIONS
 from gateway.desk.wiring import Desk
 from gateway.guidance.destruction import MOST_CASES, DestructionList, DestructionReason, ListedCase, ListedReport
 from partner_sdk.errors import ReportAbuseError

@@ -12,7 +12,7 @@ from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.retention.certificates import list_forgotten
 from gateway.desk.retention.contents import empty_report
 from gateway.desk.retention.lists import RetentionError
-from gateway.desk.store.retention_tables import DESTROYED_CASES, DESTRUCTIONS
+from gateway.desk.store.schema import DESTROYED_CASES, DESTRUCTIONS
 from gateway.desk.vault import VaultError
 from gateway.desk.vault.destructions import DESTRUCTIONS_FILE
 from gateway.desk.wiring import Desk

@@ -19,7 +19,6 @@ from sqlalchemy import Connection, select, update
 
 from gateway.desk.cases.holding import hold_unless_closed
 from gateway.desk.cases.model import (
-    KEYED_IN,
     CaseError,
     CaseRow,
     CaseStep,
@@ -32,7 +31,7 @@ from gateway.desk.cases.model import (
 )
 from gateway.desk.cases.opening import find_earlier, is_proven
 from gateway.desk.cases.replying.replies import ReplyDraft, clean_text, write_reply
-from gateway.desk.store.schema import CASES
+from gateway.desk.store.schema import CASES, KEYED_IN
 from gateway.desk.uk_times import add_months, get_uk_day
 from gateway.desk.wiring import Desk
 from gateway.guidance.dated_data import Source

@@ -1,8 +1,9 @@
-"""The tables of reports, with their evidence and contexts, of cases, and of the desk itself, e.g. its audit log.
+"""The tables of reports, evidence and contexts, of cases with all that was done and sent about them, and the audit log.
 
-The migrations make them, with those of the other table files beside this one (`migrations` lists each). Times are text
-in the spelling of the wire (`2026-11-25T00:06:49Z`), so they sort as text. Digests of bytes are 32-byte blobs. Never a
-column for typed text: that stays inside its envelope.
+The first migration makes them, with those of `agency_tables.py`. Times are text in the spelling of the wire
+(`2026-11-25T00:06:49Z`), so they sort as text. Digests of bytes are 32-byte blobs. Never a column for typed text: that
+stays inside its envelope or box. Identifiers are keyed hashes that only the vault can make: equal ones show that two
+cases share an identifier, never which (docs/threat-model.md).
 """
 
 from enum import IntEnum
@@ -13,9 +14,11 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ColumnElement,
+    ForeignKey,
     Index,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     Table,
     UniqueConstraint,
     false,
@@ -418,3 +421,134 @@ def of_sender(environment: object, partner: object) -> tuple[ColumnElement[bool]
     that.
     """
     return CASES.c.environment.concat("") == environment, CASES.c.partner.concat("") == partner
+
+
+# One row for each identifier of a report. Its rows go with its case, whatever deletes it. Without a row id: one tree.
+CASE_IDENTIFIERS: Final = Table(
+    "case_identifiers",
+    METADATA,
+    Column("digest", LargeBinary, nullable=False),  # made by the vault, with one key for each kind
+    Column("case_id", PlainText, ForeignKey("cases.case_id", ondelete="CASCADE"), nullable=False),
+    Column("kind", PlainText, nullable=False),
+    Column("place", PlainText, nullable=False),  # suspect, child, other_person, reporter, incident, file, report, text
+    Column("strength", Number, nullable=False),  # 3 strong, 2 fair, 1 weak, 0 for search alone
+    PrimaryKeyConstraint("digest", "case_id"),
+    Index(None, "case_id"),
+    sqlite_with_rowid=False,
+)
+
+# Contacts that services give as their own in their reports: they tie no two cases.
+SERVICE_IDENTIFIERS: Final = Table(
+    "service_identifiers",
+    METADATA,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("partner", PlainText, primary_key=True),
+)
+
+
+# One action to one recipient. Its id is also that of its mailbox message, so that nothing can go twice.
+CASE_ACTIONS: Final = Table(
+    "case_actions",
+    METADATA,
+    Column("action_id", PlainText, primary_key=True),
+    Column("kind", PlainText, nullable=False),  # package, redirect, information-request, ... (actions/ledger.py)
+    Column("case_id", PlainText),  # null for one that is about no single case, e.g. an alert
+    Column("recipient", PlainText, nullable=False),  # the key of a destination, or the id of a partner or service
+    Column("way", PlainText, nullable=False),  # mailbox, sealed-file, letter
+    Column("state", PlainText, nullable=False),
+    Column("drafted_at", PlainText, nullable=False),
+    Column("drafted_by", PlainText, nullable=False),
+    Column("released_at", PlainText),
+    Column("released_by", PlainText),
+    Column("sent_at", PlainText),
+    Column("sent_by", PlainText),
+    # By the partner's id, or by the person here who wrote it down; the officer's own name is sealed in the thread.
+    Column("acknowledged_at", PlainText),
+    Column("acknowledged_by", PlainText),
+    Column("answered_at", PlainText),
+    Column("answered_by", PlainText),
+    Column("ended_at", PlainText),
+    Column("ended_by", PlainText),
+    Column("withdrawn_at", PlainText),
+    Column("withdrawn_by", PlainText),
+    Column("failed_at", PlainText),
+    Column("failed_because", PlainText),  # a code
+    Column("not_before", PlainText),
+    Column("expires_at", PlainText),
+    Column("due_at", PlainText),
+    Column("reminded_at", PlainText),
+    # How many reports of the case had been read by the draft of a package: a later one is not in it.
+    Column("covers", Number),
+    # Whether the body was police or child protection then, so that an urgent case may close once it took the package.
+    Column("protects", Boolean, nullable=False),
+    Column("body_sha256", PlainText, nullable=False),
+    Column("box", SealedBytes, nullable=False),
+    Index(None, "case_id"),
+    Index(None, "state", "kind"),
+)
+
+# What both sides wrote about an action, the oldest first by `at`; `kept` entries are for the desk's own people.
+THREAD_ENTRIES: Final = Table(
+    "thread_entries",
+    METADATA,
+    Column("entry_id", PlainText, primary_key=True),
+    Column("action_id", PlainText, nullable=False),
+    Column("direction", PlainText, nullable=False),  # in, out, kept
+    Column("kind", PlainText, nullable=False),  # acknowledge, question, answer, ... (actions/ledger.py)
+    Column("at", PlainText, nullable=False),
+    Column("by", PlainText, nullable=False),  # a partner's id, or a person of this desk
+    Column("outside_id", PlainText),  # the id that the partner chose for it, which counts for that partner alone
+    Column("read_at", PlainText),  # of an entry that came in: when a person here first opened it
+    Column("read_by", PlainText),
+    Column("box", SealedBytes, nullable=False),
+    UniqueConstraint("by", "outside_id"),
+    Index(None, "action_id"),
+)
+
+# The actions of one alert to services, one for each recipient.
+SERVICE_ALERTS: Final = Table(
+    "service_alerts",
+    METADATA,
+    Column("action_id", PlainText, primary_key=True),
+    Column("alert_id", PlainText, nullable=False),
+    Index(None, "alert_id"),
+)
+
+# Entries that were not taken, sealed as they came, each with a code: none is lost, and a person looks into it.
+REFUSED_ENTRIES: Final = Table(
+    "refused_entries",
+    METADATA,
+    Column("partner", PlainText, primary_key=True),  # as the gateway claims
+    Column("entry_id", PlainText, primary_key=True),
+    Column("reason", PlainText, nullable=False),
+    Column("envelope", SealedBytes, nullable=False),
+    Column("received_at", PlainText, nullable=False),
+)
+
+
+# One row for each list of cases that a person drafted. `body` is what the second person signs (people/releases.py).
+DESTRUCTIONS: Final = Table(
+    "destructions",
+    METADATA,
+    Column("destruction_id", PlainText, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("drafted_at", PlainText, nullable=False),
+    Column("drafted_by", PlainText, nullable=False),
+    Column("begun_at", PlainText),  # the vault has closed its keys: nothing opens, and a person may still stop it
+    Column("forget", LargeBinary),  # the signed list for the gateway; the outbox sends it
+    Column("certificate", LargeBinary),  # once everything on the list is gone: signed by the desk
+    Column("certified_at", PlainText),
+)
+
+# What went with each case of a list, counted in the transaction that took it.
+DESTROYED_CASES: Final = Table(
+    "destroyed_cases",
+    METADATA,
+    Column("case_id", PlainText, primary_key=True),
+    Column("destruction_id", PlainText, nullable=False, index=True),
+    Column("destroyed_at", PlainText, nullable=False),
+    Column("rows", Number, nullable=False),
+    Column("row_bytes", Number, nullable=False),
+    Column("files", Number, nullable=False),
+    Column("file_bytes", Number, nullable=False),
+)

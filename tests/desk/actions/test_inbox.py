@@ -10,8 +10,7 @@ from gateway.desk.actions import inbox
 from gateway.desk.actions.inbox import REFUSED, count_refused
 from gateway.desk.actions.ledger import end_action, list_entries, open_entries, withdraw_action
 from gateway.desk.actions.model import Action, list_waiting
-from gateway.desk.store.action_tables import REFUSED_ENTRIES, THREAD_ENTRIES
-from gateway.desk.store.schema import AUDIT, CASES
+from gateway.desk.store.schema import AUDIT, CASES, REFUSED_ENTRIES, THREAD_ENTRIES
 from gateway.desk.vault import VaultError
 from partner_sdk.wire.thread_entry import ThreadEntry
 from tests.builders import Partner

@@ -23,9 +23,8 @@ from gateway.desk.actions.model import ActionError, find_action, list_actions, l
 from gateway.desk.audit import check_chain
 from gateway.desk.notices.signing import draft_signature, find_signature
 from gateway.desk.people.releases import ReleaseError
-from gateway.desk.store.action_tables import CASE_ACTIONS, THREAD_ENTRIES
-from gateway.desk.store.partner_tables import PARTNERS
-from gateway.desk.store.schema import AUDIT, CASES
+from gateway.desk.store.agency_tables import PARTNERS
+from gateway.desk.store.schema import AUDIT, CASE_ACTIONS, CASES, THREAD_ENTRIES
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import OpeningError
 from tests.desk.action_builders import BODY, MARKER, add_assessed, draft, put_away, release, reread

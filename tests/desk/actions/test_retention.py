@@ -10,8 +10,8 @@ from gateway.desk.actions.ledger import EntryText, list_entries, open_body, open
 from gateway.desk.actions.model import list_waiting
 from gateway.desk.keyring.key_set import ensure_sealing_keys
 from gateway.desk.retention.lists import DUE, RetentionError, draft_destruction
-from gateway.desk.store.action_tables import CASE_ACTIONS, THREAD_ENTRIES
-from gateway.desk.store.outbox_tables import OUTBOX
+from gateway.desk.store.agency_tables import OUTBOX
+from gateway.desk.store.schema import CASE_ACTIONS, THREAD_ENTRIES
 from gateway.desk.wiring import Desk
 from gateway.guidance.destruction import peek_certificate
 from partner_sdk.errors import OpeningError

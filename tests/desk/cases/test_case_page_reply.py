@@ -13,7 +13,7 @@ from gateway.desk.cases.forms import make_draft, make_mark
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.replying.templates import list_templates, load_texts
 from gateway.desk.cli import main
-from gateway.desk.store.outbox_tables import REPLY_MESSAGES
+from gateway.desk.store.agency_tables import REPLY_MESSAGES
 from gateway.desk.views.page import Typed
 from gateway.desk.wiring import Desk
 from gateway.guidance.advice import KINDS

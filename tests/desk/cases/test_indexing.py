@@ -12,9 +12,8 @@ from gateway.desk.cases.search import index_cases
 from gateway.desk.cli import main
 from gateway.desk.collection.collect import collect_reports
 from gateway.desk.identifiers.index import INDEX_VERSION
-from gateway.desk.store.identifier_tables import CASE_IDENTIFIERS
-from gateway.desk.store.outbox_tables import OUTBOX
-from gateway.desk.store.schema import AUDIT, CASES, REPORTS
+from gateway.desk.store.agency_tables import OUTBOX
+from gateway.desk.store.schema import AUDIT, CASE_IDENTIFIERS, CASES, REPORTS
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import send
 from tests.public_report_builders import make_known_person

@@ -10,8 +10,7 @@ from gateway.desk.cases.model import get_case
 from gateway.desk.collection.links import list_cluster
 from gateway.desk.identifiers.extracting import FAIR, SEARCH_ONLY, STRONG, WEAK
 from gateway.desk.store import DeskStore, open_store
-from gateway.desk.store.identifier_tables import SERVICE_IDENTIFIERS
-from gateway.desk.store.schema import AUDIT, CASE_LINKS
+from gateway.desk.store.schema import AUDIT, CASE_LINKS, SERVICE_IDENTIFIERS
 from tests.desk.desk_loop import Loop
 from tests.desk.identifier_builders import INDEX_SIGNER, add_cases, add_identifier
 from tests.desk.industry_builders import find

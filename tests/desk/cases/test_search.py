@@ -8,8 +8,7 @@ from sqlalchemy import insert, select
 
 from gateway.desk.cases.search import MOST_TYPED, index_cases, list_readings, search_cases
 from gateway.desk.identifiers.extracting import KINDS
-from gateway.desk.store.identifier_tables import CASE_IDENTIFIERS
-from gateway.desk.store.schema import AUDIT, CASES
+from gateway.desk.store.schema import AUDIT, CASE_IDENTIFIERS, CASES
 from partner_sdk.report import IndustryReport
 from tests.builders import make_industry_report
 from tests.desk.desk_loop import ACTOR, Loop

@@ -10,7 +10,7 @@ from gateway.desk.collection.collect import try_again
 from gateway.desk.collection.row_checks import KEY_ENDED_GRACE
 from gateway.desk.partners.approval import approve_partner
 from gateway.desk.partners.key_ends import suspend_partner
-from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS
+from gateway.desk.store.agency_tables import FORMER_PARTNER_KEYS
 from partner_sdk.wire.canonical import format_time
 from tests.builders import DAY, NOW, make_clear_fields, seal_report
 from tests.desk.desk_loop import ACTOR, Loop

@@ -12,7 +12,7 @@ from msgspec import to_builtins
 from gateway.desk.collection import collect, reconcile
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.partners import account_changes, adoption, enrolments
-from gateway.desk.store.partner_tables import ACCOUNT_CHANGES, ENROLMENTS
+from gateway.desk.store.agency_tables import ACCOUNT_CHANGES, ENROLMENTS
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode, make_report_id, parse_exact
 from partner_sdk.wire.feed_messages import (

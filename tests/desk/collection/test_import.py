@@ -15,7 +15,7 @@ from gateway.desk.collection.row_checks import KEY_ENDED_GRACE
 from gateway.desk.partners.change_decisions import FORMER_KEY_GRACE
 from gateway.desk.partners.key_ends import keep_former_key, suspend_partner
 from gateway.desk.partners.register import get_partner
-from gateway.desk.store.partner_tables import PARTNERS
+from gateway.desk.store.agency_tables import PARTNERS
 from partner_sdk.errors import FormatError
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.canonical import encode, format_time, to_base64url

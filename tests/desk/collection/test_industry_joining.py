@@ -19,8 +19,7 @@ from gateway.desk.cases.queue import list_queue
 from gateway.desk.collection.filing import BY_GATEWAY, NewCase, file_cases
 from gateway.desk.collection.joining import list_misjoined, settle_case
 from gateway.desk.collection.links import list_cluster
-from gateway.desk.store.action_tables import CASE_ACTIONS
-from gateway.desk.store.schema import CASES, METADATA
+from gateway.desk.store.schema import CASE_ACTIONS, CASES, METADATA
 from partner_sdk.report import SealedIndustryReport, list_given
 from partner_sdk.wire.canonical import format_time
 from tests.builders import NOW, make_clear_fields

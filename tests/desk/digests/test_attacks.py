@@ -31,7 +31,7 @@ from gateway.desk.digests.tables import (
     count_table,
     make_year_tables,
 )
-from gateway.desk.store.partner_tables import OUTCOME_SIGNALS
+from gateway.desk.store.agency_tables import OUTCOME_SIGNALS
 from tests.bench.digest_attacks import (
     LEAST_AUDITED,
     Cell,

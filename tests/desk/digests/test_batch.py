@@ -18,7 +18,7 @@ from gateway.desk.digests import freezing, journal, noise
 from gateway.desk.digests.making import BatchOrder, list_services, make_all
 from gateway.desk.digests.records import DigestRecord, get_clusters, list_records
 from gateway.desk.store import DeskStore, open_store
-from gateway.desk.store.partner_tables import LEDGER, PARTNERS
+from gateway.desk.store.agency_tables import LEDGER, PARTNERS
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.wire.digest import parse_digest
 from tests.desk.digests.digest_builders import NOW, QUARTER, add_case, add_cases, clock, make_store

@@ -10,8 +10,7 @@ from gateway.desk.cli import main
 from gateway.desk.digests import releases
 from gateway.desk.outbox_run import SentOut
 from gateway.desk.partners.mailbox import write_message
-from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES
-from gateway.desk.store.partner_tables import PARTNERS
+from gateway.desk.store.agency_tables import MAILBOX_MESSAGES, PARTNERS
 from gateway.desk.wiring import Desk, open_desk, utc_now
 from partner_sdk.errors import TransportError
 from partner_sdk.key_files import KeyRole, new_key

@@ -17,7 +17,7 @@ from gateway.desk.keyring.quarters import Quarter, QuarterError
 from gateway.desk.outbox_run import SentOut
 from gateway.desk.people.releases import ReleaseError
 from gateway.desk.store import DeskStore
-from gateway.desk.store.partner_tables import PARTNERS
+from gateway.desk.store.agency_tables import PARTNERS
 from gateway.desk.wiring import Desk
 from partner_sdk.digests.page import render_page
 from partner_sdk.wire.digest import Digest, parse_digest, render_table

@@ -24,7 +24,7 @@ from gateway.desk.digests.records import list_records
 from gateway.desk.digests.tables import BUDGET_MICRO, OUTCOME_MICRO
 from gateway.desk.keyring.quarters import Year
 from gateway.desk.store import DeskStore, open_store
-from gateway.desk.store.partner_tables import DIGEST_DRAWS, DIGEST_STEPS, DIGESTS, LEDGER
+from gateway.desk.store.agency_tables import DIGEST_DRAWS, DIGEST_STEPS, DIGESTS, LEDGER
 from partner_sdk.wire.digest import parse_digest
 from tests.desk.digests.digest_builders import NOW, PARTNER, QUARTER, add_cases, clock, make_order, make_store
 

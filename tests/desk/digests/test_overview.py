@@ -40,8 +40,7 @@ from gateway.desk.digests.tables import BUDGET_MICRO, OUTCOME_MICRO
 from gateway.desk.keyring.quarters import Quarter, Year, parse_period
 from gateway.desk.people.releases import ReleaseError
 from gateway.desk.store import DeskStore
-from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES
-from gateway.desk.store.partner_tables import LEDGER, PARTNERS
+from gateway.desk.store.agency_tables import LEDGER, MAILBOX_MESSAGES, PARTNERS
 from gateway.desk.store.schema import CASE_STEPS
 from gateway.desk.wiring import Desk
 from partner_sdk.digests.overview_article import render_article

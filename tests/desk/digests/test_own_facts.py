@@ -8,9 +8,8 @@ from sqlalchemy import insert
 
 from gateway.desk.digests.own_facts import read_own_facts
 from gateway.desk.store import DeskStore, open_store
-from gateway.desk.store.action_tables import CASE_ACTIONS
-from gateway.desk.store.partner_tables import OUTCOME_SIGNALS
-from gateway.desk.store.placement_tables import PLACEMENT_CHECKS, PLACEMENTS
+from gateway.desk.store.agency_tables import OUTCOME_SIGNALS, PLACEMENT_CHECKS, PLACEMENTS
+from gateway.desk.store.schema import CASE_ACTIONS
 from tests.desk.digests.digest_builders import PARTNER, QUARTER, add_case, make_store
 from tests.desk.made_models import hold_open
 

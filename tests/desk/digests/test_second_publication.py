@@ -16,7 +16,7 @@ from gateway.desk.doctor import examine
 from gateway.desk.outbox_run import send_due
 from gateway.desk.partners.mailbox import write_message
 from gateway.desk.partners.register import PartnerError
-from gateway.desk.store.partner_tables import DIGESTS
+from gateway.desk.store.agency_tables import DIGESTS
 from gateway.store.items import StoredItem, list_own_items
 from partner_sdk.wire.canonical import check_report_id
 from partner_sdk.wire.items import MAILBOX_MESSAGE

@@ -15,7 +15,7 @@ from gateway.desk.digests.facts import load_facts
 from gateway.desk.digests.making import make_digest
 from gateway.desk.digests.synthetic import SyntheticError, make_synthetic_cases
 from gateway.desk.keyring.quarters import Quarter, QuarterError
-from gateway.desk.store.outbox_tables import STAGES
+from gateway.desk.store.agency_tables import STAGES
 from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.digest import parse_digest, render_csv, render_table

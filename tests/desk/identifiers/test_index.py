@@ -10,8 +10,7 @@ from sqlalchemy import delete, select
 
 from gateway.desk.identifiers.extracting import KINDS, list_own
 from gateway.desk.identifiers.index import INDEX_VERSION
-from gateway.desk.store.identifier_tables import CASE_IDENTIFIERS, SERVICE_IDENTIFIERS
-from gateway.desk.store.schema import CASES
+from gateway.desk.store.schema import CASE_IDENTIFIERS, CASES, SERVICE_IDENTIFIERS
 from gateway.desk.vault import MOST_IDENTIFIERS
 from gateway.desk.vault.holder import IDENTIFIER_HASH_BYTES
 from partner_sdk.errors import LocalStateError

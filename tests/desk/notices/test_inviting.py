@@ -25,7 +25,7 @@ from gateway.desk.notices.inviting import (
 from gateway.desk.notices.signing import find_signature
 from gateway.desk.people.releases import ReleaseError
 from gateway.desk.placements.merges import add_merge
-from gateway.desk.store.placement_tables import ADOPTERS
+from gateway.desk.store.agency_tables import ADOPTERS
 from gateway.desk.wiring import Desk
 from tests.desk.action_builders import reread
 from tests.desk.desk_loop import ACTOR

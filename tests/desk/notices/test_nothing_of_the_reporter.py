@@ -24,7 +24,7 @@ from gateway.desk.notices.inviting import draft_invitation, parse_invitation, pr
 from gateway.desk.notices.referrals import LONGEST_WAIT, Referral, draft_referral
 from gateway.desk.notices.service_alerts import AlertDraft, draft_alert, release_alone
 from gateway.desk.people.permissions import Role
-from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES, STAGES
+from gateway.desk.store.agency_tables import MAILBOX_MESSAGES, STAGES
 from gateway.desk.store.schema import CASES
 from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.mailbox_message import MessageKind

@@ -26,7 +26,7 @@ from gateway.desk.notices.terms import ACCOUNT_CHOICES, list_rules, load_terms
 from gateway.desk.partners.outcomes import record_outcome
 from gateway.desk.people.releases import ReleaseError
 from gateway.desk.retention.holds import lift_hold, place_hold
-from gateway.desk.store.partner_tables import PARTNERS
+from gateway.desk.store.agency_tables import PARTNERS
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError

@@ -28,7 +28,7 @@ from gateway.desk.notices.service_alerts import (
 )
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.releases import ReleaseError
-from gateway.desk.store.partner_tables import PARTNERS
+from gateway.desk.store.agency_tables import PARTNERS
 from gateway.desk.store.schema import AUDIT, CASES
 from gateway.desk.watch import ALERT_UNREVIEWED, list_concerns
 from gateway.desk.wiring import Desk

@@ -9,7 +9,7 @@ from sqlalchemy import insert, select, update
 from gateway.desk.outbox.loop import Outcome
 from gateway.desk.outbox.notes import list_newest_notes
 from gateway.desk.outbox.queue import count_by_state, queue
-from gateway.desk.store.outbox_tables import NOTES, OUTBOX
+from gateway.desk.store.agency_tables import NOTES, OUTBOX
 from gateway.desk.store.schema import ALARMS
 from partner_sdk.wire.canonical import format_time
 from tests.builders import DAY

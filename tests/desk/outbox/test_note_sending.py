@@ -11,8 +11,8 @@ import pytest
 
 from gateway.desk.outbox.loop import Outcome
 from gateway.desk.outbox.note_sending import NoteSender, list_carrier_faults
+from gateway.desk.store.agency_tables import NOTES
 from gateway.desk.store.migrations import METADATA
-from gateway.desk.store.outbox_tables import NOTES
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import format_time, parse_time
 from tests.builders import NOW

@@ -20,7 +20,7 @@ from gateway.desk.commands import collecting
 from gateway.desk.commands.collecting import keep_going
 from gateway.desk.config import CarriersConfig, encode_config
 from gateway.desk.outbox.queue import drop, queue
-from gateway.desk.store.outbox_tables import OUTBOX
+from gateway.desk.store.agency_tables import OUTBOX
 from gateway.desk.terminal import DONE, LOOK, TRY_AGAIN, WRONG_USE
 from tests.builders.local_servers import run_server
 from tests.desk.desk_loop import FEED_PORT, Loop

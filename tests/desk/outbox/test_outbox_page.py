@@ -15,7 +15,7 @@ from gateway.desk.outbox.alerts import add_alert
 from gateway.desk.outbox.loop import UNEXPECTED
 from gateway.desk.outbox.queue import queue
 from gateway.desk.outbox_pages import NOTE_FAULTS
-from gateway.desk.store.outbox_tables import NOTES, OUTBOX
+from gateway.desk.store.agency_tables import NOTES, OUTBOX
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time

@@ -14,8 +14,7 @@ from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.packages.packing import unpack
 from gateway.desk.people.permissions import Role
-from gateway.desk.store.action_tables import CASE_ACTIONS
-from gateway.desk.store.schema import AUDIT, CASE_STEPS, METADATA
+from gateway.desk.store.schema import AUDIT, CASE_ACTIONS, CASE_STEPS, METADATA
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.action_bodies import Package
 from partner_sdk.wire.mailbox_message import parse_body

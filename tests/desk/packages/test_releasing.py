@@ -17,7 +17,7 @@ from gateway.desk.packages.following import list_packages
 from gateway.desk.packages.packing import unpack
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.releases import PACKAGE, list_open, verify_release
-from gateway.desk.store.passkey_tables import RELEASES
+from gateway.desk.store.agency_tables import RELEASES
 from gateway.desk.store.schema import CASES
 from gateway.desk.watch import UNREVIEWED, list_concerns
 from gateway.desk.wiring import Desk

@@ -15,7 +15,7 @@ from gateway.desk.partners import commands as partner_commands
 from gateway.desk.partners.account_changes import list_changes
 from gateway.desk.partners.change_decisions import FORMER_KEY_GRACE, accept_change, refuse_change
 from gateway.desk.partners.register import PartnerError, list_partners
-from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS
+from gateway.desk.store.agency_tables import FORMER_PARTNER_KEYS
 from partner_sdk.client._keys import find_pending
 from partner_sdk.client.account import send_registration
 from partner_sdk.key_files import KeyRole, load_signing_key

@@ -27,8 +27,7 @@ from gateway.desk.partners.adoption import (
 from gateway.desk.partners.invitations import invite_partner
 from gateway.desk.partners.register import PartnerError
 from gateway.desk.placements.register import PlacementError, find_owner_name
-from gateway.desk.store.partner_tables import INVITATIONS
-from gateway.desk.store.placement_tables import ADOPTION_REQUESTS
+from gateway.desk.store.agency_tables import ADOPTION_REQUESTS, INVITATIONS
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.vault.key_folder import SEALING_KEY_FILES
 from partner_sdk.wire.adoption import EXAMPLE, MAX_ADOPTION_BODY_BYTES, adoption_context

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.desk.cli import main
 from gateway.desk.partners.adoption import get_adoption
-from gateway.desk.store.partner_tables import INVITATIONS
+from gateway.desk.store.agency_tables import INVITATIONS
 from gateway.desk.wiring import Desk
 from tests.desk.adoption_builders import CALLED, add_waiting
 from tests.desk.desk_loop import Loop

@@ -13,7 +13,7 @@ from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.outbox.loop import GAVE_UP
 from gateway.desk.partners.mailbox import write_message
 from gateway.desk.partners.register import PartnerError
-from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES
+from gateway.desk.store.agency_tables import MAILBOX_MESSAGES
 from gateway.testing.transport import WsgiTransport
 from partner_sdk.errors import LocalStateError, StatementError, TransportError
 from partner_sdk.key_files import KeyRole, load_xwing_private_key

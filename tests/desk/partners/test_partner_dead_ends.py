@@ -20,7 +20,7 @@ from gateway.desk.partners.register import PartnerError, PartnerState, find_open
 from gateway.desk.partners.registrations import get_partner_view
 from gateway.desk.placements.agreeing import end_placement, resume_placement, suspend_placement
 from gateway.desk.placements.register import PlacementError, get_placement
-from gateway.desk.store.partner_tables import ACCOUNT_CHANGES, INVITATIONS, PARTNERS
+from gateway.desk.store.agency_tables import ACCOUNT_CHANGES, INVITATIONS, PARTNERS
 from gateway.desk.terminal import DONE, TRY_AGAIN, WRONG_USE
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import TransportError

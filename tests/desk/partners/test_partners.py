@@ -11,7 +11,7 @@ from gateway.desk.partners.enrolments import EnrolmentsTaken, collect_enrolments
 from gateway.desk.partners.invitations import hold_invitation_file, invite_partner, publish_invitations
 from gateway.desk.partners.key_ends import suspend_partner
 from gateway.desk.partners.register import PartnerError, list_partners
-from gateway.desk.store.partner_tables import ENROLMENTS, INVITATIONS
+from gateway.desk.store.agency_tables import ENROLMENTS, INVITATIONS
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact, to_base64url
 from partner_sdk.wire.enrolment import (

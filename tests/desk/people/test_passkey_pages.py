@@ -22,7 +22,7 @@ from gateway.desk.people.passkeys import list_passkeys, list_unacknowledged
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.register import set_mail
 from gateway.desk.people.releases import ReleaseError, list_open, verify_release
-from gateway.desk.store.passkey_tables import PASSKEYS
+from gateway.desk.store.agency_tables import PASSKEYS
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from tests.desk.people_builders import ensure_person

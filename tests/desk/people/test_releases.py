@@ -23,7 +23,7 @@ from gateway.desk.people.releases import (
     verify_release,
 )
 from gateway.desk.store import DeskStore
-from gateway.desk.store.passkey_tables import PASSKEYS
+from gateway.desk.store.agency_tables import PASSKEYS
 from gateway.desk.store.schema import APPEND_ONLY
 from gateway.desk.vault.assertions import TouchError
 from tests.desk.digests.digest_builders import make_store

@@ -22,7 +22,7 @@ from gateway.desk.retention.destruction import begin_destruction, finish_destruc
 from gateway.desk.retention.due import list_due
 from gateway.desk.retention.holds import place_hold
 from gateway.desk.retention.lists import DUE, RetentionError, draft_destruction, list_unfinished, withdraw_draft
-from gateway.desk.store.outbox_tables import OUTBOX, REPLY_MESSAGES
+from gateway.desk.store.agency_tables import OUTBOX, REPLY_MESSAGES
 from gateway.desk.store.schema import CASE_STEPS, CASES, REPORTS
 from gateway.desk.vault import VaultError
 from gateway.desk.vault.destructions import STOP_WITHIN

@@ -18,8 +18,7 @@ from gateway.desk.people.permissions import Role
 from gateway.desk.retention.classes import load_classes
 from gateway.desk.retention.lists import draft_destruction
 from gateway.desk.retention.restoring import restore_destructions
-from gateway.desk.store.retention_tables import DESTROYED_CASES, DESTRUCTIONS
-from gateway.desk.store.schema import CASES, REPORTS
+from gateway.desk.store.schema import CASES, DESTROYED_CASES, DESTRUCTIONS, REPORTS
 from gateway.desk.vault import KnownPasskey
 from gateway.desk.vault.case_keys import CASE_KEYS_FILE
 from gateway.desk.vault.destructions import DESTRUCTIONS_FILE

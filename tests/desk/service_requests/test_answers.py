@@ -12,7 +12,7 @@ from gateway.desk.cases.opening import list_case_doubts
 from gateway.desk.partners.mailbox import seal_messages_again, write_message
 from gateway.desk.service_requests.asking import Asking
 from gateway.desk.service_requests.contents import list_answers
-from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES
+from gateway.desk.store.agency_tables import MAILBOX_MESSAGES
 from gateway.desk.uk_times import get_uk_day
 from partner_sdk.report import IndustryReport
 from partner_sdk.wire.action_bodies import AskedAccount, PreservationRequest

@@ -11,7 +11,7 @@ from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.service_requests.asking import Asking, list_services
 from gateway.desk.service_requests.contents import read_content
-from gateway.desk.store.placement_tables import ADOPTERS
+from gateway.desk.store.agency_tables import ADOPTERS
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.wire.action_bodies import AskedAccount
 from tests.builders import Partner

@@ -6,7 +6,7 @@ import re
 
 import pypdf
 
-from gateway.desk.store.placement_tables import ADOPTERS
+from gateway.desk.store.agency_tables import ADOPTERS
 from gateway.desk.store.schema import AUDIT
 from tests.desk.asking_builders import ask, make_asking, make_stranger
 from tests.desk.desk_loop import ACTOR, Loop

@@ -17,7 +17,7 @@ from gateway.desk.placements.checks import (
     list_standings,
     take_checks,
 )
-from gateway.desk.store.placement_tables import ADOPTION_REQUESTS
+from gateway.desk.store.agency_tables import ADOPTION_REQUESTS
 from gateway.desk.views import page as page_base
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.button_check import ButtonCheck

@@ -27,7 +27,6 @@ from gateway.desk.cases.holding import get_lead, hold_unless_closed
 from gateway.desk.cases.model import (
     NO_SAFE_CONTACT,
     READ_STEPS,
-    REPLIED_BY_RETURN_CODE,
     REPLY_CODES,
     REPLY_STEP,
     CaseError,
@@ -58,8 +57,8 @@ from gateway.desk.outbox.replies import (
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.register import list_with_role
 from gateway.desk.people.releases import NO_REPLY, Release, ReleaseError, draft_release, find_release, get_signed
-from gateway.desk.store.outbox_tables import REPLY_MESSAGES
-from gateway.desk.store.schema import CASES
+from gateway.desk.store.agency_tables import REPLY_MESSAGES
+from gateway.desk.store.schema import CASES, REPLIED_BY_RETURN_CODE
 from gateway.desk.uk_times import UkTimeError, parse_uk_time
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError, StatementError

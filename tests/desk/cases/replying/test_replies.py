@@ -25,7 +25,7 @@ from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.outbox.queue import queue
 from gateway.desk.outbox.replies import READ, REPLY, list_written
 from gateway.desk.people.permissions import Role
-from gateway.desk.store.outbox_tables import REPLY_MESSAGES
+from gateway.desk.store.agency_tables import REPLY_MESSAGES
 from gateway.desk.store.schema import AUDIT, REPLIED_BY_RETURN_CODE
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import OpeningError, TransportError
