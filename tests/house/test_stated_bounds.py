@@ -44,9 +44,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.desk.collection.row_checks:KEY_ENDED_GRACE", 4 * DAY, WIRE, "From 4 days (for reports on their way)"),
     # the public log
     ("partner_sdk.wire.public_log:MAX_CONTRADICTIONS", 32, WIRE, "never written again (of 32 the first)"),
-    ("gateway.desk.collection.public_log:STILL_FOR", HOUR, RUNNING, "for an hour the log was out of reach"),
     ("gateway.desk.collection.public_log:DUE_AFTER", 120 * SECOND, WIRE, "120 seconds or more after"),
-    ("partner_sdk.log_check:RUN_SECONDS", 86_400.0, RUNNING, "a file after 30 seconds and a run after a day"),
     # evidence
     ("partner_sdk.wire.evidence:SEGMENT_BYTES", 1_048_576, WIRE, "1,048,576 with its tag"),
     ("partner_sdk.wire.evidence:PART_BYTES", 8_388_608, WIRE, "8 segments, 8,388,608"),
@@ -119,7 +117,6 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.desk.keyring.bootstrap:UNUSED_FOR", HOUR, RUNNING, "only then, an hour later, desk: `gateway end-key`"),
     ("gateway.desk.keyring.publication:RESIGN_AFTER", DAY, RUNNING, "signs lists that changed or are a day old"),
     ("gateway.desk.keyring.signing_keys:KNOWN_BEFORE_USE", HOUR, RUNNING, "a `publish` an hour or more later"),
-    ("gateway.desk.keyring.key_set:SEAL_GRACE", 30 * DAY, RUNNING, "from the start of its quarter until 30 days after"),
     ("gateway.desk.keyring.key_set:OPEN_AFTER_SEAL", 400 * DAY, RUNNING, "opens for 400 days more"),
     (
         "gateway.guidance.agency:HOLIDAYS_AHEAD",
@@ -128,14 +125,12 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
         "warns 60 days before the list of bank holidays ends",
     ),
     # what is kept, and for how long
-    ("gateway.housekeeping:ROUND_SECONDS", 60.0, RUNNING, "`serve` itself deletes once a minute"),
     ("gateway.public.visiting.drafts:IDLE_SECONDS", 3600, RUNNING, "drafts an hour after they were last saved"),
     ("gateway.housekeeping:KEEP_COLLECTED", 30 * DAY, RUNNING, "evidence 30 days after the desk acknowledged them"),
     ("gateway.public.returning.way_back:RETURN_DAYS", 180, RUNNING, "a return code's replies 180 days after Send"),
     ("gateway.housekeeping:KEEP_UNREFERENCED", 14 * DAY, RUNNING, "no report has named 14 days after its newest part"),
     ("gateway.housekeeping:KEEP_UNNAMED", DAY, RUNNING, "the old bytes go after a day"),
     ("gateway.housekeeping:PAGES_EVERY", 6 * HOUR, RUNNING, "at the start and every six hours"),
-    ("gateway.desk.outbox.note_sending:KEPT_FOR", 90 * DAY, RUNNING, "finished notes are deleted after 90 days"),
     ("gateway.guidance.dated_data:STALE_DAYS", 180, DATA, "how old (180 if left out)"),
     # the desk
     (
@@ -161,15 +156,9 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.desk.placements.checks:OLD_AFTER", 30 * DAY, PARTNERS, "pages not looked at for 30 days"),
     ("gateway.desk.outbox.note_sending:ONE_DAY", DAY, RUNNING, "One address gets one note in 24 hours"),
     ("gateway.desk.outbox.note_sending:GIVE_UP_AFTER", 3 * DAY, RUNNING, "given up after three days"),
-    ("gateway.desk.outbox.queue:FIRST_WAIT", MINUTE, RUNNING, "tried again after a minute"),
-    ("gateway.desk.outbox.loop:UNANSWERED_WAIT", 5 * MINUTE, RUNNING, "never answered is tried every five minutes"),
     ("gateway.desk.outbox.alert_sending:COALESCED", MINUTE, RUNNING, "at most one notice a minute to a rung"),
     ("gateway.desk.escalation:MOST_MINUTES", 60, SETTINGS, "the time until the next rung is called; 1 to 60"),
     ("gateway.desk.escalation:MOST_RUNGS", 20, SETTINGS, "the first to be called first; at most 20"),
-    ("gateway.desk.watch:URGENT_WITHIN", 2 * MINUTE, RUNNING, "P1 has waited at the gateway for 2 minutes"),
-    ("gateway.desk.watch:OTHERS_WITHIN", HOUR, RUNNING, "another report has waited there for an hour"),
-    ("gateway.desk.collection.shelf:MOST_ROWS_OF_ONE", 500, RUNNING, "is full: 500 rows or 64 MiB"),
-    ("gateway.desk.collection.shelf:MOST_BYTES_OF_ONE", 64 * MIB, RUNNING, "is full: 500 rows or 64 MiB"),
     # the gateway's settings and limits
     ("gateway.config:MAX_CONTACT_CHARACTERS", 200, SETTINGS, "postal address of at most 200 characters"),
     ("gateway.config:MAX_BANNER_CHARACTERS", 300, SETTINGS, "every page of the form, at most 300 characters"),
@@ -224,10 +213,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
         SETTINGS,
         "unless more than 20 of its own posts were refused",
     ),
-    ("gateway.web.server_process:WORKER_LIFETIME_SECONDS", 3600, RUNNING, "makes way for a new one once an hour"),
-    ("gateway.web.server_spec:DEFAULT_WORKER_MIB", 512, RUNNING, "when it holds more than 512 MiB"),
     ("gateway.web.serving:STOP_TIMEOUT_SECONDS", 12.0, RUNNING, "up to 12 seconds"),
-    ("gateway.store.soundness:PROBE_SECONDS", 5.0, RUNNING, "tried at most once in five seconds by each process"),
     (
         "gateway.databases.postgresql:ANSWER_SECONDS",
         5.0,

@@ -31,7 +31,6 @@ from tests.public_report_builders import make_child_details, make_known_person, 
 
 Content = PublicReport | SealedIndustryReport
 DOCUMENT = Path(__file__).parents[3] / "docs" / "queue.md"
-MOST_REASONS = 3  # of a row of the document
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +184,11 @@ def file_all(connection: Connection) -> list[CaseRow]:
 
 def write_table(rows: list[CaseRow]) -> str:
     """Return the table of docs/queue.md."""
-    written = ["| | Report | Kind | Score | Why, at most three |", "|---|---|---|---|---|"]
+    written = ["| | Report | Kind | Score | What weighs most |", "|---|---|---|---|---|"]
     for place, row in enumerate(rows, start=1):
         line, why = LINES[int(row.reference[-2:]) - 1], list_reasons(row.factors)
-        heaviest = sorted(why, key=lambda one: -one.points)[:MOST_REASONS]
-        reasons = "; ".join(f"{one.reason} ({one.points})" for one in heaviest) or "no answer points to risk"
+        heaviest = max(why, key=lambda one: one.points, default=None)
+        reasons = f"{heaviest.reason} ({heaviest.points})" if heaviest else "no answer points to risk"
         score = f"**{row.score}**" if row.crisis else row.score
         written.append(f"| {place} | {line.said} | {line.kind} | {score} | {reasons} |")
     return "\n".join(written) + "\n"

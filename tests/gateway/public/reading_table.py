@@ -27,13 +27,14 @@ NO_WORDS = {"key", "side", "only_here", "version", "language"}  # what stands in
 ENDINGS = ("_abroad", "_near", "_friend", "_other", "_parent", "_work", "_self", "_adult")
 BARE_LABEL_WORDS = 3  # on a bare label the formula says nothing
 
+SHOWN = 12
 HEAD = f"""# Reading age
 
 Made by `{COMMAND}` and held by `tests/gateway/public/test_wording.py`: do not edit by hand.
 
 English, Flesch-Kincaid grade as textstat 0.7.4 counts it, with the names of bodies masked. The bar is grade 4 on
 prose of {PROSE_WORDS} words or more, and 15 words for the longest sentence everywhere. A dash: too few words for the
-formula to say anything. A page with several voices stands here in its hardest one; the test holds all of them.
+formula to say anything. The hardest {SHOWN} of {{pages}} pages, each in its hardest voice; the test holds all of them.
 
 | Page | Hardest voice | Words | Longest sentence | Grade |
 |---|---|---:|---:|---:|
@@ -126,10 +127,11 @@ def make_table(language: str = "en") -> str:
         known = hardest.get(page.name)
         if known is None or page.difficulty > known.difficulty:
             hardest[page.name] = page
-    return HEAD + "".join(
+    shown = sorted(hardest.values(), key=lambda page: page.difficulty, reverse=True)[:SHOWN]
+    return HEAD.format(pages=len(hardest)) + "".join(
         f"| {page.name} | {page.voice} | {page.words} | {page.longest} | "
         f"{'–' if page.grade is None else format(page.grade, '.1f')} |\n"
-        for page in hardest.values()
+        for page in shown
     )
 
 

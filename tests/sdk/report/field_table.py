@@ -21,7 +21,8 @@ Made by `{COMMAND}` from `partner_sdk/report/` and held by `tests/sdk/report/tes
 edit by hand. The same fields for programs: `GET /v1/schema/report.json`.
 
 **M** must be there, **S** should be there and counts for completeness, **o** helps where it is known. **U**: an item of
-the UK duty (SI 2026/268); **C**: the CyberTipline schema has it.
+the UK duty (SI 2026/268); **C**: the CyberTipline schema has it. A field without a type is an object, or a list of
+them, with a section of its own.
 
 - Order never matters. A field that is not in these tables is refused.
 - Any list may be empty: no suspect, no child and no file at all is a report too.
@@ -53,7 +54,7 @@ def make_document() -> str:
 
 
 def _format_part(part: Part, *, heading: str, pattern: str) -> Iterator[str]:
-    yield from (f"## {heading}", "", "| Field | Mark | What | Takes |", "|---|---|---|---|")
+    yield from (f"## {heading}", "")
     yield from map(_format_row, part.fields)
     yield ""
     for field in part.fields:
@@ -63,11 +64,13 @@ def _format_part(part: Part, *, heading: str, pattern: str) -> Iterator[str]:
 
 
 def _format_row(field: Field) -> str:
-    marks = f"{MARKS[field.needed]} {field.when} {' '.join(ASKERS[one] for one in field.asked_by)}".split()
+    marks = MARKS[field.needed] + "".join(ASKERS[one] for one in field.asked_by)
+    marks += f" {field.when}" if field.when else ""
     takes = describe_value(field.type)
     for words, short in SHORT:
         takes = re.sub(words, short, takes)
-    return f"| `{field.name}` | {' '.join(marks)} | {field.description} | {takes} |"
+    takes = "" if takes in {"object", "objects"} else f" *{takes}*"
+    return f"- `{field.name}` {marks}: {field.description}{takes}"
 
 
 def _format_completeness() -> Iterator[str]:
@@ -76,11 +79,12 @@ def _format_completeness() -> Iterator[str]:
         "",
         "Each kind of field that is marked S counts once, wherever its object is there; the score is the mean of their",
         f"shares, from 0 to 100. At most {MOST_PLACES} places of one kind are named as missing. The most useful first:",
+        ", ".join(f"`{pattern}`" for pattern in MOST_USEFUL) + ".",
         "",
+        "Then all others, in the order above. Not missed where another answer makes them idle: "
+        + ", ".join(f"`{pattern}`" for pattern in sorted(APPLIES))
+        + ".",
     )
-    yield from (f"{place}. `{pattern}`" for place, pattern in enumerate(MOST_USEFUL, start=1))
-    yield from ("", "Then all others, in the order above. Not missed where another answer makes them idle:", "")
-    yield from (f"- `{pattern}`" for pattern in sorted(APPLIES))
 
 
 if __name__ == "__main__":
