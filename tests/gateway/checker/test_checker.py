@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.checker.network_addresses import is_public, pick_address
-from gateway.checker.visiting import JUDGING_BYTES, PAUSE_SECONDS, Runtime, Visit, check_hop, take_turns, visit_pages
+from gateway.checker.visiting import PAUSE_SECONDS, Runtime, Visit, check_hop, take_turns, visit_pages
 from partner_sdk.button.check import check_page
 from partner_sdk.button.snippet import make_snippet
 from partner_sdk.errors import TransportError
@@ -54,6 +54,9 @@ def make_runtime(site: Site, *, names: Names | None = None) -> Runtime:
         ca_file=site.ca_file,
         port=site.port,
     )
+
+
+FEW_BYTES = 64 * 1024**2  # one judged page takes far less
 
 
 def visit(site: Site, *paths: str, runtime: Runtime | None = None) -> list[Visit]:
@@ -260,15 +263,15 @@ def test_page_that_takes_too_much_memory_is_left_and_the_next_is_judged(
 ) -> None:
     def take_much(raw: bytes, **told: Any) -> ButtonCheck:
         if raw == b"wide":
-            bytearray(2 * JUDGING_BYTES)
+            bytearray(2 * FEW_BYTES)
         return check_page(raw, **told)
 
     monkeypatch.setattr("gateway.checker.visiting.check_page", take_much)
     site.pages["/wide"] = SitePage(b"wide")
-    first, second = visit(site, "/wide", "/people/sam")
+    first, second = visit(site, "/wide", "/people/sam", runtime=replace(make_runtime(site), judging_bytes=FEW_BYTES))
     assert (first.check.result, second.check.result) == ("unreachable", "passes")
     assert "memory" in first.trouble
-    assert len(bytearray(2 * JUDGING_BYTES)) == 2 * JUDGING_BYTES
+    assert len(bytearray(2 * FEW_BYTES)) == 2 * FEW_BYTES
 
 
 def test_runner_waits_between_two_pages_of_one_host(site: Site):

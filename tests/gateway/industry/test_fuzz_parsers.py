@@ -13,11 +13,8 @@ from gateway.industry import ROUTES
 from gateway.signed_request import check_path
 from gateway.web.problem_pages import RequestRefusedError
 from gateway.web.wsgi_environ import AmbiguousHeadersError, make_environ
-from partner_sdk.errors import FormatError, ReportAbuseError, SignatureProfileError
+from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode, parse_exact
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.evidence import parse_part_number
-from partner_sdk.wire.signature_profile import parse_signature_headers
 from partner_sdk.wire.submission import ReportPost, SubmissionStatement
 from tests.gateway.industry.fuzzing import fuzz
 
@@ -81,59 +78,6 @@ def test_any_body_is_read_to_the_byte_or_refused(kind: type):
 
     read()
     assert seen["refused"] > 0
-
-
-@fuzz(100)
-@given(
-    text=st.one_of(st.text(max_size=24), st.integers().map(str), st.sampled_from(["00", "+1", "1_0", "٣", "1e3", "-0"]))
-)
-def test_number_of_a_part_has_one_spelling(text: str):
-    try:
-        number = parse_part_number(text)
-    except ReportAbuseError:
-        return
-    assert str(number) == text
-
-
-SIGNATURE_INPUT = (
-    'sig1=("@method" "@target-uri");created=1;keyid="AAAAAAAAAAA"'
-    ';alg="ed25519";nonce="AAAAAAAAAAAAAAAA";tag="report-abuse"'
-)
-header_values = st.one_of(
-    st.text(st.characters(max_codepoint=255), max_size=60),
-    st.sampled_from(
-        [
-            SIGNATURE_INPUT,
-            "sig1=:" + "A" * 86 + "==:",
-            "sig1=:" + "A" * 85 + "B==:",
-            "sha-256=:" + "A" * 43 + "=:",
-        ]
-    ),
-)
-
-
-@fuzz(100)
-@given(
-    headers=st.dictionaries(
-        st.sampled_from(["signature", "signature-input", "content-digest", "content-type"]), header_values
-    )
-)
-def test_any_signature_headers_are_a_claim_or_one_error(headers: dict[str, str]):
-    try:
-        claim = parse_signature_headers(headers)
-    except SignatureProfileError:
-        return
-    assert claim.parameters in headers["signature-input"]
-
-
-@fuzz(100)
-@given(raw=st.one_of(st.binary(max_size=60), st.binary(max_size=20).map(lambda tail: b"\x01" + bytes(8) + tail)))
-def test_any_bytes_are_an_envelope_or_one_error(raw: bytes):
-    try:
-        made = Envelope.parse(raw)
-    except ReportAbuseError:
-        return
-    assert made.to_bytes() == raw
 
 
 @fuzz(100)

@@ -16,7 +16,7 @@ from partner_sdk.wire.envelope import PUBLIC_ENVELOPE_BYTES, PUBLIC_PADDED_BYTES
 from partner_sdk.wire.public_report import ChildDetails, KnownPerson, Meeting, SafeContact
 from tests.builders import House
 from tests.gateway.public.fixtures import PublicHouse
-from tests.gateway.public.person import SHORT_STORY, Person, list_files, read_title
+from tests.gateway.public.person import Person, list_files, read_title
 from tests.gateway.public.walks import LONG_WAY, ScreenAnswers
 
 THANKS = "We have got what you sent"
@@ -85,18 +85,6 @@ def read_reference(person: Person) -> str:
     text = person.text()
     start = text.index('class="reference"')
     return text[text.index(">", start) + 1 : text.index("<", start + 20)]
-
-
-def test_shortest_report_is_stored_and_thanked(public: PublicHouse):
-    person = public.person_at("/14").send()
-    assert (person.path, read_title(person.page)) == ("/15", THANKS)
-    (report,) = public.reports()
-    assert report.story == SHORT_STORY
-    assert report.clear.priority == "P3"
-    assert report.age_band == "13_15"
-    assert report.contact.ways == ("school",)
-    assert public.house.rows("reports")[0]
-    assert read_reference(person) in str(public.house.rows("reports")[0])
 
 
 def change_texts(way: ScreenAnswers, make: Callable[[str], str]) -> ScreenAnswers:
@@ -204,26 +192,6 @@ def test_all_fields_at_their_most_fit_the_one_size_even_as_control_characters(pu
     assert len(encode(fullest)) < PUBLIC_PADDED_BYTES - 4
 
 
-def test_send_pressed_twice_counts_once_and_thanks_twice(public: PublicHouse):
-    person = public.person_at("/14")
-    form = person.fill({}, "send")
-    person.post("/14", form)
-    first = read_reference(person)
-    person.post("/14", form)
-    assert (read_title(person.page), read_reference(person)) == (THANKS, first)
-    assert count_reports(public.house) == 1
-
-
-def test_send_again_after_a_lost_answer_gives_the_same_page(public: PublicHouse):
-    person = public.person_at("/14")
-    form = person.fill({}, "send")
-    answer = person.client.post("/14", base_url=person.origin, data=form)
-    assert answer.status_code == 303  # and the answer never arrives
-    person.post("/14", form)
-    assert read_title(person.page) == THANKS
-    assert count_reports(public.house) == 1
-
-
 def test_two_sends_at_the_same_moment_count_once(public: PublicHouse):
     person = public.person_at("/14")
     form = person.fill({}, "send")
@@ -263,16 +231,6 @@ def test_other_words_after_send_become_a_linked_supplement(public: PublicHouse):
     assert second.clear.report_id != first.clear.report_id
     person.post("/9", story_form)
     assert count_reports(public.house) == 2
-
-
-def test_same_words_posted_again_after_send_lead_to_the_thank_you_page(public: PublicHouse):
-    person = public.person_at("/9")
-    story_form = person.fill({"story": "The first words."})
-    person.post("/9", story_form)
-    person.walk_to("/14").send()
-    person.post("/9", story_form)
-    assert read_title(person.page) == THANKS
-    assert count_reports(public.house) == 1
 
 
 def test_draft_is_wiped_on_send_and_no_plain_hash_of_words_is_left(public: PublicHouse):

@@ -19,21 +19,6 @@ def scope_of(*headers: tuple[bytes, bytes], path: bytes = b"/v1/status") -> dict
     }
 
 
-def test_header_with_an_underscore_does_not_overrule_the_dashed_one() -> None:
-    environ = make_environ(scope_of((b"x-forwarded-for", b"9.9.9.9"), (b"x_forwarded_for", b"1.1.1.1")))
-    assert environ["HTTP_X_FORWARDED_FOR"] == "9.9.9.9"
-
-
-def test_underscore_name_alone_is_no_header() -> None:
-    environ = make_environ(scope_of((b"signature_input", b"sig1=()")))
-    assert "HTTP_SIGNATURE_INPUT" not in environ
-
-
-def test_path_is_handed_over_decoded_and_as_it_was_spelled() -> None:
-    environ = make_environ(scope_of(path=b"/v1/%73tatus"))
-    assert (environ["PATH_INFO"], environ["RAW_URI"]) == ("/v1/status", "/v1/%73tatus?a=1")
-
-
 def test_signature_that_comes_twice_is_joined_for_the_profile_to_refuse() -> None:
     environ = make_environ(scope_of((b"signature", b"a"), (b"signature", b"b")))
     assert environ["HTTP_SIGNATURE"] == "a,b"
