@@ -145,7 +145,7 @@ def describe_machine() -> str:
 
 def write_part(text: str, bench: str, figures: Sequence[Figure], *, made: str) -> str:
     """Return the document with the part of one benchmark made anew. Raises `ValueError` where it has no markers."""
-    if len(figures) > MOST_ROWS and get_document(bench) == DOCUMENT:
+    if len(figures) > MOST_ROWS:
         figures = [one for one in figures if one.bar]
     titles = (*HEAD, *dict.fromkeys(title for figure in figures for title in figure.beside))
     lines = [titles, ["---"] * len(titles)]
