@@ -112,8 +112,6 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("partner_sdk.wire.enrolment:INVITATION_LIFETIME", 14 * DAY, RUNNING, "a secret that works once, for 14 days"),
     ("partner_sdk.wire.keys:KEY_SET_LIFETIME", 90 * DAY, RUNNING, "expire 90 days after they were signed"),
     ("partner_sdk.wire.keys:ALARM_BEFORE_EXPIRY", 60 * DAY, RUNNING, "`doctor` names a fault 60 days before"),
-    ("gateway.shared_store:ANSWER_SECONDS", 0.1, OPERATIONS, "A gateway waits 0.1 seconds for it"),
-    ("gateway.shared_store:RETRY_SECONDS", 15, OPERATIONS, "counts in its own memory for 15 seconds"),
     ("gateway.desk.keyring.bootstrap:UNUSED_FOR", HOUR, RUNNING, "only then, an hour later, desk: `gateway end-key`"),
     ("gateway.desk.keyring.publication:RESIGN_AFTER", DAY, RUNNING, "signs lists that changed or are a day old"),
     ("gateway.desk.keyring.signing_keys:KNOWN_BEFORE_USE", HOUR, RUNNING, "a `publish` an hour or more later"),
