@@ -138,7 +138,7 @@ def assess_case(
     with desk.store.write() as connection:
         found = get_lead(connection, wanted)
         if found.opened_at is None and found.closed_at is None:
-            raise CaseError("This report is still unread: open it first.", reason="not-opened")
+            raise CaseError("This report is still unread. Open it first.", reason="not-opened")
         _check_trained(desk, connection, actor)
         found = hold(desk, connection, found, actor=actor)
         _check_factors(found, cleaned)
@@ -146,7 +146,7 @@ def assess_case(
         before = find_standing(connection, found)
         if seen is not None and before is not None and before.step.number > seen:
             raise CaseError(
-                "This case was assessed again while you wrote. Read that first, then record yours.",
+                "This case was assessed again while you wrote. Read that, change yours if you need to, and record it.",
                 reason="assessed-since",
             )
         text = StepText(note=cleaned.reasons, factors={**cleaned.agreed, **cleaned.struck})
@@ -233,7 +233,10 @@ def get_standing(connection: Connection, case: CaseRow) -> Standing:
     """Return the standing assessment, without which there is no action. Raises `CaseError` (`not-assessed`)."""
     standing = find_standing(connection, case)
     if standing is None:
-        raise CaseError("Assess this case first: there is no action without an assessment.", reason="not-assessed")
+        raise CaseError(
+            "Assess the case first. Nothing leaves the desk and nothing closes before it is assessed.",
+            reason="not-assessed",
+        )
     return standing
 
 
@@ -274,7 +277,7 @@ def _get_later(opened_at: str | None, *, now: datetime) -> str:
 def _check_factors(found: CaseRow, assessment: Assessment) -> None:
     judged = [*assessment.agreed, *assessment.struck]
     if len(set(judged)) != len(judged) or not set(judged) <= list_codes() | set(found.factors.split()):
-        raise CaseError("A factor is not one of the rules, or is both agreed and struck out.", reason="bad-factor")
+        raise CaseError("One of the risk factors is not of this case. Judge those of the list.", reason="bad-factor")
 
 
 def _get_contact(found: CaseRow, contact: str) -> str:
@@ -332,18 +335,21 @@ def pass_on(
     check_code("means", means, tuple(dict(MEANS)))
     body = load_register(desk.paths.destinations).get(destination)
     if body is None:
-        raise CaseError("No destination has this key. Choose one from the list.", reason="unknown-destination")
+        raise CaseError("Choose the body that took it.", reason="unknown-destination")
     if body.is_retired(desk.agency.get_day(desk.clock())):
         raise CaseError(f"{body.name} takes nothing more. Choose another body.", reason="retired-destination")
     text = StepText(reason=get_clean_reason(reason), note=get_clean_note(taken_by))
     with desk.store.write() as connection:
         found = get_lead(connection, wanted)
         if found.closed_at is not None:
-            raise CaseError("This case is already closed.", reason="already-closed")
+            raise CaseError("This case is already closed. Nothing was changed.", reason="already-closed")
         if found.opened_at is None:
-            raise CaseError("This report is still unread: open it first.", reason="not-opened")
+            raise CaseError("This report is still unread. Open it first.", reason="not-opened")
         if find_standing(connection, found) is None:
-            raise CaseError("Assess the case first: nothing leaves the desk before it.", reason="not-assessed")
+            raise CaseError(
+                "Assess the case first. Nothing leaves the desk and nothing closes before it is assessed.",
+                reason="not-assessed",
+            )
         found = hold(desk, connection, found, actor=actor)
         codes: dict[str, audit.Detail] = {
             "destination": destination,

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from flask import request
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.actions.model import KIND_TITLES, is_late, list_actions, list_told, list_unread, name_recipients
 from gateway.desk.cases.assessing import MEANS, QUESTIONS, list_choices, list_telephones, list_who_can_help
 from gateway.desk.cases.case_files import ComparedReports, FileOfReport, make_whole_case
 from gateway.desk.cases.closing import CHILD_OUTCOMES
-from gateway.desk.cases.forms import CASE_FAULTS, COUNTS, Preview
 from gateway.desk.cases.holding import make_scope
 from gateway.desk.cases.linking import MATCH_TEXTS, get_matches, list_linked, suggest_service
 from gateway.desk.cases.model import (
@@ -57,6 +56,7 @@ from gateway.desk.cases.reading.partner_case import PageBudget, PartnerCase, mak
 from gateway.desk.cases.reading.public_report import ContextView, Section, make_context_view, make_sections
 from gateway.desk.cases.replying.replies import (
     ReplyCopy,
+    ReplyDraft,
     find_no_reply,
     find_reply_step,
     list_open_ways,
@@ -68,16 +68,20 @@ from gateway.desk.destinations.register import GROUP_TITLES
 from gateway.desk.identifiers.extracting import list_nicknames
 from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.replies import list_written
+from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.labels import format_placement
 from gateway.desk.placements.merges import get_successor
 from gateway.desk.placements.register import find_owner_name, find_placement
 from gateway.desk.uk_times import get_uk_day
 from gateway.desk.views.page import (
     Fault,
+    Forms,
     Typed,
     check_route,
     get_desk,
     get_name,
+    go_to,
+    is_permitted,
     list_permitted,
     read_typed,
     show_page,
@@ -95,12 +99,14 @@ from partner_sdk.wire.submission import PUBLIC_SENDER
 MOST_PAGE_BYTES: Final = 64 * 1024 * 1024
 # The page of a picture holds it as text, a third longer than its bytes.
 MOST_LOOK_BYTES: Final = 16 * 1024 * 1024
+COUNTS: Final = (
+    ("yes", "Yes, this is the reply they were promised"),
+    ("no", "No, they will also be answered another way"),
+)
 # More rows than a person reads on one page; `evidence list` shows them all.
 MOST_FILES: Final = 500
 # Limit for the sealed bytes of reports that are opened for their files alone.
 MOST_COMPARED_BYTES: Final = 2 * 1024 * 1024
-# A reply of 4,000 characters of four bytes each, percent-encoded, and some more: an overlong one comes back too.
-FORM_BYTES = 131_072
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,15 @@ def _format_too_large(compared: ComparedReports) -> list[str]:
             "Open each one separately."
         )
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A reply as it will be shown. `mark` binds the sent text to the previewed one; `message_id` makes it send once."""
+
+    draft: ReplyDraft
+    mark: str
+    message_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +212,7 @@ def show_opened_page(case: CaseRow, state: PageState) -> ResponseReturnValue:
         opened = open_case(get_desk(), case.case_id, actor=get_name())
         content = replace(_lay_out(opened), fresh=unread if case.opened_at is not None else frozenset())
     except CaseError as error:
-        return _refuse(case, state, CASE_FAULTS.get(error.reason, str(error)))
+        return _refuse(case, state, str(error))
     except (OpeningError, FormatError, LocalStateError) as error:
         return _refuse(case, state, str(error))
     return _show(opened.case, _add_template(state, content.report), content)
@@ -207,6 +222,33 @@ def show_page_again(case: CaseRow, state: PageState) -> ResponseReturnValue:
     """Draw the page after a fault: opened if the report has been read, so that no contact warning leaves the page."""
     is_read = case.opened_at is not None and not case.synthetic
     return show_opened_page(case, state) if is_read else show_closed_page(case, state)
+
+
+def go_to_case(case: CaseRow, place: str) -> ResponseReturnValue:
+    """Answer a form with its place on the page of the case, or with the list if the person no longer reads it."""
+    with get_desk().store.read() as connection:
+        scope = make_scope(connection, case, person=get_name())
+    if not is_permitted(Permission.READ_CASES, case=scope):
+        return go_to("cases.list_all")  # handed over or given back, it is a case of another faculty
+    return go_to("cases.show_case", case_id=case.case_id, _anchor=place)
+
+
+def make_case_forms(blueprint: Blueprint) -> Forms[CaseRow]:
+    """Return the decorator for forms on the page of a case."""
+    return Forms(
+        blueprint,
+        find=get_case_or_404,
+        show=lambda case, faults: show_page_again(case, PageState(faults)),
+        then=go_to_case,
+        refusals=(CaseError, LocalStateError),
+        fields={
+            "already-closed": "close-title",
+            "held": "holder-title",
+            "not-yours": "holder-title",
+            "not-opened": "report",
+            "not-assessed": "assessment-title",
+        },
+    )
 
 
 def _add_template(state: PageState, report: PublicReport | None) -> PageState:

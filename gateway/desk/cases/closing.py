@@ -70,7 +70,7 @@ def list_open(desk: Desk, connection: Connection, found: CaseRow) -> list[CaseEr
     mine = list[CaseError]()
     if found.closed_at is None:
         if found.opened_at is None:
-            mine.append(CaseError("This report is still unread: open it first.", reason="not-opened"))
+            mine.append(CaseError("This report is still unread. Open it first.", reason="not-opened"))
         mine += _list_unsettled(connection, found, find_standing(connection, found))
     return [*mine, *list_open_outside(desk, connection, [found])[found.case_id]]
 
@@ -82,7 +82,7 @@ def list_owed(connection: Connection, found: CaseRow, matters: Iterable[CaseErro
     `reply-owed`, `no-reply-unsigned`, `contact-owed`, `question-open`, `outcome-unrecorded`.
     """
     if found.closed_at is not None:
-        return [CaseError("This case is already closed.", reason="already-closed")]
+        return [CaseError("This case is already closed. Nothing was changed.", reason="already-closed")]
     try:
         check_not_held(connection, found, actor=actor)
     except CaseError as error:
@@ -146,10 +146,13 @@ def _list_later(connection: Connection, cases: Sequence[CaseRow]) -> Mapping[str
 
 def _list_unsettled(connection: Connection, found: CaseRow, standing: Standing | None) -> Iterator[CaseError]:
     if standing is None:
-        yield CaseError("Assess this case first: none closes without an assessment.", reason="not-assessed")
+        yield CaseError(
+            "Assess the case first. Nothing leaves the desk and nothing closes before it is assessed.",
+            reason="not-assessed",
+        )
     elif standing.is_stale:
         yield CaseError(
-            "More was read, or the case was reopened, after its assessment: assess it again.", reason="assessment-stale"
+            "Assess the case again: more was read, or it was reopened, after its assessment.", reason="assessment-stale"
         )
     if (
         standing is not None
@@ -159,8 +162,8 @@ def _list_unsettled(connection: Connection, found: CaseRow, standing: Standing |
     ):
         yield CaseError(
             (
-                "Its assessment says that police or child protection need it urgently: send them a package and wait "
-                "until they acknowledge it, record who took it there, or a supervisor records why not."
+                "Police or child protection need this urgently: send them a package and wait until they "
+                "acknowledge it, record who took it there, or a supervisor records why not."
             ),
             reason="package-owed",
         )
@@ -169,15 +172,12 @@ def _list_unsettled(connection: Connection, found: CaseRow, standing: Standing |
         return
     if found.reply_owed:
         yield CaseError(
-            (
-                "This child is still owed a reply (R23). Answer, and record it on the page of the case; or explain "
-                "there why a reply would do harm."
-            ),
+            ("A reply is owed to the person who reported. Record the reply below before you close the case."),
             reason="reply-owed",
         )
     elif standing is not None and standing.contact == YES and not has_reply(connection, case_id=found.case_id):
         yield CaseError(
-            "Its assessment says to contact the adult who reported: record that, or assess it again.",
+            "The assessment says to contact the adult who reported. Record that, or assess the case again.",
             reason="contact-owed",
         )
 
@@ -269,13 +269,14 @@ def _record(
     with desk.store.write() as connection:
         found = get_lead(connection, wanted)
         if found.opened_at is None:
-            raise CaseError("This report is still unread: open it first.", reason="not-opened")
+            raise CaseError("This report is still unread. Open it first.", reason="not-opened")
         held = {one.code for one in list_child_outcomes(list_steps(connection, found, kinds={_STEP}))}
         if holds and outcome in held:
-            raise CaseError("This outcome is recorded already.", reason="outcome-recorded")
+            raise CaseError("This outcome is recorded already. Choose another one.", reason="outcome-recorded")
         if not holds and outcome not in held:
             raise CaseError(
-                "This outcome is not recorded, so there is nothing to take back.", reason="outcome-not-recorded"
+                "This outcome is not recorded, so there is nothing to take back. Choose a recorded one.",
+                reason="outcome-not-recorded",
             )
         codes = {"outcome": outcome, "action_id": action_id, "holds": holds}
         add_step(desk, connection, found.case_id, _STEP, actor=actor, text=text, codes=codes)
@@ -300,15 +301,12 @@ def schedule_outcome(desk: Desk, wanted: str, *, outcome: str, hold_until: date 
         found = get_first_case(connection, wanted)
         check_may_send_outcome(connection, found)
         if found.opened_at is None:
-            raise CaseError("This report is still unread: open it first.", reason="not-opened")
+            raise CaseError("This report is still unread. Open it first.", reason="not-opened")
         get_standing(connection, found)
         hold_unless_closed(desk, connection, found, actor=actor)
         if outcome == DUPLICATE and not has_own_earlier(connection, found):
             raise CaseError(
-                (
-                    "A partner may hear “known already” only about its own earlier reports: anything else "
-                    f"would reveal another sender's report. Use {USED}."
-                ),
+                ("“Known already” is only for reports that this partner sent before. Choose “Used” instead."),
                 reason="not-own-duplicate",
             )
         signal_id = record_outcome(
@@ -350,7 +348,7 @@ def check_may_send_outcome(connection: Connection, found: CaseRow) -> None:
     check_from_partner(found)
     if find_waiting(connection, found) is not None:
         raise CaseError(
-            "An outcome is already waiting in this case: take it back first.",
+            "An outcome is already waiting. Take it back before you choose another.",
             reason="outcome-waits",
         )
 
@@ -519,7 +517,7 @@ def reopen_case(desk: Desk, wanted: str, *, reason: str, actor: str) -> CaseRow:
     with desk.store.write() as connection:
         found = get_lead(connection, wanted)
         if found.closed_at is None:
-            raise CaseError("This case is open.", reason="not-closed")
+            raise CaseError("This case is open. Nothing was changed.", reason="not-closed")
         if found.synthetic:
             raise CaseError("This is a synthetic case: there is nothing to work on.", reason="synthetic")
         if found.destroyed_at is not None:
@@ -541,19 +539,19 @@ def check_closing(closing: Closing) -> None:
     for weakness in closing.weaknesses:
         check_code("weakness", weakness, WEAKNESSES)
     if len(closing.weaknesses) > MOST_WEAKNESSES or len(set(closing.weaknesses)) != len(closing.weaknesses):
-        raise CaseError(f"Name at most {MOST_WEAKNESSES} weaknesses, each of them once.", reason="bad-code")
+        raise CaseError("One of the answers is not on the list. Choose it again.", reason="bad-code")
     known = load_facts()
     for name, code in closing.facts.items():
         check_code("fact", name, tuple(known))
         if code:
             check_code(name, code, tuple(known[name].answers))
     if closing.outcome == OUT_OF_REMIT and closing.redirected_to is None:
-        raise CaseError("Give the service that this person was sent to.", reason="no-redirect")
+        raise CaseError("This is out of remit: choose where they were sent.", reason="no-redirect")
     if closing.redirected_to is None:
         return
     check_code("redirected_to", closing.redirected_to, REDIRECTS)
     if closing.outcome != OUT_OF_REMIT:
-        raise CaseError(f"Only the outcome {OUT_OF_REMIT} names where the person was sent.", reason="bad-code")
+        raise CaseError("One of the answers is not on the list. Choose it again.", reason="bad-code")
 
 
 def check_may_close(roles: Collection[Role], closing: Closing, *, case: CaseScope) -> None:

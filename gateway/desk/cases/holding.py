@@ -148,7 +148,9 @@ def hand_over(
     """
     person = (person or "").strip() or None
     if (person is None) == (faculty is None) or (faculty is not None and faculty not in FACULTIES):
-        raise CaseError("Choose one person or one faculty to hand the case to.", reason="no-recipient")
+        raise CaseError(
+            "Choose one faculty, or one person who works on cases of this lane, by the handle.", reason="no-recipient"
+        )
     _check_other(person, actor=actor)
     text = StepText(reason=get_clean_reason(reason), note=get_clean_note(note))
     with desk.store.write() as connection:
@@ -179,7 +181,7 @@ def assign_cases(desk: Desk, wanted: Sequence[str], *, person: str, reason: str,
     """
     wanted = list(dict.fromkeys(wanted))
     if not wanted:
-        raise CaseError("Choose at least one case.", reason="none-chosen")
+        raise CaseError("Tick the cases in the list first.", reason="none-chosen")
     if len(wanted) > MOST_ASSIGNED:
         raise CaseError(f"Choose at most {MOST_ASSIGNED} cases at once.", reason="too-many")
     _check_other(person, actor=actor)
@@ -221,7 +223,7 @@ def _hand(
 
 def _check_other(person: str | None, *, actor: str) -> None:
     if person == actor:
-        raise CaseError("You have this case yourself: choose another person.", reason="own-person")
+        raise CaseError("Choose another person. To have a case yourself, take it on its page.", reason="own-person")
 
 
 def list_workers(connection: Connection) -> list[tuple[str, str, int]]:
@@ -258,14 +260,14 @@ def _get_own(connection: Connection, wanted: str, *, actor: str) -> CaseRow:
     check_open(found)
     check_not_held(connection, found, actor=actor)
     if found.holder is None:
-        raise CaseError("Nobody has this case: take it first.", reason="not-yours")
+        raise CaseError("Nobody has this case. Take it first.", reason="not-yours")
     return found
 
 
 def check_open(found: CaseRow) -> None:
     """Raise `CaseError` (`already-closed`) for a closed case."""
     if found.closed_at is not None:
-        raise CaseError("This case is already closed.", reason="already-closed")
+        raise CaseError("This case is already closed. Nothing was changed.", reason="already-closed")
 
 
 def _give(

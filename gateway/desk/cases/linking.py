@@ -378,7 +378,8 @@ def set_about(
         about = None if service is None else _find_successor(connection, service)
         if service is not None and about is None and not is_new:
             raise CaseError(
-                "No service has this name or id. Check the spelling, or add it as a new one.", reason="unknown-service"
+                "No service in the register has this name. Check the spelling, or tick that it is new.",
+                reason="unknown-service",
             )
         if service is not None and about is None:
             about = make_service_id(service)
@@ -406,7 +407,10 @@ def merge_services(desk: Desk, service: str, into: str, *, reason: str, actor: s
     with desk.store.write() as connection:
         for one in (service, into):
             if find_owner_name(connection, one) is None:
-                raise CaseError(f"No service has the id {one}.", reason="unknown-service")
+                raise CaseError(
+                    "No service in the register has this name. Check the spelling, or tick that it is new.",
+                    reason="unknown-service",
+                )
         into = get_successor(connection, into)
         if service == into:
             raise CaseError("Both are the same service already.", reason="same-service")

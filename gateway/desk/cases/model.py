@@ -230,7 +230,7 @@ def get_case(connection: Connection, wanted: str) -> CaseRow:
     names = {"wanted": wanted}
     row = connection.execute(_BY_NAME, names).first() or connection.execute(_BY_OTHER_NAME, names).first()
     if row is None:
-        raise CaseError("No case has this id or reference: look for it in the list of cases.", reason="unknown-case")
+        raise CaseError("No case has that id or reference.", reason="unknown-case")
     return to_case(row)
 
 
@@ -273,7 +273,7 @@ def to_case(row: Row[Any]) -> CaseRow:
 def check_code(name: str, code: str, codes: tuple[str, ...]) -> None:
     """Raise `CaseError` (`bad-code`) for a code outside the list."""
     if code not in codes:
-        raise CaseError(f"{name} must be one of: {', '.join(codes)}.", reason="bad-code")
+        raise CaseError("One of the answers is not on the list. Choose it again.", reason="bad-code")
 
 
 def has_control_characters(text: str) -> bool:
@@ -531,11 +531,11 @@ def get_clean_reason(reason: str) -> str:
     """Return a person's reason for a change. Raises `CaseError` if it is missing, too long or unprintable."""
     reason = reason.strip()
     if not reason:
-        raise CaseError("Give a reason for the change.", reason="reason-missing")
+        raise CaseError("Give the reason.", reason="reason-missing")
     if len(reason) > MAX_REASON_CHARACTERS:
         raise CaseError(f"A reason can have up to {MAX_REASON_CHARACTERS} characters.", reason="reason-too-long")
     if not reason.isprintable():
-        raise CaseError("The reason contains characters that a page cannot show. Remove them.", reason="unprintable")
+        raise CaseError("The text contains characters that a page cannot show. Remove them.", reason="unprintable")
     return reason
 
 
@@ -543,7 +543,7 @@ def get_clean_note(note: str, *, most: int = MAX_NOTE_CHARACTERS) -> str:
     """Return a text of several lines. Raises `CaseError` (`note-missing`, `note-too-long`, `note-unprintable`)."""
     note = normalise(note)
     if not note:
-        raise CaseError("Write why, for the next person who reads this case.", reason="note-missing")
+        raise CaseError("Write this part: the next person needs it.", reason="note-missing")
     if len(note) > most:
         raise CaseError(f"This text can have up to {most:,} characters.", reason="note-too-long")
     if has_control_characters(note):

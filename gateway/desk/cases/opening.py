@@ -139,7 +139,7 @@ def open_report(desk: Desk, found: CaseRow, *, actor: str, reason: Reason = "rea
     with desk.store.read() as connection:
         sealed = find_sealed_report(connection, found.case_id)
     if sealed is None:
-        raise CaseError("This is a synthetic case: it has no report to read.", reason="synthetic")
+        raise CaseError("This is a made-up case. It has no report to read.", reason="synthetic")
     vault = desk.load_vault(actor=actor, reason=reason)
     plain = vault.open_report(sealed.box, context=report_context(sealed.clear))
     return parse_public_report(plain) if found.partner == PUBLIC_SENDER else parse_sealed_report(plain)

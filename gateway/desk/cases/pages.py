@@ -9,43 +9,31 @@ other file is sent as an attachment without a type, and no browser runs or cache
 
 import base64
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
 
-from flask import Blueprint, Response, make_response, redirect, request, url_for
+from flask import Blueprint, Response, make_response, request
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.actions.model import count_asked, count_unread
 from gateway.desk.alarms import count_alarms
 from gateway.desk.cases.case_files import CaseFile, CaseFileError, find_still_type, stream_file
 from gateway.desk.cases.case_page import (
-    FORM_BYTES,
     MOST_LOOK_BYTES,
     MOST_PAGE_BYTES,
     PageState,
     get_case_or_404,
+    make_case_forms,
     show_closed_page,
     show_opened_page,
     show_page_again,
 )
 from gateway.desk.cases.closing import schedule_outcome, take_back
-from gateway.desk.cases.forms import (
-    ABOUT_FIELDS,
-    ASSIGN_FIELDS,
-    CASE_FAULTS,
-    LINK_FIELDS,
-    MATCH_FIELDS,
-    MOVE_FIELDS,
-    OUTCOME_FIELDS,
-    make_case_fault,
-    parse_optional_day,
-    parse_score,
-)
 from gateway.desk.cases.holding import Assigned, assign_cases, list_workers
 from gateway.desk.cases.linking import format_found, link_cases, refuse_match, set_about, unlink_cases
-from gateway.desk.cases.model import CaseError, CaseRow
+from gateway.desk.cases.model import CaseError, CaseRow, parse_day
 from gateway.desk.cases.queue import CRISIS, move_case
 from gateway.desk.cases.queue_page import keep_view, make_queue_pane
 from gateway.desk.cases.replying.replies import list_sampled_replies
@@ -53,12 +41,13 @@ from gateway.desk.cases.search import MOST_TYPED, OWN_REFERENCE, name_account, s
 from gateway.desk.collection.shelf import format_cause, format_sender, list_groups
 from gateway.desk.outbox.alerts import find_unacknowledged
 from gateway.desk.people.exposure import list_exposure
-from gateway.desk.people.permissions import NotPermittedError, Permission, is_allowed
+from gateway.desk.people.permissions import NotPermittedError, Permission, format_roles, is_allowed
 from gateway.desk.people.register import format_person
 from gateway.desk.placements.register import count_button_requests
 from gateway.desk.uk_times import get_day_start
 from gateway.desk.vault import VaultError
 from gateway.desk.views.page import (
+    FORM_BYTES,
     MOST_LISTED,
     SANDBOX,
     Fault,
@@ -79,11 +68,9 @@ from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 
 blueprint = Blueprint("cases", __name__)
 blueprint.app_url_defaults(keep_view)
+case_forms = make_case_forms(blueprint)
 MOST_GROUPS = 10
 EXPOSURE_PERIOD = timedelta(days=7)
-KEYS_BYTES = 4096
-# The ids of a page of cases, and a reason.
-ASSIGN_BYTES = 16_384
 
 
 @blueprint.get("/")
@@ -94,7 +81,7 @@ def list_all() -> ResponseReturnValue:
 
 
 @blueprint.post("/assign")
-@staff_rule(Permission.ASSIGN_CASES, body_bytes=ASSIGN_BYTES)
+@staff_rule(Permission.ASSIGN_CASES, body_bytes=FORM_BYTES)
 def post_assign() -> ResponseReturnValue:
     """Assign the ticked cases to one person; the answer is the list, with each case that was not assigned and why."""
     typed, ticked = read_typed(), request.form.getlist("case")
@@ -103,7 +90,8 @@ def post_assign() -> ResponseReturnValue:
             get_desk(), ticked, person=typed["assign_person"], reason=typed["assign_reason"], actor=get_name()
         )
     except CaseError as error:
-        fault = make_case_fault(error, ASSIGN_FIELDS, otherwise="assign_person")
+        is_of_reason = error.reason in ("reason-missing", "reason-too-long", "unprintable")
+        fault = Fault("assign_reason" if is_of_reason else "assign_person", str(error))
         return _show_list(faults=[fault], typed=typed, ticked=ticked)
     with get_desk().store.read() as connection:
         name = format_person(connection, typed["assign_person"])
@@ -153,7 +141,7 @@ def _show_list(
 
 
 @blueprint.post("/keys")
-@staff_rule(Permission.SEE_QUEUE, body_bytes=KEYS_BYTES)
+@staff_rule(Permission.SEE_QUEUE, body_bytes=FORM_BYTES)
 def post_keys() -> ResponseReturnValue:
     """Turn the single keys off, or on again, until this person signs out."""
     turn_keys()
@@ -192,105 +180,72 @@ def post_read(case_id: str) -> ResponseReturnValue:
     return show_opened_page(get_case_or_404(case_id), PageState())
 
 
-@blueprint.post("/cases/<case_id>/move")
-@staff_rule(Permission.RAISE_CASES, body_bytes=FORM_BYTES)
-def post_move(case_id: str) -> ResponseReturnValue:
+@case_forms.post(
+    "/cases/<case_id>/move", Permission.RAISE_CASES,
+    at="move_reason", fields={"bad-lane": "lane", "bad-score": "score", "already-closed": "risk-title"},
+    place="risk-title",
+)  # fmt: skip
+def post_move(case: CaseRow, typed: Typed) -> ResponseReturnValue | None:
     """Move a case in the queue with a reason; faults come back at their fields, with every answer kept."""
-    case, typed = get_case_or_404(case_id), read_typed()
+    score = parse_small_number(typed["score"]) if typed["score"] else None
+    if typed["score"] and score is None:
+        raise CaseError("Give a score from 0 to 999, or leave it as it is.", reason="bad-score")
+    desk, lane, roles = get_desk(), typed["lane"], get_signed_in().roles
     try:
-        score, reason = parse_score(typed["score"]), typed["move_reason"]
-        desk, lane, roles = get_desk(), typed["lane"], get_signed_in().roles
-        move_case(desk, case.case_id, lane=lane, score=score, reason=reason, actor=get_name(), roles=roles)
-    except (CaseError, LocalStateError) as error:
-        return show_page_again(case, PageState([make_case_fault(error, MOVE_FIELDS, otherwise="move_reason")]))
-    except NotPermittedError:
-        is_lane = case.crisis and lane != CRISIS
-        fault = Fault("lane" if is_lane else "score", CASE_FAULTS["lowered-by-other"])
-        return make_response(show_page_again(case, PageState([fault])), HTTPStatus.FORBIDDEN)
-    return go_to("cases.show_case", case_id=case.case_id, _anchor="risk-title")
-
-
-@blueprint.post("/cases/<case_id>/link")
-@staff_rule(Permission.LINK_CASES, body_bytes=FORM_BYTES)
-def post_link(case_id: str) -> ResponseReturnValue:
-    """Link a case to another about the same person or incident, with a reason."""
-    return _change_link(get_case_or_404(case_id), link_cases)
-
-
-@blueprint.post("/cases/<case_id>/unlink")
-@staff_rule(Permission.LINK_CASES, body_bytes=FORM_BYTES)
-def post_unlink(case_id: str) -> ResponseReturnValue:
-    """End the link of a case to another, with a reason."""
-    return _change_link(get_case_or_404(case_id), unlink_cases)
-
-
-@blueprint.post("/cases/<case_id>/about")
-@staff_rule(Permission.LINK_CASES, body_bytes=FORM_BYTES)
-def post_about(case_id: str) -> ResponseReturnValue:
-    """Record the service that a case is about, or that none is named, with a reason."""
-    case, typed = get_case_or_404(case_id), read_typed()
-    service, is_new = typed["about"] or None, typed["about_new"] == "yes"
-    try:
-        set_about(get_desk(), case.case_id, service, reason=typed["about_reason"], actor=get_name(), is_new=is_new)
-    except (CaseError, LocalStateError) as error:
-        return show_page_again(case, PageState([make_case_fault(error, ABOUT_FIELDS, otherwise="about")]))
-    return go_to("cases.show_case", case_id=case.case_id, _anchor="about-title")
-
-
-def _change_link(case: CaseRow, change: Callable[..., CaseRow]) -> ResponseReturnValue:
-    typed = read_typed()
-    try:
-        change(get_desk(), case.case_id, typed["linked_case"], reason=typed["link_reason"], actor=get_name())
-    except (CaseError, LocalStateError) as error:
-        return show_page_again(case, PageState([make_case_fault(error, LINK_FIELDS, otherwise="linked_case")]))
-    return go_to("cases.show_case", case_id=case.case_id, _anchor="links-title")
-
-
-@blueprint.post("/cases/<case_id>/outcome")
-@staff_rule(Permission.TELL_OUTCOMES, body_bytes=FORM_BYTES)
-def post_outcome(case_id: str) -> ResponseReturnValue:
-    """Record the outcome of the partner's own report, and the day from which it may be sent."""
-    case, typed = get_case_or_404(case_id), read_typed()
-    if not typed["told_outcome"]:
-        return _show_again(case, Fault("told_outcome", "Choose the outcome to send to the partner."))
-    try:
-        schedule_outcome(
-            get_desk(),
-            case.case_id,
-            outcome=typed["told_outcome"],
-            hold_until=parse_optional_day(typed["hold_until"]),
-            actor=get_name(),
+        move_case(
+            desk, case.case_id, lane=lane, score=score, reason=typed["move_reason"], actor=get_name(), roles=roles
         )
-    except CaseError as error:
-        return _show_again(case, _make_fault(error))
-    return _go_to(case)
+    except NotPermittedError as error:
+        advice = f"Only {format_roles(error.permission)} lowers a case. Raise it, or ask one of them."
+        fault = Fault("lane" if case.crisis and lane != CRISIS else "score", advice)
+        return make_response(show_page_again(case, PageState([fault])), HTTPStatus.FORBIDDEN)
+    return None
 
 
-@blueprint.post("/cases/<case_id>/outcome/take-back")
-@staff_rule(Permission.TELL_OUTCOMES, body_bytes=FORM_BYTES)
-def post_take_back(case_id: str) -> ResponseReturnValue:
+@case_forms.post(
+    "/cases/<case_id>/link", Permission.LINK_CASES, at="linked_case", reason="link_reason", place="links-title"
+)
+def post_link(case: CaseRow, typed: Typed) -> None:
+    """Link a case to another about the same person or incident, with a reason."""
+    link_cases(get_desk(), case.case_id, typed["linked_case"], reason=typed["link_reason"], actor=get_name())
+
+
+@case_forms.post(
+    "/cases/<case_id>/unlink", Permission.LINK_CASES, at="linked_case", reason="link_reason", place="links-title"
+)
+def post_unlink(case: CaseRow, typed: Typed) -> None:
+    """End the link of a case to another, with a reason."""
+    unlink_cases(get_desk(), case.case_id, typed["linked_case"], reason=typed["link_reason"], actor=get_name())
+
+
+@case_forms.post(
+    "/cases/<case_id>/about", Permission.LINK_CASES, at="about", reason="about_reason", place="about-title"
+)
+def post_about(case: CaseRow, typed: Typed) -> None:
+    """Record the service that a case is about, or that none is named, with a reason."""
+    service, is_new = typed["about"] or None, typed["about_new"] == "yes"
+    set_about(get_desk(), case.case_id, service, reason=typed["about_reason"], actor=get_name(), is_new=is_new)
+
+
+@case_forms.post(
+    "/cases/<case_id>/outcome", Permission.TELL_OUTCOMES,
+    at="told_outcome", fields={"bad-day": "hold_until"}, place="told-title",
+)  # fmt: skip
+def post_outcome(case: CaseRow, typed: Typed) -> ResponseReturnValue:
+    """Record the outcome of the partner's own report, and the day from which it may be sent."""
+    outcome, day = typed["told_outcome"], typed["hold_until"]
+    if not outcome:
+        raise CaseError("Choose the outcome to send to the partner.", reason="bad-code")
+    hold_until = parse_day(day) if day else None
+    schedule_outcome(get_desk(), case.case_id, outcome=outcome, hold_until=hold_until, actor=get_name())
+    return go_to("cases.show_case", case_id=case.first_id, _anchor="told-title")
+
+
+@case_forms.post("/cases/<case_id>/outcome/take-back", Permission.TELL_OUTCOMES, at="told_outcome")
+def post_take_back(case: CaseRow, typed: Typed) -> ResponseReturnValue:
     """Take back an unreleased outcome."""
-    case = get_case_or_404(case_id)
-    try:
-        take_back(get_desk(), case.case_id, actor=get_name())
-    except CaseError as error:
-        return _show_again(case, _make_fault(error))
-    return _go_to(case)
-
-
-def _make_fault(error: CaseError) -> Fault:
-    return make_case_fault(error, OUTCOME_FIELDS, otherwise="told_outcome")
-
-
-def _show_again(case: CaseRow, *faults: Fault) -> ResponseReturnValue:
-    return show_page_again(case, PageState(faults))
-
-
-def _go_to(case: CaseRow) -> ResponseReturnValue:
-    return redirect(url_for("cases.show_case", case_id=case.first_id, _anchor="told-title"), HTTPStatus.SEE_OTHER)
-
-
-SEARCH_BYTES = 8192  # 300 characters of four bytes each, percent-encoded, and the token
+    take_back(get_desk(), case.case_id, actor=get_name())
+    return go_to("cases.show_case", case_id=case.first_id, _anchor="told-title")
 
 
 @blueprint.get("/search")
@@ -301,7 +256,7 @@ def show_search() -> ResponseReturnValue:
 
 
 @blueprint.post("/search")
-@staff_rule(Permission.SEARCH_CASES, body_bytes=SEARCH_BYTES)
+@staff_rule(Permission.SEARCH_CASES, body_bytes=FORM_BYTES)
 def post_search() -> ResponseReturnValue:
     """Search for the typed text; the audit log gets the kinds that were searched, never the text."""
     typed = request.form.get("wanted", "").strip()
@@ -329,18 +284,26 @@ def post_search() -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/cases/<case_id>/confirm-match")
-@staff_rule(Permission.LINK_CASES, body_bytes=FORM_BYTES)
-def post_confirm_match(case_id: str) -> ResponseReturnValue:
+@case_forms.post(
+    "/cases/<case_id>/confirm-match", Permission.LINK_CASES,
+    at="matches-title", reason="match_reason", place="matches-title",
+)  # fmt: skip
+def post_confirm_match(case: CaseRow, typed: Typed) -> None:
     """Link a suggested case to this one, with a reason; a second press changes nothing."""
-    return _decide(case_id, link_cases)
+    try:
+        link_cases(get_desk(), case.case_id, typed["matched_case"], reason=typed["match_reason"], actor=get_name())
+    except CaseError as error:
+        if error.reason != "linked-already":
+            raise
 
 
-@blueprint.post("/cases/<case_id>/refuse-match")
-@staff_rule(Permission.LINK_CASES, body_bytes=FORM_BYTES)
-def post_refuse_match(case_id: str) -> ResponseReturnValue:
+@case_forms.post(
+    "/cases/<case_id>/refuse-match", Permission.LINK_CASES,
+    at="matches-title", reason="match_reason", place="matches-title",
+)  # fmt: skip
+def post_refuse_match(case: CaseRow, typed: Typed) -> None:
     """Record, with a reason, that a suggested case is not about the same person or incident."""
-    return _decide(case_id, refuse_match)
+    refuse_match(get_desk(), case.case_id, typed["matched_case"], reason=typed["match_reason"], actor=get_name())
 
 
 @blueprint.post("/cases/<case_id>/account")
@@ -353,17 +316,6 @@ def post_account(case_id: str) -> ResponseReturnValue:
     except (CaseError, LocalStateError, OpeningError, FormatError) as error:
         return show_page_again(case, PageState([Fault("matches-title", str(error))]))
     return show_page_again(case, PageState())
-
-
-def _decide(case_id: str, decide: Callable[..., CaseRow]) -> ResponseReturnValue:
-    case, typed = get_case_or_404(case_id), read_typed()
-    try:
-        decide(get_desk(), case.case_id, typed["matched_case"], reason=typed["match_reason"], actor=get_name())
-    except (CaseError, LocalStateError) as error:
-        if error.reason != "linked-already" or decide is not link_cases:
-            fault = make_case_fault(error, MATCH_FIELDS, otherwise="matches-title")
-            return show_page_again(case, PageState([fault]))
-    return go_to("cases.show_case", case_id=case.case_id, _anchor="matches-title")
 
 
 LOOK_POLICY: Final = (

@@ -103,10 +103,10 @@ def move_case(
     with desk.store.write() as connection:
         found = get_lead(connection, wanted)
         if found.closed_at is not None:
-            raise CaseError("This case is closed, so it is in no queue.", reason="already-closed")
+            raise CaseError("This case is already closed. Nothing was changed.", reason="already-closed")
         crisis, score = lane == CRISIS, found.score if score is None else score
         if (crisis, score) == (found.crisis, found.score):
-            raise CaseError("The case already has this lane and score.", reason="not-moved")
+            raise CaseError("The case already has this lane and score. Change one of them.", reason="not-moved")
         if (crisis, score) < (found.crisis, found.score):
             check_permission(roles, Permission.MOVE_CASES)
         if found.crisis and not crisis:
@@ -140,16 +140,16 @@ def _check_read(connection: Connection, found: CaseRow) -> None:
     same = (CASES.c.case_id == found.case_id) | (CASES.c.joined_to == found.case_id)
     if connection.execute(select(CASES.c.case_id).where(same, CASES.c.opened_at.is_(None)).limit(1)).first():
         raise CaseError(
-            "Part of this case is unread: open each report first, then move it.",
+            "Part of this case is unread. Open each of its reports first, then move it out of the crisis lane.",
             reason="lowered-unread",
         )
 
 
 def _check(lane: str, score: int | None, reason: str) -> str:
     if lane not in PLACES:
-        raise CaseError(f"The lane must be one of: {', '.join(PLACES)}.", reason="bad-lane")
+        raise CaseError("Choose where the case belongs: the crisis lane or the queue.", reason="bad-lane")
     if score is not None and not 0 <= score <= MOST_SCORE:
-        raise CaseError(f"The score must be a number from 0 to {MOST_SCORE}.", reason="bad-score")
+        raise CaseError("Give a score from 0 to 999, or leave it as it is.", reason="bad-score")
     return get_clean_reason(reason)
 
 

@@ -304,7 +304,7 @@ def name_account(desk: Desk, wanted: str, nickname: str, *, actor: str) -> CaseR
     with desk.store.read() as connection:
         found = get_case(connection, wanted)
     if found.opened_at is None:
-        raise CaseError("This report is still unread: open it first.", reason="not-opened")
+        raise CaseError("This report is still unread. Open it first.", reason="not-opened")
     report = open_report(desk, found, actor=actor, reason="link")
     if not isinstance(report, PublicReport) or nickname not in list_nicknames(report):
         raise CaseError("The words of this report have no such name.", reason="unknown-nickname")

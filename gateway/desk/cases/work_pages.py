@@ -4,20 +4,22 @@ Each form has its own button; a fault comes back at its field with everything th
 the report open: safe contact is shown above it. The sent form must carry its preview's mark.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import hashlib
+from collections.abc import Iterable
 from dataclasses import replace
-from http import HTTPStatus
 from typing import Final
 
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
-from werkzeug.wrappers import Response
 
 from gateway.desk.cases.assessing import Assessment, View, advise, assess_case, is_grown_up, pass_on
 from gateway.desk.cases.case_page import (
-    FORM_BYTES,
+    COUNTS,
     PageState,
+    Preview,
     get_case_or_404,
+    go_to_case,
+    make_case_forms,
     show_opened_page,
     show_page_again,
 )
@@ -32,16 +34,16 @@ from gateway.desk.cases.closing import (
     reopen_case,
     take_back_child_outcome,
 )
-from gateway.desk.cases.forms import (
-    Preview,
-    list_reply_faults,
-    make_case_fault,
-    make_draft,
-    make_mark,
-    make_reply_fault,
-)
 from gateway.desk.cases.holding import claim_case, get_lead, hand_over, make_scope, release_case, take_over
-from gateway.desk.cases.model import MOST_WEAKNESSES, OUT_OF_REMIT, CaseError, CaseRow
+from gateway.desk.cases.model import (
+    MOST_WEAKNESSES,
+    OUT_OF_REMIT,
+    REPLIED_BY_RETURN_CODE,
+    CaseError,
+    CaseRow,
+    is_waiting,
+    normalise,
+)
 from gateway.desk.cases.reading.case_work import URGENCIES
 from gateway.desk.cases.reading.labels import ASSESSMENT
 from gateway.desk.cases.replying.replies import (
@@ -49,6 +51,7 @@ from gateway.desk.cases.replying.replies import (
     ReplyDraft,
     check_draft,
     check_was_read,
+    clean_text,
     describe_no_reply,
     find_no_reply,
     record_reply,
@@ -57,50 +60,25 @@ from gateway.desk.cases.replying.replies import (
 from gateway.desk.digests.facts import load_facts
 from gateway.desk.people.permissions import Permission
 from gateway.desk.views.page import (
+    FORM_BYTES,
     Fault,
     Typed,
     get_desk,
     get_name,
     get_signed_in,
-    go_to,
-    is_permitted,
     parse_small_number,
     read_typed,
     staff_rule,
 )
-from gateway.desk.views.touch import FORM_BYTES as TOUCH_BYTES
 from gateway.desk.views.touch import sign_on_page
 from partner_sdk.errors import FormatError, LocalStateError, ReportAbuseError
 from partner_sdk.wire.canonical import check_report_id
+from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS
 
-_TITLES: Final = {"already-closed": "close-title", "held": "holder-title", "not-opened": "report"}
-HOLD_FIELDS: Final = _TITLES | {
-    "not-yours": "holder-title",
-    **dict.fromkeys(("reason-missing", "reason-too-long", "unprintable"), "over_reason"),
-}
-HAND_FIELDS: Final = HOLD_FIELDS | {
-    **dict.fromkeys(("reason-missing", "reason-too-long", "unprintable"), "hand_reason"),
-    **dict.fromkeys(("note-missing", "note-too-long", "note-unprintable"), "hand_note"),
-    **dict.fromkeys(("no-recipient", "own-person"), "hand_person"),
-}
-ASSESS_FIELDS: Final = _TITLES | {
-    "contact-undecided": "contact",
-    "assessed-since": "assessment-title",
-    **dict.fromkeys(("reason-missing", "reason-too-long", "unprintable", "bad-factor"), "factors"),
-}
-VIEW_FIELDS: Final = _TITLES | {
-    "view-lowers": "view_immediate_risk",
-    "bad-code": "view_immediate_risk",
-    "not-assessed": "assessment-title",
-}
-PASS_FIELDS: Final = _TITLES | {
-    "not-assessed": "assessment-title",
-    "bad-code": "pass_means",
-    **dict.fromkeys(("unknown-destination", "retired-destination"), "pass_to"),
-    **dict.fromkeys(("reason-missing", "reason-too-long", "unprintable"), "pass_reason"),
-    **dict.fromkeys(("note-missing", "note-too-long", "note-unprintable"), "pass_taken_by"),
-}
-CLOSE_FIELDS: Final = _TITLES | {
+CLOSE_FIELDS: Final = {
+    "already-closed": "close-title",
+    "held": "holder-title",
+    "not-opened": "report",
     "reply-owed": "code",
     "no-reply-unsigned": "reply-title",
     "contact-owed": "code",
@@ -164,31 +142,9 @@ def make_assessment(typed: Typed, case: CaseRow) -> Assessment:
     )
 
 
-def make_view(typed: Typed) -> View:
-    """Return the adviser's view from its form."""
-    return View(
-        immediate_risk=typed["view_immediate_risk"],
-        urgent=typed["view_urgent"],
-        urgent_dissemination=typed["view_urgent_dissemination"],
-        priority=typed["view_priority"],
-        reasons=typed["view_reasons"],
-    )
-
-
-def read_seen(typed: Typed) -> int:
-    """Return the number of the assessment that the page showed; 0 for none, e.g. on a page from before the first."""
-    return parse_small_number(typed["seen_step"]) or 0
-
-
-def make_work_fault(error: CaseError, fields: Mapping[str, str], *, note: str = "", otherwise: str) -> Fault:
-    """Return the fault of a form; `note` is the field of its longer text."""
-    notes = dict.fromkeys(("note-missing", "note-too-long", "note-unprintable"), note) if note else {}
-    return make_case_fault(error, {**notes, **fields}, otherwise=otherwise)
-
-
 def list_closing_faults(typed: Typed, weaknesses: tuple[str, ...], refusals: Iterable[CaseError]) -> list[Fault]:
     """Return the faults that prevent closing a case, in the order of the page; `refusals` are those of the rules."""
-    refused = [make_case_fault(one, CLOSE_FIELDS, otherwise="cluster") for one in refusals]
+    refused = [Fault(CLOSE_FIELDS.get(one.reason, "cluster"), str(one)) for one in refusals]
     faults = [fault for fault in refused if fault.field in _ABOVE]
     if not typed["outcome"]:
         faults.append(Fault("outcome", "Choose the outcome."))
@@ -213,56 +169,56 @@ def make_closing(typed: Typed, weaknesses: tuple[str, ...]) -> Closing:
 
 
 blueprint = Blueprint("case_work", __name__)
+case_forms = make_case_forms(blueprint)
 
 
-@blueprint.post("/cases/<case_id>/claim")
-@staff_rule(Permission.TAKE_CASES, body_bytes=FORM_BYTES)
-def post_claim(case_id: str) -> ResponseReturnValue:
+@case_forms.post("/cases/<case_id>/claim", Permission.TAKE_CASES, at="holder-title", place="holder-title")
+def post_claim(case: CaseRow, typed: Typed) -> CaseRow:
     """Take an unclaimed case."""
-    return _do(case_id, lambda case: claim_case(get_desk(), case.case_id, actor=get_name()), HOLD_FIELDS)
+    return claim_case(get_desk(), case.case_id, actor=get_name())
 
 
-@blueprint.post("/cases/<case_id>/take-over")
-@staff_rule(Permission.TAKE_CASES, body_bytes=FORM_BYTES)
-def post_take_over(case_id: str) -> ResponseReturnValue:
+@case_forms.post(
+    "/cases/<case_id>/take-over", Permission.TAKE_CASES, at="holder-title", reason="over_reason", place="holder-title"
+)
+def post_take_over(case: CaseRow, typed: Typed) -> CaseRow:
     """Take a case from its holder, with a reason."""
-    typed = read_typed()
     settings = {"from_person": typed["over_from"], "reason": typed["over_reason"]}
-    return _do(case_id, lambda case: take_over(get_desk(), case.case_id, **settings, actor=get_name()), HOLD_FIELDS)
+    return take_over(get_desk(), case.case_id, **settings, actor=get_name())
 
 
-@blueprint.post("/cases/<case_id>/release")
-@staff_rule(Permission.TAKE_CASES, body_bytes=FORM_BYTES)
-def post_release(case_id: str) -> ResponseReturnValue:
+@case_forms.post("/cases/<case_id>/release", Permission.TAKE_CASES, at="holder-title", place="holder-title")
+def post_release(case: CaseRow, typed: Typed) -> CaseRow:
     """Give a case back, unclaimed."""
-    return _do(case_id, lambda case: release_case(get_desk(), case.case_id, actor=get_name()), HOLD_FIELDS)
+    return release_case(get_desk(), case.case_id, actor=get_name())
 
 
-@blueprint.post("/cases/<case_id>/hand-over")
-@staff_rule(Permission.TAKE_CASES, body_bytes=FORM_BYTES)
-def post_hand_over(case_id: str) -> ResponseReturnValue:
+@case_forms.post(
+    "/cases/<case_id>/hand-over", Permission.TAKE_CASES,
+    at="holder-title", reason="hand_reason", note="hand_note",
+    fields={"no-recipient": "hand_person", "own-person": "hand_person"}, place="holder-title",
+)  # fmt: skip
+def post_hand_over(case: CaseRow, typed: Typed) -> CaseRow:
     """Hand a case to a person or a faculty, with a reason and a note."""
-    typed = read_typed()
-
-    def act(case: CaseRow) -> CaseRow:
-        return hand_over(
-            get_desk(),
-            case.case_id,
-            reason=typed["hand_reason"],
-            note=typed["hand_note"],
-            person=typed["hand_person"] or None,
-            faculty=typed["hand_faculty"] or None,
-            actor=get_name(),
-        )
-
-    return _do(case_id, act, HAND_FIELDS)
+    return hand_over(
+        get_desk(),
+        case.case_id,
+        reason=typed["hand_reason"],
+        note=typed["hand_note"],
+        person=typed["hand_person"] or None,
+        faculty=typed["hand_faculty"] or None,
+        actor=get_name(),
+    )
 
 
-@blueprint.post("/cases/<case_id>/assess")
-@staff_rule(Permission.ASSESS_CASES, body_bytes=FORM_BYTES)
-def post_assess(case_id: str) -> ResponseReturnValue:
+@case_forms.post(
+    "/cases/<case_id>/assess", Permission.ASSESS_CASES,
+    at="holder-title", reason="factors", note="assess_reasons",
+    fields={"contact-undecided": "contact", "assessed-since": "assessment-title", "bad-factor": "factors"},
+    place="assessment-title",
+)  # fmt: skip
+def post_assess(case: CaseRow, given: Typed) -> CaseRow | ResponseReturnValue:
     """Record an assessment; the second button of its form closes the case with it."""
-    case, given = get_case_or_404(case_id), read_typed()
     typed, is_to_close = spread_urgency(given), given["then"] == "close"
     faults = list_urgency_faults(given) + list_assessment_faults(typed, case)
     if is_to_close:
@@ -270,32 +226,26 @@ def post_assess(case_id: str) -> ResponseReturnValue:
         faults += list_closing_faults(typed, _list_weaknesses(), ())
     if faults:
         return show_page_again(case, PageState(faults))
-
-    def act(case: CaseRow) -> CaseRow:
-        made, seen = make_assessment(typed, case), read_seen(typed)
-        return assess_case(get_desk(), case.case_id, made, actor=get_name(), seen=seen, hands_over=not is_to_close)
-
-    answer = _do(case_id, act, ASSESS_FIELDS, note="assess_reasons", place="assessment-title")
-    is_recorded = isinstance(answer, Response) and answer.status_code == HTTPStatus.SEE_OTHER
-    if not (is_to_close and is_recorded):
-        return answer
+    made, seen = make_assessment(typed, case), parse_small_number(typed["seen_step"]) or 0
+    done = assess_case(get_desk(), case.case_id, made, actor=get_name(), seen=seen, hands_over=not is_to_close)
+    if not is_to_close:
+        return done
     # If the case may not close yet, the assessment stands: its form starts again from what was recorded.
     left = Typed({name: text for name, text in typed.items() if name in CLOSE_FORM})
-    return _close(case_id, PageState(typed=left, heading="The assessment is recorded. The case stays open"))
+    state = PageState(typed=left, heading="The assessment is recorded. The case stays open")
+    return _close(get_case_or_404(case.case_id), state)
 
 
-@blueprint.post("/cases/<case_id>/advise")
-@staff_rule(Permission.ADVISE, body_bytes=FORM_BYTES)
-def post_advise(case_id: str) -> ResponseReturnValue:
+@case_forms.post(
+    "/cases/<case_id>/advise", Permission.ADVISE,
+    at="holder-title", note="view_reasons", place="assessment-title",
+    fields=dict.fromkeys(("view-lowers", "bad-code"), "view_immediate_risk"),
+)  # fmt: skip
+def post_advise(case: CaseRow, typed: Typed) -> CaseRow:
     """Record a safeguarding adviser's view."""
-    typed = read_typed()
-    return _do(
-        case_id,
-        lambda case: advise(get_desk(), case.case_id, make_view(typed), actor=get_name()),
-        VIEW_FIELDS,
-        note="view_reasons",
-        place="assessment-title",
-    )
+    names = ("immediate_risk", "urgent", "urgent_dissemination", "priority", "reasons")
+    view = View(**{name: typed[f"view_{name}"] for name in names})
+    return advise(get_desk(), case.case_id, view, actor=get_name())
 
 
 @blueprint.post("/cases/<case_id>/close")
@@ -305,7 +255,7 @@ def post_close(case_id: str) -> ResponseReturnValue:
     case, typed = get_case_or_404(case_id), read_typed()
     _check_may_close(case)
     if not list_closing_faults(typed, _list_weaknesses(), ()):
-        return _close(case_id, PageState())
+        return _close(case, PageState())
     with get_desk().store.read() as connection:
         refusals = list_refusals(
             get_desk(), connection, get_lead(connection, case.case_id), _read_closing(), actor=get_name()
@@ -314,9 +264,8 @@ def post_close(case_id: str) -> ResponseReturnValue:
     return show_page_again(case, PageState(faults))
 
 
-def _close(case_id: str, state: PageState) -> ResponseReturnValue:
+def _close(case: CaseRow, state: PageState) -> ResponseReturnValue:
     """Close a case by a form without faults, or show its page in this state with every reason against it."""
-    case = get_case_or_404(case_id)
     try:
         closed = close_case(get_desk(), case.case_id, _read_closing(), actor=get_name())
     except CaseError as error:
@@ -325,7 +274,7 @@ def _close(case_id: str, state: PageState) -> ResponseReturnValue:
     except LocalStateError as error:
         faults = [Fault("close-title", str(error))]
     else:
-        return _go_to(closed, "close-title")
+        return go_to_case(closed, "close-title")
     return show_page_again(case, replace(state, faults=faults))
 
 
@@ -343,93 +292,100 @@ def _list_weaknesses() -> tuple[str, ...]:
     return tuple(request.form.getlist("weakness"))
 
 
-@blueprint.post("/cases/<case_id>/pass-on")
-@staff_rule(Permission.SEND_ON, body_bytes=FORM_BYTES)
-def post_pass_on(case_id: str) -> ResponseReturnValue:
+@case_forms.post(
+    "/cases/<case_id>/pass-on", Permission.SEND_ON,
+    at="who-title", reason="pass_reason", note="pass_taken_by", place="who-title",
+    fields={"bad-code": "pass_means", "unknown-destination": "pass_to", "retired-destination": "pass_to"},
+)  # fmt: skip
+def post_pass_on(case: CaseRow, typed: Typed) -> CaseRow:
     """Record which body took the case, and its officer."""
-    typed = read_typed()
     settings = {"destination": typed["pass_to"], "means": typed["pass_means"]}
     settings |= {"taken_by": typed["pass_taken_by"], "reason": typed["pass_reason"]}
-    return _do(
-        case_id,
-        lambda case: pass_on(get_desk(), case.case_id, **settings, actor=get_name()),
-        PASS_FIELDS,
-        note="pass_taken_by",
-        otherwise="who-title",
-        place="who-title",
-    )
+    return pass_on(get_desk(), case.case_id, **settings, actor=get_name())
 
 
-@blueprint.post("/cases/<case_id>/child-outcome")
-@staff_rule(Permission.SEND_ON, body_bytes=FORM_BYTES)
-def post_child_outcome(case_id: str) -> ResponseReturnValue:
+@case_forms.post(
+    "/cases/<case_id>/child-outcome", Permission.SEND_ON,
+    at="child_outcome", note="child_told_by", place="child-outcome-title",
+)  # fmt: skip
+def post_child_outcome(case: CaseRow, typed: Typed) -> CaseRow:
     """Record the outcome for the child, or take one back that was recorded in error."""
-    typed = read_typed()
-
-    def act(case: CaseRow) -> CaseRow:
-        desk, outcome, text = get_desk(), typed["child_outcome"], typed["child_told_by"]
-        if typed["child_in_error"] == "yes":
-            return take_back_child_outcome(desk, case.case_id, outcome=outcome, reason=text, actor=get_name())
-        return record_child_outcome(desk, case.case_id, outcome=outcome, told_by=text, actor=get_name())
-
-    return _do(case_id, act, {}, note="child_told_by", otherwise="child_outcome", place="child-outcome-title")
+    desk, outcome, text = get_desk(), typed["child_outcome"], typed["child_told_by"]
+    if typed["child_in_error"] == "yes":
+        return take_back_child_outcome(desk, case.case_id, outcome=outcome, reason=text, actor=get_name())
+    return record_child_outcome(desk, case.case_id, outcome=outcome, told_by=text, actor=get_name())
 
 
-@blueprint.post("/cases/<case_id>/exempt")
-@staff_rule(Permission.EXEMPT_CASES, body_bytes=FORM_BYTES)
-def post_exempt(case_id: str) -> ResponseReturnValue:
+@case_forms.post("/cases/<case_id>/exempt", Permission.EXEMPT_CASES, at="exempt_reason", place="close-title")
+def post_exempt(case: CaseRow, typed: Typed) -> CaseRow:
     """Record why a case may close without an acknowledged package."""
-    reason = read_typed()["exempt_reason"]
-    return _do(
-        case_id,
-        lambda case: exempt_case(get_desk(), case.case_id, reason=reason, actor=get_name()),
-        {"not-assessed": "assessment-title"},
-        otherwise="exempt_reason",
-        place="close-title",
-    )
+    return exempt_case(get_desk(), case.case_id, reason=typed["exempt_reason"], actor=get_name())
 
 
-@blueprint.post("/cases/<case_id>/reopen")
-@staff_rule(Permission.ASSESS_CASES, body_bytes=FORM_BYTES)
-def post_reopen(case_id: str) -> ResponseReturnValue:
+@case_forms.post("/cases/<case_id>/reopen", Permission.ASSESS_CASES, at="reopen_reason", place="close-title")
+def post_reopen(case: CaseRow, typed: Typed) -> CaseRow:
     """Open a closed case again, with a reason."""
-    reason = read_typed()["reopen_reason"]
-    return _do(
-        case_id,
-        lambda case: reopen_case(get_desk(), case.case_id, reason=reason, actor=get_name()),
-        {},
-        otherwise="reopen_reason",
-        place="close-title",
-    )
+    return reopen_case(get_desk(), case.case_id, reason=typed["reopen_reason"], actor=get_name())
 
 
-def _do(
-    case_id: str,
-    act: Callable[[CaseRow], CaseRow],
-    fields: Mapping[str, str],
-    *,
-    note: str = "",
-    otherwise: str = "holder-title",
-    place: str = "holder-title",
-) -> ResponseReturnValue:
-    """Do one thing to a case, and go to its place on the page, or show the page again with the fault."""
-    case = get_case_or_404(case_id)
+# The field of each refusal of a reply.
+REPLY_FIELDS: Final = {
+    **dict.fromkeys(("said-missing", "note-missing", "note-too-long", "note-unprintable"), "said"),
+    **dict.fromkeys(("bad-day", "time-ahead", "time-before"), "said_day"),
+    **dict.fromkeys(("bad-time", "no-such-time", "time-twice"), "said_clock"),
+    **dict.fromkeys(("spoke-to-missing", "bad-spoke-to"), "spoke_to"),
+    **dict.fromkeys(("way-not-open", "bad-code", "no-sealed-reply"), "code"),
+    **dict.fromkeys(("reason-missing", "reason-too-long"), "reason"),
+    **dict.fromkeys(("not-opened", "first-not-opened"), "report"),
+    "return-code-reason-missing": "counts_reason",
+}
+
+
+def make_draft(typed: Typed) -> ReplyDraft:
+    """Return the reply from a complete form."""
+    is_the_reply = typed["counts"] == "yes"
+    return ReplyDraft(normalise(typed["reply_text"]), is_the_reply=is_the_reply, reason=typed["counts_reason"])
+
+
+def make_mark(draft: ReplyDraft) -> str:
+    """Return the mark that a preview passes on to the sending; another text or answer has another mark."""
+    whole = "\0".join((draft.text, "yes" if draft.is_the_reply else "no", draft.reason))
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def list_reply_faults(case: CaseRow, typed: Typed) -> list[Fault]:
+    """Return the faults that prevent the preview of a reply."""
+    faults = []
     try:
-        done = act(case)
-    except CaseError as error:
-        return show_page_again(case, PageState([make_work_fault(error, fields, note=note, otherwise=otherwise)]))
-    except LocalStateError as error:
-        return show_page_again(case, PageState([Fault(otherwise, str(error))]))
-    return _go_to(done, place)
+        clean_text(typed["reply_text"])
+    except ReportAbuseError as error:
+        faults.append(make_reply_fault(error, typed))
+    if is_waiting(case) and typed["counts"] not in dict(COUNTS):
+        faults.append(Fault("counts", "Choose whether this is the reply they were promised."))
+    return faults
 
 
-def _go_to(case: CaseRow, place: str) -> ResponseReturnValue:
-    with get_desk().store.read() as connection:
-        scope = make_scope(connection, case, person=get_name())
-    if not is_permitted(Permission.READ_CASES, case=scope):
-        # Handed over or given back, it is no longer a case of this person's faculty.
-        return go_to("cases.list_all")
-    return go_to("cases.show_case", case_id=case.case_id, _anchor=place)
+def make_reply_fault(error: ReportAbuseError, typed: Typed) -> Fault:
+    """Return the page's fault for an error of the rules for replies."""
+    if error.reason == "too-long":
+        return Fault("reply_text", _format_too_long(len(normalise(typed["reply_text"]))))
+    field = REPLY_FIELDS.get(error.reason, "reply_text")
+    if isinstance(error, CaseError) and error.reason == "unprintable":
+        field = "reason"
+    if error.reason in {"reason-too-long", "unprintable"} and field == "reason" and typed["code"] == "":
+        field = "counts_reason"
+    if error.reason == "return-code-reason-missing" and typed["code"] == REPLIED_BY_RETURN_CODE:
+        field = "reason"
+    return Fault(field, str(error))
+
+
+def _format_too_long(count: int) -> str:
+    if count <= MAX_BODY_CHARACTERS:
+        return "The text is too long. Shorten it."
+    return (
+        f"A reply can have up to {MAX_BODY_CHARACTERS:,} characters. This one has {count:,}: "
+        f"remove {count - MAX_BODY_CHARACTERS:,}."
+    )
 
 
 @blueprint.post("/cases/<case_id>/reply/start")
@@ -470,7 +426,7 @@ def post_send(case_id: str) -> ResponseReturnValue:
         write_reply(get_desk(), case.case_id, make_draft(typed), actor=get_name(), message_id=_find_message_id())
     except ReportAbuseError as error:
         return show_opened_page(case, PageState([make_reply_fault(error, typed)]))
-    return _go_to_replies(case)
+    return go_to_case(case, "reply-title")
 
 
 @blueprint.post("/cases/<case_id>/reply")
@@ -488,11 +444,11 @@ def post_record(case_id: str) -> ResponseReturnValue:
         record_reply(get_desk(), case.case_id, given, actor=get_name())
     except ReportAbuseError as error:
         return show_page_again(case, PageState([make_reply_fault(error, typed)]))
-    return _go_to_replies(case)
+    return go_to_case(case, "reply-title")
 
 
 @blueprint.post("/cases/<case_id>/no-reply")
-@staff_rule(Permission.ASSESS_CASES, body_bytes=TOUCH_BYTES)
+@staff_rule(Permission.ASSESS_CASES, body_bytes=FORM_BYTES)
 def post_sign_no_reply(case_id: str) -> ResponseReturnValue:
     """Sign as a second person, after reading the reason, that no reply to this child is safe."""
     case = get_case_or_404(case_id)
@@ -500,18 +456,14 @@ def post_sign_no_reply(case_id: str) -> ResponseReturnValue:
         release, body = find_no_reply(connection, case), describe_no_reply(connection, case)
         lead = get_lead(connection, case.case_id)
     if release is None:
-        return _go_to_replies(case)
+        return go_to_case(case, "reply-title")
     try:
         with get_desk().store.read() as connection:
             check_was_read(connection, lead, release, by=get_name())
         sign_on_page(release, body=body)
     except ReportAbuseError as error:
         return show_page_again(case, PageState([Fault("reply-title", str(error))]))
-    return _go_to_replies(case)
-
-
-def _go_to_replies(case: CaseRow) -> ResponseReturnValue:
-    return go_to("cases.show_case", case_id=case.case_id, _anchor="reply-title")
+    return go_to_case(case, "reply-title")
 
 
 def _make_preview(draft: ReplyDraft) -> Preview:

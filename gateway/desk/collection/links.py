@@ -128,7 +128,7 @@ def add_link(connection: Connection, case_id: str, other_id: str, *, by: str, no
     Raises `LinkError` for a case and itself.
     """
     if case_id == other_id:
-        raise LinkError("This is the case itself: give another one.", reason="own-case")
+        raise LinkError("That is this case itself. Give the reference of another one.", reason="own-case")
     if _find_newest(connection, case_id, other_id) is False:
         return False
     _record(connection, case_id, other_id, is_end=False, by=by, now=now)
@@ -138,7 +138,7 @@ def add_link(connection: Connection, case_id: str, other_id: str, *, by: str, no
 def end_link(connection: Connection, case_id: str, other_id: str, *, by: str, now: datetime) -> None:
     """End the link of two cases. Raises `LinkError` if they have none of their own that stands."""
     if _find_newest(connection, case_id, other_id) is not False:
-        raise LinkError("These two cases have no link of their own that stands.", reason="no-link")
+        raise LinkError("These two cases have no link of their own. End the links that connect them.", reason="no-link")
     _record(connection, case_id, other_id, is_end=True, by=by, now=now)
 
 
@@ -149,10 +149,10 @@ def refuse_link(connection: Connection, case_id: str, other_id: str, *, by: str,
     their link stands.
     """
     if case_id == other_id:
-        raise LinkError("This is the case itself: give another one.", reason="own-case")
+        raise LinkError("That is this case itself. Give the reference of another one.", reason="own-case")
     newest = _find_newest(connection, case_id, other_id)
     if newest is False:
-        raise LinkError("These two cases are linked: end their link.", reason="linked-already")
+        raise LinkError("These two cases are linked already.", reason="linked-already")
     if newest is None:
         _record(connection, case_id, other_id, is_end=True, by=by, now=now)
     return newest is None

@@ -111,7 +111,7 @@ def get_referable_service(desk: Desk, connection: Connection, lead: CaseRow, *, 
 def choose_service(connection: Connection, lead: CaseRow, *, now: datetime) -> tuple[str, str]:
     """Return the id and name of the service that a case may be referred to. Raises as `draft_referral`."""
     if lead.opened_at is None:
-        raise CaseError("This report is still unread: open it first.", reason="not-opened")
+        raise CaseError("This report is still unread. Open it first.", reason="not-opened")
     get_standing(connection, lead)
     if lead.about is None:
         raise CaseError("Record the service of this case first.", reason="no-service")

@@ -268,7 +268,7 @@ def _find_lead(desk: Desk, wanted: str) -> CaseRow | None:
     with desk.store.read() as connection:
         lead = get_lead(connection, wanted.strip())
     if lead.opened_at is None:
-        raise CaseError("This report is still unread: open it first.", reason="not-opened")
+        raise CaseError("This report is still unread. Open it first.", reason="not-opened")
     return lead
 
 

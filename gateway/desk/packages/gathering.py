@@ -77,11 +77,11 @@ def get_ready(connection: Connection, wanted: str) -> tuple[CaseRow, Standing]:
         raise CaseError("This is a synthetic case: it has no report to pass on.", reason="synthetic")
     check_open(found)
     if found.opened_at is None:
-        raise CaseError("This report is still unread: open it first.", reason="not-opened")
+        raise CaseError("This report is still unread. Open it first.", reason="not-opened")
     standing = get_standing(connection, found)
     if standing.is_stale:
         raise CaseError(
-            "More was read, or the case was reopened, after its assessment: assess it again.", reason="assessment-stale"
+            "Assess the case again: more was read, or it was reopened, after its assessment.", reason="assessment-stale"
         )
     return found, standing
 

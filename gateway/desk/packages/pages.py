@@ -10,10 +10,9 @@ import msgspec
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.actions.model import Action, ActionError, find_action, get_action
+from gateway.desk.actions.model import Action, find_action, get_action
 from gateway.desk.cases.case_page import PageState, get_case_or_404, show_page_again
-from gateway.desk.cases.forms import CASE_FAULTS
-from gateway.desk.cases.model import CaseError, CaseRow
+from gateway.desk.cases.model import CaseRow
 from gateway.desk.packages.choices import (
     MOST_CHARACTERS,
     PackageForm,
@@ -75,7 +74,7 @@ def post_preview(case_id: str) -> ResponseReturnValue:
     except FormRefusedError as error:
         return _show_faults(case, form, [Fault(one.field, one.message) for one in error.faults])
     except ReportAbuseError as error:
-        return _show_faults(case, form, [Fault("destination", _format(error))])
+        return _show_faults(case, form, [Fault("destination", str(error))])
     return _show(made.gathered, form, preview=made)
 
 
@@ -98,7 +97,7 @@ def post_draft(case_id: str) -> ResponseReturnValue:
     except FormRefusedError as error:
         return _show_faults(case, form, [Fault(one.field, one.message) for one in error.faults])
     except ReportAbuseError as error:
-        return _show_faults(case, form, [Fault("destination", _format(error))])
+        return _show_faults(case, form, [Fault("destination", str(error))])
     return _go_to(action)
 
 
@@ -164,7 +163,7 @@ def _show_faults(case: CaseRow, form: PackageForm, faults: Sequence[Fault]) -> R
         return show_page(
             "package_kept.html",
             case=case,
-            fault=_format(error),
+            fault=str(error),
             kept_fields=list_kept(without={"mark", "package_id"}),
             form=form,
         )
@@ -173,12 +172,7 @@ def _show_faults(case: CaseRow, form: PackageForm, faults: Sequence[Fault]) -> R
 
 def _send_back(case: CaseRow, error: ReportAbuseError) -> ResponseReturnValue:
     """Show the case, which cannot leave as it is, with the reason; nothing was typed yet."""
-    return show_page_again(case, PageState([Fault("who-title", _format(error))], heading="No package can be made yet"))
-
-
-def _format(error: ReportAbuseError) -> str:
-    is_own = isinstance(error, CaseError | ActionError) and error.reason not in {"not-assessed", "assessment-stale"}
-    return str(error) if is_own else CASE_FAULTS.get(error.reason, str(error))
+    return show_page_again(case, PageState([Fault("who-title", str(error))], heading="No package can be made yet"))
 
 
 def _show(

@@ -7,8 +7,7 @@ from typing import Final
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.cases.case_page import FORM_BYTES, get_case_or_404
-from gateway.desk.cases.forms import CASE_FAULTS, REPLY_FAULTS
+from gateway.desk.cases.case_page import get_case_or_404
 from gateway.desk.cases.model import CaseError, CaseRow, format_day, parse_day
 from gateway.desk.cases.queue import count_requests
 from gateway.desk.people.permissions import Permission
@@ -37,6 +36,7 @@ from gateway.desk.rights.requests import (
 )
 from gateway.desk.uk_times import get_uk_day
 from gateway.desk.views.page import (
+    FORM_BYTES,
     Fault,
     Typed,
     get_desk,
@@ -129,9 +129,7 @@ def post_record(case_id: str) -> ResponseReturnValue:
         )
     except CaseError as error:
         fields = {"bad-day": "asked_on", "bad-code": "new_kind", "request-open": "new_kind", "not-by-code": "way"}
-        # Its own text names the two questions.
-        text = str(error) if error.reason == "bad-code" else CASE_FAULTS.get(error.reason, str(error))
-        return _show(case, typed, [Fault(fields.get(error.reason, "asked"), text)])
+        return _show(case, typed, [Fault(fields.get(error.reason, "asked"), str(error))])
     return go_to("rights.show_case", case_id=case.case_id)
 
 
@@ -147,7 +145,7 @@ def post_text(case_id: str) -> ResponseReturnValue:
     try:
         text = _prepare(case, typed)
     except ReportAbuseError as error:
-        return _show(case, typed, [Fault("text", CASE_FAULTS.get(error.reason, str(error)))])
+        return _show(case, typed, [Fault("text", str(error))])
     return _show(case, Typed(typed | {"text": text}))
 
 
@@ -165,8 +163,7 @@ def post_answer(case_id: str) -> ResponseReturnValue:
     try:
         answer_request(get_desk(), case.case_id, decision, actor=get_name(), message_id=typed["message_id"])
     except ReportAbuseError as error:
-        text = CASE_FAULTS.get(error.reason) or REPLY_FAULTS.get(error.reason, ("", str(error)))[1]
-        return _show(case, typed, [Fault(_FIELDS.get(error.reason, "told_by"), text)])
+        return _show(case, typed, [Fault(_FIELDS.get(error.reason, "told_by"), str(error))])
     return go_to("rights.show_case", case_id=case.case_id)
 
 
@@ -178,7 +175,7 @@ def post_export(case_id: str) -> ResponseReturnValue:
     try:
         export = export_case(get_desk(), case.case_id, actor=get_name())
     except ReportAbuseError as error:
-        return _show(case, Typed(), [Fault("export", CASE_FAULTS.get(error.reason, str(error)))])
+        return _show(case, Typed(), [Fault("export", str(error))])
     return show_page("export.html", case=case, export=export)
 
 

@@ -170,9 +170,9 @@ def get_askable(connection: Connection, wanted: str) -> CaseRow:
     if found.synthetic:
         raise CaseError("This is a synthetic case: nobody is asked about it.", reason="synthetic")
     if found.opened_at is None:
-        raise CaseError("This report is still unread: open it first.", reason="not-opened")
+        raise CaseError("This report is still unread. Open it first.", reason="not-opened")
     if found.closed_at is not None:
-        raise CaseError("This case is already closed.", reason="already-closed")
+        raise CaseError("This case is already closed. Nothing was changed.", reason="already-closed")
     get_standing(connection, found)
     return found
 

@@ -15,8 +15,7 @@ from gateway.desk import audit
 from gateway.desk.actions.ledger import open_body, record_sent, withdraw_action
 from gateway.desk.actions.model import ASKING, KIND_TITLES, Action, find_action, format_clock
 from gateway.desk.cases.case_page import get_case_or_404
-from gateway.desk.cases.forms import CASE_FAULTS, parse_optional_day
-from gateway.desk.cases.model import CaseError, CaseRow, get_case
+from gateway.desk.cases.model import CaseError, CaseRow, get_case, parse_day
 from gateway.desk.cases.search import list_case_reports, make_case_traces, open_reports
 from gateway.desk.people.permissions import Permission
 from gateway.desk.people.register import format_person
@@ -83,7 +82,7 @@ def post_accounts(case_id: str) -> ResponseReturnValue:
     """Show the form again with the accounts of the case's reports, which are opened for it; nothing is stored."""
     case, typed = get_case_or_404(case_id), read_typed()
     if case.opened_at is None or case.synthetic:
-        return _show(case, typed, [Fault("accounts", CASE_FAULTS["not-opened"])])
+        return _show(case, typed, [Fault("accounts", "This report is still unread. Open it first.")])
     desk, actor = get_desk(), get_name()
     try:
         with desk.store.read() as connection:
@@ -238,7 +237,7 @@ def _read_accounts(typed: Typed) -> tuple[AskedAccount, ...]:
 
 def _read_day(typed: Typed, name: str, *, reason: str) -> date | None:
     try:
-        return parse_optional_day(typed[name])
+        return parse_day(typed[name]) if typed[name] else None
     except CaseError as error:
         raise CaseError(str(error), reason=reason) from None
 
@@ -260,7 +259,7 @@ def _make_fault(error: ReportAbuseError) -> Fault:
     part = error.reason.partition("-")[0]
     field = _FIELDS.get(error.reason) or (part if part in _PARTS else error.reason.removeprefix("no-"))
     field = field if field in {*_FIELDS.values(), *_PARTS} else "recipient"
-    return Fault(field, CASE_FAULTS.get(error.reason, str(error)) if field == "recipient" else str(error))
+    return Fault(field, str(error))
 
 
 def _show(

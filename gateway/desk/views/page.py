@@ -5,14 +5,28 @@ Contains the login rule: a staff route answers only a session that has not ended
 
 import re
 import shlex
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import wraps
 from http import HTTPStatus
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from flask import Flask, abort, current_app, g, make_response, redirect, render_template, request, session, url_for
+from flask import (
+    Blueprint,
+    Flask,
+    abort,
+    current_app,
+    g,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup, escape
 from werkzeug.wrappers import Response
@@ -38,6 +52,7 @@ from gateway.web.problem_pages import not_found
 from gateway.web.request_checks import FORM
 from gateway.web.rules import NO_LIMIT, SAFE_METHODS, CsrfRule, Login, RouteRule, find_current_rule
 from gateway.web.settings import is_loopback
+from partner_sdk.errors import ReportAbuseError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -53,6 +68,10 @@ _WANTED: Final = "wanted"
 _RETURNED_TO: Final = frozenset({"duty.show_alert"})
 _MOST_NAMES: Final = 8  # of people to ask, on a page that refuses
 MOST_LISTED: Final = 100
+# The ceiling of every form for people: the longest is the hand-over of a night, with a note for each case.
+FORM_BYTES: Final = 1_048_576
+_NO_FIELDS: Final[Mapping[str, str]] = MappingProxyType({})
+Subject = TypeVar("Subject")
 # The policy of a file that is handed out: if a browser ever shows it, it runs nothing and loads nothing.
 SANDBOX: Final = "default-src 'none'; sandbox; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 _NUMBER: Final = re.compile(r"[0-9]{1,6}")
@@ -258,6 +277,68 @@ class Typed(dict[str, str]):
 def read_typed() -> Typed:
     """Return the form of this request, for showing it again: nothing that was typed is lost."""
     return Typed({name: text.strip() for name, text in request.form.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Forms(Generic[Subject]):
+    """The forms of one page: each post finds its subject, acts on it and redirects, or shows the page with the refusal.
+
+        forms = Forms(blueprint, find=_get_or_404, show=_show, then=_go_to, refusals=(ActionError, CaseError))
+
+        @forms.post("/referrals/<action_id>/end", Permission.REFER_TERMS, at="reason")
+        def post_end(action: Action, typed: Typed) -> None:
+            end_action(get_desk(), action.action_id, reason=typed["reason"], actor=get_name())
+
+    `find` takes the values of the path, and answers 404 or 403 itself. `show` takes the subject and its faults, `then`
+    the subject and the place on its page. `fields` names the field of each refusal of the rules.
+    """
+
+    blueprint: Blueprint
+    find: Callable[..., Subject]
+    show: Callable[[Subject, list[Fault]], ResponseReturnValue]
+    then: Callable[[Subject, str], ResponseReturnValue]
+    refusals: tuple[type[ReportAbuseError], ...] = (ReportAbuseError,)
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    def post(
+        self,
+        path: str,
+        permission: Permission,
+        *,
+        at: str,
+        reason: str = "",
+        note: str = "",
+        fields: Mapping[str, str] = _NO_FIELDS,
+        place: str = "",
+        needs_touch: bool = False,
+    ) -> Callable[[Callable[[Subject, Typed], object]], Callable[..., ResponseReturnValue]]:
+        """Make a function the answer to a post; `at` is the field of a refusal that has no other.
+
+        `reason` and `note` are the fields of a reason and of a longer text. The function may return another subject to
+        go to, or a response of its own, e.g. a page that asks for more.
+        """
+        known = {**self.fields}
+        known |= dict.fromkeys(("reason-missing", "reason-too-long", "unprintable"), reason) if reason else {}
+        known |= dict.fromkeys(("note-missing", "note-too-long", "note-unprintable"), note) if note else {}
+        known |= fields
+
+        def register(act: Callable[[Subject, Typed], object]) -> Callable[..., ResponseReturnValue]:
+            @wraps(act)
+            def answer(**values: str) -> ResponseReturnValue:
+                found = self.find(**values)
+                try:
+                    done: Any = act(found, read_typed())
+                except NotPermittedError:
+                    raise
+                except self.refusals as error:
+                    return self.show(found, [Fault(known.get(error.reason, at), str(error))])
+                return done if isinstance(done, Response) else self.then(found if done is None else done, place)
+
+            rule = staff_rule(permission, body_bytes=FORM_BYTES, needs_touch=needs_touch)
+            view: Callable[..., ResponseReturnValue] = self.blueprint.post(path, endpoint=act.__name__)(rule(answer))
+            return view
+
+        return register
 
 
 class _Kept:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from gateway.desk.cases.forms import make_draft, make_mark
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.replying.templates import list_templates, load_texts
+from gateway.desk.cases.work_pages import make_draft, make_mark
 from gateway.desk.cli import main
 from gateway.desk.store.agency_tables import REPLY_MESSAGES
 from gateway.desk.views.page import Typed
@@ -119,7 +119,7 @@ def test_reply_without_a_preview_is_not_sent(
         (
             {"reply_text": "Hello, we have read it.", "counts": "yes", "counts_reason": "x" * 301},
             "counts_reason",
-            "300 characters at most",
+            "up to 300 characters",
         ),
         (
             {"reply_text": "x" * (MAX_BODY_CHARACTERS + 7), "counts": "no"},

@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy import update
 
 from gateway.desk.cases.closing import schedule_outcome
-from gateway.desk.cases.forms import CASE_FAULTS
 from gateway.desk.cases.holding import claim_case, release_case
 from gateway.desk.cases.model import NO_SAFE_CONTACT, CaseRow
 from gateway.desk.cases.opening import open_case
@@ -158,7 +157,8 @@ def test_lowering_without_the_permission_is_answered_at_the_field_with_every_wor
     typed = {"lane": lane, "score": score, "move_reason": WHY, "reply_text": "Half a reply"}
     answer = analyst.post(f"/cases/{case.case_id}/move", **typed)
     assert answer.status_code == 403
-    assert f'<a href="#{field}">{CASE_FAULTS["lowered-by-other"]}</a>' in answer.text
+    advice = f"Only {format_roles(Permission.MOVE_CASES)} lowers a case. Raise it, or ask one of them."
+    assert f'<a href="#{field}">{advice}</a>' in answer.text
     assert f'id="{field}-fault"' in answer.text
     assert WHY in answer.text
     assert "Half a reply" in answer.text

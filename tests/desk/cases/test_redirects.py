@@ -105,5 +105,5 @@ def test_command_line_closes_with_a_destination(desk: Desk, capsys: pytest.Captu
     command = ["case", "close", case_id, "--state", str(desk.paths.state), "--outcome", "out_of_remit"]
     assess(desk, case_id)
     assert main(command) == 2
-    assert "Give the service that this person was sent to" in capsys.readouterr().err
+    assert "choose where they were sent" in capsys.readouterr().err
     assert main([*command, "--redirected-to", "childline"]) == 0

@@ -8,7 +8,6 @@ import pytest
 
 from gateway.desk.app import make_desk_app
 from gateway.desk.cases import model as case_model
-from gateway.desk.cases.forms import CASE_FAULTS
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.reading import labels
 from gateway.desk.config import DeskConfigError
@@ -263,14 +262,17 @@ def test_an_unread_case_cannot_be_closed(desk: Desk, browser: Browser) -> None:
     case_id = add_sealed_case(desk, marker=MARKER)
     response = browser.post(f"/cases/{case_id}/close", **ANSWERS)
     assert response.status_code == 409
-    assert CASE_FAULTS["not-opened"] in response.text
+    assert "This report is still unread. Open it first." in response.text
 
 
 def test_a_child_is_answered_before_the_case_is_closed(desk: Desk, browser: Browser) -> None:
     case_id = add_sealed_case(desk, marker=MARKER, under_18="yes")
     browser.post(f"/cases/{case_id}/read")
     assert browser.post(f"/cases/{case_id}/assess", **work_builders.ANSWERS).status_code == 303
-    assert CASE_FAULTS["reply-owed"] in browser.post(f"/cases/{case_id}/close", **ANSWERS).text
+    assert (
+        "A reply is owed to the person who reported. Record the reply below before you close the case."
+        in browser.post(f"/cases/{case_id}/close", **ANSWERS).text
+    )
     assert "Choose how the person was answered." in browser.post(f"/cases/{case_id}/reply").text
     assert "why there is no safe way" in browser.post(f"/cases/{case_id}/reply", code="no_safe_contact").text
     assert browser.post(f"/cases/{case_id}/reply", **work_builders.make_talk_form(desk)).status_code == 303
@@ -297,7 +299,7 @@ def test_a_second_closing_changes_nothing(desk: Desk, browser: Browser) -> None:
     browser.post(f"/cases/{case_id}/assess", **work_builders.ANSWERS)
     browser.post(f"/cases/{case_id}/close", **ANSWERS)
     response = browser.post(f"/cases/{case_id}/close", **(ANSWERS | {"outcome": "actioned"}))
-    assert CASE_FAULTS["already-closed"] in response.text
+    assert "This case is already closed. Nothing was changed." in response.text
     assert "Next to read" not in response.text
     with desk.store.read() as connection:
         assert get_case(connection, case_id).outcome == "used"

@@ -94,10 +94,9 @@ def list_no_reply_refusals(connection: Connection, found: CaseRow) -> Iterator[C
     body = describe_no_reply(connection, found)
     try:
         get_signed(connection, kind=NO_REPLY, subject=found.case_id, body=body)
-    except ReleaseError as error:
+    except ReleaseError:
         yield CaseError(
-            "No reply was given to this child. A second person reads the case and signs the reason on its page with a "
-            f"passkey. ({error.reason})",
+            "No reply was given to this child: a second person has to sign the reason first.",
             reason="no-reply-unsigned",
         )
 
@@ -243,7 +242,7 @@ def record_reply(desk: Desk, wanted: str, given: GivenReply, *, actor: str) -> C
     if found.destroyed_at is not None:
         raise CaseError("This case was destroyed: nothing is owed any more.", reason="destroyed")
     if found.opened_at is None:
-        raise CaseError("This report is still unread: open it first.", reason="not-opened")
+        raise CaseError("This report is still unread. Open it first.", reason="not-opened")
     codes: dict[str, str] = {}
     if given.code in _WAY_OF:
         _check_way_is_open(desk, found, given.code, actor=actor)
@@ -254,7 +253,9 @@ def record_reply(desk: Desk, wanted: str, given: GivenReply, *, actor: str) -> C
         found = get_case(connection, wanted)
         hold_unless_closed(desk, connection, found, actor=actor)
         if given.code == REPLIED_BY_RETURN_CODE and not has_reply(connection, case_id=found.case_id):
-            raise CaseError("No reply has been written to this report's return code.", reason="no-sealed-reply")
+            raise CaseError(
+                "No reply has been written to the return code yet. Write one first.", reason="no-sealed-reply"
+            )
         note_reply(desk, connection, found, code=given.code, text=text, codes=codes, actor=actor)
         return get_case(connection, found.case_id)
 
@@ -463,31 +464,28 @@ def check_draft(desk: Desk, found: CaseRow, draft: ReplyDraft, *, actor: str) ->
     """
     text = clean_text(draft.text, is_part=draft.is_part)
     if found.opened_at is None:
-        raise ReplyError("This report is still unread: open it first.", reason="not-opened")
+        raise ReplyError("This report is still unread. Open it first.", reason="not-opened")
     content = open_report(desk, found, actor=actor, reason="check")
     if not isinstance(content, PublicReport) or content.reply_key is None:
-        raise ReplyError("This report has no return code: answer another way.", reason="no-reply-key")
+        raise ReplyError("This report has no return code. Answer another way, then record it.", reason="no-reply-key")
     first = find_first_report(desk, found, actor=actor, is_read=False)
     recipient = find_recipient(found, content, first=first)
     if recipient is None:
         raise ReplyError(
-            (
-                f"This is not proven to come from the sender of {found.adds_to}, so you cannot reply "
-                f"here. Reply from {found.adds_to}."
-            ),
+            ("This is not proven to come from the same person, so you cannot reply here. Reply from the first report."),
             reason="not-proven",
         )
     if first is not None and first.case.opened_at is None:
         raise ReplyError(
             (
-                f"This adds to {first.case.reference}, which is still unread. Open that report first: it "
-                "explains how to reach the person safely."
+                "This adds to a report that is still unread. Open that report first: it explains "
+                "how to reach them safely."
             ),
             reason="first-not-opened",
         )
     with desk.store.read() as connection:
         if has_no_place(connection, reference=recipient.reference):
-            raise ReplyError("The gateway no longer keeps this return code: answer another way.", reason="no-place")
+            raise ReplyError("The gateway no longer keeps this return code. Answer another way.", reason="no-place")
     reports = [content] if first is None or first.content is None else [first.content, content]
     return CheckedReply(text, recipient, _clean_reason(draft, reports) if draft.is_the_reply else "")
 
@@ -496,7 +494,7 @@ def clean_text(text: str, *, is_part: bool = False) -> str:
     """Return the text to send: LF line ends, no outer spaces. Raises `ReplyError`."""
     cleaned = normalise(text)
     if not cleaned:
-        raise ReplyError("The reply is empty.", reason="no-text")
+        raise ReplyError("Write the reply first.", reason="no-text")
     if len(cleaned) > MAX_BODY_CHARACTERS:
         raise ReplyError(
             f"A reply can have up to {MAX_BODY_CHARACTERS:,} characters; this one has {len(cleaned):,}.",
@@ -505,7 +503,7 @@ def clean_text(text: str, *, is_part: bool = False) -> str:
     if len(encode(cleaned)) > MOST_BODY_BYTES:
         raise ReplyError("The text is too long: shorten it.", reason="too-long")
     if has_control_characters(cleaned):
-        raise ReplyError("The text contains characters that a page cannot show.", reason="unprintable")
+        raise ReplyError("The text contains characters that a page cannot show. Remove them.", reason="unprintable")
     if not is_part and not is_sentence(cleaned):
         raise ReplyError("This is no sentence. Write words that help the person who reported.", reason="no-sentence")
     return cleaned
