@@ -17,7 +17,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from gateway.config import ROLES_VARIABLE, STATE_VARIABLE, GatewayConfig, Role, check_roles, load_config, parse_roles
 from gateway.health import register_health
-from gateway.key_folder import read_cookie_secret
+from gateway.keys import read_cookie_secret
 from gateway.web.logs import configure_logging
 from gateway.web.metrics import start_sending
 from gateway.web.problem_pages import API_PREFIXES

@@ -20,9 +20,9 @@ from typing import Final
 
 from gateway.evidence.blobs import Blobs
 from gateway.store import Store
-from gateway.store.boxes import sweep_drafts, sweep_return_places
-from gateway.store.collection import delete_collected
 from gateway.store.evidence import forget_collected, forget_unreferenced, list_named_blobs
+from gateway.store.items import sweep_drafts, sweep_return_places
+from gateway.store.reports import delete_collected
 from gateway.store.soundness import Soundness
 from gateway.web.logs import log_failure
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from gateway.key_state import AcceptedKeys, KeyState
 from gateway.store import StorageUnavailableError, Store
-from gateway.store.high_water import Mark
+from gateway.store.connections import Mark
 from gateway.store.reports import (
     NewRow,
     NextPlace,

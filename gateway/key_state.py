@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from gateway.guidance.agency import Staffing, open_staffing
 from gateway.guidance.destruction import ForgetList, open_forget_list
-from gateway.guidance.staffing import Staffing, open_staffing
 from gateway.store import Store
-from gateway.store.anchors import add_anchor, find_newest_anchor
 from gateway.store.published import (
     PublishedVersion,
+    add_anchor,
     find_document,
+    find_newest_anchor,
     find_version,
     list_versions,
     put_document,

@@ -17,9 +17,9 @@ import msgspec
 
 from gateway.evidence.blobs import Blobs
 from gateway.store import StorageUnavailableError, Store
-from gateway.store.collection import list_waiting
 from gateway.store.evidence import count_evidence
-from gateway.store.log_tiles import find_oldest_unlogged, read_head
+from gateway.store.published import find_oldest_unlogged, read_head
+from gateway.store.reports import list_waiting
 from gateway.web.logs import log_failure
 from gateway.web.metrics import BOUNDS, METRICS, PREFIX, SUM, Row
 from gateway.web.settings import SettingsError

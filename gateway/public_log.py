@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection
 
 from gateway.housekeeping import rounds_in_thread
-from gateway.key_folder import find_signing_key
+from gateway.keys import find_signing_key
 from gateway.store import Store
-from gateway.store.log_tiles import LogHead, get_head, get_tile, list_unlogged, put_batch, read_head, read_tile
+from gateway.store.published import LogHead, get_head, get_tile, list_unlogged, put_batch, read_head, read_tile
 from gateway.web.logs import log_failure
 from partner_sdk.errors import LogError
 from partner_sdk.key_files import KeyRole, load_signing_key

@@ -20,8 +20,7 @@ from gateway.intake import (
 )
 from gateway.store import StorageUnavailableError
 from gateway.store.evidence import ConflictingEvidenceError
-from gateway.store.invitations import ConflictingInvitationError
-from gateway.store.items import ConflictingItemError, NoRoomError
+from gateway.store.items import ConflictingInvitationError, ConflictingItemError, NoRoomError
 from gateway.web.logs import log_failure
 from gateway.web.problem_pages import make_problem_response
 from partner_sdk.errors import FieldFault, ReportAbuseError

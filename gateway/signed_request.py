@@ -3,25 +3,32 @@
 Never reads the body before the signature over its digest is verified. Never reveals which check failed, except to a
 caller whose signature matches a known key: it learns which rule of the profile it broke. Each door supplies its own
 keys. Both answer in canonical JSON, or with stored signed bytes.
+
+A partner's key counts only if it is in the register signed by the agency.
 """
 
 import hashlib
 import re
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
 
-from flask import Response, request
+from flask import Response, current_app, request
 
-from gateway.shared_store import SharedStore
+from gateway.key_state import AcceptedKeys
+from gateway.limits import SharedStore
+from gateway.refusals import NotReadyError
 from gateway.web.problem_pages import RequestRefusedError
 from gateway.web.rules import find_current_rule
+from gateway.wiring import Gateway, get_gateway
 from partner_sdk.errors import FormatError, SignatureProfileError
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, parse_base64url
+from partner_sdk.wire.register import RegisterEntry, list_former_keys
 from partner_sdk.wire.signature_profile import (
     CONTENT_TYPE,
     STAND_IN_KEY,
@@ -180,3 +187,61 @@ def answer_bytes(raw: bytes, *, status: HTTPStatus = HTTPStatus.OK) -> Response:
 def answer_json(value: object, *, status: HTTPStatus = HTTPStatus.OK) -> Response:
     """Answer with a value in canonical JSON."""
     return Response(encode(value), status=status, content_type=CONTENT_TYPE)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A partner, authenticated by the signature over its headers; the body is not yet checked."""
+
+    gateway: Gateway
+    keys: AcceptedKeys
+    entry: RegisterEntry
+    claim: SignatureClaim
+
+    @property
+    def partner(self) -> str:
+        """The partner's id."""
+        return self.entry.partner
+
+    @property
+    def submission_keys(self) -> dict[str, bytes]:
+        """The keys that may have signed a statement of this caller.
+
+        The key that signed the request, and the partner's recently rotated keys, for signed reports still in its spool.
+        A rotated key signs no request; a key that the agency has ended is not included.
+        """
+        keys = {self.entry.key_id: parse_public_key(self.entry.submission_key)}
+        if self.entry.former_keys:
+            former = list_former_keys(self.entry, now=self.gateway.clock())
+            keys |= {key.key_id: parse_public_key(key.submission_key) for key in former}
+        return keys
+
+
+def get_caller() -> Caller:
+    """Return the active partner that signed this request.
+
+    Raises `SignatureProfileError`, the same for every cause, or `NotReadyError` before the first key set.
+    """
+    gateway = get_gateway(current_app)
+    keys = get_accepted_keys(gateway)
+
+    def find_key(key_id: str) -> bytes | None:
+        found = keys.find_partner(key_id)
+        return None if found is None else parse_public_key(found.submission_key)
+
+    claim = check_signature(
+        origin=gateway.config.public_origin, find_key=find_key, now=gateway.clock(), shared=gateway.shared
+    )
+    entry = keys.find_partner(claim.key_id)
+    if entry is None:
+        raise SignatureProfileError("The key is unknown.", reason="unknown-key")
+    gateway.limits.name_caller(entry.partner)
+    return Caller(gateway=gateway, keys=keys, entry=entry, claim=claim)
+
+
+def get_accepted_keys(gateway: Gateway) -> AcceptedKeys:
+    """Return the published keys; raises `NotReadyError` if there are none."""
+    keys = gateway.key_state.find_keys()
+    if keys is None:
+        raise NotReadyError("The agency has not published its keys yet.", reason="no-key-set")
+    return keys

@@ -6,27 +6,31 @@ Never holds a decryption key.
 import secrets
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from flask import Flask
 
-from gateway.clock import utc_now
 from gateway.config import ROLES, GatewayConfig, Role, StateFolder, load_pin
 from gateway.evidence import open_blobs
+from gateway.evidence.blobs import FreeShare, measure_free_share
 from gateway.evidence.keeper import EvidenceKeeper, EvidenceLimits
-from gateway.evidence.local_blobs import FreeShare, measure_free_share
 from gateway.guidance.agency import Agency, load_agency
 from gateway.intake import Intake, ReceiptSigner
-from gateway.key_folder import RECEIPT_KEY, derive_limit_secret, list_role_keys, read_receipt_key
 from gateway.key_state import KeyState
-from gateway.limits import Limits, make_rows
-from gateway.shared_store import SharedStore, open_shared_store
+from gateway.keys import RECEIPT_KEY, derive_limit_secret, list_role_keys, read_receipt_key
+from gateway.limits import Limits, SharedStore, make_rows, open_shared_store
 from gateway.store import Store, open_store
 from gateway.store.soundness import Soundness
 from gateway.web.network_bucket import BucketHasher
 from partner_sdk.key_files import SEED_BYTES, load_signing_key
 from partner_sdk.wire.keys import Pin
+
+
+def utc_now() -> datetime:
+    """Return the current time in aware UTC."""
+    return datetime.now(UTC)
+
 
 Clock = Callable[[], datetime]
 Random = Callable[[int], bytes]

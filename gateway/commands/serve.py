@@ -13,7 +13,6 @@ from typing import Final
 
 import click
 
-from gateway.clock import utc_now
 from gateway.commands.terminal import FAULT, command, complain, json_option, print_json, say, state_option
 from gateway.config import (
     ROLES,
@@ -31,8 +30,8 @@ from gateway.evidence import open_blobs
 from gateway.evidence.blobs import Blobs, check_blobs
 from gateway.guidance.agency import load_agency
 from gateway.housekeeping import housekeeping
-from gateway.key_change import finish_key_changes
-from gateway.key_folder import (
+from gateway.key_state import KeyState
+from gateway.keys import (
     COOKIE_KEY,
     LOG_KEY,
     RECEIPT_KEY,
@@ -41,8 +40,8 @@ from gateway.key_folder import (
     read_cookie_secret,
     read_receipt_key,
 )
-from gateway.key_state import KeyState
 from gateway.metrics import DatabaseGauges, answering
+from gateway.new_gateway import finish_key_changes
 from gateway.public_log import publishing
 from gateway.start_checks import BEHIND, LOG_KEY_FIX, advise_behind, find_wrong_clock, find_wrong_receipt_key
 from gateway.store import StorageUnavailableError, Store, open_store
@@ -51,6 +50,7 @@ from gateway.web.logs import configure_logging, log_event, log_failure
 from gateway.web.metrics import SOCKET_VARIABLE
 from gateway.web.server_spec import DEFAULT_BODY_SECONDS
 from gateway.web.serving import Listener, ServerGroup, ServingError
+from gateway.wiring import utc_now
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.public_log import origin_of
 

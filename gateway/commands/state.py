@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from gateway.clock import utc_now
 from gateway.commands.terminal import (
     DONE,
     FAULT,
@@ -21,14 +20,12 @@ from gateway.commands.terminal import (
 )
 from gateway.config import StateFolder, load_config, load_pin
 from gateway.evidence import open_blobs
-from gateway.evidence.blobs import check_blobs
-from gateway.evidence.copying import copy_blobs
-from gateway.evidence.local_blobs import LocalBlobs
-from gateway.key_change import NEXT_CARD_FILE, begin_key_change
-from gateway.new_gateway import MAX_PIN_FILE_BYTES, NewGateway, create_gateway
+from gateway.evidence.blobs import LocalBlobs, check_blobs, copy_blobs
+from gateway.new_gateway import MAX_PIN_FILE_BYTES, NEXT_CARD_FILE, NewGateway, begin_key_change, create_gateway
 from gateway.store import StorageUnavailableError, open_store
 from gateway.store.creation import begin_epoch, move_store
 from gateway.web.settings import SettingsError
+from gateway.wiring import utc_now
 from partner_sdk.durable_files import read_bounded, write_durably
 from partner_sdk.errors import LocalStateError
 from partner_sdk.key_files import KeyRole

@@ -10,11 +10,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from gateway.clock import utc_now
 from gateway.demo.desk_walk import DeskWalk
 from gateway.demo.form_walk import Answers, FormWalkError, read_button, read_replies, walk_to_thanks
 from gateway.demo.processes import DemoError, Processes, check_ports_are_free
 from gateway.demo.service.app import CHAT, PLACES, Place
+from gateway.wiring import utc_now
 from partner_sdk.button.well_known import PATH
 from partner_sdk.wire.canonical import encode
 

@@ -3,8 +3,15 @@
 Never repeats a call, a limit or a problem: all are read from the routes, their rules and the wire.
 """
 
-from gateway.description.calls import Answer, Call, DescribedCall, UndescribedCallError, describe, list_calls
-from gateway.description.document import make_document
+from gateway.description.document import (
+    Answer,
+    Call,
+    DescribedCall,
+    UndescribedCallError,
+    describe,
+    list_calls,
+    make_document,
+)
 from gateway.description.page import render_page
 
 __all__ = [

@@ -1,15 +1,29 @@
-"""Makes the OpenAPI 3.1 document of the calls below `/v1`."""
+"""Makes the OpenAPI 3.1 document of the calls below `/v1`, from the views and from the models of the wire.
 
-from collections.abc import Sequence
+A view declares its purpose, body and answers beside its rule (`describe`). Login, limits and body size come from the
+rule.
+
+A schema adds no limit that the model does not have.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from http import HTTPStatus
+from importlib.resources import files
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from gateway.description.calls import Answer, DescribedCall
-from gateway.description.schemas import PROBLEM, REFERENCE, Schema, make_problem_schema, make_schemas, read_examples
-from gateway.web.rules import Login
+import msgspec
+from flask import Flask
+
+from gateway.limits import LimitRow
+from gateway.web.rules import SAFE_METHODS, Login, RouteRule, find_rule
 from partner_sdk.wire import problems
-from partner_sdk.wire.problems import NOT_A_REPORT, Problem
+from partner_sdk.wire.field_types import format_patterns
+from partner_sdk.wire.problems import NOT_A_REPORT, PROBLEMS, Problem
 from partner_sdk.wire.problems import make_document as make_problem_document
 from partner_sdk.wire.signature_profile import (
     COVERED_WITH_BODY,
@@ -19,6 +33,202 @@ from partner_sdk.wire.signature_profile import (
     TAG,
     content_digest,
 )
+
+View = TypeVar("View", bound=Callable[..., Any])
+JSON = "application/json"
+
+_ATTRIBUTE = "described_call"
+# A variable part of a path in Flask's syntax: `<report_id>`, `<int:part>`.
+_VARIABLE = re.compile(r"<(?:[^<>:]+:)?(\w+)>")
+
+
+class UndescribedCallError(Exception):
+    """A view has no description."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A successful answer; `kind` is a model of the wire, `dict` for any object, None for no body.
+
+    `signed` is the model of the JSON inside the `payload` of a signed statement.
+    With `may_name_a_wait` it may carry `Retry-After`.
+    """
+
+    status: HTTPStatus
+    meaning: str
+    kind: Any = None
+    media_type: str = JSON
+    signed: type | None = None
+    has_tag: bool = False
+    may_name_a_wait: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call. `body` is a model of the wire, or `bytes` for a raw file.
+
+    `signed` maps each signed field of the body to the model of its payload. `path` maps each variable part of the path
+    to its type, and `query` each optional name of the query. `problems` are specific to this call; those that follow
+    from the rule are added.
+    """
+
+    group: str
+    summary: str
+    purpose: str
+    answers: tuple[Answer, ...]
+    body: Any = None
+    signed: Mapping[str, type] = field(default_factory=dict)
+    path: Mapping[str, Any] = field(default_factory=dict)
+    query: Mapping[str, Any] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    may_be_signed: bool = False
+
+
+def describe(call: Call) -> Callable[[View], View]:
+    """Attach a description to a view; put it below its rule."""
+
+    def state(view: View) -> View:
+        setattr(view, _ATTRIBUTE, call)
+        return view
+
+    return state
+
+
+def get_call(view: Callable[..., Any]) -> Call:
+    """Return a view's description; raises `UndescribedCallError`."""
+    call = getattr(view, _ATTRIBUTE, None)
+    if not isinstance(call, Call):
+        raise UndescribedCallError(
+            f"{getattr(view, '__name__', view)} has no description: decorate it with `describe`."
+        )
+    return call
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedCall:
+    """One method of one path. `path` uses OpenAPI syntax, e.g. `/v1/reports/{report_id}`."""
+
+    method: str
+    path: str
+    operation_id: str
+    rule: RouteRule
+    call: Call
+    limits: tuple[LimitRow, ...]
+
+    @property
+    def takes_body(self) -> bool:
+        """Whether the call has a body."""
+        return self.method not in SAFE_METHODS
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Every problem that the call may answer, in the order of the table."""
+        found = {*self.call.problems, problems.MALFORMED_REQUEST, problems.INTERNAL_ERROR, problems.STORAGE_UNAVAILABLE}
+        if self.takes_body:
+            found |= {problems.BODY_TOO_LARGE, problems.UNSUPPORTED_MEDIA_TYPE}
+            if self.call.body is not bytes:
+                found.add(problems.NOT_CANONICAL)
+        else:
+            found.add(problems.BODY_NOT_ALLOWED)
+        if self.rule.login is Login.PARTNER or self.call.may_be_signed:
+            found |= {problems.NOT_AUTHORISED, problems.NOT_READY, problems.UNSUPPORTED_MEDIA_TYPE}
+        if self.limits:
+            found.add(problems.RATE_LIMITED)
+        if self.call.path:
+            found.add(problems.NOT_FOUND)
+        return tuple(problem for problem in problems.PROBLEMS if problem in found)
+
+
+def list_calls(app: Flask, *, prefix: str, limits: Mapping[str, LimitRow]) -> tuple[DescribedCall, ...]:
+    """Return every call below a prefix; raises `UndescribedCallError` for a view without a description."""
+    found = []
+    for route in app.url_map.iter_rules():
+        if not route.rule.startswith(f"{prefix}/"):
+            continue
+        stated = find_rule(app, route.endpoint)
+        if stated is None:
+            # An app with such a route does not start (`finish_web_app`).
+            raise KeyError(route.endpoint)
+        found += [
+            DescribedCall(
+                method=method,
+                path=_VARIABLE.sub(r"{\1}", route.rule),
+                operation_id=route.endpoint.rpartition(".")[2],
+                rule=stated,
+                call=get_call(app.view_functions[route.endpoint]),
+                limits=tuple(limits[name] for name in stated.limits if name in limits),
+            )
+            for method in sorted((route.methods or set()) - {"HEAD", "OPTIONS"})
+        ]
+    return tuple(found)
+
+
+REFERENCE: Final = "#/components/schemas/"
+PROBLEM: Final = "Problem"
+
+Schema = dict[str, Any]
+
+
+def make_schemas(kinds: Iterable[Any]) -> tuple[dict[Any, Schema], dict[str, Schema]]:
+    """Return the schema of each kind, and the components they refer to."""
+    asked = [kind for kind in dict.fromkeys(kinds) if kind is not None and kind is not bytes]
+    schemas, components = msgspec.json.schema_components(asked, ref_template=f"{REFERENCE}{{name}}")
+    own = {kind: format_patterns(schema) for kind, schema in zip(asked, schemas, strict=True)}
+    # OpenAPI 3.1 §4.8.14.3: a raw body has a media type and an empty schema.
+    return {**own, bytes: {}}, {name: format_patterns(schema) for name, schema in components.items()}
+
+
+def make_problem_schema(*, origin: str) -> Schema:
+    """Return the schema of a problem document (RFC 9457)."""
+    return {
+        "title": PROBLEM,
+        "description": "A problem and its fix. The type `about:blank` adds nothing to the status.",
+        "type": "object",
+        "properties": {
+            "type": {
+                "description": "The type of the problem; the URL shows a page about it.",
+                "enum": ["about:blank", *(f"{origin}/problems/{problem.slug}" for problem in PROBLEMS)],
+            },
+            "title": {"description": "The same for every problem of this type.", "type": "string"},
+            "status": {"description": "The HTTP status.", "type": "integer", "minimum": 400, "maximum": 599},
+            "detail": {"description": "Your next step. Absent for errors of the gateway.", "type": "string"},
+            "instance": {
+                "description": "The request id; quote it when you contact the agency.",
+                "type": "string",
+                "pattern": "^urn:uuid:[0-9a-f-]{36}$",
+            },
+            "errors": {
+                "description": "The faulty fields.",
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "pointer": {"description": "A JSON pointer as a URI fragment.", "type": "string"},
+                        "detail": {"type": "string"},
+                    },
+                    "required": ["pointer", "detail"],
+                    "additionalProperties": False,
+                },
+            },
+        },
+        "required": ["type", "title", "status", "instance"],
+        "additionalProperties": False,
+    }
+
+
+def resolve(schema: Schema, components: Mapping[str, Schema]) -> Schema:
+    """Return the schema that a `$ref` points to, or the schema itself."""
+    while "$ref" in schema:
+        schema = components[schema["$ref"].removeprefix(REFERENCE)]
+    return schema
+
+
+@cache
+def read_examples() -> Mapping[str, Any]:
+    """Return an example of each JSON body by operationId, from the wire's test vectors."""
+    vectors = json.loads(files("partner_sdk").joinpath("vectors/calls.json").read_bytes())
+    return {case["operation"]: case["body"] for case in vectors["cases"] if case["expect"] == "success"}
+
 
 OPENAPI_VERSION: Final = "3.1.1"
 WIRE_VERSION: Final = "1"

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from flask import render_template
 
-from gateway.description.schemas import Schema, resolve
+from gateway.description.document import Schema, resolve
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.signature_profile import content_digest

@@ -6,8 +6,7 @@ Never decrypts: parts are ciphertext, and the key is inside a sealed report.
 import hashlib
 
 from gateway.config import GatewayConfig, StateFolder
-from gateway.evidence.blobs import Blobs
-from gateway.evidence.local_blobs import FreeShare, LocalBlobs, measure_free_share
+from gateway.evidence.blobs import Blobs, FreeShare, LocalBlobs, measure_free_share
 from gateway.web.settings import SettingsError
 
 

@@ -5,12 +5,27 @@ Never opens an envelope, and never accepts a key that is not in the agency's reg
 
 from flask import Blueprint, Flask
 
-from gateway.industry.accounts import post_account, post_adoption, post_enrol
-from gateway.industry.documents import TEMPLATES, get_docs, get_docs_file, get_openapi
 from gateway.industry.evidence import get_evidence, post_evidence_complete, put_evidence_part
-from gateway.industry.mailbox import get_mailbox, post_mailbox_ack, post_mailbox_entry
+from gateway.industry.mailbox import (
+    get_mailbox,
+    post_account,
+    post_adoption,
+    post_enrol,
+    post_mailbox_ack,
+    post_mailbox_entry,
+)
 from gateway.industry.reports import get_report, post_report
-from gateway.industry.service import get_keys, get_log_file, get_mailbox_schema, get_schema, get_status
+from gateway.industry.service import (
+    TEMPLATES,
+    get_docs,
+    get_docs_file,
+    get_keys,
+    get_log_file,
+    get_mailbox_schema,
+    get_openapi,
+    get_schema,
+    get_status,
+)
 from gateway.refusals import register_refusals
 from gateway.signed_request import check_path
 from gateway.wiring import Gateway

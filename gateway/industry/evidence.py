@@ -8,10 +8,9 @@ from http import HTTPStatus
 
 from flask import Response, request
 
-from gateway.description.calls import Answer, Call, describe
-from gateway.industry.caller import Caller, get_caller
+from gateway.description.document import Answer, Call, describe
 from gateway.refusals import UnknownItemError
-from gateway.signed_request import answer_json, copy_signed_body, read_signed_body
+from gateway.signed_request import Caller, answer_json, copy_signed_body, get_caller, read_signed_body
 from gateway.store.evidence import PartRow
 from gateway.web.rules import BodyRoom, CsrfRule, Login, rule
 from partner_sdk.errors import SignatureProfileError

@@ -11,11 +11,10 @@ import msgspec
 from flask import Response
 from sqlalchemy import Connection
 
-from gateway.description.calls import Answer, Call, describe
-from gateway.industry.caller import Caller, get_caller
+from gateway.description.document import Answer, Call, describe
 from gateway.intake import Accepted, ExtraWrite, NewReport
 from gateway.refusals import UnknownItemError
-from gateway.signed_request import answer_bytes, answer_json, read_signed_body
+from gateway.signed_request import Caller, answer_bytes, answer_json, get_caller, read_signed_body
 from gateway.store.evidence import reference_evidence
 from gateway.web.rules import CsrfRule, Login, rule
 from partner_sdk.errors import StatementError

@@ -10,11 +10,9 @@ from flask.typing import ResponseReturnValue
 
 from gateway.button import register as register_button
 from gateway.guidance.advice import load_advice
-from gateway.guidance.countries import load_countries
 from gateway.guidance.risk import load_rules
-from gateway.guidance.signposts import load_signposts
-from gateway.public.assets import FILES_PATH, find_asset, load_assets
-from gateway.public.door import EXTENSION, PublicDoor, get_door
+from gateway.guidance.signposts import load_countries, load_signposts
+from gateway.public.door import EXTENSION, FILES_PATH, PublicDoor, find_asset, get_door, load_assets
 from gateway.public.journey import CHECK, SCREENS, START, THANKS
 from gateway.public.navigation import (
     COME_BACK,
@@ -26,25 +24,22 @@ from gateway.public.navigation import (
     SIDE_PATHS,
     get_path,
 )
-from gateway.public.returning.return_code import load_return_words
-from gateway.public.returning.way_back import WaysBack
+from gateway.public.returning import WaysBack, load_return_words
 from gateway.public.views.check import post_check, show_check
-from gateway.public.views.come_back import post_come_back, show_come_back
+from gateway.public.views.coming_back import post_come_back, post_replies, show_come_back, show_replies
 from gateway.public.views.for_services import (
     post_for_services,
     post_for_services_sent,
     show_for_services,
     show_for_services_sent,
 )
-from gateway.public.views.leave import leave
-from gateway.public.views.poster import show_poster
-from gateway.public.views.replies import post_replies, show_replies
+from gateway.public.views.responses import leave
 from gateway.public.views.screens import post_screen, show_screen
-from gateway.public.views.sides import post_side, show_side
+from gateway.public.views.sides import post_side, show_poster, show_side
 from gateway.public.views.start import post_start, show_start
 from gateway.public.views.thanks import post_thanks, show_thanks
 from gateway.public.views.unusual import answer_csrf_failure, make_error_page, show_problem
-from gateway.public.visiting.visit import make_state_key, select_language
+from gateway.public.visit import make_state_key, select_language
 from gateway.public.wording import load_service_wording, load_wordings, select_language_by
 from gateway.web.problem_pages import not_found, use_html_error, use_problem_page
 from gateway.web.request_checks import on_csrf_failure

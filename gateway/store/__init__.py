@@ -1,8 +1,7 @@
 """The gateway's storage: one file for each kind of data, each change whole or not at all.
 
 `open_store(path, lock_path=...)` returns a `Store`. `with store.write() as connection:` and `with store.read() as
-connection:` give the connection for the functions of `reports`, `collection`, `items`, `invitations`, `boxes`,
-`published` and `high_water`.
+connection:` give the connection for the functions of `reports`, `evidence`, `items`, `published` and `connections`.
 """
 
 from gateway.databases.failures import StorageUnavailableError

@@ -12,11 +12,11 @@ from sqlalchemy.exc import DBAPIError
 
 from gateway.databases.database import Database, list_revisions, make_database
 from gateway.databases.failures import find_driver_reason, make_storage_error
-from gateway.store.high_water import NOTHING_YET, HighWaterMark, find_instance, holds_report, put_instance
+from gateway.store.connections import NOTHING_YET, HighWaterMark, find_instance, holds_report, put_instance
 from gateway.store.reports import find_newest
 from gateway.store.schema import SCHEMA_REVISION, USABLE_REVISIONS, instance, metadata
 from gateway.store.store import DEFAULT_LOCK_TIMEOUT_SECONDS, Store, open_store
-from gateway.store.writer_lock import WriterLock
+from gateway.store.writers import WriterLock
 from gateway.web.settings import SettingsError
 from partner_sdk.durable_files import sync_folder
 
@@ -104,7 +104,7 @@ def move_store(
 
     The chains and the high-water mark go on there. Raises `MoveError` and StorageUnavailableError (`behind`).
     """
-    from gateway.databases.moving import move_rows
+    from gateway.databases.migrations import move_rows
 
     mark = HighWaterMark(path.with_suffix(".mark"))
 

@@ -132,7 +132,7 @@ drafts = Table(
     Column("expires_at", BigInteger, nullable=False),
     Column("box", LargeBinary, nullable=False),
     Column("kind", String(8), nullable=False),
-    Column("network_slot", Integer),  # only while it is being written; see gateway/store/boxes.py
+    Column("network_slot", Integer),  # only while it is being written; see gateway/store/items.py
     CheckConstraint("kind IN ('writing', 'sent', 'returned')", name="kind"),
 )
 Index("ix_drafts_expires_at", drafts.c.expires_at)
@@ -257,7 +257,7 @@ log_head = Table(
     CheckConstraint("position = 1", name="one_row"),
 )
 
-# Heads of the desk's audit log, as signed: rows are only ever added (gateway/store/anchors.py).
+# Heads of the desk's audit log, as signed: rows are only ever added (gateway/store/published.py).
 audit_anchors = Table(
     "audit_anchors",
     metadata,

@@ -11,7 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from gateway.databases.failures import FailureReason, StorageUnavailableError
+from gateway.databases.failures import (
+    FailureReason,
+    StorageUnavailableError,
+)
 from gateway.store.store import Store
 from gateway.web.logs import log_event, log_failure
 

@@ -1,6 +1,8 @@
-"""The store: transactions on persistent connections, with writers in one queue.
+"""The store: transactions on persistent connections, with writers in one queue, and weekly counts of events.
 
 Never confirms a write before it is committed and synced; never keeps half of one.
+
+Counts are names of events and numbers: never by person, network or report, and never by less than a week.
 """
 
 import os
@@ -9,19 +11,18 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, or_, select
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select, text
 
+from gateway.databases.columns import PreparedStatement
 from gateway.databases.database import Database, make_database, translate_error
 from gateway.databases.failures import StorageUnavailableError, make_storage_error
-from gateway.store.connections import Connections, KeptConnection, abandon, close_all
-from gateway.store.group_commit import Writers
-from gateway.store.high_water import HighWaterMark, Mark, holds_report
-from gateway.store.prepared import PreparedStatement
-from gateway.store.schema import probes
-from gateway.store.writer_lock import WriterLock
+from gateway.store.connections import Connections, HighWaterMark, KeptConnection, Mark, abandon, close_all, holds_report
+from gateway.store.schema import counts, probes
+from gateway.store.writers import WriterLock, Writers
 
 DEFAULT_LOCK_TIMEOUT_SECONDS = 5.0
 PROBE_BYTES = 68 * 1024  # a padded public report with its statement
@@ -219,3 +220,32 @@ def open_store(
     database = make_database(path, uri=uri, lock_timeout_seconds=lock_timeout_seconds)
     lock = WriterLock(lock_path, timeout_seconds=lock_timeout_seconds)
     return Store(path, database=database, lock=lock, is_checked=is_checked)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """One count: event name, week (e.g. `2026-W48`) and number."""
+
+    name: str
+    week: str
+    number: int
+
+
+# Text, because Core has ON CONFLICT only by dialect. Both databases know it.
+_ADD = PreparedStatement(
+    text(
+        "INSERT INTO counts (name, week, number) VALUES (:name, :week, 1) "
+        "ON CONFLICT (name, week) DO UPDATE SET number = counts.number + 1"
+    )
+)
+_LIST = select(counts.c.name, counts.c.week, counts.c.number).order_by(counts.c.week, counts.c.name)
+
+
+def add_count(connection: Connection, *, name: str, week: str) -> None:
+    """Add one to a count; the first of a week inserts its row. Right beside other writers."""
+    _ADD.run(connection, {"name": name, "week": week})
+
+
+def list_counts(connection: Connection) -> list[Count]:
+    """Return every count, by week and name."""
+    return [Count(*row) for row in connection.execute(_LIST)]

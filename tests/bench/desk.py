@@ -24,8 +24,8 @@ from gateway.desk.collection.collect import Collected, take_rows
 from gateway.desk.collection.standing import load_trusted_keys
 from gateway.desk.store.schema import CASE_IDENTIFIERS, CASES
 from gateway.desk.vault.doors import Signer
-from gateway.feed.items import describe_report
-from gateway.store.collection import read_waiting
+from gateway.feed import describe_report
+from gateway.store.reports import read_waiting
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.envelope import Envelope, SealContext

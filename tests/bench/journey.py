@@ -25,7 +25,7 @@ import requests
 
 from gateway.demo.form_walk import walk_form
 from gateway.demo.loop import ANSWERS, Loop
-from gateway.public.returning.return_code import derive_seed, draw_code, load_return_words
+from gateway.public.returning import derive_seed, draw_code, load_return_words
 from gateway.public.wording import load_wording
 from tests.bench.figures import Figure, make_figure, make_parser, print_figures
 from tests.bench.process_times import cpu_seconds_of_group, find_listener_group

@@ -23,7 +23,7 @@ from tests.gateway.public.fixtures import PublicHouse, make_public_house
 
 WARM, PLAIN, ROUNDS, PROFILED = 4, 20, 5, 40
 ROWS: Final[Rows] = {
-    "key of the return code (Argon2id)": (("return_code.py", "derive_seed"),),
+    "key of the return code (Argon2id)": (("returning.py", "derive_seed"),),
     "SQLite commits": (("~", "<method 'commit' of 'sqlite3.Connection' objects>"),),
     "other SQL statements": (("~", "<method 'execute' of 'sqlite3.Cursor' objects>"),),
     "templates": (("environment.py", "render"),),

@@ -18,7 +18,7 @@ from flask import Flask
 from gateway.app import make_app
 from gateway.config import EvidenceConfig, GatewayConfig, LimitsConfig, ListenerConfig, Role, StateFolder, write_config
 from gateway.guidance.agency import write_agency_example
-from gateway.key_folder import make_keys
+from gateway.keys import make_keys
 from gateway.public_log import publish_log
 from gateway.store.creation import make_store, move_store
 from gateway.wiring import Gateway, make_gateway

@@ -7,7 +7,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.guidance.staffing import HOLDS_FOR, ReadWithin, Staffing, sign_staffing
+from gateway.guidance.agency import HOLDS_FOR, ReadWithin, Staffing, sign_staffing
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key
 from partner_sdk.wire.canonical import format_time, parse_base64url
 from partner_sdk.wire.keys import (

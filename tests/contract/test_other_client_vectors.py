@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway.store.invitations import put_invitation
+from gateway.store.items import put_invitation
 from partner_sdk.key_files import KeyFile, KeyRole, new_key
 from partner_sdk.report import parse_sealed_report
 from partner_sdk.report._reading import list_faults

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519PrivateKey, Suite
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from gateway.public.returning import return_code
-from gateway.public.returning.return_code import ReturnPlace, _open_one, open_place
+from gateway.public import returning
+from gateway.public.returning import ReturnPlace, _open_one, open_place
 from gateway.store.items import StoredItem
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_time
 from partner_sdk.wire.envelope import SealContext
@@ -21,7 +21,7 @@ from partner_sdk.wire.reply_message import MAX_REPLY_ENVELOPE_BYTES, make_reply_
 from partner_sdk.wire.sealing import seal
 from tests.contract.vector_files import FILES, bytes_of, cases_of, known_keys_of, mailbox_keys_of, result_of
 
-WORDS = return_code.load_return_words()
+WORDS = returning.load_return_words()
 CODES, PLACES, REPLIES = FILES["return-code"], FILES["place"], FILES["reply"]
 
 
@@ -58,12 +58,12 @@ def open_by_hand(box: bytes, seed: bytes, *fields: bytes) -> bytes:
 @pytest.mark.parametrize("case", cases_of("return-code", having="seed"))
 def test_words_and_reference_give_the_key_of_the_file(case: dict[str, Any]) -> None:
     first = CODES["cases"][0]
-    seed = return_code.derive_seed(case["code"], reference=case["reference"])
+    seed = returning.derive_seed(case["code"], reference=case["reference"])
     assert derive_by_hand(case["code"], case["reference"]) == tuple(bytes_of(case, n) for n in ("salt", "raw", "seed"))
     assert seed == bytes_of(case, "seed")
     assert (case["expect"], seed != bytes_of(first, "seed")) in {("success", case is not first), ("another-key", True)}
     if case["expect"] == "success":
-        assert return_code.make_reply_public_key(seed) == case["reply_key"]
+        assert returning.make_reply_public_key(seed) == case["reply_key"]
         mlkem, x25519 = (private.public_key().public_bytes_raw() for private in expand_by_hand(seed))
         assert parse_base64url(case["reply_key"]) == mlkem + x25519
         assert set(case["code"].split(" ")) <= set(WORDS)
@@ -77,7 +77,7 @@ def test_list_of_words_is_the_one_of_the_file() -> None:
 @pytest.mark.parametrize("case", cases_of("return-code", having="typed"))
 def test_typed_words_are_the_code_or_none(case: dict[str, Any]) -> None:
     expected = {"success": CODES["code"], "not-a-code": None}
-    assert return_code.find_code(case["typed"], words=WORDS) == expected[case["expect"]]
+    assert returning.find_code(case["typed"], words=WORDS) == expected[case["expect"]]
 
 
 @pytest.mark.parametrize("file", [PLACES, REPLIES], ids=["place", "reply"])

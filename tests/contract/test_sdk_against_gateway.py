@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.store.invitations import put_invitation
+from gateway.store.items import put_invitation
 from gateway.testing.transport import WsgiTransport
 from partner_sdk.client.account import enrol
 from partner_sdk.client.checkup import examine

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from gateway import industry
-from gateway.description.calls import get_call
+from gateway.description.document import get_call
 from gateway.feed import ROUTES
+from gateway.public import returning
 from gateway.public.journey import FIELD_BY_NAME
-from gateway.public.returning import return_code
 from gateway.web.rules import Login
 from partner_sdk.report.model import SealedIndustryReport
 from partner_sdk.wire import envelope, public_codes, reply_message, signature_profile
@@ -102,9 +102,9 @@ def test_form_asks_in_the_codes_of_the_document() -> None:
 
 def test_return_code_of_the_document_is_that_of_the_code() -> None:
     section = read_section("9.2")
-    assert f"list of {return_code.WORD_COUNT:,}" in section
-    assert f"memory {return_code.MEMORY_KIB:,} KiB, passes {return_code.PASSES}, lanes {return_code.LANES}" in section
-    for label in (return_code._SALT_LABEL, return_code._SEED_LABEL):
+    assert f"list of {returning.WORD_COUNT:,}" in section
+    assert f"memory {returning.MEMORY_KIB:,} KiB, passes {returning.PASSES}, lanes {returning.LANES}" in section
+    for label in (returning._SALT_LABEL, returning._SEED_LABEL):
         assert f'"{label.decode()}"' in section
     assert f"at most {reply_message.MAX_BODY_CHARACTERS:,} characters" in section
     assert re.search(rf"at\s+most {reply_message.MAX_SIGNED_BYTES:,}", section)

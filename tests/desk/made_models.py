@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import insert, select
 
 from gateway.databases.database import make_database
-from gateway.databases.moving import _advance_sequence
+from gateway.databases.migrations import _advance_sequence
 from gateway.databases.sqlite_file import SqliteFile
 from gateway.desk.config import DeskPaths
 from gateway.desk.store import DeskStore

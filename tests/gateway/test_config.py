@@ -13,7 +13,7 @@ from gateway.config import (
     load_config,
     write_config,
 )
-from gateway.key_folder import ForeignKeyError
+from gateway.keys import ForeignKeyError
 from gateway.web.settings import SettingsError, check_origin, read_settings
 from partner_sdk.client.exchange import check_origin as check_origin_of_a_client
 from partner_sdk.errors import LocalStateError, ReportAbuseError

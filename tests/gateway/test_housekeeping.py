@@ -7,8 +7,8 @@ import pytest
 from gateway.cli import main
 from gateway.databases.failures import StorageUnavailableError
 from gateway.housekeeping import housekeeping
-from gateway.store.boxes import put_draft
-from gateway.store.high_water import find_instance
+from gateway.store.connections import find_instance
+from gateway.store.items import put_draft
 from tests.builders import NOW, House
 
 WAIT_SECONDS = 10

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import main
-from gateway.clock import utc_now
 from gateway.commands.serve import _check_key_and_clock
 from gateway.config import ROLES, StateFolder, load_config
 from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, check_receipt_key_unused, end_receipt_key
 from gateway.doctor import examine
 from gateway.intake import ReceiptKeyNotInUseError
-from gateway.key_change import NEXT_CARD_FILE as NEXT
-from gateway.key_change import begin_key_change, finish_key_changes
-from gateway.key_folder import find_signing_key, read_receipt_key
+from gateway.keys import find_signing_key, read_receipt_key
+from gateway.new_gateway import NEXT_CARD_FILE as NEXT
+from gateway.new_gateway import begin_key_change, finish_key_changes
 from gateway.refusals import get_problem
 from gateway.web.serving import ServingError
+from gateway.wiring import utc_now
 from partner_sdk.key_files import KeyRole, write_key_file
 from partner_sdk.wire.gateway_card import parse_gateway_card
 from partner_sdk.wire.keys import KeySet

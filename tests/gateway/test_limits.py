@@ -13,13 +13,12 @@ from limits.storage import MemoryStorage
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import TestResponse
 
-from gateway.clock import utc_now
-from gateway.limits import Effect, Limits, Subject, make_rows
-from gateway.shared_store import SWEEP_EVERY, ProcessStore, open_shared_store
+from gateway.limits import SWEEP_EVERY, Effect, Limits, ProcessStore, Subject, make_rows, open_shared_store
 from gateway.web.network_bucket import BucketHasher, list_networks
 from gateway.web.rules import CsrfRule, Login, rule
 from gateway.web.settings import SettingsError
 from gateway.web.web_app import finish_web_app, make_web_app
+from gateway.wiring import utc_now
 from tests.gateway.web_builders import LogCatcher, make_html_error, surface_of
 
 ADDRESS = "203.0.113.77"
@@ -303,7 +302,7 @@ def test_store_that_comes_back_counts_again_and_is_left_alone_until_then() -> No
 
 def test_window_of_the_own_store_ends_and_what_has_passed_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = {"now": 1_000.0}
-    monkeypatch.setattr("gateway.shared_store.time", SimpleNamespace(time=lambda: clock["now"]))
+    monkeypatch.setattr("gateway.limits.time", SimpleNamespace(time=lambda: clock["now"]))
     store = ProcessStore()
     assert [store.incr("one", 60), store.incr("one", 60), store.incr("two", 600)] == [1, 2, 1]
     assert (store.get("one"), store.get_expiry("one")) == (2, 1_060.0)

@@ -15,10 +15,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.config import CONFIG_FILE, ListenerConfig, write_config
-from gateway.evidence.local_blobs import LocalBlobs
+from gateway.evidence.blobs import LocalBlobs
+from gateway.limits import open_shared_store
 from gateway.metrics import Collector, DatabaseGauges, ListenerCounts, answering
 from gateway.public_log import publish_log
-from gateway.shared_store import open_shared_store
 from gateway.store import StorageUnavailableError
 from gateway.web.metrics import BUCKETS, MAX_ROWS, METER, METRICS, PREFIX, Meter, send_counts
 from gateway.web.settings import SettingsError

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from gateway.doctor import examine
-from gateway.key_folder import find_signing_key
+from gateway.keys import find_signing_key
 from gateway.public_log import (
     BATCH_SECONDS,
     MAX_BATCH,
@@ -21,7 +21,7 @@ from gateway.public_log import (
     find_log_file,
     publishing,
 )
-from gateway.store.log_tiles import LogHead, read_head
+from gateway.store.published import LogHead, read_head
 from gateway.wiring import Gateway
 from partner_sdk.errors import LogError
 from partner_sdk.key_files import KeyRole, load_signing_key

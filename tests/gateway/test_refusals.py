@@ -5,10 +5,10 @@ import inspect
 import pytest
 
 from gateway import intake
-from gateway.databases import failures
+from gateway.databases import database
 from gateway.evidence import keeper
 from gateway.refusals import TABLE, get_problem, list_faults
-from gateway.store import evidence, invitations, items
+from gateway.store import evidence, items
 from partner_sdk import errors
 from partner_sdk.errors import FormatError
 from partner_sdk.wire import problems
@@ -39,7 +39,7 @@ def errors_of(module: object) -> list[type[Exception]]:
 
 
 def test_every_error_of_intake_and_store_has_a_problem():
-    rooms = (intake, keeper, evidence, failures, invitations, items)
+    rooms = (intake, keeper, evidence, database, items, items)
     kinds = [kind for module in rooms for kind in errors_of(module)]
     kinds.remove(intake.IntakeError)
     listed = {kind for kind, _reason, _problem in TABLE}

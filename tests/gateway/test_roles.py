@@ -11,7 +11,7 @@ from gateway.cli import main
 from gateway.commands.terminal import WRONG_USE
 from gateway.config import ROLES, Role, load_config
 from gateway.doctor import examine
-from gateway.key_folder import COOKIE_KEY, KEY_FOLDER, LOG_KEY, RECEIPT_KEY, ROLE_KEYS, ForeignKeyError, list_role_keys
+from gateway.keys import COOKIE_KEY, KEY_FOLDER, LOG_KEY, RECEIPT_KEY, ROLE_KEYS, ForeignKeyError, list_role_keys
 from gateway.wiring import RoleError, make_gateway
 from partner_sdk.errors import LocalStateError
 from tests.builders import Door, House, Partner, make_house, seal_report

@@ -15,14 +15,7 @@ from werkzeug.test import TestResponse
 
 from gateway.config import LimitsConfig
 from gateway.doctor import examine
-from gateway.shared_store import (
-    ANSWER_SECONDS,
-    MAX_OWN_NONCES,
-    NONCE_SECONDS,
-    OwnNonces,
-    ValkeyStore,
-    open_shared_store,
-)
+from gateway.limits import ANSWER_SECONDS, MAX_OWN_NONCES, NONCE_SECONDS, OwnNonces, ValkeyStore, open_shared_store
 from gateway.signed_request import DELIVERY_VARIABLE
 from gateway.web.settings import SettingsError
 from gateway.wiring import Gateway
@@ -45,7 +38,7 @@ PATIENT_SECONDS, HASTY_SECONDS = 20.0, 1.0
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ANSWER_SECONDS == 0.1
-    monkeypatch.setattr("gateway.shared_store.ANSWER_SECONDS", PATIENT_SECONDS)
+    monkeypatch.setattr("gateway.limits.ANSWER_SECONDS", PATIENT_SECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +140,7 @@ def test_feed_refuses_a_replay_too(house: House, valkey: Valkey) -> None:
 def test_store_that_falls_silent_is_replaced_by_memory_and_found_again(
     house: House, partner: Partner, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.shared_store.ANSWER_SECONDS", HASTY_SECONDS)
+    monkeypatch.setattr("gateway.limits.ANSWER_SECONDS", HASTY_SECONDS)
     pair = Pair(house, partner)
     assert pair.report(0).status_code == 201
     with LogCatcher() as log:
@@ -165,7 +158,7 @@ def test_store_that_falls_silent_is_replaced_by_memory_and_found_again(
 
 @pytest.mark.parametrize("scheme", ["valkey", "valkeys"])
 def test_silent_name_server_holds_no_request(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.shared_store.ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr("gateway.limits.ANSWER_SECONDS", 0.1)
     answers, asked = threading.Event(), []
 
     def wait_for_name(host: str, *_: object, **__: object) -> list[object]:
@@ -264,9 +257,9 @@ def test_doctor_alarms_when_the_store_is_away_writes_to_disk_or_drops_keys(
 ) -> None:
     assert find_limits(house).verdict == "ok"
     with valkey.paused():
-        monkeypatch.setattr("gateway.shared_store.ANSWER_SECONDS", HASTY_SECONDS)
+        monkeypatch.setattr("gateway.limits.ANSWER_SECONDS", HASTY_SECONDS)
         assert find_limits(house).verdict == "fault"
-    monkeypatch.setattr("gateway.shared_store.ANSWER_SECONDS", PATIENT_SECONDS)
+    monkeypatch.setattr("gateway.limits.ANSWER_SECONDS", PATIENT_SECONDS)
     storage = open_shared_store(valkey.uri).storage
     assert isinstance(storage, ValkeyStore)
     for name, good, bad in (
@@ -323,7 +316,7 @@ def test_file_without_one_password_is_an_error_that_does_not_repeat_it(tmp_path:
 def test_nonces_are_kept_as_long_as_any_signature_with_them_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert NONCE_SECONDS >= MAX_AGE_SECONDS + MAX_SKEW_SECONDS
     now = {"now": 1000.0}
-    monkeypatch.setattr("gateway.shared_store.time.monotonic", lambda: now["now"])
+    monkeypatch.setattr("gateway.limits.time.monotonic", lambda: now["now"])
     nonces = OwnNonces()
     assert [nonces.claim("one", delivery=delivery) for delivery in ("a", "a", "b")] == [True, True, False]
     now["now"] += NONCE_SECONDS - 1

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from gateway.config import MEMORY_URI
-from gateway.shared_store import open_shared_store
+from gateway.limits import open_shared_store
 from gateway.signed_request import check_path, check_signature
 from gateway.web.problem_pages import RequestRefusedError
 from partner_sdk.errors import SignatureProfileError

@@ -21,7 +21,7 @@ NAMES: Final = {
 }
 # Other readers of the clock, with the reason why the day does not matter there.
 OTHERS: Final = {
-    "gateway/shared_store.py": "counts the seconds of a window",
+    "gateway/limits.py": "counts the seconds of a window",
     "partner_sdk/log_check.py": "shares no code with the modules that read the clock; a test passes its own",
     "partner_sdk/button/check/signed_in.py": "leaves out cookies that have ended, as a browser on this machine does",
     "partner_sdk/console/draft_files.py": "compares with the time that the file system gave a file",
@@ -39,7 +39,7 @@ TWO_TESTS: Final = """
 from datetime import UTC, datetime
 import subprocess
 import pytest
-from gateway.clock import utc_now
+from gateway.wiring import utc_now
 from gateway.desk.uk_times import get_uk_day
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_clock_of_this_machine_is_read_in_three_modules_that_note_it() -> None:
     assert len(sources) >= 1
     readers = {str(path.relative_to(ROOT)) for path in sources if list_readings(parse(path))}
     noted = {f"{name.replace('.', '/')}.py" for name in CLOCK_MODULES}
-    assert readers - set(OTHERS) == noted, "Call gateway.clock.utc_now, and the test is run on other days too."
+    assert readers - set(OTHERS) == noted, "Call gateway.wiring.utc_now, and the test is run on other days too."
     assert set(OTHERS) - readers == set()
 
 

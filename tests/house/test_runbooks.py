@@ -4,7 +4,7 @@ import ast
 import re
 
 from gateway.desk.doctor import _CHECKS
-from gateway.key_folder import SIGNING_ROLES
+from gateway.keys import SIGNING_ROLES
 from tests.house.sources import ROOT, files, find_nodes
 
 OPERATIONS = ROOT / "docs" / "operations.md"

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from packaging.version import Version
 
-from gateway.key_folder import ROLE_KEYS, SIGNING_ROLES, list_role_keys
+from gateway.keys import ROLE_KEYS, SIGNING_ROLES, list_role_keys
 from tests.house.sources import ROOT
 
 SHIPPED = ROOT / "gateway" / "operations"

@@ -12,14 +12,14 @@ import pytest
 from tests.house.sources import files, module_of, walk
 
 # What a return code opens, for who has typed its words: the gateway itself could not (docs/decisions/0010).
-MAY_DECRYPT_A_REPLY = {"gateway.public.returning.return_code"}
+MAY_DECRYPT_A_REPLY = {"gateway.public.returning"}
 MAY_DECRYPT_A_BOX = {"gateway.desk.vault.opening", "partner_sdk.client.mailbox"} | MAY_DECRYPT_A_REPLY
 MAY_ENCRYPT_A_BOX = {"partner_sdk.wire.sealing"}
 # A file that a partner handed over: opened at the desk, when a person asks for it (docs/decisions/0019).
 MAY_DECRYPT_EVIDENCE = {"gateway.desk.evidence.holdings"}
 # Symmetric drafts, opened under a key that only the person's session cookie holds, and a visit's state in that cookie:
 # no word of a report, sealed against whoever reads the cookie.
-MAY_DECRYPT_A_DRAFT = {"gateway.public.visiting.drafts"}
+MAY_DECRYPT_A_DRAFT = {"gateway.public.drafts"}
 
 
 # Evidence is encrypted in segments, into a buffer of the sealer's own; whoever encrypts it opens nothing.

@@ -17,14 +17,13 @@ import requests
 from werkzeug.wrappers import Response
 
 from gateway.cli import main as run_gateway
-from gateway.clock import utc_now
 from gateway.config import load_config
 from gateway.demo.cluster import GATEWAYS, PORTS, Cluster, replace_all
 from gateway.demo.loop import ANSWERS, PARTNER, PARTNER_ID, PARTNER_NAME, REPLY, Loop, Ports
 from gateway.demo.processes import DemoError
 from gateway.demo.run import run_steps
 from gateway.store.items import put_item
-from gateway.wiring import make_gateway
+from gateway.wiring import make_gateway, utc_now
 from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerState
 from partner_sdk.key_files import KeyFile, KeyRole, parse_key_file
 from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url

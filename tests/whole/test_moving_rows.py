@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from gateway.cli import main as run_gateway
 from gateway.config import StateFolder, load_config
-from gateway.databases.moving import MoveError
+from gateway.databases.migrations import MoveError
 from gateway.databases.postgresql import PostgresqlServer
 from gateway.desk.alarms import list_alarms
 from gateway.desk.audit import append_entry, check_chain

@@ -11,7 +11,7 @@ import pytest
 from gateway.desk.commands import collecting
 from gateway.desk.outbox.alerts import acknowledge_alert, find_open
 from gateway.desk.terminal import Call
-from gateway.guidance.staffing import HOLDS_FOR
+from gateway.guidance.agency import HOLDS_FOR
 from tests.builders import NOW
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.loop_model import copy_loop

@@ -32,8 +32,8 @@ from gateway.desk.store import move_store
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import DONE, EXIT_CODES, FILE, LOOK, Call, desk_command, print_result
 from gateway.desk.wiring import open_desk, utc_now
+from gateway.guidance.commands import print_stale, stale_options
 from gateway.guidance.signposts import SIGNPOSTS_FILE
-from gateway.guidance.stale_command import print_stale, stale_options
 from partner_sdk.durable_files import read_bounded
 from partner_sdk.errors import LocalStateError
 from partner_sdk.finding import describe_findings, format_finding, is_well

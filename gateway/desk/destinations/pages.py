@@ -7,8 +7,7 @@ from gateway.desk.destinations.public_ways import make_public_ways
 from gateway.desk.destinations.register import CHANNEL_TITLES, GROUP_TITLES, TAKES_TITLES, list_gaps, load_register
 from gateway.desk.people.permissions import Permission
 from gateway.desk.views.page import get_desk, show_page, staff_rule
-from gateway.guidance.countries import load_countries
-from gateway.guidance.signposts import load_signposts
+from gateway.guidance.signposts import load_countries, load_signposts
 
 blueprint = Blueprint("destinations", __name__)
 

@@ -15,7 +15,7 @@ from gateway.desk.outbox.alert_sending import find_end_of_ladder, is_able
 from gateway.desk.store.agency_tables import PUBLICATIONS
 from gateway.desk.watch import CRISIS_UNREAD, STOPPED, URGENT_WAIT, URGENT_WITHIN, list_concerns
 from gateway.desk.wiring import Desk
-from gateway.guidance.staffing import HOLDS_FOR, ReadWithin, Staffing
+from gateway.guidance.agency import HOLDS_FOR, ReadWithin, Staffing
 from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.statements import peek_statement
 

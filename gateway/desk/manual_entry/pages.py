@@ -32,7 +32,7 @@ from gateway.desk.people.permissions import CaseScope, Permission
 from gateway.desk.uk_times import format_typed_time
 from gateway.desk.vault import VaultError
 from gateway.desk.views.page import Fault, get_desk, get_name, go_to, is_permitted, show_page, staff_rule
-from gateway.guidance.countries import load_countries
+from gateway.guidance.signposts import load_countries
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import FormatError, LocalStateError, SealingError
 from partner_sdk.wire.public_codes import (

@@ -209,7 +209,7 @@ def move_store(path: Path, *, uri: str, check: Callable[[Connection], object]) -
 
     `check` looks at them before they are committed. Raises `MoveError`.
     """
-    from gateway.databases.moving import move_rows
+    from gateway.databases.migrations import move_rows
     from gateway.desk.store.migrations import METADATA
 
     store = _make_store(path, uri=uri)

@@ -12,8 +12,8 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.desk.vault import Sign, VaultError
+from gateway.guidance.agency import Staffing, sign_staffing
 from gateway.guidance.destruction import DestructionCertificate, ForgetList, sign_certificate, sign_forget_list
-from gateway.guidance.staffing import Staffing, sign_staffing
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.alert_notice import AlertNotice, sign_alert
 from partner_sdk.wire.audit_anchor import AuditAnchor, sign_anchor

@@ -4,14 +4,14 @@ One table for the views, the checks, the summary and the tests. The texts are in
 the form's specification; a letter marks a page that only some people see.
 
 One answer from page to sealed report: `views/screens.py` (its page), `journey/fields.py` (read and checked), then
-`views/check.py` (shown once more), `sending/send.py` (Send) and `sending/report.py` (the report that is sealed).
+`views/check.py` (shown once more), `sending.py` (Send) and `sending.py` (the report that is sealed).
 
 To add a field to the form and to the desk's page, in this order; after each arrow the test that fails without it:
 
 1. `partner_sdk/wire/public_report.py`: an optional field, as its docstring describes.
    -> `tests/sdk/wire/test_public_report.py::test_report_that_was_sealed_before_a_field_was_added_still_opens`, if it is
    not optional; without the step, Send has nowhere to put the answer
-2. `gateway/public/journey/story_screens.py` (or `who_`, `reach_`): a `Field` of the same name. If the name
+2. `gateway/public/journey/screens.py` (or `who_`, `reach_`): a `Field` of the same name. If the name
    is taken, put the part of the report before it, e.g. `child_school` fills `child.school`.
    -> `tests/gateway/public/test_send.py::test_every_field_of_a_part_of_the_report_is_filled_from_a_field_of_its_own`
 3. `gateway/public/wording/en/story.toml` and `cy/story.toml` (named like the file of the screens): its label, summary
@@ -40,12 +40,17 @@ from typing import Final, Literal
 import msgspec
 
 from gateway.guidance.advice import Audience, get_audience
-from gateway.guidance.countries import OTHER
+from gateway.guidance.signposts import OTHER
 from gateway.public.journey.fields import TYPED, Answers, Fault, Field, Priority, Screen, get_one
-from gateway.public.journey.kinds import ABOUT_OTHERS, KIND_OPTIONS, PRIORITY_RULES, URGENT_RULES
 from gateway.public.journey.reach_screens import REACH_SCREENS
-from gateway.public.journey.story_screens import STORY_SCREENS
-from gateway.public.journey.who_screens import WHO_SCREENS
+from gateway.public.journey.screens import (
+    ABOUT_OTHERS,
+    KIND_OPTIONS,
+    PRIORITY_RULES,
+    STORY_SCREENS,
+    URGENT_RULES,
+    WHO_SCREENS,
+)
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import decode, parse_base64url, to_base64url
 from partner_sdk.wire.public_codes import ADULT_BAND, NOT_UK, YES

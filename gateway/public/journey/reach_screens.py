@@ -1,9 +1,7 @@
 """The last screens: the person's name, a safe way to reach them, check and thanks."""
 
 from gateway.public.journey.fields import Branch, Field, Given, NotGiven, Screen
-from gateway.public.journey.kinds import HURT_KINDS, TOLD_KINDS
-from gateway.public.journey.story_screens import CARERS, CHILD_PLACE
-from gateway.public.journey.who_screens import SHORT, YES_NO_UNSURE
+from gateway.public.journey.screens import CARERS, CHILD_PLACE, HURT_KINDS, SHORT, TOLD_KINDS, YES_NO_UNSURE
 from partner_sdk.wire.public_codes import (
     BY_ADULT,
     BY_CALL,

@@ -12,6 +12,19 @@ from flask.typing import ResponseReturnValue
 
 from gateway.intake import ConflictingReportError, IntakeError
 from gateway.public.door import PublicDoor, get_door
+from gateway.public.drafts import (
+    NO_VERSION,
+    Draft,
+    DraftTooBigError,
+    OpenedDraft,
+    Sent,
+    find_opened_draft,
+    is_known_mac,
+    leave_context_out,
+    make_submit_token,
+    make_text_mac,
+    save_draft,
+)
 from gateway.public.journey import (
     CHECK,
     SCREEN_BY_NAME,
@@ -30,10 +43,8 @@ from gateway.public.journey import (
     make_profile,
 )
 from gateway.public.navigation import Action, find_wanted_side, get_path
-from gateway.public.pages.layout import make_form, make_waiting_form, render_page
-from gateway.public.pages.messages import make_notice
-from gateway.public.pages.screen_page import Row, list_rows, render_screen
-from gateway.public.sending.send import DraftMovedError, practise_send, send_draft
+from gateway.public.pages import Row, list_rows, make_form, make_notice, make_waiting_form, render_page, render_screen
+from gateway.public.sending import DraftMovedError, practise_send, send_draft
 from gateway.public.views.responses import (
     FORM_BODY_BYTES,
     LOG_WORD,
@@ -52,27 +63,7 @@ from gateway.public.views.responses import (
 )
 from gateway.public.views.screens import add_honeypot_signal, make_draft
 from gateway.public.views.sides import lead_to_side
-from gateway.public.visiting.drafts import (
-    NO_VERSION,
-    Draft,
-    DraftTooBigError,
-    OpenedDraft,
-    Sent,
-    find_opened_draft,
-    is_known_mac,
-    leave_context_out,
-    make_submit_token,
-    make_text_mac,
-    save_draft,
-)
-from gateway.public.visiting.from_button import has_shown_context
-from gateway.public.visiting.visit import (
-    Visit,
-    find_visit,
-    get_posted_version,
-    is_inside,
-    is_own_form,
-)
+from gateway.public.visit import Visit, find_visit, get_posted_version, has_shown_context, is_inside, is_own_form
 from gateway.public.wording import Voice, find_in_voice, make_voice
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule

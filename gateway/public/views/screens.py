@@ -8,6 +8,20 @@ from flask import request
 from flask.typing import ResponseReturnValue
 
 from gateway.public.door import PublicDoor, get_door
+from gateway.public.drafts import (
+    IDLE_SECONDS,
+    NO_VERSION,
+    Draft,
+    DraftTooBigError,
+    OpenedDraft,
+    TooManyDraftsError,
+    find_opened_draft,
+    is_known_mac,
+    make_submit_token,
+    make_text_mac,
+    save_draft,
+    wipe_drafts,
+)
 from gateway.public.journey import (
     ADDITION_SCREENS,
     CHECK,
@@ -25,9 +39,7 @@ from gateway.public.journey import (
     list_addition_places,
 )
 from gateway.public.navigation import REPLIES, Action, find_wanted_side
-from gateway.public.pages.layout import make_form
-from gateway.public.pages.messages import make_notice
-from gateway.public.pages.screen_page import render_screen
+from gateway.public.pages import make_form, make_notice, render_screen
 from gateway.public.views.responses import (
     FORM_BODY_BYTES,
     LOG_WORD,
@@ -45,24 +57,10 @@ from gateway.public.views.responses import (
     turn_away,
 )
 from gateway.public.views.sides import lead_to_side
-from gateway.public.visiting.drafts import (
-    IDLE_SECONDS,
-    NO_VERSION,
-    Draft,
-    DraftTooBigError,
-    OpenedDraft,
-    TooManyDraftsError,
-    find_opened_draft,
-    is_known_mac,
-    make_submit_token,
-    make_text_mac,
-    save_draft,
-    wipe_drafts,
-)
-from gateway.public.visiting.from_button import find_service_name
-from gateway.public.visiting.visit import (
+from gateway.public.visit import (
     Visit,
     find_placement,
+    find_service_name,
     find_visit,
     forget_former,
     get_posted_version,

@@ -1,22 +1,30 @@
-"""Side pages: other ways to get help, and information about the site. Open to all; they lead back into a journey.
+"""Side pages: other ways to get help, information about the site, and the poster with its QR code.
 
-Never shows typed text.
+Open to all; they lead back into a journey. Never shows typed text.
+
+The poster's code names a placement only if the agency's register lists it.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
+import segno
+from flask import request
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup
 
 from gateway.public.door import PublicDoor, get_door
-from gateway.public.journey import SCREEN_BY_NAME, UNKNOWN_READER, ReaderProfile, make_profile
+from gateway.public.drafts import NO_VERSION, find_opened_draft
+from gateway.public.journey import SCREEN_BY_NAME, START, UNKNOWN_READER, ReaderProfile, make_profile
 from gateway.public.navigation import Action, find_wanted_side, get_path, make_see_action
-from gateway.public.pages.layout import FormState, get_emergency_number, list_posts, make_form, render_page
+from gateway.public.pages import FormState, get_emergency_number, list_posts, make_form, render_page
 from gateway.public.views.responses import FORM_BODY_BYTES, LOG_WORD, lead_to, read_action, switch_language, turn_away
-from gateway.public.visiting.drafts import NO_VERSION, find_opened_draft
-from gateway.public.visiting.visit import (
+from gateway.public.visit import (
     Visit,
+    find_listed,
     find_return,
     find_visit,
     is_inside,
@@ -24,9 +32,11 @@ from gateway.public.visiting.visit import (
     remember_asked_language,
     remember_return,
 )
-from gateway.public.wording import format_day
+from gateway.public.wording import format_day, get_language
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from partner_sdk.button.release import ICON_BOX, ICON_SHAPES
+from partner_sdk.button.snippet import WORDS, make_link
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
@@ -121,3 +131,53 @@ def _format_how_to_ask(door: PublicDoor, words: Mapping[str, Any]) -> str:
     if door.agency_contact:
         return str(words.get("ask_contact", "")).format(contact=door.agency_contact)
     return str(words.get("ask_here", ""))
+
+
+# A drawing takes 3 ms of a core, a listed placement comes again.
+CODES_KEPT = 256
+
+
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
+def show_poster() -> ResponseReturnValue:
+    """Show the poster, with the instructions for its printer; `?from=` names a placement."""
+    door = get_door()
+    remember_asked_language()
+    language = get_language()
+    placement = find_listed(door, request.args.get("from", ""))
+    address = f"{door.origin}/" if placement is None else make_link(door.origin, placement=placement)
+    ask, *tell = split_sentences(WORDS[language].sentence)
+    start, words = door.wording.screen(START), door.service_wording[language]["poster"]
+    return render_page(
+        door,
+        "poster.html",
+        ways="links",
+        title=words["title"],
+        page=words,
+        notes=[note.format(agency=door.agency_name) for note in words["notes"]],
+        placement=placement,
+        address=address,
+        host=door.origin.partition("://")[2],
+        poster=door.wording.page("poster"),
+        ask=ask,
+        # The number to call stands below in its own box, from the dated data.
+        tell=" ".join(tell[:-2]),
+        points=[start["need"][0], *start["points"][1:]],
+        button_text=WORDS[language].text,
+        icon=Markup(f'<svg viewBox="{ICON_BOX}" aria-hidden="true">{ICON_SHAPES}</svg>'),  # noqa: S704 - the SDK's own
+        code=draw_code(address),
+    )
+
+
+def split_sentences(text: str) -> list[str]:
+    """Split a text after each full stop or question mark."""
+    return re.split(r"(?<=[.?]) ", text)
+
+
+@lru_cache(maxsize=CODES_KEPT)
+def draw_code(address: str) -> Markup:
+    """Draw the QR code of an address, without a style or a size, in the box of its modules.
+
+    A quarter of it may be dirty or torn (level Q), and its quiet border of four modules is in the picture.
+    """
+    drawn = segno.make_qr(address, error="q").svg_inline(omitsize=True, svgclass=None, lineclass=None, border=4)
+    return Markup(drawn)  # noqa: S704 - made of numbers alone

@@ -12,10 +12,19 @@ from flask.typing import ResponseReturnValue
 
 from gateway.intake import NoActiveKeyError
 from gateway.public.door import PublicDoor, get_door
+from gateway.public.drafts import (
+    NO_VERSION,
+    SECRET_BYTES,
+    OpenedDraft,
+    find_opened_draft,
+    is_full_for_network,
+    make_journey_keys,
+    wipe_drafts,
+    write_draft,
+)
 from gateway.public.journey import SCREEN_BY_NAME, START
 from gateway.public.navigation import Action
-from gateway.public.pages.layout import FormState, make_blank_form, make_form, render_page
-from gateway.public.pages.messages import make_notice
+from gateway.public.pages import FormState, make_blank_form, make_form, make_notice, render_page
 from gateway.public.views.responses import (
     FORM_BODY_BYTES,
     LOG_WORD,
@@ -28,32 +37,25 @@ from gateway.public.views.responses import (
     turn_away,
 )
 from gateway.public.views.screens import make_draft
-from gateway.public.visiting.drafts import (
-    NO_VERSION,
-    SECRET_BYTES,
-    OpenedDraft,
-    find_opened_draft,
-    is_full_for_network,
-    make_journey_keys,
-    wipe_drafts,
-    write_draft,
-)
-from gateway.public.visiting.from_button import PostedContext, find_listed, keep_context, read_context
-from gateway.public.visiting.visit import (
+from gateway.public.visit import (
+    PostedContext,
     Visit,
+    find_listed,
     find_recent_place,
     find_visit,
     is_inside,
     is_own_form,
     is_prefetch,
+    keep_context,
     pop_left,
+    read_context,
     remember_asked_language,
     remember_placement,
     start_visit,
 )
 from gateway.public.wording import refresh_language
 from gateway.store import StorageUnavailableError
-from gateway.store.boxes import shorten_draft
+from gateway.store.items import shorten_draft
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.wire.placement import TEST_LINK_ID
 

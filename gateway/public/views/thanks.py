@@ -12,9 +12,9 @@ import msgspec
 from flask.typing import ResponseReturnValue
 
 from gateway.guidance.advice import FIRST, fill_sentences
-from gateway.guidance.countries import get_talk
-from gateway.guidance.signposts import list_names_abroad
+from gateway.guidance.signposts import get_talk, list_names_abroad
 from gateway.public.door import PublicDoor, get_door
+from gateway.public.drafts import Sent, find_opened_draft, save_draft
 from gateway.public.journey import THANKS, ReaderProfile
 from gateway.public.navigation import (
     OPINION_PART,
@@ -26,16 +26,16 @@ from gateway.public.navigation import (
     get_path,
     make_opinion_action,
 )
-from gateway.public.pages.layout import (
+from gateway.public.pages import (
     FormState,
     get_emergency_number,
     list_posts,
     list_talk_there,
     list_words_there,
     make_form,
+    render_message,
     render_page,
 )
-from gateway.public.pages.messages import render_message
 from gateway.public.views.responses import (
     LOG_WORD,
     SMALL_BODY_BYTES,
@@ -46,8 +46,7 @@ from gateway.public.views.responses import (
     turn_away,
 )
 from gateway.public.views.sides import lead_to_side
-from gateway.public.visiting.drafts import Sent, find_opened_draft, save_draft
-from gateway.public.visiting.visit import Visit, find_visit, is_inside, is_own_form
+from gateway.public.visit import Visit, find_visit, is_inside, is_own_form
 from gateway.public.wording import Voice, find_in_voice, format_day, get_language, make_reader_voice
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule

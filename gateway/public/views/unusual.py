@@ -11,24 +11,32 @@ from flask import request
 from flask.typing import ResponseReturnValue
 
 from gateway.public.door import PublicDoor, get_door
+from gateway.public.drafts import NO_VERSION
 from gateway.public.journey import CHECK, SCREEN_BY_NAME, START, Answers, Screen, find_packed_answers
 from gateway.public.navigation import COME_BACK, FOR_SERVICES, FOR_SERVICES_SENT, get_path
-from gateway.public.pages.layout import make_blank_form, make_form, make_waiting_form, render_page
-from gateway.public.pages.messages import make_notice, render_message
-from gateway.public.pages.screen_page import Row, list_rows, render_screen
-from gateway.public.sending.adoption import read_service_form
+from gateway.public.pages import (
+    Row,
+    list_rows,
+    make_blank_form,
+    make_form,
+    make_notice,
+    make_waiting_form,
+    render_message,
+    render_page,
+    render_screen,
+)
 from gateway.public.views.check import render_check
-from gateway.public.views.come_back import read_typed, render_come_back
-from gateway.public.views.for_services import render_for_services
+from gateway.public.views.coming_back import read_typed, render_come_back
+from gateway.public.views.for_services import read_service_form, render_for_services
 from gateway.public.views.responses import TOO_MANY_REQUESTS, is_asked_to_wait
 from gateway.public.views.start import render_start
-from gateway.public.visiting.drafts import NO_VERSION
-from gateway.public.visiting.from_button import has_shown_context, read_context
-from gateway.public.visiting.visit import (
+from gateway.public.visit import (
     find_visit,
     get_posted_version,
     has_cookie,
+    has_shown_context,
     is_own_form,
+    read_context,
     remember_asked_language,
     start_visit,
 )

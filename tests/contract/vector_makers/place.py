@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from gateway.public.returning.return_code import derive_seed, make_reply_public_key
+from gateway.public.returning import derive_seed, make_reply_public_key
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
 from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.reply_message import place_context, reply_context

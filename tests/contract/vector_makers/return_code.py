@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any
 
-from gateway.public.returning.return_code import derive_seed, load_return_words, make_reply_public_key
+from gateway.public.returning import derive_seed, load_return_words, make_reply_public_key
 from partner_sdk.wire.canonical import parse_base64url
 from tests.contract.vector_makers.other_library import ask_other_library
 

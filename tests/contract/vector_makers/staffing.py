@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from gateway.guidance.staffing import HOLDS_FOR, ReadWithin, Staffing, sign_staffing
+from gateway.guidance.agency import HOLDS_FOR, ReadWithin, Staffing, sign_staffing
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
 from partner_sdk.wire.statements import StatementKind, sign_statement
 from tests.contract.vector_makers.seeds import NOW, signing_key

@@ -11,9 +11,9 @@ from gateway.desk.cases.queue import list_queue
 from gateway.desk.collection.filing import BY_GATEWAY, NewCase, file_cases
 from gateway.desk.store.schema import Tier
 from gateway.guidance.agency import AGENCY_EXAMPLE, load_agency
+from gateway.public.drafts import Draft
 from gateway.public.journey import find_incomplete, get_priority, keep_on_path
-from gateway.public.sending.report import make_public_report
-from gateway.public.visiting.drafts import Draft
+from gateway.public.sending import make_public_report
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.public_report import encode_public_report, parse_public_report

@@ -11,7 +11,7 @@ from gateway.desk.collection.public_log import LOG_CONTRADICTS, LOG_LACKS, LOG_S
 from gateway.desk.doctor import examine
 from gateway.desk.feed_client import FeedClient
 from gateway.intake import Accepted
-from gateway.store.log_tiles import read_head
+from gateway.store.published import read_head
 from partner_sdk.errors import LocalStateError, ReportAbuseError, TransportError, UnavailableError
 from partner_sdk.wire.public_log import peek_checkpoint
 from tests.desk.desk_loop import ACTOR, Loop, make_loop

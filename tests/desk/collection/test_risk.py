@@ -14,10 +14,10 @@ from gateway.desk.collection.risk import UNTOLD, assess, get_filed_kind
 from gateway.desk.digests.tables import KINDS as KIND_TITLES
 from gateway.guidance import risk
 from gateway.guidance.risk import RiskRules, combine, list_reasons, load_rules, read_rules
+from gateway.public.drafts import Draft
 from gateway.public.journey import FIELD_BY_NAME, KIND_OPTIONS, get_priority, keep_on_path, list_urgent
-from gateway.public.sending.report import get_urgency
-from gateway.public.sending.report import make_public_report as make_report_of_form
-from gateway.public.visiting.drafts import Draft
+from gateway.public.sending import get_urgency
+from gateway.public.sending import make_public_report as make_report_of_form
 from gateway.web.settings import SettingsError
 from partner_sdk.report import NotHeld, SealedIndustryReport, list_given
 from partner_sdk.report.model import Meeting as ProposedMeeting

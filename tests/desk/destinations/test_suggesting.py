@@ -9,7 +9,7 @@ import pytest
 from gateway.desk.cases.model import BEST_PLACED, KINDS
 from gateway.desk.destinations.register import load_register
 from gateway.desk.destinations.suggesting import Circumstances, Suggestion, load_rules, suggest_destinations
-from gateway.guidance.countries import load_countries
+from gateway.guidance.signposts import load_countries
 from partner_sdk.wire.public_codes import NOT_SURE, NOT_UK, REGIONS
 
 TODAY = date(2026, 11, 28)

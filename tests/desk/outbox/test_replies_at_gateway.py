@@ -11,7 +11,7 @@ from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.replying.replies import GivenReply, ReplyDraft, ReplyError, record_reply, write_reply
 from gateway.desk.doctor import examine
 from gateway.desk.outbox.replies import list_waiting, list_written
-from gateway.store.boxes import put_return_place
+from gateway.store.items import put_return_place
 from partner_sdk.errors import ConflictError
 from partner_sdk.wire.canonical import to_base64url
 from partner_sdk.wire.items import REPLY, NewItem

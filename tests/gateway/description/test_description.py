@@ -9,9 +9,9 @@ from flask import Flask
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from gateway.description import Call, UndescribedCallError, describe, list_calls
-from gateway.description.calls import get_call
+from gateway.description.document import get_call
 from gateway.industry import ROUTES
-from gateway.store.invitations import put_invitation
+from gateway.store.items import put_invitation
 from gateway.web.rules import SAFE_METHODS, CsrfRule, Login, rule
 from partner_sdk.errors import FormatError
 from partner_sdk.wire import problems

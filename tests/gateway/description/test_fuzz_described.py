@@ -13,7 +13,7 @@ from hypothesis import given
 from schemathesis import GenerationMode
 
 from gateway.description import list_calls
-from gateway.description.calls import get_call
+from gateway.description.document import get_call
 from gateway.industry import ROUTES
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode

@@ -12,10 +12,10 @@ from gateway.config import load_config
 from gateway.databases.failures import make_storage_error
 from gateway.doctor import examine
 from gateway.evidence import keeper
+from gateway.evidence.blobs import LocalBlob, LocalBlobs
 from gateway.evidence.keeper import MAX_UPLOAD, EvidenceLimits
-from gateway.evidence.local_blobs import LocalBlob, LocalBlobs
 from gateway.housekeeping import KEEP_UNNAMED, Rounds, sweep_evidence
-from gateway.key_folder import ForeignKeyError
+from gateway.keys import ForeignKeyError
 from gateway.store.evidence import add_part
 from gateway.wiring import Gateway
 from partner_sdk.wire import problems
@@ -122,7 +122,7 @@ def test_disk_that_is_full_in_the_middle_of_a_part_is_503_and_leaves_nothing_hal
 ) -> None:
     evidence = make_evidence(PART_BYTES)
     with monkeypatch.context() as broken:
-        broken.setattr(f"gateway.evidence.local_blobs.os.{name}", fail_on(number, getattr(os, name), code=code))
+        broken.setattr(f"gateway.evidence.blobs.os.{name}", fail_on(number, getattr(os, name), code=code))
         answer = put_part(industry, f"{evidence.path}/0", evidence.parts[0])
     check_problem(answer, problems.STORAGE_UNAVAILABLE)
     assert list_blobs(house) == house.rows("evidence") == house.rows("evidence_parts") == []
@@ -188,7 +188,7 @@ def test_bytes_are_synced_before_their_name_and_the_name_before_the_row(
         return run
 
     monkeypatch.setattr(os, "fsync", note("sync the bytes", os.fsync))
-    monkeypatch.setattr("gateway.evidence.local_blobs.sync_folder", note("sync the folder", lambda _folder: None))
+    monkeypatch.setattr("gateway.evidence.blobs.sync_folder", note("sync the folder", lambda _folder: None))
     monkeypatch.setattr("gateway.evidence.keeper.add_part", note("row", add_part))
     send_parts(industry, make_evidence())
     send_parts(industry, make_evidence())

@@ -229,7 +229,7 @@ def test_round_cleans_drafts_although_the_evidence_cannot_be_reached(
         raise PermissionError(13, "no")
 
     gateway = house.open_gateway()
-    monkeypatch.setattr("gateway.evidence.local_blobs.Path.unlink", fail)
+    monkeypatch.setattr("gateway.evidence.blobs.Path.unlink", fail)
     Rounds(gateway.store, blobs=gateway.evidence.blobs, clock=house.clock).run()
 
     assert house.rows("drafts") == house.rows("evidence") == []

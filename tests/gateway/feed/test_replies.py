@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.store.boxes import put_return_place
+from gateway.store.items import put_return_place
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import make_report_id, to_base64url
 from partner_sdk.wire.items import REPLY

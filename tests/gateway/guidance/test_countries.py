@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.guidance.countries import COUNTRIES_FILE, OTHER, load_countries
+from gateway.guidance.signposts import COUNTRIES_FILE, OTHER, load_countries
 from gateway.web.settings import SettingsError
 
 COUNTRIES = load_countries()

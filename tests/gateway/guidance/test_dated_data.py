@@ -8,13 +8,7 @@ import pytest
 
 import gateway.commands.checks
 from gateway.cli import main as run_gateway
-from gateway.guidance.dated_data import (
-    WHOLE_FILE,
-    DatedFact,
-    list_stale,
-    make_line,
-    read_facts,
-)
+from gateway.guidance.dated_data import WHOLE_FILE, DatedFact, list_stale, make_line, read_facts
 from gateway.guidance.signposts import load_signposts
 from gateway.web.settings import SettingsError
 

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.guidance.agency import AGENCY_EXAMPLE, load_agency
+from gateway.guidance.agency import AGENCY_EXAMPLE, Promise, ReadWithin, Staffing, load_agency, make_promise
 from gateway.guidance.risk import Urgency
-from gateway.guidance.staffing import Promise, ReadWithin, Staffing, make_promise
 from partner_sdk.wire.canonical import format_time
 
 AGENCY = load_agency(AGENCY_EXAMPLE)

@@ -13,8 +13,7 @@ from types import MappingProxyType
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from werkzeug.test import TestResponse
 
-from gateway.store.invitations import put_invitation
-from gateway.store.items import put_item
+from gateway.store.items import put_invitation, put_item
 from gateway.web.rules import find_rule
 from partner_sdk.wire.account import AccountPost
 from partner_sdk.wire.adoption import AdoptionPost

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.store.invitations import put_invitation
+from gateway.store.items import put_invitation
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, to_base64url

@@ -5,8 +5,8 @@ from typing import get_args
 
 import pytest
 
-from gateway.store.collection import set_stage
 from gateway.store.items import put_item
+from gateway.store.reports import set_stage
 from partner_sdk.report import report_schema
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, make_report_id, to_base64url

@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 
 from gateway.config import LimitsConfig
-from gateway.public.visiting.drafts import Draft, make_journey_keys, open_draft
+from gateway.public.drafts import Draft, make_journey_keys, open_draft
 from gateway.web.web_app import CookieSerializer
 from gateway.wiring import Gateway
 from partner_sdk.key_files import KeyRole

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.public.sending.adoption import FIELDS
+from gateway.public.views.for_services import FIELDS
 from gateway.public.wording import load_service_wording, load_wording
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.gateway.public.test_wording_cy import BANNED, TO_A_CHILD
@@ -79,7 +79,7 @@ def test_welsh_speaks_to_an_adult():
 
 
 def test_page_says_what_a_browser_sends_before_anyone_presses_and_where_the_agreed_name_is_shown():
-    # The icon or the script is fetched with the page; visiting/from_button.py puts the name into the form.
+    # The icon or the script is fetched with the page; visit.py puts the name into the form.
     button = " ".join(WORDS["en"]["sections"][0]["points"])
     assert "a browser loads one small file from us" in button
     assert "sends nothing" not in button

@@ -8,8 +8,8 @@ import pytest
 from gateway.guidance.advice import AUDIENCES, FIRST, KINDS, LEFT_OUT, Audience, load_advice
 from gateway.public.door import PublicDoor
 from gateway.public.journey import KIND_OPTIONS
-from gateway.public.journey.kinds import HURT_KINDS
-from gateway.public.sending.send import list_advice_codes
+from gateway.public.journey.screens import HURT_KINDS
+from gateway.public.sending import list_advice_codes
 from tests.gateway.public.fixtures import make_public_house
 from tests.gateway.public.person import SHORT_ANSWERS
 from tests.gateway.public.walks import HURT_AT_HOME

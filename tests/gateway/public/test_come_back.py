@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.public.returning.return_code import load_return_words
+from gateway.public.returning import load_return_words
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import make_report_id, to_base64url
 from tests.builders import NOW, Agency

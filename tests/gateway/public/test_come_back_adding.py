@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from gateway.intake import Accepted, Intake, NewReport, ReferenceTakenError
-from gateway.public.returning import return_code
-from gateway.public.returning.way_back import RETURN_DAYS
+from gateway.public import returning
+from gateway.public.returning import RETURN_DAYS
 from partner_sdk.errors import SealingError
 from tests.builders import NOW
 from tests.gateway.public.fixtures import PublicHouse
@@ -279,7 +279,7 @@ def test_no_more_than_two_keys_are_made_at_once_in_a_process_and_all_are_made(
     public: PublicHouse, monkeypatch: pytest.MonkeyPatch
 ):
     _, reference, words = send(public)
-    derive, at_work, seen, guard = return_code.derive_seed, 0, [], threading.Lock()
+    derive, at_work, seen, guard = returning.derive_seed, 0, [], threading.Lock()
     first_two = threading.Barrier(2)  # passed by two that are at work together, or not at all
 
     def note(code: str, *, reference: str) -> bytes:
@@ -296,7 +296,7 @@ def test_no_more_than_two_keys_are_made_at_once_in_a_process_and_all_are_made(
             at_work -= 1
         return seed
 
-    monkeypatch.setattr(return_code, "derive_seed", note)
+    monkeypatch.setattr(returning, "derive_seed", note)
     people = [public.person_at("/14") for _ in range(6)]
     with ThreadPoolExecutor(12) as pool:
         sends = [pool.submit(person.send) for person in people]
@@ -315,7 +315,7 @@ def test_key_that_fails_gives_its_turn_back_and_keeps_the_words_on_the_page(
         raise SealingError(f"no key for {len(reference)} characters", reason="bad-key")
 
     with monkeypatch.context() as patch:
-        patch.setattr(return_code, "derive_seed", fail)
+        patch.setattr(returning, "derive_seed", fail)
         for _ in range(3):
             person.send()
             assert (person.page.status_code, "Keep these words." in person.text()) == (503, True)

@@ -11,8 +11,8 @@ from cryptography.exceptions import InvalidTag
 
 from gateway.housekeeping import clean_store
 from gateway.limits import make_rows
-from gateway.public.returning import return_code
-from gateway.public.returning.way_back import RETURN_DAYS
+from gateway.public import returning
+from gateway.public.returning import RETURN_DAYS
 from partner_sdk.key_files import load_xwing_private_key
 from partner_sdk.wire.canonical import make_report_id, parse_base64url, to_base64url
 from partner_sdk.wire.envelope import Envelope, SealContext
@@ -50,13 +50,13 @@ def decrypt(raw: bytes, context: SealContext, *, seed: bytes) -> bytes:
 def count_derivations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note each time that the costly step is paid for."""
     paid: list[str] = []
-    derive = return_code.derive_seed
+    derive = returning.derive_seed
 
     def note(code: str, *, reference: str) -> bytes:
         paid.append(reference)
         return derive(code, reference=reference)
 
-    monkeypatch.setattr(return_code, "derive_seed", note)
+    monkeypatch.setattr(returning, "derive_seed", note)
     return paid
 
 
@@ -214,7 +214,7 @@ def test_one_network_has_a_share_over_all_references_which_a_spent_reference_doe
 def test_field_that_was_left_empty_is_said_without_a_lookup(
     public: PublicHouse, monkeypatch: pytest.MonkeyPatch, reference: str, words: str, target: str
 ):
-    monkeypatch.setattr("gateway.public.returning.way_back.find_return_place", None)
+    monkeypatch.setattr("gateway.public.returning.find_return_place", None)
     person = come_back(public, reference, words)
     assert person.page.status_code == 200
     assert person.text().count("Type both your number and your five words.") == 2
@@ -288,7 +288,7 @@ def test_whole_database_and_settings_without_words_open_neither_place_nor_reply(
         for secret in secrets:
             with pytest.raises(InvalidTag):
                 decrypt(raw, context, seed=secret)
-        assert decrypt(raw, context, seed=return_code.derive_seed(words, reference=reference))
+        assert decrypt(raw, context, seed=returning.derive_seed(words, reference=reference))
 
 
 def test_report_of_another_person_does_not_hold_the_same_key(public: PublicHouse):

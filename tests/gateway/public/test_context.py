@@ -8,8 +8,8 @@ import pytest
 
 import gateway.public
 from gateway.public.door import EXTENSION
-from gateway.public.sending.report import leave_out_what_does_not_fit
-from gateway.public.visiting.drafts import PADDED_SIZES, DraftTooBigError, make_journey_keys, save_draft
+from gateway.public.drafts import PADDED_SIZES, DraftTooBigError, make_journey_keys, save_draft
+from gateway.public.sending import leave_out_what_does_not_fit
 from gateway.public.wording import load_wording
 from gateway.store import StorageUnavailableError
 from partner_sdk.wire.canonical import encode
@@ -271,7 +271,7 @@ def test_store_that_cannot_keep_it_at_the_start_lets_the_journey_begin(
     person = public.person()
     person.get("/")
     with monkeypatch.context() as patched:
-        patched.setattr("gateway.public.visiting.from_button.save_draft", fail)
+        patched.setattr("gateway.public.visit.save_draft", fail)
         person.press("start", context=TOKEN)
     assert person.path == "/2"
     person.walk_to("/14").send()
@@ -364,7 +364,7 @@ def test_only_two_files_of_the_door_redirect_and_the_one_way_out_ends_its_fragme
     sources = {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in folder.rglob("*.py")}
     assert len(sources) >= 35
     redirecting = {name for name, text in sources.items() if re.search(r"\bredirect\(|Location", text)}
-    assert redirecting == {"views/responses.py", "views/leave.py"}
+    assert redirecting == {"views/responses.py"}
     # To a path of the door, and to a part of its page that a view names by a constant.
     assert re.findall(r"redirect\((.*?),", sources["views/responses.py"]) == [
         'get_path(place) + (f"#{part}" if part else "")',

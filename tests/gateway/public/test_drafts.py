@@ -3,9 +3,8 @@ import os
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from gateway.public.journey import FIELD_BY_NAME
-from gateway.public.visiting import drafts
-from gateway.public.visiting.drafts import (
+from gateway.public import drafts
+from gateway.public.drafts import (
     NONCE_BYTES,
     PADDED_SIZES,
     SECRET_BYTES,
@@ -19,6 +18,7 @@ from gateway.public.visiting.drafts import (
     open_padded,
     seal_draft,
 )
+from gateway.public.journey import FIELD_BY_NAME
 
 KEYS = make_journey_keys(b"\x01" * SECRET_BYTES)
 OTHER_KEYS = make_journey_keys(b"\x02" * SECRET_BYTES)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.key_folder import derive_limit_secret, read_receipt_key
+from gateway.keys import derive_limit_secret, read_receipt_key
 from gateway.limits import QUEUE_SECONDS, SLOW_SECONDS
 from gateway.web.network_bucket import SLOTS, BucketHasher
 from tests.gateway.public.fixtures import PublicHouse, make_public_house, put_over

@@ -4,8 +4,7 @@ import pytest
 
 from gateway.key_state import KeyState
 from gateway.public.door import EXTENSION, PublicDoor
-from gateway.public.visiting.from_button import find_listed
-from gateway.public.visiting.visit import find_state
+from gateway.public.visit import find_listed, find_state
 from gateway.store import StorageUnavailableError
 from tests.gateway.public.context_builders import make_closed_token
 from tests.gateway.public.fixtures import PublicHouse

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.public.journey import SCREENS
 from gateway.public.navigation import get_path
-from gateway.public.visiting.visit import CARRY_ON_SECONDS
+from gateway.public.visit import CARRY_ON_SECONDS
 from gateway.public.wording import load_wording
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.builders import PUBLIC_ORIGIN

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.public.sending.send import PRACTICE_REFERENCE
+from gateway.public.sending import PRACTICE_REFERENCE
 from gateway.wiring import Gateway
 from tests.builders import Agency, House, make_house
 from tests.gateway.public.fixtures import PublicHouse, make_public_house

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gateway.guidance.staffing import HOLDS_FOR
+from gateway.guidance.agency import HOLDS_FOR
 from partner_sdk.wire.canonical import format_time
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.return_builders import come_back, read_numbers

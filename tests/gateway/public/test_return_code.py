@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from gateway.public.returning.return_code import (
+from gateway.public.returning import (
     WORD_COUNT,
     ReturnWordsError,
     derive_seed,

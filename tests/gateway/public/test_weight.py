@@ -8,7 +8,7 @@ import brotli
 from werkzeug.test import TestResponse
 
 import gateway.public
-from gateway.public.assets import STATIC_FOLDER, load_assets
+from gateway.public.door import STATIC_FOLDER, load_assets
 from gateway.public.journey import FIELD_BY_NAME, SCREENS
 from partner_sdk.button.release import ICON_SHAPES
 from partner_sdk.wire.public_codes import LANGUAGES

@@ -11,8 +11,7 @@ import pytest
 from msgspec.structs import fields
 
 from gateway.guidance.advice import Advice, load_advice
-from gateway.guidance.countries import load_countries
-from gateway.guidance.signposts import load_signposts
+from gateway.guidance.signposts import load_countries, load_signposts
 from gateway.public.journey import FIELD_BY_NAME, SCREENS, Field, Screen
 from gateway.public.navigation import ABOUT_PAGES, SIDE_PATHS
 from gateway.public.wording import WordingError, find_in_voice, load_wording, make_voice

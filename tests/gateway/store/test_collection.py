@@ -9,7 +9,8 @@ from sqlalchemy.exc import IntegrityError
 from gateway.housekeeping import KEEP_COLLECTED, Forgotten, clean_store
 from gateway.intake import NewReport
 from gateway.store import Store
-from gateway.store.collection import (
+from gateway.store.items import acknowledge_item, put_item
+from gateway.store.reports import (
     DELETE_BATCH,
     WaitingReport,
     acknowledge_report,
@@ -19,7 +20,6 @@ from gateway.store.collection import (
     read_waiting,
     set_stage,
 )
-from gateway.store.items import acknowledge_item, put_item
 from gateway.wiring import Gateway
 from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.envelope import Envelope

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.store import Store
-from gateway.store.counts import Count, add_count, list_counts
+from gateway.store.store import Count, add_count, list_counts
 from tests.gateway.store_builders import new_store
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.housekeeping import Forgotten, clean_store
 from gateway.store import Store
-from gateway.store.boxes import SWEEP_BATCH, Draft, delete_draft, find_draft, put_draft, sweep_drafts
+from gateway.store.items import SWEEP_BATCH, Draft, delete_draft, find_draft, put_draft, sweep_drafts
 from tests.builders import NOW
 
 HOUR = timedelta(hours=1)

@@ -14,8 +14,8 @@ from gateway.commands.serve import _look_for_lost_reports
 from gateway.doctor import examine
 from gateway.housekeeping import KEEP_COLLECTED, clean_store
 from gateway.store import StorageUnavailableError
-from gateway.store.collection import acknowledge_report, list_links
-from gateway.store.high_water import HighWaterMark, Mark
+from gateway.store.connections import HighWaterMark, Mark
+from gateway.store.reports import acknowledge_report, list_links
 from gateway.wiring import Gateway
 from partner_sdk.wire.intake import peek_intake
 from tests.builders import House, Partner

@@ -8,20 +8,22 @@ from typing import Any
 import pytest
 
 from gateway.store import Store
-from gateway.store.boxes import put_return_place
-from gateway.store.collection import delete_collected
-from gateway.store.invitations import ConflictingInvitationError, find_invitation, put_invitation
 from gateway.store.items import (
+    ConflictingInvitationError,
     ConflictingItemError,
     NoRoomError,
     StoredItem,
     acknowledge_item,
     check_room,
+    find_invitation,
     is_stored,
     list_items,
     list_own_items,
+    put_invitation,
     put_item,
+    put_return_place,
 )
+from gateway.store.reports import delete_collected
 from partner_sdk.errors import FormatError
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import format_time, make_report_id, to_base64url

@@ -18,8 +18,8 @@ import gateway.store.schema
 from gateway.databases.database import make_database
 from gateway.databases.sqlite_file import SqliteFile
 from gateway.store import StorageUnavailableError
+from gateway.store.connections import find_instance
 from gateway.store.creation import UnknownSchemaError, begin_epoch, make_store, migrate_store, run_migrations
-from gateway.store.high_water import find_instance
 from gateway.store.schema import SCHEMA_REVISION, metadata
 from gateway.store.store import open_store
 from tests.builders import NOW, House, Partner

@@ -12,8 +12,8 @@ from gateway.cli import main
 from gateway.databases.postgresql import WRITERS_TURN, PostgresqlServer
 from gateway.doctor import examine
 from gateway.store import StorageUnavailableError, reports
-from gateway.store.boxes import find_draft, put_draft
-from gateway.store.collection import count_waiting, find_heads, list_links, read_waiting
+from gateway.store.items import find_draft, put_draft
+from gateway.store.reports import count_waiting, find_heads, list_links, read_waiting
 from gateway.store.schema import metadata
 from partner_sdk.wire.canonical import encode
 from tests.builders import DAY, NOW, Agency, House, Partner

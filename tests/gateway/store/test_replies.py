@@ -8,13 +8,16 @@ from sqlalchemy import Connection
 
 from gateway.housekeeping import clean_store
 from gateway.store import Store
-from gateway.store.boxes import (
+from gateway.store.items import (
+    ConflictingItemError,
+    StoredItem,
     extend_return_place,
     find_return_place,
+    list_own_items,
+    put_item,
     put_return_place,
     sweep_return_places,
 )
-from gateway.store.items import ConflictingItemError, StoredItem, list_own_items, put_item
 from partner_sdk.wire.canonical import make_report_id
 from partner_sdk.wire.items import REPLY
 from tests.builders import DAY, NOW
@@ -117,7 +120,7 @@ def test_place_goes_with_its_replies_and_leaves_the_others(store: Store) -> None
 
 
 def test_more_places_than_one_transaction_takes_are_swept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.store.boxes.SWEEP_BATCH", 2)
+    monkeypatch.setattr("gateway.store.items.SWEEP_BATCH", 2)
     with store.write() as connection:
         for number in range(4):
             put_return_place(connection, reference=f"place-{number}", box=b"box", expires_at=NOW)

@@ -11,7 +11,7 @@ from gateway.doctor import examine
 from gateway.housekeeping import PAGES_EVERY, Rounds
 from gateway.intake import NewReport
 from gateway.store import StorageUnavailableError
-from gateway.store.collection import count_waiting, list_links, read_waiting
+from gateway.store.reports import count_waiting, list_links, read_waiting
 from gateway.store.soundness import PROBE_SECONDS, Soundness
 from tests.builders import House, Partner, make_house
 from tests.damaged_database import INDEX_LEAF, TABLE_LEAF, damage_pages

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gateway.databases.sqlite_file import SQLITE_PRAGMAS
 from gateway.store import Store, open_store
-from gateway.store.boxes import find_draft, put_draft
+from gateway.store.items import find_draft, put_draft
 from tests.builders import DAY, NOW
 from tests.gateway.store_builders import new_store
 from tests.gateway.web.process_watch import list_open_files

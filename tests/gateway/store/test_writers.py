@@ -12,9 +12,9 @@ import pytest
 from gateway.config import StateFolder
 from gateway.intake import Accepted, NewReport
 from gateway.store import StorageUnavailableError
-from gateway.store.collection import list_links, read_waiting
-from gateway.store.high_water import HighWaterMark
-from gateway.store.writer_lock import WriterLock
+from gateway.store.connections import HighWaterMark
+from gateway.store.reports import list_links, read_waiting
+from gateway.store.writers import WriterLock
 from gateway.wiring import Gateway
 from partner_sdk.wire.intake import FIRST_PREVIOUS, peek_intake, verify_intake
 from tests.builders import NOW, House, Partner

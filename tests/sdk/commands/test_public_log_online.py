@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.store.log_tiles import read_head
+from gateway.store.published import read_head
 from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_DONE, EXIT_LATE
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.wire.public_log import peek_checkpoint

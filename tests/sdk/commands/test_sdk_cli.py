@@ -11,7 +11,7 @@ import pytest
 import requests
 from requests.adapters import BaseAdapter
 
-from gateway.store.invitations import put_invitation
+from gateway.store.items import put_invitation
 from gateway.testing.transport import WsgiTransport
 from partner_sdk._commands.runtime import EMERGENCY, EXIT_ALARM, EXIT_FAILED, EXIT_NOT_DELIVERED, Speaker
 from partner_sdk.lazy_group import INTERRUPTED

@@ -9,7 +9,7 @@ from gateway.desk.cases.replying.templates import ACTS, list_standings, record_s
 from gateway.desk.people.permissions import Permission
 from gateway.desk.terminal import DONE, LOOK, Call, desk_command, print_result
 from gateway.desk.wiring import open_desk
-from gateway.guidance.signoff_command import BY, KEY, ON, ROLE, WHY, WORDS, describe_standing, format_standing
+from gateway.guidance.commands import BY, KEY, ON, ROLE, WHY, WORDS, describe_standing, format_standing
 from gateway.guidance.signoffs import CODE_CHARACTERS
 
 _WHO = '--by "A. Reader" --role "First-language Welsh reader"'

@@ -30,7 +30,6 @@ from gateway.guidance.advice import (
     list_fitting_advice,
     load_advice,
 )
-from gateway.guidance.countries import get_country_or_other, get_talk, load_countries
 from gateway.guidance.signoffs import (
     Act,
     Entry,
@@ -43,7 +42,7 @@ from gateway.guidance.signoffs import (
     make_check,
     make_entry,
 )
-from gateway.guidance.signposts import list_names_abroad, load_signposts
+from gateway.guidance.signposts import get_country_or_other, get_talk, list_names_abroad, load_countries, load_signposts
 from gateway.web.settings import SettingsError, read_settings
 from partner_sdk.wire.canonical import convert
 from partner_sdk.wire.public_codes import LANGUAGES, NOT_UK, YES, Language

@@ -1,18 +1,24 @@
-"""The return code (WIRE.md §9.2): five common words, the key derived from them, and the boxes that it opens.
+"""The way back to a sent report: five words, the key derived from them, and the replies that it opens.
 
-Never stored in readable form: not the words, not the seed, not the private key. The reference and the words derive them
-again. An attacker with the database and the settings would have to try 2048 x 2047 x 2046 x 2045 x 2044 codes, a little
-less than 2**55, at ten milliseconds of one core each (docs/decisions/0010).
+The five common words are a return code (WIRE.md §9.2). Never stored in readable form: not the words, not the seed, not
+the private key. The reference and the words derive them again. An attacker with the database and the settings would
+have to try 2048 x 2047 x 2046 x 2045 x 2044 codes, a little less than 2**55, at ten milliseconds of one core each
+(docs/decisions/0010).
 
 The place of a report is in the store, sealed to the code's key. The seed of a returned visitor is in a draft row,
 sealed under the cookie's key, for an hour. Only this file of the gateway opens boxes, and only those sealed to a return
 code. Never keeps an opened box.
+
+Never reveals why nothing was found: wrong, unknown, expired and tried too often are all None. For the counting of tries
+and their cost see docs/decisions/0017.
 """
 
 import hashlib
 import re
+import threading
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -21,15 +27,22 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from sqlalchemy import Connection
 
-from gateway.store.items import StoredItem
+from gateway.key_state import KeyState
+from gateway.limits import Limits
+from gateway.store import Store
+from gateway.store.items import StoredItem, extend_return_place, find_return_place, list_own_items, put_return_place
+from gateway.store.reports import STAGE_OPENED, STAGE_RECEIVED, find_stage
 from gateway.web.logs import log_failure
-from partner_sdk.errors import OpeningError, ReportAbuseError
+from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
 from partner_sdk.key_files import SEED_BYTES, load_xwing_private_key, xwing_public_bytes
 from partner_sdk.wire.canonical import encode, parse_exact, parse_time, to_base64url
 from partner_sdk.wire.envelope import Envelope, SealContext, unpad
+from partner_sdk.wire.items import REPLY
 from partner_sdk.wire.keys import Environment, VerifyKey, verify_keys
 from partner_sdk.wire.public_codes import Language
+from partner_sdk.wire.reference import parse_reference
 from partner_sdk.wire.reply_message import (
     MAX_REPLY_ENVELOPE_BYTES,
     ReplyMessage,
@@ -184,3 +197,119 @@ def _open(raw: bytes, *, seed: bytes, context: SealContext) -> bytes:
     except (InvalidTag, ValueError):
         raise OpeningError("The box cannot be opened with this code.", reason="does-not-open") from None
     return unpad(padded, purpose=context.purpose, sender=context.sender)
+
+
+RETURN_DAYS: Final = 180
+MOST_SHOWN: Final = 50
+MOST_DERIVED_AT_ONCE: Final = 2  # in one process: 32 MiB, for any number of threads
+STAGE_READ: Final = "read"  # shown only to the returned sender; the store knows no stage after opened
+
+
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """The words for the person, the public key for the report, and the sealed place for the store."""
+
+    words: str
+    reply_key: str
+    box: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPlace:
+    """A place, combined from the store and the words; `messages` are newest first."""
+
+    place: ReturnPlace
+    stage: str
+    messages: list[ReplyMessage]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaysBack:
+    """Makes ways back, stores their places, and opens them."""
+
+    store: Store
+    limits: Limits
+    key_state: KeyState
+    clock: Callable[[], datetime]
+    random: Callable[[int], bytes]
+    words: tuple[str, ...]
+    # A turn takes 10 ms and every caller waits for one: with MAX_THREADS (64), the last waits a third of a second.
+    derivations: threading.BoundedSemaphore = field(
+        default_factory=lambda: threading.BoundedSemaphore(MOST_DERIVED_AT_ONCE)
+    )
+
+    def make(self, place: ReturnPlace) -> WayBack:
+        """Make the way back to a drawn reference; raises SealingError.
+
+        Call it outside any transaction, because it is slow.
+        """
+        words = draw_code(self.words, random=self.random)
+        reply_key = make_reply_public_key(self._derive_seed(words, reference=place.reference))
+        return WayBack(words=words, reply_key=reply_key, box=seal_place(place, reply_key=reply_key))
+
+    def store_place(self, connection: Connection, way_back: WayBack, *, reference: str) -> None:
+        """Store the place in the transaction that stores the report."""
+        put_return_place(connection, reference=reference, box=way_back.box, expires_at=self._get_expiry())
+
+    def keep_place(self, connection: Connection, *, reference: str) -> None:
+        """Extend the life of a place after an addition to its report."""
+        extend_return_place(connection, reference=reference, expires_at=self._get_expiry())
+
+    def find_returned(self, *, typed_reference: str, typed_words: str) -> Returned | None:
+        """Look up the reference, count the try, and only then derive the key; raises StorageUnavailableError.
+
+        Right and wrong words count alike, so repeating right ones costs the gateway no more than guessing. Input that
+        cannot be a code (e.g. four words) costs nothing and is not counted.
+        """
+        try:
+            reference = parse_reference(typed_reference)
+        except FormatError:
+            return None
+        with self.store.read() as connection:
+            box = find_return_place(connection, reference=reference, now=self.clock())
+        code = find_code(typed_words, words=self.words)
+        if box is None or code is None or self._is_tried_too_often(reference):
+            return None
+        returned = Returned(reference=reference, seed=self._derive_seed(code, reference=reference))
+        return None if self._find_opened(box, returned) is None else returned
+
+    def _is_tried_too_often(self, reference: str) -> bool:
+        # The reference first: a try refused there does not use the network's share.
+        if self.limits.is_over("come-back", subject=reference):
+            return True
+        return self.limits.is_over("come-back-network")
+
+    def _derive_seed(self, code: str, *, reference: str) -> bytes:
+        with self.derivations:
+            return derive_seed(code, reference=reference)
+
+    def find_place(self, returned: Returned) -> FoundPlace | None:
+        """Open the place of a returned sender, with its messages; None once it has expired.
+
+        Raises StorageUnavailableError.
+        """
+        with self.store.read() as connection:
+            box = find_return_place(connection, reference=returned.reference, now=self.clock())
+            stage = find_stage(connection, reference=returned.reference)
+            stored = list_own_items(
+                connection, REPLY, address=returned.reference, limit=MOST_SHOWN, is_newest_first=True
+            )
+        place = None if box is None else self._find_opened(box, returned)
+        if place is None:
+            return None
+        keys = self.key_state.find_keys()
+        signers = () if keys is None else keys.key_set.mailbox_keys
+        messages = open_replies(stored, seed=returned.seed, place=place, signers=signers, now=self.clock())
+        # An answer implies that the report was read, even if no stage was set.
+        is_read = bool(messages) or stage == STAGE_OPENED
+        return FoundPlace(place, STAGE_READ if is_read else stage or STAGE_RECEIVED, messages)
+
+    def _find_opened(self, box: bytes, returned: Returned) -> ReturnPlace | None:
+        environment = self.key_state.environment
+        try:
+            return open_place(box, seed=returned.seed, environment=environment, reference=returned.reference)
+        except ReportAbuseError:
+            return None
+
+    def _get_expiry(self) -> datetime:
+        return self.clock() + timedelta(days=RETURN_DAYS)

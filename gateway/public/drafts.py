@@ -24,9 +24,9 @@ from gateway.guidance.advice import Audience
 from gateway.guidance.risk import Urgency
 from gateway.public.door import PublicDoor
 from gateway.public.journey import ReaderProfile
-from gateway.public.returning.return_code import Returned
+from gateway.public.returning import Returned
 from gateway.store import StorageUnavailableError
-from gateway.store.boxes import Kind, delete_draft, find_draft, has_rows, has_rows_in_slot, put_draft
+from gateway.store.items import Kind, delete_draft, find_draft, has_rows, has_rows_in_slot, put_draft
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, decode_msgpack, make_report_id
 from partner_sdk.wire.public_codes import CONTEXT_REFUSED_SIGNAL, Language
 

@@ -1,19 +1,209 @@
-"""The screens about the event: the kind of worry, pictures, the story, and the other person."""
+"""The screens up to the story: safety, whose report it is, the kind of worry, pictures, the other person."""
 
-from gateway.public.journey.fields import Branch, Field, Given, NotGiven, Screen
-from gateway.public.journey.kinds import ABOUT_OTHERS, ABOUT_PICTURES, KIND_OPTIONS, OTHER_WORRIES
-from gateway.public.journey.who_screens import SHORT, YES_NO_UNSURE
+from gateway.public.journey.fields import Branch, Field, Given, KindOption, NotGiven, PriorityRule, Screen, UrgentRule
 from partner_sdk.wire.public_codes import (
     ADULT_BAND,
+    AGE_BANDS,
+    CALLED,
+    CANNOT_CALL,
     HURTING,
     MEETING_TIMES,
     MEETS_SOON,
+    MEETS_TODAY,
+    NO,
     NOT_SURE,
+    NOT_UK,
     RATHER_NOT_SAY,
+    REGIONS,
     REPORTER_HURTING,
     YES,
+    YOUNGEST_BANDS,
 )
-from partner_sdk.wire.public_report import STORY_MAX
+from partner_sdk.wire.public_report import SHORT_MAX, STORY_MAX
+
+YES_NO_UNSURE = (YES, NO, NOT_SURE)
+SHORT = SHORT_MAX
+
+# The kind of Annex A that each has at the desk is in `gateway/guidance/risk.toml`.
+KIND_OPTIONS = (
+    KindOption("extra_nice", "P3"),
+    KindOption("sexual_talk", "P3"),
+    KindOption("wants_to_meet", "P2"),
+    KindOption("made_to_do_things", "P2"),
+    KindOption("touched_or_hurt", "P2"),
+    KindOption("asked_for_pictures", "P2"),
+    KindOption("on_camera", "P2"),
+    KindOption("threatens_to_share", "P2"),
+    KindOption("shared_things", "P3"),
+    KindOption("saw_picture", "P3"),
+    KindOption("bullying", "P3"),
+    KindOption("account_hacked", "P3"),
+    KindOption("something_else", "P3"),
+    KindOption("not_sure", "P3"),
+)
+OTHER_WORRIES = ("bullying", "account_hacked")  # out of remit (R7), unless another kind is ticked too
+HURT_KINDS = ("made_to_do_things", "touched_or_hurt")
+# Without one of these a report is told in words alone, and may be of any kind.
+TOLD_KINDS = tuple(option.code for option in KIND_OPTIONS if option.code not in {"something_else", "not_sure"})
+ABOUT_PICTURES = ("asked_for_pictures", "on_camera", "threatens_to_share", "shared_things", "saw_picture")
+
+PRIORITY_RULES = (
+    PriorityRule(Given("danger", (YES,)), "P1"),
+    PriorityRule(Given("meeting_when", MEETS_SOON), "P1"),
+    PriorityRule(Given("danger", (NOT_SURE,)), "P2"),
+    PriorityRule(Given("kinds", tuple(option.code for option in KIND_OPTIONS if option.priority == "P2")), "P2"),
+    PriorityRule(Given("age", YOUNGEST_BANDS), "P2"),
+    PriorityRule(Given("their_age", YOUNGEST_BANDS), "P2"),
+)
+
+ABOUT_OTHERS = ("friend", "child_i_look_after", "child_i_work_with", "another_child", NOT_SURE)
+_DANGER = Given("danger", (YES,))
+# All matching rules are shown, in this order: danger to life first.
+URGENT_RULES = (
+    UrgentRule("cannot_call", (_DANGER, Given("called", (CANNOT_CALL,)))),
+    UrgentRule("danger", (_DANGER, NotGiven("called", (CANNOT_CALL, CALLED)))),
+    UrgentRule("called", (_DANGER, Given("called", (CALLED,)))),
+    UrgentRule("hurting", (Given("feels", (HURTING,)), NotGiven("who", ABOUT_OTHERS))),
+    UrgentRule("hurting", (Given("feels", (REPORTER_HURTING,)),)),
+    UrgentRule("keep_close", (Given("feels", (HURTING,)), Given("who", ABOUT_OTHERS))),
+    UrgentRule("meeting_today", (Given("meeting_when", (MEETS_TODAY,)),)),
+    UrgentRule("meeting_soon", (Given("meeting_when", tuple(time for time in MEETS_SOON if time != MEETS_TODAY)),)),
+)
+
+
+WHO_SCREENS = (
+    Screen("start", "", "safe_now"),
+    Screen("safe_now", "2", "danger"),
+    Screen(
+        "danger",
+        "3",
+        "age",
+        fields=(
+            Field(
+                "danger",
+                "radios",
+                why="decides whether 999 comes before any form (R5, R24)",
+                who_uses="the person who reads first, to sort urgent reports to the top",
+                what_if_blank="asked again: the one question that cannot wait",
+                options=YES_NO_UNSURE,
+                required=True,
+            ),
+        ),
+        branches=(Branch("danger_help", (Given("danger", (YES,)),)),),
+    ),
+    Screen(
+        "danger_help",
+        "3a",
+        "age",
+        fields=(
+            Field(
+                "called",
+                "choice",
+                why="whether the police already know",
+                who_uses="the person who reads first",
+                what_if_blank="nothing: every button continues",
+                options=(CALLED, CANNOT_CALL, "carry_on"),
+            ),
+        ),
+        shows=("emergency",),
+    ),
+    Screen(
+        "age",
+        "4",
+        "who",
+        fields=(
+            Field(
+                "age",
+                "radios",
+                why="selects the wording, the help and the helpline, and whether an answer is owed (R23, R26)",
+                who_uses="the person who answers, and the person who assesses the risk",
+                what_if_blank="asked again; 'rather not say' counts as under 18, and no date of birth is asked",
+                options=AGE_BANDS,
+                required=True,
+            ),
+        ),
+    ),
+    Screen(
+        "who",
+        "4b",
+        "region",
+        fields=(
+            Field(
+                "who",
+                "radios",
+                why="a report may be about another child (R12)",
+                who_uses="the person who reads, and the wording of the next pages",
+                what_if_blank="the next pages address the person",
+                options=("me", *ABOUT_OTHERS),
+            ),
+        ),
+        branches=(
+            Branch("their_age", (Given("who", ABOUT_OTHERS),)),
+            Branch("grown_up", (Given("age", (ADULT_BAND,)),)),
+        ),
+    ),
+    Screen(
+        "their_age",
+        "5",
+        "region",
+        fields=(
+            Field(
+                "their_age",
+                "radios",
+                why="a younger child is at more risk (R3: separate from the reporter's age)",
+                who_uses="the person who assesses the risk",
+                what_if_blank="asked again; 'not sure' is an answer",
+                options=AGE_BANDS,
+                required=True,
+            ),
+        ),
+        branches=(Branch("grown_up", (Given("their_age", (ADULT_BAND,)),)),),
+    ),
+    Screen("grown_up", "5a", "region", shows=("police_not_urgent", "revenge_porn_helpline")),
+    Screen(
+        "region",
+        "6",
+        "kind",
+        fields=(
+            Field(
+                "region",
+                "radios",
+                why="each part of the country has its own police and helplines",
+                who_uses="the person who decides who is best placed to act (R18)",
+                what_if_blank="asked again; 'not sure' is an answer",
+                options=REGIONS,
+                required=True,
+            ),
+        ),
+        branches=(Branch("country", (Given("region", (NOT_UK,)),)),),
+    ),
+    Screen(
+        "country",
+        "6a",
+        "abroad",
+        fields=(
+            Field(
+                "country",
+                "select",
+                why="selects the police and the emergency number of that country (R24, R29)",
+                who_uses="the person who decides which country's police to inform",
+                what_if_blank="the next page lists international help",
+                max_characters=SHORT,
+            ),
+            Field(
+                "there_too",
+                "radios",
+                why="selects the number and the helpers of the place where the reader is",
+                who_uses="the next pages, and the person who answers",
+                what_if_blank="the reader counts as in the UK",
+                options=(YES, NO),
+                shown_if=(Given("who", ABOUT_OTHERS),),
+            ),
+        ),
+    ),
+    Screen("abroad", "6b", "kind", shows=("abroad",)),
+)
+
 
 CARERS = ("child_i_look_after", "child_i_work_with")
 CHILD_PLACE = Field(
