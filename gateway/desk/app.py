@@ -24,10 +24,10 @@ from gateway.desk.config import ORIGIN_VARIABLE, STATE_VARIABLE, DeskConfigError
 from gateway.desk.destinations import pages as destination_pages
 from gateway.desk.destinations.register import load_register
 from gateway.desk.digests import pages as digest_pages
-from gateway.desk.duty import pages as duty_pages
+from gateway.desk.duty import night as duty_pages
 from gateway.desk.figures import pages as figures_pages
 from gateway.desk.manual_entry import pages as manual_entry_pages
-from gateway.desk.notices import alert_pages, inviting_pages, referral_pages
+from gateway.desk.notices import invitations, referrals, service_alerts
 from gateway.desk.packages import pages as package_pages
 from gateway.desk.packages import sending_pages as package_sending_pages
 from gateway.desk.partners import adoption_pages
@@ -132,7 +132,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     for pages in (
         *(case_pages, work_pages, set_aside_pages),
         *(package_pages, package_sending_pages),
-        *(referral_pages, alert_pages, inviting_pages),
+        *(referrals, service_alerts, invitations),
         *(outbox_pages, action_pages, placement_pages, checks_pages, adoption_pages, digest_pages, destination_pages),
         partner_pages,
         *(passkey_pages, release_pages, manual_entry_pages, rights_pages, audit_pages, retention_pages),

@@ -69,7 +69,7 @@ program: Final = DeskProgram(
         "retention": _make_group(
             "retention",
             "How long cases are kept: run, verify.",
-            room="retention.commands",
+            room="retention.destruction",
             commands={
                 "run": "Draft the cases whose time is over, and finish lists whose week is over.",
                 "verify": "Verify every certificate of destruction.",
@@ -149,7 +149,7 @@ program: Final = DeskProgram(
         "package": _make_group(
             "package",
             "Packages for bodies outside: save.",
-            room="packages.commands",
+            room="packages.saving",
             commands={"save": "Save the sealed file of a released package, and print its passphrase."},
         ),
         "partner": _make_group(

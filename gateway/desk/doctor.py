@@ -23,8 +23,8 @@ from gateway.desk.keyring.bootstrap import DAILY_ROLES
 from gateway.desk.keyring.delegation import read_delegation
 from gateway.desk.keyring.key_set import LOG_ROLE, has_role
 from gateway.desk.keyring.publication import OPENINGS_NOTED, find_newest
-from gateway.desk.outbox.alert_sending import list_ladder_warnings
-from gateway.desk.outbox.note_sending import list_carrier_faults
+from gateway.desk.outbox.alerts import list_ladder_warnings
+from gateway.desk.outbox.notes import list_carrier_faults
 from gateway.desk.outbox.queue import count_open
 from gateway.desk.outbox.replies import WITHOUT_PLACE
 from gateway.desk.partners.account_changes import count_waiting
@@ -37,10 +37,8 @@ from gateway.desk.placements.checks import (
     StandingCode,
     list_standings,
 )
-from gateway.desk.retention.certificates import compare_with_vault, list_forgotten
-from gateway.desk.retention.due import MOST_COUNTED, list_due
-from gateway.desk.retention.holds import count_past_review
-from gateway.desk.retention.lists import list_drafts
+from gateway.desk.retention.destruction import compare_with_vault, list_forgotten
+from gateway.desk.retention.lists import MOST_COUNTED, count_past_review, list_drafts, list_due
 from gateway.desk.store.agency_tables import DIGEST_DRAWS, LEDGER
 from gateway.desk.store.schema import SET_ASIDE
 from gateway.desk.suggestions import suggest

@@ -8,9 +8,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select
 
 from gateway.desk.actions.sending import make_sender, write_action_messages, write_reminders
-from gateway.desk.outbox.alert_sending import AlertSender, PasskeyMailSender, count_waiting_anew
+from gateway.desk.outbox.alerts import AlertSender, PasskeyMailSender, count_waiting_anew
 from gateway.desk.outbox.loop import GiveUp, OutboxKind, Outcome, Run, send_kind
-from gateway.desk.outbox.note_sending import GIVE_UP_AFTER, LEASE, NoteSender, forget_old_notes
+from gateway.desk.outbox.notes import GIVE_UP_AFTER, LEASE, NoteSender, forget_old_notes
 from gateway.desk.outbox.queue import KindName, OutboxError, OutboxRow, count_failing, try_again
 from gateway.desk.outbox.replies import ReplySender
 from gateway.desk.partners.outcomes import write_outcome_notes

@@ -13,7 +13,7 @@ from typing import Final
 from flask import Blueprint, Response, redirect, request, session
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.outbox.alert_sending import add_told_passkey
+from gateway.desk.outbox.alerts import add_told_passkey
 from gateway.desk.people.passkeys import (
     MOST_PASSKEYS,
     acknowledge_passkey,

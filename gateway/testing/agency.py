@@ -30,7 +30,7 @@ from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseRow, get_case, list_cases
 from gateway.desk.cases.opening import open_case
 from gateway.desk.collection.collect import collect_reports
-from gateway.desk.collection.filing import BY_GATEWAY
+from gateway.desk.collection.row_checks import BY_GATEWAY
 from gateway.desk.collection.set_aside import list_set_aside, list_waiting_bytes
 from gateway.desk.config import DeskConfig, DeskPaths
 from gateway.desk.digests.tables import QUARTER_TABLES, Table

@@ -15,8 +15,7 @@ from gateway.desk.cases.opening import open_case
 from gateway.desk.config import CarriersConfig, DeskPaths, check_config
 from gateway.desk.escalation import Ladder, Rung
 from gateway.desk.keyring.key_set import make_key_set
-from gateway.desk.outbox.alert_sending import AlertsSent, describe_alerts
-from gateway.desk.outbox.alerts import list_alerts, list_calls
+from gateway.desk.outbox.alerts import AlertsSent, describe_alerts, list_alerts, list_calls
 from gateway.desk.outbox.loop import GAVE_UP, GiveUp, OutboxKind, Outcome, Run, send_kind
 from gateway.desk.outbox.queue import KindName, queue, record
 from gateway.desk.outbox_run import send_due

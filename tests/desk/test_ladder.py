@@ -10,7 +10,7 @@ import pytest
 from gateway.desk.config import CarriersConfig, encode_config
 from gateway.desk.doctor import examine
 from gateway.desk.escalation import NO_LADDER, Ladder, Rung, load_ladder
-from gateway.desk.outbox.alert_sending import list_callable
+from gateway.desk.outbox.alerts import list_callable
 from gateway.desk.wiring import Desk, open_desk
 from gateway.guidance.agency import AGENCY_EXAMPLE, load_agency
 from gateway.web.settings import SettingsError

@@ -152,9 +152,9 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.desk.digests.tables:SMALLEST_YEAR", 100, PARTNERS, "From 100 noisy incidents on it has three facts more"),
     ("gateway.desk.figures.commands:DAYS", 90, CASEWORK, "figures --state /var/lib/report-abuse-desk --days 90"),
     ("gateway.desk.placements.checks:OLD_AFTER", 30 * DAY, PARTNERS, "pages not looked at for 30 days"),
-    ("gateway.desk.outbox.note_sending:ONE_DAY", DAY, RUNNING, "One address gets one note in 24 hours"),
-    ("gateway.desk.outbox.note_sending:GIVE_UP_AFTER", 3 * DAY, RUNNING, "given up after three days"),
-    ("gateway.desk.outbox.alert_sending:COALESCED", MINUTE, RUNNING, "at most one notice a minute to a rung"),
+    ("gateway.desk.outbox.notes:ONE_DAY", DAY, RUNNING, "One address gets one note in 24 hours"),
+    ("gateway.desk.outbox.notes:GIVE_UP_AFTER", 3 * DAY, RUNNING, "given up after three days"),
+    ("gateway.desk.outbox.alerts:COALESCED", MINUTE, RUNNING, "at most one notice a minute to a rung"),
     ("gateway.desk.escalation:MOST_MINUTES", 60, SETTINGS, "the time until the next rung is called; 1 to 60"),
     ("gateway.desk.escalation:MOST_RUNGS", 20, SETTINGS, "the first to be called first; at most 20"),
     # the gateway's settings and limits

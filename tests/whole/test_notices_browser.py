@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from gateway.desk.actions.ledger import EntryText, add_entry, change_state
 from gateway.desk.actions.model import get_action
 from gateway.desk.digests.making import BatchOrder, make_all
-from gateway.desk.notices.inviting import draft_invitation
+from gateway.desk.notices.invitations import draft_invitation
 from gateway.desk.notices.referrals import Referral, draft_referral
 from gateway.desk.notices.service_alerts import AlertDraft, draft_alert, get_alert
 from gateway.desk.wiring import Desk

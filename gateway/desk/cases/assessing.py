@@ -36,9 +36,17 @@ from gateway.desk.cases.model import (
 )
 from gateway.desk.collection.joining import list_added
 from gateway.desk.collection.row_checks import PRIORITIES, SealedContent
-from gateway.desk.destinations.public_ways import PublicWay, make_public_ways
-from gateway.desk.destinations.register import GROUP_TITLES, PROTECTING, Destination, Register, load_register
-from gateway.desk.destinations.suggesting import Circumstances, suggest_destinations
+from gateway.desk.destinations.register import (
+    GROUP_TITLES,
+    PROTECTING,
+    Circumstances,
+    Destination,
+    PublicWay,
+    Register,
+    load_register,
+    make_public_ways,
+    suggest_destinations,
+)
 from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.people.register import PersonError, check_authority
 from gateway.desk.store.schema import CASES, Tier

@@ -18,16 +18,17 @@ from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.collection.chain import Link, add_links, make_link
 from gateway.desk.collection.damage import Held, list_filed, list_held, mend_reports
-from gateway.desk.collection.filing import (
-    BY_GATEWAY,
-    is_another,
-    list_imported,
-    list_imported_references,
-    store_verified,
-)
+from gateway.desk.collection.filing import is_another, list_imported, list_imported_references, store_verified
 from gateway.desk.collection.public_log import find_log_fault
 from gateway.desk.collection.risk import assess
-from gateway.desk.collection.row_checks import KEY_ENDED, RowRefusedError, TrustedKeys, VerifiedRow, check_row
+from gateway.desk.collection.row_checks import (
+    BY_GATEWAY,
+    KEY_ENDED,
+    RowRefusedError,
+    TrustedKeys,
+    VerifiedRow,
+    check_row,
+)
 from gateway.desk.collection.set_aside import find_claim, keep_row, list_waiting_bytes, resolve_row
 from gateway.desk.collection.shelf import Shelf
 from gateway.desk.collection.standing import (

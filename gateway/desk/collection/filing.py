@@ -17,7 +17,7 @@ from gateway.databases.columns import insert_new
 from gateway.desk import audit
 from gateway.desk.collection.joining import RESPONSE, find_request, get_tier, hold_back, settle_case, settle_cases
 from gateway.desk.collection.risk import assess, get_filed_kind
-from gateway.desk.collection.row_checks import SealedContent, VerifiedRow, parse_clear_fields
+from gateway.desk.collection.row_checks import BY_GATEWAY, SealedContent, VerifiedRow, parse_clear_fields
 from gateway.desk.identifiers.index import add_rows, make_rows
 from gateway.desk.keyring.case_boxes import close_reports, find_report_key, make_keys
 from gateway.desk.outbox.alerts import queue_alert
@@ -38,8 +38,7 @@ from partner_sdk.wire.public_report import PublicReport, is_flagged, is_from_gro
 from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
 
-# The channels of a report to the desk, beside those of store/schema.py that a person keyed in.
-BY_GATEWAY: Final = "gateway"
+# The channel of a report from a file that was brought.
 BY_FILE: Final = "file"
 
 

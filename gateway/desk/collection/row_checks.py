@@ -46,6 +46,7 @@ from partner_sdk.wire.submission import (
 )
 
 MAX_ROW_BYTES: Final = MAX_ENVELOPE_BYTES * 2
+BY_GATEWAY: Final = "gateway"  # the channel of rows and cases, other than a file that was brought
 # The most urgent first. A row without a proven priority is treated as the most urgent.
 PRIORITIES: Final = ("P1", "P2", "P3")
 KEY_ENDED: Final = "key-ended"

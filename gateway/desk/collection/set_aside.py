@@ -15,8 +15,7 @@ from sqlalchemy import Connection, Row, and_, false, func, insert, or_, select, 
 
 from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
-from gateway.desk.collection.filing import BY_GATEWAY
-from gateway.desk.collection.row_checks import ALARMING_REASONS, MAX_ROW_BYTES, PRIORITIES, RowRefusedError
+from gateway.desk.collection.row_checks import ALARMING_REASONS, BY_GATEWAY, MAX_ROW_BYTES, PRIORITIES, RowRefusedError
 from gateway.desk.collection.shelf import SetAsideError, Shelf
 from gateway.desk.store import copy_fields
 from gateway.desk.store.schema import SET_ASIDE

@@ -12,8 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Integer, cast, func, select, u
 
 from gateway.desk import audit
 from gateway.desk.alarms import list_subjects
-from gateway.desk.collection.filing import BY_GATEWAY
-from gateway.desk.collection.row_checks import PRIORITIES
+from gateway.desk.collection.row_checks import BY_GATEWAY, PRIORITIES
 from gateway.desk.outbox.alerts import find_waiting
 from gateway.desk.store.schema import SET_ASIDE
 from partner_sdk.errors import ReportAbuseError

@@ -5,8 +5,14 @@ from typing import Any, Final, TextIO
 
 import click
 
-from gateway.desk.outbox.alert_sending import AlertsSent, describe_alerts
-from gateway.desk.outbox.alerts import acknowledge_alert, find_unacknowledged, list_alerts, list_calls
+from gateway.desk.outbox.alerts import (
+    AlertsSent,
+    acknowledge_alert,
+    describe_alerts,
+    find_unacknowledged,
+    list_alerts,
+    list_calls,
+)
 from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.queue import NO_PLACE, KindName, list_entries
 from gateway.desk.outbox_run import KINDS, SentOut, send_again, send_due

@@ -10,8 +10,7 @@ import click
 from gateway.desk import audit
 from gateway.desk.collection.risk import PHRASES_FILE
 from gateway.desk.config import DeskConfig, DeskPaths, load_config
-from gateway.desk.destinations.register import FACT_FILES
-from gateway.desk.destinations.suggesting import RULES_FILE
+from gateway.desk.destinations.register import FACT_FILES, RULES_FILE
 from gateway.desk.doctor import examine
 from gateway.desk.keyring.anchoring import anchor_audit
 from gateway.desk.keyring.bootstrap import (
@@ -23,7 +22,7 @@ from gateway.desk.keyring.bootstrap import (
     make_desk,
 )
 from gateway.desk.keyring.publication import Publication, publish
-from gateway.desk.packages.terms import HANDLING_FILE, LEGAL_BASES_FILE
+from gateway.desk.packages.content import HANDLING_FILE, LEGAL_BASES_FILE
 from gateway.desk.partners.invitations import publish_invitations
 from gateway.desk.people.accounts import get_account
 from gateway.desk.people.permissions import Permission

@@ -3,8 +3,14 @@
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.destinations.public_ways import make_public_ways
-from gateway.desk.destinations.register import CHANNEL_TITLES, GROUP_TITLES, TAKES_TITLES, list_gaps, load_register
+from gateway.desk.destinations.register import (
+    CHANNEL_TITLES,
+    GROUP_TITLES,
+    TAKES_TITLES,
+    list_gaps,
+    load_register,
+    make_public_ways,
+)
 from gateway.desk.people.permissions import Permission
 from gateway.desk.views.page import get_desk, show_page, staff_rule
 from gateway.guidance.signposts import load_countries, load_signposts

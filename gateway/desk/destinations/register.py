@@ -1,13 +1,18 @@
-"""The register of destinations: dated facts of this release, and an agency's own contacts and protocols.
+"""The register of destinations, the public way to each, and the rules that suggest some of them for a case.
 
 `police.toml` and `bodies.toml` name the places of each body. The desk's state folder may hold `destinations.toml`: a
-table there overrides single values of the body of its name, e.g. a contact, or adds a body of its own.
+table there overrides single values of the body of its name, e.g. a contact, or adds a body of its own. Where no number
+was agreed, a body's own site, a public line or the police's numbers stand, all from dated data; none is made up.
+
+`suggestions.toml` suggests by kind, place, risk and hours. A suggestion decides nothing and is not stored: words about
+a place come from an opened report and stay in memory.
 """
 
 import re
 import tomllib
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -18,7 +23,8 @@ import msgspec
 from msgspec import Meta
 
 from gateway.guidance.dated_data import Source
-from gateway.web.settings import SettingsError
+from gateway.guidance.signposts import Signpost, load_signposts
+from gateway.web.settings import SettingsError, read_settings
 from partner_sdk.durable_files import read_bounded
 from partner_sdk.errors import LocalStateError
 from partner_sdk.wire.canonical import convert
@@ -215,3 +221,136 @@ def list_gaps(register: Register, *, today: date) -> Iterable[tuple[str, str]]:
             yield key, "no protocol was agreed"
         elif one.protocol.is_expired(today):
             yield key, f"its protocol was to be reviewed by {one.protocol.review_on}"
+
+
+# 101 reaches the force of a place. A force by subject, e.g. of the railways, has a number of its own.
+_LOCAL: Final = "police"
+_COUNCILS: Final = "childrens_services"
+
+
+@dataclass(frozen=True, slots=True)
+class PublicWay:
+    """How a body without an agreed number is reached.
+
+    `contact` is the agency's own, written without a channel; `finder` finds the council of a place. A body abroad has
+    no `emergency` number here.
+    """
+
+    contact: str | None = None
+    site: str | None = None
+    finder: str | None = None
+    line: Signpost | None = None
+    not_urgent: Signpost | None = None
+    emergency: Signpost | None = None
+
+
+def make_public_ways(bodies: Mapping[str, Destination]) -> dict[str, PublicWay]:
+    """Return the public way to each of these bodies of the register."""
+    signposts = load_signposts()
+    return {key: _make_public_way(key, one, signposts=signposts) for key, one in bodies.items()}
+
+
+def _make_public_way(key: str, body: Destination, *, signposts: Mapping[str, Signpost]) -> PublicWay:
+    line = signposts.get(key)  # a body may have one, e.g. `crimestoppers`
+    is_council = body.group == _COUNCILS
+    return PublicWay(
+        contact=body.contact,
+        site=(line.url if line else None)
+        or (body.source if body.is_source_own_site else None if is_council else body.lookup),
+        finder=body.lookup if is_council else None,
+        line=line if line is not None and line.phone else None,
+        not_urgent=signposts["police_not_urgent"] if body.group == _LOCAL else None,
+        emergency=signposts["emergency"] if body.nations else None,
+    )
+
+
+RULES_FILE: Final = Path(__file__).with_name("suggestions.toml")
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One rule; `code` is the answer to "Who is best placed?" that it stands for, or another word."""
+
+    code: str
+    reason: str
+    regions: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    hours: tuple[Literal["open", "closed"], ...] = ()
+    urgent: Literal["yes", "no"] | None = None
+    groups: tuple[Group, ...] = ()
+    bodies: tuple[str, ...] = ()
+
+
+class _Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    checked_on: date
+    decided_by: Source
+    rule: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """The parts of a case that choose its bodies. `country` is a lower-case ISO 3166-1 code or empty.
+
+    `place` has the report's words about the child's place, e.g. `Leeds, near the station`.
+    """
+
+    kind: str
+    region: str
+    country: str
+    place: str
+    is_urgent: bool
+    is_desk_open: bool
+    best_placed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Bodies that may help, for one reason. Several stand for one choice, e.g. every force of England.
+
+    `is_as_assessed`: the standing assessment names this kind of body as best placed.
+    """
+
+    keys: tuple[str, ...]
+    reason: str
+    is_as_assessed: bool
+
+
+@cache
+def load_rules() -> tuple[Rule, ...]:
+    """Return the rules of this release. Raises `SettingsError` (`bad-settings`)."""
+    rules = read_settings(RULES_FILE, kind=_Rules).rule
+    if any(not one.reason or not (one.groups or one.bodies) for one in rules):
+        raise SettingsError(f"{RULES_FILE}: a rule needs a reason, and groups or bodies.", reason="bad-settings")
+    return rules
+
+
+def suggest_destinations(register: Register, case: Circumstances, *, today: date) -> tuple[Suggestion, ...]:
+    """Return the suggestions for a case; those that fit the assessment come first. Each body appears once."""
+    given: set[str] = set()
+    found = []
+    for rule in load_rules():
+        if not _fits(rule, case):
+            continue
+        keys = tuple(key for key in _list_keys(rule, register, case, today=today) if key not in given)
+        if keys:
+            given.update(keys)
+            found.append(Suggestion(keys, rule.reason, rule.code == case.best_placed))
+    return tuple(sorted(found, key=lambda one: not one.is_as_assessed))
+
+
+def _fits(rule: Rule, case: Circumstances) -> bool:
+    answers = (
+        (rule.regions, case.region or NOT_SURE),
+        (rule.kinds, case.kind),
+        (rule.hours, "open" if case.is_desk_open else "closed"),
+        (() if rule.urgent is None else (rule.urgent,), "yes" if case.is_urgent else "no"),
+    )
+    return all(not wanted or answer in wanted for wanted, answer in answers)
+
+
+def _list_keys(rule: Rule, register: Register, case: Circumstances, *, today: date) -> Iterator[str]:
+    yield from (key for key in rule.bodies if key in register and not register[key].is_retired(today))
+    if rule.groups:
+        region = case.region or NOT_SURE
+        yield from list_serving(
+            register, rule.groups, region=region, country=case.country, place=case.place, today=today
+        )

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection, delete, insert
 
 from gateway.desk.keyring.publication import PublicationKind, find_newest
-from gateway.desk.outbox.alert_sending import find_end_of_ladder, is_able
+from gateway.desk.outbox.alerts import find_end_of_ladder, is_able
 from gateway.desk.store.agency_tables import PUBLICATIONS
 from gateway.desk.watch import CRISIS_UNREAD, STOPPED, URGENT_WAIT, URGENT_WITHIN, list_concerns
 from gateway.desk.wiring import Desk

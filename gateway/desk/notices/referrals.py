@@ -1,33 +1,117 @@
 """Refers an account to its own service for a breach of its terms (R46): account and rule, and nothing of the report.
 
 For a report that is not for action. It leaves 3 to 14 random days after its release, so that its time points to no
-report and no sender; the embargo on its case is judged at each step. The service may answer in the thread.
+report and no sender; the embargo on its case is judged at each step. The service may answer in the thread. Its body has
+the shape of DSA Article 16(2), with every word from `terms.toml`.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Final
 
+import msgspec
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+from msgspec import Meta
 from sqlalchemy import Connection
 
-from gateway.desk.actions.ledger import draft_action, release_action, write_entry
+from gateway.desk.actions.ledger import draft_action, end_action, open_body, release_action, write_entry
 from gateway.desk.actions.model import OUT_STATES, Action, ActionError, find_recipient, get_action, list_actions
 from gateway.desk.actions.sending import check_embargo
 from gateway.desk.cases.assessing import get_standing
+from gateway.desk.cases.case_page import get_case_or_404
 from gateway.desk.cases.holding import check_not_held, get_lead, hold_unless_closed
 from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.cases.search import check_outgoing, check_traces, open_traces
 from gateway.desk.identifiers.extracting import Identifier, normalise_account, normalise_link, normalise_username
 from gateway.desk.identifiers.index import Traces, is_of_reporter
-from gateway.desk.notices.service_alerts import get_clean_text
-from gateway.desk.notices.signing import draft_signature, get_signature
-from gateway.desk.notices.terms import ACCOUNT_CHOICES, list_rules, make_referral
+from gateway.desk.notices.notice_page import (
+    change_notice,
+    get_notice_or_404,
+    go_to_notice,
+    release_notice,
+    withdraw_notice,
+)
+from gateway.desk.notices.signing import draft_signature, find_signature, get_clean_text, get_signature
 from gateway.desk.partners.register import get_partner_names
+from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.merges import get_successor
+from gateway.desk.placements.register import get_owner_names
+from gateway.desk.views.page import Fault, Typed, get_desk, get_name, go_to, read_typed, show_page, staff_rule
+from gateway.desk.views.touch import FORM_BYTES
 from gateway.desk.wiring import Desk, Random
-from partner_sdk.wire.action_bodies import MAX_ACCOUNT_CHARACTERS, AskedAccount, Notifier
+from gateway.guidance.dated_data import Source
+from gateway.web.settings import read_settings
+from partner_sdk.errors import OpeningError, ReportAbuseError
+from partner_sdk.wire.action_bodies import (
+    MAX_ACCOUNT_CHARACTERS,
+    MAX_ALERT_CHARACTERS,
+    AskedAccount,
+    Notifier,
+    ReferralFacts,
+    TermsReferral,
+)
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
-from partner_sdk.wire.mailbox_message import encode_body
+from partner_sdk.wire.mailbox_message import encode_body, parse_body
+
+TERMS_FILE: Final = Path(__file__).with_name("terms.toml")
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One rule that an account may break."""
+
+    code: Annotated[str, Meta(pattern=r"^[a-z_]{2,40}\Z")]
+    title: Annotated[str, Meta(min_length=8, max_length=120)]
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every text of a referral; `{rule}` in `reasons` is the title of the rule."""
+
+    checked_on: date
+    source: Source
+    to_prove: str | None = None
+    reasons: str
+    good_faith: str
+    rule: tuple[Rule, ...]
+
+
+@cache
+def load_terms() -> Terms:
+    """Return the texts of this release. Raises `SettingsError` (`bad-settings`)."""
+    return read_settings(TERMS_FILE, kind=Terms)
+
+
+def list_rules() -> tuple[tuple[str, str], ...]:
+    """Return the code and title of each rule, in the order of the form."""
+    return tuple((one.code, one.title) for one in load_terms().rule)
+
+
+def make_referral(*, account: AskedAccount, rule: str, service: str, notifier: Notifier) -> TermsReferral:
+    """Return the body for one account and the code of a rule, every word of it from this release."""
+    terms, title = load_terms(), dict(list_rules())[rule]
+    location = account.value if account.kind == "link" else f"{_NAMES[account.kind]} {account.value} at {service}"
+    return TermsReferral(
+        account=account,
+        facts=ReferralFacts(
+            explanation=f"{terms.reasons.format(rule=f'{title[:1].lower()}{title[1:]}')} {terms.good_faith}",
+            good_faith=True,
+            locations=(location,),
+            notifier=notifier,
+        ),
+        rule=title,
+    )
+
+
+# The kinds of account that a referral can name, as its location does: each is public at the service or known to it.
+_NAMES: Final = {"username": "The account with the user name", "account_id": "The account with the id"}
+ACCOUNT_CHOICES: Final = (
+    ("username", "User name"),
+    ("account_id", "Account id"),
+    ("link", "Link to the profile"),
+)
+
 
 SHORTEST_WAIT: Final = timedelta(days=3)
 LONGEST_WAIT: Final = timedelta(days=14)
@@ -196,3 +280,141 @@ def _check_account(account: AskedAccount, *, service: str, traces: Traces) -> No
             reason="shows-reporter",
         )
     check_traces({"Account": account.value}, traces)
+
+
+blueprint = Blueprint("referrals", __name__)
+REFERRAL_BYTES: Final = 16_384  # an account of 300 characters of four bytes each, percent-encoded, and codes
+WRITE_BYTES: Final = 64 * 1024  # a text of 4,000 characters of four bytes each, percent-encoded
+# The fields of the form, by the reason of a refusal.
+_FIELDS: Final = {"bad-account": "account", "shows-reporter": "account"}
+
+
+@blueprint.get("/cases/<case_id>/referral")
+@staff_rule(Permission.REFER_TERMS)
+def show_form(case_id: str) -> ResponseReturnValue:
+    """Show the form, or why this case may not be referred."""
+    return _show_form(get_case_or_404(case_id), Typed())
+
+
+@blueprint.post("/cases/<case_id>/referral")
+@staff_rule(Permission.REFER_TERMS, body_bytes=REFERRAL_BYTES)
+def post_draft(case_id: str) -> ResponseReturnValue:
+    """Write a referral for a second person to sign."""
+    case, typed = get_case_or_404(case_id), read_typed()
+    referral = Referral(account_kind=typed["account_kind"], account=typed["account"], rule=typed["rule"])
+    try:
+        action = draft_referral(get_desk(), case.case_id, referral, actor=get_name())
+    except (ActionError, CaseError) as error:
+        return _show_form(case, typed, Fault(_choose_field(error, typed), str(error)))
+    return go_to_notice(action)
+
+
+@blueprint.get("/referrals/<action_id>")
+@staff_rule(Permission.REFER_TERMS)
+def show_referral(action_id: str) -> ResponseReturnValue:
+    """Show a referral exactly as the service will read it."""
+    return _show(_get(action_id))
+
+
+@blueprint.post("/referrals/<action_id>/release")
+@staff_rule(Permission.RELEASE_NOTICES, body_bytes=FORM_BYTES)
+def post_release(action_id: str) -> ResponseReturnValue:
+    """Sign a referral as a second person and release it; signed before, it is only released."""
+    return release_notice(_get(action_id), release_referral, show=_show)
+
+
+@blueprint.post("/referrals/<action_id>/withdraw")
+@staff_rule(Permission.REFER_TERMS, body_bytes=REFERRAL_BYTES)
+def post_withdraw(action_id: str) -> ResponseReturnValue:
+    """Withdraw a referral; once it was sent, a recall goes out in its thread."""
+    return withdraw_notice(_get(action_id), show=_show)
+
+
+@blueprint.post("/referrals/<action_id>/write")
+@staff_rule(Permission.REFER_TERMS, body_bytes=WRITE_BYTES)
+def post_write(action_id: str) -> ResponseReturnValue:
+    """Write to the service in the thread of its referral."""
+    action, typed = _get(action_id), read_typed()
+    try:
+        write_to_service(get_desk(), action.action_id, text=typed["entry"], actor=get_name())
+    except (ActionError, CaseError) as error:
+        return _show(action, fault=str(error), typed=typed)
+    return go_to("actions.show_action", action_id=action_id)
+
+
+@blueprint.post("/referrals/<action_id>/end")
+@staff_rule(Permission.REFER_TERMS, body_bytes=FORM_BYTES)
+def post_end(action_id: str) -> ResponseReturnValue:
+    """End a referral: nothing more is expected of the service."""
+    return change_notice(_get(action_id), end_action, show=_show)
+
+
+def _get(action_id: str) -> Action:
+    action = get_notice_or_404(action_id, kind="terms-referral")
+    get_case_or_404(action.subject)
+    return action
+
+
+def _choose_field(error: ReportAbuseError, typed: Typed) -> str:
+    if error.reason == "bad-code":
+        return "rule" if typed["account_kind"] in dict(ACCOUNT_CHOICES) else "account_kind"
+    return _FIELDS.get(error.reason, "referral")
+
+
+@blueprint.app_template_global()
+def find_referral_refusal(case_id: str) -> ReportAbuseError | None:
+    """Return why this person cannot refer an account of a case now, for its page; None if they can."""
+    desk = get_desk()
+    with desk.store.read() as connection:
+        lead = get_lead(connection, case_id)
+        try:
+            get_referable_service(desk, connection, lead, actor=get_name())
+        except (ActionError, CaseError) as error:
+            return error
+    return None
+
+
+def _show_form(case: CaseRow, typed: Typed, *faults: Fault) -> ResponseReturnValue:
+    desk, refusal, service = get_desk(), "", ""
+    with desk.store.read() as connection:
+        lead = get_lead(connection, case.case_id)
+        try:
+            service = get_referable_service(desk, connection, lead, actor=get_name())
+        except (ActionError, CaseError) as error:
+            refusal = str(error)
+    return show_page(
+        "referral_form.html",
+        case=lead,
+        service=service,
+        refusal=refusal,
+        rules=list_rules(),
+        account_choices=ACCOUNT_CHOICES,
+        most=MAX_ACCOUNT_CHARACTERS,
+        typed=typed,
+        faults=faults,
+    )
+
+
+def _show(action: Action, *, fault: str | None = None, typed: Typed | None = None) -> ResponseReturnValue:
+    desk = get_desk()
+    with desk.store.read() as connection:
+        case = get_lead(connection, action.subject)
+        release = find_signature(connection, action)
+        names = get_owner_names(connection)
+    try:
+        body = parse_body(open_body(desk, action, actor=get_name()), body=TermsReferral)
+    except OpeningError:
+        body = None
+    return show_page(
+        "referral.html",
+        action=action,
+        case=case,
+        service=names.get(action.recipient, action.recipient),
+        body=body,
+        is_out=action.state in OUT_STATES,
+        most=MAX_ALERT_CHARACTERS,
+        typed=typed or Typed(),
+        release=release,
+        me=get_name(),
+        fault=fault,
+    )

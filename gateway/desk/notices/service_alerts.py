@@ -1,31 +1,71 @@
 """Alerts to one service or many for an immediate threat (R47): a pattern, advice, an expiry, and a thread with each.
 
-Each recipient gets an action of its own, so each acknowledges by name and has a thread of its own (alert_threads.py).
-Two people release an alert; one about a case in the crisis lane may be sent by the duty officer alone, and a second
-person reviews it the next morning.
+Each recipient gets an action of its own, so each acknowledges by name. Two people release an alert; one about a case in
+the crisis lane may be sent by the duty officer alone, and a second person reviews it the next morning.
+
+A recipient reads its own entries and those that the desk wrote to it. An entry reaches another one only where the desk
+passes it on in its own words: without the name of a service, and without a run of words of the entry (R49).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Final
 
+from flask import Blueprint, redirect, request, url_for
+from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, insert, select
 
 from gateway.desk import audit
-from gateway.desk.actions.ledger import Unsigned, draft_action, release_action
-from gateway.desk.actions.model import Action, ActionError, list_where
+from gateway.desk.actions.ledger import (
+    ENTRY_TITLES,
+    MOST_OPENED_ENTRIES,
+    EntryText,
+    ThreadEntry,
+    Unsigned,
+    count_entries,
+    draft_action,
+    end_action,
+    list_entries,
+    open_body,
+    open_entries,
+    open_texts,
+    release_action,
+    withdraw_action,
+    write_entry,
+)
+from gateway.desk.actions.model import OUT_STATES, Action, ActionError, get_action, list_where
 from gateway.desk.actions.sending import fail_action
+from gateway.desk.cases.case_page import get_case_or_404
 from gateway.desk.cases.holding import get_lead
-from gateway.desk.cases.model import CaseError, CaseRow, has_control_characters, normalise
+from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.search import check_outgoing
+from gateway.desk.identifiers.index import find_shared_run
+from gateway.desk.notices.signing import get_clean_text
+from gateway.desk.people.permissions import Permission
 from gateway.desk.people.releases import SERVICE_ALERT, Release, draft_release, find_release, get_signed
+from gateway.desk.placements.register import get_owner_names
 from gateway.desk.store.agency_tables import PARTNERS
 from gateway.desk.store.schema import CASE_ACTIONS, SERVICE_ALERTS
+from gateway.desk.views.page import (
+    Fault,
+    Typed,
+    get_desk,
+    get_name,
+    is_permitted,
+    read_list_page,
+    read_typed,
+    show_page,
+    staff_rule,
+)
+from gateway.desk.views.touch import FORM_BYTES, sign_on_page
 from gateway.desk.wiring import Desk
+from gateway.web.problem_pages import not_found
+from partner_sdk.errors import OpeningError, ReportAbuseError
 from partner_sdk.wire.action_bodies import MAX_ALERT_CHARACTERS, ServiceAlert
 from partner_sdk.wire.canonical import encode, format_time
-from partner_sdk.wire.mailbox_message import encode_body
+from partner_sdk.wire.mailbox_message import encode_body, parse_body
 
 # The labels of the two texts in the form, by which a refusal names them.
 PATTERN: Final = "What happens?"
@@ -226,18 +266,6 @@ def is_in_crisis(connection: Connection, alert: ServiceAlertRow) -> bool:
     return case_id is not None and get_lead(connection, case_id).crisis
 
 
-def get_clean_text(text: str, field: str) -> str:
-    """Return a text for services. Raises `ActionError` (`no-text`, `too-long`, `unprintable`)."""
-    text = normalise(text)
-    if not text:
-        raise ActionError(f"Fill in the field “{field}”.", reason="no-text")
-    if len(text) > MAX_ALERT_CHARACTERS:
-        raise ActionError(f"The field “{field}” can have up to {MAX_ALERT_CHARACTERS:,} characters.", reason="too-long")
-    if has_control_characters(text):
-        raise ActionError("The text contains characters that a page cannot show. Remove them.", reason="unprintable")
-    return text
-
-
 def _release_all(
     desk: Desk, connection: Connection, alert: ServiceAlertRow, *, signature: Release | Unsigned, actor: str
 ) -> ServiceAlertRow:
@@ -281,3 +309,302 @@ def _to_row(connection: Connection, alert_id: str, actions: Sequence[Action]) ->
     body = describe_alert(connection, alert_id)
     release = find_release(connection, kind=SERVICE_ALERT, subject=alert_id, body=body)
     return ServiceAlertRow(alert_id, tuple(actions), release)
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientThread:
+    """The entries with one recipient, the oldest first; `texts` are by entry id, none while it is closed."""
+
+    action: Action
+    entries: Sequence[ThreadEntry]
+    texts: Mapping[str, EntryText]
+
+
+def list_threads(
+    desk: Desk, alert: ServiceAlertRow, *, rows: slice = slice(0, MOST_OPENED_ENTRIES), reader: str | None = None
+) -> list[RecipientThread]:
+    """Return a page of the thread with each recipient; with a `reader` opened for that person, which is recorded."""
+    threads = []
+    for action in alert.actions:
+        with desk.store.read() as connection:
+            entries = list_entries(connection, action.action_id, rows=rows)
+        texts = {} if reader is None else open_entries(desk, action, entries, actor=reader)
+        threads.append(RecipientThread(action, entries, texts))
+    return threads
+
+
+def count_longest(connection: Connection, alert: ServiceAlertRow) -> int:
+    """Return the number of entries in the longest thread of an alert."""
+    return max(count_entries(connection, one.action_id) for one in alert.actions)
+
+
+def post_entry(desk: Desk, alert_id: str, *, services: Collection[str], text: str, actor: str) -> int:
+    """Write to some recipients in their threads, and return their number; none sees the others.
+
+    Raises `ActionError`: `no-text`, `too-long`, `unprintable`, `names-service`, `own-words`, `no-recipient`;
+    `CaseError`: `shows-reporter`, `not-checked`.
+    """
+    with desk.store.read() as connection:
+        alert = get_alert(connection, alert_id)
+    reached = [one for one in alert.actions if one.recipient in services and one.state in OUT_STATES]
+    if not reached:
+        raise ActionError("Choose services that this warning has reached.", reason="no-recipient")
+    text = _get_checked_text(desk, alert, text, to=reached, actor=actor)
+    with desk.store.write() as connection:
+        for one in reached:
+            action = get_action(connection, one.action_id)
+            if action.state in OUT_STATES:
+                write_entry(desk, connection, action, kind="note", text=text, actor=actor)
+    return len(reached)
+
+
+def close_alert(desk: Desk, alert_id: str, *, text: str, actor: str) -> ServiceAlertRow:
+    """Close an alert and its threads; a recipient that it has not reached gets nothing more.
+
+    Raises as `post_entry`, and `not-open`.
+    """
+    with desk.store.read() as connection:
+        alert = get_alert(connection, alert_id)
+    if alert.is_closed:
+        raise ActionError("This warning is closed already.", reason="not-open")
+    text = _get_checked_text(desk, alert, text, to=alert.actions, actor=actor)
+    with desk.store.write() as connection:
+        for one in alert.actions:
+            action = get_action(connection, one.action_id)
+            if action.state in OUT_STATES:
+                end_action(desk, connection, action.action_id, actor=actor, text=text)
+            elif action.state not in ("ended", "withdrawn"):
+                withdraw_action(desk, connection, action.action_id, reason="The warning was closed.", actor=actor)
+        return get_alert(connection, alert_id)
+
+
+def _get_checked_text(desk: Desk, alert: ServiceAlertRow, text: str, *, to: Sequence[Action], actor: str) -> str:
+    text = get_clean_text(text, "Entry")
+    with desk.store.read() as connection:
+        lead = None if alert.first.case_id is None else get_lead(connection, alert.first.case_id)
+    check_outgoing(desk, {"Entry": text}, about=lead, actor=actor)
+    readers = {one.action_id for one in to}
+    vault = desk.load_vault(actor=actor, reason="check")
+    for action in alert.actions:
+        # Its own words may be quoted to a recipient that is written to alone.
+        if readers == {action.action_id}:
+            continue
+        with desk.store.read() as connection:
+            theirs = [one for one in list_entries(connection, action.action_id) if one.direction == "in"]
+        for words in open_texts(desk, action, theirs, vault=vault).values():
+            by = words.by.strip()
+            shared = by if by and by.casefold() in text.casefold() else find_shared_run(text, words.text)
+            if shared is not None:
+                raise ActionError(
+                    f"Pass an entry on in your own words: “{shared}” stands in an entry of a service.",
+                    reason="own-words",
+                )
+    return text
+
+
+blueprint = Blueprint("service_alerts", __name__)
+# Two texts of 4,000 characters of four bytes each, percent-encoded, and the ids of many services.
+ALERT_BYTES: Final = 256 * 1024
+# The field of a refusal, by its reason.
+_FIELDS: Final = {"no-recipient": "services", "recipient-suspended": "services", "unknown-case": "case"}
+
+
+@blueprint.get("/service-alerts")
+@staff_rule(Permission.ALERT_SERVICES)
+def list_all() -> ResponseReturnValue:
+    """Show every alert to services, the newest first."""
+    with get_desk().store.read() as connection:
+        alerts = list_alerts(connection)
+    page = read_list_page(found=len(alerts))
+    return show_page("service_alerts.html", alerts=alerts[page.rows], listed_page=page)
+
+
+@blueprint.get("/service-alerts/new")
+@staff_rule(Permission.ALERT_SERVICES)
+def show_form() -> ResponseReturnValue:
+    """Show the form of a new alert, about the case of `?case=` if one is named."""
+    return _show_form(Typed({"case": request.args.get("case", "").strip()}), [])
+
+
+@blueprint.post("/service-alerts")
+@staff_rule(Permission.ALERT_SERVICES, body_bytes=ALERT_BYTES)
+def post_draft() -> ResponseReturnValue:
+    """Write an alert for a second person to sign."""
+    typed, services = read_typed(), request.form.getlist("services")
+    draft = AlertDraft(
+        pattern=typed["pattern"],
+        advice=typed["advice"],
+        audience=typed["audience"],
+        lasts=typed["lasts"],
+        services=tuple(services),
+        case=typed["case"],
+    )
+    if blank := _list_blank(typed, services):
+        return _show_form(typed, services, *blank)
+    try:
+        if draft.case:
+            with get_desk().store.read() as connection:
+                case = get_case(connection, draft.case)
+            get_case_or_404(case.case_id)  # a duty officer writes about cases of the crisis lane alone
+        alert_id = draft_alert(get_desk(), draft, actor=get_name())
+    except (ActionError, CaseError) as error:
+        return _show_form(typed, services, Fault(_choose_field(error, typed), str(error)))
+    return _go_to(alert_id)
+
+
+@blueprint.get("/service-alerts/<alert_id>")
+@staff_rule(Permission.ALERT_SERVICES)
+def show_alert(alert_id: str) -> ResponseReturnValue:
+    """Show an alert as its recipients read it, its way to each, and their entries."""
+    return _show(_get(alert_id))
+
+
+@blueprint.post("/service-alerts/<alert_id>/read")
+@staff_rule(Permission.ALERT_SERVICES, body_bytes=FORM_BYTES)
+def post_read(alert_id: str) -> ResponseReturnValue:
+    """Open the threads, which is recorded."""
+    return _show(_get(alert_id), is_open=True)
+
+
+@blueprint.post("/service-alerts/<alert_id>/release")
+@staff_rule(Permission.RELEASE_NOTICES, body_bytes=FORM_BYTES)
+def post_release(alert_id: str) -> ResponseReturnValue:
+    """Sign an alert as a second person, and release it; one that a duty officer sent alone is reviewed by that."""
+    alert, desk = _get(alert_id), get_desk()
+    try:
+        if alert.release is not None and alert.release.signed_by is None:
+            with desk.store.read() as connection:
+                body = describe_alert(connection, alert_id)
+            sign_on_page(alert.release, body=body)
+        release_alert(desk, alert_id, actor=get_name())
+    except ReportAbuseError as error:
+        return _show(_get(alert_id), fault=Fault("release", str(error)))
+    return _go_to(alert_id)
+
+
+@blueprint.post("/service-alerts/<alert_id>/alone")
+@staff_rule(Permission.ALERT_ALONE, body_bytes=FORM_BYTES, needs_touch=True)
+def post_alone(alert_id: str) -> ResponseReturnValue:
+    """Release an alert about a case in the crisis lane as its duty officer alone."""
+    alert = _get(alert_id)
+    try:
+        release_alone(get_desk(), alert.alert_id, actor=get_name())
+    except ActionError as error:
+        return _show(_get(alert_id), fault=Fault("release", str(error)))
+    return _go_to(alert_id)
+
+
+@blueprint.post("/service-alerts/<alert_id>/entries")
+@staff_rule(Permission.ALERT_SERVICES, body_bytes=ALERT_BYTES)
+def post_thread_entry(alert_id: str) -> ResponseReturnValue:
+    """Write to some recipients in their threads."""
+    alert, typed, services = _get(alert_id), read_typed(), request.form.getlist("to")
+    try:
+        post_entry(get_desk(), alert.alert_id, services=services, text=typed["entry"], actor=get_name())
+    except (ActionError, CaseError) as error:
+        field = "to" if error.reason == "no-recipient" else "entry"
+        return _show(alert, typed=typed, to=services, fault=Fault(field, str(error)))
+    return _go_to(alert_id, place="threads-title")
+
+
+@blueprint.post("/service-alerts/<alert_id>/close")
+@staff_rule(Permission.ALERT_SERVICES, body_bytes=ALERT_BYTES)
+def post_close(alert_id: str) -> ResponseReturnValue:
+    """Close an alert and its threads with a last word to each recipient."""
+    alert, typed = _get(alert_id), read_typed()
+    try:
+        close_alert(get_desk(), alert.alert_id, text=typed["last_word"], actor=get_name())
+    except (ActionError, CaseError) as error:
+        return _show(alert, typed=typed, fault=Fault("last_word", str(error)))
+    return _go_to(alert_id)
+
+
+def _get(alert_id: str) -> ServiceAlertRow:
+    with get_desk().store.read() as connection:
+        try:
+            alert = get_alert(connection, find_alert_id(connection, alert_id) or alert_id)
+        except ActionError:
+            not_found()
+    if alert.first.case_id is not None:
+        get_case_or_404(alert.first.case_id)
+    return alert
+
+
+def _list_blank(typed: Typed, services: list[str]) -> list[Fault]:
+    """Return the blank parts of a warning, in the order of the form."""
+    parts = (
+        ("pattern", "Write what happens.", typed["pattern"].strip()),
+        ("advice", "Write what helps against it.", typed["advice"].strip()),
+        ("audience", "Choose the kind of service.", typed["audience"]),
+        ("lasts", "Choose how long it holds.", typed["lasts"]),
+        ("services", "Choose the services that get it.", services),
+    )
+    return [Fault(name, message) for name, message, value in parts if not value]
+
+
+def _choose_field(error: ReportAbuseError, typed: Typed) -> str:
+    if error.reason in _FIELDS:
+        return _FIELDS[error.reason]
+    if error.reason == "bad-code":
+        return "lasts" if typed["audience"] in dict(AUDIENCES) else "audience"
+    # Each of the other messages names the field in quotation marks.
+    return "advice" if f"“{ADVICE}”" in str(error) else "pattern"
+
+
+def _go_to(alert_id: str, *, place: str | None = None) -> ResponseReturnValue:
+    address = url_for("service_alerts.show_alert", alert_id=alert_id, _anchor=place)
+    return redirect(address, HTTPStatus.SEE_OTHER)
+
+
+def _show_form(typed: Typed, services: list[str], *faults: Fault) -> ResponseReturnValue:
+    desk = get_desk()
+    with desk.store.read() as connection:
+        known = list_audience(connection, environment=desk.config.environment)
+    return show_page(
+        "service_alert_form.html",
+        services=list(known.items()),
+        chosen=services,
+        audiences=AUDIENCES,
+        lasts=LASTS,
+        pattern_label=PATTERN,
+        advice_label=ADVICE,
+        most=MAX_ALERT_CHARACTERS,
+        typed=typed,
+        faults=faults,
+    )
+
+
+def _show(
+    alert: ServiceAlertRow,
+    *,
+    typed: Typed | None = None,
+    to: list[str] | None = None,
+    fault: Fault | None = None,
+    is_open: bool = False,
+) -> ResponseReturnValue:
+    desk = get_desk()
+    with desk.store.read() as connection:
+        names, is_crisis = get_owner_names(connection), is_in_crisis(connection, alert)
+        page = read_list_page(found=count_longest(connection, alert), most=MOST_OPENED_ENTRIES)
+    try:
+        body = parse_body(open_body(desk, alert.first, actor=get_name()), body=ServiceAlert)
+    except OpeningError:
+        body = None
+    reached = [one.recipient for one in alert.actions if one.state in OUT_STATES]
+    return show_page(
+        "service_alert.html",
+        alert=alert,
+        body=body,
+        entry_titles=ENTRY_TITLES,
+        threads=list_threads(desk, alert, rows=page.rows, reader=get_name() if is_open else None),
+        listed_page=page,
+        is_open=is_open,
+        names=names,
+        reached=[(one, names.get(one, one)) for one in reached],
+        to=reached if to is None else to,
+        may_alone=is_crisis and is_permitted(Permission.ALERT_ALONE),
+        is_expired=alert.first.is_expired(desk.clock()),
+        me=get_name(),
+        typed=typed or Typed(),
+        faults=[] if fault is None else [fault],
+    )

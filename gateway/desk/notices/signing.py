@@ -4,8 +4,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from gateway.desk.actions.model import Action
+from gateway.desk.actions.model import Action, ActionError
+from gateway.desk.cases.model import has_control_characters, normalise
 from gateway.desk.people.releases import Release, draft_release, find_release, get_signed
+from partner_sdk.wire.action_bodies import MAX_ALERT_CHARACTERS
 from partner_sdk.wire.canonical import encode
 
 
@@ -37,3 +39,15 @@ def find_signature(connection: Connection, action: Action) -> Release | None:
 def get_signature(connection: Connection, action: Action) -> Release:
     """Return the signature of an action as it is. Raises `ReleaseError` (`not-signed`, `not-genuine`)."""
     return get_signed(connection, kind=action.kind, subject=action.action_id, body=describe_action(action))
+
+
+def get_clean_text(text: str, field: str) -> str:
+    """Return a text for services. Raises `ActionError` (`no-text`, `too-long`, `unprintable`)."""
+    text = normalise(text)
+    if not text:
+        raise ActionError(f"Fill in the field “{field}”.", reason="no-text")
+    if len(text) > MAX_ALERT_CHARACTERS:
+        raise ActionError(f"The field “{field}” can have up to {MAX_ALERT_CHARACTERS:,} characters.", reason="too-long")
+    if has_control_characters(text):
+        raise ActionError("The text contains characters that a page cannot show. Remove them.", reason="unprintable")
+    return text

@@ -1,25 +1,45 @@
-"""Alerts as records: one is open at a time, climbs the ladder, and ends by a name or once all was read (R21).
+"""Alerts to the people on duty: one at a time climbs the ladder until a person takes it, or all was read (R21).
 
 Never contains a word of a report: an alert has counts and times. Its entry in the outbox stays open as long as the
-alert is, with the time of the next notice; each notice is a row of `alert_calls`.
+alert is; each notice is a row of `alert_calls`, one a minute at the most. Never silent: each run names an alert that no
+rung took. Also mails a person about a passkey that joined their account.
 """
 
 import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from email.headerregistry import Address
+from email.message import EmailMessage
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select, update
 
 from gateway.desk import audit
+from gateway.desk.carriers import DeliveryError, MailCarrier, make_mail, make_mail_carrier, post_json
+from gateway.desk.config import make_origin
+from gateway.desk.escalation import MAILTO, Rung
+from gateway.desk.outbox.loop import GiveUp, Hold, Outcome, Run
 from gateway.desk.outbox.queue import IS_OPEN, drop, queue, record
-from gateway.desk.people.permissions import BY_THE_DESK
+from gateway.desk.people.passkeys import add_passkey, list_passkeys
+from gateway.desk.people.permissions import BY_THE_DESK, Permission, is_allowed
+from gateway.desk.people.register import find_person, get_person, list_roles
+from gateway.desk.people.touches import NewKey
 from gateway.desk.store.agency_tables import ALERT_CALLS, ALERTS, OUTBOX
 from gateway.desk.store.schema import CASES, SET_ASIDE
+from gateway.desk.uk_times import format_uk_time
+from gateway.desk.vault.assertions import Statement
+from gateway.desk.wiring import Desk
 from gateway.guidance.risk import is_danger_today
-from partner_sdk.errors import ReportAbuseError
-from partner_sdk.wire.canonical import format_time, parse_time
+from gateway.web.logs import format_exception
+from partner_sdk.errors import LocalStateError, ReportAbuseError
+from partner_sdk.wire.alert_notice import AlertNotice
+from partner_sdk.wire.canonical import format_time, parse_time, to_base64url
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,3 +325,355 @@ def _columns() -> list[Any]:
 
 _ROWS: Final = select(*_columns()).join(OUTBOX, record("alert", ALERTS.c.id))
 _CALL_COLUMNS: Final = [ALERT_CALLS.c[name] for name in AlertCall.__dataclass_fields__]
+
+
+ALERT_FILE_NAME = "page.json"  # WIRE.md §9.1
+COALESCED: Final = timedelta(minutes=1)
+# One run calls no further rung after this time, so that it ends within the two minutes of its claim even if every
+# target keeps it waiting.
+CALLS_WITHIN: Final = timedelta(minutes=1)
+_NOBODY: Final = "nobody-on-ladder"
+_SECRET_BYTES: Final = 16
+
+
+class Pager(Protocol):
+    """Delivers one signed notice, or raises `DeliveryError`."""
+
+    def send(self, signed: bytes, *, notice: AlertNotice) -> None:
+        """Deliver the notice."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookPager:
+    """An address that accepts the signed bytes as they are."""
+
+    url: str
+    session: "requests.Session"
+
+    def send(self, signed: bytes, *, notice: AlertNotice) -> None:
+        """Post the signed bytes, or raise `DeliveryError`."""
+        post_json(self.session, url=self.url, body=signed)
+
+
+@dataclass(frozen=True, slots=True)
+class MailPager:
+    """A mailbox that wakes the people on duty."""
+
+    to: str
+    sender: Address
+    carrier: MailCarrier
+    now: datetime
+    random: bytes
+
+    def send(self, signed: bytes, *, notice: AlertNotice) -> None:
+        """Send a mail with the count, the first time and the link, or raise `DeliveryError`."""
+        words = "1 urgent item" if notice.count == 1 else f"{notice.count} urgent items"
+        danger = f"{notice.danger_today} with danger today" if notice.danger_today else "none with danger today"
+        body = (
+            f"{words} at the desk since {format_uk_time(notice.first_at)}, {danger} ({notice.environment}).\n\n"
+            f"Sign in and say that you have it: {notice.link}\n"
+        )
+        subject = f"{words} at the desk, {danger}"
+        mail = make_mail(self.to, sender=self.sender, subject=subject, body=body, now=self.now, random=self.random)
+        mail.add_attachment(signed, maintype="application", subtype="json", filename=ALERT_FILE_NAME)
+        self.carrier.send(mail)
+
+
+def make_pager(desk: Desk, address: str) -> Pager:
+    """Return the pager of a rung's target.
+
+    Raises `DeliveryError` (`no-mail`), and `LocalStateError` for the file of the mail server's login.
+    """
+    if not address.startswith(MAILTO):
+        return WebhookPager(address, desk.session)
+    carrier = make_mail_carrier(desk.config.carriers)
+    if carrier is None:
+        raise DeliveryError(reason="no-mail")
+    return MailPager(address.removeprefix(MAILTO), _make_sender(desk), carrier, desk.clock(), desk.random(16))
+
+
+def _make_sender(desk: Desk) -> Address:
+    carriers = desk.config.carriers
+    return Address(display_name=carriers.mail_name, addr_spec=carriers.mail_from)
+
+
+def add_told_passkey(
+    connection: Connection, key: NewKey, statement: Statement, *, label: str, by: str, now: datetime
+) -> None:
+    """Add a passkey as `add_passkey` does, and queue the mail to its person."""
+    number = add_passkey(connection, key, statement, label=label, by=by, now=now)
+    queue(connection, "passkey", [f"{statement.person} {number}"], now=now)
+
+
+class PasskeyMailSender:
+    """Writes to a person whose account a passkey joined; one without an address learns it on the desk's pages alone."""
+
+    def __init__(self, run: Run) -> None:
+        self._desk = run.desk
+
+    def load(self, connection: Connection, row: Row[Any]) -> EmailMessage | Hold | GiveUp:
+        """Return the mail about the passkey that the entry names by its person and number."""
+        desk, (person, _, number) = self._desk, row.subject.partition(" ")
+        found = next(one for one in list_passkeys(connection, person, with_ended=True) if one.number == number)
+        to = get_person(connection, person).mail
+        if to is None:
+            return GiveUp("no-address", is_alarm=False)
+        if desk.config.carriers.mail == "off":
+            return Hold(code="channel-off")
+        body = (
+            f"A passkey, “{found.label}”, joined your account at the desk of {desk.config.agency_name} on "
+            f"{format_uk_time(found.added_at)}. It signs for you from {format_uk_time(found.signs_from)}.\n\n"
+            "Was it not you? Sign in now, end it on the page Your passkeys, and tell a supervisor.\n"
+        )
+        sender, random = _make_sender(desk), desk.random(16)
+        return make_mail(
+            to, sender=sender, subject="A new passkey at the desk", body=body, now=desk.clock(), random=random
+        )
+
+    def send(self, items: "Sequence[EmailMessage]") -> list[GiveUp | None]:
+        """Deliver each mail. Raises `DeliveryError`."""
+        carrier = make_mail_carrier(self._desk.config.carriers)
+        for mail in items:
+            if carrier is None:
+                raise DeliveryError(reason="no-mail")
+            carrier.send(mail)
+        return [None] * len(items)
+
+    def sent(self, connection: Connection, row: Row[Any], item: EmailMessage) -> None:
+        """Do nothing: the entry itself shows that it went."""
+
+    def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
+        """Do nothing: the desk's pages show it all the same."""
+
+
+@dataclass(slots=True)
+class AlertsSent:
+    """The result of one run. `waiting` counts urgent reports that no notice has named.
+
+    `unacknowledged` counts unread reports of an alert that was not acknowledged in time. `is_stuck`: an alert was tried
+    and not taken; `warnings` are lines for a person.
+    """
+
+    sent: int = 0
+    waiting: int = 0
+    unacknowledged: int = 0
+    is_stuck: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Climb:
+    """The next steps of an alert: the rungs to try, each with its way up the ladder, and the notice's count.
+
+    `waits_until` is the end of the running wait, for news to the rung that was called last.
+    """
+
+    alert: AlertRow
+    count: int
+    danger_today: int
+    rungs: "Sequence[tuple[Rung, int]]"
+    waits_until: datetime | None
+
+
+@dataclass(slots=True)
+class AlertSender:
+    """Sends the open alert to the rung whose turn it is, or to the next one that takes it."""
+
+    run: Run
+    waits_until: datetime | None = None
+
+    def load(self, connection: Connection, row: Row[Any]) -> Climb | Hold:
+        """Return the rungs to call now, unless the last one still has time and there is no news for it."""
+        desk, now = self.run.desk, self.run.desk.clock()
+        alert = find_open(connection)
+        if alert is None or str(alert.id) != row.subject:
+            return Hold()
+        on_duty = list_callable(desk, connection, now=now)
+        if not on_duty:
+            return Hold(code=_NOBODY)
+        climb = plan_climb(alert, list_calls(connection, [alert.id]), on_duty, now=now)
+        if climb is None:
+            last = [one for one in list_calls(connection, [alert.id]) if one.taken_at is not None][-1]
+            return Hold(until=parse_time(last.waits_until))
+        last_at = find_last_call(connection, climb.rungs[0][0].title)
+        if last_at is not None and now < last_at + COALESCED:
+            return Hold()
+        unread = min(alert.count, count_unread(connection, since=alert.first_at))
+        danger_today = count_danger_today(connection, since=alert.first_at)
+        return Climb(alert, max(1, unread), danger_today, climb.rungs, climb.waits_until)
+
+    def send(self, items: "Sequence[Climb]") -> list[GiveUp | None]:
+        """Call the rungs in turn until one takes the notice. Raises the last failure if none does."""
+        for climb in items:
+            self._climb(climb)
+        return [None] * len(items)
+
+    def sent(self, connection: Connection, row: Row[Any], item: Climb) -> None:
+        """Queue the alert for the end of the wait, or for now if cases were filed in the meantime."""
+        now = self.run.desk.clock()
+        is_news = get_alert(connection, item.alert.id).count > item.alert.count
+        queue(connection, "alert", [row.subject], now=now if is_news or self.waits_until is None else self.waits_until)
+
+    def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
+        """Do nothing: no alert is given up."""
+
+    def _climb(self, climb: Climb) -> None:
+        desk = self.run.desk
+        began_at, failure = desk.clock(), DeliveryError(reason=_NOBODY)
+        for place, (rung, turn) in enumerate(climb.rungs):
+            now = desk.clock()
+            if now - began_at > CALLS_WITHIN:
+                break
+            is_news = place == 0 and climb.waits_until is not None
+            until = climb.waits_until if is_news else now + timedelta(minutes=rung.wait_minutes)
+            secret = to_base64url(desk.random(_SECRET_BYTES))
+            with desk.store.write() as connection:
+                call_id = begin_call(
+                    connection, alert_id=climb.alert.id, rung=rung.title, person=rung.person, turn=turn,
+                    count=climb.count, now=now, waits_until=until or now, link_secret=secret,
+                )  # fmt: skip
+            try:
+                _hand_over(desk, rung, climb, secret=secret)
+            except (DeliveryError, LocalStateError) as error:
+                failure = error if isinstance(error, DeliveryError) else DeliveryError(reason=error.reason)
+                with desk.store.write() as connection:
+                    fail_call(connection, call_id, code=error.reason)
+                continue
+            with desk.store.write() as connection:
+                finish_call(connection, call_id, alert=climb.alert, now=desk.clock())
+                numbers = {"call": call_id, "count": climb.count, "turn": turn}
+                audit.append_entry(
+                    connection, "send-alert", str(climb.alert.id), at=desk.clock(), actor=BY_THE_DESK, **numbers
+                )
+            self.waits_until = until
+            return
+        raise failure
+
+
+def plan_climb(
+    alert: AlertRow, calls: "Sequence[AlertCall]", on_duty: "Sequence[Rung]", *, now: datetime
+) -> Climb | None:
+    """Return the rungs to try, beginning with the one whose turn it is; None while the last one has time and no news.
+
+    After the last rung it goes on from the top, as the next way up.
+    """
+    taken = [one for one in calls if one.taken_at is not None]
+    places = {rung.title: place for place, rung in enumerate(on_duty)}
+    last, first, turn, waits_until = (calls[-1] if calls else None), 0, 1, None
+    if last is not None:
+        turn = last.turn
+        place = places.get(last.rung)
+        has_time = bool(taken) and format_time(now) < taken[-1].waits_until
+        if has_time and alert.count <= alert.told and last.taken_at is not None:
+            return None
+        is_cut_off = last.taken_at is None and last.failed_because is None  # a run was killed: it may not have gone
+        is_news = last.taken_at is not None and has_time
+        if place is None:
+            first = 0  # it is not on duty any more, e.g. at the end of a shift
+        elif is_cut_off or is_news:
+            first, waits_until = place, parse_time(last.waits_until) if is_news else None
+        else:
+            first = place + 1
+            if first >= len(on_duty):
+                first, turn = 0, turn + 1
+    rungs = [*((one, turn) for one in on_duty[first:]), *((one, turn + 1) for one in on_duty[:first])]
+    return Climb(alert, alert.count, 0, rungs, waits_until)
+
+
+def find_end_of_ladder(desk: Desk, connection: Connection, *, now: datetime, sent_within: timedelta) -> datetime | None:
+    """Return when every rung will have had its time with the open alert without an answer; None without an alert.
+
+    That time is over once the alert climbs for the second time, or no rung took it in time.
+    """
+    ends = []
+    if (unsent := find_unsent(connection, now=now, within=timedelta(0))) is not None:
+        ends.append(parse_time(unsent.news_at or unsent.first_at) + sent_within)
+    alert = find_unacknowledged(connection)
+    calls = [] if alert is None else [one for one in list_calls(connection, [alert.id]) if one.taken_at is not None]
+    if calls and calls[-1].turn > 1:
+        ends.append(parse_time(calls[-1].called_at))
+    elif calls:
+        on_duty = list_callable(desk, connection, now=now)
+        titles = [one.title for one in on_duty]
+        left = on_duty[titles.index(calls[-1].rung) + 1 :] if calls[-1].rung in titles else on_duty
+        ends.append(parse_time(calls[-1].waits_until) + timedelta(minutes=sum(one.wait_minutes for one in left)))
+    return min(ends, default=None)
+
+
+def list_callable(desk: Desk, connection: Connection, *, now: datetime) -> list[Rung]:
+    """Return the rungs on duty now, or if there are none, the whole ladder: one is better than none.
+
+    Rungs of people without the right to acknowledge an alert are left out.
+    """
+    able = [one for one in desk.ladder.rungs if is_able(connection, one.person)]
+    return [one for one in able if one.is_on_duty(desk.agency, now)] or able
+
+
+def count_waiting_anew(desk: Desk) -> None:
+    """Remove cases opened since from the open alert."""
+    with desk.store.write() as connection:
+        count_anew(connection, now=desk.clock())
+
+
+def describe_alerts(desk: Desk, outcome: Outcome) -> AlertsSent:
+    """Return the result of one run, and warnings about the open alert."""
+    now, found = desk.clock(), AlertsSent(sent=outcome.sent)
+    with desk.store.read() as connection:
+        found.warnings = list_ladder_warnings(desk, connection)
+        alert, waiting = find_open(connection), find_waiting(connection)
+        overdue = find_overdue(connection, now=now)
+    found.waiting = waiting.count - waiting.told if waiting is not None else 0
+    found.unacknowledged = overdue[1] if overdue is not None else 0
+    if outcome.error is not None:
+        found.is_stuck = True
+        found.warnings.append(f"ALERT NOT DELIVERED: unexpected, {format_exception(outcome.error)}.")
+    if alert is not None and alert.last_error is not None:
+        found.is_stuck = True
+        found.warnings.append(
+            f"ALERT NOT DELIVERED: {alert.count} urgent since {alert.first_at}, {alert.last_error}. "
+            "Phone the people on duty."
+        )
+    return found
+
+
+def list_ladder_warnings(desk: Desk, connection: Connection, *, is_for_later: bool = False) -> list[str]:
+    """Return a line for each fault of the ladder, e.g. a time without a rung on duty, or a removed person."""
+    rungs, now = desk.ladder.rungs, desk.clock()
+    gap = desk.ladder.find_gap(desk.agency, now) if is_for_later else None
+    found = [
+        f"LADDER: {one.person} may not acknowledge alerts, so the rung “{one.title}” is left out."
+        for one in rungs
+        if not is_able(connection, one.person)
+    ]
+    if not any(is_able(connection, one.person) for one in rungs):
+        found.append("NOBODY ON THE LADDER: urgent reports call nobody. Write ladder.toml.")
+    elif not any(one.is_on_duty(desk.agency, now) for one in rungs):
+        found.append("NOBODY ON DUTY NOW: an alert calls the whole ladder. Mend its hours in ladder.toml.")
+    elif gap is not None:
+        found.append(f"NOBODY ON DUTY at {format_uk_time(format_time(gap))}: an alert would call the whole ladder.")
+    return found
+
+
+def is_able(connection: Connection, person: str | None) -> bool:
+    """Return whether a rung's person may acknowledge an alert; a body or a shared telephone has none, and may."""
+    if person is None:
+        return True
+    found = find_person(connection, person)
+    is_here = found is not None and found.ended_at is None
+    return is_here and is_allowed(list_roles(connection, person), Permission.TAKE_ALERTS)
+
+
+def _hand_over(desk: Desk, rung: Rung, climb: Climb, *, secret: str) -> None:
+    """Sign a notice and deliver it; raises `DeliveryError` or `LocalStateError` on failure."""
+    notice = AlertNotice(
+        count=climb.count,
+        danger_today=climb.danger_today,
+        environment=desk.config.environment,
+        first_at=climb.alert.first_at,
+        issued_at=format_time(desk.clock()),
+        # It leads to the sign-in: opening it acknowledges nothing. Without `pages_origin` the desk's pages, and so the
+        # link, open on its machine alone.
+        link=f"{make_origin(desk.config)}/duty/alerts/{secret}",
+        target=rung.body,
+    )
+    make_pager(desk, rung.target).send(desk.load_signer().sign(notice), notice=notice)

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from sqlalchemy import Connection, Row, select
 
 from gateway.desk.alarms import list_subjects, raise_alarm
-from gateway.desk.carriers.delivery import DeliveryError
+from gateway.desk.carriers import DeliveryError
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.outbox import queue
 from gateway.desk.outbox.queue import IS_OPEN, KindName, claim, get_wait, note

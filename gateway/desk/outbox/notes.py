@@ -1,26 +1,51 @@
-"""Short notes that confirm a report: the permitted recipients (R22), the wording from one dated file, and the lists.
+"""Short notes that confirm a report: the permitted recipients (R22), the wording from one dated file, and the sending.
 
 Never in doubt: a note goes only to a person who asked for it, picked that way themselves, and is alone with the phone
-or the mailbox. Never contains an address or anything from a report: every note has the same text.
+or the mailbox. Every note has the same text. Never stores, prints or logs an address or a server's answer about it. A
+note is claimed before it is sent and recorded after: a run killed in between sends a note twice, but never loses one
+(decision 0011).
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
-from functools import cache
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from email.headerregistry import Address
+from email.message import EmailMessage
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
-from gateway.desk.addresses import find_email_address, find_mobile_number
-from gateway.desk.outbox.queue import IS_OPEN, SENT_AT, order_by_state, queue, record
+from gateway.desk import audit
+from gateway.desk.addresses import find_email_address, find_mail_domain, find_mobile_number, get_mailbox
+from gateway.desk.alarms import raise_alarm
+from gateway.desk.carriers import (
+    CARRIER_FAULTS,
+    DeliveryError,
+    MailCarrier,
+    SmsProvider,
+    is_country_open,
+    make_mail,
+    make_mail_carrier,
+    make_sms_provider,
+)
+from gateway.desk.keyring.case_boxes import find_sealed_report
+from gateway.desk.outbox.loop import GiveUp, Hold, Run, Stop
+from gateway.desk.outbox.queue import IS_OPEN, SENT_AT, drop, order_by_state, queue, record
+from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store.agency_tables import NOTES, OUTBOX
 from gateway.desk.store.schema import CASES
+from gateway.desk.vault import VaultError
+from gateway.desk.vault.doors import Signer, Vault
+from gateway.desk.wiring import Desk
 from gateway.web.settings import read_settings
+from partner_sdk.errors import FormatError, LocalStateError, OpeningError
+from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.public_codes import AGE_BANDS, NO, RATHER_NOT_SAY, WELSH, YES, YOUNGEST_BANDS
-from partner_sdk.wire.public_report import PublicReport, is_flagged, is_from_grown_up
+from partner_sdk.wire.public_report import PublicReport, is_flagged, is_from_grown_up, parse_public_report
+from partner_sdk.wire.submission import report_context
 
 Channel = Literal["email", "sms"]
 NoteKind = Literal["promised", "if_needed"]
@@ -171,3 +196,244 @@ def _columns() -> list[Any]:
 
 
 _ROWS: Final = select(*_columns()).join(OUTBOX, record("note", NOTES.c.case_id))
+
+
+ONE_DAY: Final = timedelta(days=1)
+# While a note is being sent no other run takes it: longer than any carrier needs, shorter than a person would wait.
+LEASE: Final = timedelta(minutes=10)
+# "Your message got to us" means something else after three days: then a person has to answer.
+GIVE_UP_AFTER: Final = timedelta(days=3)
+# How long a finished note can be looked up; no figure is made of it.
+KEPT_FOR: Final = timedelta(days=90)
+# The reason for holding a note for a limit other than its own address's: the form is filled in again and again.
+SMS_FULL: Final = "text-messages-full"
+DOMAIN_FULL: Final = "domain-full"
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    """The data to send one note; in memory only."""
+
+    to: str = field(repr=False)
+    channel: str
+    language: str
+    note: NoteKind
+    message_id: str
+
+
+class _Macs(NamedTuple):
+    """The keyed hashes of a note's address and its domain; a number has no domain."""
+
+    address: bytes
+    domain: bytes | None
+
+
+class NoteSender:
+    """Sends notes by mail and text message; a failed carrier ends its channel for this run."""
+
+    def __init__(self, run: Run) -> None:
+        self._desk = run.desk
+        self._failed: set[str] = set()
+
+    @cached_property
+    def _vault(self) -> Vault:
+        return self._desk.load_vault(actor=BY_THE_DESK, reason="send")
+
+    @cached_property
+    def _signer(self) -> Signer:
+        return self._desk.load_signer()
+
+    @cached_property
+    def _mail(self) -> MailCarrier | None:
+        return make_mail_carrier(self._desk.config.carriers)
+
+    @cached_property
+    def _sms(self) -> SmsProvider | None:
+        return make_sms_provider(self._desk.config.carriers, session=self._desk.session)
+
+    def load(self, connection: Connection, row: Row[Any]) -> "_Letter | Hold | GiveUp | Stop":
+        """Return the note with its address, once the day's limits have room for it."""
+        if self._desk.config.carriers.notes == "off":
+            return Stop()
+        try:
+            carriers = {"email": self._mail, "sms": self._sms}
+            message_id = self._make_message_id(row)
+        except (LocalStateError, VaultError) as error:
+            return Stop(error.reason)  # a key or a secret file: not the note's fault
+        note = connection.execute(select(NOTES).where(NOTES.c.case_id == row.subject)).one()
+        if note.channel not in carriers:
+            return GiveUp("unknown-channel")
+        if note.channel in self._failed:
+            return Hold()  # its carrier does not answer: the rest waits for another run
+        if carriers[note.channel] is None:
+            return Hold(code="channel-off")
+        try:
+            letter = self._make_letter(connection, note, message_id=message_id)
+        except (LocalStateError, VaultError) as error:
+            return Stop(error.reason)
+        if isinstance(letter, GiveUp):
+            return letter
+        domain = find_mail_domain(letter.to)
+        macs = _Macs(
+            self._signer.hash_text("address", get_mailbox(letter.to)),
+            None if domain is None else self._signer.hash_text("domain", domain),
+        )
+        return self._find_room(connection, note, macs) or letter
+
+    def send(self, items: Sequence[_Letter]) -> list[GiveUp | None]:
+        """Pass each note to its carrier."""
+        for letter in items:
+            try:
+                self._carry(letter)
+            except DeliveryError as error:
+                if error.reason in CARRIER_FAULTS:
+                    self._failed.add(letter.channel)
+                raise
+        return [None] * len(items)
+
+    def sent(self, connection: Connection, row: Row[Any], item: _Letter) -> None:
+        """Record the sent note in the audit log."""
+        self._append(connection, row, channel=item.channel, state="sent", code=None)
+
+    def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
+        """Delete the hash of the address of a given-up note, and record it in the audit log."""
+        channel = connection.execute(
+            update(NOTES)
+            .where(NOTES.c.case_id == row.subject)
+            .values(address_mac=None, domain_mac=None)
+            .returning(NOTES.c.channel)
+        ).scalar_one()
+        self._append(connection, row, channel=channel, state="given_up", code=code)
+
+    def _make_letter(self, connection: Connection, note: Row[Any], *, message_id: str) -> _Letter | GiveUp:
+        try:
+            stored = find_sealed_report(connection, note.case_id)
+            if stored is None:
+                return GiveUp("no-report")
+            plain = self._vault.open_report(stored.box, context=report_context(stored.clear))
+            report = parse_public_report(plain)
+        except (OpeningError, FormatError):
+            return GiveUp("does-not-open")
+        address = find_address(report, channel=note.channel)
+        if address is None:
+            return GiveUp("no-address", is_alarm=False)
+        if note.channel == "sms" and not is_country_open(address, carriers=self._desk.config.carriers):
+            return GiveUp("country-off", is_alarm=False)
+        return _Letter(address, note.channel, note.language, get_note_kind(report), message_id)
+
+    def _make_message_id(self, row: Row[Any]) -> str:
+        # The same in every try, so that a second copy is recognisable; as a keyed hash it does not name the case.
+        return self._signer.hash_text("note", f"{row.subject} {row.queued_at}").hex()[:32]
+
+    def _find_room(self, connection: Connection, note: Row[Any], macs: _Macs) -> Hold | None:
+        """Return the time until which a note must wait, or record its destination and return None."""
+        now, mine = self._desk.clock(), NOTES.c.case_id == note.case_id
+        carriers = self._desk.config.carriers
+        limits: list[tuple[ColumnElement[bool], int, str | None]] = [(NOTES.c.address_mac == macs.address, 1, None)]
+        if macs.domain is not None:
+            limits.append((NOTES.c.domain_mac == macs.domain, carriers.mail_most_a_day_per_domain, DOMAIN_FULL))
+        else:
+            limits.append((NOTES.c.channel == note.channel, carriers.sms_most_a_day, SMS_FULL))
+        for same, most, code in limits:
+            free_at = _find_free_at(connection, same & ~mine, most=most, now=now)
+            if free_at is not None:
+                connection.execute(update(NOTES).where(mine).values(address_mac=None, domain_mac=None))
+                if code is not None:
+                    raise_alarm(connection, code, f"{now:%Y-%m-%d}", now=now)
+                return Hold(free_at, code)
+        connection.execute(update(NOTES).where(mine).values(address_mac=macs.address, domain_mac=macs.domain))
+        return None
+
+    def _carry(self, letter: _Letter) -> None:
+        carriers = self._desk.config.carriers
+        match letter.channel:
+            case "email" if self._mail is not None:
+                mail = make_note_mail(
+                    letter.to,
+                    sender=Address(display_name=carriers.mail_name, addr_spec=carriers.mail_from),
+                    language=letter.language,
+                    note=letter.note,
+                    now=self._desk.clock(),
+                    random=bytes.fromhex(letter.message_id),
+                )
+                self._mail.send(mail)
+            case "sms" if self._sms is not None:
+                text = make_note_text(letter.language, note=letter.note)
+                self._sms.send(letter.to, text=text, message_id=letter.message_id)
+            case _:
+                # Marked as sent, it would be lost silently.
+                raise ValueError(f"No carrier sends notes by {letter.channel}.")
+
+    def _append(self, connection: Connection, row: Row[Any], *, channel: str, state: str, code: str | None) -> None:
+        now = self._desk.clock()
+        audit.append_entry(
+            connection, "send-note", row.subject, at=now, actor=BY_THE_DESK, channel=channel, code=code, state=state
+        )
+
+
+def forget_old_notes(desk: Desk) -> None:
+    """Delete the keyed hash of an address after its day, and finished notes after `KEPT_FOR`."""
+    now = desk.clock()
+    with desk.store.write() as connection:
+        # The keyed hash has one use: to prevent a second note on the same day.
+        gone = select(OUTBOX.c.subject).where(
+            OUTBOX.c.kind == "note", OUTBOX.c.state == "sent", OUTBOX.c.done_at <= format_time(now - ONE_DAY)
+        )
+        connection.execute(
+            update(NOTES)
+            .where(NOTES.c.address_mac.is_not(None), NOTES.c.case_id.in_(gone))
+            .values(address_mac=None, domain_mac=None)
+        )
+        old = select(OUTBOX.c.subject).where(
+            OUTBOX.c.kind == "note", ~IS_OPEN, OUTBOX.c.queued_at < format_time(now - KEPT_FOR)
+        )
+        subjects = connection.execute(old).scalars().all()
+        connection.execute(delete(NOTES).where(NOTES.c.case_id.in_(subjects)))
+        drop(connection, "note", subjects)
+
+
+def list_carrier_faults(desk: Desk) -> tuple[str, ...]:
+    """Return a code for each carrier that could not send now; sends nothing and opens nothing."""
+    faults = []
+    try:
+        carrier = make_mail_carrier(desk.config.carriers)
+        if carrier is not None:
+            carrier.check()
+    except (DeliveryError, LocalStateError) as error:
+        faults.append(f"mail: {error.reason}")
+    try:
+        make_sms_provider(desk.config.carriers, session=desk.session)
+    except (DeliveryError, LocalStateError) as error:
+        faults.append(f"sms: {error.reason}")
+    return tuple(faults)
+
+
+def _find_free_at(connection: Connection, same: ColumnElement[bool], *, most: int, now: datetime) -> datetime | None:
+    """Return the time at which fewer than `most` of these notes are from the last day, or None for now.
+
+    Notes on their way count too: they have their hash, which waiting notes do not have yet.
+    """
+    others = connection.execute(
+        select(OUTBOX.c.state, OUTBOX.c.done_at, OUTBOX.c.next_try_at)
+        .join(NOTES, record("note", NOTES.c.case_id))
+        .where(
+            same,
+            (IS_OPEN & NOTES.c.address_mac.is_not(None))
+            | ((OUTBOX.c.state == "sent") & (OUTBOX.c.done_at > format_time(now - ONE_DAY))),
+        )
+    ).all()
+    times = sorted(
+        parse_time(other.done_at) + ONE_DAY if other.state == "sent" else parse_time(other.next_try_at) + LEASE
+        for other in others
+    )
+    coming = [moment for moment in times if moment > now]
+    return coming[len(coming) - most] if len(coming) >= most else None
+
+
+def make_note_mail(
+    to: str, *, sender: Address, language: str, note: NoteKind, now: datetime, random: bytes
+) -> EmailMessage:
+    """Return the mail to one checked address, as plain text."""
+    words = load_note_texts().of(language).email
+    body = str(getattr(words, note)).strip() + "\n"
+    return make_mail(to, sender=sender, subject=words.subject, body=body, now=now, random=random)

@@ -1,20 +1,26 @@
-"""Drafts packages and redirected reports, has a second person sign each, and releases it.
+"""Drafts packages and redirected reports from a person's choices, has a second person sign each, and follows it.
 
+The desk chooses nothing: a suggested body stands beside the field, and each text is typed or left as it was prepared.
 The bytes are fixed at the draft: the second person reads and signs exactly those, and a case that changed since needs a
 new draft. Every choice of a body is on record with its case, and its reason is sealed (R18).
 """
 
-from collections.abc import Sequence
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from html import unescape
+from typing import Final, Literal
 
+import msgspec
 from sqlalchemy import Connection
 
 from gateway.desk import audit
 from gateway.desk.actions.ledger import Unsigned, draft_action, release_action
-from gateway.desk.actions.model import Action, get_action
-from gateway.desk.cases.assessing import YES
+from gateway.desk.actions.model import OUT_STATES, Action, ActionKind, ActionWay, get_action, list_waiting, list_where
+from gateway.desk.cases.assessing import YES, count_read
+from gateway.desk.cases.case_files import FileOfReport
 from gateway.desk.cases.holding import hold
 from gateway.desk.cases.model import (
     CaseError,
@@ -27,19 +33,426 @@ from gateway.desk.cases.model import (
     list_steps,
     open_texts,
 )
-from gateway.desk.packages.choices import (
-    PACKAGE,
-    FormFault,
-    PackageForm,
-    get_destination,
+from gateway.desk.cases.opening import list_reports
+from gateway.desk.cases.reading.labels import AGE_BANDS, ASSESSMENT, KINDS, PUBLIC_ANSWERS, title_of
+from gateway.desk.destinations.register import Destination, load_register
+from gateway.desk.evidence.holdings import count_arrived
+from gateway.desk.packages.archive import Packed
+from gateway.desk.packages.content import (
+    MOST_ITEMS,
+    Account,
+    Condition,
+    EvidenceItem,
+    LegalGround,
+    Line,
+    Officer,
+    PackageContent,
+    Parts,
+    Person,
+    Redaction,
+    SafeContact,
+    Section,
+    SourceReport,
+    list_hidden_texts,
+    load_handling,
+    load_legal_bases,
 )
-from gateway.desk.packages.content import PackageContent
-from gateway.desk.packages.gathering import GatheredCase, get_ready, has_changed
-from gateway.desk.packages.packing import Packed
+from gateway.desk.packages.gathering import (
+    GatheredCase,
+    GatheredReport,
+    get_ready,
+    has_changed,
+    make_industry_parts,
+    make_public_parts,
+)
 from gateway.desk.people import releases
-from gateway.desk.people.releases import Release, draft_release, list_of_subjects
+from gateway.desk.people.permissions import ROLE_TITLES, Role
+from gateway.desk.people.register import find_person, list_roles
+from gateway.desk.people.releases import Release, draft_release, list_of_subjects, list_open
+from gateway.desk.store.schema import CASE_ACTIONS
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.canonical import encode, parse_exact
+from partner_sdk.wire.canonical import encode, format_time, parse_exact
+from partner_sdk.wire.public_report import PublicReport
+
+PACKAGE: Final[ActionKind] = "package"
+REDIRECT: Final[ActionKind] = "redirect"
+NAMED, LEFT_OUT = "named", "left_out"
+BY_REFERENCE, ENCLOSED = "by_reference", "enclosed"
+# The parts of a form, each with the most characters that it takes.
+MOST_CHARACTERS: Final = {
+    "why": 300,
+    "title": 200,
+    "summary": 4_000,
+    "necessity": 1_000,
+    "handling_note": 300,
+    "guidance": 4_000,
+    "officer_telephone": 80,
+    "officer_email": 200,
+    "reporter_reason": 300,
+}
+# The takers of each kind, by the codes of the register.
+TAKEN_AS: Final[dict[ActionKind, frozenset[str]]] = {
+    PACKAGE: frozenset({"package", "crisis", "referral"}),
+    REDIRECT: frozenset({"redirect"}),
+}
+# Where it is to go, for the words of the page.
+WAY_TITLES: Final = {
+    "mailbox": "into its mailbox at the gateway, sealed to its key",
+    "sealed-file": "as a sealed file; you give the passphrase by another way",
+    "letter": "as a letter, printed from the PDF",
+}
+
+
+class PackageForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that a person chose and wrote for a package; texts are clean, codes are those of the data."""
+
+    kind: ActionKind
+    destination: str
+    why: str
+    title: str
+    summary: str
+    legal: tuple[str, ...]
+    necessity: str
+    handling: tuple[str, ...]
+    handling_note: str
+    guidance: str
+    officer: str
+    officer_telephone: str
+    officer_email: str
+    reports: tuple[str, ...]
+    evidence: tuple[str, ...]
+    evidence_as: str
+    reporter: str
+    reporter_reason: str
+    adds_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FormFault:
+    """One fault of a form: its field, and how to fix it."""
+
+    field: str
+    message: str
+
+
+def suggest_title(gathered: GatheredCase) -> str:
+    """Return a title without names, from the assessment, e.g. `Grooming, child of 13 to 15`."""
+    kind, age = dict(KINDS).get(gathered.standing.kind, "Report"), dict(AGE_BANDS).get(gathered.standing.age_band, "")
+    return f"{kind}, child of {age.lower()}" if gathered.standing.age_band[:1].isdigit() else kind
+
+
+def choose_way(body: Destination, form: PackageForm) -> ActionWay:
+    """Return how it goes: by mailbox where the body has keys and no file is enclosed, else as agreed, else sealed."""
+    if form.evidence_as == ENCLOSED and form.evidence:
+        return "sealed-file"
+    if body.channel == "mailbox" and body.partner is not None:
+        return "mailbox"
+    return "letter" if body.channel == "letter" else "sealed-file"
+
+
+def get_destination(desk: Desk, kind: ActionKind, key: str) -> Destination:
+    """Return the body that this kind may go to today.
+
+    Raises `CaseError`: `unknown-destination`, `retired-destination`, `takes-none`.
+    """
+    body = load_register(desk.paths.destinations).get(key)
+    if body is None:
+        raise CaseError("Choose the body that it goes to.", reason="unknown-destination")
+    if body.is_retired(desk.agency.get_day(desk.clock())):
+        raise CaseError(f"{body.name} takes nothing more. Choose another body.", reason="retired-destination")
+    if not TAKEN_AS[kind] & set(body.takes):
+        taken = "packages" if kind == PACKAGE else "redirected reports"
+        raise CaseError(f"{body.name} takes no {taken}. Choose another body.", reason="takes-none")
+    return body
+
+
+def list_form_faults(desk: Desk, connection: Connection, gathered: GatheredCase, form: PackageForm) -> list[FormFault]:
+    """Return everything that keeps this form from becoming a draft, in the order of the page."""
+    return [*_list_body_faults(desk, form), *_list_text_faults(form), *_list_choice_faults(connection, gathered, form)]
+
+
+def _list_body_faults(desk: Desk, form: PackageForm) -> Iterator[FormFault]:
+    try:
+        body = get_destination(desk, form.kind, form.destination)
+    except CaseError as error:
+        yield FormFault("destination", str(error))
+        body = None
+    bases = load_legal_bases()
+    chosen = [bases[code] for code in form.legal if code in bases]
+    if not chosen or len(chosen) != len(form.legal):
+        yield FormFault("legal", "Choose the law that allows it.")
+    elif body is not None and not all(body.group in one.groups for one in chosen):
+        yield FormFault("legal", f"One of these laws is not for {body.name}. Choose those that are.")
+    elif form.kind == REDIRECT and not any(one.agreed for one in chosen):
+        yield FormFault("legal", "A report is redirected only if the person who reported agreed: choose that law.")
+
+
+def _list_text_faults(form: PackageForm) -> Iterator[FormFault]:
+    needed = {
+        "why": "Write why this body.",
+        "summary": "Write what happened and what you ask for, in a few sentences.",
+        "necessity": "Write why this law holds in this case.",
+        "officer_telephone": "Give a telephone number or an e-mail address that the officer can use.",
+    }
+    for name, most in MOST_CHARACTERS.items():
+        text = getattr(form, name)
+        if len(text) > most:
+            yield FormFault(name, f"Make this shorter: {most:,} characters at most, and there are {len(text):,}.")
+        elif any(not char.isprintable() and char not in "\n\t" for char in text):
+            yield FormFault(name, "This contains characters that a page cannot show. Remove them.")
+        elif not text and name in needed and not (name == "officer_telephone" and form.officer_email):
+            yield FormFault(name, needed[name])
+
+
+def _list_choice_faults(connection: Connection, gathered: GatheredCase, form: PackageForm) -> Iterator[FormFault]:
+    handling = load_handling()
+    if not set(form.handling) <= handling.keys():
+        yield FormFault("handling", "One of these conditions is not on the list. Choose again.")
+    person = find_person(connection, form.officer)
+    if person is None or person.ended_at is not None:
+        yield FormFault("officer", "Choose the officer of this desk who supports the package.")
+    known = {one.case.case_id for one in gathered.reports}
+    if not form.reports or not set(form.reports) <= known:
+        yield FormFault("reports", "Choose at least one report of this case.")
+    files = {get_evidence_id(one): one for one in gathered.files}
+    if not set(form.evidence) <= files.keys():
+        yield FormFault("evidence", "One of these files is not of this case. Choose again.")
+    elif form.evidence_as == ENCLOSED and any(files[one].file.held is None for one in form.evidence):
+        yield FormFault("evidence", "A file that has not reached the desk cannot be enclosed. Send it by reference.")
+    if form.evidence_as not in {BY_REFERENCE, ENCLOSED}:
+        yield FormFault("evidence_as", "Choose how the files go.")
+    if form.reporter not in {NAMED, LEFT_OUT}:
+        yield FormFault("reporter", "Choose whether the person who reported is named.")
+
+
+def get_evidence_id(row: FileOfReport) -> str:
+    """Return the id of a file in a form: of its evidence, or of one that was only described, its report and file id."""
+    reference = row.file.reference
+    return f"{row.case.case_id} {row.file.file_id}" if reference is None else reference.evidence_id
+
+
+def make_mark(form: PackageForm) -> str:
+    """Return the mark that a preview passes on to its draft; another text or choice has another mark."""
+    return hashlib.sha256(encode(form)).hexdigest()
+
+
+def keep_possible(form: PackageForm, gathered: GatheredCase) -> PackageForm:
+    """Return an earlier form without the reports and files that the case has no more."""
+    known = {one.case.case_id for one in gathered.reports}
+    files = {get_evidence_id(one) for one in gathered.files}
+    return msgspec.structs.replace(
+        form,
+        reports=tuple(one for one in form.reports if one in known),
+        evidence=tuple(one for one in form.evidence if one in files),
+    )
+
+
+_PLAIN_MARKING: Final = "OFFICIAL"
+_MARKED_BY: Final = "official_sensitive"
+_LEAST_LEAK: Final = 3  # letters: a shorter name is in too many words
+# A factor of risk.toml, and the code of the assessment that leaves it standing.
+_AGE_UNSAID: Final = "age_unsaid"
+_UNKNOWN_AGE: Final = "unknown"
+_FLAGGED: Final = (
+    "The form was filled in unusually fast, or in another way that is unusual for a person. It may still be a child."
+)
+# Answers that a person chose and did not type: they name nobody.
+_ANSWERS: Final = frozenset(text for titles in PUBLIC_ANSWERS.values() for text in titles.values())
+
+
+def make_content(
+    desk: Desk, connection: Connection, gathered: GatheredCase, form: PackageForm, *, package_id: str
+) -> PackageContent:
+    """Return the content of a form without faults, whole: `redact` takes away the parts that it withholds."""
+    body = get_destination(desk, form.kind, form.destination)
+    now, chosen = desk.clock(), [one for one in gathered.reports if one.case.case_id in form.reports]
+    # A report that stays at home may still bar a way.
+    told = tuple(one.content for one in gathered.reports if isinstance(one.content, PublicReport))
+    parts = [_make_parts(one, number, told=told) for number, one in enumerate(chosen, start=1)]
+    hides = form.reporter == LEFT_OUT
+    officer = _make_officer(connection, form)
+    return PackageContent(
+        package_id=package_id,
+        environment=desk.config.environment,
+        reference=gathered.case.reference,
+        title=form.title or suggest_title(gathered),
+        issued_at=format_time(now),
+        issuer=desk.config.agency_name,
+        recipient=body.name,
+        marking=load_handling()[_MARKED_BY].title if _MARKED_BY in form.handling else _PLAIN_MARKING,
+        is_urgent=YES in (gathered.standing.immediate_risk, gathered.standing.urgent_dissemination),
+        safe_contact=_make_safe_contact(parts, officer, hides=hides),
+        summary=form.summary,
+        redaction=Redaction(hides_reporter=hides, reason=form.reporter_reason or _REASONS[form.reporter]),
+        assessment=tuple(_list_assessment(gathered, chosen)),
+        legal=tuple(_list_legal(form)),
+        handling=tuple(_list_handling(form)),
+        officer=officer,
+        reports=tuple(_make_report(one, part, n) for n, (one, part) in enumerate(zip(chosen, parts, strict=True), 1)),
+        people=_cut_people(parts),
+        accounts=_cut_accounts(parts),
+        evidence=tuple(_list_evidence(desk, gathered, chosen, form)),
+        guidance=_make_guidance(form),
+        urgent=tuple(dict.fromkeys(said for part in parts for said in part.urgent)),
+    )
+
+
+_REASONS: Final = {
+    NAMED: "Their name and how to reach them are needed to act on this report.",
+    LEFT_OUT: "Nothing about them is needed to act on this report.",
+}
+
+
+def _make_parts(one: GatheredReport, number: int, *, told: tuple[PublicReport, ...]) -> Parts:
+    if isinstance(one.content, PublicReport):
+        return make_public_parts(one.content, number=number, barred_by=told, is_proven=one.is_proven)
+    return make_industry_parts(one.content, number=number)
+
+
+def _make_safe_contact(parts: Sequence[Parts], officer: Officer, *, hides: bool) -> SafeContact:
+    """Return the box, e.g. "Reach them only in this way: ..."; the rows below hold the ways only to withhold them."""
+    ways = tuple(line for part in parts for line in part.safe_ways)
+    lines = tuple(line for part in parts for line in part.safe_contact)
+    whom = ", ".join(one for one in (officer.name, officer.telephone or officer.email) if one)
+    never = "Do not phone, write or leave a note unless this page says so."
+    if hides and lines:
+        head = f"How to reach them safely is withheld. Call {whom} before you contact the child or the family."
+        return SafeContact(say=f"{head}\n{never}", lines=(*ways, *lines))
+    if not ways:
+        head = f"No safe way to reach the child is known. Call {whom} before you contact anyone."
+        return SafeContact(say=f"{head}\n{never}", lines=lines)
+    head = "Reach them only in this way:" if len(ways) == 1 else "Reach them only in these ways:"
+    named = "\n".join(f"{line.label}: {line.text}" for line in ways)
+    return SafeContact(say=f"{head}\n{named}\n{never}\nIf this cannot be done, call {whom}.", lines=lines)
+
+
+def _list_assessment(gathered: GatheredCase, chosen: Sequence[GatheredReport]) -> Iterator[Line]:
+    standing = gathered.standing
+    yield from (Line(label=title, text=title_of(getattr(standing, name))) for name, title in ASSESSMENT)
+    yield Line(label="Priority", text=standing.priority)
+    yield Line(label="Kind", text=title_of(standing.kind))
+    yield Line(label="Age of the child", text=title_of(standing.age_band))
+    if any(one.case.flagged for one in chosen):
+        yield Line(label="How it was sent", text=_FLAGGED)
+    # A person has answered it since: the factor would contradict the line above.
+    answered = {_AGE_UNSAID} if standing.age_band not in {"", _UNKNOWN_AGE} else set()
+    left_out = {*standing.struck, *answered}
+    factors = [one.reason for one in gathered.case.reasons if one.code not in left_out]
+    if factors:
+        yield Line(label="Risk factors", text="; ".join(factors))
+    if gathered.reasons.note:
+        yield Line(label="Reasons", text=gathered.reasons.note, is_quoted=True)
+
+
+def _list_legal(form: PackageForm) -> Iterator[LegalGround]:
+    for code, one in load_legal_bases().items():
+        if code in form.legal:
+            yield LegalGround(
+                title=one.title,
+                law=one.law,
+                say=one.say,
+                reason=form.necessity,
+                source=one.source,
+                checked_on=one.checked_on.isoformat(),
+            )
+
+
+def _list_handling(form: PackageForm) -> Iterator[Condition]:
+    for code, one in load_handling().items():
+        if code in form.handling:
+            yield Condition(title=one.title, say=one.say)
+    if form.handling_note:
+        yield Condition(title="For this package", say=form.handling_note)
+
+
+def _make_officer(connection: Connection, form: PackageForm) -> Officer:
+    person, roles = find_person(connection, form.officer), list_roles(connection, form.officer)
+    titles = [ROLE_TITLES[role] for role in Role if role in roles]
+    return Officer(
+        name=form.officer if person is None else person.name,
+        role=titles[0].capitalize() if titles else "Officer of this desk",
+        telephone=form.officer_telephone,
+        email=form.officer_email,
+    )
+
+
+def _make_report(one: GatheredReport, parts: Parts, number: int) -> SourceReport:
+    return SourceReport(
+        key=f"r{number}",
+        reference=one.case.reference,
+        sender=one.sender or "A person, through the form" if one.is_proven else "Not proven to be the same person",
+        received_at=one.case.received_at,
+        sealed_sha256=one.sealed_sha256,
+        sections=parts.sections,
+        original=_get_original(one),
+    )
+
+
+def _get_original(one: GatheredReport) -> str:
+    """Return the report letter for letter; of a partner's without the secrets that open its sealed files."""
+    return encode(one.content if isinstance(one.content, PublicReport) else one.content.report).decode()
+
+
+def _cut_people(parts: Sequence[Parts]) -> tuple[Person, ...]:
+    return tuple(person for part in parts for person in part.people)[:MOST_ITEMS]
+
+
+def _cut_accounts(parts: Sequence[Parts]) -> tuple[Account, ...]:
+    # A service may know a thousand logins: the sections of the report have every one of them.
+    holders = {one.key for one in _cut_people(parts)}
+    return tuple(one for part in parts for one in part.accounts if one.holder in holders)[:MOST_ITEMS]
+
+
+def _list_evidence(
+    desk: Desk, gathered: GatheredCase, chosen: Sequence[GatheredReport], form: PackageForm
+) -> Iterator[EvidenceItem]:
+    keys = {one.case.case_id: f"r{number}" for number, one in enumerate(chosen, start=1)}
+    wanted = [row for row in gathered.files if get_evidence_id(row) in form.evidence]
+    for number, row in enumerate(wanted, start=1):
+        item = _describe_file(desk, row)
+        if item is not None:
+            is_enclosed = form.evidence_as == ENCLOSED and row.file.held is not None
+            held_by = "" if is_enclosed else item.held_by
+            report = keys.get(row.case.case_id, "")
+            yield msgspec.structs.replace(
+                item, key=f"e{number}", is_enclosed=is_enclosed, held_by=held_by, report=report
+            )
+
+
+def _describe_file(desk: Desk, row: FileOfReport) -> EvidenceItem | None:
+    """Return a file with its hash; None for one of which the sender gave neither hash nor bytes."""
+    file, described = row.file, row.file.described
+    if file.reference is None:
+        return None
+    here = f"{desk.config.agency_name} holds it: ask the supporting officer, with its SHA-256."
+    return EvidenceItem(
+        key="e",
+        name=file.name or file.file_id,
+        sha256=file.reference.sha256,
+        size_bytes=file.reference.size_bytes,
+        media_type=file.media_type or "",
+        description="" if described is None else title_of(described.relevance),
+        held_by=here if file.held is not None else "It has not reached the desk yet.",
+    )
+
+
+def _make_guidance(form: PackageForm) -> tuple[Section, ...]:
+    if not form.guidance:
+        return ()
+    return (
+        Section(title="From the supporting officer", lines=(Line(label="Notes", text=form.guidance, is_quoted=True),)),
+    )
+
+
+def list_leaks(content: PackageContent, page: bytes) -> list[str]:
+    """Return the withheld words of a content that its page still has, e.g. a name in the story; blank without any."""
+    if not content.redaction.hides_reporter:
+        return []
+    text = unescape(page.decode())
+    hidden = {one.strip() for one in list_hidden_texts(content)} - _ANSWERS
+    found = (one for one in sorted(hidden) if len(one) >= _LEAST_LEAK)
+    return [one for one in found if re.search(rf"(?<!\w){re.escape(one)}(?!\w)", text, re.IGNORECASE)]
+
 
 CHOICE: Final[StepKind] = "choose-body"
 # Until a body has to have taken it: a child in danger now, and everything else within a working day or so.
@@ -219,3 +632,83 @@ def check_may_send_alone(connection: Connection, action: Action) -> None:
     """Raise `CaseError` (`not-crisis`) unless a duty officer may send this alone: a package of a crisis case."""
     if action.kind != PACKAGE or not get_case(connection, action.case_id or "").crisis:
         raise CaseError("Only the package of a crisis case goes without a second person.", reason="not-crisis")
+
+
+# The next act of a person of this desk.
+Next = Literal["review", "sign", "release", "send", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class PackageState:
+    """A package for a list, with its case and the signature that it has or waits for."""
+
+    action: Action
+    case: CaseRow
+    release: Release | None
+
+    @property
+    def is_unreviewed(self) -> bool:
+        """Whether one person alone released it, and a second one has not signed it since."""
+        return self.action.released_at is not None and (self.release is None or self.release.signed_by is None)
+
+    @property
+    def next(self) -> Next:
+        """The next act of a person of this desk; blank while others have it."""
+        is_signed = self.release is not None and self.release.signed_by is not None
+        if self.action.state == "withdrawn":
+            return ""
+        if self.action.may_be_released and is_signed:
+            return "release"
+        if self.action.state == "released" and self.action.way != "mailbox":
+            return "send"  # before its review: a child may wait for it
+        if self.is_unreviewed:
+            return "review"
+        return "sign" if self.action.state == "drafted" else ""
+
+    @property
+    def is_to_sign(self) -> bool:
+        """Whether it waits for the signature of a second person, before it goes or afterwards."""
+        is_unsigned = self.release is not None and self.release.signed_by is None
+        return is_unsigned and self.action.state != "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Reports that were read, and files that became complete, since a package was drafted."""
+
+    reports: int
+    files: int
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is any."""
+        return bool(self.reports or self.files)
+
+
+def make_state(connection: Connection, action: Action) -> PackageState:
+    """Return the state of one package."""
+    found = list_of_subjects(connection, kind=releases.PACKAGE, subjects=[action.action_id])
+    return PackageState(action, get_case(connection, action.case_id or ""), found.get(action.action_id))
+
+
+def list_packages(connection: Connection) -> list[PackageState]:
+    """Return the open packages and redirected reports, and those that still wait for their review; oldest first.
+
+    Those with a next act of a person of this desk come first.
+    """
+    found = {one.action_id: one for one in list_waiting(connection, kinds=(PACKAGE, REDIRECT))}
+    unsigned = [one.subject for one in list_open(connection, releases.PACKAGE)]
+    for one in list_where(connection, CASE_ACTIONS.c.action_id.in_(unsigned)):
+        found.setdefault(one.action_id, one)
+    states = [make_state(connection, one) for one in found.values() if one.state != "withdrawn"]
+    return sorted(states, key=lambda one: (one.next == "", one.action.drafted_at))
+
+
+def get_news(connection: Connection, action: Action) -> News:
+    """Return the news of its case since a package went, which a supplementary one would bring."""
+    if action.kind != PACKAGE or action.state not in (*OUT_STATES, "ended"):
+        return News(0, 0)
+    case = get_case(connection, action.case_id or "")
+    report_ids = [one.report_id for one in list_reports(connection, case.first_id)]
+    files = count_arrived(connection, partner=case.partner, report_ids=report_ids, since=action.drafted_at)
+    return News(max(0, count_read(connection, case) - (action.covers or 0)), files)

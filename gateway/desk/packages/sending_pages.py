@@ -9,25 +9,30 @@ from typing import Final
 
 from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup
 
 from gateway.desk.actions.ledger import open_body, record_sent, withdraw_action
 from gateway.desk.actions.model import Action, find_action, get_action
 from gateway.desk.cases.case_page import MOST_PAGE_BYTES, get_case_or_404
 from gateway.desk.cases.holding import make_scope
 from gateway.desk.destinations.register import load_register
-from gateway.desk.packages.choices import PACKAGE, REDIRECT
+from gateway.desk.packages.archive import Unpacked, unpack
 from gateway.desk.packages.drafting import (
+    PACKAGE,
+    REDIRECT,
+    WAY_TITLES,
     check_may_send_alone,
     check_still_right,
     check_was_read,
     find_package_release,
+    get_news,
     list_choices,
+    list_packages,
+    make_state,
     release_package,
 )
-from gateway.desk.packages.following import get_news, list_packages, make_state
-from gateway.desk.packages.forms import WAY_TITLES, cut_page
-from gateway.desk.packages.packing import Unpacked, unpack
 from gateway.desk.packages.saving import draw_passphrase, make_file
+from gateway.desk.packages.sheet import cut_page
 from gateway.desk.people.permissions import Permission
 from gateway.desk.people.releases import ReleaseError, check_may_sign, verify_release
 from gateway.desk.suggestions import suggest
@@ -221,7 +226,7 @@ def _show(action: Action, *, page: bytes | None = None, faults: Sequence[Fault] 
         passphrase=draw_passphrase(desk) if state.next == "send" and action.way == "sealed-file" else "",
         news=news,
         choice=choice,
-        page=None if page is None else cut_page(page),
+        page=None if page is None else Markup(cut_page(page)),  # noqa: S704 - sheet.py escapes every text
         may=list_permitted(case=scope),
         may_alone=may_alone,
         is_unsent=state.action.may_be_released,

@@ -141,6 +141,11 @@ def render_pdf(content: PackageContent) -> bytes:
     return paper.render()
 
 
+def cut_page(page: bytes) -> str:
+    """Return the body of a page of `render_html`, every text of it escaped, for the desk's own page around it."""
+    return page.decode().partition("<main>\n")[2].partition("\n</main>")[0]
+
+
 def make_title(content: PackageContent) -> str:
     """Return the title, e.g. `Intelligence package K7QF-2M9TX-D`."""
     return f"Intelligence package {content.reference}"

@@ -8,19 +8,22 @@ from gateway.desk.cases.case_page import PageState, get_case_or_404, show_page_a
 from gateway.desk.cases.model import CaseError, parse_day
 from gateway.desk.people.permissions import Permission
 from gateway.desk.people.releases import ReleaseError
-from gateway.desk.retention.certificates import find_certificate, list_certificates
-from gateway.desk.retention.classes import load_classes
-from gateway.desk.retention.destruction import begin_destruction, stop_destruction
-from gateway.desk.retention.due import REFUSALS, list_due, list_free
-from gateway.desk.retention.holds import lift_hold, list_holds, place_hold
+from gateway.desk.retention.destruction import begin_destruction, find_certificate, list_certificates, stop_destruction
 from gateway.desk.retention.lists import (
     DUE,
+    REFUSALS,
     RetentionError,
     draft_destruction,
     draft_erasure,
     get_signatures,
+    lift_hold,
     list_drafted,
     list_drafts,
+    list_due,
+    list_free,
+    list_holds,
+    load_classes,
+    place_hold,
     sign_next,
     withdraw_draft,
 )

@@ -11,7 +11,6 @@ from gateway.desk.cases.case_page import get_case_or_404
 from gateway.desk.cases.model import CaseError, CaseRow, format_day, parse_day
 from gateway.desk.cases.queue import count_requests
 from gateway.desk.people.permissions import Permission
-from gateway.desk.rights.exporting import export_case, make_export_text
 from gateway.desk.rights.requests import (
     BY_CODE,
     CORRECT,
@@ -25,11 +24,13 @@ from gateway.desk.rights.requests import (
     Decision,
     OpenRequest,
     answer_request,
+    export_case,
     get_law,
     is_proven_addition,
     list_due,
     list_grounds,
     list_requests,
+    make_export_text,
     make_granted_text,
     make_refusal_text,
     record_request,

@@ -4,9 +4,12 @@ A request is a step of its case; one through the return code is a step of its ad
 code gets an answer, or a person after a check of identity, which is recorded. Never decides: a person does, with the
 law's reason from `rights.toml`. Never takes a colleague's word that a request came with the return code: the addition
 itself has to repeat the code's key.
+
+An export has everything from and to the person, for that person alone. Never holds anything that a colleague wrote
+about the case, nor an addition that is not proven to come from the same person. Recorded, and kept nowhere.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
@@ -17,6 +20,8 @@ from typing import Final
 import msgspec
 from sqlalchemy import Connection, select, update
 
+from gateway.desk import audit
+from gateway.desk.actions.model import TO_DESTINATIONS, list_actions, name_recipient
 from gateway.desk.cases.holding import hold_unless_closed
 from gateway.desk.cases.model import (
     CaseError,
@@ -29,15 +34,17 @@ from gateway.desk.cases.model import (
     list_steps,
     to_case,
 )
-from gateway.desk.cases.opening import find_earlier, is_proven
-from gateway.desk.cases.replying.replies import ReplyDraft, clean_text, write_reply
+from gateway.desk.cases.opening import find_earlier, is_proven, list_additions, open_report
+from gateway.desk.cases.reading.public_report import Section, make_sections
+from gateway.desk.cases.replying.replies import ReplyCopy, ReplyDraft, clean_text, open_copies, write_reply
 from gateway.desk.store.schema import CASES, KEYED_IN
-from gateway.desk.uk_times import add_months, get_uk_day
+from gateway.desk.uk_times import add_months, format_uk_day_of, format_uk_time, get_uk_day
 from gateway.desk.wiring import Desk
 from gateway.guidance.dated_data import Source
 from gateway.web.settings import read_settings
 from partner_sdk.wire.canonical import check_report_id, encode
 from partner_sdk.wire.public_codes import REQUESTS
+from partner_sdk.wire.public_report import PublicReport
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
 RIGHTS_FILE: Final = Path(__file__).with_name("rights.toml")
@@ -285,3 +292,95 @@ def _store(connection: Connection, found: CaseRow, kinds: Sequence[str]) -> None
     due = min((one.due.isoformat() for one in list_requests(connection, changed)), default=None)
     values = {"requests": changed.requests, "request_due": due}
     connection.execute(update(CASES).where(CASES.c.case_id == found.case_id).values(**values))
+
+
+# The form's and the desk's own fields, which the person never typed.
+_OURS: Final = "Particulars"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedReport:
+    """One report of the person, with the answers that they gave."""
+
+    reference: str
+    sent: str
+    sections: Sequence[Section]
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Everything of one person: reports, the first one first, the replies, and the bodies that got it.
+
+    `passed_to` has each body with the day on which the reports went to it, the oldest first.
+    """
+
+    reports: Sequence[ExportedReport]
+    replies: Sequence[ReplyCopy]
+    passed_to: Sequence[tuple[str, str]] = ()
+
+
+def export_case(desk: Desk, wanted: str, *, actor: str) -> Export:
+    """Open every report of the person of a case and every reply to them, and record the export.
+
+    Raises `CaseError` (`unknown-case`, `not-opened`) and the errors of the vault.
+    """
+    with desk.store.read() as connection:
+        found = get_case(connection, wanted)
+        cases = list_reports_of_person(connection, found)
+        passed_to = _list_bodies(desk, connection, cases)
+    if any(case.opened_at is None for case in cases):
+        raise CaseError("Open each report of this person first.", reason="not-opened")
+    reports = [_open(desk, case, actor=actor) for case in cases]
+    replies = [copy for case in cases for copy in open_copies(desk, case, actor=actor)]
+    with desk.store.write() as connection:
+        audit.append_entry(connection, "export-case", found.case_id, at=desk.clock(), actor=actor, reports=len(reports))
+    return Export(reports, sorted(replies, key=lambda one: one.written_at), passed_to)
+
+
+def list_reports_of_person(connection: Connection, found: CaseRow) -> list[CaseRow]:
+    """Return the reports that are proven to come from the person of this one, the first one first."""
+    earlier = find_earlier(connection, found)
+    first = earlier if earlier is not None and is_proven(found, earlier=earlier) else found
+    return [first, *(one for one in list_additions(connection, first) if is_proven(one, earlier=first))]
+
+
+def make_export_text(export: Export) -> str:
+    """Return an export as plain text, for a reply or a letter."""
+    return "\n".join(_list_lines(export))
+
+
+def _list_lines(export: Export) -> Iterator[str]:
+    yield "This is what you told us. “They” means you."
+    for report in export.reports:
+        yield f"\n{report.reference}, {report.sent}"
+        for section in report.sections:
+            yield from (f"{line.title}: {line.text}" for line in section.lines)
+    for body, day in export.passed_to:
+        yield f"\nWe passed it on to {body} on {day}."
+    for copy in export.replies:
+        yield f"\nWe wrote on {format_uk_time(copy.written_at)}:\n{copy.text or 'This can no longer be opened.'}"
+
+
+def _list_bodies(desk: Desk, connection: Connection, cases: Sequence[CaseRow]) -> list[tuple[str, str]]:
+    """Return the bodies that a package, the report itself or a call went to, and when (UK GDPR Article 15(1)(c))."""
+    went = set[tuple[str, str]]()
+    for case in cases:
+        for one in list_actions(connection, case_id=case.case_id):
+            if one.kind in TO_DESTINATIONS and one.sent_at is not None:
+                went.add((one.sent_at, one.recipient))
+        for step in list_steps(connection, case, kinds={"pass-on"}):
+            went.add((step.at, str(step.detail["destination"])))
+    named = [(name_recipient(desk, connection, key, kind="package"), format_uk_day_of(at)) for at, key in sorted(went)]
+    return list(dict.fromkeys(named))
+
+
+def _open(desk: Desk, case: CaseRow, *, actor: str) -> ExportedReport:
+    content = open_report(desk, case, actor=actor)
+    if not isinstance(content, PublicReport):
+        raise CaseError("Only a person who reported has such requests here.", reason="not-from-public")
+    sections = [
+        Section(section.title, tuple(line for line in section.lines if line.text))
+        for section in make_sections(content)
+        if section.title != _OURS
+    ]
+    return ExportedReport(case.reference, format_uk_time(case.received_at), [one for one in sections if one.lines])

@@ -19,8 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from gateway.desk.carriers.delivery import DeliveryError, read_secret_lines
-from gateway.desk.carriers.mail import SmtpCarrier, SmtpLogin, make_mail_carrier
+from gateway.desk.carriers import DeliveryError, SmtpCarrier, SmtpLogin, make_mail_carrier, read_secret_lines
 from gateway.desk.config import (
     CarriersConfig,
     DeskConfig,
@@ -179,7 +178,7 @@ def test_flood_of_lines_is_cut_off() -> None:
 def test_mail_that_was_taken_is_sent_whatever_the_server_does_then(
     goodbye: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.desk.carriers.mail._QUIT_SECONDS", 0.1)
+    monkeypatch.setattr("gateway.desk.carriers._QUIT_SECONDS", 0.1)
     unanswered = [[]] * make_mail().as_bytes().count(b"\n")  # the lines of the mail; then comes the full stop
     with run_lying_server([*TALK, *unanswered, [b"250 taken\r\n"], goodbye]) as port:
         SmtpCarrier(HOST, port=port, security="none", helo_name="team.example", total_seconds=30.0).send(make_mail())

@@ -16,8 +16,9 @@ from sqlalchemy import Connection, create_engine, event, insert
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.queue import find_next, list_queue, read_view
 from gateway.desk.collection import joining
-from gateway.desk.collection.filing import BY_GATEWAY, NewCase, file_cases
+from gateway.desk.collection.filing import NewCase, file_cases
 from gateway.desk.collection.risk import UNTOLD
+from gateway.desk.collection.row_checks import BY_GATEWAY
 from gateway.desk.store.schema import CASES, METADATA
 from gateway.guidance.risk import list_reasons
 from partner_sdk.report import SealedIndustryReport, list_given

@@ -8,7 +8,8 @@ from sqlalchemy import Connection
 
 from gateway.desk.cases.model import CaseRow, find_read_by, list_cases
 from gateway.desk.cases.queue import list_queue
-from gateway.desk.collection.filing import BY_GATEWAY, NewCase, file_cases
+from gateway.desk.collection.filing import NewCase, file_cases
+from gateway.desk.collection.row_checks import BY_GATEWAY
 from gateway.desk.store.schema import Tier
 from gateway.guidance.agency import AGENCY_EXAMPLE, load_agency
 from gateway.public.drafts import Draft

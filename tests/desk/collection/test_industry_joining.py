@@ -16,9 +16,10 @@ from gateway.desk.actions.model import list_actions, list_clocks
 from gateway.desk.cases.model import CaseRow, get_case, to_case
 from gateway.desk.cases.opening import list_reports
 from gateway.desk.cases.queue import list_queue
-from gateway.desk.collection.filing import BY_GATEWAY, NewCase, file_cases
+from gateway.desk.collection.filing import NewCase, file_cases
 from gateway.desk.collection.joining import list_misjoined, settle_case
 from gateway.desk.collection.links import list_cluster
+from gateway.desk.collection.row_checks import BY_GATEWAY
 from gateway.desk.store.schema import CASE_ACTIONS, CASES, METADATA
 from partner_sdk.report import SealedIndustryReport, list_given
 from partner_sdk.wire.canonical import format_time

@@ -11,7 +11,7 @@ from werkzeug.serving import make_server
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cli import main
 from gateway.desk.commands import collecting
-from gateway.desk.outbox import note_sending
+from gateway.desk.outbox import notes
 from gateway.desk.outbox.loop import Outcome
 from gateway.desk.outbox.queue import count_open
 from gateway.desk.terminal import DONE, LOOK, TRY_AGAIN, WRONG_USE, Call
@@ -124,7 +124,7 @@ def test_alert_that_fails_unexpectedly_keeps_back_no_note(
     send_asking(served)
     served.collect()
     with monkeypatch.context() as patch:
-        patch.setattr("gateway.desk.outbox.alert_sending.count_anew", fail)
+        patch.setattr("gateway.desk.outbox.alerts.count_anew", fail)
         assert main(["outbox", "send", "--state", str(served.desk.paths.state)]) == LOOK
     said = capsys.readouterr()
     assert "1 notes sent" in said.out
@@ -143,7 +143,7 @@ def test_settings_that_are_wrong_before_the_first_round_end_it(
 def test_note_that_cannot_be_written_is_given_up_and_the_next_one_goes(
     loop: Loop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    make = note_sending.make_note_mail
+    make = notes.make_note_mail
 
     def fail_for_one(to: str, **named: Any) -> Any:
         if to.startswith(TYPED):
@@ -155,7 +155,7 @@ def test_note_that_cannot_be_written_is_given_up_and_the_next_one_goes(
         send_asking(loop, contact={"email": f"{TYPED}@mail.example"})
         send_asking(loop, contact={"email": "kim@mail.example"})
         loop.collect()
-        monkeypatch.setattr(note_sending, "make_note_mail", fail_for_one)
+        monkeypatch.setattr(notes, "make_note_mail", fail_for_one)
         assert send_notes(desk) == Outcome(sent=1, given_up=1, problems={"unexpected": 1})
         assert [to for recipients, _ in mailbox.taken for to in recipients] == ["kim@mail.example"]
     assert [(row["state"], row["last_error"]) for row in list_all_notes(desk)] == [

@@ -5,8 +5,7 @@ import re
 
 import pytest
 
-from gateway.desk.destinations.public_ways import make_public_ways
-from gateway.desk.destinations.register import load_register
+from gateway.desk.destinations.register import load_register, make_public_ways
 from gateway.desk.wiring import Desk
 from gateway.guidance.signposts import load_signposts
 from gateway.web.settings import SettingsError

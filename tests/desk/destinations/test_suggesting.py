@@ -7,8 +7,13 @@ import msgspec
 import pytest
 
 from gateway.desk.cases.model import BEST_PLACED, KINDS
-from gateway.desk.destinations.register import load_register
-from gateway.desk.destinations.suggesting import Circumstances, Suggestion, load_rules, suggest_destinations
+from gateway.desk.destinations.register import (
+    Circumstances,
+    Suggestion,
+    load_register,
+    load_rules,
+    suggest_destinations,
+)
 from gateway.guidance.signposts import load_countries
 from partner_sdk.wire.public_codes import NOT_SURE, NOT_UK, REGIONS
 

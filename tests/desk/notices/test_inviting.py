@@ -11,7 +11,7 @@ from gateway.desk.actions.model import Action, ActionError
 from gateway.desk.digests.making import BatchOrder, make_all
 from gateway.desk.digests.records import get_record, make_digest_id
 from gateway.desk.digests.releases import reject_digest
-from gateway.desk.notices.inviting import (
+from gateway.desk.notices.invitations import (
     ANSWERS,
     Candidate,
     draft_invitation,

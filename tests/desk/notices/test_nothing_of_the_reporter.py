@@ -19,10 +19,9 @@ from gateway.desk.digests.making import BatchOrder, make_all
 from gateway.desk.digests.overview import OverviewOrder, make_overview
 from gateway.desk.digests.records import list_records
 from gateway.desk.keyring.quarters import Year, parse_period
-from gateway.desk.notices.alert_threads import post_entry
-from gateway.desk.notices.inviting import draft_invitation, parse_invitation, print_invitation
+from gateway.desk.notices.invitations import draft_invitation, parse_invitation, print_invitation
 from gateway.desk.notices.referrals import LONGEST_WAIT, Referral, draft_referral
-from gateway.desk.notices.service_alerts import AlertDraft, draft_alert, release_alone
+from gateway.desk.notices.service_alerts import AlertDraft, draft_alert, post_entry, release_alone
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.agency_tables import MAILBOX_MESSAGES, STAGES
 from gateway.desk.store.schema import CASES

@@ -11,9 +11,15 @@ from gateway.desk.actions.ledger import EntryText, withdraw_action
 from gateway.desk.actions.model import Action
 from gateway.desk.actions.sending import FAILED
 from gateway.desk.alarms import list_alarms
-from gateway.desk.notices.alert_threads import close_alert, post_entry
 from gateway.desk.notices.referrals import LONGEST_WAIT, SHORTEST_WAIT, Referral, draft_referral
-from gateway.desk.notices.service_alerts import AlertDraft, draft_alert, get_alert, release_alone
+from gateway.desk.notices.service_alerts import (
+    AlertDraft,
+    close_alert,
+    draft_alert,
+    get_alert,
+    post_entry,
+    release_alone,
+)
 from gateway.desk.store.schema import CASES
 from partner_sdk.wire.action_bodies import ServiceAlert, TermsReferral, ThreadMessage
 from partner_sdk.wire.canonical import format_time, parse_base64url

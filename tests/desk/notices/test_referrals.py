@@ -14,18 +14,20 @@ from gateway.desk.cases.model import CaseError
 from gateway.desk.cases.opening import open_case
 from gateway.desk.collection.links import add_link
 from gateway.desk.notices.referrals import (
+    ACCOUNT_CHOICES,
     LONGEST_WAIT,
     SHORTEST_WAIT,
     Referral,
     choose_wait,
     draft_referral,
+    list_rules,
+    load_terms,
     release_referral,
 )
 from gateway.desk.notices.signing import find_signature
-from gateway.desk.notices.terms import ACCOUNT_CHOICES, list_rules, load_terms
 from gateway.desk.partners.outcomes import record_outcome
 from gateway.desk.people.releases import ReleaseError
-from gateway.desk.retention.holds import lift_hold, place_hold
+from gateway.desk.retention.lists import lift_hold, place_hold
 from gateway.desk.store.agency_tables import PARTNERS
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk

@@ -12,17 +12,19 @@ from gateway.desk.actions.model import ActionError, get_action
 from gateway.desk.actions.sending import FAILED, write_action_messages
 from gateway.desk.alarms import list_alarms
 from gateway.desk.cases.model import CaseError
-from gateway.desk.notices.alert_threads import close_alert, list_threads, post_entry
 from gateway.desk.notices.service_alerts import (
     AUDIENCES,
     LASTS,
     AlertDraft,
     ServiceAlertRow,
+    close_alert,
     describe_alert,
     draft_alert,
     get_alert,
     list_alerts,
     list_audience,
+    list_threads,
+    post_entry,
     release_alert,
     release_alone,
 )

@@ -9,8 +9,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from gateway.desk.collection.collect import collect_reports
-from gateway.desk.outbox.alert_sending import AlertsSent
-from gateway.desk.outbox.alerts import queue_alert
+from gateway.desk.outbox.alerts import AlertsSent, queue_alert
 from gateway.desk.store.schema import AUDIT, SET_ASIDE
 from gateway.desk.vault import signing
 from gateway.guidance.agency import load_agency

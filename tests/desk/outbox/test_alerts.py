@@ -9,8 +9,7 @@ import pytest
 from gateway.desk.cases.model import list_cases
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cli import main
-from gateway.desk.outbox.alert_sending import AlertsSent
-from gateway.desk.outbox.alerts import acknowledge_alert
+from gateway.desk.outbox.alerts import AlertsSent, acknowledge_alert
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.register import end_person
 from gateway.desk.store.schema import AUDIT
@@ -200,7 +199,7 @@ def test_run_killed_between_two_rungs_sends_nothing_twice_within_a_minute_and_fo
     # Killed after the notice went but before that was noted, or before it went.
     place = "finish_call" if is_delivered else "_hand_over"
     with monkeypatch.context() as patch:
-        patch.setattr(f"gateway.desk.outbox.alert_sending.{place}", die)
+        patch.setattr(f"gateway.desk.outbox.alerts.{place}", die)
         with pytest.raises(KeyboardInterrupt):
             send_alerts(two.desk)
     assert len(other_pager.taken) == is_delivered

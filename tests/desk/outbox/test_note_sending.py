@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.desk.outbox.loop import Outcome
-from gateway.desk.outbox.note_sending import NoteSender, list_carrier_faults
+from gateway.desk.outbox.notes import NoteSender, list_carrier_faults
 from gateway.desk.store.agency_tables import NOTES
 from gateway.desk.store.migrations import METADATA
 from partner_sdk.key_files import KeyRole

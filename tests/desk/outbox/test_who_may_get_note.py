@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.desk.addresses import find_email_address, find_mail_domain, find_mobile_number, get_mailbox
-from gateway.desk.carriers.mail import make_mail
-from gateway.desk.carriers.sms import is_country_open
+from gateway.desk.carriers import is_country_open, make_mail
 from gateway.desk.config import CarriersConfig
 from gateway.desk.outbox.notes import find_note_channel, get_note_kind
 from partner_sdk.wire.public_report import PublicReport

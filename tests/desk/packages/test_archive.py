@@ -14,7 +14,15 @@ from pathlib import Path
 import pypdf
 import pytest
 
-from gateway.desk.packages.archive import build_archive, make_archive
+from gateway.desk.packages.archive import (
+    Entry,
+    Unpacked,
+    build_archive,
+    count_zip_bytes,
+    make_archive,
+    pack_again,
+    write_zip,
+)
 from gateway.desk.packages.content import (
     MAX_CONTENT_BYTES,
     WITHHELD,
@@ -26,9 +34,7 @@ from gateway.desk.packages.content import (
     list_hidden_texts,
     redact,
 )
-from gateway.desk.packages.packing import Unpacked, pack_again
 from gateway.desk.packages.sheet import render_html
-from gateway.desk.packages.stored_zip import Entry, count_zip_bytes, write_zip
 from partner_sdk.wire.action_bodies import MAX_ARCHIVE_BYTES
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact
 from partner_sdk.wire.package import MANIFEST_FILE

@@ -18,9 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.desk.packages import stored_zip
-from gateway.desk.packages.archive import make_archive
-from gateway.desk.packages.stored_zip import Entry, write_zip
+from gateway.desk.packages import archive
+from gateway.desk.packages.archive import Entry, make_archive, write_zip
 from partner_sdk import package_reader
 from partner_sdk.package_reader import (
     PAYLOAD_TYPE,
@@ -327,9 +326,9 @@ def test_reader_expects_the_headers_of_large_files_that_the_desk_writes(size: in
     """No test writes 4 GiB: the headers are compared, and `zipfile` reads those of the desk in test_archive.py."""
     entry = Entry("evidence/e1.png", size, 0x1A2B3C4D, list)
     given = (entry.name, entry.size_bytes, entry.crc32)
-    assert package_reader._make_local(*given) == stored_zip._make_local(entry)
-    assert package_reader._make_central(*given, offset) == stored_zip._make_central(entry, offset)
-    end = stored_zip._make_end(7, offset=offset, size=700)
+    assert package_reader._make_local(*given) == archive._make_local(entry)
+    assert package_reader._make_central(*given, offset) == archive._make_central(entry, offset)
+    end = archive._make_end(7, offset=offset, size=700)
     assert (
         package_reader._make_end(7, offset=offset, size=700) == end == stand_alone_verifier.end_records(7, 700, offset)
     )

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from gateway.desk.actions.ledger import open_body
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.packages.packing import unpack
+from gateway.desk.packages.archive import unpack
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.schema import AUDIT, CASE_ACTIONS, CASE_STEPS, METADATA
 from gateway.desk.wiring import Desk

@@ -6,7 +6,7 @@ import zipfile
 
 from gateway.desk.actions.ledger import open_body
 from gateway.desk.cases.opening import open_case
-from gateway.desk.packages.packing import unpack
+from gateway.desk.packages.archive import unpack
 from gateway.desk.people.permissions import Role
 from partner_sdk.package_reader import unseal
 from partner_sdk.report.people import Suspect

@@ -13,8 +13,8 @@ from gateway.desk.actions.model import get_action
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.destinations.register import load_register
-from gateway.desk.packages.following import list_packages
-from gateway.desk.packages.packing import unpack
+from gateway.desk.packages.archive import unpack
+from gateway.desk.packages.drafting import list_packages
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.releases import PACKAGE, list_open, verify_release
 from gateway.desk.store.agency_tables import RELEASES

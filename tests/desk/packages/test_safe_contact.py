@@ -7,7 +7,7 @@ import pytest
 
 from gateway.desk.cases.opening import open_case
 from gateway.desk.packages.content import Line
-from gateway.desk.packages.from_public import make_public_parts
+from gateway.desk.packages.gathering import make_public_parts
 from gateway.desk.people.permissions import Role
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.public_report import Meeting

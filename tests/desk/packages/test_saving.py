@@ -9,7 +9,7 @@ import pytest
 
 from gateway.desk.actions.ledger import open_body
 from gateway.desk.destinations.register import load_register
-from gateway.desk.packages.packing import unpack
+from gateway.desk.packages.archive import unpack
 from gateway.desk.people.permissions import Role
 from gateway.desk.wiring import Desk
 from partner_sdk.package_reader import unseal

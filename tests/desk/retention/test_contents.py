@@ -3,7 +3,7 @@
 from sqlalchemy import Table
 
 from gateway.databases.columns import SealedBytes
-from gateway.desk.retention.contents import BOXES, ROWS
+from gateway.desk.retention.lists import BOXES, ROWS
 from gateway.desk.store.schema import EVIDENCE, METADATA, NAMED_EVIDENCE
 
 # Tables about cases that hold codes, days and hashes only.

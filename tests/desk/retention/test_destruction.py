@@ -17,11 +17,22 @@ from gateway.desk.figures.reading_times import DeskFigures, make_figures
 from gateway.desk.keyring.key_set import ensure_sealing_keys
 from gateway.desk.people.releases import ReleaseError
 from gateway.desk.retention import destruction
-from gateway.desk.retention.certificates import verify_certificate
-from gateway.desk.retention.destruction import begin_destruction, finish_destruction, finish_due, stop_destruction
-from gateway.desk.retention.due import list_due
-from gateway.desk.retention.holds import place_hold
-from gateway.desk.retention.lists import DUE, RetentionError, draft_destruction, list_unfinished, withdraw_draft
+from gateway.desk.retention.destruction import (
+    begin_destruction,
+    finish_destruction,
+    finish_due,
+    stop_destruction,
+    verify_certificate,
+)
+from gateway.desk.retention.lists import (
+    DUE,
+    RetentionError,
+    draft_destruction,
+    list_due,
+    list_unfinished,
+    place_hold,
+    withdraw_draft,
+)
 from gateway.desk.store.agency_tables import OUTBOX, REPLY_MESSAGES
 from gateway.desk.store.schema import CASE_STEPS, CASES, REPORTS
 from gateway.desk.vault import VaultError

@@ -15,9 +15,8 @@ from gateway.desk.cli import main
 from gateway.desk.doctor import examine
 from gateway.desk.keyring.key_set import ensure_sealing_keys
 from gateway.desk.people.permissions import Role
-from gateway.desk.retention.classes import load_classes
-from gateway.desk.retention.lists import draft_destruction
-from gateway.desk.retention.restoring import restore_destructions
+from gateway.desk.retention.destruction import restore_destructions
+from gateway.desk.retention.lists import draft_destruction, load_classes
 from gateway.desk.store.schema import CASES, DESTROYED_CASES, DESTRUCTIONS, REPORTS
 from gateway.desk.vault import KnownPasskey
 from gateway.desk.vault.case_keys import CASE_KEYS_FILE
