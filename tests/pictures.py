@@ -26,8 +26,8 @@ from gateway.desk.collection.row_checks import SealedContent
 from gateway.desk.people.permissions import Role
 from gateway.guidance.agency import Agency
 from gateway.public.navigation import SIDE_PATHS
+from partner_sdk.wire.adoption import LANGUAGES
 from partner_sdk.wire.canonical import parse_time
-from partner_sdk.wire.public_codes import LANGUAGES
 from partner_sdk.wire.public_report import PublicReport
 from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
 from tests.desk.cases.test_queue_order import LINES, make_case

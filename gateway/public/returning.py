@@ -37,11 +37,11 @@ from gateway.store.reports import STAGE_OPENED, STAGE_RECEIVED, find_stage
 from gateway.web.logs import log_failure
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
 from partner_sdk.key_files import SEED_BYTES, load_xwing_private_key, xwing_public_bytes
+from partner_sdk.wire.adoption import Language
 from partner_sdk.wire.canonical import encode, parse_exact, parse_time, to_base64url
 from partner_sdk.wire.envelope import Envelope, SealContext, unpad
 from partner_sdk.wire.items import REPLY
 from partner_sdk.wire.keys import Environment, VerifyKey, verify_keys
-from partner_sdk.wire.public_codes import Language
 from partner_sdk.wire.reference import parse_reference
 from partner_sdk.wire.reply_message import (
     MAX_REPLY_ENVELOPE_BYTES,

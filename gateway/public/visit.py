@@ -50,9 +50,10 @@ from gateway.public.wording import DEFAULT_LANGUAGE
 from gateway.store import StorageUnavailableError
 from gateway.web.web_app import JOURNEY
 from partner_sdk.errors import FormatError
+from partner_sdk.wire.adoption import LANGUAGES, Language
 from partner_sdk.wire.page_context import parse_context_token
 from partner_sdk.wire.placement import PlacementEntry, is_placement
-from partner_sdk.wire.public_codes import LANGUAGES, YES, Language
+from partner_sdk.wire.public_codes import YES
 
 CONTEXT_FIELD: Final = "context"
 LEAVE_OUT_FIELD: Final = "leave_out"

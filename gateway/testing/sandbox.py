@@ -41,9 +41,9 @@ from partner_sdk.wire.action_bodies import DeskEntryKind
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.digest import Digest, encode_digest
 from partner_sdk.wire.enrolment import Invitation
-from partner_sdk.wire.feed_messages import Outcome
 from partner_sdk.wire.mailbox_message import MessageKind, SetAsideReason
 from partner_sdk.wire.problems import NOT_A_REPORT
+from partner_sdk.wire.replies import Outcome
 
 DEFAULT_PARTNER: Final = "example-service"
 

@@ -21,6 +21,7 @@ from partner_sdk.client.http import read_clock
 from partner_sdk.client.transport import Transport
 from partner_sdk.errors import FieldFault, FormatError, KeySetError, ReportError
 from partner_sdk.wire.adoption import (
+    LANGUAGES,
     MAX_ADOPTION_BYTES,
     MAX_MESSAGE_CHARACTERS,
     AdoptionPost,
@@ -52,7 +53,6 @@ from partner_sdk.wire.keys import (
 )
 from partner_sdk.wire.page_context import Surface
 from partner_sdk.wire.placement import SERVICE_NAME_MAX
-from partner_sdk.wire.public_codes import LANGUAGES
 from partner_sdk.wire.statements import MAX_LIST_BYTES, PUBLIC_KEY_BYTES
 
 # In any layout: more than the longest request takes when a person has spaced it out.

@@ -4,7 +4,7 @@ Sealed by the applicant, or by the gateway's page on arrival; stored sealed, rea
 stranger: nothing proves its sender, so nothing in it is believed before a person at the agency has asked back.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -16,10 +16,13 @@ from partner_sdk.wire.field_types import AdoptionId, base64url_of
 from partner_sdk.wire.keys import Environment, SealingKey
 from partner_sdk.wire.page_context import Surface
 from partner_sdk.wire.placement import SERVICE_NAME_MAX
-from partner_sdk.wire.public_codes import Language
 from partner_sdk.wire.registration import CONTROLS, HTTPS_URL, LINE, URL, Email, Line, Telephone
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import AGENCY, PUBLIC_SENDER
+
+# The languages of the form, and of those who ask for its button.
+Language = Literal["en", "cy"]
+LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
 
 MAX_MESSAGE_CHARACTERS: Final = 2000
 MAX_SURFACES: Final = 8

@@ -11,6 +11,7 @@ from msgspec import Meta
 from partner_sdk.wire.field_types import Sha256Hex
 from partner_sdk.wire.intake import EPOCH_PATTERN, INSTANCE_PATTERN, MAX_SEQUENCE
 from partner_sdk.wire.mailbox_message import SetAsideReason
+from partner_sdk.wire.replies import Outcome
 from partner_sdk.wire.statements import SignedStatement
 from partner_sdk.wire.submission import SENDER_PATTERN
 
@@ -20,7 +21,6 @@ MAX_ROWS_BODY_BYTES = 512 * 1024
 Rows = Meta(max_length=MAX_ROWS)
 # The feed is not believed: a number that no database holds, or a name with a control character, ends the call.
 Sequence = Annotated[int, Meta(ge=0, le=MAX_SEQUENCE)]
-Outcome = Annotated[str, Meta(pattern=r"^[a-z_]{1,32}\Z")]
 
 
 class ChainHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

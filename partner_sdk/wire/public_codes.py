@@ -3,10 +3,10 @@
 Never changed, only added to: reports that hold a code are opened for years (WIRE.md §6.4).
 """
 
-from typing import Final, Literal, get_args
+from typing import Final
 
-Language = Literal["en", "cy"]
-LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
+from partner_sdk.wire.adoption import Language
+
 ENGLISH: Final[Language] = "en"
 WELSH: Final[Language] = "cy"
 

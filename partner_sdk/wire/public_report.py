@@ -10,10 +10,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from partner_sdk.wire.adoption import Language
 from partner_sdk.wire.canonical import encode, parse_exact
 from partner_sdk.wire.envelope import PUBLIC_PADDED_BYTES
 from partner_sdk.wire.page_context import ContextToken
-from partner_sdk.wire.public_codes import CONTEXT_REFUSED_SIGNAL, DANGER_PREFIX, IS_NOT_UNDER_18, Language
+from partner_sdk.wire.public_codes import CONTEXT_REFUSED_SIGNAL, DANGER_PREFIX, IS_NOT_UNDER_18
 from partner_sdk.wire.submission import ClearFields
 
 # Characters, not bytes. All fields at their maximum must fit the one padded size even when every character is a

@@ -6,13 +6,14 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from partner_sdk.wire.feed_messages import Outcome
 from partner_sdk.wire.field_types import KeyId, PartnerId
 from partner_sdk.wire.keys import Environment
 from partner_sdk.wire.mailbox_message import SetAsideReason
 from partner_sdk.wire.statements import SignedStatement
 
 Stage = Literal["received", "collected", "set_aside", "opened"]
+
+Outcome = Annotated[str, Meta(pattern=r"^[a-z_]{1,32}\Z")]
 
 
 class ServiceCaller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

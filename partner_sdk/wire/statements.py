@@ -17,11 +17,11 @@ from msgspec import Meta
 
 from partner_sdk.errors import FormatError, StatementError
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact, to_base64url
+from partner_sdk.wire.envelope import KEY_ID_BYTES
 from partner_sdk.wire.field_types import KeyId, base64url_of
 
 T = TypeVar("T")
 
-KEY_ID_BYTES = 8
 PUBLIC_KEY_BYTES = 32
 SIGNATURE_BYTES = 64
 MAX_STATEMENT_BYTES = 16 * 1024

@@ -16,7 +16,7 @@ from gateway.web.rules import Login
 from partner_sdk.report.model import SealedIndustryReport
 from partner_sdk.wire import envelope, public_codes, reply_message, signature_profile
 from partner_sdk.wire.action_bodies import ACCOUNT_KINDS, ReferralFacts
-from partner_sdk.wire.adoption import AskingService
+from partner_sdk.wire.adoption import LANGUAGES, AskingService
 from partner_sdk.wire.enrolment import EnrolmentBox
 from partner_sdk.wire.gateway_card import GatewayCard
 from partner_sdk.wire.items import KINDS, Acknowledgement, AcknowledgementPost, NewItem
@@ -76,7 +76,7 @@ def test_codes_of_public_reports_are_those_that_form_and_desk_use() -> None:
     rows = re.findall(r"^\| (`.*?`) \| (`.*?`) \|", read_section("6.4"), re.MULTILINE)
     table = {field: tuple(re.findall("`(.*?)`", codes)) for field, codes in rows}
     assert table == {
-        "`language`": public_codes.LANGUAGES,
+        "`language`": LANGUAGES,
         "`under_18`": (public_codes.YES, public_codes.IS_NOT_UNDER_18, public_codes.RATHER_NOT_SAY),
         "`age_band`, `reporter_age_band`": public_codes.AGE_BANDS,
         "`region`": public_codes.REGIONS,

@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Meta
 
 from gateway.web.settings import read_settings
-from partner_sdk.wire.public_codes import AGE_BANDS, FORMER_YOUNGEST, YOUNGEST_BANDS, Language
+from partner_sdk.wire.adoption import Language
+from partner_sdk.wire.public_codes import AGE_BANDS, FORMER_YOUNGEST, YOUNGEST_BANDS
 
 ADVICE_FOLDER: Final = Path(__file__).parent
 

@@ -2,6 +2,7 @@
 
 from gateway.public.journey.fields import Branch, Field, Given, NotGiven, Screen
 from gateway.public.journey.screens import CARERS, CHILD_PLACE, HURT_KINDS, SHORT, TOLD_KINDS, YES_NO_UNSURE
+from partner_sdk.wire.adoption import LANGUAGES
 from partner_sdk.wire.public_codes import (
     BY_ADULT,
     BY_CALL,
@@ -9,7 +10,6 @@ from partner_sdk.wire.public_codes import (
     BY_SCHOOL,
     BY_TEXT,
     CONTACT_WAYS,
-    LANGUAGES,
     NO,
     RATHER_NOT_SAY,
     YES,

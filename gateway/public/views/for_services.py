@@ -53,6 +53,7 @@ from partner_sdk.wire.adoption import (
     AdoptionRequest,
     AskingService,
     ChildUse,
+    Language,
     Message,
     SecureWebsite,
     ServiceName,
@@ -64,7 +65,6 @@ from partner_sdk.wire.intake import PLACEMENT_MAX
 from partner_sdk.wire.items import ADOPTION_REQUEST
 from partner_sdk.wire.page_context import Surface
 from partner_sdk.wire.placement import TEST_LINK_ID, is_placement
-from partner_sdk.wire.public_codes import Language
 from partner_sdk.wire.registration import Email, Line, Telephone
 
 FieldKind = Literal["text", "url", "email", "tel", "textarea", "radios", "checkboxes"]

@@ -18,7 +18,8 @@ from flask import Flask, current_app, g
 
 from gateway.guidance.advice import Audience
 from gateway.public.journey import Answers, get_one, get_reader, make_profile
-from partner_sdk.wire.public_codes import ENGLISH, LANGUAGES, NOT_SURE, WELSH, YES, Language
+from partner_sdk.wire.adoption import LANGUAGES, Language
+from partner_sdk.wire.public_codes import ENGLISH, NOT_SURE, WELSH, YES
 
 WORDING_FOLDER = Path(__file__).parent
 DEFAULT_LANGUAGE: Final = ENGLISH

@@ -18,7 +18,7 @@ from gateway.desk.views.page import Typed
 from gateway.desk.wiring import Desk
 from gateway.guidance.advice import KINDS
 from gateway.guidance.signposts import load_signposts
-from partner_sdk.wire.public_codes import LANGUAGES, Language
+from partner_sdk.wire.adoption import LANGUAGES, Language
 from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS
 from tests.desk.view_builders import (
     Browser,

@@ -14,6 +14,7 @@ from gateway.desk.cases.reading.labels import PUBLIC_ANSWERS, PUBLIC_WORDS, READ
 from gateway.desk.cases.reading.public_report import make_sections
 from gateway.public.journey import FIELD_BY_NAME, SCREENS
 from partner_sdk.report.outline import list_fields
+from partner_sdk.wire.adoption import Language
 from partner_sdk.wire.keys import Environment
 from partner_sdk.wire.public_codes import (
     CONTACT_WAYS,
@@ -29,7 +30,6 @@ from partner_sdk.wire.public_codes import (
     REGIONS,
     REPORTER_HURTING,
     YES,
-    Language,
 )
 from partner_sdk.wire.public_report import Meeting, PublicReport
 from partner_sdk.wire.submission import PUBLIC_SENDER

@@ -12,7 +12,8 @@ from gateway.desk.cli import main
 from gateway.desk.outbox import notes
 from gateway.guidance.signoffs import WELSH_READER
 from gateway.web.settings import SettingsError
-from partner_sdk.wire.public_codes import LANGUAGES, WELSH
+from partner_sdk.wire.adoption import LANGUAGES
+from partner_sdk.wire.public_codes import WELSH
 from tests.desk.desk_loop import Loop
 
 

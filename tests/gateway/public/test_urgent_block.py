@@ -17,8 +17,8 @@ from gateway.public.pages import make_blank_form
 from gateway.public.sending import get_urgency, make_public_report
 from gateway.public.views.thanks import render_thanks
 from gateway.public.wording import load_wording
+from partner_sdk.wire.adoption import LANGUAGES
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.public_codes import LANGUAGES
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.person import SHORT_ANSWERS, SHORT_STORY, Person

@@ -6,6 +6,7 @@ import pytest
 
 from partner_sdk.errors import FormatError
 from partner_sdk.wire import public_codes
+from partner_sdk.wire.adoption import LANGUAGES
 from partner_sdk.wire.public_codes import (
     ADULT_BAND,
     AGE_BANDS,
@@ -13,7 +14,6 @@ from partner_sdk.wire.public_codes import (
     DANGER_PREFIX,
     FAST_SIGNAL,
     HONEYPOT_SIGNAL,
-    LANGUAGES,
     LIMITED_SIGNAL,
     MEETING_TIMES,
     MEETS_SOON,

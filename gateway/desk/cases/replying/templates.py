@@ -44,8 +44,9 @@ from gateway.guidance.signoffs import (
 )
 from gateway.guidance.signposts import get_country_or_other, get_talk, list_names_abroad, load_countries, load_signposts
 from gateway.web.settings import SettingsError, read_settings
+from partner_sdk.wire.adoption import LANGUAGES, Language
 from partner_sdk.wire.canonical import convert
-from partner_sdk.wire.public_codes import LANGUAGES, NOT_UK, YES, Language
+from partner_sdk.wire.public_codes import NOT_UK, YES
 from partner_sdk.wire.public_report import PublicReport, is_from_grown_up
 
 SIGNOFFS_FILE: Final = Path(__file__).with_name("signoffs.toml")
