@@ -25,8 +25,8 @@ from gateway.web.server_spec import TRUSTED_PROXIES
 from gateway.web.web_app import finish_web_app, make_web_app
 from gateway.wiring import Gateway, make_gateway, put_gateway
 from partner_sdk.key_files import SEED_BYTES
-from partner_sdk.wire.keys import Environment
 from partner_sdk.wire.problems import ENVIRONMENT_HEADER, format_environment
+from partner_sdk.wire.signing import Environment
 
 COOKIE_NAME: Final = "journey"
 _API_PATHS: Final = (*API_PREFIXES, "/health")

@@ -17,8 +17,8 @@ from gateway.keys import check_no_foreign_keys
 from gateway.web.server_spec import DEFAULT_BODY_SECONDS
 from gateway.web.settings import SettingsError, check_origin, is_loopback, read_settings
 from partner_sdk.durable_files import write_new_durably
-from partner_sdk.wire.intake import INSTANCE_PATTERN
-from partner_sdk.wire.keys import Environment, Pin, parse_pin
+from partner_sdk.wire.receipts import INSTANCE_PATTERN
+from partner_sdk.wire.signing import Environment, Pin, parse_pin
 
 CONFIG_FILE = "gateway.toml"
 PIN_FILE = "agency.pin"

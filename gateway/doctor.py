@@ -30,9 +30,8 @@ from partner_sdk.errors import LogError, ReportAbuseError
 from partner_sdk.finding import Finding
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time
-from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY
 from partner_sdk.wire.public_log import format_verifier, origin_of
-from partner_sdk.wire.statements import PUBLIC_KEY_BYTES
+from partner_sdk.wire.signing import ALARM_BEFORE_EXPIRY, PUBLIC_KEY_BYTES
 
 LOG_LATE: Final = timedelta(minutes=2)  # a receipt promises one
 _ADVICE_ON_BUCKETS = {

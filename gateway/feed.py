@@ -18,6 +18,28 @@ import msgspec
 from flask import Blueprint, Flask, Response, current_app
 from sqlalchemy import Connection
 
+from gateway.exchange.desk_statements import MAX_PAGE_ANCHORS, AnchorPage
+from gateway.exchange.feed import (
+    EVIDENCE,
+    KINDS,
+    MAX_ROWS_BODY_BYTES,
+    REPORT,
+    Acknowledgement,
+    AcknowledgementPost,
+    AcknowledgementReply,
+    ChainHead,
+    FeedStatus,
+    InvitationPost,
+    ItemKind,
+    ItemPost,
+    ItemPostReply,
+    ItemRow,
+    NewItem,
+    ReconciliationPage,
+    ReconciliationRow,
+    Side,
+    StagePost,
+)
 from gateway.guidance.destruction import ForgetList
 from gateway.public_log import find_log_file
 from gateway.refusals import UnknownItemError, register_refusals
@@ -49,7 +71,6 @@ from gateway.store.reports import (
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from gateway.wiring import Gateway, get_gateway
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.audit_anchor import MAX_PAGE_ANCHORS, AnchorPage
 from partner_sdk.wire.canonical import (
     check_report_id,
     format_time,
@@ -59,34 +80,10 @@ from partner_sdk.wire.canonical import (
     to_base64url,
 )
 from partner_sdk.wire.enrolment import SHA256_BYTES
-from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.evidence import EvidenceRow, parse_part_number
-from partner_sdk.wire.feed_messages import (
-    MAX_ROWS_BODY_BYTES,
-    ChainHead,
-    FeedStatus,
-    InvitationPost,
-    ReconciliationPage,
-    ReconciliationRow,
-    StagePost,
-)
-from partner_sdk.wire.items import (
-    EVIDENCE,
-    KINDS,
-    REPORT,
-    Acknowledgement,
-    AcknowledgementPost,
-    AcknowledgementReply,
-    ItemKind,
-    ItemPost,
-    ItemPostReply,
-    ItemRow,
-    NewItem,
-    Side,
-)
-from partner_sdk.wire.keys import Pin
+from partner_sdk.wire.sealing import Envelope
 from partner_sdk.wire.signature_profile import PART_CONTENT_TYPE, SignatureClaim
-from partner_sdk.wire.statements import MAX_LIST_BYTES, key_id_of, parse_statement
+from partner_sdk.wire.signing import MAX_LIST_BYTES, Pin, key_id_of, parse_statement
 from partner_sdk.wire.submission import check_partner_id
 
 T = TypeVar("T")

@@ -26,19 +26,17 @@ from gateway.store.reports import (
     is_reference_taken,
 )
 from gateway.web.metrics import METER
-from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.intake import FIRST_PREVIOUS, Door, IntakeStatement, sign_intake
-from partner_sdk.wire.keys import Environment
-from partner_sdk.wire.reference import RANDOM_BYTES, check_reference, get_reference_environment, make_reference
-from partner_sdk.wire.statements import key_id_of, parse_statement, public_bytes
-from partner_sdk.wire.submission import (
-    PUBLIC_SENDER,
-    ClearFields,
-    check_clear_fields,
-    clear_fields_of,
-    peek_submission,
+from partner_sdk.wire.canonical import (
+    REFERENCE_RANDOM_BYTES,
+    check_reference,
+    format_time,
+    get_reference_environment,
+    make_reference,
 )
+from partner_sdk.wire.receipts import FIRST_PREVIOUS, Door, IntakeStatement, sign_intake
+from partner_sdk.wire.sealing import Envelope
+from partner_sdk.wire.signing import Environment, key_id_of, parse_statement, public_bytes
+from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields, check_clear_fields, clear_fields_of, peek_submission
 
 STAGE_SET_ASIDE = "set_aside"
 REFERENCE_DRAWS = 8  # 45 random bits: with a million reports, one in 35 million needs a second draw
@@ -56,7 +54,7 @@ class ReceiptSigner:
 
     def draw_reference(self, environment: Environment) -> str:
         """Draw a reference; the caller checks that it is free."""
-        return make_reference(environment, random=self._random(RANDOM_BYTES))
+        return make_reference(environment, random=self._random(REFERENCE_RANDOM_BYTES))
 
     def sign(self, statement: IntakeStatement) -> bytes:
         """Return the signed bytes of an intake statement."""

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from gateway.exchange.desk_statements import open_anchor, parse_anchors, peek_anchor
+from gateway.exchange.feed import PartnerRegister, RegisterEntry, verify_register
 from gateway.guidance.agency import Staffing, open_staffing
 from gateway.guidance.destruction import ForgetList, open_forget_list
 from gateway.store import Store
@@ -24,20 +26,18 @@ from gateway.store.published import (
     read_versions,
 )
 from partner_sdk.errors import FormatError, KeySetError, RegisterError, StatementError
-from partner_sdk.wire.audit_anchor import open_anchor, parse_anchors, peek_anchor
+from partner_sdk.wire.button import PlacementEntry
 from partner_sdk.wire.canonical import parse_time, to_base64url
-from partner_sdk.wire.keys import (
+from partner_sdk.wire.sealing import SealingKey
+from partner_sdk.wire.signing import (
     Environment,
     KeySet,
     Pin,
-    SealingKey,
     accepts_envelope,
     find_active_sealing_key,
     peek_delegated_at,
     verify_bundle,
 )
-from partner_sdk.wire.placement import PlacementEntry
-from partner_sdk.wire.register import PartnerRegister, RegisterEntry, verify_register
 
 RETRY_AFTER = timedelta(seconds=30)
 

@@ -24,7 +24,7 @@ from partner_sdk.key_files import (
     write_key_file,
 )
 from partner_sdk.wire.canonical import parse_base64url
-from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.signing import Environment
 
 RECEIPT_KEY = "receipt.key"
 LOG_KEY = "log.key"

@@ -26,16 +26,22 @@ from gateway.store.published import LogHead, get_head, get_tile, list_unlogged, 
 from gateway.web.logs import log_failure
 from partner_sdk.errors import LogError
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.wire.log_tree import HASH_BYTES, TILE_HEIGHT, TILE_WIDTH, GrowingTree, count_levels, hash_leaf, split
 from partner_sdk.wire.public_log import (
     ENTRY_BYTES,
+    HASH_BYTES,
     LARGEST_BATCH,
+    TILE_HEIGHT,
+    TILE_WIDTH,
     Checkpoint,
+    GrowingTree,
     bundle_entries,
+    count_levels,
     digest_logged,
     format_entry,
+    hash_leaf,
     parse_tile_path,
     sign_checkpoint,
+    split,
 )
 
 BATCH_SECONDS: Final = 30

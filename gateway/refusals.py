@@ -8,6 +8,7 @@ from http import HTTPStatus
 from flask import Blueprint, Response
 
 from gateway.evidence.keeper import EvidencePausedError, EvidenceQuotaError, IncompleteEvidenceError
+from gateway.exchange.feed import ENROLMENT
 from gateway.intake import (
     ConflictingReportError,
     EnvelopeMismatchError,
@@ -25,7 +26,6 @@ from gateway.web.logs import log_failure
 from gateway.web.problem_pages import make_problem_response
 from partner_sdk.errors import FieldFault, ReportAbuseError
 from partner_sdk.wire import problems
-from partner_sdk.wire.items import ENROLMENT
 from partner_sdk.wire.problems import (
     ANY,
     SDK_ERRORS,

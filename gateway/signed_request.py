@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from flask import Response, current_app, request
 
+from gateway.exchange.feed import RegisterEntry, list_former_keys
 from gateway.key_state import AcceptedKeys
 from gateway.limits import SharedStore
 from gateway.refusals import NotReadyError
@@ -28,7 +29,6 @@ from gateway.wiring import Gateway, get_gateway
 from partner_sdk.errors import FormatError, SignatureProfileError
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, parse_base64url
-from partner_sdk.wire.register import RegisterEntry, list_former_keys
 from partner_sdk.wire.signature_profile import (
     CONTENT_TYPE,
     STAND_IN_KEY,
@@ -40,7 +40,7 @@ from partner_sdk.wire.signature_profile import (
     is_unreserved_path,
     parse_signature_headers,
 )
-from partner_sdk.wire.statements import PUBLIC_KEY_BYTES
+from partner_sdk.wire.signing import PUBLIC_KEY_BYTES
 
 # Larger than any chunk that the server reads from a connection (granian: 408 KiB), so that none is split.
 PIECE_BYTES: Final = 1024 * 1024

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway.exchange.public_report import ENGLISH, WELSH
 from gateway.guidance.advice import ADVICE_FOLDER
 from gateway.guidance.signoffs import (
     Act,
@@ -37,9 +38,8 @@ from partner_sdk.button.snippet import WORDS
 from partner_sdk.durable_files import find_bytes, held, sync_folder, write_durably
 from partner_sdk.errors import LocalStateError
 from partner_sdk.finding import Finding
-from partner_sdk.wire.adoption import Language
+from partner_sdk.wire.button import Language
 from partner_sdk.wire.canonical import decode, format_time
-from partner_sdk.wire.public_codes import ENGLISH, WELSH
 
 SIGNOFFS_FILE: Final = "signoffs.jsonl"
 LAST_FILE: Final = "signoffs.last"

@@ -12,7 +12,7 @@ from gateway.store import Store
 from partner_sdk.errors import FormatError
 from partner_sdk.finding import Finding
 from partner_sdk.wire.canonical import format_time, parse_time
-from partner_sdk.wire.statements import parse_statement
+from partner_sdk.wire.signing import parse_statement
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 LOG_KEY_FIX: Final = "Run `report-abuse-gateway rotate-log-key`, give the card to the desk, and run `publish` there."

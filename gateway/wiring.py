@@ -24,7 +24,7 @@ from gateway.store import Store, open_store
 from gateway.store.soundness import Soundness
 from gateway.web.network_bucket import BucketHasher
 from partner_sdk.key_files import SEED_BYTES, load_signing_key
-from partner_sdk.wire.keys import Pin
+from partner_sdk.wire.signing import Pin
 
 
 def utc_now() -> datetime:

@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Envelope": "wire.envelope",
+    "Envelope": "wire.sealing",
     "IndustryReport": "report",
     "Partner": "client.partner",
     "ReportAbuseError": "errors",
-    "SealContext": "wire.envelope",
+    "SealContext": "wire.sealing",
     "parse_invitation": "wire.enrolment",
     "parse_report": "report",
     "seal": "wire.sealing",
-    "verify_bundle": "wire.keys",
-    "verify_receipt": "wire.intake",
+    "verify_bundle": "wire.signing",
+    "verify_receipt": "wire.receipts",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     from partner_sdk.report import IndustryReport as IndustryReport
     from partner_sdk.report import parse_report as parse_report
     from partner_sdk.wire.enrolment import parse_invitation as parse_invitation
-    from partner_sdk.wire.envelope import Envelope as Envelope
-    from partner_sdk.wire.envelope import SealContext as SealContext
-    from partner_sdk.wire.intake import verify_receipt as verify_receipt
-    from partner_sdk.wire.keys import verify_bundle as verify_bundle
+    from partner_sdk.wire.receipts import verify_receipt as verify_receipt
+    from partner_sdk.wire.sealing import Envelope as Envelope
+    from partner_sdk.wire.sealing import SealContext as SealContext
     from partner_sdk.wire.sealing import seal as seal
+    from partner_sdk.wire.signing import verify_bundle as verify_bundle
 
 
 def __getattr__(name: str) -> Any:

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 from partner_sdk.durable_files import is_open_to_others
 from partner_sdk.errors import FormatError, LocalStateError
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact, to_base64url
-from partner_sdk.wire.keys import Environment, sealing_key_id
-from partner_sdk.wire.statements import key_id_of, public_bytes
+from partner_sdk.wire.sealing import sealing_key_id
+from partner_sdk.wire.signing import Environment, key_id_of, public_bytes
 
 SEED_BYTES = 32
 MAX_KEY_FILE_BYTES = 8192

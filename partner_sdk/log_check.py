@@ -20,16 +20,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from partner_sdk.errors import LogError
-from partner_sdk.wire.log_tree import HASH_BYTES, TILE_WIDTH, GrowingTree, hash_leaf
 from partner_sdk.wire.public_log import (
     CLOCK_SKEW_SECONDS,
     CONTRADICTION_FILE,
+    HASH_BYTES,
     MAX_CHECKPOINT_BYTES,
     MAX_TILE_BYTES,
+    TILE_WIDTH,
     Checkpoint,
     Fetch,
+    GrowingTree,
     find_contradiction_file,
     format_tile_path,
+    hash_leaf,
     parse_bundle,
     parse_verifier,
     peek_checkpoint,

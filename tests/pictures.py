@@ -24,12 +24,11 @@ from gateway.desk.app import read_sheet
 from gateway.desk.collection.filing import NewCase, file_cases
 from gateway.desk.collection.row_checks import SealedContent
 from gateway.desk.people.permissions import Role
+from gateway.exchange.public_report import PublicReport
 from gateway.guidance.agency import Agency
 from gateway.public.navigation import SIDE_PATHS
-from partner_sdk.wire.adoption import LANGUAGES
-from partner_sdk.wire.canonical import parse_time
-from partner_sdk.wire.public_report import PublicReport
-from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
+from partner_sdk.wire.button import LANGUAGES
+from partner_sdk.wire.canonical import REFERENCE_RANDOM_BYTES, make_reference, parse_time
 from tests.desk.cases.test_queue_order import LINES, make_case
 from tests.desk.loop_model import copy_loop
 from tests.desk.view_builders import Browser as DeskBrowser
@@ -171,7 +170,7 @@ def _take_desk(browser: Browser, folder: Path, file: Path) -> Path:
         replace(
             case := make_case(LINES[place - 1], place),
             content=_promise(case, loop.desk.agency),
-            reference=make_reference("live", random=sha256(bytes([place])).digest()[:RANDOM_BYTES]),
+            reference=make_reference("live", random=sha256(bytes([place])).digest()[:REFERENCE_RANDOM_BYTES]),
         )
         for place in CASES
     ]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from partner_sdk.wire.public_report import ChildDetails, KnownPerson, Meeting, PublicReport, SafeContact
+from gateway.exchange.public_report import ChildDetails, KnownPerson, Meeting, PublicReport, SafeContact
 from tests.builders import make_clear_fields
 
 

@@ -18,7 +18,7 @@ from partner_sdk.durable_files import read_bounded
 from partner_sdk.errors import FormatError, LocalStateError, TransportError
 from partner_sdk.finding import make_printable
 from partner_sdk.lazy_group import ExampleCommand, FiniteRange
-from partner_sdk.wire.button_check import MAX_CHECKS, ButtonCheck, CheckList
+from partner_sdk.wire.button import MAX_CHECKS, ButtonCheck, CheckList
 from partner_sdk.wire.canonical import parse_exact
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from partner_sdk.button.check import Expected, check_page, explain_no_page, make
 from partner_sdk.button.check.page import find_address
 from partner_sdk.button.check.page_fetch import DEADLINE_SECONDS, USER_AGENT, fetch_page, read_own_copy
 from partner_sdk.errors import FormatError, TransportError
-from partner_sdk.wire.button_check import NEVER_ASKED, ButtonCheck, CheckList, CheckTarget
+from partner_sdk.wire.button import NEVER_ASKED, ButtonCheck, CheckList, CheckTarget
 
 _STATM: Final = Path("/proc/self/statm")
 PAUSE_SECONDS: Final = 5.0

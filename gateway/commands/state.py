@@ -29,7 +29,7 @@ from gateway.wiring import utc_now
 from partner_sdk.durable_files import read_bounded, write_durably
 from partner_sdk.errors import LocalStateError
 from partner_sdk.key_files import KeyRole
-from partner_sdk.wire.keys import parse_pin
+from partner_sdk.wire.signing import parse_pin
 
 _EXAMPLE_STATE = "--state /var/lib/report-abuse"
 _FILE = click.Path(path_type=Path)

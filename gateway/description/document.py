@@ -22,7 +22,7 @@ from flask import Flask
 from gateway.limits import LimitRow
 from gateway.web.rules import SAFE_METHODS, Login, RouteRule, find_rule
 from partner_sdk.wire import problems
-from partner_sdk.wire.field_types import format_patterns
+from partner_sdk.wire.canonical import format_patterns
 from partner_sdk.wire.problems import NOT_A_REPORT, PROBLEMS, Problem
 from partner_sdk.wire.problems import make_document as make_problem_document
 from partner_sdk.wire.signature_profile import (

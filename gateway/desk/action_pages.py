@@ -62,8 +62,7 @@ from gateway.desk.views.page import (
 )
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import OpeningError
-from partner_sdk.wire.action_bodies import MAX_ENTRY_CHARACTERS
-from partner_sdk.wire.thread_entry import PACKAGE_OUTCOMES
+from partner_sdk.wire.mailbox import MAX_ENTRY_CHARACTERS, PACKAGE_OUTCOMES
 
 blueprint = Blueprint("actions", __name__)
 # The longest text, in letters of four bytes, each spelled in twelve characters of a form.

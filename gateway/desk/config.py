@@ -16,7 +16,7 @@ from gateway.desk.addresses import find_email_address, is_safe_url
 from gateway.guidance.agency import AGENCY_FILE
 from gateway.web.settings import SettingsError, check_origin, is_loopback, read_settings
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.signing import Environment
 
 # `serve` passes them to its workers.
 STATE_VARIABLE: Final = "REPORT_ABUSE_DESK_STATE"

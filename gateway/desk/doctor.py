@@ -52,7 +52,7 @@ from partner_sdk.errors import ReportAbuseError
 from partner_sdk.finding import Finding, Verdict
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import parse_time, to_base64url
-from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY, KEY_SET_LIFETIME
+from partner_sdk.wire.signing import ALARM_BEFORE_EXPIRY, KEY_SET_LIFETIME
 
 _SIGN_AFTER: Final = timedelta(days=2)
 

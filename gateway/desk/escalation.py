@@ -12,10 +12,10 @@ import msgspec
 from msgspec import Meta
 
 from gateway.desk.addresses import find_email_address, is_safe_url
+from gateway.exchange.desk_statements import AlertTarget
 from gateway.guidance.agency import Agency, Weekday
 from gateway.guidance.dated_data import Source
 from gateway.web.settings import SettingsError, read_settings
-from partner_sdk.wire.alert_notice import AlertTarget
 
 MAILTO: Final = "mailto:"
 _OFF: Final = "off"

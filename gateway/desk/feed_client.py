@@ -9,32 +9,30 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from partner_sdk import __version__
-from partner_sdk.client.exchange import MAX_REPLY_BYTES, Timeouts
-from partner_sdk.errors import FormatError
-from partner_sdk.wire.audit_anchor import AnchorPage
-from partner_sdk.wire.canonical import encode, parse_exact
-from partner_sdk.wire.evidence import PART_BYTES
-from partner_sdk.wire.feed_messages import (
+from gateway.exchange.desk_statements import AnchorPage
+from gateway.exchange.feed import (
     MAX_ROWS,
-    FeedStatus,
-    InvitationHash,
-    InvitationPost,
-    ReconciliationPage,
-    StageItem,
-    StagePost,
-)
-from partner_sdk.wire.items import (
     Acknowledgement,
     AcknowledgementPost,
     AcknowledgementReply,
+    FeedStatus,
+    InvitationHash,
+    InvitationPost,
     ItemKind,
     ItemPage,
     ItemPost,
     ItemPostReply,
     NewItem,
     PutResult,
+    ReconciliationPage,
+    StageItem,
+    StagePost,
 )
+from partner_sdk import __version__
+from partner_sdk.client.exchange import MAX_REPLY_BYTES, Timeouts
+from partner_sdk.errors import FormatError
+from partner_sdk.wire.canonical import encode, parse_exact
+from partner_sdk.wire.evidence import PART_BYTES
 
 if TYPE_CHECKING:
     import requests

@@ -15,9 +15,9 @@ from sqlalchemy import Connection
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.wiring import Desk
+from gateway.exchange.feed import Acknowledgement, ItemKind, ItemPage, ItemRow, parse_item
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.items import Acknowledgement, ItemKind, ItemPage, ItemRow, parse_item
 
 T = TypeVar("T")
 

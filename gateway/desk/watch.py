@@ -34,10 +34,10 @@ from gateway.desk.store.schema import ALARMS, CASE_ACTIONS, CASES, REPORTS, SERV
 from gateway.desk.suggestions import suggest
 from gateway.desk.vault import LOCKED, VaultError
 from gateway.desk.wiring import Desk
+from gateway.exchange.feed import FeedStatus
 from gateway.guidance.agency import Agency
 from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time
-from partner_sdk.wire.feed_messages import FeedStatus
 
 # The longest wait of a report at the gateway, and of an alert at the desk, before a person must look.
 URGENT_WITHIN: Final = timedelta(minutes=2)

@@ -26,8 +26,7 @@ from partner_sdk.durable_files import write_new_durably
 from partner_sdk.errors import StatementError
 from partner_sdk.finding import Verdict
 from partner_sdk.wire.canonical import parse_time
-from partner_sdk.wire.keys import Environment, KeySet, open_dated_statement
-from partner_sdk.wire.statements import StatementKind, sign_statement
+from partner_sdk.wire.signing import Environment, KeySet, StatementKind, open_dated_statement, sign_statement
 
 AGENCY_FILE: Final = "agency.toml"
 AGENCY_EXAMPLE: Final = Path(__file__).parent / "data" / AGENCY_FILE

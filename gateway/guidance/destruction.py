@@ -13,10 +13,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
 from partner_sdk.errors import StatementError
-from partner_sdk.wire.canonical import parse_time
-from partner_sdk.wire.field_types import Sha256Hex
-from partner_sdk.wire.keys import Environment, KeySet, VerifyKey, open_dated_statement, verify_keys
-from partner_sdk.wire.statements import MAX_LIST_BYTES, StatementKind, open_statement, peek_statement, sign_statement
+from partner_sdk.wire.canonical import Sha256Hex, parse_time
+from partner_sdk.wire.signing import (
+    MAX_LIST_BYTES,
+    Environment,
+    KeySet,
+    StatementKind,
+    VerifyKey,
+    open_dated_statement,
+    open_statement,
+    peek_statement,
+    sign_statement,
+    verify_keys,
+)
 
 MOST_CASES = 500
 MOST_FORGOTTEN = 5_000  # reports: those of all cases of one list

@@ -13,9 +13,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from gateway.exchange.public_report import NOT_SURE, PublicReport, is_from_grown_up
 from gateway.web.settings import SettingsError, read_settings
-from partner_sdk.wire.public_codes import NOT_SURE
-from partner_sdk.wire.public_report import PublicReport, is_from_grown_up
 
 Door = Literal["public", "partner"]
 # The class of a report: the first two are in the crisis lane. `urgent` is a story of an untold kind, until it is known.

@@ -16,10 +16,10 @@ from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
+from gateway.exchange.public_report import WELSH
 from partner_sdk.errors import LocalStateError
 from partner_sdk.wire.canonical import convert
-from partner_sdk.wire.public_codes import WELSH
-from partner_sdk.wire.registration import Line
+from partner_sdk.wire.enrolment import Line
 
 CODE_CHARACTERS: Final = 8
 WELSH_READER: Final = "a first-language Welsh reader"

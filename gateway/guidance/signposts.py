@@ -13,10 +13,10 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from gateway.exchange.public_report import WELSH
 from gateway.guidance.dated_data import Source
 from gateway.web.settings import SettingsError, read_settings
 from partner_sdk.wire.canonical import convert
-from partner_sdk.wire.public_codes import WELSH
 
 SIGNPOSTS_FILE: Final = Path(__file__).parent / "data" / "signposts.toml"
 

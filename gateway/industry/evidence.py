@@ -15,7 +15,7 @@ from gateway.store.evidence import PartRow
 from gateway.web.rules import BodyRoom, CsrfRule, Login, rule
 from partner_sdk.errors import SignatureProfileError
 from partner_sdk.wire import problems
-from partner_sdk.wire.canonical import parse_any_spelling
+from partner_sdk.wire.canonical import EvidenceId, parse_any_spelling
 from partner_sdk.wire.evidence import (
     MAX_COMPLETE_BYTES,
     PART_BYTES,
@@ -27,7 +27,6 @@ from partner_sdk.wire.evidence import (
     check_part_size,
     parse_part_number,
 )
-from partner_sdk.wire.field_types import EvidenceId
 from partner_sdk.wire.signature_profile import PART_CONTENT_TYPE
 
 

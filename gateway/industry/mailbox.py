@@ -16,6 +16,7 @@ from flask import Response, current_app, request
 from msgspec import Meta
 
 from gateway.description.document import Answer, Call, describe
+from gateway.exchange.feed import ACCOUNT_CHANGE, ADOPTION_REQUEST, ENROLMENT, MAILBOX_MESSAGE, THREAD_ENTRY, ItemKind
 from gateway.intake import UnknownSealingKeyError
 from gateway.refusals import UnknownInvitationError, UnknownItemError
 from gateway.signed_request import (
@@ -32,10 +33,10 @@ from gateway.web.long_wait import WAIT_KEY, Wait
 from gateway.web.rules import CsrfRule, Login, rule
 from gateway.wiring import Gateway, get_gateway
 from partner_sdk.wire import problems
-from partner_sdk.wire.account import MAX_ACCOUNT_BODY_BYTES, AccountPost
-from partner_sdk.wire.adoption import MAX_ADOPTION_BODY_BYTES, AdoptionPost
+from partner_sdk.wire.button import MAX_ADOPTION_BODY_BYTES, AdoptionPost
 from partner_sdk.wire.canonical import (
     REPORT_ID_RANDOM_BYTES,
+    MessageId,
     check_report_id,
     encode,
     make_report_id,
@@ -43,20 +44,25 @@ from partner_sdk.wire.canonical import (
     parse_base64url,
     to_base64url,
 )
-from partner_sdk.wire.enrolment import MAX_ENROLMENT_BODY_BYTES, SHA256_BYTES, EnrolmentPost
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.field_types import MessageId
-from partner_sdk.wire.items import ACCOUNT_CHANGE, ADOPTION_REQUEST, ENROLMENT, MAILBOX_MESSAGE, THREAD_ENTRY, ItemKind
-from partner_sdk.wire.mailbox_message import (
+from partner_sdk.wire.enrolment import (
+    MAX_ACCOUNT_BODY_BYTES,
+    MAX_ENROLMENT_BODY_BYTES,
+    SHA256_BYTES,
+    AccountPost,
+    EnrolmentPost,
+)
+from partner_sdk.wire.mailbox import (
     MAX_ACK_BODY_BYTES,
+    MAX_ENTRY_BODY_BYTES,
     MAX_WAIT_SECONDS,
     MAX_WAITING_MESSAGES,
     EmptyBody,
+    EntryPost,
     MailboxItem,
     MailboxList,
 )
-from partner_sdk.wire.replies import WaitingReply
-from partner_sdk.wire.thread_entry import MAX_ENTRY_BODY_BYTES, EntryPost
+from partner_sdk.wire.sealing import Envelope
+from partner_sdk.wire.submission import WaitingReply
 
 
 @rule(login=Login.OPEN, limit="enrol", csrf=CsrfRule.SIGNED, body_bytes=MAX_ENROLMENT_BODY_BYTES)

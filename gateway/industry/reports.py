@@ -19,15 +19,14 @@ from gateway.store.evidence import reference_evidence
 from gateway.web.rules import CsrfRule, Login, rule
 from partner_sdk.errors import StatementError
 from partner_sdk.wire import problems
-from partner_sdk.wire.canonical import encode, parse_any_spelling, parse_base64url
-from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES
-from partner_sdk.wire.field_types import ReportId
-from partner_sdk.wire.intake import IntakeStatement
-from partner_sdk.wire.replies import Progress
-from partner_sdk.wire.statements import SignedStatement
+from partner_sdk.wire.canonical import ReportId, encode, parse_any_spelling, parse_base64url
+from partner_sdk.wire.receipts import IntakeStatement
+from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES
+from partner_sdk.wire.signing import SignedStatement
 from partner_sdk.wire.submission import (
     ENVELOPE_FAULT,
     MAX_REPORT_BODY_BYTES,
+    Progress,
     ReportPost,
     SubmissionStatement,
     clear_fields_of,

@@ -24,10 +24,10 @@ from gateway.wiring import get_gateway
 from partner_sdk.report import report_schema
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.keys import KeySetBundle
-from partner_sdk.wire.mailbox_message import mailbox_schema
-from partner_sdk.wire.replies import ServiceCaller, ServiceStatus
+from partner_sdk.wire.mailbox import mailbox_schema
 from partner_sdk.wire.signature_profile import CONTENT_TYPE
+from partner_sdk.wire.signing import KeySetBundle
+from partner_sdk.wire.submission import ServiceCaller, ServiceStatus
 
 LOG_TILE_SECONDS = 365 * 24 * 3600
 LOG_PARTIAL_SECONDS = 60

@@ -45,7 +45,7 @@ from gateway.web.problem_pages import not_found, use_html_error, use_problem_pag
 from gateway.web.request_checks import on_csrf_failure
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from gateway.wiring import Gateway
-from partner_sdk.wire.adoption import LANGUAGES
+from partner_sdk.wire.button import LANGUAGES
 
 BLUEPRINT = "public"
 ONE_YEAR_SECONDS = 31_536_000

@@ -25,8 +25,8 @@ from gateway.public.wording import ServiceWording, Wording, get_language
 from gateway.store import StorageUnavailableError, Store
 from gateway.store.store import add_count
 from gateway.web.logs import log_failure
-from partner_sdk.wire.adoption import Language
-from partner_sdk.wire.keys import SealingKey
+from partner_sdk.wire.button import Language
+from partner_sdk.wire.sealing import SealingKey
 
 STATIC_FOLDER = Path(__file__).parent / "static"
 MEDIA_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec import Struct
 from sqlalchemy import Connection
 
+from gateway.exchange.public_report import CONTEXT_REFUSED_SIGNAL
 from gateway.guidance.advice import Audience
 from gateway.guidance.risk import Urgency
 from gateway.public.door import PublicDoor
@@ -27,9 +28,8 @@ from gateway.public.journey import ReaderProfile
 from gateway.public.returning import Returned
 from gateway.store import StorageUnavailableError
 from gateway.store.items import Kind, delete_draft, find_draft, has_rows, has_rows_in_slot, put_draft
-from partner_sdk.wire.adoption import Language
+from partner_sdk.wire.button import Language
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, decode_msgpack, make_report_id
-from partner_sdk.wire.public_codes import CONTEXT_REFUSED_SIGNAL
 
 SECRET_BYTES = 32
 NONCE_BYTES = 12  # SP 800-38D §8.2.2, §8.3: random 96-bit nonces, at most 2**32 for each key; a journey uses dozens

@@ -19,6 +19,7 @@ from typing import Any, Final, Literal
 from flask import render_template
 from flask_wtf.csrf import generate_csrf  # type: ignore[import-untyped]  # the package ships no types
 
+from gateway.exchange.public_report import MEETS_TODAY, YOUNGEST_BANDS
 from gateway.guidance.advice import Audience
 from gateway.guidance.signposts import OTHER, PostKind
 from gateway.public.door import PublicDoor
@@ -41,7 +42,6 @@ from gateway.public.journey import (
 )
 from gateway.public.navigation import ABOUT_PAGES, Action, get_path, make_see_action
 from gateway.public.wording import Voice, find_in_voice, get_language, get_other_language, make_voice
-from partner_sdk.wire.public_codes import MEETS_TODAY, YOUNGEST_BANDS
 
 Ways = Literal["buttons", "links", "none"]
 # The UK helpline for each audience, by its key in the signposts.

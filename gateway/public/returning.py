@@ -29,21 +29,8 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import Connection
 
-from gateway.key_state import KeyState
-from gateway.limits import Limits
-from gateway.store import Store
-from gateway.store.items import StoredItem, extend_return_place, find_return_place, list_own_items, put_return_place
-from gateway.store.reports import STAGE_OPENED, STAGE_RECEIVED, find_stage
-from gateway.web.logs import log_failure
-from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
-from partner_sdk.key_files import SEED_BYTES, load_xwing_private_key, xwing_public_bytes
-from partner_sdk.wire.adoption import Language
-from partner_sdk.wire.canonical import encode, parse_exact, parse_time, to_base64url
-from partner_sdk.wire.envelope import Envelope, SealContext, unpad
-from partner_sdk.wire.items import REPLY
-from partner_sdk.wire.keys import Environment, VerifyKey, verify_keys
-from partner_sdk.wire.reference import parse_reference
-from partner_sdk.wire.reply_message import (
+from gateway.exchange.feed import REPLY
+from gateway.exchange.public_report import (
     MAX_REPLY_ENVELOPE_BYTES,
     ReplyMessage,
     make_reply_key,
@@ -52,7 +39,18 @@ from partner_sdk.wire.reply_message import (
     place_context,
     reply_context,
 )
-from partner_sdk.wire.sealing import make_suite, seal
+from gateway.key_state import KeyState
+from gateway.limits import Limits
+from gateway.store import Store
+from gateway.store.items import StoredItem, extend_return_place, find_return_place, list_own_items, put_return_place
+from gateway.store.reports import STAGE_OPENED, STAGE_RECEIVED, find_stage
+from gateway.web.logs import log_failure
+from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
+from partner_sdk.key_files import SEED_BYTES, load_xwing_private_key, xwing_public_bytes
+from partner_sdk.wire.button import Language
+from partner_sdk.wire.canonical import encode, parse_exact, parse_reference, parse_time, to_base64url
+from partner_sdk.wire.sealing import Envelope, SealContext, make_suite, seal, unpad
+from partner_sdk.wire.signing import Environment, VerifyKey, verify_keys
 
 WORDS_FILE = Path(__file__).with_name("return_words.txt")
 WORD_COUNT: Final = 2048

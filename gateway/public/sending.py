@@ -21,6 +21,21 @@ from typing import Any, TypeVar, get_args
 from msgspec import Struct, structs
 from sqlalchemy import Connection
 
+from gateway.exchange.public_report import (
+    ADULT_BAND,
+    CONTEXT_REFUSED_SIGNAL,
+    DANGER_PREFIX,
+    IS_NOT_UNDER_18,
+    RATHER_NOT_SAY,
+    YES,
+    ChildDetails,
+    KnownPerson,
+    Meeting,
+    PublicReport,
+    SafeContact,
+    encode_public_report,
+    parse_public_report,
+)
 from gateway.guidance.advice import Audience, get_audience, list_thanks_codes
 from gateway.guidance.agency import make_promise
 from gateway.guidance.risk import Urgency, assess_public
@@ -45,26 +60,8 @@ from gateway.public.journey.screens import TOLD_KINDS
 from gateway.public.returning import ReturnPlace, WayBack
 from gateway.public.wording import DEFAULT_LANGUAGE, get_language
 from partner_sdk.wire.canonical import format_time, parse_time
-from partner_sdk.wire.envelope import MAX_PUBLIC_REPORT_BYTES
-from partner_sdk.wire.keys import Environment, SealingKey
-from partner_sdk.wire.public_codes import (
-    ADULT_BAND,
-    CONTEXT_REFUSED_SIGNAL,
-    DANGER_PREFIX,
-    IS_NOT_UNDER_18,
-    RATHER_NOT_SAY,
-    YES,
-)
-from partner_sdk.wire.public_report import (
-    ChildDetails,
-    KnownPerson,
-    Meeting,
-    PublicReport,
-    SafeContact,
-    encode_public_report,
-    parse_public_report,
-)
-from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.sealing import MAX_PUBLIC_REPORT_BYTES, SealingKey, seal
+from partner_sdk.wire.signing import Environment
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields, report_context
 
 P = TypeVar("P", bound=Struct)

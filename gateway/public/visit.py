@@ -27,6 +27,7 @@ from flask import current_app, g, request, session
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
+from gateway.exchange.public_report import YES
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.drafts import (
     IDLE_SECONDS,
@@ -50,10 +51,7 @@ from gateway.public.wording import DEFAULT_LANGUAGE
 from gateway.store import StorageUnavailableError
 from gateway.web.web_app import JOURNEY
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.adoption import LANGUAGES, Language
-from partner_sdk.wire.page_context import parse_context_token
-from partner_sdk.wire.placement import PlacementEntry, is_placement
-from partner_sdk.wire.public_codes import YES
+from partner_sdk.wire.button import LANGUAGES, Language, PlacementEntry, is_placement, parse_context_token
 
 CONTEXT_FIELD: Final = "context"
 LEAVE_OUT_FIELD: Final = "leave_out"

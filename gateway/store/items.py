@@ -1,7 +1,7 @@
 """Sealed items, unfinished forms and invitations, each stored, listed and deleted by its own rules.
 
 Items wait for the other side. Never opens one, and never reveals an address's item to another address. The kinds and
-their bounds are rows of `partner_sdk/wire/items.py`. Reports and evidence are kinds too, with tables of their own
+their bounds are rows of `gateway/exchange/feed.py`. Reports and evidence are kinds too, with tables of their own
 (`reports.py`, `evidence.py`).
 
 A draft is sealed under a key derived from the person's cookie. Never keeps one past its expiry, and never lets a stale
@@ -40,9 +40,9 @@ from sqlalchemy import (
 )
 
 from gateway.databases.columns import PreparedStatement
+from gateway.exchange.feed import REPLY, ItemKind, PutResult
 from gateway.store.schema import drafts, from_epoch_seconds, invitations, items, return_places, to_epoch_seconds
 from gateway.store.store import Store
-from partner_sdk.wire.items import REPLY, ItemKind, PutResult
 
 # A row is a form being written, a record of Send, or a visit opened by a return code.
 Kind = Literal["writing", "sent", "returned"]

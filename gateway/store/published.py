@@ -22,7 +22,7 @@ from gateway.store.schema import (
     to_epoch_seconds,
 )
 from gateway.store.store import Store
-from partner_sdk.wire.log_tree import EMPTY_ROOT
+from partner_sdk.wire.public_log import EMPTY_ROOT
 
 PublishedName = Literal["key-set", "register", "staffing"]
 

@@ -36,6 +36,7 @@ from sqlalchemy.exc import DBAPIError
 from gateway.databases.columns import PreparedStatement
 from gateway.databases.database import surviving_damage
 from gateway.databases.failures import is_damage
+from gateway.exchange.feed import StageItem, WaitingReports
 from gateway.guidance.destruction import ForgetList
 from gateway.store.connections import Mark
 from gateway.store.evidence import forget_evidence
@@ -43,7 +44,6 @@ from gateway.store.items import forget_return_place
 from gateway.store.schema import evidence, from_epoch_seconds, instance, items, reports, to_epoch_seconds
 from gateway.store.store import Store
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.feed_messages import StageItem, WaitingReports
 
 STAGE_RECEIVED = "received"
 

@@ -55,6 +55,7 @@ from gateway.desk.people.register import RISK_ASSESSMENT, set_authority
 from gateway.desk.service_requests.asking import Asking, ask_service
 from gateway.desk.store.schema import CASE_ACTIONS, CASES, REPORTS
 from gateway.desk.wiring import open_desk
+from gateway.exchange.feed import GatewayCard
 from gateway.new_gateway import NewGateway, create_gateway
 from gateway.public_log import publish_log
 from gateway.testing.messages import list_example_kinds, release_example, write_register
@@ -68,10 +69,9 @@ from partner_sdk.wire.canonical import decode, format_time
 from partner_sdk.wire.digest import DIGEST_VERSION, TOTAL, Digest, DigestTable, encode_digest, make_cell
 from partner_sdk.wire.enrolment import Invitation
 from partner_sdk.wire.evidence import EvidenceReference
-from partner_sdk.wire.gateway_card import GatewayCard
-from partner_sdk.wire.intake import peek_intake
-from partner_sdk.wire.mailbox_message import MessageKind
+from partner_sdk.wire.mailbox import MessageKind
 from partner_sdk.wire.public_log import origin_of
+from partner_sdk.wire.receipts import peek_intake
 from partner_sdk.wire.submission import ClearFields, report_context
 
 Clock = Callable[[], datetime]

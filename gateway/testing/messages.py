@@ -22,17 +22,19 @@ from gateway.desk.actions.ledger import (
 )
 from gateway.desk.actions.model import TO_DESTINATIONS, WITHOUT_CASE, ActionKind, get_action
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.action_bodies import (
+from partner_sdk.wire.canonical import format_time, to_base64url
+from partner_sdk.wire.mailbox import (
     AskedAccount,
     DeskEntryKind,
+    InformationRequest,
+    MessageBody,
     Package,
     PreservationRequest,
     ReferralFacts,
     ServiceAlert,
     TermsReferral,
+    encode_body,
 )
-from partner_sdk.wire.canonical import format_time, to_base64url
-from partner_sdk.wire.mailbox_message import InformationRequest, MessageBody, encode_body
 
 # The partners that a sandbox's register of destinations knows as bodies that take packages: the ready one, one of the
 # name, and the first that enrols over HTTP.

@@ -37,13 +37,12 @@ from gateway.wiring import utc_now
 from partner_sdk import Partner
 from partner_sdk.client.account import enrol
 from partner_sdk.client.transport import make_session
-from partner_sdk.wire.action_bodies import DeskEntryKind
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.digest import Digest, encode_digest
 from partner_sdk.wire.enrolment import Invitation
-from partner_sdk.wire.mailbox_message import MessageKind, SetAsideReason
+from partner_sdk.wire.mailbox import DeskEntryKind, MessageKind
 from partner_sdk.wire.problems import NOT_A_REPORT
-from partner_sdk.wire.replies import Outcome
+from partner_sdk.wire.submission import Outcome, SetAsideReason
 
 DEFAULT_PARTNER: Final = "example-service"
 

@@ -28,15 +28,16 @@ from partner_sdk.client.account import (
 from partner_sdk.client.account import enrol as answer_invitation
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import check_filled_in
-from partner_sdk.wire.enrolment import MAX_INVITATION_BYTES, parse_invitation
-from partner_sdk.wire.keys import Environment
-from partner_sdk.wire.registration import (
+from partner_sdk.wire.enrolment import (
+    MAX_INVITATION_BYTES,
     MAX_REGISTRATION_BYTES,
     TEMPLATE,
     Registration,
     list_registration_gaps,
+    parse_invitation,
     parse_registration_file,
 )
+from partner_sdk.wire.signing import Environment
 
 
 @click.command(cls=PartnerCommand, example="invitation.json", exit_codes=FEW_EXIT_CODES)

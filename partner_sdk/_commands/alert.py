@@ -16,8 +16,8 @@ from partner_sdk._commands.threads import (
 )
 from partner_sdk.client._threads import ALERTS, Thread
 from partner_sdk.client.thread_labels import STATE_LABELS
-from partner_sdk.wire.action_bodies import ServiceAlert
 from partner_sdk.wire.canonical import parse_time
+from partner_sdk.wire.mailbox import ServiceAlert
 
 
 @click.group("alert", cls=PartnerGroup)

@@ -31,8 +31,8 @@ from partner_sdk.button.snippet import (
     make_policy,
     make_style,
 )
+from partner_sdk.wire.button import TEST_LINK_ID
 from partner_sdk.wire.canonical import check_filled_in
-from partner_sdk.wire.placement import TEST_LINK_ID
 
 BY_NOTHING = (
     "Trusted without any proof: no --root-fingerprint was given, and {origin} has no certificate. The agency's root "
@@ -191,7 +191,7 @@ def adopt(call: Call, *, file: str | None, is_example: bool, origin: str | None,
     FILE is the request as JSON; - reads standard input.
     """
     from partner_sdk.button.adoption import MAX_FILE_BYTES, ask_for_the_button, list_optional_fields, parse_asking_file
-    from partner_sdk.wire.adoption import EXAMPLE, format_request_number
+    from partner_sdk.wire.button import EXAMPLE, format_request_number
 
     if is_example == (file is not None):
         raise click.UsageError("Give a FILE, or --example to write one.")

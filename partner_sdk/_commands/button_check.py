@@ -25,7 +25,7 @@ from partner_sdk._commands.runtime import (
 )
 from partner_sdk.client.exchange import check_origin
 from partner_sdk.errors import FormatError, LocalStateError, TransportError
-from partner_sdk.wire.button_check import ButtonCheck
+from partner_sdk.wire.button import ButtonCheck
 
 if TYPE_CHECKING:
     from partner_sdk.button.check import Expected, Known

@@ -7,7 +7,7 @@ import click
 from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_DONE, Call, PartnerCommand, pick, shared_options
 from partner_sdk.client.mailbox import MailboxAlarm, OpenedMessage, read_message
 from partner_sdk.errors import TransportError, UnavailableError
-from partner_sdk.wire.mailbox_message import MAX_WAIT_SECONDS
+from partner_sdk.wire.mailbox import MAX_WAIT_SECONDS
 
 
 @click.command(cls=PartnerCommand, example="--all")

@@ -32,8 +32,7 @@ from partner_sdk.client.thread_labels import STATE_LABELS
 from partner_sdk.errors import FormatError, LocalStateError
 from partner_sdk.package_reader import ReadError, write_whole
 from partner_sdk.package_reader import unseal as open_sealed
-from partner_sdk.wire.action_bodies import Package
-from partner_sdk.wire.thread_entry import PACKAGE_OUTCOMES
+from partner_sdk.wire.mailbox import PACKAGE_OUTCOMES, Package
 
 
 @click.group("package", cls=PartnerGroup)

@@ -20,7 +20,7 @@ from partner_sdk._commands.runtime import (
 )
 from partner_sdk.client._receipts import DeskReceipt, Receipt, check_answer, keep_receipt
 from partner_sdk.errors import FormatError, LogError, ReportAbuseError, StatementError
-from partner_sdk.wire.intake import is_desk_receipt, peek_desk_receipt, peek_intake
+from partner_sdk.wire.receipts import is_desk_receipt, peek_desk_receipt, peek_intake
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

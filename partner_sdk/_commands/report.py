@@ -34,8 +34,8 @@ from partner_sdk.client._receipts import DeskReceipt, Receipt, check_free, get_r
 from partner_sdk.errors import RepeatedReportError, ReportAbuseError
 from partner_sdk.report import MAX_REPORT_BYTES, IndustryReport, parse_report
 from partner_sdk.report.preview import format_preview, list_preview_fields, make_preview
-from partner_sdk.wire.mailbox_message import SET_ASIDE_REASONS, format_outcome
-from partner_sdk.wire.submission import Priority, ReportKind
+from partner_sdk.wire.mailbox import format_outcome
+from partner_sdk.wire.submission import SET_ASIDE_REASONS, Priority, ReportKind
 
 
 @click.group(cls=PartnerGroup)

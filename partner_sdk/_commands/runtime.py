@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import requests
 
     from partner_sdk.client.partner import Partner
-    from partner_sdk.wire.keys import Environment
+    from partner_sdk.wire.signing import Environment
 
 STATE_VARIABLE: Final = "REPORT_ABUSE_PARTNER_STATE"
 DEFAULT_STATE: Final = "report-abuse-partner"

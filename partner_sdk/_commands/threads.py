@@ -27,8 +27,7 @@ from partner_sdk.client._threads import KeptEntry, Line, Thread, ThreadKind
 from partner_sdk.client.thread_labels import format_package_outcome
 from partner_sdk.client.threads import check_asked
 from partner_sdk.errors import FormatError, MailboxError, ReportAbuseError
-from partner_sdk.wire.action_bodies import MAX_ENTRY_CHARACTERS
-from partner_sdk.wire.thread_entry import EntryKind
+from partner_sdk.wire.mailbox import MAX_ENTRY_CHARACTERS, EntryKind
 
 _LEFT_OUT: Final = "archive"  # longer than everything else, and useless to a reader of JSON
 

@@ -20,15 +20,17 @@ from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES
 from partner_sdk.client.http import read_clock
 from partner_sdk.client.transport import Transport
 from partner_sdk.errors import FieldFault, FormatError, KeySetError, ReportError
-from partner_sdk.wire.adoption import (
+from partner_sdk.wire.button import (
     LANGUAGES,
     MAX_ADOPTION_BYTES,
     MAX_MESSAGE_CHARACTERS,
+    SERVICE_NAME_MAX,
     AdoptionPost,
     AdoptionRequest,
     AskingService,
     ChildUse,
     SecureWebsite,
+    Surface,
     seal_adoption,
 )
 from partner_sdk.wire.canonical import (
@@ -42,7 +44,9 @@ from partner_sdk.wire.canonical import (
     parse_json_file,
     to_base64url,
 )
-from partner_sdk.wire.keys import (
+from partner_sdk.wire.signing import (
+    MAX_LIST_BYTES,
+    PUBLIC_KEY_BYTES,
     Delegation,
     Environment,
     KeySetBundle,
@@ -51,9 +55,6 @@ from partner_sdk.wire.keys import (
     get_active_sealing_key,
     verify_bundle,
 )
-from partner_sdk.wire.page_context import Surface
-from partner_sdk.wire.placement import SERVICE_NAME_MAX
-from partner_sdk.wire.statements import MAX_LIST_BYTES, PUBLIC_KEY_BYTES
 
 # In any layout: more than the longest request takes when a person has spaced it out.
 MAX_FILE_BYTES: Final = 4 * MAX_ADOPTION_BYTES

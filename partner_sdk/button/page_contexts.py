@@ -28,6 +28,17 @@ from partner_sdk.client.http import read_clock
 from partner_sdk.client.partner import Partner
 from partner_sdk.errors import FieldFault, FormatError, KeySetError, ReportAbuseError, ReportError
 from partner_sdk.key_files import KeyRole, load_signing_key
+from partner_sdk.wire.button import (
+    MAX_ACCOUNTS,
+    MAX_LIFETIME_SECONDS,
+    MAX_MESSAGES,
+    ContextAccount,
+    ContextMessage,
+    PageContext,
+    PlacementId,
+    Surface,
+    seal_page_context,
+)
 from partner_sdk.wire.canonical import (
     REPORT_ID_RANDOM_BYTES,
     convert,
@@ -39,20 +50,8 @@ from partner_sdk.wire.canonical import (
     parse_json_file,
     parse_time,
 )
-from partner_sdk.wire.envelope import MAX_CONTEXT_STATEMENT_BYTES
-from partner_sdk.wire.keys import KeySet, get_active_sealing_key
-from partner_sdk.wire.page_context import (
-    MAX_ACCOUNTS,
-    MAX_LIFETIME_SECONDS,
-    MAX_MESSAGES,
-    ContextAccount,
-    ContextMessage,
-    PageContext,
-    Surface,
-    seal_page_context,
-)
-from partner_sdk.wire.placement import PlacementId
-from partner_sdk.wire.statements import StatementKind, sign_statement
+from partner_sdk.wire.sealing import MAX_CONTEXT_STATEMENT_BYTES
+from partner_sdk.wire.signing import KeySet, StatementKind, get_active_sealing_key, sign_statement
 
 MAX_FACTS_BYTES: Final = 64 * 1024
 # The text of `describe_mismatch` for a field that no model has.

@@ -15,9 +15,9 @@ from msgspec import Meta
 from partner_sdk.button.snippet import make_link
 from partner_sdk.client.exchange import check_origin
 from partner_sdk.errors import FormatError
+from partner_sdk.wire.button import SERVICE_NAME_MAX, PlacementId
 from partner_sdk.wire.canonical import convert, format_time, format_unknown, parse_json_file, parse_time
-from partner_sdk.wire.placement import SERVICE_NAME_MAX, PlacementId
-from partner_sdk.wire.registration import ContactPoint, Line
+from partner_sdk.wire.enrolment import ContactPoint, Line
 
 PATH: Final = "/.well-known/report-abuse.json"
 MAX_WELL_KNOWN_BYTES: Final = 16 * 1024

@@ -15,7 +15,7 @@ from partner_sdk.client.mailbox import OpenedMessage
 from partner_sdk.errors import FieldFault, FormatError, ReportError
 from partner_sdk.report import IndustryReport
 from partner_sdk.wire.canonical import parse_time
-from partner_sdk.wire.mailbox_message import InformationRequest
+from partner_sdk.wire.mailbox import InformationRequest
 from partner_sdk.wire.submission import ReportKind
 
 

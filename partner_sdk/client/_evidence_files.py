@@ -34,7 +34,7 @@ from partner_sdk.client._partner_state import find_document
 from partner_sdk.durable_files import make_private_folder, sync_folder, write_durably
 from partner_sdk.errors import EvidenceError, LocalStateError
 from partner_sdk.report import IndustryReport
-from partner_sdk.wire.canonical import check_report_id, encode, parse_base64url, to_base64url
+from partner_sdk.wire.canonical import Sha256Hex, check_report_id, encode, parse_base64url, to_base64url
 from partner_sdk.wire.evidence import (
     MAX_FILE_BYTES,
     SECRET_BYTES,
@@ -43,7 +43,6 @@ from partner_sdk.wire.evidence import (
     PlainSize,
     count_plain_segments,
 )
-from partner_sdk.wire.field_types import Sha256Hex
 from partner_sdk.wire.submission import Priority
 
 _MARK_KEY_BYTES: Final = 32

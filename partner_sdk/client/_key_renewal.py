@@ -18,7 +18,7 @@ from partner_sdk.client.transport import Transport
 from partner_sdk.errors import NotAuthorisedError, ProblemError, TransportError
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key
 from partner_sdk.wire.canonical import parse_exact
-from partner_sdk.wire.replies import ServiceStatus
+from partner_sdk.wire.submission import ServiceStatus
 
 # A refused partner asks for as many keys: each is a request.
 MOST_FORMER_KEYS_TRIED = 3

@@ -8,8 +8,7 @@ from partner_sdk.client._events import log_event
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client.transport import Transport
 from partner_sdk.errors import FormatError, KeySetError, ProblemError, ReportAbuseError, TransportError
-from partner_sdk.wire.keys import KeySet
-from partner_sdk.wire.statements import MAX_LIST_BYTES
+from partner_sdk.wire.signing import MAX_LIST_BYTES, KeySet
 
 KEY_SET_KEPT_FOR: Final = timedelta(minutes=10)
 

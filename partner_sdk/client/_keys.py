@@ -22,7 +22,8 @@ from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerState, find_
 from partner_sdk.durable_files import find_bytes, locked, make_private_folder, sync_folder, write_durably
 from partner_sdk.errors import LocalStateError
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key, read_key_file
-from partner_sdk.wire.account import (
+from partner_sdk.wire.canonical import encode, format_time, make_report_id, parse_time
+from partner_sdk.wire.enrolment import (
     MAX_ACCOUNT_BODY_BYTES,
     AccountChange,
     AccountPost,
@@ -30,8 +31,7 @@ from partner_sdk.wire.account import (
     seal_account_change,
     sign_key_change,
 )
-from partner_sdk.wire.canonical import encode, format_time, make_report_id, parse_time
-from partner_sdk.wire.keys import SealingKey
+from partner_sdk.wire.sealing import SealingKey
 
 # As long as the agency takes a submission statement of a former key.
 FORMER_KEYS_KEPT_FOR = timedelta(days=14)

@@ -53,8 +53,8 @@ from partner_sdk.errors import FormatError, LocalStateError, StatementError
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key, read_key_file, write_key_file
 from partner_sdk.wire.canonical import check_report_id, encode, format_time, parse_exact
 from partner_sdk.wire.enrolment import EnrolmentPost, Invitation, make_partner_pin
-from partner_sdk.wire.keys import Environment, KeySet, Pin, follow_root, peek_delegated_at, verify_bundle
-from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS
+from partner_sdk.wire.mailbox import FIRST_PREVIOUS
+from partner_sdk.wire.signing import Environment, KeySet, Pin, follow_root, peek_delegated_at, verify_bundle
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES, ReportPost
 
 T = TypeVar("T")

@@ -15,7 +15,6 @@ from partner_sdk.client.transport import Transport
 from partner_sdk.durable_files import find_bytes, write_durably, write_new_durably
 from partner_sdk.errors import LocalStateError, LogError, RefusedError
 from partner_sdk.wire.canonical import parse_time
-from partner_sdk.wire.keys import KeySet, verify_keys
 from partner_sdk.wire.public_log import (
     CLOCK_SKEW_SECONDS,
     CONTRADICTION_FILE,
@@ -25,6 +24,7 @@ from partner_sdk.wire.public_log import (
     origin_of,
     view_log,
 )
+from partner_sdk.wire.signing import KeySet, verify_keys
 
 CHECKPOINT_FILE = "log.checkpoint"
 NOT_FOUND = 404

@@ -20,8 +20,8 @@ from partner_sdk.client._submissions import check_may_leave, find_receipt, find_
 from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, Reply
 from partner_sdk.durable_files import make_private_folder, write_new_durably
 from partner_sdk.errors import FormatError, LocalStateError, LogError, StatementError, UnavailableError
-from partner_sdk.wire.canonical import check_report_id, encode, parse_exact
-from partner_sdk.wire.intake import (
+from partner_sdk.wire.canonical import check_reference, check_report_id, encode, parse_exact, parse_reference
+from partner_sdk.wire.receipts import (
     DeskReceiptStatement,
     IntakeStatement,
     peek_desk_receipt,
@@ -29,10 +29,15 @@ from partner_sdk.wire.intake import (
     verify_desk_receipt,
     verify_receipt,
 )
-from partner_sdk.wire.keys import KeySet
-from partner_sdk.wire.reference import check_reference, parse_reference
-from partner_sdk.wire.replies import Progress, ReportProgress
-from partner_sdk.wire.submission import ClearFields, ReportPost, clear_fields_of, peek_submission
+from partner_sdk.wire.signing import KeySet
+from partner_sdk.wire.submission import (
+    ClearFields,
+    Progress,
+    ReportPost,
+    ReportProgress,
+    clear_fields_of,
+    peek_submission,
+)
 
 # With it comes all that sends, which a command that runs alone does not need.
 if TYPE_CHECKING:

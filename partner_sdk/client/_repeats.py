@@ -21,7 +21,7 @@ from partner_sdk.durable_files import make_private_folder
 from partner_sdk.errors import FormatError, LocalStateError, RepeatedReportError
 from partner_sdk.report import IndustryReport, list_given
 from partner_sdk.wire.canonical import check_report_id, encode, get_id_time
-from partner_sdk.wire.intake import peek_intake
+from partner_sdk.wire.receipts import peek_intake
 from partner_sdk.wire.submission import Priority, ReportKind
 
 KEPT_FOR: Final = timedelta(hours=1)

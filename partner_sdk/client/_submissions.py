@@ -44,16 +44,21 @@ from partner_sdk.wire.canonical import (
     parse_time,
     to_base64url,
 )
-from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, Envelope
 from partner_sdk.wire.evidence import EvidenceReference
-from partner_sdk.wire.keys import KeySet, SealingKey, accepts_envelope, find_active_sealing_key, find_saving_key
 from partner_sdk.wire.problems import NOT_FOUND, STATEMENT_REFUSED, UNKNOWN_AGENCY_KEY
-from partner_sdk.wire.replies import Progress
-from partner_sdk.wire.sealing import seal
-from partner_sdk.wire.statements import MAX_STATEMENT_BYTES, parse_statement
+from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES, Envelope, SealingKey, seal
+from partner_sdk.wire.signing import (
+    MAX_STATEMENT_BYTES,
+    KeySet,
+    accepts_envelope,
+    find_active_sealing_key,
+    find_saving_key,
+    parse_statement,
+)
 from partner_sdk.wire.submission import (
     MAX_REPORT_BODY_BYTES,
     ClearFields,
+    Progress,
     ReportPost,
     SubmissionStatement,
     peek_submission,

@@ -17,17 +17,23 @@ from partner_sdk.client.mailbox import OpenedMessage, read_message
 from partner_sdk.durable_files import find_bytes, make_private_folder, write_durably
 from partner_sdk.errors import FormatError
 from partner_sdk.report import IndustryReport
-from partner_sdk.wire.action_bodies import (
+from partner_sdk.wire.canonical import check_report_id, encode, parse_exact, parse_time
+from partner_sdk.wire.mailbox import (
+    BODIES,
+    MAX_ENTRY_BODY_BYTES,
+    EntryKind,
+    EntryPost,
+    InformationRequest,
+    MailboxMessage,
+    MessageKind,
     Package,
     PreservationRequest,
     ServiceAlert,
     TermsReferral,
     ThreadMessage,
+    parse_body,
 )
-from partner_sdk.wire.canonical import check_report_id, encode, parse_exact, parse_time
-from partner_sdk.wire.mailbox_message import BODIES, InformationRequest, MailboxMessage, MessageKind, parse_body
 from partner_sdk.wire.submission import ReportKind
-from partner_sdk.wire.thread_entry import MAX_ENTRY_BODY_BYTES, EntryKind, EntryPost
 
 ENTRIES: Final = "entries"
 ANSWERS: Final = "answers"

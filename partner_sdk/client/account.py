@@ -38,7 +38,6 @@ from partner_sdk.client.transport import Transport
 from partner_sdk.durable_files import write_durably
 from partner_sdk.errors import EnrolmentError, LocalStateError, RefusedError
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.wire.account import AccountChange, AccountPost, seal_account_change, sign_registration
 from partner_sdk.wire.canonical import (
     REPORT_ID_RANDOM_BYTES,
     encode,
@@ -50,15 +49,19 @@ from partner_sdk.wire.canonical import (
 )
 from partner_sdk.wire.enrolment import (
     SECRET_BYTES,
+    AccountChange,
+    AccountPost,
     EnrolmentPost,
     Invitation,
+    Registration,
     make_partner_pin,
+    seal_account_change,
     seal_enrolment,
     secret_sha256,
+    sign_registration,
 )
-from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES, KeySet, get_active_sealing_key, verify_bundle
-from partner_sdk.wire.registration import Registration
-from partner_sdk.wire.statements import MAX_LIST_BYTES
+from partner_sdk.wire.sealing import XWING_PUBLIC_KEY_BYTES
+from partner_sdk.wire.signing import MAX_LIST_BYTES, KeySet, get_active_sealing_key, verify_bundle
 
 MAX_SENT_BYTES = 256 * 1024
 

@@ -32,7 +32,7 @@ from partner_sdk.errors import (
 from partner_sdk.finding import Finding
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import format_time, parse_time
-from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY, KeySet, find_active_sealing_key
+from partner_sdk.wire.signing import ALARM_BEFORE_EXPIRY, KeySet, find_active_sealing_key
 
 KEYS_ARE_OLD_AFTER: Final = timedelta(days=365)
 # A timer that flushes runs more often than this: a longer wait means no timer, or a cause of its own.

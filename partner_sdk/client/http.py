@@ -56,7 +56,7 @@ from partner_sdk.wire.signature_profile import (
     TAG,
     content_digest,
 )
-from partner_sdk.wire.statements import key_id_of, public_bytes
+from partner_sdk.wire.signing import key_id_of, public_bytes
 
 NONCE_BYTES = 16
 

@@ -24,9 +24,7 @@ from partner_sdk.errors import FormatError, LocalStateError, MailboxError, Openi
 from partner_sdk.key_files import SEED_BYTES, KeyFile, load_xwing_private_key
 from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_exact, to_base64url
 from partner_sdk.wire.digest import Digest, parse_digest
-from partner_sdk.wire.envelope import KEY_ID_BYTES, Envelope, unpad
-from partner_sdk.wire.keys import KeySet, open_dated_statement
-from partner_sdk.wire.mailbox_message import (
+from partner_sdk.wire.mailbox import (
     MAX_MESSAGE_BYTES,
     MailboxItem,
     MailboxList,
@@ -35,8 +33,8 @@ from partner_sdk.wire.mailbox_message import (
     message_sha256,
     peek_message,
 )
-from partner_sdk.wire.sealing import make_suite
-from partner_sdk.wire.statements import StatementKind
+from partner_sdk.wire.sealing import KEY_ID_BYTES, Envelope, make_suite, unpad
+from partner_sdk.wire.signing import KeySet, StatementKind, open_dated_statement
 
 # With it comes all that sends, which a command that only reads the saved messages does not need.
 if TYPE_CHECKING:

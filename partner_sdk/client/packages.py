@@ -17,10 +17,9 @@ from partner_sdk.client._partner_state import PartnerProfile
 from partner_sdk.durable_files import make_private_folder, sync_folder, write_durably
 from partner_sdk.errors import LocalStateError, MailboxError
 from partner_sdk.package_reader import ReadError, verify_archive
-from partner_sdk.wire.action_bodies import Package
 from partner_sdk.wire.canonical import parse_base64url
-from partner_sdk.wire.keys import KeySet
-from partner_sdk.wire.package import MANIFEST_FILE, PackageManifest, open_manifest
+from partner_sdk.wire.mailbox import MANIFEST_FILE, Package, PackageManifest, open_manifest
+from partner_sdk.wire.signing import KeySet
 
 _LOCAL_HEADER_BYTES: Final = 30  # APPNOTE.TXT §4.3.7, without the name; an archive of a mailbox has no extra field
 

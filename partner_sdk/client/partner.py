@@ -52,11 +52,10 @@ from partner_sdk.report import IndustryReport, parse_report
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, encode, make_report_id, parse_exact
 from partner_sdk.wire.digest import Digest
 from partner_sdk.wire.evidence import SECRET_BYTES, EvidenceReference
-from partner_sdk.wire.intake import peek_intake
-from partner_sdk.wire.keys import KeySet
-from partner_sdk.wire.mailbox_message import MAX_WAIT_SECONDS
-from partner_sdk.wire.replies import ReportProgress, ServiceStatus
-from partner_sdk.wire.submission import ClearFields, Priority, ReportKind
+from partner_sdk.wire.mailbox import MAX_WAIT_SECONDS
+from partner_sdk.wire.receipts import peek_intake
+from partner_sdk.wire.signing import KeySet
+from partner_sdk.wire.submission import ClearFields, Priority, ReportKind, ReportProgress, ServiceStatus
 
 
 class Partner:

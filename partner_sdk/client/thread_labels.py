@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from partner_sdk.client._threads import ThreadState
-from partner_sdk.wire.thread_entry import PACKAGE_OUTCOMES
+from partner_sdk.wire.mailbox import PACKAGE_OUTCOMES
 
 STATE_LABELS: Final[Mapping[ThreadState, str]] = {
     "open": "NEW",

@@ -28,12 +28,10 @@ from partner_sdk.client._threads import (
 from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, RETRIED_ERRORS
 from partner_sdk.client.mailbox import read_message
 from partner_sdk.errors import LocalStateError, MailboxError, ReportAbuseError
-from partner_sdk.wire.action_bodies import Package
 from partner_sdk.wire.canonical import encode, format_time
-from partner_sdk.wire.keys import KeySet, get_active_sealing_key
-from partner_sdk.wire.mailbox_message import parse_body
+from partner_sdk.wire.mailbox import EntryKind, Package, ThreadEntry, parse_body, seal_entry
 from partner_sdk.wire.problems import UNKNOWN_AGENCY_KEY
-from partner_sdk.wire.thread_entry import EntryKind, ThreadEntry, seal_entry
+from partner_sdk.wire.signing import KeySet, get_active_sealing_key
 
 # With it comes all that sends, which a command that only reads the saved messages does not need.
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from partner_sdk.console.sent_pages import list_spool
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.finding import Finding
 from partner_sdk.wire.canonical import parse_time
-from partner_sdk.wire.registration import list_registration_gaps
+from partner_sdk.wire.enrolment import list_registration_gaps
 
 blueprint = Blueprint("account", __name__)
 NAV: Final = NavItem("Account", "account.get_account")

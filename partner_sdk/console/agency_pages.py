@@ -18,8 +18,7 @@ from partner_sdk.console.session import TOKEN_BYTES
 from partner_sdk.console.waiting import KIND_LABELS, Row, list_rows, say_clock
 from partner_sdk.console.writing_pages import PRIORITIES, get_drafts
 from partner_sdk.errors import MailboxError
-from partner_sdk.wire.action_bodies import ACCOUNT_KINDS, MAX_ENTRY_CHARACTERS
-from partner_sdk.wire.thread_entry import PACKAGE_OUTCOMES, EntryKind
+from partner_sdk.wire.mailbox import ACCOUNT_KINDS, MAX_ENTRY_CHARACTERS, PACKAGE_OUTCOMES, EntryKind
 
 blueprint = Blueprint("agency", __name__)
 NAV: Final = NavItem("From the agency", "agency.get_list")

@@ -9,7 +9,7 @@ from partner_sdk.button.frameworks import FILE_NAMES, FLAVOUR_NAMES, FLAVOURS, F
 from partner_sdk.button.snippet import make_policy, make_style
 from partner_sdk.console.page import NavItem, get_state, show_page
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.intake import PLACEMENT_MAX
+from partner_sdk.wire.receipts import PLACEMENT_MAX
 
 blueprint = Blueprint("button", __name__)
 NAV: Final = NavItem("Button", "button.get_button")

@@ -8,11 +8,10 @@ from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client.mailbox import OpenedMessage, read_digest, read_message
 from partner_sdk.errors import FormatError, MailboxError
 from partner_sdk.wire.canonical import parse_exact
-from partner_sdk.wire.digest import Digest, DigestNotice
-from partner_sdk.wire.mailbox_message import (
+from partner_sdk.wire.digest import Digest, DigestNotice, Overview, parse_overview
+from partner_sdk.wire.mailbox import (
     BODIES,
     MAX_BODY_BYTES,
-    SET_ASIDE_REASONS,
     MessageKind,
     OutcomeNote,
     SetAsideNotice,
@@ -20,7 +19,7 @@ from partner_sdk.wire.mailbox_message import (
     format_outcome,
     parse_body,
 )
-from partner_sdk.wire.overview import Overview, parse_overview
+from partner_sdk.wire.submission import SET_ASIDE_REASONS
 
 OUTCOMES: Final[tuple[MessageKind, ...]] = ("outcome", "set-aside", "welcome", "digest-not-published")
 FIGURES: Final[tuple[MessageKind, ...]] = ("digest", "overview")

@@ -9,7 +9,7 @@ from partner_sdk.console.collecting import collect
 from partner_sdk.console.letters import OUTCOMES, Letter, read_letters, say_letter
 from partner_sdk.console.page import NavItem, get_state, show_page
 from partner_sdk.console.seen import get_seen
-from partner_sdk.wire.mailbox_message import OutcomeNote, SetAsideNotice
+from partner_sdk.wire.mailbox import OutcomeNote, SetAsideNotice
 
 blueprint = Blueprint("outcomes", __name__)
 NAV: Final = NavItem("Outcomes", "outcomes.get_list")

@@ -15,8 +15,7 @@ from partner_sdk.console.page import describe_error, get_person, go_to, note_act
 from partner_sdk.console.session import get_session
 from partner_sdk.console.writing_pages import PRIORITIES, begin_draft
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.wire.mailbox_message import InformationRequest
-from partner_sdk.wire.thread_entry import PACKAGE_OUTCOMES, EntryKind
+from partner_sdk.wire.mailbox import PACKAGE_OUTCOMES, EntryKind, InformationRequest
 
 blueprint = Blueprint("replying", __name__)
 _ONE_AT_A_TIME: Final = threading.Lock()

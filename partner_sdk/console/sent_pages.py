@@ -24,8 +24,8 @@ from partner_sdk.console.page import (
 from partner_sdk.console.sending import deliver, find_waiting_files
 from partner_sdk.errors import FormatError, ReportAbuseError, StatementError
 from partner_sdk.wire.canonical import check_report_id
-from partner_sdk.wire.mailbox_message import SET_ASIDE_REASONS, format_outcome
-from partner_sdk.wire.replies import ReportProgress
+from partner_sdk.wire.mailbox import format_outcome
+from partner_sdk.wire.submission import SET_ASIDE_REASONS, ReportProgress
 
 blueprint = Blueprint("sent", __name__)
 NAV: Final = NavItem("Reports", "sent.get_list")

@@ -7,9 +7,8 @@ from typing import Final, Literal
 
 from partner_sdk.client._threads import OPEN_STATES, Thread, ThreadKind
 from partner_sdk.client.thread_labels import STATE_LABELS
-from partner_sdk.wire.action_bodies import Package, PreservationRequest, ServiceAlert, TermsReferral
 from partner_sdk.wire.canonical import parse_time
-from partner_sdk.wire.mailbox_message import InformationRequest
+from partner_sdk.wire.mailbox import InformationRequest, Package, PreservationRequest, ServiceAlert, TermsReferral
 
 Group = Literal["waits", "goes-on", "done"]
 _GROUPS: Final[tuple[Group, ...]] = ("waits", "goes-on", "done")

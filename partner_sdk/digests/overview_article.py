@@ -3,15 +3,15 @@
 import html
 
 from partner_sdk.digests.page import make_file
-from partner_sdk.wire.overview import (
+from partner_sdk.wire.digest import (
     NO_ROWS,
     NOTHING_SHOWN,
     Overview,
     OverviewTable,
     describe_line,
+    describe_line_share,
     describe_noise,
     describe_rest,
-    describe_share,
 )
 
 
@@ -46,10 +46,10 @@ def _make_title(overview: Overview) -> str:
 def _render_table(table: OverviewTable) -> str:
     rows = "".join(
         f'<tr><th scope="row">{rank}. {html.escape(line.title)}</th><td class="number">{describe_line(line)} '
-        f"<span>{describe_share(line)}</span></td></tr>"
+        f"<span>{describe_line_share(line)}</span></td></tr>"
         for rank, line in enumerate(table.shown, start=1)
     )
-    has_share = any(describe_share(line) for line in table.lines)
+    has_share = any(describe_line_share(line) for line in table.lines)
     number = "Number (range), share" if has_share else "Number"
     head = f'<thead><tr><th scope="col">Rank</th><th scope="col" class="number">{number}</th></tr></thead>'
     note = f"Counted are {html.escape(table.unit)}. {html.escape(table.note)}".strip()

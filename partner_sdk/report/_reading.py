@@ -32,10 +32,9 @@ from partner_sdk.report.outline import (
     make_trail,
 )
 from partner_sdk.report.values import DAY, MOMENT, NotHeld
-from partner_sdk.wire.canonical import convert, describe_mismatch, encode, parse_exact, parse_json_file
-from partner_sdk.wire.envelope import MAX_PADDED_BYTES
+from partner_sdk.wire.canonical import check_reference, convert, describe_mismatch, encode, parse_exact, parse_json_file
 from partner_sdk.wire.evidence import EvidenceReference
-from partner_sdk.wire.reference import check_reference
+from partner_sdk.wire.sealing import MAX_PADDED_BYTES
 from partner_sdk.wire.submission import ClearFields, Priority, ReportKind
 
 SCHEMA_CALL: Final = "GET /v1/schema/report.json"

@@ -1,4 +1,4 @@
-"""The one spelling of JSON, base64url, times and ids on the wire (WIRE.md §2), and strict JSON from files.
+"""The one spelling of JSON, base64url, times, ids and references (WIRE.md §2, §6.3), and strict JSON from files.
 
 Never lenient: `parse_exact` prints back every accepted value byte for byte. Python's own base64 decoder skips junk and
 msgspec keeps the last of two equal keys, so every value is encoded again after decoding and compared. A file that a
@@ -10,6 +10,9 @@ names that the model itself has.
 msgspec 0.22 builds the reader of a `Struct` at its first use, and two threads that do so at once end the process (a
 segmentation fault, seen on CPython 3.11). So every type is read through `get_decoder`, `decode` or `convert`, which
 build it once, under a lock; a house test holds it.
+
+The types of ids, times and digests describe a field to readers of the calls. Only `Sha256Hex` checks its value; the
+others are checked by the functions that parse them, whose errors name the fault.
 """
 
 import base64
@@ -20,9 +23,10 @@ import threading
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Final, NoReturn, TypeVar, get_args, get_type_hints, overload
+from typing import Annotated, Any, Final, NoReturn, TypeVar, get_args, get_type_hints, overload
 
 import msgspec
+from msgspec import Meta
 
 from partner_sdk.errors import FieldFault, FormatError
 
@@ -315,3 +319,146 @@ def check_report_id(text: str) -> None:
     """Raise `FormatError` unless `text` is a UUIDv7 in lower case."""
     if not _UUID7.fullmatch(text):
         raise FormatError("An id must be a UUIDv7 in lower case with hyphens.", reason="malformed")
+
+
+_BYTES_IN_4_CHARACTERS: Final = 3
+_UUID7_SCHEMA = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+_EXAMPLE_ID = "019aba5e-8c40-7a3e-9d41-5f0c2b7e6a18"
+
+
+def _text(words: str, example: str, **schema: Any) -> Meta:
+    return Meta(description=words, examples=[example], extra_json_schema=schema)
+
+
+def base64url_of(words: str, example: str, *, most_bytes: int | None = None, exact_bytes: int | None = None) -> Meta:
+    """Return the description of a field with bytes in base64url, of at most or exactly the given length."""
+    schema: dict[str, Any] = {"contentEncoding": "base64url", "pattern": "^[A-Za-z0-9_-]*$"}
+    most = exact_bytes or most_bytes
+    if most is not None:
+        schema["maxLength"] = _count_characters(most)
+    if exact_bytes is not None:
+        schema["minLength"] = _count_characters(exact_bytes)
+    return Meta(description=words, examples=[example], extra_json_schema=schema)
+
+
+def _count_characters(count: int) -> int:
+    return (count * 4 + _BYTES_IN_4_CHARACTERS - 1) // _BYTES_IN_4_CHARACTERS
+
+
+ReportId = Annotated[str, _text("The id of a report: a UUIDv7 in lower case.", _EXAMPLE_ID, pattern=_UUID7_SCHEMA)]
+MessageId = Annotated[str, _text("The id of a message: a UUIDv7 in lower case.", _EXAMPLE_ID, pattern=_UUID7_SCHEMA)]
+EvidenceId = Annotated[str, _text("The id of one piece of evidence: a UUIDv7.", _EXAMPLE_ID, pattern=_UUID7_SCHEMA)]
+EntryId = Annotated[str, _text("The id of one entry of a thread: a UUIDv7.", _EXAMPLE_ID, pattern=_UUID7_SCHEMA)]
+ChangeId = Annotated[str, _text("The id of one change of an account: a UUIDv7.", _EXAMPLE_ID, pattern=_UUID7_SCHEMA)]
+AdoptionId = Annotated[
+    str, _text("The id of one request to show the button: a UUIDv7.", _EXAMPLE_ID, pattern=_UUID7_SCHEMA)
+]
+PartnerId = Annotated[
+    str,
+    _text(
+        "A partner's id: 1 to 64 of a-z, 0-9 and inner hyphens.",
+        "example-chat",
+        pattern="^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$",
+        maxLength=64,
+    ),
+]
+KeyId = Annotated[
+    str,
+    _text(
+        "The id of a key: the first 8 bytes of the SHA-256 of the public key, in base64url.",
+        "q3Hn0Lm7mZc",
+        pattern="^[A-Za-z0-9_-]{11}$",
+    ),
+]
+WireTime = Annotated[
+    str,
+    _text(
+        "A time in UTC and whole seconds (RFC 3339).",
+        "2026-11-25T08:30:00Z",
+        pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$",
+    ),
+]
+# Decoding itself holds this one. `$` would take a newline behind the digits.
+Sha256Hex = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9a-f]{64}\Z",
+        description="A SHA-256 in 64 lower-case hexadecimal digits.",
+        examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+    ),
+]
+Reference = Annotated[str, _text("The short reference of a report, made for reading aloud.", "K7QF-2M9TX-D")]
+
+
+def format_patterns(schema: Any) -> Any:
+    """Return a JSON Schema with ECMA-262's end of the text in its patterns: `$`, which is Python's `\\Z`."""
+    if isinstance(schema, dict):
+        return {
+            name: one.removesuffix(r"\Z") + "$"
+            if name == "pattern" and isinstance(one, str) and one.endswith(r"\Z")
+            else format_patterns(one)
+            for name, one in schema.items()
+        }
+    return [format_patterns(one) for one in schema] if isinstance(schema, list) else schema
+
+
+# Crockford's base 32: no I, L, O, U, so nothing is misread or spells a word.
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1"})
+REFERENCE_RANDOM_BYTES = 6
+_SYMBOLS = 9
+_SANDBOX_PREFIX = "TEST"
+
+
+def make_reference(environment: str, *, random: bytes) -> str:
+    """Return a reference like `K7QF-2M9TX-D` from 6 random bytes (45 bits are used)."""
+    if len(random) != REFERENCE_RANDOM_BYTES:
+        raise FormatError("A reference takes 6 random bytes.", reason="wrong-length")
+    number = int.from_bytes(random, "big") >> 3
+    symbols = "".join(_ALPHABET[number >> 5 * place & 31] for place in reversed(range(_SYMBOLS)))
+    return _format_reference(environment, symbols)
+
+
+def parse_reference(text: str) -> str:
+    """Return the one spelling of a reference that a person typed, or raise `FormatError` (`bad-reference`).
+
+    E.g. `k7qf 2m9txd` gives `K7QF-2M9TX-D`. Case, spaces and hyphens do not matter; O reads as 0, I and L as 1. One
+    wrong symbol is always noticed, two exchanged neighbours almost always.
+    """
+    squeezed = "".join(text.upper().split()).replace("-", "")
+    environment = "sandbox" if squeezed.startswith(_SANDBOX_PREFIX) and len(squeezed) > _SYMBOLS + 1 else "live"
+    body = squeezed.removeprefix(_SANDBOX_PREFIX) if environment == "sandbox" else squeezed
+    body = body.translate(_MISREAD)
+    if len(body) != _SYMBOLS + 1 or any(symbol not in _ALPHABET for symbol in body):
+        raise FormatError("A reference has ten letters and digits, like K7QF-2M9TX-D.", reason="bad-reference")
+    spelled = _format_reference(environment, body[:_SYMBOLS])
+    if spelled[-1] != body[-1]:
+        raise FormatError("This reference has a typing error: check it again.", reason="bad-reference")
+    return spelled
+
+
+def check_reference(reference: str) -> None:
+    """Raise `FormatError` (`bad-reference`) unless a reference is in its one spelling."""
+    if parse_reference(reference) != reference:
+        raise FormatError("A reference is not in its canonical form.", reason="bad-reference")
+
+
+def get_reference_environment(reference: str) -> str:
+    """Return the environment that a reference in its one spelling names."""
+    # A live one may begin with the letters TEST too: it has one part less.
+    return "sandbox" if reference.count("-") > _format_reference("live", "0" * _SYMBOLS).count("-") else "live"
+
+
+def _format_reference(environment: str, symbols: str) -> str:
+    spelled = f"{symbols[:4]}-{symbols[4:]}-{_make_check_symbol(symbols)}"
+    return f"{_SANDBOX_PREFIX}-{spelled}" if environment == "sandbox" else spelled
+
+
+def _make_check_symbol(symbols: str) -> str:
+    # ISO/IEC 7064 hybrid system MOD 33,32: catches every single slip and almost every exchange of neighbours.
+    base = len(_ALPHABET)
+    carry = base
+    for symbol in symbols:
+        carry = (carry + _ALPHABET.index(symbol)) % base or base
+        carry = carry * 2 % (base + 1)
+    return _ALPHABET[(base + 1 - carry) % base]

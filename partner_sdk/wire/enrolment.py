@@ -1,33 +1,351 @@
-"""Enrolment: the agency's invitation and the one sealed box that answers it (WIRE.md §8).
+"""Enrolment: the invitation, the sealed box that answers it, registration and later changes (WIRE.md §8, §8.1).
 
 The gateway can neither read nor replace the box: it knows only a hash of the invitation's secret.
+
+SI 2026/268 asks for an organisation administrator, a named replacement and the authorised persons. Never names a child.
+
+New keys are signed by the old submission key and by both new signing keys: no partner can bind a key that it does not
+hold. A registration is signed by the submission key. A person at the agency decides about both.
 """
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import Meta
 
-from partner_sdk.errors import EnrolmentError, FormatError, StatementError
-from partner_sdk.wire.account import MAX_ACCOUNT_STATEMENT_BYTES
-from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact, parse_time, to_base64url
-from partner_sdk.wire.envelope import Envelope, SealContext
-from partner_sdk.wire.field_types import base64url_of
-from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES, Environment, Pin, SealingKey, sealing_key_id
-from partner_sdk.wire.sealing import seal
-from partner_sdk.wire.statements import (
+from partner_sdk.errors import EnrolmentError, FieldFault, FormatError, ReportError, StatementError
+from partner_sdk.wire.canonical import (
+    ChangeId,
+    base64url_of,
+    check_report_id,
+    convert,
+    encode,
+    parse_base64url,
+    parse_exact,
+    parse_json_file,
+    parse_time,
+    to_base64url,
+)
+from partner_sdk.wire.sealing import XWING_PUBLIC_KEY_BYTES, Envelope, SealContext, SealingKey, seal, sealing_key_id
+from partner_sdk.wire.signing import (
     PUBLIC_KEY_BYTES,
+    Environment,
+    Pin,
     SignedStatement,
     StatementKind,
     check_statement,
     parse_statement,
+    peek_statement,
     public_bytes,
     sign_statement,
 )
 from partner_sdk.wire.submission import AGENCY, check_partner_id
+
+MAX_REGISTRATION_BYTES: Final = 24 * 1024
+MAX_PERSONS: Final = 100
+MAX_PLATFORMS: Final = 50
+
+# C0, DEL and C1; the separators of lines and paragraphs; what turns the direction of writing (UAX #9 §2): a terminal, a
+# mail or a reader's eye takes them for orders.
+CONTROLS: Final = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+# Signs that a mail program may take for a second address, a name or another header (RFC 5322 §3.4, RFC 6068 §2).
+_MAIL: Final = rf'@\s,;<>()"?&\\{CONTROLS}'
+# One `@`, no space, and a dot behind it: what can be typed wrongly; whether mail arrives is not ours to know.
+EMAIL: Final = rf"^[^{_MAIL}]{{1,64}}@[^{_MAIL}]{{1,180}}\.[^.{_MAIL}]{{2,63}}\Z"
+TELEPHONE: Final = r"^\+?[0-9][0-9 ()-]{4,38}[0-9]\Z"
+URL: Final = rf"^https?://[^\s{CONTROLS}]{{3,500}}\Z"
+HTTPS_URL: Final = URL.replace("https?:", "https:")
+LINE: Final = rf"^[^\s{CONTROLS}][^{CONTROLS}]{{0,99}}\Z"
+
+Line = Annotated[str, Meta(pattern=LINE)]
+Email = Annotated[str, Meta(pattern=EMAIL)]
+Telephone = Annotated[str, Meta(pattern=TELEPHONE)]
+Sector = Literal["online", "mobile", "financial", "other"]
+
+_TYPED: Final = {
+    "email": "Give an e-mail address, like moderation@chat.example.",
+    "telephone": "Give a telephone number with its country code, like +44 20 7946 0000.",
+    "out_of_hours_telephone": "Give a telephone number with its country code, like +44 20 7946 0000.",
+    "url": "Give an address that begins with https://.",
+    "sector": "Give one of online, mobile, financial, other.",
+    "authorised_persons": f"Give a list of 1 to {MAX_PERSONS} persons, each with name, email and role.",
+    "platforms": f"Give a list of 1 to {MAX_PLATFORMS} platforms, each with its name.",
+}
+_OTHERWISE: Final = "Give a value like the one in `account template`: one line of at most 100 characters."
+_PLACE: Final = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+_STEP: Final = re.compile(r"\.(?P<name>\w+)|\[(?P<index>\d+|\.\.\.)\]")
+_MISSING: Final = re.compile(r"^Object missing required field `(?P<name>\w+)`")
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A person who acts for the partner; `role` is the name of the job, e.g. `Head of safety`."""
+
+    email: Email
+    name: Line
+    role: Line
+    telephone: Telephone | None = None
+
+    def __repr__(self) -> str:
+        """Name no person: a repr ends up in logs."""
+        return "Person(...)"
+
+
+class ContactPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A person or a team that the agency may ask."""
+
+    email: Email
+    name: Line
+    telephone: Telephone | None = None
+
+    def __repr__(self) -> str:
+        """Name no person: a repr ends up in logs."""
+        return "ContactPoint(...)"
+
+
+class Platform(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One service that the organisation runs."""
+
+    name: Line
+    url: Annotated[str, Meta(pattern=URL)] | None = None
+
+
+class Registration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The whole of it; each one sent replaces the one before.
+
+    `administrator` and `replacement` may be missing, so that a service that seeks one can register; the desk asks for
+    them.
+    """
+
+    authorised_persons: Annotated[tuple[Person, ...], Meta(min_length=1, max_length=MAX_PERSONS)]
+    law_enforcement_contact: ContactPoint
+    operational_contact: ContactPoint
+    organisation: Line
+    platforms: Annotated[tuple[Platform, ...], Meta(min_length=1, max_length=MAX_PLATFORMS)]
+    sector: Sector
+    administrator: Person | None = None
+    out_of_hours_telephone: Telephone | None = None
+    replacement: Person | None = None
+
+
+TEMPLATE: Final = Registration(
+    administrator=Person(email="admin@chat.example", name="A. Administrator", role="Head of trust and safety"),
+    authorised_persons=(Person(email="moderator@chat.example", name="M. Moderator", role="Senior moderator"),),
+    law_enforcement_contact=ContactPoint(
+        email="police-liaison@chat.example", name="Police liaison", telephone="+44 20 7946 0001"
+    ),
+    operational_contact=ContactPoint(email="safety@chat.example", name="Safety team", telephone="+44 20 7946 0002"),
+    organisation="Example Chat Ltd",
+    out_of_hours_telephone="+44 20 7946 0003",
+    platforms=(Platform(name="Example Chat", url="https://chat.example"),),
+    replacement=Person(email="deputy@chat.example", name="D. Deputy", role="Deputy head of trust and safety"),
+    sector="online",
+)
+
+
+def parse_registration_file(raw: bytes) -> Registration:
+    """Read a file that a person wrote, or raise `ReportError` whose faults name JSON pointers and their fix."""
+    try:
+        value = parse_json_file(raw, max_bytes=MAX_REGISTRATION_BYTES)
+        registration = convert(value, kind=Registration)
+    except FormatError as error:
+        raise ReportError(str(error), reason=error.reason) from None
+    except msgspec.ValidationError as error:
+        raise ReportError(
+            "The registration does not match its model.", reason="bad-field", faults=[_make_fault(error)]
+        ) from None
+    faults = list_registration_faults(registration)
+    if faults:
+        raise ReportError("The registration contradicts itself.", reason="bad-field", faults=faults)
+    return registration
+
+
+def list_registration_faults(registration: Registration) -> list[FieldFault]:
+    """Return faults beyond single fields: a person named twice, a replacement who is the administrator, too much."""
+    return list(_list_faults(registration))
+
+
+def list_registration_gaps(registration: Registration) -> tuple[str, ...]:
+    """Return the names of items that the law asks for and the registration lacks; the desk warns and asks for more."""
+    wanted = ("administrator", "replacement", "out_of_hours_telephone")
+    return tuple(name for name in wanted if getattr(registration, name) is None)
+
+
+def list_people(registration: Registration) -> tuple[Person, ...]:
+    """Return all permitted submitters: the authorised persons, the administrator and the replacement."""
+    leading = (registration.administrator, registration.replacement)
+    return (*(one for one in leading if one is not None), *registration.authorised_persons)
+
+
+def _list_faults(registration: Registration) -> Iterator[FieldFault]:
+    administrator, replacement = registration.administrator, registration.replacement
+    if administrator and replacement and _key(administrator.email) == _key(replacement.email):
+        yield FieldFault("#/replacement", "Name someone other than the administrator.")
+    seen: set[str] = set()
+    for place, person in enumerate(registration.authorised_persons):
+        if _key(person.email) in seen:
+            yield FieldFault(f"#/authorised_persons/{place}/email", "Remove this one: the address is already listed.")
+        seen.add(_key(person.email))
+    if len(encode(registration)) > MAX_REGISTRATION_BYTES:
+        yield FieldFault("#", f"Make it shorter: {MAX_REGISTRATION_BYTES} bytes at most.")
+
+
+def _key(email: str) -> str:
+    return email.casefold()
+
+
+def _make_fault(error: msgspec.ValidationError) -> FieldFault:
+    # Never repeats a value, nor a name that the model does not have.
+    text = str(error)
+    place = _PLACE.search(text)
+    steps = [(step["name"], step["index"]) for step in _STEP.finditer(place["path"] if place else "")]
+    pointer = "#" + "".join(f"/{name or index}" for name, index in steps)
+    missing = _MISSING.match(text)
+    if missing:
+        return FieldFault(f"{pointer}/{missing['name']}", "Add this field: it is required.")
+    if text.startswith("Object contains unknown field"):
+        return FieldFault(pointer, f"Remove the field directly under {pointer} that is not in the template.")
+    last = steps[-1][0] if steps else None
+    return FieldFault(pointer, _TYPED.get(last or "", _OTHERWISE))
+
+
+# A registration of at most 24 KiB, in base64url inside the statement, with room for names and signatures.
+MAX_ACCOUNT_STATEMENT_BYTES = 40 * 1024
+MAX_ACCOUNT_ENVELOPE_BYTES = 48 * 1024
+MAX_ACCOUNT_BODY_BYTES = 72 * 1024
+
+
+class NewKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The new public keys of a partner, and the id of the submission key that they replace."""
+
+    context_key: str
+    mailbox_key: str
+    old_key_id: str
+    submission_key: str
+
+
+class AccountChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The signed payload: exactly one of `keys` and `registration`."""
+
+    change_id: str
+    created_at: str
+    environment: Environment
+    keys: NewKeys | None
+    partner: str
+    registration: Registration | None
+
+
+class AccountPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/account`: the box in base64url, and the id that it is sealed under."""
+
+    change_id: ChangeId
+    envelope: Annotated[str, base64url_of("The sealed change.", "AQAAAAAAAAAA", most_bytes=MAX_ACCOUNT_ENVELOPE_BYTES)]
+
+
+def account_context(*, environment: str, partner: str, change_id: str) -> SealContext:
+    """Return the context of the box of an account change."""
+    return SealContext(
+        environment=environment, purpose="enrol", sender=partner, recipient=AGENCY, id=change_id, kind="account"
+    )
+
+
+def sign_key_change(
+    change: AccountChange,
+    *,
+    old_key: Ed25519PrivateKey,
+    submission_key: Ed25519PrivateKey,
+    context_key: Ed25519PrivateKey,
+) -> bytes:
+    """Return the statement of new keys, signed by the old submission key, the new one and the new context key."""
+    _check_change(change)
+    if change.keys is None or change.keys.submission_key != to_base64url(public_bytes(submission_key)):
+        raise FormatError("A change of keys must name the keys that sign it.", reason="malformed")
+    return sign_statement(
+        change, kind=StatementKind.ACCOUNT_CHANGE, private_keys=(old_key, submission_key, context_key)
+    )
+
+
+def sign_registration(change: AccountChange, *, submission_key: Ed25519PrivateKey) -> bytes:
+    """Return the statement of a registration, signed by the submission key."""
+    _check_change(change)
+    if change.registration is None:
+        raise FormatError("A registration change must carry a registration.", reason="malformed")
+    return sign_statement(change, kind=StatementKind.ACCOUNT_CHANGE, private_keys=(submission_key,))
+
+
+def seal_account_change(signed: bytes, *, change: AccountChange, agency_key: SealingKey) -> AccountPost:
+    """Return the body of `POST /v1/account` for a signed statement."""
+    context = account_context(environment=change.environment, partner=change.partner, change_id=change.change_id)
+    envelope = seal(signed, key=agency_key, context=context)
+    return AccountPost(change_id=change.change_id, envelope=to_base64url(envelope.to_bytes()))
+
+
+def check_account_change(
+    raw: bytes, *, environment: str, partner: str, submission_keys: Mapping[str, bytes], change_id: str | None = None
+) -> AccountChange:
+    """Return the change that a statement (`raw`, the opened box) carries, for the desk.
+
+    `submission_keys` holds the one key of the partner that is in force. Raises `EnrolmentError`: `malformed`,
+    `wrong-partner`, `wrong-change`, `unknown-key`, `bad-signature`, `bad-key`.
+    """
+    try:
+        statement = parse_statement(raw, max_bytes=MAX_ACCOUNT_STATEMENT_BYTES)
+        change = peek_account_change(raw)
+        _check_change(change)
+        if not statement.signatures or statement.signatures[0].keyid not in submission_keys:
+            raise EnrolmentError("The change is not signed by the current key.", reason="unknown-key")
+        signers = (submission_keys[statement.signatures[0].keyid], *_new_signers(change))
+        check_statement(statement, kind=StatementKind.ACCOUNT_CHANGE, signers=signers, payload_type=AccountChange)
+    except StatementError:
+        raise EnrolmentError("The change is not signed by all its keys.", reason="bad-signature") from None
+    except FormatError as error:
+        raise EnrolmentError(f"The change cannot be read: {error}", reason="malformed") from None
+    if (change.partner, change.environment) != (partner, environment):
+        raise EnrolmentError("The change is for another partner or environment.", reason="wrong-partner")
+    if change_id is not None and change.change_id != change_id:
+        raise EnrolmentError("The change has a different id inside and outside.", reason="wrong-change")
+    if len(set(signers)) != len(signers):
+        raise EnrolmentError("Each key has one role: the new keys must be different.", reason="bad-key")
+    if change.keys is not None and change.keys.old_key_id != statement.signatures[0].keyid:
+        raise EnrolmentError("The change replaces a different key from the one that signed it.", reason="bad-key")
+    return change
+
+
+def peek_account_change(raw: bytes) -> AccountChange:
+    """Read a stored statement that was checked before; raises `FormatError`."""
+    return peek_statement(raw, AccountChange, max_bytes=MAX_ACCOUNT_STATEMENT_BYTES)
+
+
+def get_signing_key_id(raw: bytes) -> str:
+    """Return the id of the key that signed a stored statement first: the old one of a change of keys.
+
+    Only of a statement that was checked before; raises `FormatError`.
+    """
+    return parse_statement(raw, max_bytes=MAX_ACCOUNT_STATEMENT_BYTES).signatures[0].keyid
+
+
+def _new_signers(change: AccountChange) -> tuple[bytes, ...]:
+    if change.keys is None:
+        return ()
+    parse_base64url(change.keys.mailbox_key, length=XWING_PUBLIC_KEY_BYTES)
+    return (
+        parse_base64url(change.keys.submission_key, length=PUBLIC_KEY_BYTES),
+        parse_base64url(change.keys.context_key, length=PUBLIC_KEY_BYTES),
+    )
+
+
+def _check_change(change: AccountChange) -> None:
+    check_report_id(change.change_id)
+    parse_time(change.created_at)
+    if (change.keys is None) == (change.registration is None):
+        raise FormatError("A change must carry either keys or a registration.", reason="malformed")
+    if change.registration is not None and list_registration_faults(change.registration):
+        raise FormatError("The registration contradicts itself.", reason="malformed")
+
 
 SECRET_BYTES = 32
 SHA256_BYTES = 32

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec import Meta
 
 from partner_sdk.errors import FieldFault, FormatError
-from partner_sdk.wire.field_types import Sha256Hex
+from partner_sdk.wire.canonical import Sha256Hex
 
 TAG_BYTES: Final = 16
 SEGMENT_BYTES: Final = 1_048_576  # of ciphertext

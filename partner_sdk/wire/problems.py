@@ -20,7 +20,7 @@ from partner_sdk.errors import (
     StatementError,
 )
 from partner_sdk.wire.canonical import list_mismatch_faults
-from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.signing import Environment
 
 ENVIRONMENT_HEADER: Final = "Report-Abuse-Environment"
 NOT_A_REPORT: Final = "NOT A REPORT"

@@ -16,7 +16,7 @@ from typing import Final
 from cryptography.exceptions import InvalidSignature
 
 from partner_sdk.errors import SignatureProfileError
-from partner_sdk.wire.statements import load_public_key
+from partner_sdk.wire.signing import load_public_key
 
 LABEL = "sig1"
 TAG = "report-abuse"

@@ -1,8 +1,9 @@
-"""Submission statements: a partner's signed word on a sealed report, stored and judged verbatim (WIRE.md §6.1)."""
+"""Submitting a report: a partner's signed word on it, and the gateway's answers (WIRE.md §6.1, §10)."""
 
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
 
 import msgspec
@@ -11,6 +12,15 @@ from msgspec import Meta
 
 from partner_sdk.errors import FieldFault, FormatError, StatementError
 from partner_sdk.wire.canonical import (
+    EvidenceId,
+    KeyId,
+    PartnerId,
+    Reference,
+    ReportId,
+    Sha256Hex,
+    WireTime,
+    base64url_of,
+    check_reference,
     check_report_id,
     convert,
     decode,
@@ -20,21 +30,11 @@ from partner_sdk.wire.canonical import (
     parse_exact,
     parse_time,
 )
-from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, SealContext
-from partner_sdk.wire.field_types import (
-    EvidenceId,
-    PartnerId,
-    Reference,
-    ReportId,
-    Sha256Hex,
-    WireTime,
-    base64url_of,
-)
-from partner_sdk.wire.keys import Environment
-from partner_sdk.wire.reference import check_reference
-from partner_sdk.wire.statements import (
+from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES, SealContext
+from partner_sdk.wire.signing import (
     MAX_STATEMENT_BYTES,
     SIGNATURE_BYTES,
+    Environment,
     SignedStatement,
     StatementKind,
     open_statement,
@@ -290,3 +290,74 @@ def _fits(name: str, value: Any, *, partner: str, environment: Environment) -> b
     except (msgspec.ValidationError, FormatError):
         return False
     return True
+
+
+Stage = Literal["received", "collected", "set_aside", "opened"]
+
+# Why the desk set a report aside: a code, and the sentence for its sender.
+SetAsideReason = Literal["unreadable", "not-opened", "mismatch", "not-proven", "no-open-request", "held"]
+SET_ASIDE_REASONS: Final[dict[SetAsideReason, str]] = {
+    "unreadable": (
+        "It opened, but a field or the version is unknown to the agency. "
+        "Upgrade the SDK, or compare the report with /v1/schema/report.json, and send it again."
+    ),
+    "not-opened": (
+        "It did not open: it was sealed to another key, or with clear fields that differ from its statement's. "
+        "Fetch /v1/keys and send it again."
+    ),
+    "mismatch": "Its statement, envelope and sealed report contradict each other. Seal it again and send it again.",
+    "not-proven": "Its statement is not signed by a current key of yours. Tell the agency by phone if you sent it.",
+    "no-open-request": (
+        "It is a response, but names no open question. It is filed with the report that it names, and answers "
+        "nothing. Run `request list`, and answer the right question."
+    ),
+    "held": "The agency is looking into it. You need do nothing.",
+}
+Outcome = Annotated[str, Meta(pattern=r"^[a-z_]{1,32}\Z")]
+
+
+class ServiceCaller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The partner that the gateway recognises as the signer of a request."""
+
+    environment: Environment
+    key_id: KeyId
+    partner: PartnerId
+
+
+class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `GET /v1/status`; `caller` is null for an unsigned question."""
+
+    caller: ServiceCaller | None
+    environment: Environment
+    ready: Annotated[bool, Meta(description="False until the agency has published its keys.")]
+
+
+class WaitingReply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The answer of `POST /v1/enrol` and `POST /v1/account`: the box waits for the desk, which decides."""
+
+    status: Literal["waiting"] = "waiting"
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `GET /v1/reports/{id}`."""
+
+    outcome: Outcome | None
+    receipt: SignedStatement
+    set_aside_reason: Annotated[
+        SetAsideReason | None,
+        Meta(description="With the stage `set_aside`: the reason why the desk could not read the report."),
+    ]
+    stage: Stage
+
+
+@dataclass(frozen=True, slots=True)
+class ReportProgress:
+    """How far an own report is. `outcome` is there once the agency released one.
+
+    At the stage `set_aside` the desk holds the report and could not read it; `set_aside_reason` is the reason.
+    """
+
+    report_id: str
+    stage: Stage
+    outcome: str | None
+    set_aside_reason: SetAsideReason | None = None

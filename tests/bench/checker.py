@@ -26,7 +26,7 @@ from partner_sdk.button.check import check_page
 from partner_sdk.button.check._browser import open_chromium
 from partner_sdk.button.check.browser_check import check_in_browser
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.wire.button_check import ButtonCheck
+from partner_sdk.wire.button import ButtonCheck
 from tests.bench.figures import Figure, make_figure, make_parser, print_figures
 from tests.sdk.button.pages import ADDRESS, PLAIN, WITH_SCRIPT, make_page
 from tests.sdk.button.pasting import paste

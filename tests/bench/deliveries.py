@@ -20,9 +20,8 @@ from gateway.desk.cases.opening import open_case
 from gateway.desk.outbox_run import send_due
 from gateway.desk.packages.archive import build_archive
 from partner_sdk import Partner
-from partner_sdk.wire.action_bodies import Package
 from partner_sdk.wire.canonical import to_base64url
-from partner_sdk.wire.mailbox_message import encode_body
+from partner_sdk.wire.mailbox import Package, encode_body
 from tests.bench.figures import Figure, make_figure, make_parser, print_figures
 from tests.desk.packages.package_builders import make_content, sign
 from tests.desk.people_builders import ACTOR

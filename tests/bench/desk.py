@@ -28,8 +28,7 @@ from gateway.feed import describe_report
 from gateway.store.reports import read_waiting
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.envelope import Envelope, SealContext
-from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.sealing import Envelope, SealContext, seal
 from tests.bench.figures import Figure, make_figure, make_parser, print_figures
 from tests.builders import make_key, sealing_key_of
 from tests.builders.vault import make_vault

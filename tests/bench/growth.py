@@ -22,7 +22,8 @@ from sqlalchemy import Engine, create_engine, text, update
 from gateway.demo.loop import Loop, Ports
 from gateway.store.schema import instance, log_head
 from partner_sdk.client.partner import Partner
-from partner_sdk.wire.keys import SealingKey, find_active_sealing_key
+from partner_sdk.wire.sealing import SealingKey
+from partner_sdk.wire.signing import find_active_sealing_key
 from tests.bench.figures import Figure, make_figure, make_parser, print_figures
 from tests.bench.intake import DATABASES, OnServer, make_http_requests, raise_partner_limit, run_window
 from tests.bench.load import write_requests

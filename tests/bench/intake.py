@@ -28,9 +28,8 @@ from partner_sdk.client.partner import Partner
 from partner_sdk.key_files import KeyRole, load_signing_key, read_key_file
 from partner_sdk.report import encode_sealed_report, make_sealed_report, parse_report
 from partner_sdk.wire.canonical import encode, make_report_id, to_base64url
-from partner_sdk.wire.keys import SealingKey, find_active_sealing_key
-from partner_sdk.wire.sealing import seal
-from partner_sdk.wire.statements import parse_statement
+from partner_sdk.wire.sealing import SealingKey, seal
+from partner_sdk.wire.signing import find_active_sealing_key, parse_statement
 from partner_sdk.wire.submission import ClearFields, ReportPost, SubmissionStatement, report_context, sign_submission
 from tests.bench.bare_app import STATE_VARIABLE, URI_VARIABLE, make_rows_table
 from tests.bench.figures import Figure, make_figure, make_parser, print_figures

@@ -19,9 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from partner_sdk.report import encode_sealed_report, make_sealed_report, measure_completeness, parse_report
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, to_base64url
-from partner_sdk.wire.keys import SealingKey
-from partner_sdk.wire.sealing import seal
-from partner_sdk.wire.statements import parse_statement
+from partner_sdk.wire.sealing import SealingKey, seal
+from partner_sdk.wire.signing import parse_statement
 from partner_sdk.wire.submission import ClearFields, ReportPost, SubmissionStatement, report_context, sign_submission
 from tests.bench.figures import Figure, make_figure, make_parser, print_figures
 from tests.builders import FULL_REPORT, NOW, Agency, Partner, make_clear_fields

@@ -17,6 +17,7 @@ from flask import Flask
 
 from gateway.app import make_app
 from gateway.config import EvidenceConfig, GatewayConfig, LimitsConfig, ListenerConfig, Role, StateFolder, write_config
+from gateway.exchange.feed import ItemKind, RegisterEntry
 from gateway.guidance.agency import write_agency_example
 from gateway.keys import make_keys
 from gateway.public_log import publish_log
@@ -24,9 +25,7 @@ from gateway.store.creation import make_store, move_store
 from gateway.wiring import Gateway, make_gateway
 from partner_sdk.key_files import KeyFile, KeyRole, read_key_file
 from partner_sdk.wire.canonical import encode, format_time
-from partner_sdk.wire.items import ItemKind
 from partner_sdk.wire.public_log import origin_of
-from partner_sdk.wire.register import RegisterEntry
 from tests.builders.clock import StillClock
 from tests.builders.doors import Door
 from tests.builders.made_once import COMPILED_TEMPLATES, making_once

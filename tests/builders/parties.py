@@ -7,23 +7,24 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway.exchange.feed import PartnerRegister, RegisterEntry, sign_register
 from gateway.guidance.agency import HOLDS_FOR, ReadWithin, Staffing, sign_staffing
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key
+from partner_sdk.wire.button import PlacementEntry
 from partner_sdk.wire.canonical import format_time, parse_base64url
-from partner_sdk.wire.keys import (
+from partner_sdk.wire.sealing import SealingKey
+from partner_sdk.wire.signing import (
     Delegation,
     Environment,
     KeySet,
     Pin,
-    SealingKey,
+    StatementKind,
     VerifyKey,
     fingerprint_of,
     make_sealing_key,
     sign_bundle,
+    sign_statement,
 )
-from partner_sdk.wire.placement import PlacementEntry
-from partner_sdk.wire.register import PartnerRegister, RegisterEntry, sign_register
-from partner_sdk.wire.statements import StatementKind, sign_statement
 from tests.builders.clock import DAY, NOW
 
 

@@ -12,10 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from partner_sdk.report import IndustryReport, encode_sealed_report, make_sealed_report
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, parse_base64url, to_base64url
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.keys import SealingKey
-from partner_sdk.wire.sealing import seal
-from partner_sdk.wire.statements import parse_statement
+from partner_sdk.wire.sealing import Envelope, SealingKey, seal
+from partner_sdk.wire.signing import parse_statement
 from partner_sdk.wire.submission import ClearFields, ReportPost, SubmissionStatement, report_context, sign_submission
 from tests.builders.clock import NOW
 from tests.builders.parties import Partner

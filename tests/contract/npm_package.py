@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from partner_sdk.report import report_schema
-from partner_sdk.wire.mailbox_message import mailbox_schema
+from partner_sdk.wire.mailbox import mailbox_schema
 from tests.house.sources import ROOT
 
 NPM = ROOT / "partner_sdk" / "npm"

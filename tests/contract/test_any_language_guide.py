@@ -5,10 +5,10 @@ import subprocess
 
 import pytest
 
-from partner_sdk.wire import envelope, signature_profile
+from partner_sdk.wire import sealing, signature_profile
 from partner_sdk.wire.enrolment import EnrolmentKeys, Invitation
-from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES
-from partner_sdk.wire.statements import StatementKind
+from partner_sdk.wire.sealing import XWING_PUBLIC_KEY_BYTES
+from partner_sdk.wire.signing import StatementKind
 from partner_sdk.wire.submission import ClearFields, SubmissionStatement
 from tests.house.sources import ROOT
 
@@ -48,12 +48,12 @@ def test_fields_that_are_listed_are_those_of_the_wire() -> None:
 
 
 def test_numbers_are_those_of_the_code() -> None:
-    assert f"0x{envelope.KEM_ID:04X} || 0x0001 || 0x0002" in TEXT
-    assert f"enc has {envelope.ENC_BYTES} bytes" in TEXT
+    assert f"0x{sealing.KEM_ID:04X} || 0x0001 || 0x0002" in TEXT
+    assert f"enc has {sealing.ENC_BYTES} bytes" in TEXT
     assert f"has {XWING_PUBLIC_KEY_BYTES} bytes" in TEXT
     assert f"{signature_profile.MAX_AGE_SECONDS} seconds past" in TEXT
     assert f"{signature_profile.MAX_SKEW_SECONDS} ahead" in TEXT
-    assert f"at most {envelope.MAX_PADDED_BYTES // 1024**2} MiB of `padded`" in TEXT
+    assert f"at most {sealing.MAX_PADDED_BYTES // 1024**2} MiB of `padded`" in TEXT
 
 
 def test_examples_of_padding_are_right() -> None:
@@ -61,7 +61,7 @@ def test_examples_of_padding_are_right() -> None:
     assert len(examples) == 4
     for length, padded in examples:
         # `n` counts the four bytes of the length too.
-        assert len(envelope.pad(bytes(int(length) - 4), purpose="report", sender="example-chat")) == int(padded)
+        assert len(sealing.pad(bytes(int(length) - 4), purpose="report", sender="example-chat")) == int(padded)
 
 
 @pytest.mark.parametrize(("place", "covers_body"), [(0, True), (1, False)])

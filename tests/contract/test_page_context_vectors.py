@@ -8,8 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from partner_sdk.key_files import KeyRole, new_key
-from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
-from partner_sdk.wire.page_context import (
+from partner_sdk.wire.button import (
     MAX_TOKEN_CHARACTERS,
     PageContext,
     SealedPageContext,
@@ -17,7 +16,8 @@ from partner_sdk.wire.page_context import (
     parse_context_token,
     verify_page_context,
 )
-from partner_sdk.wire.statements import key_id_of
+from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
+from partner_sdk.wire.signing import key_id_of
 from tests.builders.vault import make_vault
 from tests.contract.vector_files import FILES, bytes_of, cases_of, result_of
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from partner_sdk.wire.alert_notice import open_alert, peek_alert
+from gateway.exchange.desk_statements import open_alert, peek_alert
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_time, to_base64url
 from tests.contract.vector_files import FILES, bytes_of, cases_of, known_keys_of, result_of
 

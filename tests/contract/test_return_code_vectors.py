@@ -11,14 +11,13 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519PrivateKey, Suite
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from gateway.exchange.public_report import MAX_REPLY_ENVELOPE_BYTES, make_reply_key, open_reply, peek_reply
 from gateway.public import returning
 from gateway.public.returning import ReturnPlace, _open_one, open_place
 from gateway.store.items import StoredItem
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_time
-from partner_sdk.wire.envelope import SealContext
-from partner_sdk.wire.keys import Environment
-from partner_sdk.wire.reply_message import MAX_REPLY_ENVELOPE_BYTES, make_reply_key, open_reply, peek_reply
-from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.sealing import SealContext, seal
+from partner_sdk.wire.signing import Environment
 from tests.contract.vector_files import FILES, bytes_of, cases_of, known_keys_of, mailbox_keys_of, result_of
 
 WORDS = returning.load_return_words()

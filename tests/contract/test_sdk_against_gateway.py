@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.exchange.feed import RegisterEntry
 from gateway.store.items import put_invitation
 from gateway.testing.transport import WsgiTransport
 from partner_sdk.client.account import enrol
@@ -16,10 +17,9 @@ from partner_sdk.key_files import KeyRole
 from partner_sdk.report import parse_sealed_report
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, parse_base64url, to_base64url
 from partner_sdk.wire.enrolment import check_enrolment, enrolment_context, secret_sha256
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.mailbox_message import message_sha256
-from partner_sdk.wire.register import RegisterEntry
-from partner_sdk.wire.statements import key_id_of
+from partner_sdk.wire.mailbox import message_sha256
+from partner_sdk.wire.sealing import Envelope
+from partner_sdk.wire.signing import key_id_of
 from partner_sdk.wire.submission import peek_submission, report_context
 from tests.builders import (
     DAY,

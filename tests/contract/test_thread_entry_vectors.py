@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from partner_sdk.key_files import KeyRole, new_key
 from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.statements import key_id_of
-from partner_sdk.wire.thread_entry import MAX_ENTRY_ENVELOPE_BYTES, ThreadEntry, entry_context, open_entry
+from partner_sdk.wire.mailbox import MAX_ENTRY_ENVELOPE_BYTES, ThreadEntry, entry_context, open_entry
+from partner_sdk.wire.sealing import Envelope
+from partner_sdk.wire.signing import key_id_of
 from tests.builders.vault import make_vault
 from tests.contract.vector_files import FILES, bytes_of, cases_of, result_of
 

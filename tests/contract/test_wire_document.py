@@ -9,26 +9,38 @@ import pytest
 
 from gateway import industry
 from gateway.description.document import get_call
+from gateway.exchange import public_report
+from gateway.exchange.feed import (
+    KINDS,
+    Acknowledgement,
+    AcknowledgementPost,
+    GatewayCard,
+    NewItem,
+    PartnerRegister,
+    RegisterEntry,
+)
+from gateway.exchange.public_report import PublicReport
 from gateway.feed import ROUTES
 from gateway.public import returning
 from gateway.public.journey import FIELD_BY_NAME
 from gateway.web.rules import Login
 from partner_sdk.report.model import SealedIndustryReport
-from partner_sdk.wire import envelope, public_codes, reply_message, signature_profile
-from partner_sdk.wire.action_bodies import ACCOUNT_KINDS, ReferralFacts
-from partner_sdk.wire.adoption import LANGUAGES, AskingService
-from partner_sdk.wire.enrolment import EnrolmentBox
-from partner_sdk.wire.gateway_card import GatewayCard
-from partner_sdk.wire.items import KINDS, Acknowledgement, AcknowledgementPost, NewItem
-from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES, KeySet, KeySetBundle
-from partner_sdk.wire.mailbox_message import OUTCOMES, SET_ASIDE_REASONS, InformationRequest
-from partner_sdk.wire.page_context import ContextAccount, ContextMessage, PageContext, Surface
-from partner_sdk.wire.public_report import PublicReport
-from partner_sdk.wire.register import PartnerRegister, RegisterEntry
-from partner_sdk.wire.registration import ContactPoint, Person, Platform, Registration
+from partner_sdk.wire import sealing, signature_profile
+from partner_sdk.wire.button import LANGUAGES, AskingService, ContextAccount, ContextMessage, PageContext, Surface
+from partner_sdk.wire.enrolment import ContactPoint, EnrolmentBox, Person, Platform, Registration
+from partner_sdk.wire.mailbox import (
+    ACCOUNT_KINDS,
+    OUTCOMES,
+    PACKAGE_OUTCOMES,
+    EntryKind,
+    InformationRequest,
+    ReferralFacts,
+    ThreadEntry,
+)
+from partner_sdk.wire.sealing import XWING_PUBLIC_KEY_BYTES
 from partner_sdk.wire.signature_profile import COVERED_WITH_BODY
-from partner_sdk.wire.statements import SignedStatement, StatementKind
-from partner_sdk.wire.thread_entry import PACKAGE_OUTCOMES, EntryKind, ThreadEntry
+from partner_sdk.wire.signing import KeySet, KeySetBundle, SignedStatement, StatementKind
+from partner_sdk.wire.submission import SET_ASIDE_REASONS
 from tests.contract.vector_files import FILES
 
 TEXT = (Path(__file__).resolve().parents[2] / "partner_sdk" / "WIRE.md").read_text(encoding="utf-8")
@@ -41,15 +53,15 @@ def test_every_statement_kind_is_in_the_document_and_no_other() -> None:
 
 
 def test_numbers_of_the_document_are_those_of_the_code() -> None:
-    assert f"`0x{envelope.KEM_ID:04X}`" in TEXT
-    assert f"enc({envelope.ENC_BYTES})" in TEXT
+    assert f"`0x{sealing.KEM_ID:04X}`" in TEXT
+    assert f"enc({sealing.ENC_BYTES})" in TEXT
     assert f"{XWING_PUBLIC_KEY_BYTES} bytes" in TEXT
-    assert f"{envelope.PUBLIC_PADDED_BYTES:,} bytes for a public report" in TEXT
+    assert f"{sealing.PUBLIC_PADDED_BYTES:,} bytes for a public report" in TEXT
     assert (
         f"at most {signature_profile.MAX_AGE_SECONDS} s old and at most {signature_profile.MAX_SKEW_SECONDS} s ahead"
         in TEXT
     )
-    assert envelope.SUITE_NAME in TEXT
+    assert sealing.SUITE_NAME in TEXT
 
 
 def test_signature_example_of_the_document_is_in_the_profile() -> None:
@@ -77,27 +89,27 @@ def test_codes_of_public_reports_are_those_that_form_and_desk_use() -> None:
     table = {field: tuple(re.findall("`(.*?)`", codes)) for field, codes in rows}
     assert table == {
         "`language`": LANGUAGES,
-        "`under_18`": (public_codes.YES, public_codes.IS_NOT_UNDER_18, public_codes.RATHER_NOT_SAY),
-        "`age_band`, `reporter_age_band`": public_codes.AGE_BANDS,
-        "`region`": public_codes.REGIONS,
-        "`meeting.when`": public_codes.MEETING_TIMES,
-        "`contact.ways`": public_codes.CONTACT_WAYS,
+        "`under_18`": (public_report.YES, public_report.IS_NOT_UNDER_18, public_report.RATHER_NOT_SAY),
+        "`age_band`, `reporter_age_band`": public_report.AGE_BANDS,
+        "`region`": public_report.REGIONS,
+        "`meeting.when`": public_report.MEETING_TIMES,
+        "`contact.ways`": public_report.CONTACT_WAYS,
         "`signals`": (
-            public_codes.HONEYPOT_SIGNAL,
-            public_codes.FAST_SIGNAL,
-            public_codes.LIMITED_SIGNAL,
-            public_codes.CONTEXT_REFUSED_SIGNAL,
-            public_codes.DANGER_PREFIX,
+            public_report.HONEYPOT_SIGNAL,
+            public_report.FAST_SIGNAL,
+            public_report.LIMITED_SIGNAL,
+            public_report.CONTEXT_REFUSED_SIGNAL,
+            public_report.DANGER_PREFIX,
         ),
     }
 
 
 def test_form_asks_in_the_codes_of_the_document() -> None:
     options = {name: field.options for name, field in FIELD_BY_NAME.items()}
-    assert options["age"] == options["their_age"] == public_codes.AGE_BANDS
-    assert options["region"] == public_codes.REGIONS
-    assert options["meeting_when"] == public_codes.MEETING_TIMES
-    assert options["contact_ways"] == public_codes.CONTACT_WAYS
+    assert options["age"] == options["their_age"] == public_report.AGE_BANDS
+    assert options["region"] == public_report.REGIONS
+    assert options["meeting_when"] == public_report.MEETING_TIMES
+    assert options["contact_ways"] == public_report.CONTACT_WAYS
 
 
 def test_return_code_of_the_document_is_that_of_the_code() -> None:
@@ -106,8 +118,8 @@ def test_return_code_of_the_document_is_that_of_the_code() -> None:
     assert f"memory {returning.MEMORY_KIB:,} KiB, passes {returning.PASSES}, lanes {returning.LANES}" in section
     for label in (returning._SALT_LABEL, returning._SEED_LABEL):
         assert f'"{label.decode()}"' in section
-    assert f"at most {reply_message.MAX_BODY_CHARACTERS:,} characters" in section
-    assert re.search(rf"at\s+most {reply_message.MAX_SIGNED_BYTES:,}", section)
+    assert f"at most {public_report.MAX_BODY_CHARACTERS:,} characters" in section
+    assert re.search(rf"at\s+most {public_report.MAX_SIGNED_BYTES:,}", section)
 
 
 def test_kinds_of_sealed_items_are_those_of_the_code() -> None:

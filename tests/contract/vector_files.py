@@ -9,7 +9,7 @@ import pytest
 
 from partner_sdk.errors import OpeningError, ReportAbuseError
 from partner_sdk.wire.canonical import parse_base64url, parse_time
-from partner_sdk.wire.keys import VerifyKey, verify_keys
+from partner_sdk.wire.signing import VerifyKey, verify_keys
 
 FOLDER = Path(__file__).resolve().parents[2] / "partner_sdk" / "vectors"
 EXPECTED_COUNTS = {

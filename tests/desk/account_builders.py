@@ -16,8 +16,7 @@ from partner_sdk.client.account import Rotation, enrol, rotate_keys
 from partner_sdk.client.exchange import RetryPolicy
 from partner_sdk.client.partner import Partner
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.enrolment import Invitation
-from partner_sdk.wire.registration import Registration
+from partner_sdk.wire.enrolment import Invitation, Registration
 from tests.builders import EXAMPLE_REPORT, PUBLIC_ORIGIN
 from tests.desk.desk_loop import ACTOR, Loop, make_loop
 from tests.desk.loop_model import close_loop, open_loop

@@ -12,12 +12,10 @@ from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.destinations.register import load_register
 from gateway.desk.wiring import Desk
+from gateway.exchange.feed import THREAD_ENTRY
 from gateway.store.items import keep_item
-from partner_sdk.wire.action_bodies import Package
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, to_base64url
-from partner_sdk.wire.items import THREAD_ENTRY
-from partner_sdk.wire.mailbox_message import encode_body
-from partner_sdk.wire.thread_entry import ThreadEntry, seal_entry
+from partner_sdk.wire.mailbox import Package, ThreadEntry, encode_body, seal_entry
 from tests.builders import PUBLIC_ORIGIN, Door, Partner
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.view_builders import add_sealed_case

@@ -7,9 +7,10 @@ from gateway.desk.partners.adoption import collect_adoptions
 from gateway.desk.store.agency_tables import ADOPTION_REQUESTS, SEALING_KEYS
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.adoption import EXAMPLE, AdoptionPost, AdoptionRequest, AskingService, seal_adoption
+from partner_sdk.wire.button import EXAMPLE, AdoptionPost, AdoptionRequest, AskingService, seal_adoption
 from partner_sdk.wire.canonical import format_time, parse_time, to_base64url
-from partner_sdk.wire.keys import SealingKey, make_sealing_key
+from partner_sdk.wire.sealing import SealingKey
+from partner_sdk.wire.signing import make_sealing_key
 from tests.builders import PUBLIC_ORIGIN, Door
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.gateway.adoption_builders import make_id

@@ -4,7 +4,7 @@ from typing import Any
 
 from gateway.desk.actions.model import Action
 from gateway.desk.service_requests.asking import Asking, ask_service
-from partner_sdk.wire.action_bodies import AskedAccount
+from partner_sdk.wire.mailbox import AskedAccount
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.work_builders import make_ready
 

@@ -24,6 +24,8 @@ from gateway.desk.partners.approval import approve_partner
 from gateway.desk.partners.enrolments import collect_enrolments
 from gateway.desk.partners.invitations import invite_partner, publish_invitations
 from gateway.desk.wiring import Desk, open_desk
+from gateway.exchange.feed import ItemPage, parse_gateway_card
+from gateway.exchange.public_report import PublicReport, encode_public_report
 from gateway.intake import Accepted, NewReport
 from gateway.new_gateway import NewGateway, create_gateway
 from gateway.public_log import publish_log
@@ -32,12 +34,9 @@ from gateway.wiring import Gateway, make_gateway
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, parse_base64url
 from partner_sdk.wire.enrolment import EnrolmentPost, Invitation, seal_enrolment
-from partner_sdk.wire.gateway_card import parse_gateway_card
-from partner_sdk.wire.items import ItemPage
-from partner_sdk.wire.keys import Environment, SealingKey, find_active_sealing_key
 from partner_sdk.wire.public_log import origin_of
-from partner_sdk.wire.public_report import PublicReport, encode_public_report
-from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.sealing import SealingKey, seal
+from partner_sdk.wire.signing import Environment, find_active_sealing_key
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields, report_context
 from tests.builders import (
     NOW,

@@ -16,9 +16,9 @@ from gateway.desk.cases.opening import open_case
 from gateway.desk.evidence.collecting import EvidenceCollected, collect_evidence
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.store.schema import EVIDENCE
+from gateway.exchange import feed
 from partner_sdk.report import encode_sealed_report, make_sealed_report
 from partner_sdk.report.model import ReportedFile
-from partner_sdk.wire import items
 from partner_sdk.wire.canonical import make_report_id, to_base64url
 from partner_sdk.wire.evidence import EvidenceReference, EvidenceRow, derive_file_key
 from partner_sdk.wire.sealing import seal
@@ -159,7 +159,7 @@ def collect_all(loop: Loop, feed: FeedClient | None = None) -> EvidenceCollected
 
 def waiting(loop: Loop) -> list[str]:
     """Return the ids of the evidence that the gateway still holds for the desk."""
-    page = loop.desk.make_feed().get_items(items.EVIDENCE)
+    page = loop.desk.make_feed().get_items(feed.EVIDENCE)
     return [msgspec.json.decode(row, type=EvidenceRow).evidence_id for row in page.items]
 
 

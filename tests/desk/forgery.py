@@ -9,7 +9,7 @@ from gateway.desk.collection.set_aside import list_set_aside
 from gateway.desk.store.schema import ALARMS
 from gateway.keys import read_receipt_key
 from partner_sdk.key_files import load_signing_key
-from partner_sdk.wire.intake import IntakeStatement, peek_intake, sign_intake
+from partner_sdk.wire.receipts import IntakeStatement, peek_intake, sign_intake
 from tests.desk.desk_loop import Loop
 
 

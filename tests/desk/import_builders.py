@@ -8,8 +8,7 @@ from gateway.desk.collection.importing import Imported, import_report
 from gateway.desk.keyring.key_set import make_key_set
 from partner_sdk.client._receipts import DeskReceipt, check_desk_receipt
 from partner_sdk.wire.canonical import encode, to_base64url
-from partner_sdk.wire.keys import KeySet
-from partner_sdk.wire.statements import parse_statement
+from partner_sdk.wire.signing import KeySet, parse_statement
 from partner_sdk.wire.submission import ReportPost
 from tests.builders import SealedReport, seal_report
 from tests.desk.desk_loop import ACTOR, Loop

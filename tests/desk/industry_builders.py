@@ -26,10 +26,9 @@ from partner_sdk.report.values import (
     MOMENT,
 )
 from partner_sdk.wire.canonical import parse_base64url, parse_time
-from partner_sdk.wire.envelope import Envelope, unpad
-from partner_sdk.wire.keys import verify_keys
-from partner_sdk.wire.mailbox_message import MailboxMessage, mailbox_context, open_message, peek_message
-from partner_sdk.wire.sealing import make_suite
+from partner_sdk.wire.mailbox import MailboxMessage, mailbox_context, open_message, peek_message
+from partner_sdk.wire.sealing import Envelope, make_suite, unpad
+from partner_sdk.wire.signing import verify_keys
 from tests.builders import FULL_REPORT, Partner, seal_report
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.outbox_builders import send_out

@@ -21,8 +21,8 @@ from gateway.desk.outbox.queue import KindName, queue, record
 from gateway.desk.outbox_run import send_due
 from gateway.desk.store.agency_tables import NOTES, OUTBOX
 from gateway.desk.wiring import Desk
+from gateway.exchange.desk_statements import AlertNotice, open_alert
 from partner_sdk.errors import ConflictError, UnavailableError
-from partner_sdk.wire.alert_notice import AlertNotice, open_alert
 from partner_sdk.wire.canonical import parse_base64url
 from tests.builders import NOW, make_clear_fields
 from tests.desk.desk_loop import ACTOR, Loop

@@ -6,7 +6,7 @@ from gateway.desk.placements.agreeing import agree_placement
 from gateway.desk.placements.register import PlacementRow, get_placement
 from gateway.desk.placements.terms import Agreement
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.button_check import ButtonCheck, CheckFinding, CheckPost, encode_checks
+from partner_sdk.wire.button import ButtonCheck, CheckFinding, CheckPost, encode_checks
 
 ADDRESS = "https://chat.example/people/*"
 PAGE = "https://chat.example/people/sam"

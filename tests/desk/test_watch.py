@@ -26,10 +26,9 @@ from gateway.desk.store import DeskStoreError, open_store
 from gateway.desk.store.agency_tables import ALERTS, OUTBOX
 from gateway.desk.store.schema import ALARMS
 from gateway.desk.watch import find_unfit, list_waiting_concerns, settle_alarms
+from gateway.exchange.feed import FeedStatus, ItemKind, WaitingReports
 from partner_sdk.errors import ProblemError, TransportError
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.feed_messages import FeedStatus, WaitingReports
-from partner_sdk.wire.items import ItemKind
 from tests.builders import NOW
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.outbox_builders import file_urgent, open_all, send_alerts

@@ -26,15 +26,12 @@ from gateway.desk.people.sessions import StartLink, get_link_folder, make_start_
 from gateway.desk.store.agency_tables import PARTNERS, SEALING_KEYS
 from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.wiring import Desk, open_desk
+from gateway.exchange.public_report import encode_public_report, reply_context
 from partner_sdk.key_files import load_xwing_private_key, xwing_public_bytes
-from partner_sdk.wire.canonical import format_time, parse_time, to_base64url
-from partner_sdk.wire.envelope import Envelope, unpad
-from partner_sdk.wire.intake import FIRST_PREVIOUS, IntakeStatement, sign_intake
-from partner_sdk.wire.keys import make_sealing_key
-from partner_sdk.wire.public_report import encode_public_report
-from partner_sdk.wire.reference import make_reference
-from partner_sdk.wire.reply_message import reply_context
-from partner_sdk.wire.sealing import make_suite, seal
+from partner_sdk.wire.canonical import format_time, make_reference, parse_time, to_base64url
+from partner_sdk.wire.receipts import FIRST_PREVIOUS, IntakeStatement, sign_intake
+from partner_sdk.wire.sealing import Envelope, make_suite, seal, unpad
+from partner_sdk.wire.signing import make_sealing_key
 from partner_sdk.wire.submission import ClearFields, report_context
 from tests.builders.made_once import COMPILED_TEMPLATES, making_once
 from tests.desk.digests.digest_builders import PARTNER

@@ -19,7 +19,7 @@ from gateway.desk.actions.model import list_where
 from gateway.desk.outbox_run import send_due
 from gateway.desk.store.schema import CASE_ACTIONS
 from gateway.desk.wiring import open_desk
-from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS
+from partner_sdk.wire.mailbox import FIRST_PREVIOUS
 from tests.desk.action_builders import add_assessed, draft, make_package, release, release_package, reread
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import read_mailbox

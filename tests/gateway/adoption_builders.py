@@ -1,9 +1,10 @@
 """Shared by the tests of adoption: a correct request, sealed or typed, and the requests that wait at a gateway."""
 
+from gateway.exchange.feed import ADOPTION_REQUEST
 from gateway.store.items import put_item
 from gateway.wiring import Gateway
 from partner_sdk.key_files import KeyRole, load_xwing_private_key
-from partner_sdk.wire.adoption import (
+from partner_sdk.wire.button import (
     EXAMPLE,
     AdoptionPost,
     AdoptionRequest,
@@ -13,10 +14,8 @@ from partner_sdk.wire.adoption import (
     seal_adoption,
 )
 from partner_sdk.wire.canonical import make_report_id, parse_base64url, to_base64url
-from partner_sdk.wire.envelope import Envelope, unpad
-from partner_sdk.wire.items import ADOPTION_REQUEST
-from partner_sdk.wire.keys import Environment
-from partner_sdk.wire.sealing import make_suite
+from partner_sdk.wire.sealing import Envelope, make_suite, unpad
+from partner_sdk.wire.signing import Environment
 from tests.builders import NOW, Agency, House
 
 MAX_WAITING = ADOPTION_REQUEST.max_waiting or 0

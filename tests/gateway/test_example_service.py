@@ -9,7 +9,7 @@ from gateway.demo.service.app import MESSAGES, MESSAGES_FACTS, PLACES, Place, ma
 from partner_sdk.button.page_contexts import PageContexts
 from partner_sdk.button.snippet import make_snippet
 from partner_sdk.button.well_known import PATH, parse_well_known
-from partner_sdk.wire.page_context import parse_context_token
+from partner_sdk.wire.button import parse_context_token
 from tests.builders import NOW, PUBLIC_ORIGIN, Agency, StillClock
 from tests.sdk.button.button_builders import read_nodes
 from tests.sdk.sdk_builders import make_state

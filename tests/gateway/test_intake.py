@@ -31,7 +31,7 @@ from gateway.store.items import find_draft, put_draft
 from gateway.wiring import Gateway
 from partner_sdk.errors import EnvelopeError, FormatError
 from partner_sdk.key_files import load_signing_key
-from partner_sdk.wire.intake import FIRST_PREVIOUS, IntakeStatement, verify_intake, verify_receipt
+from partner_sdk.wire.receipts import FIRST_PREVIOUS, IntakeStatement, verify_intake, verify_receipt
 from tests.builders import (
     DAY,
     NOW,

@@ -10,7 +10,7 @@ from gateway.store import StorageUnavailableError
 from gateway.wiring import Gateway
 from partner_sdk.errors import FormatError
 from partner_sdk.key_files import load_signing_key
-from partner_sdk.wire.intake import peek_intake
+from partner_sdk.wire.receipts import peek_intake
 from tests.builders import House
 from tests.gateway.store_builders import new_public_report
 

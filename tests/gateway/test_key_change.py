@@ -11,6 +11,7 @@ from gateway.commands.serve import _check_key_and_clock
 from gateway.config import ROLES, StateFolder, load_config
 from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, check_receipt_key_unused, end_receipt_key
 from gateway.doctor import examine
+from gateway.exchange.feed import parse_gateway_card
 from gateway.intake import ReceiptKeyNotInUseError
 from gateway.keys import find_signing_key, read_receipt_key
 from gateway.new_gateway import NEXT_CARD_FILE as NEXT
@@ -19,8 +20,7 @@ from gateway.refusals import get_problem
 from gateway.web.serving import ServingError
 from gateway.wiring import utc_now
 from partner_sdk.key_files import KeyRole, write_key_file
-from partner_sdk.wire.gateway_card import parse_gateway_card
-from partner_sdk.wire.keys import KeySet
+from partner_sdk.wire.signing import KeySet
 from tests.builders import StillClock, make_house, make_key, seal_report
 from tests.desk.desk_loop import ACTOR, Loop, make_loop
 

@@ -15,7 +15,7 @@ from gateway.store.published import put_document
 from partner_sdk.errors import KeySetError, RegisterError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_time
-from partner_sdk.wire.keys import SealingKey
+from partner_sdk.wire.sealing import SealingKey
 from tests.builders import DAY, NOW, Agency, Partner, StillClock, verify_key_of
 from tests.contract.vector_files import FILES, cases_of, mailbox_keys_of, result_of
 from tests.gateway.store_builders import new_store, open_raw
@@ -87,7 +87,7 @@ def swap_signature(agency: Agency) -> bytes:
     import msgspec
 
     from partner_sdk.wire.canonical import encode
-    from partner_sdk.wire.keys import KeySetBundle
+    from partner_sdk.wire.signing import KeySetBundle
 
     wanted = msgspec.json.decode(agency.bundle(serial=7), type=KeySetBundle)
     other = msgspec.json.decode(agency.bundle(serial=6), type=KeySetBundle)

@@ -25,12 +25,13 @@ from gateway.store.published import LogHead, read_head
 from gateway.wiring import Gateway
 from partner_sdk.errors import LogError
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.wire.log_tree import TILE_WIDTH, compute_root
 from partner_sdk.wire.public_log import (
+    TILE_WIDTH,
     Checkpoint,
     Tiles,
     check_extends,
     check_included,
+    compute_root,
     digest_receipt,
     find_entry,
     origin_of,

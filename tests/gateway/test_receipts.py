@@ -8,9 +8,9 @@ import pytest
 from gateway.intake import ReceiptSigner
 from partner_sdk.errors import StatementError
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.wire.intake import FIRST_PREVIOUS, IntakeStatement, verify_intake
-from partner_sdk.wire.keys import Environment
-from partner_sdk.wire.reference import parse_reference
+from partner_sdk.wire.canonical import parse_reference
+from partner_sdk.wire.receipts import FIRST_PREVIOUS, IntakeStatement, verify_intake
+from partner_sdk.wire.signing import Environment
 from tests.builders import NOW, Agency, make_clear_fields, verify_key_of
 
 

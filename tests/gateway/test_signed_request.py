@@ -12,7 +12,7 @@ from gateway.signed_request import check_path, check_signature
 from gateway.web.problem_pages import RequestRefusedError
 from partner_sdk.errors import SignatureProfileError
 from partner_sdk.wire import problems
-from partner_sdk.wire.statements import key_id_of
+from partner_sdk.wire.signing import key_id_of
 from tests.builders import FEED_ORIGIN, NOW, PUBLIC_ORIGIN, Door, House, Partner, sign_request
 from tests.problem_shape import check_problem
 

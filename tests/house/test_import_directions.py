@@ -87,17 +87,22 @@ def test_description_knows_no_door() -> None:
     assert [a for a in wrong if a[1] != "gateway"] == []
 
 
-def test_guidance_imports_of_the_gateway_only_web() -> None:
+def test_formats_of_gateway_and_desk_import_neither() -> None:
+    found = [a for a in arrows("gateway.exchange", 3) if starts(a[1], "gateway") and a[1] != "gateway"]
+    assert [a for a in found if not starts(a[1], "gateway.exchange")] == []
+
+
+def test_guidance_imports_of_the_gateway_only_web_and_formats() -> None:
     wrong = [
         a
         for a in arrows("gateway.guidance")
-        if starts(a[1], "gateway") and not starts(a[1], "gateway.web", "gateway.guidance")
+        if starts(a[1], "gateway") and not starts(a[1], "gateway.web", "gateway.guidance", "gateway.exchange")
     ]
     assert [a for a in wrong if a[1] != "gateway"] == []
 
 
-def test_desk_imports_of_the_gateway_only_web_databases_and_guidance() -> None:
-    shared = ("gateway.web", "gateway.databases", "gateway.guidance")
+def test_desk_imports_of_the_gateway_only_web_databases_guidance_and_formats() -> None:
+    shared = ("gateway.web", "gateway.databases", "gateway.guidance", "gateway.exchange")
     found = [a for a in arrows("gateway.desk") if starts(a[1], "gateway") and a[1] != "gateway"]
     assert [a for a in found if not starts(a[1], *shared, "gateway.desk")] == []
 
@@ -153,7 +158,7 @@ def test_import_of_a_private_name_is_found() -> None:
     wrong = [
         ("gateway.intake", "partner_sdk.report._reading"),
         ("gateway.intake", "partner_sdk.report._reading.parse_report"),
-        ("gateway.intake", "partner_sdk.wire.keys._names_of"),
+        ("gateway.intake", "partner_sdk.wire.signing._names_of"),
     ]
     right = [
         ("partner_sdk.report", "partner_sdk.report._reading"),

@@ -25,6 +25,9 @@ MAY_DECRYPT_A_DRAFT = {"gateway.public.drafts"}
 # Evidence is encrypted in segments, into a buffer of the sealer's own; whoever encrypts it opens nothing.
 MAY_ENCRYPT_EVIDENCE = {"partner_sdk.client._evidence_upload"}
 
+# The format of a reply writes both contexts down, and holds no key.
+DEFINE_A_REPLY = {"gateway.exchange.public_report"}
+
 # Whoever builds a context can name any purpose; who holds an X-Wing key can open any box that is sealed to it.
 OF_A_RETURN_CODE = {"reply_context", "place_context", "open_reply", "SealContext"}
 XWING_KEYS = {"load_xwing_private_key", "MLKEM768X25519PrivateKey", "MLKEM768PrivateKey", "X25519PrivateKey"}
@@ -36,7 +39,7 @@ MAY_DECRYPT_A_KEY_FILE = {*DERIVES_FROM_A_PASSPHRASE, "gateway.desk.vault.case_k
 
 # The sealed file of a package: the desk seals it, and its reader opens it for the body that has the passphrase
 # (docs/decisions/0063).
-MAY_SEAL_A_PACKAGE = {"partner_sdk.wire.sealed_file"}
+MAY_SEAL_A_PACKAGE = {"gateway.desk.packages.sealed_file"}
 MAY_OPEN_A_PACKAGE = {"partner_sdk.package_reader"}
 
 
@@ -118,7 +121,7 @@ def test_only_the_vault_takes_purpose_report_context_or_enrol_when_it_opens() ->
 
 def test_only_the_replies_open_purpose_reply_at_the_gateway() -> None:
     # Contexts of boxes for a return code, and keys that open a box, are at hand in this one file only.
-    assert users_of(OF_A_RETURN_CODE, among=gateway()) == MAY_DECRYPT_A_REPLY
+    assert users_of(OF_A_RETURN_CODE, among=gateway()) == MAY_DECRYPT_A_REPLY | DEFINE_A_REPLY
     assert users_of(XWING_KEYS, among=gateway()) == MAY_DECRYPT_A_REPLY
     (replies,) = MAY_DECRYPT_A_REPLY
     # It takes the purpose from the two contexts of the wire, and spells none itself.
@@ -177,18 +180,19 @@ def count_calls(source: str, name: str) -> int:
 @pytest.mark.parametrize(
     "way",
     [
-        "from partner_sdk.wire.reply_message import place_context",
-        "from partner_sdk.wire.reply_message import place_context as somewhere",
-        "import partner_sdk.wire.reply_message\npartner_sdk.wire.reply_message.place_context(environment='live')",
-        "from partner_sdk.wire import reply_message as letters\nletters.place_context",
-        "def open_it():\n    from partner_sdk.wire.reply_message import place_context",
-        "import importlib\ngetattr(importlib.import_module('partner_sdk.wire.reply_message'), 'place_context')",
-        "import partner_sdk.wire.reply_message as letters\nvars(letters)['place_context']",
+        "from gateway.exchange.public_report import place_context",
+        "from gateway.exchange.public_report import place_context as somewhere",
+        "import gateway.exchange.public_report\ngateway.exchange.public_report.place_context(environment='live')",
+        "from gateway.exchange import public_report as letters\nletters.place_context",
+        "def open_it():\n    from gateway.exchange.public_report import place_context",
+        "import importlib\ngetattr(importlib.import_module('gateway.exchange.public_report'), 'place_context')",
+        "import gateway.exchange.public_report as letters\nvars(letters)['place_context']",
     ],
 )
 def test_search_finds_a_name_however_a_file_comes_by_it(way: str) -> None:
     seeded = {"gateway.seeded": mentions_of(way)}
-    assert users_of(OF_A_RETURN_CODE, among=gateway() | seeded) == MAY_DECRYPT_A_REPLY | {"gateway.seeded"}
+    may = MAY_DECRYPT_A_REPLY | DEFINE_A_REPLY
+    assert users_of(OF_A_RETURN_CODE, among=gateway() | seeded) == may | {"gateway.seeded"}
     assert users_of(MAKE_A_RETURN_KEY, among=desk() | seeded) == {"gateway.seeded"}
 
 

@@ -20,8 +20,7 @@ from partner_sdk.client.partner import Partner as Client
 from partner_sdk.errors import OpeningError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.report import IndustryReport, SealedIndustryReport, parse_report, parse_sealed_report
-from partner_sdk.wire.canonical import encode, parse_base64url
-from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.canonical import REFERENCE_RANDOM_BYTES, encode, make_reference, parse_base64url
 from partner_sdk.wire.evidence import (
     SEGMENT_BYTES,
     SEGMENT_TEXT_BYTES,
@@ -35,7 +34,7 @@ from partner_sdk.wire.evidence import (
     evidence_digest,
     make_nonce,
 )
-from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
+from partner_sdk.wire.sealing import Envelope
 from partner_sdk.wire.submission import ClearFields, ReportPost, peek_submission, report_context
 from tests.builders import FULL_REPORT, Agency, StillClock
 from tests.builders.vault import make_vault
@@ -153,7 +152,7 @@ class EvidenceGateway(BaseAdapter):
         if request.path_url == "/v1/reports":
             post = msgspec.json.decode(body, type=ReportPost)
             self.posts.append(post)
-            random = len(self.posts).to_bytes(RANDOM_BYTES, "little")
+            random = len(self.posts).to_bytes(REFERENCE_RANDOM_BYTES, "little")
             return 201, {}, sign_receipt(post, reference=make_reference("live", random=random))
         found = _EVIDENCE.fullmatch(request.path_url)
         if found is None:

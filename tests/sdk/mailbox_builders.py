@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.exchange.feed import MAILBOX_MESSAGE
 from gateway.store.items import put_item
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import format_time, make_report_id, parse_base64url, to_base64url
-from partner_sdk.wire.items import MAILBOX_MESSAGE
-from partner_sdk.wire.mailbox_message import (
+from partner_sdk.wire.mailbox import (
     FIRST_PREVIOUS,
     MailboxItem,
     MailboxMessage,

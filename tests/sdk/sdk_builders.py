@@ -20,9 +20,17 @@ from partner_sdk.cli import main
 from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerState
 from partner_sdk.client.transport import make_session
 from partner_sdk.key_files import write_key_file
-from partner_sdk.wire.digest import Digest, DigestAdvice, DigestTable, make_cell, make_exact_cell
+from partner_sdk.wire.digest import (
+    Digest,
+    DigestAdvice,
+    DigestTable,
+    Overview,
+    OverviewLine,
+    OverviewTable,
+    make_cell,
+    make_exact_cell,
+)
 from partner_sdk.wire.enrolment import Invitation
-from partner_sdk.wire.overview import Overview, OverviewLine, OverviewTable
 from tests.builders import NOW, PUBLIC_ORIGIN, Agency, Partner, StillClock
 
 Answer = tuple[int, Mapping[str, str], bytes] | BaseException

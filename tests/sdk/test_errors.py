@@ -10,25 +10,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.exchange.feed import verify_register
+from gateway.exchange.public_report import parse_public_report
 from partner_sdk import errors
 from partner_sdk.client._partner_state import MailboxPosition, PartnerProfile
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.key_files import parse_key_file
 from partner_sdk.report import parse_report, parse_sealed_report
-from partner_sdk.wire.canonical import check_report_id, encode, parse_base64url, parse_exact, parse_time
+from partner_sdk.wire.canonical import (
+    check_report_id,
+    encode,
+    parse_base64url,
+    parse_exact,
+    parse_reference,
+    parse_time,
+)
 from partner_sdk.wire.digest import Digest, parse_digest
 from partner_sdk.wire.enrolment import check_enrolment, parse_invitation
-from partner_sdk.wire.envelope import Envelope, unpad
-from partner_sdk.wire.intake import peek_intake, verify_intake
-from partner_sdk.wire.keys import parse_pin, verify_bundle
-from partner_sdk.wire.mailbox_message import MailboxList, open_message, peek_message
-from partner_sdk.wire.public_report import parse_public_report
-from partner_sdk.wire.reference import parse_reference
-from partner_sdk.wire.register import verify_register
-from partner_sdk.wire.replies import Progress, ServiceStatus
+from partner_sdk.wire.mailbox import MailboxList, open_message, peek_message
+from partner_sdk.wire.receipts import peek_intake, verify_intake
+from partner_sdk.wire.sealing import Envelope, unpad
 from partner_sdk.wire.signature_profile import parse_signature_headers
-from partner_sdk.wire.statements import parse_statement
-from partner_sdk.wire.submission import ReportPost, check_partner_id, open_submission
+from partner_sdk.wire.signing import parse_pin, parse_statement, verify_bundle
+from partner_sdk.wire.submission import Progress, ReportPost, ServiceStatus, check_partner_id, open_submission
 from tests.builders import Agency
 
 NOW = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)

@@ -15,7 +15,7 @@ from partner_sdk import Partner
 from partner_sdk.client._receipts import write_sealed_file
 from partner_sdk.errors import FieldFault
 from partner_sdk.wire import problems
-from partner_sdk.wire.reference import check_reference
+from partner_sdk.wire.canonical import check_reference
 
 REPOSITORY = Path(__file__).parents[2]
 GUIDE = REPOSITORY / "docs" / "guides" / "python.md"

@@ -62,7 +62,7 @@ def test_no_public_name_and_no_part_of_the_core_loads_an_extra() -> None:
         "for name in partner_sdk.__all__: getattr(partner_sdk, name)\n"
         "print(*sorted(sys.modules))"
     ).split()
-    assert {"partner_sdk.client.partner", "partner_sdk.wire.envelope", "partner_sdk.report.model"} <= set(loaded)
+    assert {"partner_sdk.client.partner", "partner_sdk.wire.sealing", "partner_sdk.report.model"} <= set(loaded)
     assert list_extras(loaded) == []
 
 
@@ -84,10 +84,10 @@ def test_core_that_the_gateway_imports_loads_no_client(module: str) -> None:
 
 
 def test_codes_of_the_public_report_load_nothing_else_of_the_package() -> None:
-    loaded = run("import sys, partner_sdk.wire.public_codes\nprint(*sorted(sys.modules))").split()
+    loaded = run("import sys, gateway.exchange.public_report\nprint(*sorted(sys.modules))").split()
     assert {name for name in loaded if name.startswith("partner_sdk.")} == {
         "partner_sdk.wire",
-        "partner_sdk.wire.public_codes",
+        "gateway.exchange.public_report",
     }
     assert [name for name in loaded if name.split(".")[0] in (*HEAVY, "msgspec", "cryptography")] == []
 

@@ -27,8 +27,8 @@ from partner_sdk.key_files import (
     xwing_public_bytes,
 )
 from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
-from partner_sdk.wire.keys import sealing_key_id
-from partner_sdk.wire.statements import key_id_of, public_bytes
+from partner_sdk.wire.sealing import sealing_key_id
+from partner_sdk.wire.signing import key_id_of, public_bytes
 
 CREATED_AT = "2026-11-25T08:30:00Z"
 SEED = bytes(range(32))

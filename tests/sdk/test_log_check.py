@@ -197,7 +197,7 @@ import sys
 import partner_sdk.log_check
 own = {name for name in sys.modules if name.partition(".")[0] in {"gateway", "partner_sdk"}}
 assert own == {"partner_sdk", "partner_sdk.errors", "partner_sdk.log_check", "partner_sdk.wire",
-               "partner_sdk.wire.log_tree", "partner_sdk.wire.public_log"}, own
+               "partner_sdk.wire.public_log", "partner_sdk.wire.public_log"}, own
 others = {"msgspec", "requests", "click", "flask", "sqlalchemy"} & set(sys.modules)
 assert not others, others
 """

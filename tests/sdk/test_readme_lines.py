@@ -12,14 +12,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.desk.packages.sealed_file import seal_file
 from gateway.testing import Sandbox, scenarios
 from partner_sdk import Partner
 from partner_sdk._commands.runtime import EXIT_NOT_DELIVERED, STATE_VARIABLE, Runtime
 from partner_sdk.cli import main
 from partner_sdk.package_reader import Costs
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.registration import TEMPLATE
-from partner_sdk.wire.sealed_file import seal_file
+from partner_sdk.wire.enrolment import TEMPLATE
 from tests.builders import EXAMPLE_REPORT
 from tests.documents import PACKAGES, PLACEMENT, README, list_lines
 from tests.sdk.evidence_builders import make_report

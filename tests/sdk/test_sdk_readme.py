@@ -18,8 +18,8 @@ from partner_sdk.client.account import send_registration
 from partner_sdk.client.partner import Partner as Client
 from partner_sdk.lazy_group import INTERRUPTED
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.mailbox_message import encode_body
-from partner_sdk.wire.registration import TEMPLATE
+from partner_sdk.wire.enrolment import TEMPLATE
+from partner_sdk.wire.mailbox import encode_body
 from tests.builders import EXAMPLE_REPORT, NOW, House, make_house
 from tests.command_lines import list_commands, parse
 from tests.sdk.client.rotation_builders import AGENCY, World

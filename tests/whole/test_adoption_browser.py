@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page, expect
 
-from partner_sdk.wire.adoption import LANGUAGES
+from partner_sdk.wire.button import LANGUAGES
 from tests.gateway.adoption_builders import MARKER, TYPED, open_waiting
 from tests.whole.browser_walk import list_page_faults, wait_until
 from tests.whole.public_server import PublicServer, open_phone

@@ -22,14 +22,14 @@ from gateway.demo.cluster import GATEWAYS, PORTS, Cluster, replace_all
 from gateway.demo.loop import ANSWERS, PARTNER, PARTNER_ID, PARTNER_NAME, REPLY, Loop, Ports
 from gateway.demo.processes import DemoError
 from gateway.demo.run import run_steps
+from gateway.exchange.feed import MAILBOX_MESSAGE
 from gateway.store.items import put_item
 from gateway.wiring import make_gateway, utc_now
 from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerState
 from partner_sdk.key_files import KeyFile, KeyRole, parse_key_file
 from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
-from partner_sdk.wire.intake import peek_intake
-from partner_sdk.wire.items import MAILBOX_MESSAGE
-from partner_sdk.wire.keys import get_active_sealing_key
+from partner_sdk.wire.receipts import peek_intake
+from partner_sdk.wire.signing import get_active_sealing_key
 from tests.builders import Partner, make_box, make_industry_report, seal_report, sealing_key_of
 from tests.builders.local_servers import find_free_ports
 from tests.gateway.industry.partner_calls import (

@@ -12,10 +12,10 @@ from gateway.config import load_config
 from gateway.desk.cases.opening import find_page_context, open_case
 from gateway.desk.placements.agreeing import agree_placement
 from gateway.desk.placements.terms import Agreement
+from gateway.exchange.public_report import PublicReport
 from gateway.wiring import make_gateway
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.wire.page_context import FRAGMENT_NAME, MAX_TOKEN_CHARACTERS, seal_page_context
-from partner_sdk.wire.public_report import PublicReport
+from partner_sdk.wire.button import FRAGMENT_NAME, MAX_TOKEN_CHARACTERS, seal_page_context
 from tests.builders.local_servers import run_server
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.loop_model import copy_loop

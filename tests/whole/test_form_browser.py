@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from gateway.demo.loop import BANNER
 from gateway.public.door import EXTENSION
 from gateway.public.journey import FIELD_BY_NAME, TYPED
-from partner_sdk.wire.adoption import LANGUAGES
+from partner_sdk.wire.button import LANGUAGES
 from tests.gateway.public.walks import ADULT, LONG_WAY, SHORT_ANSWERS, SHORTEST
 from tests.pictures import CONTEXT
 from tests.whole.browser_walk import (

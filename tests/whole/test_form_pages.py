@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from gateway.public.journey import SCREENS
 from gateway.public.navigation import SIDE_PATHS
-from partner_sdk.wire.adoption import LANGUAGES
+from partner_sdk.wire.button import LANGUAGES
 from tests.gateway.public.every_page import ASKED_AGAIN, list_afterwards, list_too_long, list_unusual, walk_all_pages
 from tests.gateway.public.walks import SHORTEST
 from tests.whole.browser_walk import list_layout_faults, list_page_faults

@@ -10,7 +10,7 @@ from pypdf import PdfReader
 
 from gateway.guidance.signposts import load_signposts
 from partner_sdk.button.snippet import WORDS
-from partner_sdk.wire.adoption import LANGUAGES, Language
+from partner_sdk.wire.button import LANGUAGES, Language
 from tests.whole.browser_walk import list_page_faults
 from tests.whole.public_server import PublicServer, open_phone
 

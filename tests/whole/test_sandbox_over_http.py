@@ -23,9 +23,8 @@ from partner_sdk import Partner, parse_invitation
 from partner_sdk.key_files import xwing_public_bytes
 from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.enrolment import enrolment_context, make_partner_pin
-from partner_sdk.wire.envelope import SealContext
-from partner_sdk.wire.keys import get_active_sealing_key, verify_bundle
-from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.sealing import SealContext, seal
+from partner_sdk.wire.signing import get_active_sealing_key, verify_bundle
 from partner_sdk.wire.submission import ClearFields, report_context
 from tests.builders import EXAMPLE_REPORT
 from tests.builders.local_servers import find_free_port

@@ -34,7 +34,7 @@ from gateway.desk.wiring import Desk
 from gateway.public.journey import FIELD_BY_NAME, TYPED
 from gateway.web.logs import AllowListFormatter
 from partner_sdk.report import IndustryReport
-from partner_sdk.wire.action_bodies import Package
+from partner_sdk.wire.mailbox import Package
 from tests.builders import EXAMPLE_REPORT, seal_report
 from tests.desk.industry_builders import make_fullest_report
 from tests.desk.packages.package_forms import DUTY, FORM, draft, sign

@@ -14,7 +14,7 @@ from partner_sdk.button.check import Expected
 from partner_sdk.button.check._browser import open_chromium
 from partner_sdk.button.check._measure import Screen
 from partner_sdk.button.check.browser_check import check_in_browser
-from partner_sdk.wire.button_check import ButtonCheck
+from partner_sdk.wire.button import ButtonCheck
 from tests.sdk.button.pages import ADDRESS, ORIGIN, PLACEMENT
 
 NOW: Final = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)

@@ -12,7 +12,7 @@ from partner_sdk.button.check import _press
 from partner_sdk.button.check._browser import open_chromium
 from partner_sdk.button.check._measure import Screen
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.wire.button_check import ButtonCheck
+from partner_sdk.wire.button import ButtonCheck
 from tests.sdk.button.pages import ORIGIN, PLACEMENT, PLAIN, WITH_SCRIPT, make_page
 from tests.widget.checked_pages import LISTEN, CheckBrowsers, check, check_all, list_all_codes, list_codes
 

@@ -12,7 +12,7 @@ from partner_sdk.button.check._measure import Screen
 from partner_sdk.button.check.browser_check import Prepare, check_in_browser, leave_as_it_is
 from partner_sdk.button.snippet import make_snippet
 from partner_sdk.errors import TransportError
-from partner_sdk.wire.button_check import ButtonCheck
+from partner_sdk.wire.button import ButtonCheck
 from tests.sdk.button.pages import PLACEMENT, PLAIN, make_page
 from tests.widget.agency_door import AgencyDoor
 from tests.widget.checked_pages import LISTEN, NOW, PHONE, CheckBrowsers, check, list_all_codes, list_codes

@@ -15,8 +15,8 @@ from partner_sdk.button.page_contexts import PageContexts, PageFacts
 from partner_sdk.button.snippet import make_policy
 from partner_sdk.button.well_known import PATH, encode_well_known, make_well_known
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.wire.page_context import ContextAccount, ContextMessage, Surface
-from partner_sdk.wire.registration import ContactPoint
+from partner_sdk.wire.button import ContextAccount, ContextMessage, Surface
+from partner_sdk.wire.enrolment import ContactPoint
 
 SERVICE_NAME: Final = "Example Chat"
 CONTACT: Final = ContactPoint(email="safety@chat.example", name="Safety team")

@@ -23,12 +23,12 @@ from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store.agency_tables import MAILBOX_MESSAGES
 from gateway.desk.store.schema import CASES, REFUSED_ENTRIES, THREAD_ENTRIES
 from gateway.desk.wiring import Desk
+from gateway.exchange.feed import THREAD_ENTRY, ItemRow
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError, StatementError
 from partner_sdk.wire.canonical import check_report_id, format_time, parse_base64url
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.items import THREAD_ENTRY, ItemRow
+from partner_sdk.wire.mailbox import MAX_ENTRY_ENVELOPE_BYTES, ThreadEntry, entry_context, open_entry
+from partner_sdk.wire.sealing import Envelope
 from partner_sdk.wire.submission import check_partner_id
-from partner_sdk.wire.thread_entry import MAX_ENTRY_ENVELOPE_BYTES, ThreadEntry, entry_context, open_entry
 
 InKind = Literal["acknowledge", "question", "answer", "outcome", "note", "decline"]
 # The state that an entry brings about, the states in which it does, and the act of the audit log.

@@ -47,10 +47,9 @@ from gateway.desk.store.schema import CASE_ACTIONS, CASE_STEPS, CASES, SERVICE_A
 from gateway.desk.vault.doors import CaseBox, Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import EnvelopeError, FormatError, OpeningError
-from partner_sdk.wire.action_bodies import MAX_ENTRY_CHARACTERS, DeskEntryKind, ThreadMessage
 from partner_sdk.wire.canonical import encode, format_time, parse_exact
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.mailbox_message import encode_body
+from partner_sdk.wire.mailbox import MAX_ENTRY_CHARACTERS, DeskEntryKind, ThreadMessage, encode_body
+from partner_sdk.wire.sealing import Envelope
 
 ActionBox = Literal["action", "entry"]
 # Different from every other copy of the desk's own, so that none can pass for another.

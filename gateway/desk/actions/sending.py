@@ -39,10 +39,10 @@ from gateway.desk.store.agency_tables import OUTCOME_SIGNALS
 from gateway.desk.store.schema import CASE_ACTIONS, CASE_STEPS, CASES
 from gateway.desk.vault.doors import Vault
 from gateway.desk.wiring import Desk
+from gateway.exchange.feed import NewItem
 from partner_sdk.errors import FormatError, OpeningError, SealingError
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.items import NewItem
-from partner_sdk.wire.mailbox_message import MessageKind
+from partner_sdk.wire.mailbox import MessageKind
 
 Embargo = Literal["legal-hold", "for-action", "outcome-held", "package-open", "with-police"]
 # As the rest of a sentence: "Not referred: the case, or one linked to it, ...".

@@ -17,9 +17,9 @@ from gateway.desk.people.register import list_people
 from gateway.desk.uk_times import get_uk_day
 from gateway.desk.views.page import Fault, get_desk, get_name, parse_row_number, show_page, staff_rule
 from gateway.desk.wiring import Desk
+from gateway.exchange.desk_statements import AuditAnchor
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.wire.audit_anchor import AuditAnchor
 from partner_sdk.wire.canonical import parse_time
 
 blueprint = Blueprint("audit", __name__)

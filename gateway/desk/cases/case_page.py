@@ -87,12 +87,10 @@ from gateway.desk.views.page import (
     show_page,
 )
 from gateway.desk.wiring import Desk
+from gateway.exchange.public_report import MAX_BODY_CHARACTERS, NOT_UK, WELSH, PublicReport
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 from partner_sdk.report import SealedIndustryReport
-from partner_sdk.wire.public_codes import NOT_UK, WELSH
-from partner_sdk.wire.public_report import PublicReport
-from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
 # The web server builds a response whole before sending it (docs/decisions/0009): larger files are saved by a command.

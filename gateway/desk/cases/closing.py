@@ -58,8 +58,8 @@ from gateway.desk.store.schema import CASES
 from gateway.desk.uk_times import get_start_of, get_uk_day
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.mailbox import PACKAGE_OUTCOMES
 from partner_sdk.wire.submission import PUBLIC_SENDER
-from partner_sdk.wire.thread_entry import PACKAGE_OUTCOMES
 
 # A person has it to do, and the case may close meanwhile: a later report stays open by itself, and so does a request.
 _CLOSES_ALL_THE_SAME: Final = frozenset({"later-open", "request-open", "entry-unread", "draft-waits", "not-sent"})

@@ -55,9 +55,9 @@ from gateway.desk.terminal import (
 )
 from gateway.desk.uk_times import get_uk_day
 from gateway.desk.wiring import Desk, open_desk
+from gateway.exchange.public_report import NOT_UK
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.public_codes import NOT_UK
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
 _COLUMNS: Final = "{:<5} {:4} {:18} {:20} {:9} {:20} {}"

@@ -16,9 +16,9 @@ from gateway.desk.cases.reading.public_report import TITLE, ContextView
 from gateway.desk.cases.replying.replies import ReplyError
 from gateway.desk.terminal import say, say_typed
 from gateway.desk.wiring import Desk
+from gateway.exchange.public_report import PublicReport
 from partner_sdk.durable_files import read_bounded
 from partner_sdk.errors import LocalStateError
-from partner_sdk.wire.public_report import PublicReport
 
 FROM_HERE: Final = "-"  # a file name for standard input
 MAX_TEXT_BYTES: Final = 64 * 1024  # more than any text that may be sent; the rules know the exact bounds

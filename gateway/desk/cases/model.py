@@ -51,7 +51,7 @@ from gateway.guidance.agency import Agency
 from gateway.guidance.risk import Combination, Factor, combine, list_reasons
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
 from partner_sdk.wire.canonical import encode, format_time, parse_exact, parse_time
-from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.signing import Environment
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
 CaseState = Literal["open", "closed", "all"]

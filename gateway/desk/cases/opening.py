@@ -30,20 +30,19 @@ from gateway.desk.store.agency_tables import FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.store.schema import CASES, PAGE_CONTEXTS, of_sender
 from gateway.desk.vault import Reason, VaultError
 from gateway.desk.wiring import Desk
+from gateway.exchange.public_report import CONTEXT_REFUSED_SIGNAL, PublicReport, parse_public_report
 from gateway.web.logs import format_exception
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
 from partner_sdk.report import SealedIndustryReport, list_given, parse_sealed_report
-from partner_sdk.wire.canonical import format_time, parse_time
-from partner_sdk.wire.page_context import (
+from partner_sdk.wire.button import (
     PageContext,
     SealedPageContext,
     context_seal_context,
     parse_context_token,
     verify_page_context,
 )
-from partner_sdk.wire.public_codes import CONTEXT_REFUSED_SIGNAL
-from partner_sdk.wire.public_report import PublicReport, parse_public_report
-from partner_sdk.wire.statements import key_id_of, parse_statement
+from partner_sdk.wire.canonical import format_time, parse_time
+from partner_sdk.wire.signing import key_id_of, parse_statement
 from partner_sdk.wire.submission import PUBLIC_SENDER, report_context
 
 # In a case with more reports, the others are opened one by one, on their own pages.

@@ -18,7 +18,7 @@ from gateway.desk.terminal import say
 from gateway.desk.uk_times import get_uk_day
 from gateway.desk.wiring import Desk
 from partner_sdk.report import SealedIndustryReport
-from partner_sdk.wire.mailbox_message import format_outcome
+from partner_sdk.wire.mailbox import format_outcome
 
 
 @dataclass(frozen=True, slots=True)

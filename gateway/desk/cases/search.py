@@ -64,10 +64,10 @@ from gateway.desk.placements.register import get_owner_names
 from gateway.desk.store.schema import CASE_IDENTIFIERS, CASES
 from gateway.desk.vault import Reason
 from gateway.desk.wiring import Desk
+from gateway.exchange.public_report import PublicReport
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 from partner_sdk.key_files import KeyRole
-from partner_sdk.wire.public_report import PublicReport
-from partner_sdk.wire.reference import parse_reference
+from partner_sdk.wire.canonical import parse_reference
 
 MOST_TYPED: Final = 300
 # More results than this are sorted by the database, which reads the queue's own index; fewer are looked up.

@@ -71,9 +71,9 @@ from gateway.desk.views.page import (
     staff_rule,
 )
 from gateway.desk.views.touch import sign_on_page
+from gateway.exchange.public_report import MAX_BODY_CHARACTERS
 from partner_sdk.errors import FormatError, LocalStateError, ReportAbuseError
 from partner_sdk.wire.canonical import check_report_id
-from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS
 
 CLOSE_FIELDS: Final = {
     "already-closed": "close-title",

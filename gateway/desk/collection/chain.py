@@ -18,7 +18,7 @@ from gateway.desk.outbox.queue import queue
 from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store.schema import ALARMS, CHAIN_LINKS, DESTRUCTIONS
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.intake import EPOCH_PATTERN, FIRST_PREVIOUS, INSTANCE_PATTERN, IntakeStatement
+from partner_sdk.wire.receipts import EPOCH_PATTERN, FIRST_PREVIOUS, INSTANCE_PATTERN, IntakeStatement
 from partner_sdk.wire.submission import SENDER_PATTERN
 
 GAP: Final = "chain-gap"

@@ -48,9 +48,8 @@ from gateway.desk.inbox import FeedCircleError, read_pages
 from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.wiring import Desk
+from gateway.exchange.feed import REPORT, Acknowledgement, FeedStatus
 from partner_sdk.wire.canonical import parse_time
-from partner_sdk.wire.feed_messages import FeedStatus
-from partner_sdk.wire.items import REPORT, Acknowledgement
 
 PAGE_ROWS: Final = REPORT.max_items
 STUCK: Final = "feed-stuck"

@@ -47,10 +47,10 @@ from gateway.desk.store.migrations import METADATA
 from gateway.desk.store.schema import ALARMS, CASES, CHAIN_LINKS, REPORTS
 from gateway.desk.vault import CaseKey, VaultError
 from gateway.desk.wiring import Desk
+from gateway.exchange.feed import REPORT, Acknowledgement
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.intake import IntakeStatement, peek_intake
-from partner_sdk.wire.items import REPORT, Acknowledgement
+from partner_sdk.wire.receipts import IntakeStatement, peek_intake
 
 PAGES: Final = "database-damaged"
 DAMAGED: Final = "report-damaged"

@@ -29,13 +29,12 @@ from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, NAMED_EVIDENCE, P
 from gateway.desk.vault import CaseKey
 from gateway.desk.vault.doors import Signer
 from gateway.desk.wiring import Desk
+from gateway.exchange.public_report import PublicReport, is_flagged, is_from_grown_up
 from partner_sdk.errors import FormatError
 from partner_sdk.report import SealedIndustryReport, list_missing_fields, measure_completeness
-from partner_sdk.wire.canonical import format_time, parse_time
-from partner_sdk.wire.intake import IntakeStatement
-from partner_sdk.wire.page_context import parse_context_token
-from partner_sdk.wire.public_report import PublicReport, is_flagged, is_from_grown_up
-from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
+from partner_sdk.wire.button import parse_context_token
+from partner_sdk.wire.canonical import REFERENCE_RANDOM_BYTES, format_time, make_reference, parse_time
+from partner_sdk.wire.receipts import IntakeStatement
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
 
 # The channel of a report from a file that was brought.
@@ -177,7 +176,7 @@ def file_cases(
 def make_own_reference(desk: Desk, connection: Connection) -> str:
     """Return a reference that no case of this desk has yet, for a report that no gateway named."""
     while True:
-        reference = make_reference(desk.config.environment, random=desk.random(RANDOM_BYTES))
+        reference = make_reference(desk.config.environment, random=desk.random(REFERENCE_RANDOM_BYTES))
         named = or_(CASES.c.reference == reference, CASES.c.other_reference == reference)
         if connection.execute(select(CASES.c.case_id).where(named)).first() is None:
             return reference

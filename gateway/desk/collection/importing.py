@@ -36,15 +36,9 @@ from gateway.desk.store.schema import IMPORTED_REPORTS, REPORTS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError
 from partner_sdk.wire.canonical import encode, format_time, parse_any_spelling, parse_base64url, parse_time
-from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES
-from partner_sdk.wire.intake import DeskReceiptStatement
-from partner_sdk.wire.submission import (
-    MAX_REPORT_BODY_BYTES,
-    ClearFields,
-    ReportPost,
-    clear_fields_of,
-    peek_submission,
-)
+from partner_sdk.wire.receipts import DeskReceiptStatement
+from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES
+from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES, ClearFields, ReportPost, clear_fields_of, peek_submission
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,6 @@ from gateway.desk.wiring import Desk
 from partner_sdk.durable_files import find_bytes, write_durably, write_new_durably
 from partner_sdk.errors import FormatError, LocalStateError, LogError, ProblemError, ReportAbuseError, UnavailableError
 from partner_sdk.wire.canonical import format_time, parse_time
-from partner_sdk.wire.keys import VerifyKey, verify_keys
 from partner_sdk.wire.public_log import (
     CLOCK_SKEW_SECONDS,
     CONTRADICTION_FILE,
@@ -36,6 +35,7 @@ from partner_sdk.wire.public_log import (
     peek_checkpoint,
     view_log,
 )
+from partner_sdk.wire.signing import VerifyKey, verify_keys
 
 LOG_CONTRADICTS: Final = "public-log-contradicts"
 # The log cannot be checked, has not begun, or has no newer batch than an hour ago.

@@ -16,8 +16,7 @@ from gateway.desk.collection.collect import collect_reports
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.store.schema import CHAIN_LINKS
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.feed_messages import FeedStatus, ReconciliationRow
-from partner_sdk.wire.items import REPORT, Acknowledgement
+from gateway.exchange.feed import REPORT, Acknowledgement, FeedStatus, ReconciliationRow
 
 MISSING_HERE: Final = "missing-at-desk"
 MISSING_THERE: Final = "missing-at-gateway"

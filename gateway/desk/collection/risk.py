@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from gateway.exchange.public_report import PublicReport
 from gateway.guidance.risk import (
     SOMETHING_ELSE,
     Risk,
@@ -30,9 +31,8 @@ from gateway.web.settings import SettingsError, read_settings
 from partner_sdk.errors import FormatError
 from partner_sdk.report import IndustryReport, SealedIndustryReport, list_given
 from partner_sdk.report.people import Child, Suspect
-from partner_sdk.wire.adoption import Language
+from partner_sdk.wire.button import Language
 from partner_sdk.wire.canonical import parse_time
-from partner_sdk.wire.public_report import PublicReport
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
 
 # The kind of a report whose sender named none until a person assesses it: it may be any, told in words.

@@ -15,12 +15,20 @@ import msgspec
 from gateway.desk.collection.risk import assess
 from gateway.desk.vault import VaultError
 from gateway.desk.vault.doors import Vault
+from gateway.exchange.feed import ReportRow
+from gateway.exchange.public_report import PublicReport, parse_public_report
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError, StatementError
 from partner_sdk.report import SealedIndustryReport, parse_sealed_report
-from partner_sdk.wire.canonical import decode, encode, parse_base64url, parse_exact, parse_time
-from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, Envelope
-from partner_sdk.wire.feed_messages import ReportRow
-from partner_sdk.wire.intake import (
+from partner_sdk.wire.canonical import (
+    decode,
+    encode,
+    get_reference_environment,
+    parse_base64url,
+    parse_exact,
+    parse_reference,
+    parse_time,
+)
+from partner_sdk.wire.receipts import (
     EPOCH_PATTERN,
     INSTANCE_PATTERN,
     MAX_SEQUENCE,
@@ -29,10 +37,8 @@ from partner_sdk.wire.intake import (
     peek_intake,
     verify_intake,
 )
-from partner_sdk.wire.keys import KeySet
-from partner_sdk.wire.public_report import PublicReport, parse_public_report
-from partner_sdk.wire.reference import get_reference_environment, parse_reference
-from partner_sdk.wire.statements import MAX_STATEMENT_BYTES, parse_statement
+from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES, Envelope
+from partner_sdk.wire.signing import MAX_STATEMENT_BYTES, KeySet, parse_statement
 from partner_sdk.wire.submission import (
     PUBLIC_SENDER,
     SENDER_PATTERN,

@@ -22,13 +22,12 @@ from gateway.desk.store.schema import SET_ASIDE
 from gateway.desk.vault import VaultError
 from gateway.desk.vault.doors import Vault
 from gateway.desk.wiring import Desk
+from gateway.exchange.feed import Acknowledgement, ReportRow
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
 from partner_sdk.wire.canonical import decode, encode, format_time, parse_base64url, parse_exact
-from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, Envelope
-from partner_sdk.wire.feed_messages import ReportRow
-from partner_sdk.wire.intake import peek_intake
-from partner_sdk.wire.items import Acknowledgement
-from partner_sdk.wire.statements import SignedStatement
+from partner_sdk.wire.receipts import peek_intake
+from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES, Envelope
+from partner_sdk.wire.signing import SignedStatement
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields, clear_fields_of, peek_submission, report_context
 
 # Outcomes that a person may record for a row; the others come from a retry.

@@ -30,10 +30,9 @@ from gateway.desk.store import DeskStoreError
 from gateway.desk.store.agency_tables import FORMER_PARTNER_KEYS, PARTNERS, VERIFY_KEYS
 from gateway.desk.store.schema import COLLECTOR
 from gateway.desk.wiring import Desk
+from gateway.exchange.feed import REPORT, FeedStatus, WaitingReports
 from partner_sdk.errors import FormatError, ProblemError, ReportAbuseError
 from partner_sdk.wire.canonical import format_time, parse_time
-from partner_sdk.wire.feed_messages import FeedStatus, WaitingReports
-from partner_sdk.wire.items import REPORT
 
 _TURNED_AWAY: Final = (401, 403)
 _ROW: Final = 1

@@ -31,14 +31,14 @@ from gateway.desk.store import move_store
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import DONE, EXIT_CODES, FILE, LOOK, Call, desk_command, print_result
 from gateway.desk.wiring import open_desk, utc_now
+from gateway.exchange.feed import MAX_CARD_BYTES, parse_gateway_card
 from gateway.guidance.commands import print_stale, stale_options
 from gateway.guidance.signposts import SIGNPOSTS_FILE
 from partner_sdk.durable_files import read_bounded
 from partner_sdk.errors import LocalStateError
 from partner_sdk.finding import describe_findings, format_finding, is_well
 from partner_sdk.lazy_group import ExampleCommand
-from partner_sdk.wire.gateway_card import MAX_CARD_BYTES, parse_gateway_card
-from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.signing import Environment
 
 _DESK: Final = Path(__file__).parents[1]
 # One line a file; a test fails for a dated file that is in no list.

@@ -22,13 +22,13 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from gateway.exchange.public_report import NOT_SURE
 from gateway.guidance.dated_data import Source
 from gateway.guidance.signposts import Signpost, load_signposts
 from gateway.web.settings import SettingsError, read_settings
 from partner_sdk.durable_files import read_bounded
 from partner_sdk.errors import LocalStateError
 from partner_sdk.wire.canonical import convert
-from partner_sdk.wire.public_codes import NOT_SURE
 
 Group = Literal[
     "police",

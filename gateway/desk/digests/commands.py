@@ -35,8 +35,15 @@ from gateway.desk.people.permissions import Permission
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import DONE, FILE, LOOK, Call, desk_command, print_result, say_lines
 from gateway.desk.wiring import Desk, open_desk
-from partner_sdk.wire.digest import format_epsilon, parse_digest, render_csv, render_json, render_table
-from partner_sdk.wire.overview import parse_overview, render_overview
+from partner_sdk.wire.digest import (
+    format_epsilon,
+    parse_digest,
+    parse_overview,
+    render_csv,
+    render_json,
+    render_overview,
+    render_table,
+)
 
 _DIGEST = click.argument("digest_id", metavar="DIGEST", help="Its name, e.g. 2026-Q3.example-chat.")
 

@@ -28,7 +28,7 @@ from gateway.desk.placements.merges import list_counted
 from gateway.desk.store.schema import CASES
 from gateway.guidance.risk import load_rules
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.signing import Environment
 
 # An answer that another one of the cluster replaces.
 _NOT_KNOWN: Final = frozenset({None, "", NOT_STATED, "unknown"})

@@ -55,7 +55,7 @@ from gateway.desk.placements.merges import read_merges
 from gateway.desk.store import DeskStore
 from gateway.desk.store.agency_tables import PARTNERS
 from gateway.desk.store.schema import CASES
-from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.signing import Environment
 
 
 @dataclass(frozen=True, slots=True)

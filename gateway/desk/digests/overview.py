@@ -57,8 +57,8 @@ from gateway.desk.store import DeskStore
 from gateway.desk.store.agency_tables import DIGESTS, PARTNERS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire import canonical
-from partner_sdk.wire.keys import Environment
-from partner_sdk.wire.overview import OVERVIEW_VERSION, Overview, OverviewLine, OverviewTable, encode_overview
+from partner_sdk.wire.digest import OVERVIEW_VERSION, Overview, OverviewLine, OverviewTable, encode_overview
+from partner_sdk.wire.signing import Environment
 
 MOST_OF_ONE: Final = 100
 # Of each outcome for a child. Cut off line by line, so that an incident moves the table by no more than itself.

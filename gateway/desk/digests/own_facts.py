@@ -21,7 +21,7 @@ from gateway.desk.store.schema import CASE_ACTIONS, CASES, SET_ASIDE
 from partner_sdk.report import describe_field
 from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.digest import DigestCell, DigestTable, make_exact_cell
-from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.signing import Environment
 
 _HOUR: Final = 3600
 # The quarter of a digest and those before it. Fixed labels, so that digests can stand beside each other.

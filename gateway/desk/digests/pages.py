@@ -54,8 +54,7 @@ from partner_sdk.digests.overview_article import render_article as render_overvi
 from partner_sdk.digests.page import render_article
 from partner_sdk.digests.view import make_digest_page
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.wire.digest import format_epsilon, parse_digest, render_table
-from partner_sdk.wire.overview import parse_overview
+from partner_sdk.wire.digest import format_epsilon, parse_digest, parse_overview, render_table
 
 blueprint = Blueprint("digests", __name__)
 FORM_BYTES = 4096

@@ -34,7 +34,7 @@ from partner_sdk.wire.digest import (
     is_clear,
     make_cell,
 )
-from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.signing import Environment
 
 MOST_RECOMMENDATIONS = 3
 # Of each number alone: its range misses the truth at most so often on either side.

@@ -13,7 +13,7 @@ from gateway.desk.people.releases import PUBLICATION, Release, draft_release, fi
 from gateway.desk.store import DeskStore
 from partner_sdk.digests.overview_article import render_page
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.overview import parse_overview
+from partner_sdk.wire.digest import parse_overview
 
 
 def propose_publication(store: DeskStore, digest_id: str, *, by: str, reason: str, now: datetime) -> Release:

@@ -17,7 +17,7 @@ from gateway.desk.watch import CRISIS_UNREAD, STOPPED, URGENT_WAIT, URGENT_WITHI
 from gateway.desk.wiring import Desk
 from gateway.guidance.agency import HOLDS_FOR, ReadWithin, Staffing
 from partner_sdk.wire.canonical import format_time, parse_time
-from partner_sdk.wire.statements import peek_statement
+from partner_sdk.wire.signing import peek_statement
 
 # An idle desk signs one in two minutes. With a slow round behind it, the next still comes before this one ends.
 RENEWED_AFTER: Final = timedelta(minutes=2)

@@ -25,6 +25,7 @@ from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import FeedCircleError, read_pages
 from gateway.desk.store import DeskStore
 from gateway.desk.wiring import Desk
+from gateway.exchange.feed import EVIDENCE, Acknowledgement
 from partner_sdk.errors import FormatError, RefusedError, ReportAbuseError, TransportError, UnavailableError
 from partner_sdk.wire.canonical import check_report_id, encode, parse_exact
 from partner_sdk.wire.evidence import (
@@ -33,7 +34,6 @@ from partner_sdk.wire.evidence import (
     evidence_digest,
     size_of_sealed_part,
 )
-from partner_sdk.wire.items import EVIDENCE, Acknowledgement
 from partner_sdk.wire.submission import check_partner_id
 
 # 32 bytes of digest each, 120 in memory. This many of one partner are 390 GB in the largest files, or 50,000 small

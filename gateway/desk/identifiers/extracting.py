@@ -13,9 +13,9 @@ from urllib.parse import quote, unquote
 
 from gateway.desk.addresses import find_domain, find_mailbox
 from gateway.desk.hidden_text import drop_hidden
+from gateway.exchange.public_report import PublicReport
 from partner_sdk.report import IndustryReport, SealedIndustryReport, list_given
 from partner_sdk.report.people import Child, Suspect
-from partner_sdk.wire.public_report import PublicReport
 
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber

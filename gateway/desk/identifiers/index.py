@@ -35,10 +35,10 @@ from gateway.desk.identifiers.extracting import (
 )
 from gateway.desk.store.schema import CASE_IDENTIFIERS, SERVICE_IDENTIFIERS
 from gateway.desk.vault.doors import Signer
+from gateway.exchange.public_report import PublicReport
 from partner_sdk.errors import LocalStateError
 from partner_sdk.report import SealedIndustryReport, list_given
-from partner_sdk.wire.page_context import PageContext
-from partner_sdk.wire.public_report import PublicReport
+from partner_sdk.wire.button import PageContext
 
 # Cases that were indexed by an older version are indexed again by `case index`: raise it with the rules of extracting.
 INDEX_VERSION: Final = 2

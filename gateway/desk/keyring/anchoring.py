@@ -23,6 +23,14 @@ from gateway.desk.suggestions import suggest
 from gateway.desk.uk_times import format_uk_time
 from gateway.desk.vault import VaultError
 from gateway.desk.wiring import Desk
+from gateway.exchange.desk_statements import (
+    NO_ANCHOR,
+    AuditAnchor,
+    hash_anchor,
+    open_anchor,
+    parse_anchors,
+    peek_anchor,
+)
 from partner_sdk.durable_files import find_bytes, held, write_durably
 from partner_sdk.errors import (
     FormatError,
@@ -32,16 +40,8 @@ from partner_sdk.errors import (
     TransportError,
     UnavailableError,
 )
-from partner_sdk.wire.audit_anchor import (
-    NO_ANCHOR,
-    AuditAnchor,
-    hash_anchor,
-    open_anchor,
-    parse_anchors,
-    peek_anchor,
-)
 from partner_sdk.wire.canonical import encode, format_time, parse_exact
-from partner_sdk.wire.keys import KeySet, parse_pin, verify_bundle
+from partner_sdk.wire.signing import KeySet, parse_pin, verify_bundle
 
 ANCHORS_FILE: Final = "audit.anchors"
 # The action whose subject is the newest anchor over entries that a person accepted as lost.

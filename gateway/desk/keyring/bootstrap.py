@@ -33,15 +33,14 @@ from gateway.desk.store.agency_tables import VERIFY_KEYS
 from gateway.desk.store.schema import REPORTS
 from gateway.desk.vault import to_public
 from gateway.desk.wiring import Desk
+from gateway.exchange.feed import GatewayCard, GatewayKey
 from gateway.guidance.agency import write_agency_example
 from partner_sdk.durable_files import sync_folder
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.key_files import KeyFile, KeyRole, new_key, write_key_file
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url
-from partner_sdk.wire.gateway_card import GatewayCard, GatewayKey
-from partner_sdk.wire.intake import INSTANCE_PATTERN
-from partner_sdk.wire.keys import Pin, fingerprint_of
-from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, parse_statement
+from partner_sdk.wire.receipts import INSTANCE_PATTERN
+from partner_sdk.wire.signing import PUBLIC_KEY_BYTES, Pin, fingerprint_of, parse_statement
 
 UNUSED_FOR: Final = timedelta(hours=1)  # before a receipt key may end without --now
 # The keys in daily use; the roots are kept offline.

@@ -15,8 +15,8 @@ from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, REPORTS
 from gateway.desk.vault import BoxKind, CaseKey, CasePlace
 from gateway.desk.vault.doors import CaseBox, Signer
 from partner_sdk.wire.canonical import parse_exact
-from partner_sdk.wire.intake import peek_intake
-from partner_sdk.wire.statements import MAX_STATEMENT_BYTES
+from partner_sdk.wire.receipts import peek_intake
+from partner_sdk.wire.signing import MAX_STATEMENT_BYTES
 from partner_sdk.wire.submission import ClearFields
 
 

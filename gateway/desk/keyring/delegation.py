@@ -22,8 +22,17 @@ from partner_sdk.durable_files import sync_folder, write_durably
 from partner_sdk.errors import KeySetError, LocalStateError, ReportAbuseError
 from partner_sdk.key_files import SEED_BYTES, KeyFile, KeyRole, load_signing_key, new_key, write_key_bytes
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_exact
-from partner_sdk.wire.keys import Delegation, Pin, RootChange, fingerprint_of, parse_pin, verify_bundle
-from partner_sdk.wire.statements import StatementKind, parse_statement, sign_statement
+from partner_sdk.wire.signing import (
+    Delegation,
+    Pin,
+    RootChange,
+    StatementKind,
+    fingerprint_of,
+    parse_pin,
+    parse_statement,
+    sign_statement,
+    verify_bundle,
+)
 
 DELEGATION_LIFETIME: Final = timedelta(days=730)
 _NEXT: Final = "key-set.next"

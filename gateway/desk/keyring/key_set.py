@@ -18,10 +18,8 @@ from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time, to_base64url
 from partner_sdk.wire.enrolment import mailbox_key_id
-from partner_sdk.wire.envelope import SUITE_NAME, SealContext
-from partner_sdk.wire.keys import KEY_SET_LIFETIME, KeySet, SealingKey, SealingState, VerifyKey, find_active_sealing_key
-from partner_sdk.wire.sealing import seal
-from partner_sdk.wire.statements import key_id_of
+from partner_sdk.wire.sealing import SUITE_NAME, SealContext, SealingKey, SealingState, seal
+from partner_sdk.wire.signing import KEY_SET_LIFETIME, KeySet, VerifyKey, find_active_sealing_key, key_id_of
 from partner_sdk.wire.submission import AGENCY
 
 # A new quarter's key is used from the first publication in the quarter: the old one still seals until then.

@@ -11,8 +11,7 @@ from gateway.desk.keyring.signing_keys import list_pending
 from gateway.desk.store.agency_tables import SEALING_KEYS, VERIFY_KEYS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import parse_base64url, parse_time
-from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY
-from partner_sdk.wire.statements import key_id_of
+from partner_sdk.wire.signing import ALARM_BEFORE_EXPIRY, key_id_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,13 +29,12 @@ from gateway.desk.store.agency_tables import FORMER_PARTNER_KEYS, INVITATIONS, P
 from gateway.desk.suggestions import suggest
 from gateway.desk.vault.record import FIRST_PREVIOUS, OPENINGS_FILE, OpeningRecord
 from gateway.desk.wiring import Desk
+from gateway.exchange.feed import MAX_FORMER_KEYS, FormerKey, PartnerRegister, RegisterEntry
 from partner_sdk.errors import ConflictError, ReportAbuseError
 from partner_sdk.key_files import KeyRole
+from partner_sdk.wire.button import PlacementEntry
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_time, to_base64url
-from partner_sdk.wire.keys import KEY_SET_LIFETIME, KeySet, make_bundle
-from partner_sdk.wire.placement import PlacementEntry
-from partner_sdk.wire.register import MAX_FORMER_KEYS, FormerKey, PartnerRegister, RegisterEntry
-from partner_sdk.wire.statements import MAX_LIST_BYTES, peek_statement
+from partner_sdk.wire.signing import KEY_SET_LIFETIME, MAX_LIST_BYTES, KeySet, make_bundle, peek_statement
 
 PublicationKind = Literal["keys", "register", "staffing"]
 RESIGN_AFTER: Final = timedelta(days=1)

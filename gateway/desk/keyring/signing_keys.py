@@ -26,7 +26,7 @@ from partner_sdk.durable_files import write_durably
 from partner_sdk.errors import KeySetError, NotAuthorisedError, ReportAbuseError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import encode, parse_base64url
-from partner_sdk.wire.keys import Pin, parse_pin, verify_bundle
+from partner_sdk.wire.signing import Pin, parse_pin, verify_bundle
 
 # Partners cache a key set for ten minutes (client/partner.py), and clocks differ.
 KNOWN_BEFORE_USE: Final = timedelta(hours=1)

@@ -1,6 +1,6 @@
 """The page of manual entry: its questions in the order of urgency, its routes, and the reference to read out.
 
-The fields are those of the public report (`partner_sdk/wire/public_report.py`) with the desk's own labels. There is no
+The fields are those of the public report (`gateway/exchange/public_report.py`) with the desk's own labels. There is no
 draft at the desk: every fault shows the page again, whole.
 """
 
@@ -32,10 +32,7 @@ from gateway.desk.people.permissions import CaseScope, Permission
 from gateway.desk.uk_times import format_typed_time
 from gateway.desk.vault import VaultError
 from gateway.desk.views.page import Fault, get_desk, get_name, go_to, is_permitted, show_page, staff_rule
-from gateway.guidance.signposts import load_countries
-from gateway.web.problem_pages import not_found
-from partner_sdk.errors import FormatError, LocalStateError, SealingError
-from partner_sdk.wire.public_codes import (
+from gateway.exchange.public_report import (
     BY_ADULT,
     BY_CALL,
     BY_EMAIL,
@@ -43,11 +40,12 @@ from partner_sdk.wire.public_codes import (
     BY_TEXT,
     DANGER_PREFIX,
     FORMER_YOUNGEST,
+    LINE_MAX,
     NOT_SURE,
 )
-from partner_sdk.wire.public_report import (
-    LINE_MAX,
-)
+from gateway.guidance.signposts import load_countries
+from gateway.web.problem_pages import not_found
+from partner_sdk.errors import FormatError, LocalStateError, SealingError
 
 FieldKind = Literal["radio", "checkbox", "select", "text", "area"]
 

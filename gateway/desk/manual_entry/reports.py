@@ -20,11 +20,7 @@ from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, KEYED_IN
 from gateway.desk.uk_times import UkTimeError, parse_uk_time
 from gateway.desk.wiring import Desk
-from gateway.guidance.risk import assess_public
-from partner_sdk.errors import OpeningError
-from partner_sdk.wire.canonical import check_report_id, convert, encode, format_time
-from partner_sdk.wire.keys import get_active_sealing_key
-from partner_sdk.wire.public_codes import (
+from gateway.exchange.public_report import (
     ADULT_BAND,
     BY_CALL,
     BY_TEXT,
@@ -34,14 +30,16 @@ from partner_sdk.wire.public_codes import (
     RATHER_NOT_SAY,
     WELSH,
     YES,
-)
-from partner_sdk.wire.public_report import (
     PublicReport,
     encode_public_report,
     is_from_grown_up,
     parse_public_report,
 )
+from gateway.guidance.risk import assess_public
+from partner_sdk.errors import OpeningError
+from partner_sdk.wire.canonical import check_report_id, convert, encode, format_time
 from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.signing import get_active_sealing_key
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields, report_context
 
 # By path, e.g. `contact.ways`: a text, or a tuple of codes.

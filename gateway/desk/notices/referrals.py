@@ -45,16 +45,17 @@ from gateway.desk.wiring import Desk, Random
 from gateway.guidance.dated_data import Source
 from gateway.web.settings import read_settings
 from partner_sdk.errors import OpeningError, ReportAbuseError
-from partner_sdk.wire.action_bodies import (
+from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
+from partner_sdk.wire.mailbox import (
     MAX_ACCOUNT_CHARACTERS,
     MAX_ALERT_CHARACTERS,
     AskedAccount,
     Notifier,
     ReferralFacts,
     TermsReferral,
+    encode_body,
+    parse_body,
 )
-from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
-from partner_sdk.wire.mailbox_message import encode_body, parse_body
 
 TERMS_FILE: Final = Path(__file__).with_name("terms.toml")
 

@@ -63,9 +63,8 @@ from gateway.desk.views.touch import FORM_BYTES, sign_on_page
 from gateway.desk.wiring import Desk
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import OpeningError, ReportAbuseError
-from partner_sdk.wire.action_bodies import MAX_ALERT_CHARACTERS, ServiceAlert
 from partner_sdk.wire.canonical import encode, format_time
-from partner_sdk.wire.mailbox_message import encode_body, parse_body
+from partner_sdk.wire.mailbox import MAX_ALERT_CHARACTERS, ServiceAlert, encode_body, parse_body
 
 # The labels of the two texts in the form, by which a refusal names them.
 PATTERN: Final = "What happens?"

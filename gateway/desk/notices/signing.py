@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 from gateway.desk.actions.model import Action, ActionError
 from gateway.desk.cases.model import has_control_characters, normalise
 from gateway.desk.people.releases import Release, draft_release, find_release, get_signed
-from partner_sdk.wire.action_bodies import MAX_ALERT_CHARACTERS
 from partner_sdk.wire.canonical import encode
+from partner_sdk.wire.mailbox import MAX_ALERT_CHARACTERS
 
 
 def describe_action(action: Action) -> bytes:

@@ -30,10 +30,10 @@ from gateway.desk.store.schema import CASES, SET_ASIDE
 from gateway.desk.uk_times import format_uk_time
 from gateway.desk.vault.assertions import Statement
 from gateway.desk.wiring import Desk
+from gateway.exchange.desk_statements import AlertNotice
 from gateway.guidance.risk import is_danger_today
 from gateway.web.logs import format_exception
 from partner_sdk.errors import LocalStateError, ReportAbuseError
-from partner_sdk.wire.alert_notice import AlertNotice
 from partner_sdk.wire.canonical import format_time, parse_time, to_base64url
 
 if TYPE_CHECKING:

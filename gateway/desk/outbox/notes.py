@@ -40,11 +40,21 @@ from gateway.desk.store.schema import CASES
 from gateway.desk.vault import VaultError
 from gateway.desk.vault.doors import Signer, Vault
 from gateway.desk.wiring import Desk
+from gateway.exchange.public_report import (
+    AGE_BANDS,
+    NO,
+    RATHER_NOT_SAY,
+    WELSH,
+    YES,
+    YOUNGEST_BANDS,
+    PublicReport,
+    is_flagged,
+    is_from_grown_up,
+    parse_public_report,
+)
 from gateway.web.settings import read_settings
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 from partner_sdk.wire.canonical import format_time, parse_time
-from partner_sdk.wire.public_codes import AGE_BANDS, NO, RATHER_NOT_SAY, WELSH, YES, YOUNGEST_BANDS
-from partner_sdk.wire.public_report import PublicReport, is_flagged, is_from_grown_up, parse_public_report
 from partner_sdk.wire.submission import report_context
 
 Channel = Literal["email", "sms"]

@@ -27,11 +27,10 @@ from sqlalchemy import (
 
 from gateway.desk import audit
 from gateway.desk.store.agency_tables import OUTBOX, STAGES
+from gateway.exchange.feed import PutResult
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.items import PutResult
-from partner_sdk.wire.mailbox_message import SetAsideReason
-from partner_sdk.wire.submission import PUBLIC_SENDER
+from partner_sdk.wire.submission import PUBLIC_SENDER, SetAsideReason
 
 KindName = Literal["alert", "stage", "message", "reply", "note", "passkey", "forget"]
 State = Literal["waiting", "held", "sent", "given_up"]

@@ -21,11 +21,11 @@ from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store.agency_tables import OUTBOX, REPLY_MESSAGES
 from gateway.desk.store.schema import CASES, REPLIED_BY_RETURN_CODE
 from gateway.desk.wiring import Desk
+from gateway.exchange.feed import REPLY as REPLY_ITEM
+from gateway.exchange.feed import NewItem
+from gateway.exchange.public_report import ReplyKind, ReplyMessage, make_reply_key, reply_context
 from partner_sdk.errors import FormatError, LocalStateError, SealingError
 from partner_sdk.wire.canonical import format_time, to_base64url
-from partner_sdk.wire.items import REPLY as REPLY_ITEM
-from partner_sdk.wire.items import NewItem
-from partner_sdk.wire.reply_message import ReplyKind, ReplyMessage, make_reply_key, reply_context
 from partner_sdk.wire.sealing import seal
 
 REPLY: Final = "reply"

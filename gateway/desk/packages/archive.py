@@ -38,11 +38,18 @@ from gateway.desk.packages.content import (
 )
 from gateway.desk.packages.sheet import render_html, render_pdf
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.action_bodies import MAX_ARCHIVE_BYTES, Package
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact, to_base64url
-from partner_sdk.wire.mailbox_message import encode_body, parse_body
-from partner_sdk.wire.package import MANIFEST_FILE, MAX_MANIFEST_BYTES, PackageFile, PackageManifest
-from partner_sdk.wire.statements import peek_statement
+from partner_sdk.wire.mailbox import (
+    MANIFEST_FILE,
+    MAX_ARCHIVE_BYTES,
+    MAX_MANIFEST_BYTES,
+    Package,
+    PackageFile,
+    PackageManifest,
+    encode_body,
+    parse_body,
+)
+from partner_sdk.wire.signing import peek_statement
 
 # APPNOTE.TXT 6.3.10: §4.3.7 local header, §4.3.12 central header, §4.3.14 to §4.3.16 the ends, §4.5.3 ZIP64.
 _LOCAL: Final = struct.Struct("<4s5H3I2H")

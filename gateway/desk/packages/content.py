@@ -20,9 +20,9 @@ from gateway.desk.destinations.register import Group
 from gateway.guidance.dated_data import Source
 from gateway.web.settings import read_settings
 from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.canonical import Sha256Hex
 from partner_sdk.wire.evidence import PlainSize
-from partner_sdk.wire.field_types import Sha256Hex
-from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.signing import Environment
 
 MAX_CONTENT_BYTES: Final = 4 * 1024 * 1024
 MOST_ITEMS: Final = 400

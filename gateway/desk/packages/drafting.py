@@ -71,8 +71,8 @@ from gateway.desk.people.register import find_person, list_roles
 from gateway.desk.people.releases import Release, draft_release, list_of_subjects, list_open
 from gateway.desk.store.schema import CASE_ACTIONS
 from gateway.desk.wiring import Desk
+from gateway.exchange.public_report import PublicReport
 from partner_sdk.wire.canonical import encode, format_time, parse_exact
-from partner_sdk.wire.public_report import PublicReport
 
 PACKAGE: Final[ActionKind] = "package"
 REDIRECT: Final[ActionKind] = "redirect"

@@ -37,11 +37,7 @@ from gateway.desk.packages.archive import Open
 from gateway.desk.packages.content import Account, AccountKind, EvidenceItem, Line, Parts, Person, Section
 from gateway.desk.uk_times import format_uk_time
 from gateway.desk.wiring import Desk
-from partner_sdk.errors import FormatError, OpeningError
-from partner_sdk.report import SealedIndustryReport, list_given
-from partner_sdk.report.outline import get_field
-from partner_sdk.report.people import Child, Suspect
-from partner_sdk.wire.public_codes import (
+from gateway.exchange.public_report import (
     BY_ADULT,
     BY_CALL,
     BY_EMAIL,
@@ -49,8 +45,13 @@ from partner_sdk.wire.public_codes import (
     BY_TEXT,
     DANGER_PREFIX,
     MEETS_SOON,
+    PublicReport,
+    SafeContact,
 )
-from partner_sdk.wire.public_report import PublicReport, SafeContact
+from partner_sdk.errors import FormatError, OpeningError
+from partner_sdk.report import SealedIndustryReport, list_given
+from partner_sdk.report.outline import get_field
+from partner_sdk.report.people import Child, Suspect
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
 # The act of the audit log.

@@ -17,12 +17,17 @@ from gateway.desk.cases.case_files import open_new_file
 from gateway.desk.cases.model import get_case
 from gateway.desk.packages.archive import pack_again, unpack
 from gateway.desk.packages.gathering import make_openers, open_files
+from gateway.desk.packages.sealed_file import (
+    PASSPHRASE_RANDOM_BYTES,
+    count_sealed_file_bytes,
+    make_passphrase,
+    seal_file,
+)
 from gateway.desk.packages.sheet import render_pdf
 from gateway.desk.people.permissions import Permission
 from gateway.desk.terminal import FILE, Call, desk_command, print_result
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.package_reader import SALT_BYTES, normalise_passphrase
-from partner_sdk.wire.sealed_file import PASSPHRASE_RANDOM_BYTES, count_sealed_file_bytes, make_passphrase, seal_file
 
 _STATES: Final = ("released", *OUT_STATES)
 

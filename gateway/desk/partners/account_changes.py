@@ -18,22 +18,22 @@ from gateway.desk.store import copy_fields
 from gateway.desk.store.agency_tables import ACCOUNT_CHANGES, ENROLMENTS, FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.vault.doors import Vault
 from gateway.desk.wiring import Desk
+from gateway.exchange.feed import ACCOUNT_CHANGE, ItemRow
 from partner_sdk.errors import EnrolmentError, FormatError, OpeningError
-from partner_sdk.wire.account import (
+from partner_sdk.wire.canonical import check_report_id, format_time, parse_base64url
+from partner_sdk.wire.enrolment import (
     MAX_ACCOUNT_ENVELOPE_BYTES,
     AccountChange,
+    EnrolmentKeys,
     NewKeys,
+    Registration,
     account_context,
     check_account_change,
     get_signing_key_id,
     peek_account_change,
 )
-from partner_sdk.wire.canonical import check_report_id, format_time, parse_base64url
-from partner_sdk.wire.enrolment import EnrolmentKeys
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.items import ACCOUNT_CHANGE, ItemRow
-from partner_sdk.wire.registration import Registration
-from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, key_id_of
+from partner_sdk.wire.sealing import Envelope
+from partner_sdk.wire.signing import PUBLIC_KEY_BYTES, key_id_of
 from partner_sdk.wire.submission import check_partner_id
 
 # A partner may ask only this often an hour (gateway/limits.py); a longer feed is endless, and an alarm.

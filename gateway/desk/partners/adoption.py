@@ -23,17 +23,12 @@ from gateway.desk.store import copy_fields
 from gateway.desk.store.agency_tables import ADOPTION_REQUESTS
 from gateway.desk.vault.doors import Vault
 from gateway.desk.wiring import Desk
+from gateway.exchange.feed import ADOPTION_REQUEST, ItemRow
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
-from partner_sdk.wire.adoption import (
-    MAX_ADOPTION_ENVELOPE_BYTES,
-    AskingService,
-    adoption_context,
-    parse_adoption,
-)
+from partner_sdk.wire.button import MAX_ADOPTION_ENVELOPE_BYTES, AskingService, adoption_context, parse_adoption
 from partner_sdk.wire.canonical import check_report_id, format_time, parse_base64url
 from partner_sdk.wire.enrolment import Invitation
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.items import ADOPTION_REQUEST, ItemRow
+from partner_sdk.wire.sealing import Envelope
 
 # A gateway keeps 300 at most. Beyond this, the feed is endless, or a flood that a person must clear first.
 INTAKE: Final = Intake(

@@ -39,7 +39,7 @@ from gateway.desk.views.page import (
 )
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.wire.adoption import AskingService, format_request_number
+from partner_sdk.wire.button import AskingService, format_request_number
 from partner_sdk.wire.canonical import encode
 
 blueprint = Blueprint("adoption", __name__)

@@ -15,8 +15,8 @@ from gateway.desk.partners.register import PartnerError, get_partner
 from gateway.desk.store.agency_tables import ACCOUNT_CHANGES, PARTNERS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import EnrolmentError
-from partner_sdk.wire.account import NewKeys, check_account_change
 from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.enrolment import NewKeys, check_account_change
 
 # A partner's spool may hold reports sealed before a rotation for this long, e.g. while its machine is off.
 FORMER_KEY_GRACE: Final = timedelta(days=14)

@@ -30,7 +30,7 @@ from gateway.desk.terminal import DONE, FILE, Call, break_typed, desk_command, p
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import TransportError, UnavailableError
 from partner_sdk.wire.canonical import parse_time
-from partner_sdk.wire.registration import ContactPoint, Person, Registration, list_registration_gaps
+from partner_sdk.wire.enrolment import ContactPoint, Person, Registration, list_registration_gaps
 
 _PARTNER = click.argument("partner_id", metavar="ID", help="The partner's id.")
 _CHANGE = click.argument("change_id", metavar="CHANGE", help="Its id in `partner changes`.")

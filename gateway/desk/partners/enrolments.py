@@ -17,6 +17,7 @@ from gateway.desk.partners.account_changes import is_key_taken, make_key_columns
 from gateway.desk.store.agency_tables import ENROLMENTS, INVITATIONS
 from gateway.desk.vault.doors import Vault
 from gateway.desk.wiring import Desk
+from gateway.exchange.feed import ENROLMENT, ItemRow
 from partner_sdk.errors import EnrolmentError, FormatError, OpeningError
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time
 from partner_sdk.wire.enrolment import (
@@ -26,9 +27,8 @@ from partner_sdk.wire.enrolment import (
     enrolment_context,
     find_enrolled_registration,
 )
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.items import ENROLMENT, ItemRow
-from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, key_id_of
+from partner_sdk.wire.sealing import Envelope
+from partner_sdk.wire.signing import PUBLIC_KEY_BYTES, key_id_of
 
 INTAKE: Final = Intake(
     ENROLMENT,

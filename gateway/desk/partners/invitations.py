@@ -26,11 +26,11 @@ from gateway.desk.partners.register import (
 from gateway.desk.placements.merges import get_successor
 from gateway.desk.store.agency_tables import ENROLMENTS, INVITATIONS
 from gateway.desk.wiring import Desk
+from gateway.exchange.feed import InvitationHash
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
 from partner_sdk.wire.enrolment import INVITATION_LIFETIME, SECRET_BYTES, Invitation, secret_sha256
-from partner_sdk.wire.feed_messages import InvitationHash
-from partner_sdk.wire.keys import parse_pin
+from partner_sdk.wire.signing import parse_pin
 from partner_sdk.wire.submission import check_partner_id
 
 KeepInvitation = Callable[[Invitation], None]

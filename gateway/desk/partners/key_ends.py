@@ -11,8 +11,8 @@ from gateway.desk import audit
 from gateway.desk.partners.register import PartnerError, PartnerState, explain_no_partner, get_partner
 from gateway.desk.store.agency_tables import ACCOUNT_CHANGES, FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.account import get_signing_key_id
 from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.enrolment import get_signing_key_id
 
 
 def suspend_partner(desk: Desk, *, partner: str, actor: str) -> PartnerState:

@@ -21,11 +21,10 @@ from gateway.desk.store import copy_fields
 from gateway.desk.store.agency_tables import MAILBOX_MESSAGES, OUTBOX
 from gateway.desk.vault.doors import Vault
 from gateway.desk.wiring import Desk
+from gateway.exchange.feed import MAILBOX_MESSAGE, MAX_REPLACED, NewItem
 from partner_sdk.errors import ConflictError
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time, to_base64url
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.items import MAILBOX_MESSAGE, MAX_REPLACED, NewItem
-from partner_sdk.wire.mailbox_message import (
+from partner_sdk.wire.mailbox import (
     FIRST_PREVIOUS,
     MailboxMessage,
     MessageKind,
@@ -33,7 +32,7 @@ from partner_sdk.wire.mailbox_message import (
     message_sha256,
     peek_message,
 )
-from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.sealing import Envelope, seal
 
 # The code of a message whose id the gateway knows with other bytes.
 REFUSED: Final = "conflicting-message"

@@ -18,7 +18,7 @@ from gateway.desk.store import copy_fields
 from gateway.desk.store.agency_tables import OUTCOME_SIGNALS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.mailbox_message import OutcomeNote, encode_body
+from partner_sdk.wire.mailbox import OutcomeNote, encode_body
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from gateway.desk.views.page import Fault, Typed, get_desk, get_name, go_to, rea
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.registration import list_registration_gaps
+from partner_sdk.wire.enrolment import list_registration_gaps
 
 blueprint = Blueprint("partners", __name__)
 FORM_BYTES: Final = 16_384

@@ -14,9 +14,8 @@ from gateway.desk.partners.key_ends import list_former_key_rows
 from gateway.desk.partners.register import SERVICE, PartnerError, explain_no_partner, list_partners
 from gateway.desk.store import copy_fields
 from gateway.desk.store.agency_tables import ACCOUNT_CHANGES, PARTNERS
-from partner_sdk.wire.account import peek_account_change
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.registration import Registration, list_people, list_registration_gaps
+from partner_sdk.wire.enrolment import Registration, list_people, list_registration_gaps, peek_account_change
 
 KEYS_ARE_OLD_AFTER: Final = timedelta(days=365)
 

@@ -18,16 +18,11 @@ from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store.agency_tables import STAGES
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
+from gateway.exchange.feed import StageItem
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.feed_messages import StageItem
-from partner_sdk.wire.mailbox_message import (
-    MAX_SET_ASIDE_REPORTS,
-    SetAsideNotice,
-    SetAsideReason,
-    SetAsideReport,
-    encode_body,
-)
+from partner_sdk.wire.mailbox import MAX_SET_ASIDE_REPORTS, SetAsideNotice, SetAsideReport, encode_body
+from partner_sdk.wire.submission import SetAsideReason
 
 # The sender's text for the desk's own reasons (row_checks.py, vault.py); for any other one, that the report is held.
 COARSE_REASONS: Final[dict[str, SetAsideReason]] = {

@@ -30,13 +30,7 @@ from gateway.desk.vault.assertions import (
     refuse_other,
 )
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.canonical import (
-    decode,
-    format_time,
-    parse_base64url,
-    parse_time,
-    to_base64url,
-)
+from partner_sdk.wire.canonical import decode, format_time, parse_base64url, parse_time, to_base64url
 
 _Decoded = TypeVar("_Decoded")
 

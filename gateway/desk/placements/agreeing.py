@@ -26,9 +26,9 @@ from gateway.desk.suggestions import suggest
 from gateway.desk.uk_times import get_uk_day
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError
+from partner_sdk.wire.button import MAX_PLACEMENTS, TEST_LINK_ID, is_placement
 from partner_sdk.wire.canonical import encode, format_time
-from partner_sdk.wire.intake import PLACEMENT_MAX
-from partner_sdk.wire.placement import MAX_PLACEMENTS, TEST_LINK_ID, is_placement
+from partner_sdk.wire.receipts import PLACEMENT_MAX
 from partner_sdk.wire.submission import check_partner_id
 
 MAX_REASON_CHARACTERS: Final = 300

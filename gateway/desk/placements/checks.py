@@ -17,7 +17,7 @@ from gateway.desk.placements.page_addresses import is_page_of
 from gateway.desk.placements.register import PlacementRow, PlacementState, list_placements, to_placement
 from gateway.desk.store.agency_tables import PLACEMENT_CHECKS, PLACEMENTS
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.button_check import (
+from partner_sdk.wire.button import (
     MAX_FINDINGS,
     NEVER_ASKED,
     ButtonCheck,

@@ -20,7 +20,7 @@ from gateway.web.request_checks import check_own_origin
 from gateway.web.rules import CsrfRule, Login, rule
 from partner_sdk.errors import FormatError
 from partner_sdk.wire import problems
-from partner_sdk.wire.button_check import MAX_CHECKS_BODY_BYTES
+from partner_sdk.wire.button import MAX_CHECKS_BODY_BYTES
 
 PATH: Final = "/placement-checks"
 LIMIT: Final = "placement-checks"

@@ -49,7 +49,7 @@ from gateway.desk.terminal import DONE, FILE, LOOK, Call, desk_command, print_js
 from gateway.desk.wiring import open_desk
 from partner_sdk.durable_files import read_bounded, write_durably
 from partner_sdk.errors import LocalStateError
-from partner_sdk.wire.button_check import MAX_CHECKS_BODY_BYTES
+from partner_sdk.wire.button import MAX_CHECKS_BODY_BYTES
 from partner_sdk.wire.canonical import encode
 
 _LINK_ID = click.argument("link_id", metavar="LINK-ID", help="The link id.")

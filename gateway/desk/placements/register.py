@@ -14,7 +14,7 @@ from gateway.desk.store.agency_tables import ADOPTERS, ADOPTION_REQUESTS, INVITA
 from gateway.desk.store.schema import CASES
 from gateway.desk.suggestions import suggest
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.wire.page_context import Surface
+from partner_sdk.wire.button import Surface
 
 SURFACES: Final[tuple[str, ...]] = get_args(Surface)
 PlacementState = Literal["agreed", "suspended", "ended"]

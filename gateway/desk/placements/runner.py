@@ -18,7 +18,7 @@ from gateway.desk import audit
 from gateway.desk.placements.register import PlacementError, list_placements
 from gateway.desk.store.agency_tables import RUNNER_TOKENS
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.button_check import CheckList, CheckTarget
+from partner_sdk.wire.button import CheckList, CheckTarget
 from partner_sdk.wire.canonical import format_time, to_base64url
 
 TOKEN_BYTES: Final = 32

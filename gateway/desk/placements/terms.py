@@ -12,8 +12,8 @@ from sqlalchemy import Connection, select
 from gateway.desk.placements.page_addresses import has_any_part, parse_page, parse_pattern
 from gateway.desk.placements.register import SURFACE_TITLES, SURFACES, PlacementError
 from gateway.desk.store.agency_tables import PLACEMENT_HISTORY
+from partner_sdk.wire.button import SERVICE_NAME_MAX
 from partner_sdk.wire.canonical import parse_exact
-from partner_sdk.wire.placement import SERVICE_NAME_MAX
 
 MAX_POSITION_CHARACTERS: Final = 200
 _MAX_TERMS_BYTES: Final = 16 * 1024

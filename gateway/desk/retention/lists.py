@@ -59,7 +59,7 @@ from gateway.guidance.destruction import MOST_CASES, DestructionList, Destructio
 from gateway.web.settings import read_settings
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import encode, format_time, parse_exact
-from partner_sdk.wire.statements import MAX_LIST_BYTES
+from partner_sdk.wire.signing import MAX_LIST_BYTES
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
 CLASSES_FILE: Final = Path(__file__).with_name("classes.toml")

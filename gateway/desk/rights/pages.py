@@ -48,8 +48,8 @@ from gateway.desk.views.page import (
     show_page,
     staff_rule,
 )
+from gateway.exchange.public_report import REQUESTS
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.wire.public_codes import REQUESTS
 
 blueprint = Blueprint("rights", __name__)
 # The longest text and note, in letters of four bytes, each spelled in twelve characters of a form.

@@ -33,17 +33,18 @@ from gateway.desk.service_requests.laws import Law, RequestKind, list_laws
 from gateway.desk.uk_times import get_uk_day
 from gateway.desk.wiring import Desk
 from partner_sdk.uk_clock import UK
-from partner_sdk.wire.action_bodies import (
+from partner_sdk.wire.canonical import check_report_id, format_time
+from partner_sdk.wire.mailbox import (
     ACCOUNT_KINDS,
     MAX_ACCOUNT_CHARACTERS,
     MAX_ACCOUNTS,
     MAX_PURPOSE_CHARACTERS,
     MAX_QUESTION_CHARACTERS,
     AskedAccount,
+    InformationRequest,
     PreservationRequest,
+    encode_body,
 )
-from partner_sdk.wire.canonical import check_report_id, format_time
-from partner_sdk.wire.mailbox_message import InformationRequest, encode_body
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
 # None of the laws in laws.toml sets a time in days, so this is the agency's own choice.

@@ -13,9 +13,8 @@ from gateway.desk.actions.model import Action
 from gateway.desk.cases.model import CaseRow, to_case
 from gateway.desk.store.schema import CASES
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.action_bodies import AskedAccount, PreservationRequest
 from partner_sdk.wire.canonical import encode, parse_exact
-from partner_sdk.wire.mailbox_message import InformationRequest, encode_body, parse_body
+from partner_sdk.wire.mailbox import AskedAccount, InformationRequest, PreservationRequest, encode_body, parse_body
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

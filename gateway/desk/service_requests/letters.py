@@ -9,8 +9,8 @@ from typing import Final
 from gateway.desk.actions.model import Action
 from gateway.desk.service_requests.contents import Content
 from gateway.desk.uk_times import format_uk_day_of
-from partner_sdk.wire.action_bodies import ACCOUNT_KINDS
 from partner_sdk.wire.canonical import parse_time
+from partner_sdk.wire.mailbox import ACCOUNT_KINDS
 
 TITLES: Final = {
     "information-request": "Request for information",

@@ -36,7 +36,7 @@ from gateway.desk.uk_times import get_uk_day
 from gateway.desk.views.page import Fault, Typed, get_desk, get_name, read_typed, show_page, staff_rule
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.wire.action_bodies import ACCOUNT_KINDS, AskedAccount
+from partner_sdk.wire.mailbox import ACCOUNT_KINDS, AskedAccount
 
 blueprint = Blueprint("asking", __name__)
 # The longest question, reasons and address, each letter of four bytes spelled in twelve characters of a form.

@@ -20,7 +20,7 @@ from gateway.desk.identifiers.extracting import (
     list_identifiers,
 )
 from gateway.desk.identifiers.index import Traces, list_matches
-from partner_sdk.wire.action_bodies import ACCOUNT_KINDS, MAX_ACCOUNT_CHARACTERS, AskedAccount
+from partner_sdk.wire.mailbox import ACCOUNT_KINDS, MAX_ACCOUNT_CHARACTERS, AskedAccount
 
 # More than a person compares; the others are in the report.
 MOST_SUGGESTED: Final = 12

@@ -14,9 +14,8 @@ import msgspec
 from msgspec import Meta
 
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.wire.envelope import ENC_BYTES, HEADER_BYTES, SealContext
-from partner_sdk.wire.keys import Environment
-from partner_sdk.wire.statements import StatementKind
+from partner_sdk.wire.sealing import ENC_BYTES, HEADER_BYTES, SealContext
+from partner_sdk.wire.signing import Environment, StatementKind
 
 # The purposes of boxes that are sealed to the agency (WIRE.md §3.2).
 Purpose = Literal["report", "context", "enrol", "reply", "mailbox", "thread"]

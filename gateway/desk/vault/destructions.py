@@ -27,7 +27,7 @@ from gateway.guidance.destruction import DestructionList, ForgetList
 from partner_sdk.errors import FormatError
 from partner_sdk.key_files import SEED_BYTES, KeyFile
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_exact, parse_time, to_base64url
-from partner_sdk.wire.statements import MAX_LIST_BYTES
+from partner_sdk.wire.signing import MAX_LIST_BYTES
 
 DESTRUCTIONS_FILE: Final = "destructions.jsonl"
 # The subjects of the two touches, each before the list's id: its author's, and the second person's.

@@ -52,8 +52,8 @@ from gateway.desk.vault import (
 from gateway.desk.vault.protection import normalise_passphrase
 from gateway.desk.vault.signing import KINDS_BY_PAYLOAD, Signable
 from partner_sdk.wire.canonical import encode, parse_base64url
-from partner_sdk.wire.envelope import Envelope, SealContext
-from partner_sdk.wire.statements import PUBLIC_KEY_BYTES
+from partner_sdk.wire.sealing import Envelope, SealContext
+from partner_sdk.wire.signing import PUBLIC_KEY_BYTES
 
 
 @dataclass(frozen=True, slots=True)

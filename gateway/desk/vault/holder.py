@@ -53,9 +53,8 @@ from gateway.desk.vault.signing import get_rule, sign_request
 from gateway.guidance.destruction import ForgetList
 from partner_sdk.key_files import SEED_BYTES, KeyFile, KeyRole, load_signing_key
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_exact
-from partner_sdk.wire.keys import Environment
 from partner_sdk.wire.signature_profile import check_signature_base
-from partner_sdk.wire.statements import MAX_LIST_BYTES, StatementKind
+from partner_sdk.wire.signing import MAX_LIST_BYTES, Environment, StatementKind
 
 _HASH_LABELS: Final = MappingProxyType[HashKind, bytes](
     {

@@ -36,7 +36,7 @@ from partner_sdk.key_files import (
     write_key_bytes,
 )
 from partner_sdk.wire.canonical import encode, format_time
-from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.signing import Environment
 
 SEALING_KEY_FILES: Final = "sealing-*.key"
 # The keys that a running desk makes for itself, by the name of their file: `sealing-2026-Q4`, and `sealing-2026-Q4-2`

@@ -14,8 +14,7 @@ from gateway.desk.vault import OpenBox
 from partner_sdk.errors import EnvelopeError, OpeningError
 from partner_sdk.key_files import SEED_BYTES, KeyFile, load_xwing_private_key
 from partner_sdk.wire.canonical import parse_base64url
-from partner_sdk.wire.envelope import KEY_ID_BYTES, Envelope, unpad
-from partner_sdk.wire.sealing import make_suite
+from partner_sdk.wire.sealing import KEY_ID_BYTES, Envelope, make_suite, unpad
 from partner_sdk.wire.submission import AGENCY
 
 # Of these only the desk's own copy is addressed to the agency. The child's and the partner's are addressed to a

@@ -20,7 +20,7 @@ from gateway.desk.vault import VaultError
 from gateway.desk.vault.protection import wipe
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError, ReportAbuseError, SignatureProfileError
 from partner_sdk.wire.canonical import get_decoder
-from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES
+from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES
 
 SOCKET_FILE: Final = "socket"
 # An envelope or a list has at most 4 MiB; a signed list comes back as base64.

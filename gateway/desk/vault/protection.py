@@ -29,7 +29,7 @@ from partner_sdk.durable_files import write_durably
 from partner_sdk.errors import FormatError, LocalStateError
 from partner_sdk.key_files import MAX_KEY_FILE_BYTES, SEED_BYTES, KeyFile
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact, to_base64url
-from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.signing import Environment
 
 PROTECTION_FILE: Final = "protection.json"
 MOST_CUSTODIANS: Final = 2

@@ -20,7 +20,7 @@ import msgspec
 from gateway.desk.vault import OpenBox
 from partner_sdk.errors import FormatError, LocalStateError, ReportAbuseError
 from partner_sdk.wire.canonical import encode, parse_exact, to_base64url
-from partner_sdk.wire.envelope import KEY_ID_BYTES
+from partner_sdk.wire.sealing import KEY_ID_BYTES
 
 OPENINGS_FILE: Final = "openings.jsonl"
 FIRST_PREVIOUS: Final = bytes(32)

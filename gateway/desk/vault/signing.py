@@ -12,19 +12,16 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.desk.vault import Sign, VaultError
+from gateway.exchange.desk_statements import AlertNotice, AuditAnchor, sign_alert, sign_anchor
+from gateway.exchange.feed import PartnerRegister, sign_register
+from gateway.exchange.public_report import ReplyMessage, sign_reply
 from gateway.guidance.agency import Staffing, sign_staffing
 from gateway.guidance.destruction import DestructionCertificate, ForgetList, sign_certificate, sign_forget_list
 from partner_sdk.key_files import KeyRole
-from partner_sdk.wire.alert_notice import AlertNotice, sign_alert
-from partner_sdk.wire.audit_anchor import AuditAnchor, sign_anchor
 from partner_sdk.wire.canonical import parse_exact
-from partner_sdk.wire.intake import DeskReceiptStatement, sign_desk_receipt
-from partner_sdk.wire.keys import KeySet, sign_key_set
-from partner_sdk.wire.mailbox_message import MailboxMessage, sign_message
-from partner_sdk.wire.package import PackageManifest, sign_manifest
-from partner_sdk.wire.register import PartnerRegister, sign_register
-from partner_sdk.wire.reply_message import ReplyMessage, sign_reply
-from partner_sdk.wire.statements import MAX_LIST_BYTES, StatementKind
+from partner_sdk.wire.mailbox import MailboxMessage, PackageManifest, sign_manifest, sign_message
+from partner_sdk.wire.receipts import DeskReceiptStatement, sign_desk_receipt
+from partner_sdk.wire.signing import MAX_LIST_BYTES, KeySet, StatementKind, sign_key_set
 
 Signable = (
     AlertNotice

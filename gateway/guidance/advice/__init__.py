@@ -12,9 +12,9 @@ from typing import Annotated, Final, Literal, get_args
 import msgspec
 from msgspec import Meta
 
+from gateway.exchange.public_report import AGE_BANDS, FORMER_YOUNGEST, YOUNGEST_BANDS
 from gateway.web.settings import read_settings
-from partner_sdk.wire.adoption import Language
-from partner_sdk.wire.public_codes import AGE_BANDS, FORMER_YOUNGEST, YOUNGEST_BANDS
+from partner_sdk.wire.button import Language
 
 ADVICE_FOLDER: Final = Path(__file__).parent
 

@@ -8,7 +8,7 @@ One answer from page to sealed report: `views/screens.py` (its page), `journey/f
 
 To add a field to the form and to the desk's page, in this order; after each arrow the test that fails without it:
 
-1. `partner_sdk/wire/public_report.py`: an optional field, as its docstring describes.
+1. `gateway/exchange/public_report.py`: an optional field, as its docstring describes.
    -> `tests/sdk/wire/test_public_report.py::test_report_that_was_sealed_before_a_field_was_added_still_opens`, if it is
    not optional; without the step, Send has nowhere to put the answer
 2. `gateway/public/journey/screens.py` (or `who_`, `reach_`): a `Field` of the same name. If the name
@@ -39,6 +39,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from gateway.exchange.public_report import ADULT_BAND, NOT_UK, YES
 from gateway.guidance.advice import Audience, get_audience
 from gateway.guidance.signposts import OTHER
 from gateway.public.journey.fields import TYPED, Answers, Fault, Field, Priority, Screen, get_one
@@ -53,7 +54,6 @@ from gateway.public.journey.screens import (
 )
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import decode, parse_base64url, to_base64url
-from partner_sdk.wire.public_codes import ADULT_BAND, NOT_UK, YES
 
 __all__ = [
     "ADDITION_SCREENS",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from partner_sdk.wire.public_report import LINE_MAX
+from gateway.exchange.public_report import LINE_MAX
 
 Answers = Mapping[str, Sequence[str]]
 Priority = Literal["P1", "P2", "P3"]

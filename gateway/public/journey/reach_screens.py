@@ -1,9 +1,7 @@
 """The last screens: the person's name, a safe way to reach them, check and thanks."""
 
-from gateway.public.journey.fields import Branch, Field, Given, NotGiven, Screen
-from gateway.public.journey.screens import CARERS, CHILD_PLACE, HURT_KINDS, SHORT, TOLD_KINDS, YES_NO_UNSURE
-from partner_sdk.wire.adoption import LANGUAGES
-from partner_sdk.wire.public_codes import (
+from gateway.exchange.public_report import (
+    BLOCK_MAX,
     BY_ADULT,
     BY_CALL,
     BY_EMAIL,
@@ -15,7 +13,9 @@ from partner_sdk.wire.public_codes import (
     YES,
     YOUNGEST_BANDS,
 )
-from partner_sdk.wire.public_report import BLOCK_MAX
+from gateway.public.journey.fields import Branch, Field, Given, NotGiven, Screen
+from gateway.public.journey.screens import CARERS, CHILD_PLACE, HURT_KINDS, SHORT, TOLD_KINDS, YES_NO_UNSURE
+from partner_sdk.wire.button import LANGUAGES
 
 _TO_MORE = Branch("person", (Given("more", (YES,)),))
 

@@ -10,6 +10,7 @@ import msgspec
 from flask import request
 from flask.typing import ResponseReturnValue
 
+from gateway.exchange.public_report import FAST_SIGNAL, LIMITED_SIGNAL, YES
 from gateway.intake import ConflictingReportError, IntakeError
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.drafts import (
@@ -68,7 +69,6 @@ from gateway.public.wording import Voice, find_in_voice, make_voice
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import FormatError, SealingError
-from partner_sdk.wire.public_codes import FAST_SIGNAL, LIMITED_SIGNAL, YES
 
 FAST_SECONDS = 10  # too fast for seven answers; only a signal for the desk
 MORE, PERSON = "more", "person"  # the button for optional details, and the first screen it leads to

@@ -22,6 +22,7 @@ from flask import request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
+from gateway.exchange.feed import ADOPTION_REQUEST
 from gateway.intake import NoActiveKeyError
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey import ReaderProfile
@@ -49,7 +50,8 @@ from partner_sdk.button.frameworks import FILE_NAMES, FLAVOUR_NAMES, FLAVOURS, m
 from partner_sdk.button.release import ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH
 from partner_sdk.button.snippet import FORMS, LANGUAGES, make_policy, make_snippet, make_style
 from partner_sdk.errors import FormatError, SealingError
-from partner_sdk.wire.adoption import (
+from partner_sdk.wire.button import (
+    TEST_LINK_ID,
     AdoptionRequest,
     AskingService,
     ChildUse,
@@ -57,15 +59,14 @@ from partner_sdk.wire.adoption import (
     Message,
     SecureWebsite,
     ServiceName,
+    Surface,
     format_request_number,
+    is_placement,
     seal_adoption,
 )
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, convert, make_report_id
-from partner_sdk.wire.intake import PLACEMENT_MAX
-from partner_sdk.wire.items import ADOPTION_REQUEST
-from partner_sdk.wire.page_context import Surface
-from partner_sdk.wire.placement import TEST_LINK_ID, is_placement
-from partner_sdk.wire.registration import Email, Line, Telephone
+from partner_sdk.wire.enrolment import Email, Line, Telephone
+from partner_sdk.wire.receipts import PLACEMENT_MAX
 
 FieldKind = Literal["text", "url", "email", "tel", "textarea", "radios", "checkboxes"]
 FaultKind = Literal["blank", "bad"]

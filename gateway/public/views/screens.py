@@ -7,6 +7,7 @@ import msgspec
 from flask import request
 from flask.typing import ResponseReturnValue
 
+from gateway.exchange.public_report import HONEYPOT_SIGNAL, NOT_SURE, YES
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.drafts import (
     IDLE_SECONDS,
@@ -71,7 +72,6 @@ from gateway.public.wording import get_language, get_other_language
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.public_codes import HONEYPOT_SIGNAL, NOT_SURE, YES
 
 HONEYPOT_FIELD = "website"
 ASIDE = (Action.BACK, Action.LANGUAGE)  # these buttons require no answer

@@ -57,7 +57,7 @@ from gateway.public.wording import refresh_language
 from gateway.store import StorageUnavailableError
 from gateway.store.items import shorten_draft
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-from partner_sdk.wire.placement import TEST_LINK_ID
+from partner_sdk.wire.button import TEST_LINK_ID
 
 PRESSED_TWICE_SECONDS: Final = 30
 

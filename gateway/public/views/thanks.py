@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 from flask.typing import ResponseReturnValue
 
+from gateway.exchange.public_report import CALLED, CANNOT_CALL, HURTING
 from gateway.guidance.advice import FIRST, fill_sentences
 from gateway.guidance.signposts import get_talk, list_names_abroad
 from gateway.public.door import PublicDoor, get_door
@@ -51,7 +52,6 @@ from gateway.public.wording import Voice, find_in_voice, format_day, get_languag
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.wire.canonical import parse_time
-from partner_sdk.wire.public_codes import CALLED, CANNOT_CALL, HURTING
 
 RETRY_SECONDS = 10  # the report is stored: only the number is missing
 # Codes of `URGENT_RULES`: those that ask for a call first, and possible self-harm.

@@ -36,9 +36,8 @@ from partner_sdk.button.check.page import (
 from partner_sdk.button.release import ELEMENT, ICON_BOX, ICON_SHAPES
 from partner_sdk.button.snippet import WORDS, Language
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.button_check import CheckList, CheckTarget
+from partner_sdk.wire.button import CheckList, CheckTarget, is_placement
 from partner_sdk.wire.canonical import decode
-from partner_sdk.wire.placement import is_placement
 
 if TYPE_CHECKING:
     from justhtml import Node

@@ -24,8 +24,7 @@ from partner_sdk.button.check.page import (
 )
 from partner_sdk.button.release import ELEMENT
 from partner_sdk.button.snippet import TOKEN_CHARACTERS, WORDS, Language
-from partner_sdk.wire.page_context import FRAGMENT_NAME, MAX_TOKEN_CHARACTERS
-from partner_sdk.wire.placement import TEST_LINK_ID, is_placement
+from partner_sdk.wire.button import FRAGMENT_NAME, MAX_TOKEN_CHARACTERS, TEST_LINK_ID, is_placement
 
 if TYPE_CHECKING:
     from justhtml import Node

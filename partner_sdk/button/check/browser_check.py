@@ -28,7 +28,7 @@ from partner_sdk.button.check.page import find_address, find_charset, guess_char
 from partner_sdk.button.check.signed_in import SignedIn, is_sign_in_address
 from partner_sdk.button.check.static_check import PageSeen, judge_page, make_check, make_unreachable, read_nothing
 from partner_sdk.errors import TransportError
-from partner_sdk.wire.button_check import ButtonCheck
+from partner_sdk.wire.button import ButtonCheck
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page, Route

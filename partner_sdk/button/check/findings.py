@@ -17,7 +17,7 @@ from partner_sdk.button.release import ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH
 from partner_sdk.button.snippet import SIZES
 from partner_sdk.errors import FormatError, TransportError
 from partner_sdk.finding import make_printable
-from partner_sdk.wire.button_check import ButtonCheck, CheckFinding, Severity
+from partner_sdk.wire.button import ButtonCheck, CheckFinding, Severity
 from partner_sdk.wire.canonical import convert
 
 Group = Literal["page", "link", "press", "words", "icon", "script", "place", "browser"]

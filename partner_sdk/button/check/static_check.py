@@ -46,9 +46,8 @@ from partner_sdk.button.check.page import (
 )
 from partner_sdk.button.release import ELEMENT
 from partner_sdk.button.snippet import WORDS
-from partner_sdk.wire.button_check import MAX_FINDINGS, ButtonCheck, CheckFinding, CheckResult, Method
+from partner_sdk.wire.button import MAX_FINDINGS, ButtonCheck, CheckFinding, CheckResult, Method, is_placement
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.placement import is_placement
 
 if TYPE_CHECKING:
     from justhtml import Node

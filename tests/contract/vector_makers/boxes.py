@@ -4,12 +4,10 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PublicKey
 
+from gateway.exchange.public_report import make_reply_key
 from partner_sdk.key_files import xwing_public_bytes
 from partner_sdk.wire.canonical import parse_base64url, to_base64url
-from partner_sdk.wire.envelope import HEADER_BYTES, Envelope, SealContext, pad
-from partner_sdk.wire.keys import sealing_key_id
-from partner_sdk.wire.reply_message import make_reply_key
-from partner_sdk.wire.sealing import make_suite, seal
+from partner_sdk.wire.sealing import HEADER_BYTES, Envelope, SealContext, make_suite, pad, seal, sealing_key_id
 from tests.contract.vector_makers.other_library import ask_other_library
 
 

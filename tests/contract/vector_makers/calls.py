@@ -11,14 +11,21 @@ from datetime import timedelta
 from typing import Any, Final
 
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.wire import adoption, registration
-from partner_sdk.wire.account import AccountChange, AccountPost, seal_account_change, sign_registration
-from partner_sdk.wire.adoption import AdoptionPost, AdoptionRequest, seal_adoption
+from partner_sdk.wire import button, enrolment
+from partner_sdk.wire.button import AdoptionPost, AdoptionRequest, seal_adoption
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
-from partner_sdk.wire.enrolment import EnrolmentPost, Invitation, seal_enrolment
+from partner_sdk.wire.enrolment import (
+    AccountChange,
+    AccountPost,
+    EnrolmentPost,
+    Invitation,
+    seal_account_change,
+    seal_enrolment,
+    sign_registration,
+)
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, CompletePost, evidence_digest
-from partner_sdk.wire.keys import SealingKey
-from partner_sdk.wire.thread_entry import EntryPost, ThreadEntry, seal_entry
+from partner_sdk.wire.mailbox import EntryPost, ThreadEntry, seal_entry
+from partner_sdk.wire.sealing import SealingKey
 from tests.builders import NOW, PUBLIC_ORIGIN, Agency, Partner, raw_public_key, seal_report
 from tests.contract.vector_makers.seeds import REPORT_ID, seed_for
 
@@ -109,13 +116,13 @@ def _make_registration(partner: Partner, *, key: SealingKey) -> AccountPost:
         environment=ENVIRONMENT,
         keys=None,
         partner=partner.partner,
-        registration=registration.TEMPLATE,
+        registration=enrolment.TEMPLATE,
     )
     signed = sign_registration(change, submission_key=partner.submission_key)
     return seal_account_change(signed, change=change, agency_key=key)
 
 
 def _make_adoption(*, key: SealingKey) -> AdoptionPost:
-    request = AdoptionRequest(environment=ENVIRONMENT, request_id=REPORT_ID, service=adoption.EXAMPLE)
+    request = AdoptionRequest(environment=ENVIRONMENT, request_id=REPORT_ID, service=button.EXAMPLE)
     envelope = seal_adoption(request, sealing_key=key)
     return AdoptionPost(envelope=to_base64url(envelope.to_bytes()), request_id=REPORT_ID)

@@ -10,9 +10,8 @@ from cryptography.hazmat.primitives.hpke import MLKEM768X25519PublicKey
 
 from partner_sdk.key_files import xwing_public_bytes
 from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
-from partner_sdk.wire.envelope import HEADER_BYTES, Envelope, SealContext, pad
-from partner_sdk.wire.keys import make_sealing_key
-from partner_sdk.wire.sealing import make_suite, seal
+from partner_sdk.wire.sealing import HEADER_BYTES, Envelope, SealContext, make_suite, pad, seal
+from partner_sdk.wire.signing import make_sealing_key
 from tests.contract.vector_makers.other_library import ask_other_library
 from tests.contract.vector_makers.seeds import NOW, REPORT_ID, seed_for
 

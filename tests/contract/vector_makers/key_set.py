@@ -9,17 +9,20 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from partner_sdk.key_files import xwing_public_bytes
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
-from partner_sdk.wire.keys import (
+from partner_sdk.wire.signing import (
     Delegation,
     KeySet,
     Pin,
     RootChange,
+    StatementKind,
     VerifyKey,
     fingerprint_of,
+    key_id_of,
     make_sealing_key,
+    public_bytes,
     sign_bundle,
+    sign_statement,
 )
-from partner_sdk.wire.statements import StatementKind, key_id_of, public_bytes, sign_statement
 from tests.contract.vector_makers.seeds import NOW, seed_for, signing_key
 
 

@@ -5,25 +5,23 @@ import json
 from typing import Any
 
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.wire.action_bodies import (
+from partner_sdk.wire.canonical import encode, format_time, to_base64url
+from partner_sdk.wire.digest import DigestNotice
+from partner_sdk.wire.mailbox import (
+    FIRST_PREVIOUS,
     AskedAccount,
+    InformationRequest,
+    MessageKind,
     Notifier,
+    OutcomeNote,
     Package,
     PreservationRequest,
     ReferralFacts,
     ServiceAlert,
-    TermsReferral,
-    ThreadMessage,
-)
-from partner_sdk.wire.canonical import encode, format_time, to_base64url
-from partner_sdk.wire.digest import DigestNotice
-from partner_sdk.wire.mailbox_message import (
-    FIRST_PREVIOUS,
-    InformationRequest,
-    MessageKind,
-    OutcomeNote,
     SetAsideNotice,
     SetAsideReport,
+    TermsReferral,
+    ThreadMessage,
     Welcome,
     message_sha256,
 )

@@ -4,9 +4,9 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from partner_sdk.wire.alert_notice import AlertNotice, sign_alert
+from gateway.exchange.desk_statements import AlertNotice, sign_alert
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
-from partner_sdk.wire.statements import StatementKind, sign_statement
+from partner_sdk.wire.signing import StatementKind, sign_statement
 from tests.contract.vector_makers.seeds import NOW, signing_key
 from tests.contract.vector_makers.signed import make_verify_key, mix, rewrite, sign_raw
 

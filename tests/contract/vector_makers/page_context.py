@@ -6,9 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from partner_sdk.key_files import xwing_public_bytes
-from partner_sdk.wire.canonical import encode, format_time, to_base64url
-from partner_sdk.wire.envelope import MAX_CONTEXT_STATEMENT_BYTES, Envelope
-from partner_sdk.wire.page_context import (
+from partner_sdk.wire.button import (
     MAX_MESSAGES,
     MAX_TOKEN_CHARACTERS,
     ContextAccount,
@@ -17,7 +15,9 @@ from partner_sdk.wire.page_context import (
     SealedPageContext,
     context_seal_context,
 )
-from partner_sdk.wire.statements import StatementKind, public_bytes, sign_statement
+from partner_sdk.wire.canonical import encode, format_time, to_base64url
+from partner_sdk.wire.sealing import MAX_CONTEXT_STATEMENT_BYTES, Envelope
+from partner_sdk.wire.signing import StatementKind, public_bytes, sign_statement
 from tests.contract.vector_makers.boxes import make_other_box, seal_padded, seal_text
 from tests.contract.vector_makers.seeds import NOW, REPORT_ID, seed_for, signing_key
 from tests.contract.vector_makers.signed import mix, rewrite, sign_raw

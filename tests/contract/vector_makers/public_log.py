@@ -4,9 +4,9 @@ import base64
 from typing import Any
 
 from partner_sdk.wire.canonical import format_time, to_base64url
-from partner_sdk.wire.intake import FIRST_PREVIOUS, IntakeStatement, sign_intake
 from partner_sdk.wire.public_log import digest_receipt, format_entry, format_verifier
-from partner_sdk.wire.statements import public_bytes
+from partner_sdk.wire.receipts import FIRST_PREVIOUS, IntakeStatement, sign_intake
+from partner_sdk.wire.signing import public_bytes
 from partner_sdk.wire.submission import ClearFields
 from tests.builders.logs import PlainLog, sha256
 from tests.contract.vector_makers.seeds import NOW, REPORT_ID, signing_key

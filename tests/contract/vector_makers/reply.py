@@ -4,10 +4,10 @@ import json
 from datetime import timedelta
 from typing import Any
 
+from gateway.exchange.public_report import ReplyMessage, place_context, reply_context, sign_reply
 from gateway.public.returning import derive_seed, make_reply_public_key
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
-from partner_sdk.wire.reply_message import ReplyMessage, place_context, reply_context, sign_reply
-from partner_sdk.wire.statements import StatementKind, sign_statement
+from partner_sdk.wire.signing import StatementKind, sign_statement
 from tests.contract.vector_makers.boxes import make_other_box, seal_padded, seal_text
 from tests.contract.vector_makers.return_code import CODE, REFERENCE
 from tests.contract.vector_makers.seeds import NOW, REPORT_ID, seed_for, signing_key

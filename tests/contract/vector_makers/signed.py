@@ -6,8 +6,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
-from partner_sdk.wire.keys import VerifyKey
-from partner_sdk.wire.statements import SignedStatement, StatementKind, key_id_of, public_bytes
+from partner_sdk.wire.signing import SignedStatement, StatementKind, VerifyKey, key_id_of, public_bytes
 
 
 def make_verify_key(key: Ed25519PrivateKey, *, not_before: datetime, use_until: datetime) -> VerifyKey:

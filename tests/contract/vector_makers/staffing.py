@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.guidance.agency import HOLDS_FOR, ReadWithin, Staffing, sign_staffing
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
-from partner_sdk.wire.statements import StatementKind, sign_statement
+from partner_sdk.wire.signing import StatementKind, sign_statement
 from tests.contract.vector_makers.seeds import NOW, signing_key
 from tests.contract.vector_makers.signed import make_verify_key, mix, rewrite, sign_raw
 

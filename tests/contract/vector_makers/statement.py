@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, to_base64url
-from partner_sdk.wire.statements import (
+from partner_sdk.wire.signing import (
     SignedStatement,
     StatementKind,
     key_id_of,

@@ -3,11 +3,11 @@
 import json
 from typing import Any
 
+from gateway.exchange.public_report import make_reply_key
 from partner_sdk.key_files import xwing_public_bytes
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
-from partner_sdk.wire.reply_message import make_reply_key
-from partner_sdk.wire.statements import StatementKind, public_bytes, sign_statement
-from partner_sdk.wire.thread_entry import ThreadEntry, entry_context, seal_entry
+from partner_sdk.wire.mailbox import ThreadEntry, entry_context, seal_entry
+from partner_sdk.wire.signing import StatementKind, public_bytes, sign_statement
 from tests.contract.vector_makers.boxes import make_other_box, seal_padded, seal_text
 from tests.contract.vector_makers.seeds import NOW, REPORT_ID, seed_for, signing_key
 from tests.contract.vector_makers.signed import mix, rewrite, sign_raw

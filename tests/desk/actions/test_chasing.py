@@ -8,9 +8,8 @@ from gateway.desk.actions.ledger import change_state, record_sent
 from gateway.desk.actions.model import Action
 from gateway.desk.outbox_run import send_due
 from gateway.desk.watch import OVERDUE, list_concerns, settle_alarms
-from partner_sdk.wire.action_bodies import ThreadMessage
 from partner_sdk.wire.canonical import parse_base64url
-from partner_sdk.wire.mailbox_message import parse_body
+from partner_sdk.wire.mailbox import ThreadMessage, parse_body
 from tests.desk.action_builders import (
     collect_threads,
     draft,

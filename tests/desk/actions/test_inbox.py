@@ -12,7 +12,7 @@ from gateway.desk.actions.ledger import end_action, list_entries, open_entries, 
 from gateway.desk.actions.model import Action, list_waiting
 from gateway.desk.store.schema import AUDIT, CASES, REFUSED_ENTRIES, THREAD_ENTRIES
 from gateway.desk.vault import VaultError
-from partner_sdk.wire.thread_entry import ThreadEntry
+from partner_sdk.wire.mailbox import ThreadEntry
 from tests.builders import Partner
 from tests.desk.action_builders import (
     MARKER,

@@ -13,9 +13,8 @@ from gateway.desk.outbox_run import send_again, send_due
 from gateway.desk.partners.mailbox import seal_messages_again
 from partner_sdk.errors import LocalStateError, TransportError
 from partner_sdk.key_files import KeyFile, KeyRole
-from partner_sdk.wire.action_bodies import Package, ThreadMessage
 from partner_sdk.wire.canonical import parse_base64url
-from partner_sdk.wire.mailbox_message import parse_body
+from partner_sdk.wire.mailbox import Package, ThreadMessage, parse_body
 from tests.builders import Partner
 from tests.desk.action_builders import (
     MARKER,

@@ -13,7 +13,7 @@ from gateway.desk.digests.making import list_services, make_digest
 from gateway.desk.partners.invitations import invite_partner
 from gateway.desk.partners.register import PartnerError
 from gateway.desk.store.agency_tables import ADOPTERS
-from partner_sdk.wire.public_report import KnownPerson
+from gateway.exchange.public_report import KnownPerson
 from tests.desk.cases.test_linking import close
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.digests.digest_builders import make_order

@@ -16,10 +16,10 @@ from gateway.desk.cli import main
 from gateway.desk.store.agency_tables import REPLY_MESSAGES
 from gateway.desk.views.page import Typed
 from gateway.desk.wiring import Desk
+from gateway.exchange.public_report import MAX_BODY_CHARACTERS
 from gateway.guidance.advice import KINDS
 from gateway.guidance.signposts import load_signposts
-from partner_sdk.wire.adoption import LANGUAGES, Language
-from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS
+from partner_sdk.wire.button import LANGUAGES, Language
 from tests.desk.view_builders import (
     Browser,
     Clock,

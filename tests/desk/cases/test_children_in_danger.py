@@ -16,8 +16,8 @@ from gateway.desk.collection import joining
 from gateway.desk.collection.importing import import_report
 from gateway.desk.partners.key_ends import suspend_partner
 from gateway.desk.store.schema import Tier
+from gateway.exchange.public_report import Meeting
 from partner_sdk.report import IndustryReport, encode_sealed_report, list_given, make_sealed_report
-from partner_sdk.wire.public_report import Meeting
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import report_context
 from tests.builders import SealedReport, make_clear_fields, make_industry_report, seal_report, sign_for_envelope

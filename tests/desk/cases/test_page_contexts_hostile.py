@@ -9,14 +9,9 @@ from gateway.desk.cases.opening import JudgedContext
 from gateway.desk.cli import main
 from partner_sdk.errors import FormatError
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.wire.page_context import (
-    ContextMessage,
-    SealedPageContext,
-    check_page_context,
-    context_seal_context,
-)
+from partner_sdk.wire.button import ContextMessage, SealedPageContext, check_page_context, context_seal_context
 from partner_sdk.wire.sealing import seal
-from partner_sdk.wire.statements import StatementKind, sign_statement
+from partner_sdk.wire.signing import StatementKind, sign_statement
 from tests.desk.cases.test_page_contexts_judged import HERE, agree, judge, make_token, read_page, send
 from tests.desk.desk_loop import Loop
 from tests.desk.view_builders import Browser
@@ -73,8 +68,8 @@ def test_time_at_the_end_of_the_calendar_is_judged_without_a_sum_that_leaves_it(
     placed: Loop, monkeypatch: pytest.MonkeyPatch, issued_at: str, expires_at: str
 ) -> None:
     """The desk's own comparison, were such a time let through once more."""
-    monkeypatch.setattr("partner_sdk.wire.page_context.FIRST_YEAR", 1)
-    monkeypatch.setattr("partner_sdk.wire.page_context.LAST_YEAR", 9999)
+    monkeypatch.setattr("partner_sdk.wire.button.FIRST_YEAR", 1)
+    monkeypatch.setattr("partner_sdk.wire.button.LAST_YEAR", 9999)
     reference = send(placed, make_unchecked_token(placed, issued_at=issued_at, expires_at=expires_at))
     assert judge(placed, reference).outcome == "expired"
 

@@ -16,19 +16,19 @@ from gateway.desk.partners.key_ends import revoke_key, suspend_partner
 from gateway.desk.placements.agreeing import agree_placement
 from gateway.desk.placements.terms import Agreement
 from gateway.desk.store.schema import PAGE_CONTEXTS
+from gateway.exchange.public_report import CONTEXT_REFUSED_SIGNAL
 from gateway.intake import Accepted
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.wire.canonical import format_time, make_report_id
-from partner_sdk.wire.page_context import (
+from partner_sdk.wire.button import (
     ContextAccount,
     PageContext,
     SealedPageContext,
     context_seal_context,
     seal_page_context,
 )
-from partner_sdk.wire.public_codes import CONTEXT_REFUSED_SIGNAL
+from partner_sdk.wire.canonical import format_time, make_report_id
 from partner_sdk.wire.sealing import seal
-from partner_sdk.wire.statements import StatementKind, sign_statement
+from partner_sdk.wire.signing import StatementKind, sign_statement
 from partner_sdk.wire.submission import PUBLIC_SENDER
 from tests.builders import NOW, Agency, Partner, make_clear_fields
 from tests.desk.account_builders import Service

@@ -20,12 +20,12 @@ from gateway.desk.collection.filing import NewCase, file_cases
 from gateway.desk.collection.risk import UNTOLD
 from gateway.desk.collection.row_checks import BY_GATEWAY
 from gateway.desk.store.schema import CASES, METADATA
+from gateway.exchange.public_report import Meeting, PublicReport
 from gateway.guidance.risk import list_reasons
 from partner_sdk.report import SealedIndustryReport, list_given
 from partner_sdk.report.model import Meeting as ProposedMeeting
 from partner_sdk.report.people import Child
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.public_report import Meeting, PublicReport
 from tests.builders import NOW, make_clear_fields, make_industry_report
 from tests.desk.identifier_builders import INDEX_SIGNER
 from tests.public_report_builders import make_child_details, make_known_person, make_public_report

@@ -12,11 +12,7 @@ from gateway.desk.cases.reading import labels
 from gateway.desk.cases.reading.contact import make_contact_block
 from gateway.desk.cases.reading.labels import PUBLIC_ANSWERS, PUBLIC_WORDS, READING_WORDS
 from gateway.desk.cases.reading.public_report import make_sections
-from gateway.public.journey import FIELD_BY_NAME, SCREENS
-from partner_sdk.report.outline import list_fields
-from partner_sdk.wire.adoption import Language
-from partner_sdk.wire.keys import Environment
-from partner_sdk.wire.public_codes import (
+from gateway.exchange.public_report import (
     CONTACT_WAYS,
     CONTEXT_REFUSED_SIGNAL,
     DANGER_PREFIX,
@@ -30,8 +26,13 @@ from partner_sdk.wire.public_codes import (
     REGIONS,
     REPORTER_HURTING,
     YES,
+    Meeting,
+    PublicReport,
 )
-from partner_sdk.wire.public_report import Meeting, PublicReport
+from gateway.public.journey import FIELD_BY_NAME, SCREENS
+from partner_sdk.report.outline import list_fields
+from partner_sdk.wire.button import Language
+from partner_sdk.wire.signing import Environment
 from partner_sdk.wire.submission import PUBLIC_SENDER
 from tests.gateway.public.test_send import CHOICES
 from tests.public_report_builders import make_child_details, make_contact, make_known_person, make_public_report

@@ -9,7 +9,7 @@ from gateway.desk.collection.chain import FORK, GAP, NEW_EPOCH
 from gateway.desk.collection.collect import collect_reports
 from gateway.desk.collection.reconcile import reconcile
 from gateway.desk.feed_client import FeedClient
-from partner_sdk.wire.intake import FIRST_PREVIOUS
+from partner_sdk.wire.receipts import FIRST_PREVIOUS
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.forgery import alarms, resign_newest, set_aside
 

@@ -14,14 +14,14 @@ from gateway.desk.cases.opening import open_case
 from gateway.desk.collection.collect import Collected, collect_reports, try_again
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.store.schema import REPORTS, SET_ASIDE
+from gateway.exchange.feed import ItemKind, ItemPage
+from gateway.exchange.public_report import encode_public_report
 from gateway.intake import NewReport
 from partner_sdk.errors import TransportError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.report import SealedIndustryReport, encode_sealed_report
 from partner_sdk.wire.canonical import to_base64url
-from partner_sdk.wire.intake import sign_intake
-from partner_sdk.wire.items import ItemKind, ItemPage
-from partner_sdk.wire.public_report import encode_public_report
+from partner_sdk.wire.receipts import sign_intake
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import PUBLIC_SENDER, report_context
 from tests.builders import Partner, make_clear_fields, make_industry_report, make_key, seal_report, sign_for_envelope

@@ -13,15 +13,20 @@ from gateway.desk.collection import collect, reconcile
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.partners import account_changes, adoption, enrolments
 from gateway.desk.store.agency_tables import ACCOUNT_CHANGES, ENROLMENTS
-from partner_sdk.errors import FormatError
-from partner_sdk.wire.canonical import encode, make_report_id, parse_exact
-from partner_sdk.wire.feed_messages import (
+from gateway.exchange.feed import (
+    KINDS,
+    REPORT,
     ChainHead,
     FeedStatus,
+    ItemKind,
+    ItemPage,
+    ItemRow,
     ReconciliationPage,
     ReconciliationRow,
+    parse_item,
 )
-from partner_sdk.wire.items import KINDS, REPORT, ItemKind, ItemPage, ItemRow, parse_item
+from partner_sdk.errors import FormatError
+from partner_sdk.wire.canonical import encode, make_report_id, parse_exact
 from tests.builders import NOW
 from tests.desk.desk_loop import ACTOR, Loop, page_of
 from tests.desk.forgery import alarms

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from gateway.desk.cases.model import get_case
 from gateway.desk.store.schema import CASES
-from partner_sdk.wire.public_report import Meeting
+from gateway.exchange.public_report import Meeting
 from tests.desk.desk_loop import Loop
 
 

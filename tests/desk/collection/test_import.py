@@ -19,7 +19,7 @@ from gateway.desk.store.agency_tables import PARTNERS
 from partner_sdk.errors import FormatError
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
-from partner_sdk.wire.statements import key_id_of, public_bytes
+from partner_sdk.wire.signing import key_id_of, public_bytes
 from partner_sdk.wire.submission import peek_submission, sign_submission
 from tests.builders import (
     Partner,

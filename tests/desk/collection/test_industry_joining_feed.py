@@ -9,7 +9,7 @@ from gateway.desk.cases.opening import open_case
 from gateway.desk.collection.collect import Collected, collect_reports
 from gateway.desk.doctor import examine
 from gateway.desk.feed_client import FeedClient
-from partner_sdk.wire.items import REPORT, ItemKind, ItemPage
+from gateway.exchange.feed import REPORT, ItemKind, ItemPage
 from tests.desk.cases.test_industry_cases import calm_report, doubts, joined, queue
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.forgery import alarms

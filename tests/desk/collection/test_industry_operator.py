@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.desk.cases.opening import list_reports
 from gateway.intake import NewReport
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.intake import peek_intake
+from partner_sdk.wire.receipts import peek_intake
 from partner_sdk.wire.submission import clear_fields_of, open_submission
 from tests.builders import seal_report
 from tests.desk.desk_loop import Loop

@@ -15,9 +15,9 @@ from gateway.desk.collection.collect import collect_reports
 from gateway.desk.collection.reconcile import reconcile
 from gateway.desk.commands.collecting import _Steps, _take
 from gateway.desk.feed_client import FeedClient
+from gateway.exchange.feed import REPORT, Acknowledgement, ItemKind, ItemPage
 from gateway.housekeeping import KEEP_COLLECTED, clean_store
 from partner_sdk.errors import UnavailableError
-from partner_sdk.wire.items import REPORT, Acknowledgement, ItemKind, ItemPage
 from tests.builders import seal_report
 from tests.damaged_database import TABLE_LEAF, damage_pages
 from tests.desk.desk_loop import ACTOR, Loop

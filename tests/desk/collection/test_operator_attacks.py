@@ -16,10 +16,10 @@ from gateway.desk.collection.chain import FORK, GAP, WENT_BACK
 from gateway.desk.collection.collect import collect_reports
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.store.schema import SET_ASIDE
+from gateway.exchange.feed import ReportRow
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.report import SealedIndustryReport, encode_sealed_report, make_sealed_report
 from partner_sdk.wire.canonical import parse_base64url
-from partner_sdk.wire.feed_messages import ReportRow
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import report_context
 from tests.builders import SealedReport, make_industry_report, make_key, seal_report

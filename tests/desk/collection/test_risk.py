@@ -12,6 +12,16 @@ from msgspec import inspect
 
 from gateway.desk.collection.risk import UNTOLD, assess, get_filed_kind
 from gateway.desk.digests.tables import KINDS as KIND_TITLES
+from gateway.exchange.public_report import (
+    CONTEXT_REFUSED_SIGNAL,
+    FAST_SIGNAL,
+    FORMER_YOUNGEST,
+    HONEYPOT_SIGNAL,
+    LIMITED_SIGNAL,
+    PublicReport,
+    encode_public_report,
+    parse_public_report,
+)
 from gateway.guidance import risk
 from gateway.guidance.risk import RiskRules, combine, list_reasons, load_rules, read_rules
 from gateway.public.drafts import Draft
@@ -23,14 +33,6 @@ from partner_sdk.report import NotHeld, SealedIndustryReport, list_given
 from partner_sdk.report.model import Meeting as ProposedMeeting
 from partner_sdk.report.outline import get_report_type, get_value_type
 from partner_sdk.report.people import Child
-from partner_sdk.wire.public_codes import (
-    CONTEXT_REFUSED_SIGNAL,
-    FAST_SIGNAL,
-    FORMER_YOUNGEST,
-    HONEYPOT_SIGNAL,
-    LIMITED_SIGNAL,
-)
-from partner_sdk.wire.public_report import PublicReport, encode_public_report, parse_public_report
 from partner_sdk.wire.submission import ClearFields
 from tests.builders import make_clear_fields, make_industry_report
 from tests.public_report_builders import make_known_person, make_public_report

@@ -14,9 +14,9 @@ from gateway.desk.partners.stages import COARSE_REASONS, coarsen
 from gateway.intake import NewReport
 from partner_sdk.report import encode_sealed_report, make_sealed_report, parse_sealed_report
 from partner_sdk.wire.canonical import encode, parse_base64url
-from partner_sdk.wire.mailbox_message import SET_ASIDE_REASONS, SetAsideNotice, parse_body
+from partner_sdk.wire.mailbox import SetAsideNotice, parse_body
 from partner_sdk.wire.sealing import seal
-from partner_sdk.wire.submission import ClearFields, report_context
+from partner_sdk.wire.submission import SET_ASIDE_REASONS, ClearFields, report_context
 from tests.builders import Partner, SealedReport, make_clear_fields, make_industry_report, sign_for_envelope
 from tests.desk.asking_builders import ask
 from tests.desk.desk_loop import ACTOR, Loop

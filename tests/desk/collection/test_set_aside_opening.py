@@ -18,8 +18,7 @@ from gateway.desk.collection.set_aside_pages import RESOLUTION_TITLES
 from gateway.desk.collection.shelf import EXPLANATIONS
 from gateway.desk.partners.key_ends import suspend_partner
 from gateway.desk.terminal import DONE, LOOK, WRONG_USE
-from partner_sdk.wire.envelope import KEY_ID_BYTES
-from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.sealing import KEY_ID_BYTES, seal
 from partner_sdk.wire.submission import report_context
 from tests.builders import SealedReport, make_clear_fields, sign_for_envelope
 from tests.desk.desk_loop import ACTOR, Loop
@@ -28,7 +27,7 @@ from tests.desk.forgery import newest_statement, resign_newest
 from tests.desk.import_builders import make_file
 from tests.desk.view_builders import Browser, has_fault_read_with
 
-ENVELOPE = "partner_sdk/wire/envelope.py"
+ENVELOPE = "partner_sdk/wire/sealing.py"
 # Of another box than a report's, and of a collection that failed.
 NOT_OF_ROWS = {"wrong-recipient", "unexpected"}
 TRICK = "\x1b[2J\u202e"

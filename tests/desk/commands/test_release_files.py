@@ -10,10 +10,10 @@ import pytest
 from gateway.desk.cases.replying.templates import SIGNOFFS_FILE, load_release_files, load_signoffs, load_texts
 from gateway.desk.cli import main
 from gateway.desk.outbox import notes
+from gateway.exchange.public_report import WELSH
 from gateway.guidance.signoffs import WELSH_READER
 from gateway.web.settings import SettingsError
-from partner_sdk.wire.adoption import LANGUAGES
-from partner_sdk.wire.public_codes import WELSH
+from partner_sdk.wire.button import LANGUAGES
 from tests.desk.desk_loop import Loop
 
 

@@ -14,8 +14,8 @@ from gateway.desk.destinations.register import (
     load_rules,
     suggest_destinations,
 )
+from gateway.exchange.public_report import NOT_SURE, NOT_UK, REGIONS
 from gateway.guidance.signposts import load_countries
-from partner_sdk.wire.public_codes import NOT_SURE, NOT_UK, REGIONS
 
 TODAY = date(2026, 11, 28)
 REGISTER = load_register()

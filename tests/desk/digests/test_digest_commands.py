@@ -17,7 +17,7 @@ from partner_sdk.key_files import KeyRole, new_key
 from partner_sdk.lazy_group import INTERRUPTED
 from partner_sdk.wire.canonical import format_time, parse_base64url
 from partner_sdk.wire.digest import parse_digest
-from partner_sdk.wire.mailbox_message import peek_message
+from partner_sdk.wire.mailbox import peek_message
 from tests.desk.digests.digest_builders import PARTNER
 from tests.desk.people.touch_builders import sign_digest
 from tests.desk.view_builders import Browser, Clock, make_test_desk

@@ -46,8 +46,8 @@ from gateway.desk.wiring import Desk
 from partner_sdk.digests.overview_article import render_article
 from partner_sdk.key_files import KeyRole, new_key
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_exact
-from partner_sdk.wire.mailbox_message import peek_message
-from partner_sdk.wire.overview import NO_ROWS, NOTHING_SHOWN, Overview, OverviewLine, parse_overview, render_overview
+from partner_sdk.wire.digest import NO_ROWS, NOTHING_SHOWN, Overview, OverviewLine, parse_overview, render_overview
+from partner_sdk.wire.mailbox import peek_message
 from tests.desk.digests.digest_builders import NOW, PARTNER, add_case, add_cases, clock, draw_noise, make_store
 from tests.desk.made_models import hold_open
 from tests.desk.people.touch_builders import release_by_two, sign_digest

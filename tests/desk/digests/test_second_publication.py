@@ -17,9 +17,9 @@ from gateway.desk.outbox_run import send_due
 from gateway.desk.partners.mailbox import write_message
 from gateway.desk.partners.register import PartnerError
 from gateway.desk.store.agency_tables import DIGESTS
+from gateway.exchange.feed import MAILBOX_MESSAGE
 from gateway.store.items import StoredItem, list_own_items
 from partner_sdk.wire.canonical import check_report_id
-from partner_sdk.wire.items import MAILBOX_MESSAGE
 from tests.desk.collection.test_lost_at_either_side import copy_database, restore_desk
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.digests.digest_builders import PARTNER, QUARTER, add_cases, make_order

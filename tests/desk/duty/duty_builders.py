@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from gateway.desk.escalation import Ladder
-from partner_sdk.wire.alert_notice import peek_alert
+from gateway.exchange.desk_statements import peek_alert
 from tests.builders import NOW
 from tests.desk.desk_loop import Loop
 from tests.desk.mail_server import Posts

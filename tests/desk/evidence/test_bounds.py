@@ -11,6 +11,7 @@ import pytest
 from gateway.desk.evidence import collecting
 from gateway.desk.evidence.collecting import FetchPlan, WantedEvidence
 from gateway.desk.feed_client import FeedClient
+from gateway.exchange.feed import EVIDENCE, ItemKind, ItemPage
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import make_report_id
 from partner_sdk.wire.evidence import (
@@ -18,7 +19,6 @@ from partner_sdk.wire.evidence import (
     EvidenceRow,
     evidence_digest,
 )
-from partner_sdk.wire.items import EVIDENCE, ItemKind, ItemPage
 from tests.builders import NOW, Partner
 from tests.builders.evidence import hand_over
 from tests.desk.desk_loop import Loop, page_of

@@ -12,9 +12,9 @@ import pytest
 from gateway.desk.evidence import collecting
 from gateway.desk.evidence.holdings import SealedParts, hold_alone
 from gateway.desk.feed_client import FeedClient
+from gateway.exchange.feed import ItemKind, ItemPage
 from partner_sdk.errors import FormatError, LocalStateError, ProblemError, UnavailableError
 from partner_sdk.wire.evidence import EvidenceRow
-from partner_sdk.wire.items import ItemKind, ItemPage
 from tests.builders.evidence import hand_over
 from tests.desk.desk_loop import Loop, page_of
 from tests.desk.evidence_builders import (

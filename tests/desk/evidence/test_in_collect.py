@@ -13,9 +13,9 @@ from gateway.desk.commands import collecting
 from gateway.desk.evidence.collecting import EvidenceCollected
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.terminal import DONE, LOOK
+from gateway.exchange.feed import ItemKind, ItemPage
 from partner_sdk.errors import FormatError, LocalStateError
 from partner_sdk.wire.evidence import EvidenceRow
-from partner_sdk.wire.items import ItemKind, ItemPage
 from tests.desk.commands.test_unexpected import answer_with, make_round, served
 from tests.desk.desk_loop import ACTOR, Loop, page_of
 from tests.desk.evidence_builders import (

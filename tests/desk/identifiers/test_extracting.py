@@ -20,8 +20,8 @@ from gateway.desk.identifiers.extracting import (
     list_nicknames,
     list_own,
 )
+from gateway.exchange.public_report import PublicReport
 from partner_sdk.report import IndustryReport, SealedIndustryReport
-from partner_sdk.wire.public_report import PublicReport
 from tests.builders import make_clear_fields, make_industry_report
 from tests.desk.cases.test_industry_cases import calm_report
 from tests.desk.collection.mild_stories import list_stories

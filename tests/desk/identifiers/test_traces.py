@@ -12,7 +12,7 @@ from gateway.desk.identifiers.index import (
     make_traces,
 )
 from partner_sdk.report import SealedIndustryReport
-from partner_sdk.wire.page_context import ContextAccount, PageContext
+from partner_sdk.wire.button import ContextAccount, PageContext
 from tests.builders import make_clear_fields
 from tests.desk.industry_builders import make_full_report
 from tests.public_report_builders import make_child_details, make_contact, make_known_person, make_public_report

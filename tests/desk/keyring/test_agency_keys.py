@@ -29,8 +29,15 @@ from partner_sdk.durable_files import write_durably
 from partner_sdk.errors import KeySetError
 from partner_sdk.key_files import KeyRole, load_signing_key, new_key, read_key_file, write_key_file
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.keys import KeySet, find_active_sealing_key, parse_pin, sign_bundle, verify_bundle, verify_keys
-from partner_sdk.wire.statements import parse_statement
+from partner_sdk.wire.signing import (
+    KeySet,
+    find_active_sealing_key,
+    parse_pin,
+    parse_statement,
+    sign_bundle,
+    verify_bundle,
+    verify_keys,
+)
 from tests.builders import DAY, NOW, PUBLIC_ORIGIN
 from tests.desk.desk_loop import ACTOR, Loop, make_loop
 

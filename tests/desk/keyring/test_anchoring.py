@@ -23,9 +23,9 @@ from gateway.desk.keyring.anchoring import (
 )
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.watch import NOT_ANCHORED, settle_alarms
+from gateway.exchange.desk_statements import AuditAnchor, hash_anchor, peek_anchor, sign_anchor
 from gateway.store.published import add_anchor, list_anchors
 from partner_sdk.errors import LogError, ProblemError, StatementError, TransportError
-from partner_sdk.wire.audit_anchor import AuditAnchor, hash_anchor, peek_anchor, sign_anchor
 from partner_sdk.wire.canonical import parse_time
 from tests.desk.desk_loop import Loop
 from tests.desk.people_builders import ACTOR

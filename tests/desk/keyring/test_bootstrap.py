@@ -16,12 +16,12 @@ from gateway.desk.config import DeskConfig, DeskConfigError, DeskPaths, load_con
 from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, make_desk
 from gateway.desk.keyring.publication import PublicationError, publish, sign_lists
 from gateway.desk.wiring import open_desk
+from gateway.exchange.feed import parse_gateway_card
 from gateway.web.settings import SettingsError
 from partner_sdk.errors import KeySetError, LocalStateError, NotAuthorisedError
 from partner_sdk.key_files import KeyRole, read_key_file
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.gateway_card import parse_gateway_card
-from partner_sdk.wire.keys import find_active_sealing_key, parse_pin, verify_bundle
+from partner_sdk.wire.signing import find_active_sealing_key, parse_pin, verify_bundle
 from tests.builders import NOW, PUBLIC_ORIGIN, Partner
 from tests.desk.desk_loop import ACTOR, FEED_ORIGIN, Loop, make_loop
 from tests.desk.loop_model import copy_loop

@@ -16,7 +16,7 @@ from gateway.desk.outbox.alerts import list_alerts
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.schema import AUDIT, CASE_STEPS, IMPORTED_REPORTS
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.public_report import PublicReport
+from gateway.exchange.public_report import PublicReport
 from tests.desk.view_builders import Browser, Clock, add_sealed_case, has_fault_read_with
 
 MARKER = "marmalade"

@@ -26,7 +26,7 @@ from gateway.desk.people.permissions import Role
 from gateway.desk.store.agency_tables import MAILBOX_MESSAGES, STAGES
 from gateway.desk.store.schema import CASES
 from partner_sdk.wire.canonical import parse_base64url
-from partner_sdk.wire.mailbox_message import MessageKind
+from partner_sdk.wire.mailbox import MessageKind
 from tests.desk.asking_builders import ask, make_preservation, make_stranger
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.digests.digest_builders import QUARTER, add_cases, seed_noise

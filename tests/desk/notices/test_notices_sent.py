@@ -21,9 +21,8 @@ from gateway.desk.notices.service_alerts import (
     release_alone,
 )
 from gateway.desk.store.schema import CASES
-from partner_sdk.wire.action_bodies import ServiceAlert, TermsReferral, ThreadMessage
 from partner_sdk.wire.canonical import format_time, parse_base64url
-from partner_sdk.wire.mailbox_message import parse_body
+from partner_sdk.wire.mailbox import ServiceAlert, TermsReferral, ThreadMessage, parse_body
 from tests.desk.action_builders import draft, reread
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import read_mailbox

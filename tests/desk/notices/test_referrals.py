@@ -32,9 +32,8 @@ from gateway.desk.store.agency_tables import PARTNERS
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.wire.action_bodies import TermsReferral
 from partner_sdk.wire.canonical import format_time, parse_time
-from partner_sdk.wire.mailbox_message import parse_body
+from partner_sdk.wire.mailbox import TermsReferral, parse_body
 from tests.desk.action_builders import draft, reread
 from tests.desk.desk_loop import ACTOR
 from tests.desk.digests.digest_builders import PARTNER

@@ -35,8 +35,7 @@ from gateway.desk.store.schema import AUDIT, CASES
 from gateway.desk.watch import ALERT_UNREVIEWED, list_concerns
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.wire.action_bodies import ServiceAlert
-from partner_sdk.wire.mailbox_message import parse_body
+from partner_sdk.wire.mailbox import ServiceAlert, parse_body
 from tests.desk.desk_loop import ACTOR
 from tests.desk.digests.digest_builders import PARTNER
 from tests.desk.notice_builders import MARKER, SERVICES, add_referable, add_service

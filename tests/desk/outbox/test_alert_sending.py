@@ -12,10 +12,10 @@ from gateway.desk.collection.collect import collect_reports
 from gateway.desk.outbox.alerts import AlertsSent, queue_alert
 from gateway.desk.store.schema import AUDIT, SET_ASIDE
 from gateway.desk.vault import signing
+from gateway.exchange.desk_statements import AlertNotice
+from gateway.exchange.public_report import Meeting
 from gateway.guidance.agency import load_agency
-from partner_sdk.wire.alert_notice import AlertNotice
 from partner_sdk.wire.canonical import format_time, parse_time
-from partner_sdk.wire.public_report import Meeting
 from tests.builders import make_clear_fields
 from tests.desk.desk_loop import Loop
 from tests.desk.mail_server import Posts, run_mail_server

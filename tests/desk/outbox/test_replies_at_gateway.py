@@ -11,10 +11,10 @@ from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.replying.replies import GivenReply, ReplyDraft, ReplyError, record_reply, write_reply
 from gateway.desk.doctor import examine
 from gateway.desk.outbox.replies import list_waiting, list_written
+from gateway.exchange.feed import REPLY, NewItem
 from gateway.store.items import put_return_place
 from partner_sdk.errors import ConflictError
 from partner_sdk.wire.canonical import to_base64url
-from partner_sdk.wire.items import REPLY, NewItem
 from tests.builders import make_clear_fields
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.outbox_builders import forget_that_it_was_sent, send_out

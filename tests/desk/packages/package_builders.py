@@ -19,7 +19,7 @@ from gateway.desk.packages.content import (
     Section,
     SourceReport,
 )
-from partner_sdk.wire.package import PackageManifest, sign_manifest
+from partner_sdk.wire.mailbox import PackageManifest, sign_manifest
 
 SIGNING_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 SIGNING_PUBLIC = SIGNING_KEY.public_key().public_bytes_raw()

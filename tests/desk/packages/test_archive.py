@@ -35,9 +35,8 @@ from gateway.desk.packages.content import (
     redact,
 )
 from gateway.desk.packages.sheet import render_html
-from partner_sdk.wire.action_bodies import MAX_ARCHIVE_BYTES
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact
-from partner_sdk.wire.package import MANIFEST_FILE
+from partner_sdk.wire.mailbox import MANIFEST_FILE, MAX_ARCHIVE_BYTES
 from tests.desk.packages.package_builders import PICTURE, make_content, make_item, sign
 
 # Built by Python 3.11 and 3.13; it changes with the page, the data, or a library that draws the sheets otherwise.

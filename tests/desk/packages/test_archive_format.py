@@ -26,8 +26,8 @@ from partner_sdk.package_reader import (
     ReadError,
 )
 from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
-from partner_sdk.wire.package import FileName
-from partner_sdk.wire.statements import StatementKind, sign_statement
+from partner_sdk.wire.mailbox import FileName
+from partner_sdk.wire.signing import StatementKind, sign_statement
 from tests.desk.packages import stand_alone_verifier
 from tests.desk.packages.package_builders import PICTURE, SIGNING_KEY, SIGNING_PUBLIC, make_content, make_item, sign
 

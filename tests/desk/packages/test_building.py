@@ -16,8 +16,7 @@ from gateway.desk.packages.archive import unpack
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.schema import AUDIT, CASE_ACTIONS, CASE_STEPS, METADATA
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.action_bodies import Package
-from partner_sdk.wire.mailbox_message import parse_body
+from partner_sdk.wire.mailbox import Package, parse_body
 from tests.desk.packages.package_forms import (
     FORM,
     MAKER,

@@ -10,9 +10,8 @@ from gateway.desk.packages.archive import unpack
 from gateway.desk.people.permissions import Role
 from partner_sdk.package_reader import unseal
 from partner_sdk.report.people import Suspect
-from partner_sdk.wire.action_bodies import Package
 from partner_sdk.wire.canonical import parse_base64url
-from partner_sdk.wire.mailbox_message import parse_body
+from partner_sdk.wire.mailbox import Package, parse_body
 from tests.builders.evidence import hand_over
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.evidence_builders import collect_all, make_film, newest_case, open_door, post, seal_with, send_film

@@ -10,7 +10,7 @@ from gateway.desk.packages.content import Line
 from gateway.desk.packages.gathering import make_public_parts
 from gateway.desk.people.permissions import Role
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.public_report import Meeting
+from gateway.exchange.public_report import Meeting
 from tests.desk.packages.package_forms import MAKER, post
 from tests.desk.view_builders import Browser, add_sealed_case
 from tests.desk.work_builders import assess

@@ -15,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.desk.packages.archive import build_archive
+from gateway.desk.packages.sealed_file import count_sealed_file_bytes, make_passphrase, seal_file
 from partner_sdk import package_reader
 from partner_sdk.errors import FormatError
 from partner_sdk.package_reader import (
@@ -27,7 +28,6 @@ from partner_sdk.package_reader import (
     normalise_passphrase,
     unseal,
 )
-from partner_sdk.wire.sealed_file import count_sealed_file_bytes, make_passphrase, seal_file
 from tests.desk.packages import stand_alone_verifier
 from tests.desk.packages.package_builders import SIGNING_PUBLIC, make_content, sign
 

@@ -19,10 +19,16 @@ from gateway.desk.store.agency_tables import FORMER_PARTNER_KEYS
 from partner_sdk.client._keys import find_pending
 from partner_sdk.client.account import send_registration
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.wire.account import AccountChange, NewKeys, seal_account_change, sign_key_change, sign_registration
 from partner_sdk.wire.canonical import encode, format_time, make_report_id
-from partner_sdk.wire.registration import TEMPLATE
-from partner_sdk.wire.statements import StatementKind, sign_statement
+from partner_sdk.wire.enrolment import (
+    TEMPLATE,
+    AccountChange,
+    NewKeys,
+    seal_account_change,
+    sign_key_change,
+    sign_registration,
+)
+from partner_sdk.wire.signing import StatementKind, sign_statement
 from tests.builders import NOW, Partner
 from tests.desk.account_builders import Service
 from tests.desk.desk_loop import ACTOR, Loop

@@ -29,8 +29,7 @@ from gateway.desk.partners.register import (
 from gateway.desk.partners.registrations import find_authorisation, find_registration, get_partner_view
 from partner_sdk.client.account import enrol, find_sent_registration, send_registration
 from partner_sdk.errors import LocalStateError, TransportError
-from partner_sdk.wire.enrolment import parse_invitation
-from partner_sdk.wire.registration import TEMPLATE, Platform, Registration
+from partner_sdk.wire.enrolment import TEMPLATE, Platform, Registration, parse_invitation
 from tests.builders import NOW, PUBLIC_ORIGIN
 from tests.desk.account_builders import REPORT, Service
 from tests.desk.desk_loop import ACTOR, Loop

@@ -17,7 +17,7 @@ from partner_sdk.client.account import send_registration
 from partner_sdk.errors import NotAuthorisedError, RefusedError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.report import parse_report
-from partner_sdk.wire.registration import TEMPLATE
+from partner_sdk.wire.enrolment import TEMPLATE
 from tests.builders import DAY, NOW
 from tests.desk.account_builders import REPORT, Service
 from tests.desk.desk_loop import ACTOR, Loop

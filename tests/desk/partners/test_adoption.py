@@ -30,9 +30,9 @@ from gateway.desk.placements.register import PlacementError, find_owner_name
 from gateway.desk.store.agency_tables import ADOPTION_REQUESTS, INVITATIONS
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.vault.key_folder import SEALING_KEY_FILES
-from partner_sdk.wire.adoption import EXAMPLE, MAX_ADOPTION_BODY_BYTES, adoption_context
+from gateway.exchange.feed import Acknowledgement, ItemKind, ItemPage, ItemRow
+from partner_sdk.wire.button import EXAMPLE, MAX_ADOPTION_BODY_BYTES, adoption_context
 from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
-from partner_sdk.wire.items import Acknowledgement, ItemKind, ItemPage, ItemRow
 from partner_sdk.wire.sealing import seal
 from tests.builders import NOW, PUBLIC_ORIGIN
 from tests.desk.adoption_builders import (

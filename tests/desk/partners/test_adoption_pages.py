@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from gateway.desk.partners.adoption import get_adoption
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.adoption import format_request_number
+from partner_sdk.wire.button import format_request_number
 from tests.desk.adoption_builders import CALLED, MARKED, MARKER, add_waiting, list_actions
 from tests.desk.digests.digest_builders import PARTNER
 from tests.desk.view_builders import Browser, has_fault_read_with

@@ -12,9 +12,9 @@ from gateway.desk.digests.tables import OUTCOMES
 from gateway.desk.partners.outcomes import OutcomeSignal, list_signals, write_outcome_notes
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.errors import LocalStateError
-from partner_sdk.wire import mailbox_message
+from partner_sdk.wire import mailbox
 from partner_sdk.wire.canonical import parse_base64url
-from partner_sdk.wire.mailbox_message import OutcomeNote, parse_body
+from partner_sdk.wire.mailbox import OutcomeNote, parse_body
 from tests.desk.cases.test_industry_cases import CLOSING
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import collect_and_send, file, find, read, read_mailbox, stage_at_gateway
@@ -41,7 +41,7 @@ def notes(loop: Loop) -> list[tuple[str, str]]:
 
 
 def test_codes_of_outcomes_are_those_that_digests_count() -> None:
-    assert [code for code, _ in mailbox_message.OUTCOMES] == [code for code, _ in OUTCOMES]
+    assert [code for code, _ in mailbox.OUTCOMES] == [code for code, _ in OUTCOMES]
 
 
 def test_outcome_goes_with_the_next_collect_by_stage_and_by_mailbox(loop: Loop) -> None:

@@ -18,10 +18,9 @@ from gateway.testing.transport import WsgiTransport
 from partner_sdk.errors import LocalStateError, StatementError, TransportError
 from partner_sdk.key_files import KeyRole, load_xwing_private_key
 from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.keys import verify_keys
-from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS, MailboxMessage, message_sha256, open_message
-from partner_sdk.wire.statements import SignedStatement
+from partner_sdk.wire.mailbox import FIRST_PREVIOUS, MailboxMessage, message_sha256, open_message
+from partner_sdk.wire.sealing import Envelope
+from partner_sdk.wire.signing import SignedStatement, verify_keys
 from tests.builders import Partner
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.forgery import alarms

@@ -17,8 +17,7 @@ from gateway.desk.people.permissions import Role
 from gateway.desk.wiring import Desk
 from partner_sdk.client.account import enrol, send_registration
 from partner_sdk.wire.canonical import parse_exact
-from partner_sdk.wire.enrolment import Invitation
-from partner_sdk.wire.registration import TEMPLATE
+from partner_sdk.wire.enrolment import TEMPLATE, Invitation
 from tests.desk.account_builders import Service
 from tests.desk.desk_loop import ACTOR, FEED_ORIGIN, Loop
 from tests.desk.digests.digest_builders import PARTNER

@@ -12,6 +12,7 @@ from gateway.desk.partners.invitations import hold_invitation_file, invite_partn
 from gateway.desk.partners.key_ends import suspend_partner
 from gateway.desk.partners.register import PartnerError, list_partners
 from gateway.desk.store.agency_tables import ENROLMENTS, INVITATIONS
+from gateway.exchange.feed import ENROLMENT
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact, to_base64url
 from partner_sdk.wire.enrolment import (
@@ -23,9 +24,7 @@ from partner_sdk.wire.enrolment import (
     seal_enrolment,
     secret_sha256,
 )
-from partner_sdk.wire.envelope import Envelope, SealContext
-from partner_sdk.wire.items import ENROLMENT
-from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.sealing import Envelope, SealContext, seal
 from tests.builders import PUBLIC_ORIGIN, Partner, raw_public_key
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.loop_model import copy_loop

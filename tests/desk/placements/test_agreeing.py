@@ -25,8 +25,7 @@ from gateway.desk.placements.register import (
 from gateway.desk.placements.terms import MAX_POSITION_CHARACTERS, TermChanges, list_history
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.page_context import Surface
-from partner_sdk.wire.placement import TEST_LINK_ID, is_placement
+from partner_sdk.wire.button import TEST_LINK_ID, Surface, is_placement
 from tests.desk.placement_builders import ADDRESS, LINK_ID, PAGE, POSITION, agree, get
 
 

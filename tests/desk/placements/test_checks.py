@@ -21,7 +21,7 @@ from gateway.desk.placements.runner import forget_runner_token, is_runner_token,
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.button_check import ButtonCheck, CheckTarget
+from partner_sdk.wire.button import ButtonCheck, CheckTarget
 from tests.desk.placement_builders import ADDRESS, LINK_ID, PAGE, agree, make_check, make_finding, make_post
 from tests.desk.view_builders import Clock
 

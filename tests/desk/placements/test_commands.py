@@ -15,7 +15,7 @@ from gateway.desk.placements.runner import is_runner_token
 from gateway.desk.terminal import DONE, LOOK, WRONG_USE
 from gateway.desk.wiring import Desk
 from gateway.wiring import utc_now
-from partner_sdk.wire.button_check import CheckList
+from partner_sdk.wire.button import CheckList
 from partner_sdk.wire.canonical import format_time, parse_exact
 from tests.desk.people_builders import ACTOR
 from tests.desk.placement_builders import (

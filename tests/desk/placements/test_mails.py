@@ -9,7 +9,7 @@ from gateway.desk.placements.mails import make_agreed_mail, read_texts
 from gateway.desk.placements.register import SURFACE_TITLES, PlacementRow
 from gateway.desk.wiring import Desk
 from partner_sdk.button.snippet import make_snippet
-from partner_sdk.wire.page_context import Surface
+from partner_sdk.wire.button import Surface
 from tests.desk.people_builders import ACTOR
 from tests.desk.placement_builders import agree
 from tests.desk.view_builders import Browser

@@ -10,7 +10,7 @@ from gateway.desk.placements.checks import take_checks
 from gateway.desk.placements.register import list_placements
 from gateway.desk.views import page as page_base
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.button_check import ButtonCheck
+from partner_sdk.wire.button import ButtonCheck
 from tests.desk.placement_builders import (
     ADDRESS,
     LINK_ID,

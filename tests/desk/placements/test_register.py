@@ -14,7 +14,7 @@ from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.partners.key_ends import suspend_partner
 from gateway.desk.placements.agreeing import end_placement, resume_placement, suspend_placement
 from gateway.desk.placements.register import count_reports
-from partner_sdk.wire.placement import PlacementEntry
+from partner_sdk.wire.button import PlacementEntry
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.digests.digest_builders import make_order
 from tests.desk.placement_builders import ADDRESS, LINK_ID, PAGE, agree

@@ -15,9 +15,8 @@ from gateway.desk.service_requests.contents import list_answers
 from gateway.desk.store.agency_tables import MAILBOX_MESSAGES
 from gateway.desk.uk_times import get_uk_day
 from partner_sdk.report import IndustryReport
-from partner_sdk.wire.action_bodies import AskedAccount, PreservationRequest
 from partner_sdk.wire.canonical import encode, parse_base64url
-from partner_sdk.wire.mailbox_message import InformationRequest, parse_body
+from partner_sdk.wire.mailbox import AskedAccount, InformationRequest, PreservationRequest, parse_body
 from tests.builders import Partner, make_industry_report, seal_report
 from tests.desk.asking_builders import NIGHT_OWL, ask, make_asking, make_preservation, make_stranger
 from tests.desk.desk_loop import ACTOR, Loop

@@ -13,7 +13,7 @@ from gateway.desk.service_requests.asking import Asking, list_services
 from gateway.desk.service_requests.contents import read_content
 from gateway.desk.store.agency_tables import ADOPTERS
 from gateway.desk.store.schema import AUDIT
-from partner_sdk.wire.action_bodies import AskedAccount
+from partner_sdk.wire.mailbox import AskedAccount
 from tests.builders import Partner
 from tests.desk.asking_builders import NIGHT_OWL, ask, make_asking, make_preservation, make_stranger
 from tests.desk.cases.test_industry_cases import CLOSING

@@ -1,7 +1,7 @@
 """The laws for requests: each with its source, and none offered that a request of this desk cannot rest on."""
 
 from gateway.desk.service_requests.laws import list_laws, list_other_ways, load_laws
-from partner_sdk.wire.action_bodies import MAX_PURPOSE_CHARACTERS
+from partner_sdk.wire.mailbox import MAX_PURPOSE_CHARACTERS
 
 
 def test_each_kind_of_request_has_a_law_and_each_law_a_use() -> None:

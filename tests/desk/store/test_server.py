@@ -17,9 +17,9 @@ from gateway.desk.collection.standing import load_trusted_keys
 from gateway.desk.doctor import examine
 from gateway.desk.store import DeskStore, DeskStoreError, engine, open_store
 from gateway.desk.store.migrations import METADATA
+from gateway.exchange.feed import REPORT
 from partner_sdk.errors import LocalStateError
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.items import REPORT
 from tests.builders import NOW, Agency
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.postgresql import Server, connect

@@ -26,7 +26,7 @@ from gateway.desk.wiring import Desk
 from gateway.guidance.destruction import DestructionList, ForgetList, ForgottenEvidence, ForgottenReport
 from partner_sdk.errors import OpeningError, ReportAbuseError
 from partner_sdk.wire.canonical import encode, format_time, parse_exact, to_base64url
-from partner_sdk.wire.statements import MAX_LIST_BYTES
+from partner_sdk.wire.signing import MAX_LIST_BYTES
 from tests.desk.people.touch_builders import register, state_release, touch
 from tests.desk.retention_builders import (
     A_YEAR,

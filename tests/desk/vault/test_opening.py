@@ -13,8 +13,7 @@ from gateway.desk.vault.key_folder import KeyFolder
 from partner_sdk.errors import LocalStateError, OpeningError
 from partner_sdk.key_files import KeyRole, load_xwing_private_key, write_key_file
 from partner_sdk.wire.canonical import parse_base64url
-from partner_sdk.wire.envelope import ENC_BYTES, Envelope, SealContext
-from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.sealing import ENC_BYTES, Envelope, SealContext, seal
 from tests.builders import make_key, sealing_key_of
 from tests.builders.vault import make_vault
 

@@ -26,8 +26,8 @@ from gateway.desk.vault.server import MAX_CONNECTIONS
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError, ReportAbuseError
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.statements import StatementKind
+from partner_sdk.wire.sealing import Envelope
+from partner_sdk.wire.signing import StatementKind
 from tests.desk.vault.test_record import CONTEXT
 from tests.desk.vault.test_signing import NOTICE, make_base
 from tests.desk.vault.vault_process import (

@@ -13,7 +13,7 @@ from gateway.desk.vault import OpenBox
 from gateway.desk.vault.record import MAX_LINE_BYTES, OPENINGS_FILE, OpeningRecord, RecordError
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
-from partner_sdk.wire.envelope import Envelope, SealContext
+from partner_sdk.wire.sealing import Envelope, SealContext
 from tests.desk.desk_loop import Loop
 from tests.desk.view_builders import add_sealed_case
 

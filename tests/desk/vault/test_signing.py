@@ -11,12 +11,12 @@ from gateway.desk.vault import HashKind, MakeKey, Sign, SignRequest, VaultError
 from gateway.desk.vault.doors import FeedKey
 from gateway.desk.vault.signing import KINDS_BY_PAYLOAD, SIGNING_RULES
 from gateway.desk.wiring import Desk
+from gateway.exchange.desk_statements import AlertNotice
+from gateway.exchange.public_report import ReplyMessage
 from partner_sdk.errors import FormatError, LocalStateError, ReportAbuseError, SignatureProfileError
 from partner_sdk.key_files import KeyRole
-from partner_sdk.wire.alert_notice import AlertNotice
 from partner_sdk.wire.canonical import encode, parse_base64url
-from partner_sdk.wire.reply_message import ReplyMessage
-from partner_sdk.wire.statements import StatementKind, open_statement
+from partner_sdk.wire.signing import StatementKind, open_statement
 
 NOTICE = AlertNotice(
     count=1,

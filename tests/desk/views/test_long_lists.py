@@ -20,7 +20,7 @@ from gateway.desk.placements.checks import (
 from gateway.desk.store.agency_tables import ADOPTION_REQUESTS
 from gateway.desk.views import page as page_base
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.button_check import ButtonCheck
+from partner_sdk.wire.button import ButtonCheck
 from partner_sdk.wire.canonical import format_time, parse_exact
 from tests.desk.placement_builders import agree, make_check, make_finding, make_post
 from tests.desk.view_builders import Browser, Clock

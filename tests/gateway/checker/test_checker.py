@@ -13,7 +13,7 @@ from gateway.checker.visiting import PAUSE_SECONDS, Runtime, Visit, check_hop, t
 from partner_sdk.button.check import check_page
 from partner_sdk.button.snippet import make_snippet
 from partner_sdk.errors import TransportError
-from partner_sdk.wire.button_check import NEVER_ASKED, ButtonCheck, CheckList, CheckTarget
+from partner_sdk.wire.button import NEVER_ASKED, ButtonCheck, CheckList, CheckTarget
 from tests.gateway.checker.site import HOST, Site, SitePage, serve_site
 from tests.sdk.button.test_check import read_icon
 

@@ -20,11 +20,11 @@ from gateway.commands.serve import choose_listeners, make_listener
 from gateway.commands.terminal import DONE, FAULT, WRONG_USE, program
 from gateway.config import ROLES, ListenerConfig, load_config, write_config
 from gateway.doctor import _examine_proxies, examine
+from gateway.exchange.feed import GatewayCard, GatewayKey
 from gateway.web.serving import ServingError
 from partner_sdk.key_files import KeyRole, read_key_file, write_key_file
 from partner_sdk.lazy_group import ExampleCommand
 from partner_sdk.wire.canonical import encode, parse_exact
-from partner_sdk.wire.gateway_card import GatewayCard, GatewayKey
 from tests.builders import Agency, House, make_house, make_key
 from tests.builders.local_servers import find_free_port
 from tests.command_lines import list_commands, parse

@@ -15,11 +15,20 @@ from gateway.store.items import put_invitation
 from gateway.web.rules import SAFE_METHODS, CsrfRule, Login, rule
 from partner_sdk.errors import FormatError
 from partner_sdk.wire import problems
-from partner_sdk.wire.canonical import check_report_id, encode, parse_base64url, parse_time, to_base64url
+from partner_sdk.wire.canonical import (
+    MessageId,
+    Reference,
+    ReportId,
+    WireTime,
+    check_reference,
+    check_report_id,
+    encode,
+    parse_base64url,
+    parse_time,
+    to_base64url,
+)
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES
-from partner_sdk.wire.field_types import MessageId, Reference, ReportId, WireTime
 from partner_sdk.wire.problems import PROBLEMS, find_problem
-from partner_sdk.wire.reference import check_reference
 from partner_sdk.wire.signature_profile import parse_signature_headers
 from partner_sdk.wire.submission import ReportPost
 from tests.builders import DAY, NOW, Agency, Door, House, Partner, make_box, make_house

@@ -2,10 +2,10 @@
 
 import pytest
 
+from gateway.exchange.feed import EVIDENCE
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, make_report_id
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES
-from partner_sdk.wire.items import EVIDENCE
 from tests.builders import FEED_ORIGIN, NOW, Door, House, Partner
 from tests.builders.evidence import (
     SealedEvidence,

@@ -6,12 +6,12 @@ import msgspec
 import pytest
 from sqlalchemy import update
 
+from gateway.exchange.feed import REPORT
 from gateway.store.schema import reports
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import format_time, make_report_id, to_base64url
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.intake import peek_intake
-from partner_sdk.wire.items import REPORT
+from partner_sdk.wire.receipts import peek_intake
+from partner_sdk.wire.sealing import Envelope
 from tests.builders import FEED_ORIGIN, NOW, Door, House, Partner, SealedReport, seal_report
 from tests.problem_shape import check_problem
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.exchange.feed import MAILBOX_MESSAGE
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import make_report_id, to_base64url
-from partner_sdk.wire.items import MAILBOX_MESSAGE
 from partner_sdk.wire.problems import Problem
 from tests.builders import FEED_ORIGIN, NOW, Agency, Door, House, Partner, make_box, make_house
 from tests.problem_shape import check_problem

@@ -2,13 +2,12 @@
 
 import pytest
 
+from gateway.exchange.feed import REPLY
+from gateway.exchange.public_report import MAX_REPLY_ENVELOPE_BYTES
 from gateway.store.items import put_return_place
 from partner_sdk.wire import problems
-from partner_sdk.wire.canonical import make_report_id, to_base64url
-from partner_sdk.wire.items import REPLY
+from partner_sdk.wire.canonical import make_reference, make_report_id, to_base64url
 from partner_sdk.wire.problems import Problem
-from partner_sdk.wire.reference import make_reference
-from partner_sdk.wire.reply_message import MAX_REPLY_ENVELOPE_BYTES
 from tests.builders import DAY, FEED_ORIGIN, NOW, Door, House, make_box
 from tests.problem_shape import check_problem
 

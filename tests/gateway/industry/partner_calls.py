@@ -13,17 +13,16 @@ from types import MappingProxyType
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from werkzeug.test import TestResponse
 
+from gateway.exchange.feed import MAILBOX_MESSAGE
 from gateway.store.items import put_invitation, put_item
 from gateway.web.rules import find_rule
-from partner_sdk.wire.account import AccountPost
-from partner_sdk.wire.adoption import AdoptionPost
+from partner_sdk.wire.button import AdoptionPost
 from partner_sdk.wire.canonical import encode, make_report_id, to_base64url
-from partner_sdk.wire.enrolment import EnrolmentPost, secret_sha256
+from partner_sdk.wire.enrolment import AccountPost, EnrolmentPost, secret_sha256
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, CompletePost, evidence_digest
-from partner_sdk.wire.items import MAILBOX_MESSAGE
-from partner_sdk.wire.keys import SealingKey
+from partner_sdk.wire.mailbox import EntryPost
+from partner_sdk.wire.sealing import SealingKey
 from partner_sdk.wire.signature_profile import CONTENT_TYPE
-from partner_sdk.wire.thread_entry import EntryPost
 from tests.builders import NOW, Door, House, Partner, SealedReport, make_box, seal_report, sign_request
 
 REPORT_ID = make_report_id(NOW, b"report-id-")

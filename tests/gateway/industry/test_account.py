@@ -4,20 +4,20 @@ from typing import Any
 
 import pytest
 
+from gateway.exchange.feed import ACCOUNT_CHANGE
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire import problems
-from partner_sdk.wire.account import (
+from partner_sdk.wire.canonical import encode, format_time, make_report_id, parse_base64url, to_base64url
+from partner_sdk.wire.enrolment import (
     MAX_ACCOUNT_BODY_BYTES,
     MAX_ACCOUNT_ENVELOPE_BYTES,
+    TEMPLATE,
     AccountChange,
     AccountPost,
     seal_account_change,
     sign_registration,
 )
-from partner_sdk.wire.canonical import encode, format_time, make_report_id, parse_base64url, to_base64url
-from partner_sdk.wire.items import ACCOUNT_CHANGE
 from partner_sdk.wire.problems import Problem
-from partner_sdk.wire.registration import TEMPLATE
 from tests.builders import NOW, Agency, Door, House, Partner, make_box
 from tests.problem_shape import check_problem
 

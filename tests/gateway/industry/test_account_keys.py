@@ -3,11 +3,10 @@
 import msgspec
 import pytest
 
+from gateway.exchange.feed import MAILBOX_MESSAGE, FormerKey, RegisterEntry
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import format_time, to_base64url
-from partner_sdk.wire.items import MAILBOX_MESSAGE
-from partner_sdk.wire.register import FormerKey, RegisterEntry
-from partner_sdk.wire.statements import key_id_of, public_bytes
+from partner_sdk.wire.signing import key_id_of, public_bytes
 from tests.builders import DAY, FEED_ORIGIN, NOW, PUBLIC_ORIGIN, Door, House, Partner, make_box, seal_report
 from tests.problem_shape import check_problem
 

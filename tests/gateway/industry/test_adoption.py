@@ -5,14 +5,10 @@ from typing import Any
 
 import pytest
 
+from gateway.exchange.feed import ADOPTION_REQUEST
 from partner_sdk.wire import problems
-from partner_sdk.wire.adoption import (
-    EXAMPLE,
-    MAX_ADOPTION_BODY_BYTES,
-    MAX_ADOPTION_ENVELOPE_BYTES,
-)
+from partner_sdk.wire.button import EXAMPLE, MAX_ADOPTION_BODY_BYTES, MAX_ADOPTION_ENVELOPE_BYTES
 from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
-from partner_sdk.wire.items import ADOPTION_REQUEST
 from partner_sdk.wire.problems import Problem
 from tests.builders import Agency, Door, House, Partner, make_box, make_house, seal_report
 from tests.gateway.adoption_builders import MAX_WAITING, fill_up, make_id, make_post, open_waiting

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway.exchange.feed import ENROLMENT
 from gateway.store.items import put_invitation
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire import problems
@@ -17,9 +18,8 @@ from partner_sdk.wire.enrolment import (
     seal_enrolment,
     secret_sha256,
 )
-from partner_sdk.wire.items import ENROLMENT
-from partner_sdk.wire.keys import SealingKey
 from partner_sdk.wire.problems import Problem
+from partner_sdk.wire.sealing import SealingKey
 from tests.builders import NOW, PUBLIC_ORIGIN, Agency, Door, House, Partner, make_box, make_house, raw_public_key
 from tests.problem_shape import check_problem
 

@@ -4,17 +4,11 @@ from typing import Any
 
 import pytest
 
+from gateway.exchange.feed import THREAD_ENTRY
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, make_report_id, parse_base64url, to_base64url
-from partner_sdk.wire.items import THREAD_ENTRY
+from partner_sdk.wire.mailbox import MAX_ENTRY_BODY_BYTES, MAX_ENTRY_ENVELOPE_BYTES, EntryPost, ThreadEntry, seal_entry
 from partner_sdk.wire.problems import Problem
-from partner_sdk.wire.thread_entry import (
-    MAX_ENTRY_BODY_BYTES,
-    MAX_ENTRY_ENVELOPE_BYTES,
-    EntryPost,
-    ThreadEntry,
-    seal_entry,
-)
 from tests.builders import NOW, Agency, Door, House, Partner, make_box
 from tests.gateway.industry.partner_calls import MESSAGE_ID, UNKNOWN_ID, put_message
 from tests.problem_shape import check_problem

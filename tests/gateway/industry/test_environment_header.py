@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from partner_sdk.wire.keys import Environment
 from partner_sdk.wire.problems import ENVIRONMENT_HEADER
+from partner_sdk.wire.signing import Environment
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES
 from tests.builders import Agency, House, Partner, make_house, seal_report
 

@@ -19,7 +19,7 @@ from gateway.web.request_checks import REFUSED
 from gateway.web.wsgi_environ import AmbiguousHeadersError, make_environ
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode, to_base64url
-from partner_sdk.wire.statements import StatementKind, parse_statement, sign_statement
+from partner_sdk.wire.signing import StatementKind, parse_statement, sign_statement
 from partner_sdk.wire.submission import ReportPost
 from tests.builders import PUBLIC_ORIGIN, make_clear_fields, sign_for_envelope, sign_request
 from tests.gateway.industry.fuzzing import FuzzedHouse, check_answer, fuzz, open_fuzzed_house

@@ -20,7 +20,7 @@ from gateway.config import LimitsConfig
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, make_report_id
 from partner_sdk.wire.evidence import EvidenceState
-from partner_sdk.wire.intake import peek_intake
+from partner_sdk.wire.receipts import peek_intake
 from tests.builders import (
     NOW,
     PUBLIC_ORIGIN,

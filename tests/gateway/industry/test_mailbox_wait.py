@@ -14,7 +14,7 @@ from gateway.web.server_process import make_body_rule
 from gateway.web.wsgi_bridge import WsgiBridge
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import to_base64url
-from partner_sdk.wire.mailbox_message import MAX_WAIT_SECONDS
+from partner_sdk.wire.mailbox import MAX_WAIT_SECONDS
 from tests.builders import House, Partner, seal_report
 from tests.gateway.industry.partner_calls import PartnerCall, put_message
 from tests.gateway.web.bridge_builders import LEAVES, Call

@@ -5,16 +5,15 @@ from typing import get_args
 
 import pytest
 
+from gateway.exchange.feed import MAILBOX_MESSAGE, StageItem
 from gateway.store.items import put_item
 from gateway.store.reports import set_stage
 from partner_sdk.report import report_schema
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, make_report_id, to_base64url
-from partner_sdk.wire.feed_messages import StageItem
-from partner_sdk.wire.intake import peek_intake
-from partner_sdk.wire.items import MAILBOX_MESSAGE
-from partner_sdk.wire.keys import verify_bundle
-from partner_sdk.wire.mailbox_message import MessageKind, mailbox_schema
+from partner_sdk.wire.mailbox import MessageKind, mailbox_schema
+from partner_sdk.wire.receipts import peek_intake
+from partner_sdk.wire.signing import verify_bundle
 from tests.builders import NOW, Agency, Door, House, Partner, make_box, make_house, seal_report, sign_request
 from tests.problem_shape import check_problem
 

@@ -8,7 +8,7 @@ import pytest
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, to_base64url
 from partner_sdk.wire.problems import Problem
-from partner_sdk.wire.statements import parse_statement
+from partner_sdk.wire.signing import parse_statement
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES, ReportPost
 from tests.builders import Agency, Door, House, Partner, SealedReport, seal_report, sign_for_envelope, sign_request
 from tests.problem_shape import check_problem

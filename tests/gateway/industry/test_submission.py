@@ -7,7 +7,7 @@ import pytest
 
 from gateway.config import LimitsConfig
 from partner_sdk.wire import problems
-from partner_sdk.wire.intake import verify_receipt
+from partner_sdk.wire.receipts import verify_receipt
 from tests.builders import NOW, Door, House, Partner, make_house, seal_report, verify_key_of
 from tests.problem_shape import check_problem
 

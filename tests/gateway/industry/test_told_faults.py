@@ -11,7 +11,7 @@ import pytest
 
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
-from partner_sdk.wire.statements import StatementKind, parse_statement, sign_statement
+from partner_sdk.wire.signing import StatementKind, parse_statement, sign_statement
 from tests.builders import Door, House, Partner, SealedReport, seal_report, sign_request
 from tests.problem_shape import check_problem
 

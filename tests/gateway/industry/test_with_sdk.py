@@ -8,7 +8,7 @@ import requests
 from gateway.testing.transport import WsgiTransport
 from partner_sdk.client.transport import Transport
 from partner_sdk.errors import ConflictError, NotAuthorisedError, RefusedError
-from partner_sdk.wire.replies import ServiceStatus
+from partner_sdk.wire.submission import ServiceStatus
 from tests.builders import PUBLIC_ORIGIN, House, Partner, seal_report
 
 

@@ -4,9 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 from partner_sdk.key_files import KeyRole, load_signing_key
+from partner_sdk.wire.button import ContextAccount, PageContext, SealedPageContext, seal_page_context
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.envelope import OVERHEAD_BYTES, Envelope
-from partner_sdk.wire.page_context import ContextAccount, PageContext, SealedPageContext, seal_page_context
+from partner_sdk.wire.sealing import OVERHEAD_BYTES, Envelope
 from tests.builders import DAY, NOW, Agency, Partner, sealing_key_of
 
 CONTEXT_ID = "019aba5e-8c40-7a3e-9d41-5f0c2b7e6a18"

@@ -12,11 +12,11 @@ import pytest
 from flask import Flask
 
 from gateway.config import LimitsConfig
+from gateway.exchange.public_report import PublicReport
 from gateway.public.drafts import Draft, make_journey_keys, open_draft
 from gateway.web.web_app import CookieSerializer
 from gateway.wiring import Gateway
 from partner_sdk.key_files import KeyRole
-from partner_sdk.wire.public_report import PublicReport
 from tests.builders import DAY, NOW, PUBLIC_ORIGIN, House, Partner, make_house, sealing_key_of
 from tests.gateway.public.person import SHORT_ANSWERS, Person, open_public_reports
 from tests.gateway.public.visits import bring_to

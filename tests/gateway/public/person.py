@@ -10,13 +10,12 @@ from flask import Flask
 from werkzeug.datastructures import MultiDict
 from werkzeug.test import Client, TestResponse
 
+from gateway.exchange.public_report import PublicReport, parse_public_report
 from gateway.wiring import Gateway
 from partner_sdk.key_files import KeyRole, load_xwing_private_key
 from partner_sdk.wire.canonical import parse_base64url
-from partner_sdk.wire.envelope import Envelope, unpad
-from partner_sdk.wire.intake import peek_intake
-from partner_sdk.wire.public_report import PublicReport, parse_public_report
-from partner_sdk.wire.sealing import make_suite
+from partner_sdk.wire.receipts import peek_intake
+from partner_sdk.wire.sealing import Envelope, make_suite, unpad
 from partner_sdk.wire.submission import report_context
 from tests.builders import PUBLIC_ORIGIN, House
 

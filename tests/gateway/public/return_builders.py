@@ -3,11 +3,10 @@
 import re
 from typing import Any
 
+from gateway.exchange.feed import REPLY
+from gateway.exchange.public_report import PublicReport, ReplyMessage, make_reply_key, reply_context, sign_reply
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import make_report_id, to_base64url
-from partner_sdk.wire.items import REPLY
-from partner_sdk.wire.public_report import PublicReport
-from partner_sdk.wire.reply_message import ReplyMessage, make_reply_key, reply_context, sign_reply
 from partner_sdk.wire.sealing import seal
 from tests.builders import NOW
 from tests.gateway.public.fixtures import PublicHouse

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.public.views.for_services import FIELDS
 from gateway.public.wording import load_service_wording, load_wording
-from partner_sdk.wire.adoption import LANGUAGES
+from partner_sdk.wire.button import LANGUAGES
 from tests.gateway.public.test_wording_cy import BANNED, TO_A_CHILD
 from tests.reading_level import find_banned, grade_of, sentences_of, words_of
 

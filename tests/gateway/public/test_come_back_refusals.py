@@ -9,16 +9,15 @@ import msgspec
 import pytest
 from cryptography.exceptions import InvalidTag
 
+from gateway.exchange.feed import REPLY
+from gateway.exchange.public_report import place_context, reply_context
 from gateway.housekeeping import clean_store
 from gateway.limits import make_rows
 from gateway.public import returning
 from gateway.public.returning import RETURN_DAYS
 from partner_sdk.key_files import load_xwing_private_key
 from partner_sdk.wire.canonical import make_report_id, parse_base64url, to_base64url
-from partner_sdk.wire.envelope import Envelope, SealContext
-from partner_sdk.wire.items import REPLY
-from partner_sdk.wire.reply_message import place_context, reply_context
-from partner_sdk.wire.sealing import make_suite
+from partner_sdk.wire.sealing import Envelope, SealContext, make_suite
 from tests.builders import NOW
 from tests.gateway.public.fixtures import PublicHouse, make_public_house, put_over
 from tests.gateway.public.person import list_files, read_title

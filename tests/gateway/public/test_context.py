@@ -7,15 +7,15 @@ import msgspec
 import pytest
 
 import gateway.public
+from gateway.exchange.public_report import CONTEXT_REFUSED_SIGNAL
 from gateway.public.door import EXTENSION
 from gateway.public.drafts import PADDED_SIZES, DraftTooBigError, make_journey_keys, save_draft
 from gateway.public.sending import leave_out_what_does_not_fit
 from gateway.public.wording import load_wording
 from gateway.store import StorageUnavailableError
+from partner_sdk.wire.button import MAX_TOKEN_CHARACTERS
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.envelope import MAX_PUBLIC_REPORT_BYTES
-from partner_sdk.wire.page_context import MAX_TOKEN_CHARACTERS
-from partner_sdk.wire.public_codes import CONTEXT_REFUSED_SIGNAL
+from partner_sdk.wire.sealing import MAX_PUBLIC_REPORT_BYTES
 from tests.builders import Agency, make_house
 from tests.gateway.public.context_builders import make_closed_token, make_token
 from tests.gateway.public.fixtures import PublicHouse

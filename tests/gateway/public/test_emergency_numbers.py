@@ -32,7 +32,7 @@ from gateway.public.views.check import render_check
 from gateway.public.views.sides import render_side
 from gateway.public.views.thanks import make_urgent, render_thanks
 from gateway.public.wording import make_voice
-from partner_sdk.wire.adoption import LANGUAGES
+from partner_sdk.wire.button import LANGUAGES
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse, make_public_house
 from tests.gateway.public.walks import ADULT, SHORT_ANSWERS

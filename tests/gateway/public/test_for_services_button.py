@@ -9,13 +9,13 @@ from urllib.parse import urlencode
 import brotli
 import pytest
 
+from gateway.exchange.feed import ADOPTION_REQUEST
 from gateway.public.views.for_services import BLANK
 from partner_sdk.button.frameworks import FILE_NAMES, FLAVOURS
 from partner_sdk.button.release import ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH
 from partner_sdk.button.snippet import FORMS, make_policy, make_snippet
 from partner_sdk.cli import main
-from partner_sdk.wire.adoption import LANGUAGES
-from partner_sdk.wire.items import ADOPTION_REQUEST
+from partner_sdk.wire.button import LANGUAGES
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.adoption_builders import MARKER, TYPED, open_waiting
 from tests.gateway.public.fixtures import PublicHouse

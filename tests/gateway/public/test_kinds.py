@@ -4,9 +4,9 @@ from typing import get_args
 
 import pytest
 
+from gateway.exchange.public_report import LIST_MAX
 from gateway.guidance.advice import KINDS
 from gateway.public.journey import FIELD_BY_NAME, KIND_OPTIONS, TYPED, Field, get_priority
-from partner_sdk.wire.public_report import LIST_MAX
 from partner_sdk.wire.submission import ClearFields
 
 PRIORITIES = [

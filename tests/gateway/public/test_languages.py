@@ -9,7 +9,7 @@ import pytest
 from gateway.public.journey import FIELD_BY_NAME, TYPED
 from gateway.public.navigation import SIDE_PATHS
 from gateway.public.wording import load_wording
-from partner_sdk.wire.adoption import LANGUAGES
+from partner_sdk.wire.button import LANGUAGES
 from tests.gateway.public.every_page import read_all_pages
 from tests.gateway.public.fixtures import PublicHouse, make_public_house
 from tests.gateway.public.person import SHORT_ANSWERS, Person, read_form, read_title

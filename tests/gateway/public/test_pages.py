@@ -11,7 +11,7 @@ from gateway.public.journey import SCREENS
 from gateway.public.navigation import get_path
 from gateway.public.visit import CARRY_ON_SECONDS
 from gateway.public.wording import load_wording
-from partner_sdk.wire.adoption import LANGUAGES
+from partner_sdk.wire.button import LANGUAGES
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.every_page import ASKED_AGAIN, read_all_pages
 from tests.gateway.public.fixtures import PublicHouse, make_public_house

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.public.views.sides import draw_code, split_sentences
 from partner_sdk.button.snippet import WORDS
-from partner_sdk.wire.adoption import LANGUAGES, Language
+from partner_sdk.wire.button import LANGUAGES, Language
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from gateway.exchange.public_report import make_reply_key, reply_context
 from gateway.public.returning import (
     WORD_COUNT,
     ReturnWordsError,
@@ -21,9 +22,7 @@ from gateway.public.returning import (
 )
 from partner_sdk.key_files import load_xwing_private_key
 from partner_sdk.wire.canonical import make_report_id
-from partner_sdk.wire.envelope import unpad
-from partner_sdk.wire.reply_message import make_reply_key, reply_context
-from partner_sdk.wire.sealing import make_suite, seal
+from partner_sdk.wire.sealing import make_suite, seal, unpad
 from tests.builders import NOW
 
 WORDS = load_return_words()

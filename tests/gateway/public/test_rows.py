@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gateway.exchange.public_report import PublicReport
 from gateway.guidance.signposts import load_signposts
-from partner_sdk.wire.public_report import PublicReport
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.person import Person, read_title
 from tests.gateway.public.walks import ADULT, BULLYING_ONLY, CONTENT_ONLY, OVERSEAS, UNDER_18, URGENT, ScreenAnswers

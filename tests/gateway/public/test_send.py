@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from sqlalchemy import Connection
 
+from gateway.exchange.public_report import ChildDetails, KnownPerson, Meeting, SafeContact
 from gateway.intake import Accepted, Intake, NewReport
 from gateway.public.journey import FIELD_BY_NAME, TYPED
 from gateway.store.reports import NewRow, insert_report
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.envelope import PUBLIC_ENVELOPE_BYTES, PUBLIC_PADDED_BYTES
-from partner_sdk.wire.public_report import ChildDetails, KnownPerson, Meeting, SafeContact
+from partner_sdk.wire.sealing import PUBLIC_ENVELOPE_BYTES, PUBLIC_PADDED_BYTES
 from tests.builders import House
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.person import Person, list_files, read_title

@@ -17,7 +17,7 @@ from gateway.public.pages import make_blank_form
 from gateway.public.sending import get_urgency, make_public_report
 from gateway.public.views.thanks import render_thanks
 from gateway.public.wording import load_wording
-from partner_sdk.wire.adoption import LANGUAGES
+from partner_sdk.wire.button import LANGUAGES
 from partner_sdk.wire.canonical import format_time
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse

@@ -11,7 +11,7 @@ import gateway.public
 from gateway.public.door import STATIC_FOLDER, load_assets
 from gateway.public.journey import FIELD_BY_NAME, SCREENS
 from partner_sdk.button.release import ICON_SHAPES
-from partner_sdk.wire.adoption import LANGUAGES
+from partner_sdk.wire.button import LANGUAGES
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.person import SHORT_ANSWERS, Person, list_answers, wants_more

@@ -16,8 +16,7 @@ from gateway.public.journey import FIELD_BY_NAME, SCREENS, Field, Screen
 from gateway.public.navigation import ABOUT_PAGES, SIDE_PATHS
 from gateway.public.wording import WordingError, find_in_voice, load_wording, make_voice
 from partner_sdk.button.snippet import WORDS as BUTTON_WORDS
-from partner_sdk.wire.adoption import LANGUAGES, Language
-from partner_sdk.wire.page_context import PageContext
+from partner_sdk.wire.button import LANGUAGES, Language, PageContext
 from tests.gateway.public.reading_table import (
     COMMAND,
     ENDINGS,

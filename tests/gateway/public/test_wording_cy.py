@@ -13,7 +13,7 @@ from gateway.guidance.advice import AUDIENCES, load_advice
 from gateway.public.wording import WORDING_FOLDER, load_wording
 from partner_sdk.button.release import VERSION as BUTTON_VERSION
 from partner_sdk.button.snippet import WORDS as BUTTON_WORDS
-from partner_sdk.wire.adoption import LANGUAGES, Language
+from partner_sdk.wire.button import LANGUAGES, Language
 from tests.gateway.public.welsh_words import drop_voice, end_sentence, get_lix, is_code, walk, words_of
 from tests.reading_level import MOST_WORDS_IN_A_SENTENCE, PROSE_WORDS, sentences_of
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from gateway.exchange.feed import MAILBOX_MESSAGE, StageItem
 from gateway.housekeeping import KEEP_COLLECTED, Forgotten, clean_store
 from gateway.intake import NewReport
 from gateway.store import Store
@@ -22,9 +23,7 @@ from gateway.store.reports import (
 )
 from gateway.wiring import Gateway
 from partner_sdk.wire.canonical import parse_base64url
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.feed_messages import StageItem
-from partner_sdk.wire.items import MAILBOX_MESSAGE
+from partner_sdk.wire.sealing import Envelope
 from tests.builders import DAY, NOW, Agency, Partner
 from tests.gateway.store_builders import new_industry_report
 

@@ -17,7 +17,7 @@ from gateway.store import StorageUnavailableError
 from gateway.store.connections import HighWaterMark, Mark
 from gateway.store.reports import acknowledge_report, list_links
 from gateway.wiring import Gateway
-from partner_sdk.wire.intake import peek_intake
+from partner_sdk.wire.receipts import peek_intake
 from tests.builders import House, Partner
 from tests.gateway.store_builders import new_industry_report, new_public_report, start_process
 

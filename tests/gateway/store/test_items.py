@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.exchange.feed import ADOPTION_REQUEST, ENROLMENT, EVIDENCE, KINDS, MAILBOX_MESSAGE, REPLY, REPORT, ItemKind
 from gateway.store import Store
 from gateway.store.items import (
     ConflictingInvitationError,
@@ -27,16 +28,6 @@ from gateway.store.reports import delete_collected
 from partner_sdk.errors import FormatError
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import format_time, make_report_id, to_base64url
-from partner_sdk.wire.items import (
-    ADOPTION_REQUEST,
-    ENROLMENT,
-    EVIDENCE,
-    KINDS,
-    MAILBOX_MESSAGE,
-    REPLY,
-    REPORT,
-    ItemKind,
-)
 from tests.builders import DAY, FEED_ORIGIN, NOW, Door, House, Partner
 from tests.gateway.store_builders import new_store
 from tests.problem_shape import check_problem

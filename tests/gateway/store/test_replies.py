@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
+from gateway.exchange.feed import REPLY
 from gateway.housekeeping import clean_store
 from gateway.store import Store
 from gateway.store.items import (
@@ -19,7 +20,6 @@ from gateway.store.items import (
     sweep_return_places,
 )
 from partner_sdk.wire.canonical import make_report_id
-from partner_sdk.wire.items import REPLY
 from tests.builders import DAY, NOW
 from tests.gateway.store_builders import new_store
 

@@ -16,7 +16,7 @@ from gateway.store.connections import HighWaterMark
 from gateway.store.reports import list_links, read_waiting
 from gateway.store.writers import WriterLock
 from gateway.wiring import Gateway
-from partner_sdk.wire.intake import FIRST_PREVIOUS, peek_intake, verify_intake
+from partner_sdk.wire.receipts import FIRST_PREVIOUS, peek_intake, verify_intake
 from tests.builders import NOW, House, Partner
 from tests.gateway.store_builders import (
     finish_process,

@@ -22,10 +22,9 @@ from partner_sdk.errors import NotAuthorisedError, OpeningError, RefusedError, T
 from partner_sdk.report import parse_report
 from partner_sdk.wire.canonical import encode, to_base64url
 from partner_sdk.wire.digest import parse_digest
-from partner_sdk.wire.keys import get_active_sealing_key
-from partner_sdk.wire.mailbox_message import InformationRequest, OutcomeNote, SetAsideNotice
+from partner_sdk.wire.mailbox import InformationRequest, OutcomeNote, SetAsideNotice
 from partner_sdk.wire.problems import ENVIRONMENT_HEADER
-from partner_sdk.wire.statements import parse_statement
+from partner_sdk.wire.signing import get_active_sealing_key, parse_statement
 from partner_sdk.wire.submission import ReportPost
 from tests.builders import (
     EXAMPLE_REPORT,

@@ -12,8 +12,8 @@ from partner_sdk import Partner
 from partner_sdk.client.account import rotate_keys, send_registration
 from partner_sdk.errors import FormatError, OpeningError, UnavailableError
 from partner_sdk.wire import problems
+from partner_sdk.wire.enrolment import TEMPLATE
 from partner_sdk.wire.evidence import PART_BYTES
-from partner_sdk.wire.registration import TEMPLATE
 from tests.builders import EXAMPLE_REPORT, FULL_REPORT
 
 RAW = EXAMPLE_REPORT.read_bytes()

@@ -8,12 +8,13 @@ import msgspec
 import pytest
 from requests.adapters import BaseAdapter
 
+from gateway.exchange.feed import ADOPTION_REQUEST
 from gateway.testing import Sandbox
 from gateway.testing.transport import WsgiTransport
 from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED
 from partner_sdk.button.adoption import ask_for_the_button, parse_asking_file
 from partner_sdk.errors import FormatError, KeySetError, ReportError
-from partner_sdk.wire.adoption import (
+from partner_sdk.wire.button import (
     EXAMPLE,
     MAX_ADOPTION_BODY_BYTES,
     MAX_ADOPTION_BYTES,
@@ -26,9 +27,7 @@ from partner_sdk.wire.adoption import (
     seal_adoption,
 )
 from partner_sdk.wire.canonical import encode, parse_exact, to_base64url
-from partner_sdk.wire.items import ADOPTION_REQUEST
-from partner_sdk.wire.keys import KeySetBundle
-from partner_sdk.wire.statements import MAX_LIST_BYTES
+from partner_sdk.wire.signing import MAX_LIST_BYTES, KeySetBundle
 from tests.builders import PUBLIC_ORIGIN, Agency, House, Partner, StillClock, make_house
 from tests.gateway.adoption_builders import MAX_WAITING, fill_up, make_id, open_waiting
 from tests.sdk.sdk_builders import ScriptedGateway, run_partner, session_for

@@ -13,7 +13,7 @@ from partner_sdk.button.check import findings as codes_room
 from partner_sdk.button.check.findings import read_codes
 from partner_sdk.button.release import EARLIER_SCRIPTS, ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH, VERSION
 from partner_sdk.button.snippet import LANGUAGES, SIZES, make_snippet
-from partner_sdk.wire.button_check import ButtonCheck, CheckPost, encode_checks, parse_checks
+from partner_sdk.wire.button import ButtonCheck, CheckPost, encode_checks, parse_checks
 from tests.sdk.button.pages import ADDRESS, LINK, ORIGIN, PLACEMENT, PLAIN, SEEDS, WITH_SCRIPT, Seed, make_page
 
 CHECK_FOLDER = Path(codes_room.__file__).parent

@@ -16,7 +16,7 @@ from partner_sdk.button.check.page_fetch import check_page_address, fetch_page
 from partner_sdk.cli import main
 from partner_sdk.client.transport import make_session
 from partner_sdk.errors import FormatError, ReportAbuseError, TransportError
-from partner_sdk.wire.button_check import ButtonCheck, CheckList, CheckPost, CheckTarget, encode_checks, parse_checks
+from partner_sdk.wire.button import ButtonCheck, CheckList, CheckPost, CheckTarget, encode_checks, parse_checks
 from tests.builders.local_servers import run_server
 from tests.sdk.button.pages import ORIGIN, PLACEMENT, PLAIN, WITH_SCRIPT, make_page
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from partner_sdk.wire.button_check import ButtonCheck
+from partner_sdk.wire.button import ButtonCheck
 from tests.sdk.button.pages import PLAIN, WITH_SCRIPT, make_page
 from tests.sdk.button.test_check import FLAVOURS, check, list_codes
 

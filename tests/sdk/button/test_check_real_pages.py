@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from partner_sdk.button.check import Expected, check_page, parse_known
 from partner_sdk.button.check.page import MAX_MARKS, MAX_PAGE_BYTES
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.button_check import ButtonCheck, CheckPost, encode_checks, parse_checks
+from partner_sdk.wire.button import ButtonCheck, CheckPost, encode_checks, parse_checks
 from tests.sdk.button.pages import ADDRESS, ORIGIN, PLACEMENT, PLAIN, SEEDS, WITH_SCRIPT
 from tests.sdk.button.pasting import ENDS, FOREIGN, PLACES, paste
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from partner_sdk.wire.page_context import parse_context_token
+from partner_sdk.wire.button import parse_context_token
 from tests.builders import NOW, PUBLIC_ORIGIN
 from tests.sdk.button.test_page_contexts import AGENCY, EXAMPLE, make_folder, open_token
 from tests.sdk.sdk_builders import ScriptedGateway, Terminal, make_state

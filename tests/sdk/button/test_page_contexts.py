@@ -12,8 +12,7 @@ import requests
 from partner_sdk.button.page_contexts import DEFAULT_LIFETIME_SECONDS, PageContexts, PageFacts, parse_page_facts
 from partner_sdk.errors import FormatError, KeySetError, LocalStateError, ReportError, SealingError
 from partner_sdk.key_files import KeyRole, new_key, write_key_file
-from partner_sdk.wire.canonical import parse_base64url, parse_time
-from partner_sdk.wire.page_context import (
+from partner_sdk.wire.button import (
     MAX_LIFETIME_SECONDS,
     MAX_TOKEN_CHARACTERS,
     ContextAccount,
@@ -23,7 +22,8 @@ from partner_sdk.wire.page_context import (
     parse_context_token,
     verify_page_context,
 )
-from partner_sdk.wire.statements import key_id_of
+from partner_sdk.wire.canonical import parse_base64url, parse_time
+from partner_sdk.wire.signing import key_id_of
 from tests.builders import DAY, NOW, PUBLIC_ORIGIN, Agency, Partner, sealing_key_of
 from tests.builders.vault import make_vault
 from tests.sdk.sdk_builders import ScriptedGateway, make_state, session_for

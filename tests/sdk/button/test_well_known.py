@@ -18,7 +18,7 @@ from partner_sdk.button.well_known import (
 )
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.registration import ContactPoint
+from partner_sdk.wire.enrolment import ContactPoint
 from tests.builders import NOW
 from tests.sdk.renew_button_release import ORIGIN
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.exchange.feed import ACCOUNT_CHANGE, MAILBOX_MESSAGE, FormerKey, RegisterEntry
 from gateway.store.items import put_item
 from gateway.testing.transport import WsgiTransport
 from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerState
@@ -17,21 +18,11 @@ from partner_sdk.client.account import rotate_keys
 from partner_sdk.client.exchange import RetryPolicy
 from partner_sdk.client.partner import Partner
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.wire.account import account_context, check_account_change
 from partner_sdk.wire.canonical import format_time, make_report_id, parse_base64url, to_base64url
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.items import ACCOUNT_CHANGE, MAILBOX_MESSAGE
-from partner_sdk.wire.keys import make_sealing_key
-from partner_sdk.wire.mailbox_message import (
-    FIRST_PREVIOUS,
-    MailboxMessage,
-    mailbox_context,
-    message_sha256,
-    sign_message,
-)
-from partner_sdk.wire.register import FormerKey, RegisterEntry
-from partner_sdk.wire.sealing import seal
-from partner_sdk.wire.statements import key_id_of
+from partner_sdk.wire.enrolment import account_context, check_account_change
+from partner_sdk.wire.mailbox import FIRST_PREVIOUS, MailboxMessage, mailbox_context, message_sha256, sign_message
+from partner_sdk.wire.sealing import Envelope, seal
+from partner_sdk.wire.signing import key_id_of, make_sealing_key
 from tests.builders import DAY, EXAMPLE_REPORT, NOW, PUBLIC_ORIGIN, Agency, House
 from tests.builders import Partner as Example
 from tests.builders.vault import make_vault

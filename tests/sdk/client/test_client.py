@@ -23,9 +23,9 @@ from partner_sdk.errors import (
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.report import parse_sealed_report
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, to_base64url
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.intake import FIRST_PREVIOUS, IntakeStatement, sign_intake
-from partner_sdk.wire.mailbox_message import MailboxMessage
+from partner_sdk.wire.mailbox import MailboxMessage
+from partner_sdk.wire.receipts import FIRST_PREVIOUS, IntakeStatement, sign_intake
+from partner_sdk.wire.sealing import Envelope
 from partner_sdk.wire.submission import ReportPost, clear_fields_of, open_submission, peek_submission, report_context
 from tests.builders import (
     DAY,

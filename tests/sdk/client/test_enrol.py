@@ -26,8 +26,8 @@ from partner_sdk.wire.enrolment import (
     parse_invitation,
     secret_sha256,
 )
-from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.problems import MEDIA_TYPE, UNKNOWN_INVITATION
+from partner_sdk.wire.sealing import Envelope
 from tests.builders import DAY, NOW, Agency, Partner, StillClock
 from tests.builders.vault import make_vault
 from tests.sdk.sdk_builders import Answer, ScriptedGateway, make_invitation, session_for

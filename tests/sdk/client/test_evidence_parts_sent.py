@@ -22,7 +22,7 @@ from partner_sdk.wire.signature_profile import (
     check_content_digest,
     parse_signature_headers,
 )
-from partner_sdk.wire.statements import public_bytes
+from partner_sdk.wire.signing import public_bytes
 from tests.builders import NOW, PUBLIC_ORIGIN, Partner, StillClock
 from tests.builders.local_servers import make_tls, run_server
 from tests.sdk.evidence_builders import make_plain

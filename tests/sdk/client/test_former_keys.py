@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 
+from gateway.exchange.feed import ACCOUNT_CHANGE
 from gateway.testing.transport import WsgiTransport
 from partner_sdk.client._keys import FORMER_KEYS_KEPT_FOR, list_changes, list_former_keys, list_mailbox_keys
 from partner_sdk.client.account import describe_rotation, rotate_keys
@@ -17,7 +18,6 @@ from partner_sdk.client.partner import Partner
 from partner_sdk.errors import NotAuthorisedError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.report import parse_report
-from partner_sdk.wire.items import ACCOUNT_CHANGE
 from tests.builders import EXAMPLE_REPORT, NOW, PUBLIC_ORIGIN, make_house
 from tests.sdk.client.rotation_builders import AGENCY, Crash, World, power_cut
 from tests.sdk.sdk_builders import session_for

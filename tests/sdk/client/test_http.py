@@ -31,7 +31,7 @@ from partner_sdk.errors import (
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.problems import MEDIA_TYPE, PROBLEMS, Problem, make_document
 from partner_sdk.wire.signature_profile import check_claim, check_content_digest, parse_signature_headers
-from partner_sdk.wire.statements import public_bytes
+from partner_sdk.wire.signing import public_bytes
 from tests.builders import NOW, Partner, StillClock
 from tests.builders.local_servers import make_tls
 from tests.slow_server import BEGINNINGS, slow_server

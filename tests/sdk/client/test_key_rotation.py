@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from gateway.exchange.feed import ACCOUNT_CHANGE
 from partner_sdk.client import _keys as pending_keys
 from partner_sdk.client._keys import find_pending, list_mailbox_keys
 from partner_sdk.client._partner_state import PARTNER_ROLES
@@ -15,9 +16,8 @@ from partner_sdk.client.checkup import examine
 from partner_sdk.errors import NotAuthorisedError
 from partner_sdk.key_files import KeyFile, KeyRole
 from partner_sdk.report import parse_report
-from partner_sdk.wire.account import AccountPost
 from partner_sdk.wire.canonical import parse_base64url
-from partner_sdk.wire.items import ACCOUNT_CHANGE
+from partner_sdk.wire.enrolment import AccountPost
 from tests.builders import DAY, EXAMPLE_REPORT, NOW, make_house
 from tests.builders import Partner as Example
 from tests.sdk.client.rotation_builders import AGENCY, Crash, World, go_over, power_cut

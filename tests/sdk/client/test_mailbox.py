@@ -13,11 +13,7 @@ from partner_sdk.errors import LocalStateError, MailboxError, TransportError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, to_base64url
 from partner_sdk.wire.digest import encode_digest
-from partner_sdk.wire.mailbox_message import (
-    FIRST_PREVIOUS,
-    MailboxItem,
-    message_sha256,
-)
+from partner_sdk.wire.mailbox import FIRST_PREVIOUS, MailboxItem, message_sha256
 from tests.builders import DAY, NOW, Agency, Partner, make_key
 from tests.sdk.mailbox_builders import Post, make_chain, make_post
 from tests.sdk.sdk_builders import make_digest, make_state

@@ -17,7 +17,7 @@ from partner_sdk.client.mailbox import (
 )
 from partner_sdk.errors import NotAuthorisedError, TransportError, UnavailableError
 from partner_sdk.lazy_group import INTERRUPTED
-from partner_sdk.wire.mailbox_message import MAX_WAIT_SECONDS
+from partner_sdk.wire.mailbox import MAX_WAIT_SECONDS
 from tests.builders import House
 from tests.sdk.client.test_client import make_digest_message
 from tests.sdk.mailbox_builders import make_post, post_to

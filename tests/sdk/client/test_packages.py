@@ -15,9 +15,8 @@ from partner_sdk import Partner
 from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED
 from partner_sdk.errors import LocalStateError, MailboxError, ReportAbuseError
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.wire.action_bodies import Package
 from partner_sdk.wire.canonical import to_base64url
-from partner_sdk.wire.package import PackageManifest, sign_manifest
+from partner_sdk.wire.mailbox import Package, PackageManifest, sign_manifest
 from tests.builders import House
 from tests.desk.packages.package_builders import make_content
 from tests.sdk.client.test_threads import IDS, collect, post_all, tell

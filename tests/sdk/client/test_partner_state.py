@@ -14,7 +14,7 @@ from partner_sdk.client._partner_state import PARTNER_ROLES, MailboxPosition, Pa
 from partner_sdk.durable_files import write_durably
 from partner_sdk.errors import FormatError, KeySetError, LocalStateError
 from partner_sdk.key_files import KeyRole
-from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS
+from partner_sdk.wire.mailbox import FIRST_PREVIOUS
 from tests.builders import DAY, NOW, Agency, Partner, seal_report
 from tests.sdk.sdk_builders import make_invitation, make_state
 

@@ -8,7 +8,7 @@ from gateway.testing.transport import WsgiTransport
 from partner_sdk import Partner
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.errors import ReportError
-from partner_sdk.wire.mailbox_message import encode_body
+from partner_sdk.wire.mailbox import encode_body
 from tests.builders import DAY, EXAMPLE_REPORT, NOW, House, StillClock, make_industry_report
 from tests.sdk.commands.test_requests import (
     REFERENCE,

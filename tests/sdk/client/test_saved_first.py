@@ -22,10 +22,9 @@ from partner_sdk.client.exchange import describe
 from partner_sdk.client.partner import Partner as Client
 from partner_sdk.errors import FormatError, KeySetError, SealingError
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, to_base64url
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.replies import Progress
-from partner_sdk.wire.statements import parse_statement
-from partner_sdk.wire.submission import ReportPost
+from partner_sdk.wire.sealing import Envelope
+from partner_sdk.wire.signing import parse_statement
+from partner_sdk.wire.submission import Progress, ReportPost
 from tests.builders import DAY, EXAMPLE_REPORT, EXAMPLES, NOW, StillClock, make_industry_report, verify_key_of
 from tests.sdk.client.test_client import (
     AGENCY,

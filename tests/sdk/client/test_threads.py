@@ -8,24 +8,29 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.exchange.feed import THREAD_ENTRY
 from gateway.testing.transport import WsgiTransport
 from partner_sdk import Partner
 from partner_sdk.client._threads import KeptEntry, Thread
 from partner_sdk.errors import FormatError, LocalStateError, MailboxError, RefusedError, TransportError
 from partner_sdk.key_files import KeyRole
-from partner_sdk.wire.action_bodies import (
+from partner_sdk.wire.canonical import encode, format_time, make_report_id, parse_base64url, to_base64url
+from partner_sdk.wire.mailbox import (
+    FIRST_PREVIOUS,
     AskedAccount,
+    MessageBody,
     Package,
     PreservationRequest,
     ServiceAlert,
+    ThreadEntry,
     ThreadMessage,
+    encode_body,
+    entry_context,
+    message_sha256,
+    open_entry,
 )
-from partner_sdk.wire.canonical import encode, format_time, make_report_id, parse_base64url, to_base64url
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.items import THREAD_ENTRY
-from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS, MessageBody, encode_body, message_sha256
-from partner_sdk.wire.statements import key_id_of
-from partner_sdk.wire.thread_entry import ThreadEntry, entry_context, open_entry
+from partner_sdk.wire.sealing import Envelope
+from partner_sdk.wire.signing import key_id_of
 from tests.builders import DAY, NOW, House, raw_public_key
 from tests.builders import Partner as Enrolled
 from tests.builders.vault import make_vault

@@ -13,7 +13,7 @@ from partner_sdk.client.checkup import KEYS_ARE_OLD_AFTER, Finding, examine
 from partner_sdk.client.partner import Partner as Client
 from partner_sdk.report import parse_report
 from partner_sdk.wire.canonical import format_time, make_report_id, to_base64url
-from partner_sdk.wire.mailbox_message import encode_body
+from partner_sdk.wire.mailbox import encode_body
 from partner_sdk.wire.submission import Priority
 from tests.builders import DAY, EXAMPLE_REPORT, NOW, House, Partner, StillClock
 from tests.sdk.commands.test_requests import make_request, post_bodies

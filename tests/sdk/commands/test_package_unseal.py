@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 import pytest
 
+from gateway.desk.packages.sealed_file import seal_file
 from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED
 from partner_sdk.package_reader import Costs
-from partner_sdk.wire.sealed_file import seal_file
 from tests.sdk.sdk_builders import DOWN, ScriptedGateway, Terminal
 
 PASSPHRASE = "K7QF2-M9TXD-4BWRZ-0ACH8"

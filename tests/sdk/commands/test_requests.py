@@ -11,13 +11,7 @@ from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_FAILED
 from partner_sdk.client._earlier_reports import list_requests
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, to_base64url
-from partner_sdk.wire.mailbox_message import (
-    FIRST_PREVIOUS,
-    InformationRequest,
-    OutcomeNote,
-    encode_body,
-    message_sha256,
-)
+from partner_sdk.wire.mailbox import FIRST_PREVIOUS, InformationRequest, OutcomeNote, encode_body, message_sha256
 from partner_sdk.wire.submission import peek_submission
 from tests.builders import DAY, EXAMPLE_REPORT, NOW, House
 from tests.sdk.mailbox_builders import Post, make_post, post_to

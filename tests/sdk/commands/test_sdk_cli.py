@@ -17,7 +17,7 @@ from partner_sdk._commands.runtime import EMERGENCY, EXIT_ALARM, EXIT_FAILED, EX
 from partner_sdk.lazy_group import INTERRUPTED
 from partner_sdk.wire.canonical import encode, to_base64url
 from partner_sdk.wire.enrolment import secret_sha256
-from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS, message_sha256
+from partner_sdk.wire.mailbox import FIRST_PREVIOUS, message_sha256
 from partner_sdk.wire.problems import NOT_A_REPORT
 from tests.builders import (
     DAY,

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.exchange.feed import THREAD_ENTRY
 from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_DONE, EXIT_FAILED, EXIT_NOT_DELIVERED
-from partner_sdk.wire.action_bodies import AskedAccount, ReferralFacts, TermsReferral
 from partner_sdk.wire.canonical import to_base64url
-from partner_sdk.wire.items import THREAD_ENTRY
+from partner_sdk.wire.mailbox import AskedAccount, ReferralFacts, TermsReferral
 from tests.builders import DAY, NOW, House, StillClock
 from tests.builders import Partner as Enrolled
 from tests.sdk.client.test_threads import ALERT, BY, IDS, KINDS, PACKAGE, PRESERVE, post_all, read_at_desk, tell

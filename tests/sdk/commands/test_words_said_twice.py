@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.exchange.feed import THREAD_ENTRY
 from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, EXIT_NOT_DELIVERED
 from partner_sdk.client._threads import Line, Thread
 from partner_sdk.client.threads import check_not_said
 from partner_sdk.errors import MailboxError
-from partner_sdk.wire.items import THREAD_ENTRY
-from partner_sdk.wire.thread_entry import PACKAGE_OUTCOMES
+from partner_sdk.wire.mailbox import PACKAGE_OUTCOMES
 from tests.builders import House
 from tests.sdk.client.test_threads import ALERT, BY, IDS, PACKAGE, PRESERVE, post_all, tell
 from tests.sdk.sdk_builders import DOWN, ScriptedGateway, Terminal

@@ -10,13 +10,7 @@ from requests import PreparedRequest, Response
 
 from gateway.testing.transport import WsgiTransport
 from partner_sdk.wire.canonical import format_time, to_base64url
-from partner_sdk.wire.mailbox_message import (
-    FIRST_PREVIOUS,
-    InformationRequest,
-    MessageBody,
-    encode_body,
-    message_sha256,
-)
+from partner_sdk.wire.mailbox import FIRST_PREVIOUS, InformationRequest, MessageBody, encode_body, message_sha256
 from tests.builders import DAY, NOW, House, Partner
 from tests.sdk.client.test_packages import make_package
 from tests.sdk.client.test_threads import ALERT, IDS, KINDS, PACKAGE, PRESERVE, WORDS, post_all, read_at_desk, tell

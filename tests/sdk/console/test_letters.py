@@ -9,8 +9,8 @@ import pytest
 from partner_sdk.button.frameworks import make_flavour
 from partner_sdk.button.snippet import make_snippet, make_style
 from partner_sdk.wire.canonical import encode, make_report_id, to_base64url
-from partner_sdk.wire.digest import encode_digest, render_csv
-from partner_sdk.wire.mailbox_message import (
+from partner_sdk.wire.digest import encode_digest, encode_overview, render_csv
+from partner_sdk.wire.mailbox import (
     FIRST_PREVIOUS,
     OutcomeNote,
     SetAsideNotice,
@@ -18,7 +18,6 @@ from partner_sdk.wire.mailbox_message import (
     encode_body,
     message_sha256,
 )
-from partner_sdk.wire.overview import encode_overview
 from tests.builders import NOW, PUBLIC_ORIGIN, House
 from tests.sdk.console.console_builders import ConsoleBrowser
 from tests.sdk.console.test_agency import collect, list_acts

@@ -7,23 +7,21 @@ import msgspec
 import pytest
 
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.action_bodies import (
+from partner_sdk.wire.canonical import encode, make_report_id, to_base64url
+from partner_sdk.wire.mailbox import (
     MAX_ARCHIVE_BYTES,
+    MAX_BODY_BYTES,
+    MAX_MESSAGE_BYTES,
     ActionBody,
     AskedAccount,
+    InformationRequest,
+    MailboxMessage,
     Package,
     PreservationRequest,
     ReferralFacts,
     ServiceAlert,
     TermsReferral,
     ThreadMessage,
-)
-from partner_sdk.wire.canonical import encode, make_report_id, to_base64url
-from partner_sdk.wire.mailbox_message import (
-    MAX_BODY_BYTES,
-    MAX_MESSAGE_BYTES,
-    InformationRequest,
-    MailboxMessage,
     encode_body,
     parse_body,
     sign_message,

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from gateway.exchange.desk_statements import AlertNotice, open_alert, peek_alert, sign_alert
 from partner_sdk.errors import FormatError, StatementError
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.wire.alert_notice import AlertNotice, open_alert, peek_alert, sign_alert
 from partner_sdk.wire.canonical import format_time
 from tests.builders import NOW, make_key, raw_public_key
 

@@ -11,14 +11,14 @@ from partner_sdk.client._receipts import check_desk_receipt
 from partner_sdk.errors import FormatError, StatementError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import format_time, to_base64url
-from partner_sdk.wire.intake import (
+from partner_sdk.wire.receipts import (
     DeskReceiptStatement,
     is_desk_receipt,
     peek_desk_receipt,
     sign_desk_receipt,
     verify_intake,
 )
-from partner_sdk.wire.statements import StatementKind, parse_statement, sign_statement
+from partner_sdk.wire.signing import StatementKind, parse_statement, sign_statement
 from partner_sdk.wire.submission import ReportPost
 from tests.builders import DAY, NOW, Agency, Partner, make_clear_fields, make_key, seal_report, verify_key_of
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from partner_sdk.errors import EnvelopeError, FormatError, OpeningError
-from partner_sdk.wire.envelope import (
+from partner_sdk.wire.sealing import (
     CONTEXT_MAX_BYTES,
     HEADER_BYTES,
     MAX_ENVELOPE_BYTES,

@@ -12,10 +12,21 @@ from hypothesis import strategies as st
 
 from partner_sdk.errors import FormatError
 from partner_sdk.report import report_schema
-from partner_sdk.wire.canonical import check_report_id, convert, parse_base64url, parse_time
-from partner_sdk.wire.field_types import KeyId, PartnerId, Reference, ReportId, Sha256Hex, WireTime, base64url_of
-from partner_sdk.wire.mailbox_message import mailbox_schema
-from partner_sdk.wire.reference import check_reference
+from partner_sdk.wire.canonical import (
+    KeyId,
+    PartnerId,
+    Reference,
+    ReportId,
+    Sha256Hex,
+    WireTime,
+    base64url_of,
+    check_reference,
+    check_report_id,
+    convert,
+    parse_base64url,
+    parse_time,
+)
+from partner_sdk.wire.mailbox import mailbox_schema
 from partner_sdk.wire.submission import check_partner_id
 
 PROJECT = Path(__file__).parents[3]

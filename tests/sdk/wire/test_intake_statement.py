@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from partner_sdk.errors import FormatError, StatementError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.intake import (
+from partner_sdk.wire.receipts import (
     FIRST_PREVIOUS,
     IntakeStatement,
     peek_intake,

@@ -12,20 +12,22 @@ from hypothesis import strategies as st
 from partner_sdk.errors import KeySetError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
-from partner_sdk.wire.keys import (
+from partner_sdk.wire.signing import (
     Delegation,
     KeySet,
     KeySetBundle,
     RootChange,
+    StatementKind,
     accepts_envelope,
     find_active_sealing_key,
     fingerprint_of,
     parse_pin,
+    parse_statement,
     sign_bundle,
+    sign_statement,
     verify_bundle,
     verify_keys,
 )
-from partner_sdk.wire.statements import StatementKind, parse_statement, sign_statement
 from tests.builders import DAY, NOW, Agency, raw_public_key, sealing_key_of, verify_key_of
 
 AGENCY = Agency()

@@ -8,7 +8,7 @@ import pytest
 
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode, make_report_id
-from partner_sdk.wire.mailbox_message import (
+from partner_sdk.wire.mailbox import (
     MAX_BODY_BYTES,
     OUTCOMES,
     InformationRequest,

@@ -5,7 +5,7 @@ import pytest
 
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.overview import encode_overview, parse_overview, render_overview
+from partner_sdk.wire.digest import encode_overview, parse_overview, render_overview
 from tests.sdk.sdk_builders import make_overview
 
 

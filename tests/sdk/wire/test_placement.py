@@ -2,7 +2,7 @@
 
 import pytest
 
-from partner_sdk.wire.placement import is_placement
+from partner_sdk.wire.button import is_placement
 
 
 @pytest.mark.parametrize("text", ["a", "example-chat-profile", "7_b", "a" * 40])

@@ -4,10 +4,8 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from partner_sdk.errors import FormatError
-from partner_sdk.wire import public_codes
-from partner_sdk.wire.adoption import LANGUAGES
-from partner_sdk.wire.public_codes import (
+from gateway.exchange import public_report
+from gateway.exchange.public_report import (
     ADULT_BAND,
     AGE_BANDS,
     CONTACT_WAYS,
@@ -15,6 +13,7 @@ from partner_sdk.wire.public_codes import (
     FAST_SIGNAL,
     HONEYPOT_SIGNAL,
     LIMITED_SIGNAL,
+    LIST_MAX,
     MEETING_TIMES,
     MEETS_SOON,
     NO,
@@ -23,9 +22,6 @@ from partner_sdk.wire.public_codes import (
     UNDER_AGE_LINE,
     YES,
     YOUNGEST_BANDS,
-)
-from partner_sdk.wire.public_report import (
-    LIST_MAX,
     Meeting,
     PublicReport,
     encode_public_report,
@@ -33,14 +29,16 @@ from partner_sdk.wire.public_report import (
     is_from_grown_up,
     parse_public_report,
 )
+from partner_sdk.errors import FormatError
+from partner_sdk.wire.button import LANGUAGES
 from tests.public_report_builders import make_contact, make_public_report
 
 
 def list_codes() -> dict[str, str]:
     """List every code of the module by its name and place; the prefix gives its kind."""
     found: dict[str, str] = {}
-    for name, value in vars(public_codes).items():
-        if not name.isupper() or name == "TYPE_CHECKING" or isinstance(value, int):
+    for name, value in vars(public_report).items():
+        if not name.isupper() or not isinstance(value, (str, tuple)):
             continue
         values = value if isinstance(value, tuple) else (value,)
         found |= {f"{name}[{place}]": f"{one}x" if one.endswith("-") else one for place, one in enumerate(values)}
@@ -75,7 +73,7 @@ def test_code_reads_back_from_the_field_that_it_belongs_to(changes: dict[str, ob
 
 def test_languages_are_those_that_the_report_may_be_in() -> None:
     hint = get_type_hints(PublicReport)["language"]
-    assert hint is public_codes.Language
+    assert hint is public_report.Language
     assert get_args(hint) == LANGUAGES == ("en", "cy")
     with pytest.raises(FormatError):
         parse_public_report(encode_public_report(make_public_report(language="de")))

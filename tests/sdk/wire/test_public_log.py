@@ -8,19 +8,24 @@ import pytest
 from pymerkle import InmemoryTree
 
 from partner_sdk.errors import LogError
-from partner_sdk.wire.log_tree import EMPTY_ROOT, HASH_BYTES, TILE_WIDTH, GrowingTree, compute_root, hash_leaf
 from partner_sdk.wire.public_log import (
+    EMPTY_ROOT,
     ENTRY_BYTES,
+    HASH_BYTES,
+    TILE_WIDTH,
     Checkpoint,
+    GrowingTree,
     Tiles,
     check_extends,
     check_in_time,
     check_included,
+    compute_root,
     digest_receipt,
     find_entry,
     format_entry,
     format_tile_path,
     format_verifier,
+    hash_leaf,
     origin_of,
     parse_tile_path,
     parse_verifier,

@@ -10,11 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partner_sdk import wire
-from partner_sdk.errors import FormatError
-from partner_sdk.wire.envelope import PUBLIC_PADDED_BYTES, pad
-from partner_sdk.wire.page_context import MAX_TOKEN_CHARACTERS
-from partner_sdk.wire.public_report import (
+from gateway.exchange.public_report import (
     BLOCK_MAX,
     LINE_MAX,
     LIST_MAX,
@@ -29,6 +25,10 @@ from partner_sdk.wire.public_report import (
     encode_public_report,
     parse_public_report,
 )
+from partner_sdk import wire
+from partner_sdk.errors import FormatError
+from partner_sdk.wire.button import MAX_TOKEN_CHARACTERS
+from partner_sdk.wire.sealing import PUBLIC_PADDED_BYTES, pad
 from partner_sdk.wire.submission import ClearFields
 from tests.builders import make_clear_fields
 

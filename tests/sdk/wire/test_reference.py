@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.reference import RANDOM_BYTES, check_reference, make_reference, parse_reference
+from partner_sdk.wire.canonical import REFERENCE_RANDOM_BYTES, check_reference, make_reference, parse_reference
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-RANDOM = st.binary(min_size=RANDOM_BYTES, max_size=RANDOM_BYTES)
+RANDOM = st.binary(min_size=REFERENCE_RANDOM_BYTES, max_size=REFERENCE_RANDOM_BYTES)
 ENVIRONMENTS = st.sampled_from(["live", "sandbox"])
 
 

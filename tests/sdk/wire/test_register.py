@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.exchange.feed import PartnerRegister, sign_register, verify_register
 from partner_sdk.errors import RegisterError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
-from partner_sdk.wire.register import PartnerRegister, sign_register, verify_register
 from tests.builders import DAY, NOW, Agency, Partner
 
 AGENCY = Agency()

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from partner_sdk.errors import FormatError, ReportError
-from partner_sdk.wire.adoption import EXAMPLE, AdoptionRequest, parse_adoption
+from partner_sdk.wire.button import EXAMPLE, AdoptionRequest, parse_adoption
 from partner_sdk.wire.canonical import encode, parse_exact
-from partner_sdk.wire.registration import (
+from partner_sdk.wire.enrolment import (
     MAX_PERSONS,
     TEMPLATE,
     Email,

@@ -5,11 +5,7 @@ from typing import Any
 import pytest
 from cryptography.exceptions import InvalidTag
 
-from partner_sdk.errors import FormatError, SealingError, StatementError
-from partner_sdk.key_files import KeyRole, load_signing_key, load_xwing_private_key, xwing_public_bytes
-from partner_sdk.wire.canonical import encode, make_report_id, parse_base64url, to_base64url
-from partner_sdk.wire.envelope import Envelope, unpad
-from partner_sdk.wire.reply_message import (
+from gateway.exchange.public_report import (
     MAX_BODY_CHARACTERS,
     MAX_REPLY_ENVELOPE_BYTES,
     MAX_SIGNED_BYTES,
@@ -21,8 +17,11 @@ from partner_sdk.wire.reply_message import (
     reply_context,
     sign_reply,
 )
-from partner_sdk.wire.sealing import make_suite, seal
-from partner_sdk.wire.statements import StatementKind, key_id_of, public_bytes, sign_statement
+from partner_sdk.errors import FormatError, SealingError, StatementError
+from partner_sdk.key_files import KeyRole, load_signing_key, load_xwing_private_key, xwing_public_bytes
+from partner_sdk.wire.canonical import encode, make_report_id, parse_base64url, to_base64url
+from partner_sdk.wire.sealing import Envelope, make_suite, seal, unpad
+from partner_sdk.wire.signing import StatementKind, key_id_of, public_bytes, sign_statement
 from tests.builders import NOW, Agency
 
 AGENCY = Agency()

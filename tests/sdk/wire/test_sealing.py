@@ -8,9 +8,7 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from partner_sdk.errors import FormatError, SealingError
 from partner_sdk.key_files import KeyRole, load_xwing_private_key
 from partner_sdk.wire.canonical import parse_base64url, to_base64url
-from partner_sdk.wire.envelope import PUBLIC_ENVELOPE_BYTES, Envelope, SealContext
-from partner_sdk.wire.keys import SealingKey, sealing_key_id
-from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.sealing import PUBLIC_ENVELOPE_BYTES, Envelope, SealContext, SealingKey, seal, sealing_key_id
 from tests.builders import Agency
 
 AGENCY = Agency()

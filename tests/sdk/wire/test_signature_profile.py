@@ -30,7 +30,7 @@ from partner_sdk.wire.signature_profile import (
     content_digest,
     parse_signature_headers,
 )
-from partner_sdk.wire.statements import key_id_of, public_bytes
+from partner_sdk.wire.signing import key_id_of, public_bytes
 from tests.builders import sign_request
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from partner_sdk.errors import FormatError, StatementError
 from partner_sdk.wire.canonical import encode, to_base64url
-from partner_sdk.wire.statements import (
+from partner_sdk.wire.signing import (
     MAX_STATEMENT_BYTES,
     SignedStatement,
     StatementKind,

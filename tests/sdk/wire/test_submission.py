@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from partner_sdk.errors import FormatError, StatementError
 from partner_sdk.wire.canonical import encode, make_report_id, parse_base64url, parse_exact
-from partner_sdk.wire.statements import StatementKind, parse_statement, sign_statement
+from partner_sdk.wire.signing import StatementKind, parse_statement, sign_statement
 from partner_sdk.wire.submission import (
     ClearFields,
     ReportPost,

@@ -6,9 +6,7 @@ import pytest
 from partner_sdk.errors import FormatError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import encode, make_report_id, parse_base64url
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.statements import MAX_STATEMENT_BYTES, StatementKind, key_id_of, sign_statement
-from partner_sdk.wire.thread_entry import (
+from partner_sdk.wire.mailbox import (
     MAX_ENTRY_BODY_BYTES,
     MAX_ENTRY_ENVELOPE_BYTES,
     MAX_ENTRY_STATEMENT_BYTES,
@@ -18,6 +16,8 @@ from partner_sdk.wire.thread_entry import (
     open_entry,
     seal_entry,
 )
+from partner_sdk.wire.sealing import Envelope
+from partner_sdk.wire.signing import MAX_STATEMENT_BYTES, StatementKind, key_id_of, sign_statement
 from tests.builders import NOW, Agency, Partner, raw_public_key
 from tests.builders.vault import make_vault
 

@@ -18,16 +18,7 @@ from gateway.desk.cases.replying.replies import (
     is_barred,
     list_warnings,
 )
-from partner_sdk.wire.public_codes import (
-    BY_CALL,
-    BY_TEXT,
-    DANGER_PREFIX,
-    MEETS_SOON,
-    NO,
-    NOT_SURE,
-    YES,
-)
-from partner_sdk.wire.public_report import PublicReport
+from gateway.exchange.public_report import BY_CALL, BY_TEXT, DANGER_PREFIX, MEETS_SOON, NO, NOT_SURE, YES, PublicReport
 
 _WARNINGS: Final = {
     ContactWarning.NEAR: (

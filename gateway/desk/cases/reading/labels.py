@@ -12,9 +12,9 @@ from gateway.desk.collection.risk import UNTOLD
 from gateway.desk.digests import facts, tables
 from gateway.desk.digests.facts import load_facts
 from gateway.desk.digests.weaknesses import load_weaknesses
+from gateway.exchange import public_report as codes
 from partner_sdk.report.outline import Field
-from partner_sdk.wire import mailbox_message
-from partner_sdk.wire import public_codes as codes
+from partner_sdk.wire import mailbox
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
 YES_NO = (("yes", "Yes"), ("no", "No"))
@@ -113,7 +113,7 @@ _KEYED_IN = (("phone", "Phone call"), ("letter", "Letter"), ("visit", "Visit"))
 CASE_CHANNELS = (("gateway", "Through the gateway"), ("file", "As a sealed file"), *_KEYED_IN)
 CHANNEL_GROUPS = (("online", "Online"), *_KEYED_IN)  # of filters and figures
 # The partner's text for each outcome, beside the desk's own.
-TOLD_OUTCOMES = mailbox_message.OUTCOMES
+TOLD_OUTCOMES = mailbox.OUTCOMES
 # The states of a report's file, from desk/evidence.
 FILE_STATES = (
     ("here", "Here, sealed"),

@@ -20,9 +20,9 @@ from gateway.desk.cases.reading.labels import (
     format_country,
 )
 from gateway.desk.placements.register import SURFACE_TITLES
+from gateway.exchange.public_report import PublicReport
 from gateway.guidance.signposts import load_signposts
-from partner_sdk.wire.page_context import ContextAccount, PageContext
-from partner_sdk.wire.public_report import PublicReport
+from partner_sdk.wire.button import ContextAccount, PageContext
 
 # The sections in an analyst's order, each with its fields: a path, or all below one. A field of none of them, added by
 # the machine, comes last.

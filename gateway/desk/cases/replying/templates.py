@@ -20,6 +20,7 @@ from gateway.desk import audit
 from gateway.desk.outbox.notes import load_note_texts
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
+from gateway.exchange.public_report import NOT_UK, YES, PublicReport, is_from_grown_up
 from gateway.guidance.advice import (
     ADVICE_FOLDER,
     UK_EMERGENCY,
@@ -44,10 +45,8 @@ from gateway.guidance.signoffs import (
 )
 from gateway.guidance.signposts import get_country_or_other, get_talk, list_names_abroad, load_countries, load_signposts
 from gateway.web.settings import SettingsError, read_settings
-from partner_sdk.wire.adoption import LANGUAGES, Language
+from partner_sdk.wire.button import LANGUAGES, Language
 from partner_sdk.wire.canonical import convert
-from partner_sdk.wire.public_codes import NOT_UK, YES
-from partner_sdk.wire.public_report import PublicReport, is_from_grown_up
 
 SIGNOFFS_FILE: Final = Path(__file__).with_name("signoffs.toml")
 TEMPLATES_FOLDER: Final = Path(__file__).parent

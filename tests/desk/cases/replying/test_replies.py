@@ -28,12 +28,12 @@ from gateway.desk.people.permissions import Role
 from gateway.desk.store.agency_tables import REPLY_MESSAGES
 from gateway.desk.store.schema import AUDIT, REPLIED_BY_RETURN_CODE
 from gateway.desk.wiring import Desk
+from gateway.exchange.feed import ItemKind, NewItem, PutResult
+from gateway.exchange.public_report import MAX_BODY_CHARACTERS, ReplyMessage, open_reply, reply_context
 from partner_sdk.errors import OpeningError, TransportError
 from partner_sdk.wire.canonical import parse_base64url
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.items import ItemKind, NewItem, PutResult
-from partner_sdk.wire.keys import verify_keys
-from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS, ReplyMessage, open_reply, reply_context
+from partner_sdk.wire.sealing import Envelope
+from partner_sdk.wire.signing import verify_keys
 from tests.desk.outbox_builders import send_out
 from tests.desk.view_builders import (
     Browser,

@@ -13,13 +13,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
 from partner_sdk.errors import StatementError
-from partner_sdk.wire.canonical import parse_time
-from partner_sdk.wire.field_types import Reference, Sha256Hex, WireTime
-from partner_sdk.wire.keys import Environment, KeySet, open_dated_statement
-from partner_sdk.wire.reference import check_reference
-from partner_sdk.wire.statements import (
+from partner_sdk.wire.canonical import Reference, Sha256Hex, WireTime, check_reference, parse_time
+from partner_sdk.wire.signing import (
+    Environment,
+    KeySet,
     StatementKind,
     key_id_of,
+    open_dated_statement,
     parse_statement,
     peek_statement,
     public_bytes,
