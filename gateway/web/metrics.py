@@ -2,7 +2,7 @@
 
 Never has a label from outside: each label is a word of the code, a route's pattern or a class of status. Never waits: a
 count that cannot be sent stays for the next second. The workers are replaced every hour, which the multiprocess mode of
-prometheus-client answers with a new file for each; see docs/decisions/0043.
+prometheus-client answers with a new file for each.
 """
 
 import os

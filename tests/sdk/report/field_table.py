@@ -21,8 +21,8 @@ Made by `{COMMAND}` from `partner_sdk/report/` and held by `tests/sdk/report/tes
 edit by hand. The same fields for programs: `GET /v1/schema/report.json`.
 
 **M** must be there, **S** should be there and counts for completeness, **o** helps where it is known. **U**: an item of
-the UK duty (SI 2026/268); **C**: the CyberTipline schema has it. A field without a type is an object, or a list of
-them, with a section of its own.
+the UK duty (SI 2026/268); **C**: the CyberTipline schema has it. A field without a type is a text of 1 to 300
+characters; objects have a section of their own.
 
 - Order never matters. A field that is not in these tables is refused.
 - Any list may be empty: no suspect, no child and no file at all is a report too.
@@ -30,7 +30,7 @@ them, with a section of its own.
   information, and counts as said. Reasons: `none_exists` (we looked, there is none), `not_collected`, `no_longer_kept`,
   `deleted_by_user`, `not_applicable`, `not_yet_known`, `law_forbids`, `unknown`.
 - Times are UTC. A field that takes null and is no M may be left out instead.
-- `text 300` is a text of 1 to 300 characters, `list of` any number of them, `time` one in UTC like
+- `text 3,000` is a text of 1 to 3,000 characters, `list of` any number of them, `time` one in UTC like
   2026-11-25T08:30:00Z; of words with commas between them it is one.
 """
 # As a table says it: a field's own error has the whole words.
@@ -69,7 +69,7 @@ def _format_row(field: Field) -> str:
     takes = describe_value(field.type)
     for words, short in SHORT:
         takes = re.sub(words, short, takes)
-    takes = "" if takes in {"object", "objects"} else f" *{takes}*"
+    takes = "" if takes == "text 300" else f" *{takes}*"
     return f"- `{field.name}` {marks}: {field.description}{takes}"
 
 
