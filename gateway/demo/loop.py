@@ -1,19 +1,32 @@
-"""The demonstration's loop, one method for each step of agency, gateway and partner.
+"""The demonstration's loop, one method for each step of agency, gateway, partner and police.
 
-Everything runs through commands and HTTP, so this file imports neither the desk nor the partner's keys.
+People act on the desk's pages; machines and partners run commands. So this file imports neither the desk nor a
+partner's keys.
 """
 
 import json
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from html import unescape
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from gateway.demo.desk_walk import DeskWalk
-from gateway.demo.form_walk import Answers, FormWalkError, read_button, read_replies, walk_to_thanks
+import requests
+
 from gateway.demo.processes import DemoError, Processes, check_ports_are_free
 from gateway.demo.service.app import CHAT, PLACES, Place
+from gateway.demo.walks import (
+    TIMEOUT_SECONDS,
+    Answers,
+    DeskWalk,
+    get_action_id,
+    read_button,
+    read_replies,
+    walk_to_thanks,
+)
 from gateway.wiring import utc_now
 from partner_sdk.button.well_known import PATH
 from partner_sdk.wire.canonical import encode
@@ -24,7 +37,7 @@ PARTNER_NAME: Final = "Example Chat"
 ADMINISTRATOR: Final = "Alex Administrator"
 # The account that runs the demonstration plays several people at once; an agency's desk refuses that.
 ALSO: Final = ("analyst", "partner-manager")
-# Who signs in to the pages: handle and role. The second releases the digest that the first person made.
+# Who signs in to the pages: handle, name and role.
 PEOPLE: Final = {
     "a-analyst": ("Amina Analyst", "analyst"),
     "s-supervisor": ("Sam Supervisor", "supervisor"),
@@ -33,6 +46,8 @@ PEOPLE: Final = {
     "a-administrator": (ADMINISTRATOR, "administrator"),
 }
 ASSESSORS: Final = ("a-analyst", "b-adviser", "a-administrator")
+# Each plays their part in the steps; the administrator is the partner manager.
+ANALYST, SUPERVISOR, CONTACT_POINT, MANAGER = "a-analyst", "s-supervisor", "s-spoc", "a-administrator"
 COLLECT_SECONDS: Final = 2
 PORTS: Final = 4
 BANNER: Final = "Demonstration. Nothing that you type here reaches anyone. In danger? Call 999."
@@ -70,12 +85,69 @@ rung = [
 ]
 """
 REPLY: Final = "Hello Sam. Thank you for telling us. We will call your school today. [message]"
-ASSESSMENT: Final = (
-    *("--immediate-risk", "no", "--urgent", "no", "--urgent-dissemination", "no", "--priority", "P3"),
-    *("--best-placed", "harm_reduction", "--kind", "grooming", "--age-band", "13_15"),
-)
-REASONS: Final = "A stranger asks for pictures in a game. No meeting was named. [message]"
-CLOSING: Final = ("--outcome", "used", "--weakness", "open_direct_messages")
+ASSESSMENT: Final = {
+    "immediate_risk": "no",
+    "urgent": "no",
+    "urgent_dissemination": "no",
+    "priority": "P3",
+    "best_placed": "harm_reduction",
+    "kind": "grooming",
+    "age_band": "13_15",
+    "assess_reasons": "A stranger asks for pictures in a game. No meeting was named. [message]",
+}
+CLOSING: Final = {"outcome": "used", "weakness": "open_direct_messages"}
+POLICE_ID: Final = "example-police"
+POLICE_NAME: Final = "Example Police"
+OFFICER: Final = "Sergeant Anna Example"
+# A body of this agency's own: the forces of the register are real, and agreed nothing with an example.
+DESTINATION: Final = f"""
+[example_police]
+name = "{POLICE_NAME}"
+group = "police"
+takes = ["package", "crisis"]
+nations = ["england"]
+channel = "mailbox"
+contact = "nobody: it is an example"
+partner = "{POLICE_ID}"
+checked_on = 2026-11-28
+source = "the demonstration"
+
+[example_police.protocol]
+version = "1.0"
+agreed_on = 2026-11-28
+review_on = 2036-11-28
+may_pass = ["packages"]
+"""
+# On the page of a package that was acknowledged.
+TAKEN: Final = "Taken there"
+# On the page of a request that was answered.
+ANSWERED: Final = "Answered"
+# Mild and synthetic; the fields of the desk's forms.
+REQUEST: Final[dict[str, str]] = {
+    "kind": "information-request",
+    "recipient": PARTNER_ID,
+    "law": "own_report",
+    "question": "When did the account write to the child first? [message]",
+    "purpose": "To find out who uses the account.",
+    "necessity": "Nobody else knows the day.",
+}
+PACKAGE: Final[dict[str, str]] = {
+    "kind": "package",
+    "destination": "example_police",
+    "why": "The account is in their area.",
+    "title": "An adult account wrote to a child",
+    "summary": "Please find out who uses the account. [message]",
+    "legal": "nca_disclosure",
+    "necessity": "Only police can find out who it is.",
+    "handling": "official_sensitive",
+    "officer": "a-analyst",
+    "officer_telephone": "0000 000",
+    "evidence_as": "by_reference",
+    "reporter": "left_out",
+}
+# A row of the list of cases, and the invitation on its page.
+_CASE: Final = re.compile(r'href="/cases/([0-9a-f-]{36})[^"]*"[^>]*>([0-9A-Z]{4}-[0-9A-Z]{5}-.)</a>')
+_INVITATION: Final = re.compile(r'<pre class="to-copy"[^>]*>(.+?)</pre>', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +175,6 @@ class Ports:
     def service(self) -> int:
         """The example service."""
         return self.first + 3
-
-
-def make_agreement(place: Place, *, service: str) -> tuple[str, ...]:
-    """Return the desk's command to agree one place of the example service."""
-    return (
-        *("placement", "agree", "--owner", PARTNER_ID, "--service", PARTNER_NAME, "--surface", place.surface),
-        *("--address", f"{service}{place.path}", "--position", place.position, "--link-id", place.placement),
-    )
 
 
 class Site(Protocol):
@@ -192,13 +256,13 @@ class Loop:
         self.folder = folder
         self.ports = Ports(port)
         self.site: Site = OneMachine(self.ports) if site is None else site
-        self.gateway_state, self.desk_state, self.partner_state = (
-            folder / name for name in ("gateway", "desk", "partner")
+        self.gateway_state, self.desk_state, self.partner_state, self.police_state = (
+            folder / name for name in ("gateway", "desk", "partner", "police")
         )
         self._on_page = on_page
         self.return_words = ""
         self.case_ids: dict[str, str] = {}  # by their references, since `collect`
-        self._signed_in: dict[str, DeskWalk] = {}
+        self._people: dict[str, DeskWalk] = {}
         self.processes = Processes(folder / "logs")
 
     @property
@@ -247,82 +311,92 @@ class Loop:
         before = before.replace("demonstration = false", "demonstration = true")
         settings.write_text(f"{before}\n{CONTACT}\n{CARRIERS}folder = {folder}\n", encoding="utf-8")
         (self.desk_state / "ladder.toml").write_text(LADDER, encoding="utf-8")
+        (self.desk_state / "destinations.toml").write_text(DESTINATION, encoding="utf-8")
 
     def start_gateway(self) -> str:
         """Start the gateway's listeners."""
         return self.site.start_gateway(self.processes, state=self.gateway_state)
 
+    def start_desk(self) -> str:
+        """Start the desk's pages, and sign in those who act on them."""
+        self.processes.start("desk", DESK, "serve", "--state", str(self.desk_state), "--port", str(self.ports.desk))
+        self.processes.wait_for(f"http://127.0.0.1:{self.ports.desk}/health")
+        links = self.make_start_links(ANALYST, SUPERVISOR, CONTACT_POINT, MANAGER)
+        self._people = {person: DeskWalk(link) for person, link in links.items()}
+        return f"the desk's pages are on {self.ports.desk}"
+
     def publish(self) -> str:
         """Publish the first key set and register through the feed."""
-        self.run_desk("publish")
+        self._people[MANAGER].send("/partners", "/partners/publish")
         return "the desk signed its key set and published it through the feed"
 
-    def start_desk(self) -> str:
-        """Start the desk's pages."""
-        self.processes.start("desk", DESK, "serve", "--state", str(self.desk_state), "--port", str(self.ports.desk))
-        return f"the desk's pages are on {self.ports.desk}"
+    def invite_partner(self, partner: str, *, name: str, state: Path, **kind: str) -> None:
+        """Invite a partner on the desk's page, and enrol it with its own command into the folder `state`."""
+        page = self._people[MANAGER].show("/partners", "/partners", partner=partner, name=name, **kind)
+        found = _INVITATION.search(page)
+        if found is None:
+            raise DemoError(f"The desk made no invitation for {partner}.")
+        invitation = self.folder / f"{partner}.invitation"
+        invitation.write_text(unescape(found[1]), encoding="utf-8")
+        self.processes.run(PARTNER, "enrol", str(invitation), "--state", str(state))
+
+    def enrol_police(self) -> str:
+        """Invite and enrol the example force, for `enrol_partner` to approve."""
+        self.invite_partner(POLICE_ID, name=POLICE_NAME, state=self.police_state, type="police", country="GB")
+        return f"{POLICE_NAME} enrolled by invitation, and the desk agreed to send packages to its mailbox"
 
     def enrol_partner(self, *, places: Sequence[Place] = (), others: Sequence[str] = ()) -> str:
         """Invite the example partner, enrol it, agree places of the button, and approve it, with others that wait."""
-        invitation = self.folder / "example-chat.invitation"
-        self.run_desk("partner", "invite", PARTNER_NAME, "--partner", PARTNER_ID, "--out", str(invitation))
-        enrol = (PARTNER, "enrol", str(invitation), "--state", str(self.partner_state))
-        agreements = [(DESK, *make_agreement(one, service=self.service), *self._desk_options()) for one in places]
-        self.processes.run_together([enrol, *agreements])
+        manager = self._people[MANAGER]
+        self.invite_partner(PARTNER_ID, name=PARTNER_NAME, state=self.partner_state)
+        for one in places:
+            manager.send(
+                *("/placements/new", "/placements/new"), new_owner=PARTNER_ID, new_owner_name=PARTNER_NAME,
+                service=PARTNER_NAME, surface=one.surface, address=f"{self.service}{one.path}",
+                position=one.position, link_id=one.placement,
+            )  # fmt: skip
         self.run_desk("collect")
         for partner in (PARTNER_ID, *others):
-            self.run_desk("partner", "approve", partner)
+            page = f"/partners/{partner}"
+            manager.send(page, f"{page}/approve", read_aloud="yes")
         return (
             f"{PARTNER_NAME} enrolled by invitation; the desk agreed {len(places)} places of the button and approved it"
         )
 
     def start_service(self) -> str:
-        """Start the example service in the partner's folder, and wait for it and the desk's pages."""
+        """Start the example service in the partner's folder."""
         self.processes.start(
             "service", "gateway.demo.service", "--port", str(self.ports.service), "--origin", self.origin,
             "--partner-state", str(self.partner_state),
         )  # fmt: skip
-        self.processes.wait_for(f"http://127.0.0.1:{self.ports.desk}/health")
         self.processes.wait_for(f"{self.service}{PATH}")
         return f"an example service is on {self.ports.service}, with the button on each of its pages"
 
     def file_button_checks(self) -> int:
-        """Check the button of every page as the partner, and file the results at the desk; returns how many pass."""
+        """Check the button of every page as the partner, and post the results to the desk; returns how many pass."""
         commands = [
             (PARTNER, "button", "check", f"{self.service}{one.path}", "--placement", one.placement, "--json")
             for one in PLACES
         ]
         where = ("--state", str(self.partner_state))
         found = [json.loads(said) for said in self.processes.run_together([(*one, *where) for one in commands])]
-        file = self.folder / "button-checks.json"
-        file.write_bytes(encode({"checks": found}))
-        self.run_desk("placement", "import-checks", str(file))
+        token = json.loads(self.run_desk("placement", "runner-token", "--json"))["token"]
+        posted = requests.post(
+            f"http://127.0.0.1:{self.ports.desk}/placement-checks",
+            data=encode({"checks": found}),
+            headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+            timeout=TIMEOUT_SECONDS,
+        )
+        if posted.status_code != HTTPStatus.NO_CONTENT:
+            raise DemoError(f"The desk answered {posted.status_code} to the checks of the button.")
         return len([one for one in found if one["result"] == "passes"])
 
     def file_public_report(self) -> str:
         """Fill in the real form, starting at the button on the service's chat page; returns the reference."""
-        try:
-            entry = read_button(f"{self.service}{CHAT.path}", origin=self.origin)
-            thanks = walk_to_thanks(self.origin, ANSWERS, entry=entry, on_page=self._on_page)
-        except FormWalkError as error:
-            raise DemoError(str(error)) from None
+        entry = read_button(f"{self.service}{CHAT.path}", origin=self.origin)
+        thanks = walk_to_thanks(self.origin, ANSWERS, entry=entry, on_page=self._on_page)
         self.return_words = thanks.words
         return thanks.reference
-
-    def reply_to_child(self, reference: str) -> str:
-        """Answer an opened case as the desk, return as the person with number and words; returns the text they read."""
-        text = self.folder / "reply.txt"
-        text.write_text(REPLY, encoding="utf-8")
-        counts = ("--is-the-reply", "--reason", "The child asked to read it here.")
-        self.run_desk("case", "reply", reference, "--text-file", str(text), *counts, "--yes")
-        self.run_desk("collect")
-        try:
-            said = read_replies(self.origin, reference=reference, words=self.return_words)
-        except FormWalkError as error:
-            raise DemoError(str(error)) from None
-        if said != [REPLY]:
-            raise DemoError("The person who came back does not see the desk's reply.")
-        return said[0]
 
     def submit_industry_report(self, file: Path) -> dict[str, Any]:
         """Submit a report file through the SDK and verify the receipt offline; returns the command's output."""
@@ -338,7 +412,8 @@ class Loop:
     def collect(self) -> int:
         """Collect at the desk; returns the number of open cases."""
         self.run_desk("collect")
-        self.case_ids = {one["reference"]: str(one["case_id"]) for one in self.list_open()}
+        found = _CASE.findall(self._people[ANALYST].read("/"))
+        self.case_ids = {reference: case_id for case_id, reference in found}
         return len(self.case_ids)
 
     def start_collecting(self) -> None:
@@ -346,32 +421,80 @@ class Loop:
         every = ("--every", str(COLLECT_SECONDS))
         self.processes.start("collect", DESK, "collect", *every, *self._desk_options())
 
+    def _page_of(self, reference: str) -> str:
+        if reference not in self.case_ids:
+            raise DemoError(f"The desk's list of cases does not name {reference}.")
+        return f"/cases/{self.case_ids[reference]}"
+
     def open_and_assess(self, references: Collection[str]) -> int:
-        """Open and assess only these cases; returns their number."""
-        reasons = self.folder / "reasons.txt"
-        reasons.write_text(REASONS, encoding="utf-8")
-        for reference in references:
-            self.run_desk("case", "show", reference)
-            self.run_desk("case", "assess", reference, *ASSESSMENT, "--reasons-file", str(reasons))
+        """Take, open and assess only these cases; returns their number."""
+        analyst = self._people[ANALYST]
+        for page in map(self._page_of, references):
+            analyst.send(page, f"{page}/claim")
+            analyst.send(analyst.show(page, f"{page}/read"), f"{page}/assess", **ASSESSMENT)
         return len(references)
+
+    def reply_to_child(self, reference: str) -> str:
+        """Answer an opened case as the desk, return as the person with number and words; returns the text they read."""
+        analyst, page = self._people[ANALYST], self._page_of(reference)
+        reply = {"reply_text": REPLY, "counts": "yes", "counts_reason": "The child asked to read it here."}
+        opened = analyst.show(page, f"{page}/read")
+        previewed = analyst.show(opened, f"{page}/reply/preview", **reply)
+        analyst.send(previewed, f"{page}/reply/send", **reply)
+        self.run_desk("collect")
+        said = read_replies(self.origin, reference=reference, words=self.return_words)
+        if said != [REPLY]:
+            raise DemoError("The person who came back does not see the desk's reply.")
+        return said[0]
+
+    def release_package(self, reference: str) -> str:
+        """Make a package of a case as an analyst, and sign it as a supervisor; returns its id."""
+        page, content = self._page_of(reference), {**PACKAGE, "reports": self.case_ids[reference]}
+        analyst = self._people[ANALYST]
+        previewed = analyst.show(page, f"{page}/package/preview", **content)
+        package = get_action_id(analyst.send(previewed, f"{page}/package/draft", **content))
+        self._people[SUPERVISOR].sign(f"/packages/{package}", "release", after="read")
+        return package
+
+    def ask_partner(self, reference: str) -> str:
+        """Ask the partner about its report as the single point of contact; returns the id of the request."""
+        page = f"{self._page_of(reference)}/ask"
+        return get_action_id(self._people[CONTACT_POINT].send(page, page, **REQUEST))
+
+    def take_answers(self, *, package: str, request_id: str) -> tuple[bool, bool]:
+        """Send both, and answer as their recipients; returns whether the desk shows either answer."""
+        answer = self.folder / "answer.txt"
+        answer.write_text("On the first of November. [message]", encoding="utf-8")
+        self.run_desk("collect")
+        police = ("--state", str(self.police_state))
+        self.processes.run(PARTNER, "package", "open", package, "--out", str(self.folder / "police-package"), *police)
+        self.processes.run(PARTNER, "package", "acknowledge", package, "--by", OFFICER, *police)
+        self.run_partner("request", "answer", request_id, "--by", "Trust and Safety", "--text-file", str(answer))
+        self.run_desk("collect")
+        is_taken = TAKEN in self._people[ANALYST].read(f"/packages/{package}")
+        return is_taken, ANSWERED in self._people[CONTACT_POINT].read(f"/service-requests/{request_id}")
 
     def close_cases(self, references: Collection[str]) -> int:
         """Close only these cases; returns their number."""
-        cases = [case for case in self.list_open() if case["reference"] in references]
-        for case in cases:
-            self.run_desk("case", "close", case["reference"], *CLOSING)
-        return len(cases)
+        for page in map(self._page_of, references):
+            self._people[ANALYST].send(page, f"{page}/close", **CLOSING)
+        return len(references)
+
+    def publish_digest(self, quarter: str) -> str:
+        """Make the digest of a past quarter, in which this desk had no reports, and release it; returns its id."""
+        page = self._people[MANAGER].send("/digests", "/digests", partner=PARTNER_ID, quarter=quarter, adopted="yes")
+        self._people[SUPERVISOR].sign(page, "release")
+        return page.removeprefix("/digests/")
+
+    def pull_digest(self, quarter: str) -> dict[str, Any]:
+        """Pull, verify and open the digest as the partner; returns the digest from the command's output."""
+        pulled: dict[str, Any] = self.run_partner("digest", "--quarter", quarter, "--json")
+        return pulled
 
     def make_start_links(self, *people: str) -> dict[str, str]:
         """Return a one-time address for each person at the desk's pages."""
         made = json.loads(self.run_desk("people", "link", *people, "--port", str(self.ports.desk), "--json"))
         return dict(made["addresses"])
-
-    def sign_in(self, *people: str) -> list[DeskWalk]:
-        """Return people at the desk's pages, signed in; they stay until the end. Raises `FormWalkError`."""
-        if new := [person for person in people if person not in self._signed_in]:
-            self._signed_in |= {person: DeskWalk(link) for person, link in self.make_start_links(*new).items()}
-        return [self._signed_in[person] for person in people]
 
     def run_desk(self, *arguments: str) -> str:
         """Run a command of the desk and return its output."""
@@ -385,15 +508,9 @@ class Loop:
         output = self.processes.run(PARTNER, *arguments, "--state", str(self.partner_state))
         return json.loads(output) if "--json" in arguments else None
 
-    def list_open(self) -> list[dict[str, Any]]:
-        """Return the open cases, as the command lists them."""
-        listed: dict[str, Any] = json.loads(self.run_desk("case", "list", "--json"))
-        cases: list[dict[str, Any]] = listed["cases"]
-        return cases
-
     def stop(self) -> None:
         """End every session and process."""
-        for person in self._signed_in.values():
+        for person in self._people.values():
             person.close()
         self.processes.stop()
         self.site.close()

@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import shlex
 import shutil
 import signal
 import sys
@@ -17,16 +16,7 @@ from typing import Any, Final
 
 from gateway.demo.cluster import PORTS as CLUSTER_PORTS
 from gateway.demo.cluster import Cluster
-from gateway.demo.loop import COLLECT_SECONDS, PARTNER_ID, PEOPLE, PORTS, Loop, OneMachine, Ports, Site
-from gateway.demo.outgoing import (
-    POLICE_ID,
-    ask_partner,
-    enrol_police,
-    publish_digest,
-    pull_digest,
-    release_package,
-    take_answers,
-)
+from gateway.demo.loop import COLLECT_SECONDS, PARTNER_ID, PEOPLE, POLICE_ID, PORTS, Loop, OneMachine, Ports, Site
 from gateway.demo.processes import DemoError, check_ports_are_free
 from gateway.demo.service.app import PLACES
 from gateway.wiring import utc_now
@@ -92,9 +82,9 @@ def run_steps(loop: Loop, print_line: Callable[[str], None]) -> dict[str, Any]:
     steps.take("servers", loop.start_servers)
     steps.take("keys", loop.make_keys)
     steps.take("gateway", loop.start_gateway)
+    steps.take("desk", loop.start_desk)
     steps.take("publish", loop.publish)
-    steps.take("police", lambda: enrol_police(loop))
-    steps.take("desk", loop.start_desk)  # which reads the agreements with destinations once
+    steps.take("police", loop.enrol_police)
     steps.take("enrol", lambda: loop.enrol_partner(places=PLACES, others=[POLICE_ID]))
     steps.take("service", loop.start_service)
     buttons = steps.take(
@@ -116,22 +106,22 @@ def run_steps(loop: Loop, print_line: Callable[[str], None]) -> dict[str, Any]:
     )
     package = steps.take(
         "package",
-        lambda: release_package(loop, sent["reference"]),
+        lambda: loop.release_package(sent["reference"]),
         "two people signed package {} for the police",
     )
     asked = steps.take(
-        "request", lambda: ask_partner(loop, sent["reference"]), "the desk asked the service by request {}"
+        "request", lambda: loop.ask_partner(sent["reference"]), "the desk asked the service by request {}"
     )
     is_taken, is_answered = steps.take(
         "answers",
-        lambda: take_answers(loop, package=package, request_id=asked),
+        lambda: loop.take_answers(package=package, request_id=asked),
         "the police acknowledged the package by name, and the service answered the request",
     )
     steps.take("close", lambda: loop.close_cases(mine), "the desk closed {} cases")
     digest_id = steps.take(
-        "digest", lambda: publish_digest(loop, quarter), f"the desk released the digest of {quarter}: {{}}"
+        "digest", lambda: loop.publish_digest(quarter), f"the desk released the digest of {quarter}: {{}}"
     )
-    pulled = steps.take("pull", lambda: pull_digest(loop, quarter), "the partner pulled, verified and opened it")
+    pulled = steps.take("pull", lambda: loop.pull_digest(quarter), "the partner pulled, verified and opened it")
     return {
         "buttons_pass": buttons,
         "public_reference": public,
@@ -233,18 +223,8 @@ def _print_addresses(loop: Loop, print_line: Callable[[str], None]) -> None:
     for person, (_, role) in PEOPLE.items():
         print_line(f"{role:<20} {links[person]}")
     print_line("")
-    print_line(f"A report from the form is in the desk's queue {COLLECT_SECONDS} seconds later: on its pages, or with")
-    desk = f"{_name_path(Path(sys.executable).with_name('report-abuse-desk'))} case"
-    state = f"--state {_name_path(loop.desk_state)}"
-    print_line(f"{desk} list {state}")
-    print_line(f"{desk} show REFERENCE {state}")
+    print_line(f"A report from the form is in the desk's list of cases {COLLECT_SECONDS} seconds later.")
     print_line("Press Ctrl-C to stop.")
-
-
-def _name_path(path: Path) -> str:
-    """Return a path as a shell command relative to the working folder, e.g. `.venv/bin/report-abuse-desk`."""
-    here = Path.cwd()
-    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def _make_printer(*, to_error: bool) -> Callable[[str], None]:

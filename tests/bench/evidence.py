@@ -26,6 +26,7 @@ from tests.bench.plain_upload_app import FOLDER_VARIABLE
 from tests.bench.process_memory import begin_peaks, count_over, list_group
 from tests.bench.process_times import cpu_seconds_of_group, find_listener_group
 from tests.seaweedfs import BUCKET, CREDENTIALS, running_seaweedfs
+from tests.whole.loop_in_process import enrol_here
 
 WORKERS, THREADS = 2, 4  # the gateway's own defaults
 # Every round's file stays until the end; deleted objects leave their space to a job of the store's operator.
@@ -100,8 +101,7 @@ def start_loop(
             text = settings.read_text("utf-8").replace('store_uri = ""', f'store_uri = "s3://{BUCKET}/bench"')
             settings.write_text(text.replace('store_endpoint = ""', f'store_endpoint = "{store_endpoint}"'), "utf-8")
         loop.start_gateway()
-        loop.publish()
-        loop.enrol_partner()
+        enrol_here(loop.desk_state, loop.partner_state)
     except BaseException:
         loop.stop()
         raise

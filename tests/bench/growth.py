@@ -29,6 +29,7 @@ from tests.bench.intake import DATABASES, OnServer, make_http_requests, raise_pa
 from tests.bench.load import write_requests
 from tests.bench.process_times import cpu_seconds_of_children, find_listener_group
 from tests.postgresql import Server
+from tests.whole.loop_in_process import enrol_here
 
 CONNECTIONS: Final = 8
 MOST_GROWTH: Final = 1.25
@@ -105,8 +106,7 @@ class Stored:
         self.loop.make_keys()
         raise_partner_limit(self.loop.gateway_state)
         self.loop.start_gateway()
-        self.loop.publish()
-        self.loop.enrol_partner()
+        enrol_here(self.loop.desk_state, self.loop.partner_state)
         uri = self.uri or f"sqlite:///{self.loop.gateway_state / 'gateway.sqlite'}"
         engine = create_engine(uri.replace("postgresql:", "postgresql+psycopg:"))
         fill(engine, count=self.count)

@@ -37,6 +37,7 @@ from tests.bench.load import write_requests
 from tests.bench.process_times import cpu_seconds_of_group, find_listener_group
 from tests.builders import EXAMPLE_REPORT, sign_request
 from tests.postgresql import Server
+from tests.whole.loop_in_process import enrol_here
 
 DATABASES = ("sqlite", "postgresql")
 CONNECTIONS, MAIN_CONNECTIONS = (8, 1, 64), 8
@@ -185,8 +186,7 @@ class Bench:
             loop.make_keys()
             raise_partner_limit(loop.gateway_state)
             loop.start_gateway()
-            loop.publish()
-            loop.enrol_partner()
+            enrol_here(loop.desk_state, loop.partner_state)
             key = find_active_sealing_key(Partner.open(loop.partner_state).refresh_key_set(), now=datetime.now(UTC))
             if key is None:
                 raise SystemExit("The key set has no active sealing key.")

@@ -23,8 +23,8 @@ from typing import Any
 
 import requests
 
-from gateway.demo.form_walk import walk_form
 from gateway.demo.loop import ANSWERS, Loop
+from gateway.demo.walks import walk_form
 from gateway.public.returning import derive_seed, draw_code, load_return_words
 from gateway.public.wording import load_wording
 from tests.bench.figures import Figure, make_figure, make_parser, print_figures
@@ -119,7 +119,7 @@ def run(folder: Path, *, port: int, windows: int, journeys: int) -> list[Figure]
         loop.make_keys()
         trust_proxy(loop.gateway_state)
         loop.start_gateway()
-        loop.publish()
+        loop.run_desk("publish")
         group = find_listener_group(loop.ports.gateway)
         run_window(walk_once, loop, group=group, journeys=WALKERS)  # warms up
         whole, before_send, keys = [], [], []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import requests
 
-from gateway.demo.soft_passkey import SoftPasskey
+from gateway.demo.walks import SoftPasskey
 from gateway.desk.wiring import utc_now
 from tests.builders.local_servers import find_free_port
 from tests.desk.people_builders import ACTOR

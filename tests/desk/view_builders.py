@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import event, insert, select
 from werkzeug.test import TestResponse
 
-from gateway.demo.soft_passkey import SoftPasskey
+from gateway.demo.walks import SoftPasskey
 from gateway.desk.app import make_desk_app
 from gateway.desk.collection.risk import assess
 from gateway.desk.config import DeskConfig

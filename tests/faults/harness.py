@@ -12,7 +12,8 @@ from typing import Final
 
 from gateway.demo.loop import Loop
 from tests.faults.kinds import list_faults
-from tests.faults.sites import FaultyCluster, ask_database, ask_desk, collect
+from tests.faults.sites import FaultyCluster, ask_database, collect
+from tests.whole.loop_in_process import list_cases_here
 from tests.whole.senders import EvidenceSender, Senders, list_lost_parts
 
 # During a fault the doors may refuse, and a clock that is ahead finds every signature too old. Nothing else.
@@ -128,9 +129,9 @@ def _look_for_everything(loop: Loop, outcome: Outcome, evidence: EvidenceSender)
     collect(loop)
     reconciled = collect(loop, "--reconcile")["reconciled"]
     assert [reconciled[name] for name in ("missing_here", "missing_there", "different")] == [[], [], []]
-    cases = ask_desk(loop, "case", "list")["cases"]
+    cases = list_cases_here(loop.desk_state)
     assert len(cases) == len(rows)  # each was opened and is a case of its own
-    read = {names[case["reference"]] for case in cases}
+    read = {names[case.reference] for case in cases}
     for kind in outcome.kinds.values():
         kind.lost = len(kind.reports - set(stored)) + len(lost_parts & set(kind.parts))
         kind.doubled = sum(stored[name] > 1 for name in kind.reports)

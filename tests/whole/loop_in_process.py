@@ -13,8 +13,16 @@ from importlib import import_module
 from pathlib import Path
 from unittest import mock
 
-from gateway.demo.loop import Loop, Site
+from gateway.demo.loop import MANAGER, PARTNER_ID, PARTNER_NAME, Loop, Site
 from gateway.demo.processes import DemoError
+from gateway.desk.cases.model import CaseRow, list_cases
+from gateway.desk.keyring.publication import publish
+from gateway.desk.partners.approval import approve_partner
+from gateway.desk.partners.enrolments import collect_enrolments
+from gateway.desk.partners.invitations import invite_partner, publish_invitations
+from gateway.desk.wiring import Desk, open_desk
+from partner_sdk.client.account import enrol
+from partner_sdk.client.transport import make_session
 
 
 @contextlib.contextmanager
@@ -24,9 +32,38 @@ def open_enrolled_loop(folder: Path, *, port: int, site: Site | None = None) -> 
         loop.start_servers()
         loop.make_keys()
         loop.start_gateway()
-        loop.publish()
-        loop.enrol_partner()
+        enrol_here(loop.desk_state, loop.partner_state)
         yield loop
+
+
+def enrol_here(desk_state: Path, folder: Path, *, partner: str = PARTNER_ID, name: str = PARTNER_NAME) -> None:
+    """Invite a partner, enrol it into `folder`, approve it and publish, as people do on the desk's pages."""
+    with contextlib.closing(make_session()) as session, opened_desk(desk_state) as desk:
+        feed = desk.make_feed()
+        publish(desk, actor=MANAGER)
+        origin = desk.config.gateway_origin
+        invitation = invite_partner(desk, partner=partner, name=name, origin=origin, actor=MANAGER)
+        publish_invitations(desk, feed)
+        enrol(invitation, folder=folder, session=session)
+        collect_enrolments(desk, feed, actor=MANAGER)
+        approve_partner(desk, partner=partner, actor=MANAGER)
+        publish(desk, actor=MANAGER)
+
+
+def list_cases_here(desk_state: Path) -> list[CaseRow]:
+    """Return the open cases of a desk."""
+    with opened_desk(desk_state) as desk, desk.store.read() as connection:
+        return list_cases(connection)
+
+
+@contextlib.contextmanager
+def opened_desk(desk_state: Path) -> Iterator[Desk]:
+    """Yield the desk of a folder, opened in this process."""
+    desk = open_desk(desk_state)
+    try:
+        yield desk
+    finally:
+        desk.store.close()
 
 
 @contextlib.contextmanager

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import requests
 
-from gateway.demo.form_walk import FormWalkError, walk_form
 from gateway.demo.loop import ANSWERS, Loop
+from gateway.demo.walks import WalkError, walk_form
 from gateway.wiring import utc_now
 from partner_sdk.client.partner import Partner as SdkPartner
 from partner_sdk.key_files import KeyRole, load_signing_key
@@ -126,7 +126,7 @@ class Senders:
             except requests.RequestException as error:
                 self.cut.append(repr(error))
                 self.seen["form: no answer"] += 1
-            except FormWalkError as error:
+            except WalkError as error:
                 self.cut.append(repr(error))
                 self.seen[f"form: {error}"] += 1
             self.stopping.wait(self._pause_seconds)

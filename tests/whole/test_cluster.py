@@ -19,7 +19,7 @@ from werkzeug.wrappers import Response
 from gateway.cli import main as run_gateway
 from gateway.config import load_config
 from gateway.demo.cluster import GATEWAYS, PORTS, Cluster, replace_all
-from gateway.demo.loop import ANSWERS, PARTNER, PARTNER_ID, PARTNER_NAME, REPLY, Loop, Ports
+from gateway.demo.loop import ANSWERS, PARTNER_ID, PARTNER_NAME, REPLY, Loop, Ports
 from gateway.demo.processes import DemoError
 from gateway.demo.run import run_steps
 from gateway.exchange.feed import MAILBOX_MESSAGE
@@ -53,10 +53,10 @@ from tests.gateway.industry.test_isolation import (
 from tests.gateway.web.process_watch import wait_until
 from tests.postgresql import connect
 from tests.sdk.evidence_builders import make_report
-from tests.whole.loop_in_process import running_here
+from tests.whole.loop_in_process import enrol_here, running_here
 
 STEPS = [
-    *("servers", "keys", "gateway", "publish", "police", "desk", "enrol", "service", "button"),
+    *("servers", "keys", "gateway", "desk", "publish", "police", "enrol", "service", "button"),
     *("public report", "industry report", "receipt", "collect", "assess", "reply", "package", "request", "answers"),
     *("close", "digest", "pull"),
 ]
@@ -167,11 +167,7 @@ class EnrolledPartner(Partner):
 def enrol_second_partner(loop: Loop) -> EnrolledPartner:
     """Invite, enrol and approve a partner beside that of the demonstration."""
     second = EnrolledPartner("second-service", folder=loop.folder / "second-partner")
-    invitation = str(loop.folder / "second-service.invitation")
-    loop.run_desk("partner", "invite", "Second Service", "--partner", second.partner, "--out", invitation)
-    loop.processes.run(PARTNER, "enrol", invitation, "--state", str(second.folder))
-    loop.run_desk("collect")
-    loop.run_desk("partner", "approve", second.partner)
+    enrol_here(loop.desk_state, second.folder, partner=second.partner, name="Second Service")
     return second
 
 

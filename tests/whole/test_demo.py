@@ -9,7 +9,6 @@ import fcntl
 import json
 import os
 import re
-import shlex
 import signal
 import socket
 import sqlite3
@@ -25,9 +24,9 @@ from typing import Any
 import pytest
 import requests
 
-from gateway.demo.form_walk import walk_to_thanks
 from gateway.demo.loop import ANSWERS, PEOPLE
 from gateway.demo.service.app import PLACES
+from gateway.demo.walks import DeskWalk, walk_to_thanks
 from tests.builders.local_servers import find_free_ports
 from tests.gateway.web.process_watch import find_living, list_family, read_command, read_environment, wait_until
 from tests.house.sources import ROOT
@@ -49,7 +48,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "seconds": (int, float),
 }
 STEPS = [
-    *("keys", "gateway", "publish", "police", "desk", "enrol", "service", "button"),
+    *("keys", "gateway", "desk", "publish", "police", "enrol", "service", "button"),
     *("public report", "industry report", "receipt", "collect", "assess", "reply", "package", "request", "answers"),
     *("close", "digest", "pull"),
 ]
@@ -229,11 +228,6 @@ class Run:
 def whole(newcomer: Newcomer, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The whole run with --json, on a fresh folder, used and then ended with SIGTERM."""
 
-    def run_printed(line: str) -> str:
-        done = newcomer.run_command(shlex.split(line))
-        assert (done.returncode, done.stderr) == (0, ""), line
-        return done.stdout
-
     def is_a_case(reference: str) -> bool:
         # Not by the command, again and again: a process for each look is most of what this test costs.
         with contextlib.closing(sqlite3.connect(newcomer.state / "desk" / "desk.sqlite")) as desk:
@@ -243,19 +237,20 @@ def whole(newcomer: Newcomer, tmp_path_factory: pytest.TempPathFactory) -> Run:
     sign_ins: list[int] = []
     typed: dict[str, str] = {}
 
-    def type_a_report(said: list[str]) -> None:
-        lists, shows = (next(line for line in said if f" case {what} " in line) for what in ("list", "show"))
+    def type_a_report(analyst: DeskWalk) -> None:
         typed["reference"] = walk_to_thanks(f"http://127.0.0.1:{newcomer.port}", ANSWERS).reference
         assert wait_until(lambda: is_a_case(typed["reference"]), patience_seconds=RUN_SECONDS)
-        typed["queue"] = run_printed(lists)
-        typed["shown"] = run_printed(shows.replace("REFERENCE", typed["reference"]))
-        typed["all"] = run_printed(f"{lists} --all --json")
+        typed["queue"] = analyst.read("/")
+        typed["all"] = analyst.read("/?lane=closed")
+        (case_id,) = re.findall(rf"/cases/([0-9a-f-]{{36}})[^>]*>{re.escape(typed['reference'])}<", typed["queue"])
+        typed["shown"] = analyst.show(f"/cases/{case_id}", f"/cases/{case_id}/read")
 
     def use_all(said: list[str]) -> None:
-        type_a_report(said)
         answers.update(ask_addresses(newcomer.port))
-        first, *others = re.findall(r"http://\S+/start/\S+", "\n".join(said))
-        assert len(others) == len(PEOPLE) - 1
+        analyst, first, *others = re.findall(r"http://\S+/start/\S+", "\n".join(said))
+        assert len(others) == len(PEOPLE) - 2
+        with contextlib.closing(DeskWalk(analyst)) as person:
+            type_a_report(person)
         sign_ins.extend(sign_in_twice(link)[0] for link in others)
         sign_ins.extend(sign_in_twice(first))
 
@@ -283,11 +278,16 @@ def test_it_prints_each_step_and_the_addresses_and_runs_until_it_is_ended(whole:
 
 def test_report_that_is_typed_after_the_start_reaches_the_desks_queue_and_stays_open(whole: Run) -> None:
     reference = whole.typed["reference"]
-    assert reference in whole.typed["queue"]
+    assert REFERENCE.findall(read_rows(whole.typed["queue"])) == [reference]
     assert ANSWERS["story"][0] in whole.typed["shown"]
-    cases = json.loads(whole.typed["all"])["cases"]
-    assert [case["reference"] for case in cases if case["closed_at"] is None] == [reference]
-    assert len([case for case in cases if case["closed_at"] is not None]) >= 2
+    result = check_result(whole.told)
+    closed = REFERENCE.findall(read_rows(whole.typed["all"]))
+    assert sorted(closed) == sorted([result["public_reference"], result["industry_reference"]])
+
+
+def read_rows(page: str) -> str:
+    """Return the rows of a list of cases."""
+    return page.partition('<ol class="rows">')[2].partition("</ol>")[0]
 
 
 def test_standard_output_is_one_json_object_of_the_results(whole: Run) -> None:
@@ -321,7 +321,7 @@ def test_each_address_of_the_readme_answers_as_its_table_states(whole: Run) -> N
 
 def test_printed_links_sign_five_people_in_at_the_desk_once(whole: Run) -> None:
     *once, again = whole.sign_ins
-    assert once == [200] * 6
+    assert once == [200] * 5
     assert again in {400, 401}
 
 

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.config import StateFolder
-from gateway.demo.form_walk import walk_form
 from gateway.demo.loop import ANSWERS, Loop
+from gateway.demo.walks import walk_form
 from gateway.store.writers import WriterLock
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, PART_BYTES, PARTS_IN_FLIGHT

@@ -23,6 +23,7 @@ from tests.gateway.test_operations import read_settings
 from tests.gateway.web.process_watch import wait_until
 from tests.house.sources import ROOT
 from tests.postgresql import Server, connect, find_program
+from tests.whole.loop_in_process import enrol_here, list_cases_here
 from tests.whole.test_documents_run import Machine, list_differing
 
 DOCUMENT = "docs/operations.md"
@@ -125,10 +126,7 @@ def test_documented_lines_set_up_two_gateways_and_a_restore_replays_the_archive(
         (first,) = list_with_role(connection, Role.ADMINISTRATOR)
     give_every_role(open_desk(machines.folder / "report-abuse-desk").store, first)
     partner = ("--state", str(machines.folder / "report-abuse"))
-    assert run_desk(["partner", "invite", "Example", "--partner", "example", "--out", "invitation", *desk]) == 0
-    assert run_partner(["enrol", "invitation", *partner]) == 0
-    assert run_desk(["collect", *desk]) == 0
-    assert run_desk(["partner", "approve", "example", *desk]) == 0
+    enrol_here(machines.folder / "report-abuse-desk", machines.folder / "report-abuse", partner="example")
     shutil.copy(EXAMPLE_REPORT, "report.json")
 
     before = send_report(machines, capsys=capsys)
@@ -174,8 +172,5 @@ def test_documented_lines_set_up_two_gateways_and_a_restore_replays_the_archive(
     assert list_differing(list(partner), capsys=capsys) == {collected, lost}
     again = send_report(machines, capsys=capsys)
     run_desk(["collect", *desk])
-    capsys.readouterr()
-    assert run_desk(["case", "list", "--json", *desk]) == 0
-    cases = json.loads(capsys.readouterr().out)["cases"]
-    assert len(cases) == 5
+    assert len(list_cases_here(machines.folder / "report-abuse-desk")) == 5
     assert again

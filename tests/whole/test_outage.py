@@ -18,6 +18,7 @@ from partner_sdk.report import parse_report
 from partner_sdk.wire.submission import Priority
 from tests.builders import EXAMPLE_REPORT
 from tests.gateway.web.process_watch import wait_until
+from tests.whole.loop_in_process import list_cases_here
 from tests.whole.senders import PAUSE_SECONDS, kill_gateway, stored
 
 LEAST_REPORTS = 6  # before the outage, during it, and after it
@@ -81,12 +82,14 @@ def test_each_report_of_an_outage_is_stored_exactly_once_after_a_flush(loop: Loo
     assert {name: count for name, count in Counter(report_ids).items() if count > 1} == {}
     assert len(report_ids) == len(stream.sealed)
     assert len(list_undelivered(loop)) == 0
-    assert loop.collect() == len(stream.sealed)
+    loop.run_desk("collect")
+    assert len(list_cases_here(loop.desk_state)) == len(stream.sealed)
     loop.run_desk("collect", "--reconcile")
 
 
 def test_what_an_outage_keeps_back_goes_by_file_or_after_it_and_is_one_case_each(loop: Loop, tmp_path: Path) -> None:
-    before = loop.collect()
+    loop.run_desk("collect")
+    before = len(list_cases_here(loop.desk_state))
     loop.run_partner("doctor")  # saves a key set, as every day does
     kill_gateway(loop)
     try:
@@ -103,7 +106,7 @@ def test_what_an_outage_keeps_back_goes_by_file_or_after_it_and_is_one_case_each
     report_ids, _ = stored(loop)
     assert [report_ids.count(one) for one in (urgent, both_ways, by_file)] == [1, 1, 0]
     loop.run_desk("collect")
-    assert len(json.loads(loop.run_desk("case", "list", "--json"))["cases"]) == before + 3
+    assert len(list_cases_here(loop.desk_state)) == before + 3
     loop.run_partner("receipt", "add", str(receipt))
     assert {path.parent.name for path in loop.partner_state.glob(f"*receipts/{both_ways}.json")} == {
         "receipts",

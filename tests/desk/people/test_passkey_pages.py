@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import update
 from werkzeug.test import TestResponse
 
-from gateway.demo.soft_passkey import SoftPasskey
+from gateway.demo.walks import SoftPasskey
 from gateway.desk.alarms import list_alarms
 from gateway.desk.app import make_desk_app
 from gateway.desk.config import CarriersConfig

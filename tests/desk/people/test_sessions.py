@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.demo.soft_passkey import SoftPasskey
+from gateway.demo.walks import SoftPasskey
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.register import PersonError, add_person, end_person, end_role, grant_role
 from gateway.desk.people.sessions import LIFETIME, SESSION_LIFETIME, get_link_folder

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.demo.soft_passkey import PRESENT, VERIFIED, SoftPasskey
+from gateway.demo.walks import PRESENT, VERIFIED, SoftPasskey
 from gateway.desk.alarms import list_alarms
 from gateway.desk.people.passkeys import (
     MOST_PASSKEYS,
