@@ -11,6 +11,7 @@ from tests.desk.view_builders import ORIGIN, Browser
 from tests.whole.browser_walk import AXE_CONTRAST, AXE_FAULTS, AXE_TAGS, SIDEWAYS, load_axe
 
 WIDTHS = (320, 1280)
+OPEN_ALL = "for (const one of document.querySelectorAll('details')) one.open = true"
 
 
 def open_desk_page(chromium: Chromium, person: Browser, *, width: int = 1280, has_script: bool = True) -> Page:
@@ -43,20 +44,20 @@ def open_desk_page(chromium: Chromium, person: Browser, *, width: int = 1280, ha
 
 
 def list_page_faults(page: Page, state: str, *, widths: Sequence[int] = WIDTHS) -> list[str]:
-    """List the faults of the page with everything unfolded, at each width: axe in light and its contrast in the dark,
-    and the parts that reach over the side. Nothing but colours differs in the dark (tests/house/test_dark_styles.py).
+    """List the faults of the page with everything unfolded: axe and the parts that reach over the side at each width,
+    and its contrast in the dark at the last. Nothing but colours differs there (tests/house/test_dark_styles.py).
     """
     page.wait_for_load_state()  # a click may come back before the style sheet is there
-    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    page.evaluate(OPEN_ALL)
     load_axe(page)
     found, size = [], page.viewport_size
     assert size is not None
     for width in widths:
         page.set_viewport_size({**size, "width": width})
         faults = page.evaluate(AXE_FAULTS, {"type": "tag", "values": AXE_TAGS}) + page.evaluate(SIDEWAYS)
-        page.emulate_media(color_scheme="dark")
-        faults += [f"dark: {one}" for one in page.evaluate(AXE_FAULTS, AXE_CONTRAST)]
-        page.emulate_media(color_scheme="light")
         found += [f"{state}, {width} px: {one}" for one in faults]
+    page.emulate_media(color_scheme="dark")
+    found += [f"{state}, dark: {one}" for one in page.evaluate(AXE_FAULTS, AXE_CONTRAST)]
+    page.emulate_media(color_scheme="light")
     page.set_viewport_size(size)
     return found

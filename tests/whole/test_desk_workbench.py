@@ -1,4 +1,4 @@
-"""The desk's one screen in a real browser: keys, unsaved text, and axe on every page and state, light and dark."""
+"""The desk's one screen in a real browser: keys and unsaved text."""
 
 from pathlib import Path
 
@@ -7,9 +7,8 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Locator, expect
 
 from gateway.desk.app import read_sheet
-from gateway.desk.cases.model import get_case
+from gateway.desk.cases.model import get_case, list_cases
 from gateway.desk.wiring import Desk
-from tests.desk.people_builders import ensure_person
 from tests.desk.view_builders import (
     ORIGIN,
     Browser,
@@ -20,7 +19,7 @@ from tests.desk.view_builders import (
     make_test_desk,
 )
 from tests.public_report_builders import make_contact
-from tests.whole.desk_door import list_page_faults, open_desk_page
+from tests.whole.desk_door import open_desk_page
 
 REPORT = {
     "reply_key": make_code_key(make_code_seed("lamp")),
@@ -101,11 +100,10 @@ def test_text_of_another_form_comes_back_and_nothing_is_stored(browser: Chromium
 MOST_CLICKS = 9  # from the queue to closed; it was 26
 
 
-@pytest.mark.parametrize("has_script", [True, False])
 def test_public_case_goes_from_the_queue_to_closed_in_nine_clicks(
-    browser: Chromium, desk: Desk, cases: list[str], has_script: bool
+    browser: Chromium, desk: Desk, cases: list[str]
 ) -> None:
-    page = open_desk_page(browser, Browser(desk).sign_in(), has_script=has_script)
+    page = open_desk_page(browser, Browser(desk).sign_in())
     page.on("dialog", lambda dialog: dialog.accept())
     clicks = 0
 
@@ -196,38 +194,6 @@ def test_typed_text_is_in_no_address_and_every_tick_comes_back(browser: Chromium
     assert "weakness" not in page.url
 
 
-def test_axe_finds_nothing_on_any_state(browser: Chromium, desk: Desk, cases: list[str]) -> None:
-    with desk.store.write() as connection:
-        ensure_person(connection, "b-analyst")
-    person = Browser(desk).sign_in()
-    page = open_desk_page(browser, person)
-    found = []
-
-    def look(state: str) -> None:
-        found.extend(list_page_faults(page, state))
-
-    for path in ("/", "/?lane=closed", "/?kind=grooming", f"/cases/{cases[0]}"):
-        page.goto(f"{ORIGIN}{path}")
-        look(path)
-    page.on("dialog", lambda dialog: dialog.accept())
-    page.goto(f"{ORIGIN}/")
-    page.locator("[name=case]").first.check()
-    page.get_by_text("Assign the ticked cases").click()
-    page.get_by_role("button", name="Assign them").click()
-    look("nothing assigned")
-    page.select_option("[name=assign_person]", "b-analyst")
-    page.fill("[name=assign_reason]", "Her shift begins.")
-    page.get_by_role("button", name="Assign them").click()
-    expect(page.get_by_text("1 case assigned to")).to_be_visible()
-    look("assigned")
-    page.goto(f"{ORIGIN}/cases/{cases[1]}")
-    page.get_by_role("button", name="Open the report").click()
-    look("opened")
-    page.get_by_role("button", name="Check it before you send it").click()
-    look("fault")
-    assert found == []
-
-
 def test_picture_is_grey_blurred_and_small_until_each_is_asked_for(browser: Chromium) -> None:
     page = browser.new_page()
     switches = "".join(f'<input type="checkbox" id="{name}">' for name in ("sharp", "colour", "large"))
@@ -239,3 +205,29 @@ def test_picture_is_grey_blurred_and_small_until_each_is_asked_for(browser: Chro
         seen.append(page.locator("img").evaluate("one => getComputedStyle(one).filter"))
     assert seen == ["grayscale(1) blur(20px)", "grayscale(1)", "none", "none"]
     page.close()
+
+
+def test_a_call_is_keyed_in_with_the_keyboard_alone(browser: Chromium, desk: Desk) -> None:
+    page = open_desk_page(browser, Browser(desk).sign_in())
+    page.goto(f"{ORIGIN}/key-in")
+    page.locator("[name=danger][value=no]").focus()
+    page.keyboard.press("Space")
+    page.locator("#name").focus()
+    page.keyboard.type("Sam jkno?")  # letters of the single keys
+    page.locator("[name=contact-ways][value=call]").focus()
+    page.keyboard.press("Space")
+    page.locator("#story").focus()
+    page.keyboard.type("They asked for a photo.")
+    page.keyboard.press("Tab")
+    page.locator("button.main-action").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="It is not filed yet")).to_be_visible()
+    assert page.locator("#story").input_value() == "They asked for a photo."
+    assert page.locator("#name").input_value() == "Sam jkno?"
+    page.locator("#contact-phone").fill("07700 900123")
+    page.get_by_role("button", name="Seal and file it").click()
+    expect(page.get_by_role("heading", name="Filed. Read this out")).to_be_visible()
+    with desk.store.read() as connection:
+        (case,) = list_cases(connection)
+    assert page.locator(".reference").inner_text() == case.reference
+    assert page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
