@@ -1,4 +1,4 @@
-"""`report-abuse-desk`: makes a desk, publishes its keys, collects, opens and closes cases, answers partners."""
+"""`report-abuse-desk`: makes a desk, publishes its keys, and collects."""
 
 import os
 import sys
@@ -139,10 +139,9 @@ program: Final = DeskProgram(
         "import": ("gateway.desk.commands.importing:import_command", "Import a sealed report from a file."),
         "evidence": _make_group(
             "evidence",
-            "Files that partners handed over: list, save.",
-            room="cases.files.commands",
+            "Files that partners handed over: save.",
+            room="cases.commands",
             commands={
-                "list": "List the files of a case, with their descriptions and whether their bytes are here.",
                 "save": "Open one file of a case and write it to a new file that only you can read.",
             },
         ),
@@ -188,21 +187,17 @@ program: Final = DeskProgram(
         ),
         "case": _make_group(
             "case",
-            "Cases: list, show, index, assess, reply, close.",
+            "Cases: list, index.",
             room="cases.commands",
             commands={
                 "list": "List open cases in the order of the queue: crisis lane, score, waiting time.",
-                "show": "Open the report of a case and print it; the audit log records it.",
                 "index": "Add older cases to the index of identifiers.",
-                "assess": "Record an assessment of a case: the four answers, and the reasons.",
-                "reply": "Show a reply and its recipient, ask for confirmation, and seal it to the return code.",
-                "close": "Close an assessed case with its outcome.",
             },
         ),
         "signoff": _make_group(
             "signoff",
             "Checks of the words that this desk sends: list, give, withdraw.",
-            room="cases.replying.signoff_commands",
+            room="cases.commands",
             commands={
                 "list": "List every check: given, owed or stale.",
                 "give": "Record that the words of a check were read.",
@@ -212,7 +207,7 @@ program: Final = DeskProgram(
         "service": _make_group(
             "service",
             "Services that reports are about: list, merge, part.",
-            room="cases.service_commands",
+            room="cases.commands",
             commands={
                 "list": "List the services of the register, and those that count as another.",
                 "merge": "Record that a service was entered twice and counts as another from the next digest on.",

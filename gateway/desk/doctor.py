@@ -290,7 +290,7 @@ def _examine_cases(desk: Desk) -> Iterator[CheckResult]:
         yield "warning", f"{requests} requests to see, correct or wipe a report wait for an answer.", ""
     if lost:
         detail = f"Joined to a report that does not start a case, so lists may hide it: {_format_some(lost)}."
-        yield "fault", detail, "Read it: `case show`."
+        yield "fault", detail, "Open it on its page."
     else:
         yield "ok", "Every later report is joined to the first report of its case.", ""
 

@@ -1,49 +1,31 @@
-"""Commands for cases: list, show, index.
+"""Commands of cases for operators and machines: list, index, save a file; services and checks of words.
 
-assessment_commands.py has `case assess` and `case close`, replying/commands.py `case reply`. All other work is on
-the page of a case (docs/decisions/0061).
+All work on a case is on its page.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from functools import partial
-from typing import Final
+from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
 
-from gateway.desk.cases.assessment_commands import case_assess as case_assess
-from gateway.desk.cases.assessment_commands import case_close as case_close
-from gateway.desk.cases.case_files import make_whole_case
-from gateway.desk.cases.files.commands import list_file_json, say_files
-from gateway.desk.cases.lines import list_context_json, list_doubt_lines, print_contact, print_context, print_typed
-from gateway.desk.cases.model import (
-    CaseRow,
-    count_days_late,
-    find_promised_day,
-    find_read_by,
-    format_day,
-    format_lateness,
-    format_read_by,
-)
-from gateway.desk.cases.opening import find_page_context, open_case, open_whole_case
-from gateway.desk.cases.partner_commands import (
-    ListMarks,
-    format_content,
-    list_partner_json,
-    make_marks,
-    say_partner_case,
-)
-from gateway.desk.cases.queue import QueueView, list_queue
-from gateway.desk.cases.reading.case_work import make_case_work, make_timeline
-from gateway.desk.cases.reading.labels import PUBLIC_WORDS
-from gateway.desk.cases.reading.partner_case import make_partner_case
-from gateway.desk.cases.reading.public_report import make_context_view, make_sections
-from gateway.desk.cases.replying.commands import case_reply as case_reply
+from gateway.desk.actions.model import list_clocks
+from gateway.desk.cases.case_files import ANOTHER_HASH, save_file
+from gateway.desk.cases.linking import merge_services, part_service
+from gateway.desk.cases.opening import list_sources
+from gateway.desk.cases.queue import QueueView, list_later, list_queue
+from gateway.desk.cases.replying.templates import ACTS, list_standings, record_signoff
 from gateway.desk.cases.search import index_cases
-from gateway.desk.collection.filing import BY_FILE
 from gateway.desk.people.permissions import Permission
+from gateway.desk.placements.merges import read_merges
+from gateway.desk.placements.register import get_owner_names, has_keys
 from gateway.desk.terminal import (
     DONE,
+    FILE,
     LOOK,
     Call,
     desk_command,
@@ -54,19 +36,13 @@ from gateway.desk.terminal import (
     show_progress,
 )
 from gateway.desk.uk_times import get_uk_day
-from gateway.desk.wiring import Desk, open_desk
-from gateway.exchange.public_report import NOT_UK
-from partner_sdk.report import SealedIndustryReport
-from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.submission import PUBLIC_SENDER
+from gateway.desk.wiring import open_desk
+from gateway.guidance.commands import BY, KEY, ON, ROLE, WHY, WORDS, describe_standing, format_standing
+from gateway.guidance.signoffs import CODE_CHARACTERS
 
-_COLUMNS: Final = "{:<5} {:4} {:18} {:20} {:9} {:20} {}"
-# Thousands of letters each, too long to read.
-_NOT_READ: Final = frozenset({PUBLIC_WORDS["reply_key"], PUBLIC_WORDS["context"]})
-_HEADER: Final = _COLUMNS.format("SCORE", "PRIO", "CASE", "RECEIVED (UTC)", "CAME BY", "ABOUT", "MARKS")
-
-
-_CASE = click.argument("case", help="Its reference or case id.")
+_SERVICE = click.argument("service", metavar="SERVICE", help="Its id, e.g. other-chat.")
+_REASON = click.option("--reason", required=True, metavar="TEXT", help="Why, without details of a report.")
+_WHO = '--by "A. Reader" --role "First-language Welsh reader"'
 
 
 @desk_command(Permission.SEE_QUEUE, example="--json")
@@ -74,76 +50,24 @@ _CASE = click.argument("case", help="Its reference or case id.")
 def case_list(call: Call, *, with_closed: bool) -> int:
     """List open cases in the order of the queue: crisis lane, score, waiting time.
 
-    This opens no case.
+    This opens no case. The page of the queue shows more.
     """
     desk = open_desk(call.state)
-    today = get_uk_day(desk.clock())
     with desk.store.read() as connection:
         cases = list_queue(connection, QueueView(lane="all" if with_closed else "open"))
-    marks = make_marks(desk, cases)
-    lines = [_line(row, marks=marks, days_late=count_days_late(row, today=today)) for row in cases]
-    found = {"cases": [asdict(row) | marks.as_json(row) for row in cases]}
-    return print_result(call, found, *([_HEADER, *lines] if lines else []), empty="No case is open.")
-
-
-@desk_command(Permission.READ_CASES, example="K7QF-2M9TX-D")
-@_CASE
-def case_show(call: Call, case: str) -> int:
-    """Open the report of a case and print it; the audit log records it.
-
-    Its sender's additions, corrections and retractions are opened and printed with it, the first report first.
-    """
-    desk, actor = open_desk(call.state), call.actor
-    opened = open_case(desk, case, actor=actor)
-    if isinstance(opened.content, SealedIndustryReport):
-        return _show_partners(desk, opened.case, opened.content, as_json=call.as_json, actor=actor)
-    context = make_context_view(find_page_context(desk, opened.case, opened.content, actor=actor))
-    if call.as_json:
-        doubts = list_doubt_lines(desk, opened, actor=actor)
-        read_by = find_read_by(opened.case, desk.agency)
-        said = {
-            "case": asdict(opened.case) | {"read_by": None if read_by is None else format_time(read_by)},
-            "doubts": doubts,
-            "report": msgspec.to_builtins(opened.content),
+        # What a line of the page has beside its case: the sender, later reports, and the clock of a request.
+        beside: dict[str, Mapping[str, Any]] = {
+            "source": list_sources(connection, cases),
+            "later": list_later(connection, cases),
+            "request": list_clocks(connection, today=get_uk_day(desk.clock())),
         }
-        print_json(said | list_context_json(context))
-        return DONE
-    say(_HEADER)
-    say(_line(opened.case))
-    if words := format_read_by(opened.case, desk.agency, now=desk.clock()):
-        say(f"To be read by {words}.")
-    if (promised := find_promised_day(opened.case)) and opened.case.reply_owed:
-        say(f"An answer by {format_day(promised)}.")
-    _say_risk(desk, opened.case, actor=actor)
-    print_contact(desk, opened, actor=actor)
-    for section in make_sections(opened.content):
-        say("")
-        say(section.title.upper())
-        for line in section.lines:
-            if line.text and line.title not in _NOT_READ:
-                print_typed(line.title, line.text)
-    print_context(context)
-    return DONE
-
-
-def _show_partners(desk: Desk, case: CaseRow, content: SealedIndustryReport, *, as_json: bool, actor: str) -> int:
-    reports = open_whole_case(desk, case, content, actor=actor)
-    partner, files = make_partner_case(desk, case, reports, actor=actor), make_whole_case(desk, reports, actor=actor)
-    if as_json:
-        print_json(
-            {"case": asdict(case), "files": list_file_json(files), "report": format_content(content)}
-            | list_partner_json(partner, reports)
-        )
-        return DONE
-    say(_HEADER)
-    say(_line(case, marks=make_marks(desk, [case])))
-    _say_risk(desk, case, actor=actor)
-    say_partner_case(partner)
-    if files.files or files.doubts:
-        say("")
-        say("FILES")
-        say_files(files, case=case)
-    return DONE
+    found = []
+    for one in cases:
+        keys = {"source": one.partner, "later": one.case_id, "request": one.case_id}
+        known = {name: beside[name].get(key) for name, key in keys.items()}
+        found.append(asdict(one) | {name: None if value is None else asdict(value) for name, value in known.items()})
+    lines = (f"{one.score:5} {one.priority:4} {one.reference:18} {one.received_at} {one.came_by}" for one in cases)
+    return print_result(call, {"cases": found}, *lines, empty="No case is open.")
 
 
 @desk_command(Permission.RUN_DESK, example="--json")
@@ -164,42 +88,127 @@ def case_index(call: Call, *, is_anew: bool) -> int:
     return print_result(call, found, text, code=LOOK if done.unopened else DONE)
 
 
-def _say_risk(desk: Desk, case: CaseRow, *, actor: str) -> None:
-    say(f"{'Crisis lane' if case.crisis else 'Queue'}, score {case.score}:")
-    for one in case.reasons:
-        say(f"  {one.points:4} {one.reason}")
-    work = make_case_work(desk, case, actor=actor, is_open=True)
-    if work.holder is not None:
-        say(f"{work.holder} has this case, since {work.lead.held_since}.")
-    sender = "A person" if case.partner == PUBLIC_SENDER else case.partner
-    for line in make_timeline(desk, work.lead, work.lines, sender=sender):
-        say(f"  {line.at} {line.name} {line.done}{f' {line.to.reference}' if line.to else ''}")
-        for title, text in (("because", line.reason), ("note", line.note), *line.factors):
-            if text:
-                print_typed(f"    {title}", text)
+@desk_command(Permission.OPEN_FILES, example="K7QF-2M9TX-D file-1 --out file-1.bin")
+@click.argument("case", help="Its reference or case id.")
+@click.argument("file_id", metavar="FILE_ID", help="Its id on the page of the case, or its evidence id.")
+@click.option("--out", type=FILE, required=True, metavar="FILE", help="A file that does not exist yet.")
+def evidence_save(call: Call, case: str, file_id: str, out: Path) -> int:
+    """Open one file of a case and write it to a new file that only you can read.
+
+    The audit log records it. A file id means the newest version that is here; an evidence id names one exactly. The
+    new file gets its name only when its size and hash match the report.
+
+    The file may be harmful to open and to see: move it to the machine that is meant for that.
+    """
+    desk = open_desk(call.state)
+    row = save_file(desk, case, file_id, to=out, actor=call.actor)
+    saved, reference = row.file, row.file.reference
+    size_bytes = 0 if reference is None else reference.size_bytes
+    if call.as_json:
+        doubts = list(saved.doubts)
+        print_json({"doubts": doubts, "file_id": saved.file_id, "out": str(out), "size_bytes": size_bytes})
+        return DONE
+    # The file key is made from the hash that is sealed with it: that check always held, or nothing was saved.
+    say(f"{out}: {size_bytes:,} bytes, checked: size and SHA-256 are as sealed.")
+    for doubt in saved.doubts:
+        say(f"{'NOT THE SAME' if doubt == ANOTHER_HASH else 'DOUBT'}: {doubt}")
+    if saved.replaced_by is not None:
+        say(f"{saved.advice} This is the older one, {'' if reference is None else reference.evidence_id}.")
+    return DONE
 
 
-def _line(case: CaseRow, *, marks: ListMarks | None = None, days_late: int = 0) -> str:
-    words = [
-        word
-        for word, is_set in (
-            ("CRISIS", case.crisis),
-            ("BEHIND: ITS SENDER HAS MANY UNREAD", case.is_behind and case.closed_at is None),
-            (f"REPLY {format_lateness(days_late).upper()}", days_late > 0),
-            ("REPLY OWED", case.reply_owed and case.reply_code is None and not days_late),
-            ("FLAGGED", case.flagged),
-            ("OUTSIDE THE UK", case.region == NOT_UK),
-            ("SYNTHETIC", case.synthetic),
-            ("NOT A REPORT", case.environment == "sandbox"),
-            ("CAME AS A FILE", case.channel == BY_FILE),
-            (f"ADDS TO {case.adds_to}", case.adds_to is not None),
-            ("closed", case.closed_at is not None),
-            *((one.reason[:1].lower() + one.reason[1:], True) for one in case.reasons[:2]),
-        )
-        if is_set
-    ]
-    if marks is not None:
-        words += marks.list_marks(case)
-    came_by = case.came_by if marks is None else marks.name_source(case)
-    columns = (case.score, case.priority, case.reference, case.received_at, came_by, case.about or "-")
-    return _COLUMNS.format(*columns, ", ".join(words)).rstrip()
+@desk_command(Permission.SEE_DIGESTS, example="--json")
+def service_list(call: Call) -> int:
+    """List the services of the register, and those that count as another."""
+    with open_desk(call.state).store.read() as connection:
+        merges = read_merges(connection)
+        services = [
+            {"service": service, "name": name, "has_keys": has_keys(connection, service), "into": merges.get(service)}
+            for service, name in get_owner_names(connection).items()
+        ]
+    lines = (
+        f"{one['service']:32} {one['name']}{'' if one['has_keys'] else '  without keys'}"
+        f"{'' if one['into'] is None else '  counts as ' + str(one['into'])}"
+        for one in services
+    )
+    return print_result(call, {"services": services}, *lines, empty="The register has no service yet.")
+
+
+@desk_command(
+    Permission.MANAGE_PARTNERS, example='otherchat other-chat --reason "The same service, entered by its web address"'
+)
+@_SERVICE
+@click.argument("into", metavar="INTO", help="The id that stays.")
+@_REASON
+def service_merge(call: Call, service: str, into: str, reason: str) -> int:
+    """Record that a service was entered twice and counts as another from the next digest on.
+
+    Digests that exist stay as they are. Make those of ended quarters first, or their incidents of SERVICE are in none.
+    """
+    stays = merge_services(open_desk(call.state), service, into, reason=reason, actor=call.actor)
+    return print_result(
+        call,
+        {"service": service, "into": stays},
+        f"{service} counts as {stays} in every digest from now on. Those that exist stay as they are.",
+    )
+
+
+@desk_command(Permission.MANAGE_PARTNERS, example='otherchat --reason "Another company after all"')
+@_SERVICE
+@_REASON
+def service_part(call: Call, service: str, reason: str) -> int:
+    """Record that a merged service counts as itself again.
+
+    Incidents that a digest has counted are counted nowhere again.
+    """
+    part_service(open_desk(call.state), service, reason=reason, actor=call.actor)
+    return print_result(call, {"service": service, "into": None}, f"{service} counts as itself again.")
+
+
+@desk_command(Permission.SIGN_OFF, example="--json")
+def signoff_list(call: Call) -> int:
+    """List every check: given, owed or stale.
+
+    A check is stale once the words that were read have changed. Exit code 1 when any is owed or stale.
+    """
+    with open_desk(call.state).store.read() as connection:
+        found = list_standings(connection)
+    is_done = all(one.state == "given" for one in found)
+    checks = {"checks": [describe_standing(one) for one in found]}
+    return print_result(call, checks, *map(format_standing, found), code=DONE if is_done else LOOK)
+
+
+@desk_command(Permission.SIGN_OFF, example=f"replies-cy-welsh-reader {_WHO} --words 81d50c2f --on 2026-11-20")
+@KEY
+@BY
+@ROLE
+@WORDS
+@ON
+def signoff_give(call: Call, key: str, by: str, role: str, words: str, on: datetime | None) -> int:
+    """Record that the words of a check were read.
+
+    Give it when the reader found them right. It counts for exactly these words: when a release changes them, the check
+    is owed again.
+    """
+    day = None if on is None else on.date()
+    return _record(call, key, action="give-signoff", words=words, by=by, role=role, checked_on=day)
+
+
+@desk_command(Permission.SIGN_OFF, example=f'replies-cy-welsh-reader {_WHO} --why "Read another version."')
+@KEY
+@BY
+@ROLE
+@WHY
+def signoff_withdraw(call: Call, key: str, by: str, role: str, why: str) -> int:
+    """Withdraw a check that was given.
+
+    The audit log keeps both.
+    """
+    return _record(call, key, action="withdraw-signoff", by=by, role=role, why=why)
+
+
+def _record(call: Call, key: str, *, action: str, **fields: Any) -> int:
+    entry = record_signoff(open_desk(call.state), key, action=action, actor=call.actor, **fields)
+    done, code = ("given" if ACTS[action] == "give" else "withdrawn"), entry.words_sha256[:CODE_CHARACTERS]
+    line = f"{key} is {done} by {entry.by} ({entry.role}) for the words {code}, {entry.version}."
+    return print_result(call, msgspec.to_builtins(entry), line)

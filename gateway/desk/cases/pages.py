@@ -34,10 +34,12 @@ from gateway.desk.cases.closing import schedule_outcome, take_back
 from gateway.desk.cases.holding import Assigned, assign_cases, list_workers
 from gateway.desk.cases.linking import format_found, link_cases, refuse_match, set_about, unlink_cases
 from gateway.desk.cases.model import CaseError, CaseRow, parse_day
+from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.queue import CRISIS, move_case
 from gateway.desk.cases.queue_page import keep_view, make_queue_pane
 from gateway.desk.cases.replying.replies import list_sampled_replies
 from gateway.desk.cases.search import MOST_TYPED, OWN_REFERENCE, name_account, search_cases
+from gateway.desk.collection.set_aside import format_plain
 from gateway.desk.collection.shelf import format_cause, format_sender, list_groups
 from gateway.desk.outbox.alerts import find_unacknowledged
 from gateway.desk.people.exposure import list_exposure
@@ -60,11 +62,13 @@ from gateway.desk.views.page import (
     read_list_page,
     read_typed,
     show_page,
+    show_unshown,
     staff_rule,
     turn_keys,
 )
 from gateway.desk.watch import describe_concern, format_advice, settle_alarms
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
+from partner_sdk.wire.canonical import encode
 
 blueprint = Blueprint("cases", __name__)
 blueprint.app_url_defaults(keep_view)
@@ -178,6 +182,20 @@ def show_case(case_id: str) -> ResponseReturnValue:
 def post_read(case_id: str) -> ResponseReturnValue:
     """Open the report of a case and record the reader."""
     return show_opened_page(get_case_or_404(case_id), PageState())
+
+
+@blueprint.post("/cases/<case_id>/whole")
+@staff_rule(Permission.READ_CASES, body_bytes=FORM_BYTES)
+def post_whole(case_id: str) -> ResponseReturnValue:
+    """Show every answer of a report that is too long for its page, as plain text; the reader is recorded."""
+    case = get_case_or_404(case_id)
+    try:
+        report = open_case(get_desk(), case.case_id, actor=get_name()).content
+    except (CaseError, OpeningError, FormatError, LocalStateError) as error:
+        return show_closed_page(case, PageState([Fault("report", str(error))]))
+    answer = Response(f"{show_unshown(format_plain(encode(report)))}", content_type="text/plain; charset=utf-8")
+    answer.headers["Content-Security-Policy"] = SANDBOX
+    return answer
 
 
 @case_forms.post(

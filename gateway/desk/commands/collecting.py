@@ -11,7 +11,6 @@ import click
 
 from gateway.desk.actions.inbox import NO_ENTRIES, EntriesTaken, collect_entries
 from gateway.desk.alarms import clear_alarm, list_alarms, list_subjects
-from gateway.desk.cases.files.commands import print_evidence
 from gateway.desk.collection.chain import GAP
 from gateway.desk.collection.collect import Collected, collect_reports
 from gateway.desk.collection.public_log import UNCHECKED
@@ -50,6 +49,16 @@ from gateway.web.logs import format_exception
 from gateway.web.stop_request import StopRequest, stop_on_signals
 from partner_sdk.errors import ReportAbuseError, TransportError, UnavailableError
 from partner_sdk.lazy_group import FiniteRange
+
+WHY_LEFT: Final = {
+    "busy": "another run is fetching it",
+    "bytes": "this run has reached its size limit",
+    "circle": "the gateway's list repeats itself",
+    "disk": "too little disk space is free",
+    "list": "the gateway's list is too long for one run",
+    "pages": "the gateway's list does not end",
+    "time": "this run is out of time",
+}
 
 NO_ENROLMENTS: Final = EnrolmentsTaken((), {})
 NO_CHANGES: Final = ChangesTaken((), {})
@@ -395,3 +404,22 @@ def _print_reconciled(reconciled: Reconciled) -> None:
         if places:
             named = ", ".join(f"{place.partner}/{place.sequence}" for place in places[:20])
             say(f"ALARM: {len(places)} {words}: {named}")
+
+
+def print_evidence(done: EvidenceCollected) -> None:
+    """Print the evidence that a run of `collect` fetched, and the faults that a person has to look at."""
+    if done.collected or done.fetched_bytes:
+        say(f"{done.collected} files of evidence are here now, {done.fetched_bytes:,} bytes fetched.")
+    if done.spoiled:
+        say(f"ALARM: {done.spoiled} files of evidence do not match the gateway's list. The next run tries again.")
+    if done.refused:
+        say(f"ALARM: {done.refused} lines of the gateway's list of evidence are wrong. See: {suggest('alarms')}")
+    if done.over_share:
+        say(
+            f"ALARM: {done.over_share} files are left: their partners have used their share of this disk. "
+            f"See: {suggest('alarms')}"
+        )
+    if done.unnamed:
+        say(f"{done.unnamed} files of evidence wait for the report that names them.")
+    if done.left is not None:
+        say(f"Evidence is left for the next run: {WHY_LEFT[done.left]}.")

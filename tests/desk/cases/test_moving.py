@@ -10,7 +10,6 @@ from sqlalchemy import select
 from gateway.desk.cases.model import MAX_REASON_CHARACTERS, CaseError, CaseRow, get_case, list_steps, open_texts
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.queue import list_queue, move_case
-from gateway.desk.cli import main
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.wire.canonical import format_time
@@ -258,24 +257,3 @@ def test_move_needs_the_token_of_the_page(loop: Loop, browser: Browser) -> None:
     answer = browser.post(f"/cases/{case.case_id}/move", token="", lane="queue", score="7", move_reason=WHY)
     assert answer.status_code == 400
     assert get(loop, case.reference) == case
-
-
-def test_command_shows_the_factors_of_a_moved_case_and_why_it_was_moved(
-    loop: Loop, capsys: pytest.CaptureFixture[str]
-) -> None:
-    hurting = loop.send_public(feels="hurting").reference
-    loop.collect()
-
-    def show() -> str:
-        capsys.readouterr()
-        assert main(["case", "show", hurting, "--state", str(loop.folder / "desk")]) == 0
-        return capsys.readouterr().out
-
-    said = show()
-    assert "Crisis lane, score 138:" in said
-    assert "   110 Hurting themselves, or thinking of it" in said
-    move(loop, hurting, "queue", 3, "The school rang")
-    said = show()
-    assert "Queue, score 3:" in said
-    assert "   110 Hurting themselves, or thinking of it" in said
-    assert "because: The school rang" in said

@@ -66,11 +66,22 @@ def test_page_of_a_case_of_many_megabytes_stays_small_and_says_what_is_left_out(
     assert len(page.encode()) <= 2_000_000
     left_out = re.findall(r"([0-9,]+) more messages not on this page\.", page)
     assert MESSAGES > int(left_out[0].replace(",", "")) >= MESSAGES - MOST_MESSAGES
-    assert "Ask for the whole report " in page
+    assert "Read the whole report as plain text" in page
     assert len(opened) == len(set(opened)) < len(later)  # each once, and not all of them
     assert "reports of this case open on their own pages" in page
     assert "too large to compare on a page" in page
     assert [one for one in later if one not in page] == []
+
+
+def test_whole_report_is_plain_text_that_nothing_keeps_or_runs(loop: Loop) -> None:
+    reference = send_heavy(loop)
+    loop.collect()
+    answer = Browser(loop.desk).sign_in().post(f"/cases/{find(loop, reference).case_id}/whole")
+    assert answer.content_type == "text/plain; charset=utf-8"
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.text.count('"message_id": ') == MESSAGES
+    assert '"secret"' not in answer.text
 
 
 def test_small_reports_are_never_cut() -> None:

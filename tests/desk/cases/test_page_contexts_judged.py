@@ -1,6 +1,5 @@
 """A service's sealed context at the desk: opened beside its report, judged as a claim, never in the way."""
 
-import json
 from datetime import timedelta
 from typing import Any, cast
 
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 
 from gateway.desk.cases.opening import CLOCK_SKEW, JudgedContext, find_page_context, open_case
 from gateway.desk.cases.reading.public_report import NEVER_NAME, make_context_view
-from gateway.desk.cli import main
 from gateway.desk.partners.key_ends import revoke_key, suspend_partner
 from gateway.desk.placements.agreeing import agree_placement
 from gateway.desk.placements.terms import Agreement
@@ -298,28 +296,6 @@ def test_page_shows_the_claim_folded_escaped_and_its_viewer_as_never_to_be_named
     assert "49" not in block[block.index("acc-1") : block.index("conv-1")]
     assert NEVER_NAME[0] in block
     assert "never name it to the service" in block
-
-
-def test_command_says_the_same_in_lines_and_to_a_machine(placed: Loop, capsys: pytest.CaptureFixture[str]) -> None:
-    token = make_token(placed, about=(ContextAccount(account_id="acc-1", display_name=EVIL_NAME),))
-    reference = send(placed, token)
-    for as_json in (False, True):
-        words = ["case", "show", reference, "--state", str(placed.folder / "desk"), *(["--json"] if as_json else [])]
-        assert main(words) == 0
-    lines, said = split_output(capsys.readouterr().out)
-    assert "WHAT THE SERVICE SAYS ABOUT THE PAGE" in lines
-    assert "Verified. example-chat signed it" in lines
-    assert "(never name it to the service): acc-20417-viewer" in lines
-    assert token not in lines
-    assert "\u202e" not in lines
-    context = said["page_context"]
-    assert context["code"] == "holds"
-    assert [line["text"] for line in context["lines"] if line["is_sensitive"]] == ["acc-20417-viewer (sam.example)"]
-
-
-def split_output(text: str) -> tuple[str, Any]:
-    start = text.index("\n{") + 1
-    return text[:start], json.loads(text[start:])
 
 
 def test_every_outcome_has_words_and_only_what_is_signed_has_lines() -> None:

@@ -12,7 +12,6 @@ from gateway.desk.cases.closing import Closing
 from gateway.desk.cases.model import OUTCOMES, REDIRECTS, CaseError, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.reading import labels
-from gateway.desk.cli import main
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from tests.desk.view_builders import Browser, add_sealed_case
@@ -98,12 +97,3 @@ def test_destination_that_is_left_over_from_another_outcome_is_no_answer(desk: D
 
 def test_every_destination_has_words() -> None:
     assert tuple(code for code, _ in labels.REDIRECTS) == REDIRECTS
-
-
-def test_command_line_closes_with_a_destination(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    case_id = add_opened(desk)
-    command = ["case", "close", case_id, "--state", str(desk.paths.state), "--outcome", "out_of_remit"]
-    assess(desk, case_id)
-    assert main(command) == 2
-    assert "choose where they were sent" in capsys.readouterr().err
-    assert main([*command, "--redirected-to", "childline"]) == 0

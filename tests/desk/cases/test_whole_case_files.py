@@ -1,8 +1,6 @@
 """The files of a whole case in one list, and the supplement that only brings fingerprints."""
 
 import html
-import json
-import shlex
 from pathlib import Path
 
 import msgspec
@@ -145,25 +143,6 @@ def test_cover_is_one_line_on_the_page_and_nothing_of_it_is_said_otherwise(loop:
     assert "<b>trip</b>.mp4" in html.unescape(page)
     assert "Differences from the first report" not in page
     assert "The whole report" not in page
-
-
-def test_commands_show_the_cover_as_one_line_and_the_files_with_the_way_to_save_them(
-    loop: Loop, capsys: pytest.CaptureFixture[str]
-) -> None:
-    film = make_film()
-    first = send_first(loop, film)
-    send_cover(loop, film, earlier=first.reference)
-    state = ["--state", str(loop.desk.paths.state)]
-    assert main(["case", "show", first.reference, *state]) == DONE
-    said = capsys.readouterr().out
-    assert said.count("Completeness: ") == 1
-    assert f"All files handed over:\n  holiday.mp4: SHA-256 {film.reference.sha256}" in said
-    assert f"FILES\nHere, sealed    {film.evidence_id}\n  File: file-1\n  Name: holiday.mp4" in said
-    assert f"Save one: report-abuse-desk evidence save {first.reference} FILE_ID --out FILE {shlex.join(state)}" in said
-    assert main(["case", "show", first.reference, "--json", *state]) == DONE
-    printed = capsys.readouterr().out
-    assert [one["state"] for one in json.loads(printed)["files"]] == ["here"]
-    assert film.reference.secret not in printed
 
 
 def test_supplement_that_says_a_word_more_than_a_cover_is_shown_whole(loop: Loop) -> None:

@@ -2,7 +2,6 @@
 
 import html
 import os
-import re
 import shlex
 
 import msgspec
@@ -12,10 +11,7 @@ from werkzeug.test import TestResponse
 
 from gateway.desk.cases import case_page
 from gateway.desk.cases import pages as evidence_pages
-from gateway.desk.cases.files import commands as evidence_commands
-from gateway.desk.cli import main
 from gateway.desk.store.schema import AUDIT
-from gateway.desk.terminal import DONE
 from tests.desk.desk_loop import Loop
 from tests.desk.evidence_builders import (
     SEGMENT_TEXT,
@@ -72,19 +68,13 @@ def test_opened_page_says_of_each_file_what_the_report_says_and_where_it_is(loop
     assert "/files/" not in page
 
 
-def test_page_and_command_say_of_a_file_that_is_late_to_ask_the_partner(
-    loop: Loop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_page_says_of_a_file_that_is_late_to_ask_the_partner(loop: Loop) -> None:
     post(open_door(loop), seal_with(loop, [make_film().reference]))
     collect_all(loop)
     case, advice = newest_case(loop), "Still missing after 14 days: ask the partner."
-    words = ["evidence", "list", case.reference, "--state", str(loop.desk.paths.state)]
     assert advice not in read(browse(loop), case.case_id)
     loop.clock.advance(days=15)
     assert advice in read(browse(loop), case.case_id)
-    monkeypatch.setattr(evidence_commands, "open_desk", lambda state: loop.desk)  # with the clock of the loop
-    assert main(words) == DONE
-    assert re.search(f"^LATE .*\n(.*\n)*  {re.escape(advice)}$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_opened_page_has_a_button_for_a_file_that_is_here(loop: Loop) -> None:

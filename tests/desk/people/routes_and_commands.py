@@ -44,6 +44,7 @@ POST /cases/<case_id>/reply/send                  REPLY
 POST /cases/<case_id>/reply/start                 REPLY
 POST /cases/<case_id>/take-over                   TAKE_CASES
 POST /cases/<case_id>/unlink                      LINK_CASES
+POST /cases/<case_id>/whole                       READ_CASES
 POST /cases/<case_id>/confirm-match               LINK_CASES
 POST /cases/<case_id>/refuse-match                LINK_CASES
 GET  /cases/<case_id>/requests                    ANSWER_REQUESTS
@@ -150,9 +151,6 @@ POST /recoveries/<number>                         RECOVER_PASSKEYS
 OF_PARTNERS = ("/partners", "/placement", "/adoption")
 COMMANDS = """
 SEE_QUEUE          case list
-READ_CASES         case show, evidence list
-REPLY              case reply
-ASSESS_CASES       case assess, case close
 OPEN_FILES         evidence save
 MAKE_PACKAGES      package save
 SEE_SET_ASIDE      set-aside list, set-aside retry

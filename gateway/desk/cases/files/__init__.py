@@ -1,1 +1,0 @@
-"""The files of a case that a partner handed over: listed, looked at and saved."""
