@@ -124,7 +124,7 @@ def test_every_command_as_every_role(desk: Desk, role: Role, monkeypatch: pytest
             # A command knows neither lane nor faculty: a duty officer has the pages alone.
             with pytest.raises(NotPermittedError):
                 command.invoke(context)
-    assert ran >= {Role.DUTY_OFFICER: 0, Role.OPERATIONS: 2, Role.SPOC: 3}.get(role, 4)
+    assert ran >= (role != Role.DUTY_OFFICER)
 
 
 # The columns of cases by name, with the marks that reach each.
