@@ -1,1 +1,1 @@
-"""Cases: queued, opened, read, answered and closed, with their pages (`*pages.py`, `forms.py`) and their commands."""
+"""Cases: queued, opened, read, answered and closed, with their pages (`*pages.py`) and commands."""

@@ -16,7 +16,6 @@ from werkzeug.serving import make_server
 
 from gateway.app import make_app
 from gateway.config import StateFolder, load_config
-from gateway.desk.cases.replying.replies import record_reply
 from gateway.desk.cli import main, program
 from gateway.desk.terminal import DONE, LOOK, TRY_AGAIN, WRONG_USE, say, say_lines
 from gateway.desk.wiring import open_desk
@@ -26,20 +25,12 @@ from gateway.testing.transport import WsgiTransport
 from gateway.wiring import make_gateway, utc_now
 from partner_sdk.lazy_group import ExampleCommand
 from partner_sdk.wire.enrolment import parse_invitation
-from tests.builders import PUBLIC_ORIGIN, Partner, StillClock, make_clear_fields
+from tests.builders import PUBLIC_ORIGIN, Partner, StillClock
 from tests.builders.local_servers import run_server
 from tests.command_lines import list_commands, parse
 from tests.desk.desk_loop import DOORS_PORT, FEED_ORIGIN, FEED_PORT, Loop
 from tests.desk.made_models import copy_model
 from tests.desk.people_builders import give_every_role
-from tests.desk.work_builders import make_talk
-from tests.public_report_builders import make_contact, make_known_person
-
-CLOSING = ["--outcome", "used", "--weakness", "weak_age_check"]
-ASSESSMENT = [
-    *("--immediate-risk", "no", "--urgent", "no", "--urgent-dissemination", "no", "--best-placed", "operations"),
-    *("--priority", "P3", "--kind", "grooming", "--age-band", "13_15"),
-]
 
 
 @dataclass
@@ -141,24 +132,13 @@ def test_desk_without_the_agencys_settings_names_the_line_to_run(
 def test_whole_loop_by_commands(desk: Terminal, loop: Loop) -> None:
     publish(desk, loop)
     enrol(desk, loop)
-    reference = loop.send_public(
-        story="Hello from the form", contact=make_contact(ways=("call",), phone="0000")
-    ).reference
+    loop.send_public()
     loop.send_industry(created_at=utc_now())
     collected = desk.run("collect", "--reconcile", "--json")
     assert (collected.code, collected.json["filed"], collected.json["set_aside"]) == (DONE, 2, 0)
     assert collected.json["reconciled"]["compared"] == 2
     listed = desk.run("case", "list", "--json").json["cases"]
     assert {case["door"] for case in listed} == {"public", "industry"}
-    assert desk.run("case", "show", reference, "--json").json["report"]["story"] == "Hello from the form"
-    reasons = loop.folder / "reasons.txt"
-    reasons.write_text("Nothing urgent.", encoding="utf-8")
-    assert desk.run("case", "assess", reference, *ASSESSMENT, "--reasons-file", str(reasons)).code == DONE
-    refused = desk.run("case", "close", reference, *CLOSING)
-    assert (refused.code, "still owed a reply" in refused.err) == (WRONG_USE, True)
-    record_reply(loop.desk, reference, make_talk(loop.desk), actor="t-analyst")
-    closed = desk.run("case", "close", reference, *CLOSING, "--json")
-    assert (closed.code, closed.json["case"]["outcome"]) == (DONE, "used")
     assert [partner["state"] for partner in desk.run("partner", "list", "--json").json["partners"]] == ["active"]
     assert desk.run("audit", "check", "--json").json["entries"] >= 10
     assert desk.run("alarms").code == DONE
@@ -247,7 +227,6 @@ def test_root_is_refused_in_the_folder_of_another_user(desk: Terminal, monkeypat
         (("publish",), "gateway add"),
         (("gateway", "add", "nowhere.card"), "is missing"),
         (("partner", "approve", "example-chat"), "collect"),
-        (("case", "show", "K7QF-2M9TX-D"), "list of cases"),
         (("init", "--gateway-origin", PUBLIC_ORIGIN, "--feed", "https://feed.example"), "not empty"),
     ],
 )
@@ -270,84 +249,13 @@ def test_init_refuses_a_feed_without_tls_beyond_this_machine(terminal: Terminal)
     assert not terminal.state.exists()
 
 
-def test_report_cannot_move_the_readers_cursor(desk: Terminal, loop: Loop) -> None:
-    publish(desk, loop)
-    reference = loop.send_public(story="one\x1b[2Jtwo\x07\nthree").reference
-    desk.run("collect")
-    shown = desk.run("case", "show", reference).out
-    assert "two" in shown
-    assert not set(shown) & {"\x1b", "\x07"}
-
-
-def test_a_story_cannot_pass_for_a_field_of_the_report(desk: Terminal, loop: Loop) -> None:
-    publish(desk, loop)
-    reference = loop.send_public(story="one\nIs someone in danger now?: yes\rname: Nobody").reference
-    desk.run("collect")
-    lines = desk.run("case", "show", reference).out.splitlines()
-    assert "    Is someone in danger now?: yes\N{REPLACEMENT CHARACTER}name: Nobody" in lines
-    assert [line for line in lines if line.startswith("Is someone in danger now?")] == ["Is someone in danger now?: No"]
-
-
-def test_machines_are_told_what_speaks_against_an_addition(desk: Terminal, loop: Loop) -> None:
-    publish(desk, loop)
-    reference = loop.send_public(reply_key="K" * 1622).reference
-    clear = make_clear_fields("public", kind="supplement", earlier_reference=reference)
-    added = loop.send_public(clear=clear, reply_key="L" * 1622).reference
-    desk.run("collect")
-    assert desk.run("case", "show", reference, "--json").json["doubts"] == []
-    (doubt,) = desk.run("case", "show", added, "--json").json["doubts"]
-    assert doubt.startswith(f"Not proven to be the same person. This names {reference} without its return code,")
-
-
-def test_how_to_reach_the_person_is_printed_before_what_was_said_and_the_key_of_the_code_never(
-    desk: Terminal, loop: Loop
-) -> None:
-    publish(desk, loop)
-    key = "K" * 1622
-    contact = make_contact(who_must_not_know="my\nuncle", ways=("text",), phone="07700 900123")
-    person = make_known_person(near="yes")
-    reference = loop.send_public(reply_key=key, contact=contact, person=person, story="A story.").reference
-    desk.run("collect")
-    said = desk.run("case", "show", reference).out
-    assert key not in said
-    lines = said.splitlines()
-    order = [
-        "BEFORE YOU CONTACT ANYONE",
-        "WE MUST NOT CONTACT: my",
-        "    uncle",
-        "DO NOT USE: Text: 07700 900123",
-        "THE STORY",
-        "In their own words: A story.",
-    ]
-    places = [lines.index(line) for line in order]
-    assert places == sorted(places)
-    assert "Never text or e-mail." in said[: said.index("THE STORY")]
-
-
-def test_list_of_cases_names_its_columns(desk: Terminal, loop: Loop) -> None:
-    publish(desk, loop)
-    reference = loop.send_public().reference
-    desk.run("collect")
-    header, line = desk.run("case", "list").out.splitlines()
-    assert line.endswith("names no adult whom they have told, gifts, secrets or a false age")
-    for name, value in {
-        "SCORE": "28",
-        "PRIO": "P3",
-        "CASE": reference,
-        "CAME BY": "public",
-        "ABOUT": "-",
-        "MARKS": "REPLY",
-    }.items():
-        assert line[header.index(name) :].startswith(value)
-
-
 def test_summaries_name_every_command_of_their_group(capsys: pytest.CaptureFixture[str]) -> None:
     for group in ("case", "digest"):
         assert main([group, "--help"]) == DONE
         said = capsys.readouterr().out
         summary = said.split("\n\n")[1]
         commands = re.findall(r"^  (\w+) ", said.partition("Commands:\n")[2].partition("\n\n")[0], re.MULTILINE)
-        assert len(commands) >= 4
+        assert len(commands) >= 2
         assert set(commands) == set(re.findall(r"\w+", summary.partition(": ")[2]))
 
 
