@@ -21,7 +21,6 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -46,7 +45,6 @@ BENCHES: Final = {
 # The document of a benchmark that has its tables elsewhere.
 ANONYMITY: Final = ROOT / "docs" / "anonymity.md"
 DOCUMENTS: Final = {"digest_attacks": ANONYMITY, "digest_usefulness": ANONYMITY}
-LIBRARIES: Final = ("cryptography", "Flask", "granian", "SQLAlchemy")
 HEAD: Final = ("Figure", "Measured", "Bar")
 # A table of more rows holds those with a bar alone; the command prints all.
 MOST_ROWS: Final = 8
@@ -134,13 +132,11 @@ def _run(command: list[str], root: Path) -> str:
 
 
 def describe_machine() -> str:
-    """Return the conditions of the figures: processor, system, versions."""
+    """Return the conditions of the figures: processor, Python and SQLite. The commit's lock names the libraries."""
     cpu = re.search(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
     cores = len(re.findall(r"^processor\s*:", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE))
-    system = platform.freedesktop_os_release()["PRETTY_NAME"]
-    versions = [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in LIBRARIES)]
     name = cpu[1].strip() if cpu else platform.machine()
-    return f"{cores} cores ({name}), {system}, {', '.join(versions)}, SQLite {sqlite3.sqlite_version}"
+    return f"{cores} cores ({name}), Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
 
 
 def write_part(text: str, bench: str, figures: Sequence[Figure], *, made: str) -> str:

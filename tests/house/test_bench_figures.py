@@ -22,7 +22,7 @@ from tests.bench.figures import (
     write_part,
 )
 from tests.bench.profile_rows import Rows
-from tests.house.sources import ROOT, files
+from tests.house.sources import files
 
 MARKER = re.compile(r"^<!-- begin (\w+) -->\n(.*?)^<!-- end \1 -->\n", re.MULTILINE | re.DOTALL)
 
@@ -136,11 +136,5 @@ def test_commit_is_named_with_changes_that_it_does_not_hold(tmp_path: Path) -> N
     assert figures.describe_commit(tmp_path) == f"`{commit}` with changes that are not committed"
 
 
-def test_machine_is_described_with_the_versions_that_decide() -> None:
-    described = figures.describe_machine()
-    lock = (ROOT / "requirements.lock").read_text("utf-8")
-    for library in ("granian", "cryptography"):
-        locked = re.search(rf"^{library}==([^ ]+)", lock, re.MULTILINE)
-        assert locked is not None
-        assert f"{library} {locked[1]}" in described
-    assert re.match(r"\d+ cores \(.+\), .+, Python 3\.\d+\.\d+", described)
+def test_machine_is_described_with_the_versions_that_no_lock_names() -> None:
+    assert re.match(r"\d+ cores \(.+\), Python 3\.\d+\.\d+, SQLite 3\.", figures.describe_machine())
