@@ -109,7 +109,7 @@ def open_replies(page: Page, server: PublicServer) -> list[str]:
 
 
 Opening = Callable[[Page, PublicServer], list[str]]
-OPENINGS: tuple[Opening, ...] = (open_story, open_contact, open_check, open_thanks, open_come_back, open_replies)
+OPENINGS: tuple[Opening, ...] = (open_story, open_check, open_come_back, open_replies)
 
 
 def check_redirect(left: Response, server: PublicServer) -> None:
@@ -162,8 +162,8 @@ def test_no_word_comes_back_and_no_row_stays_after_leaving(
 
 @pytest.mark.parametrize(
     ("open_page", "has_script"),
-    [(open_thanks, True), (open_thanks, False), (open_replies, True)],
-    ids=["thanks-script", "thanks-no-script", "replies-script"],
+    [(open_thanks, True), (open_thanks, False)],
+    ids=["script", "no-script"],
 )
 def test_wiping_at_the_end_leaves_as_well(phone: Phone, server: PublicServer, open_page: Opening, *, has_script: bool):
     words = open_page(phone.page, server)
@@ -174,7 +174,7 @@ def test_wiping_at_the_end_leaves_as_well(phone: Phone, server: PublicServer, op
     check_gone(phone, server, words)
 
 
-@pytest.mark.parametrize("open_page", [open_story, open_check, open_come_back], ids=lambda one: one.__name__)
+@pytest.mark.parametrize("open_page", [open_story, open_come_back], ids=lambda one: one.__name__)
 def test_shift_three_times_in_a_row_leaves(phone: Phone, server: PublicServer, open_page: Opening):
     words = open_page(phone.page, server)
     if open_page is open_story:

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.public.journey import FIELD_BY_NAME
 from tests.gateway.public.person import CHECK, NAMED_BUTTONS, SHORT_ANSWERS, list_answers
-from tests.gateway.public.walks import LONG_WAY, ScreenAnswers
+from tests.gateway.public.walks import ScreenAnswers
 from tests.whole.browser_walk import BACK, CONTINUE, START
 from tests.whole.public_server import PublicServer
 from tests.widget.browsers import Firefox, Step, Visit
@@ -89,19 +89,20 @@ def list_way_back(server: PublicServer, way: ScreenAnswers) -> list[str]:
     return [path for path in paths if path != CHECK][::-1]
 
 
-def test_back_from_every_screen_keeps_the_words_and_goes_one_screen_back(firefox: Firefox, server: PublicServer):
-    paths = list_way_back(server, LONG_WAY)
-    assert set(paths) == set(LONG_WAY) - {CHECK}
-    steps = bring_to(server, CHECK, LONG_WAY)
+def test_back_from_each_screen_keeps_the_words_and_goes_one_screen_back(firefox: Firefox, server: PublicServer):
+    # The long way is gone back in Chromium (test_form_browser.py): a page costs Firefox three times as much.
+    paths = list_way_back(server, SHORT_ANSWERS)
+    assert set(paths) > set(SHORT_ANSWERS)
+    steps = bring_to(server, CHECK, SHORT_ANSWERS)
     for _, how in zip(paths, cycle(("back by key", "back by history")), strict=False):
         steps += [TOUCH, (how, ""), LOOK]
     sight = firefox.visit(Visit(server.url, (*steps, ("change", CONTINUE))))
     assert [path for path, _ in sight.seen] == paths
     for path, fields in sight.seen:
-        kept = list_filled(LONG_WAY[path])
+        kept = list_filled(SHORT_ANSWERS.get(path, {}))
         assert {name: fields.get(name) for name in kept} == kept, path
-    # The form goes on from there: whether there is danger was answered.
-    assert (sight.complaints, sight.address) == ([], f"{server.url}/3a")
+    # The form goes on from there: everything is answered.
+    assert (sight.complaints, sight.address) == ([], f"{server.url}/14")
 
 
 def walk_to_story(server: PublicServer) -> list[Step]:
