@@ -1,4 +1,4 @@
-"""Every field of the industry report as a document for people: docs/fields.md. No tests here.
+"""The fields that an industry report must or should have, as a document for people: docs/fields.md. No tests here.
 
 Renew it after a change of the model: `python -m tests.sdk.report.field_table`.
 """
@@ -20,13 +20,13 @@ HEAD = f"""# Fields of the industry report
 Made by `{COMMAND}` from `partner_sdk/report/` and held by `tests/sdk/report/test_field_table.py`: do not
 edit by hand. The same fields for programs: `GET /v1/schema/report.json`.
 
-**M** must be there, **S** should be there and counts for completeness, **o** helps where it is known. **U**: an item of
-the UK duty (SI 2026/268); **C**: the CyberTipline schema has it. A field without a type is a text of 1 to 300
-characters; objects have a section of their own.
+**M** must be there, **S** should be there and counts for completeness, and an optional object is marked **o**. Other
+optional fields stand in the schema and in `partner_sdk/examples/full-report.json`. **U**: an item of the UK duty (SI 2026/268); **C**: the CyberTipline schema has
+it. A field without a type is a text of 1 to 300 characters; objects have a section of their own.
 
-- Order never matters. A field that is not in these tables is refused.
+- Order never matters. A field that is not in the schema is refused.
 - Any list may be empty: no suspect, no child and no file at all is a report too.
-- In place of any S or o there may stand `{{"not_held": reason}}`. That a service does not hold something is
+- In place of any field but an M there may stand `{{"not_held": reason}}`. That a service does not hold something is
   information, and counts as said. Reasons: `none_exists` (we looked, there is none), `not_collected`, `no_longer_kept`,
   `deleted_by_user`, `not_applicable`, `not_yet_known`, `law_forbids`, `unknown`.
 - Times are UTC. A field that takes null and is no M may be left out instead.
@@ -55,9 +55,10 @@ def make_document() -> str:
 
 def _format_part(part: Part, *, heading: str, pattern: str) -> Iterator[str]:
     yield from (f"## {heading}", "")
-    yield from map(_format_row, part.fields)
+    fields = [field for field in part.fields if field.needed != "may" or field.part is not None]
+    yield from map(_format_row, fields)
     yield ""
-    for field in part.fields:
+    for field in fields:
         if field.part is not None:
             place = f"{pattern}/{field.name}{'/…' if field.is_list else ''}"
             yield from _format_part(field.part, heading=f"`#{place}`", pattern=place)
