@@ -46,7 +46,6 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("partner_sdk.wire.receipts:PLACEMENT_MAX", 40, WIRE, "the button's link id, 1 to 40 of"),
     ("partner_sdk.report._completeness:MOST_PLACES", 3, WIRE, "at most three of a kind"),
     ("gateway.desk.collection.collect:MOST_CLOCK_LEAD", DAY, WIRE, "more than a day ahead of the desk's clock"),
-    ("gateway.desk.collection.row_checks:KEY_ENDED_GRACE", 4 * DAY, WIRE, "From 4 days (for reports on their way)"),
     # the public log
     ("partner_sdk.wire.public_log:MAX_CONTRADICTIONS", 32, WIRE, "never written again (of 32 the first)"),
     ("gateway.desk.collection.public_log:DUE_AFTER", 120 * SECOND, WIRE, "120 seconds or more after"),

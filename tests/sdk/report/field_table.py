@@ -21,8 +21,9 @@ Made by `{COMMAND}` from `partner_sdk/report/` and held by `tests/sdk/report/tes
 edit by hand. The same fields for programs: `GET /v1/schema/report.json`.
 
 **M** must be there, **S** should be there and counts for completeness, and an optional object is marked **o**. Other
-optional fields stand in the schema and in `partner_sdk/examples/full-report.json`. **U**: an item of the UK duty (SI 2026/268); **C**: the CyberTipline schema has
-it. A field without a type is a text of 1 to 300 characters; objects have a section of their own.
+optional fields stand in the schema and in `partner_sdk/examples/full-report.json`. **U**: an item of the UK duty
+(SI 2026/268); **C**: the CyberTipline schema has it. A field without a type is a text of 1 to 300 characters; objects
+have a section of their own.
 
 - Order never matters. A field that is not in the schema is refused.
 - Any list may be empty: no suspect, no child and no file at all is a report too.
