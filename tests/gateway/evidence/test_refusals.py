@@ -10,7 +10,7 @@ from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, MAX_PARTS, PART_BYTES, SEGMENT_BYTES
 from partner_sdk.wire.signature_profile import CONTENT_TYPE, PART_CONTENT_TYPE
 from tests.builders import Door, House, Partner, seal_report, sign_request
-from tests.builders.evidence import complete, hand_over, list_blobs, make_evidence, put_part, send_parts
+from tests.builders.evidence import hand_over, list_blobs, make_evidence, put_part, send_parts
 from tests.problem_shape import check_problem
 
 UNKNOWN_ID = "0194f3a0-5b7c-7a3e-9c1d-2f4b6a8c0e12"
@@ -138,15 +138,6 @@ def send_octets(door: Door, method: str, path: str, body: bytes) -> TestResponse
     return door.send(method, path, body=body, headers=headers)
 
 
-def test_unsigned_and_strangers_calls_are_401(house: House, feed: Door) -> None:
-    evidence = make_evidence()
-    for stranger in (house.open_industry(), house.open_industry(Partner("stranger"))):
-        check_problem(put_part(stranger, f"{evidence.path}/0", evidence.parts[0]), problems.NOT_AUTHORISED)
-        check_problem(stranger.get(evidence.path), problems.NOT_AUTHORISED)
-        check_problem(complete(stranger, evidence), problems.NOT_AUTHORISED)
-    check_nothing_is_kept(house)
-
-
 def test_part_signed_for_another_address_is_401(house: House, industry: Door) -> None:
     evidence = make_evidence()
     assert industry.key is not None
@@ -160,23 +151,6 @@ def test_part_signed_for_another_address_is_401(house: House, industry: Door) ->
     answer = industry.send("PUT", f"{evidence.path}/0", body=evidence.parts[0], headers=headers)
     check_problem(answer, problems.NOT_AUTHORISED)
     check_nothing_is_kept(house)
-
-
-def test_evidence_of_another_partner_cannot_be_told_from_none(house: House, industry: Door, partner: Partner) -> None:
-    other = Partner("other-chat")
-    house.publish(partner.entry(), other.entry(), serial=2)
-    theirs = make_evidence()
-    hand_over(house.open_industry(other), theirs)
-    unknown = make_evidence(evidence_id=UNKNOWN_ID)
-
-    answers = [[industry.get(one.path), complete(industry, one)] for one in (theirs, unknown)]
-
-    for theirs_answer, unknown_answer in zip(*answers, strict=True):
-        said = [check_problem(answer, problems.NOT_FOUND) for answer in (theirs_answer, unknown_answer)]
-        for document in said:
-            del document["instance"]
-        assert said[0] == said[1]
-    assert list(theirs_answer.headers.keys()) == list(unknown_answer.headers.keys())
 
 
 def test_feed_routes_of_evidence_are_closed_to_partners(house: House, industry: Door, partner: Partner) -> None:

@@ -42,18 +42,6 @@ def test_same_report_again_gives_200_and_the_same_bytes(house: House, industry: 
     assert len(house.rows("reports")) == 1
 
 
-def test_replayed_request_changes_nothing(house: House, industry: Door, partner: Partner):
-    report = seal_report(partner, key=house.agency.sealing_key)
-    first = industry.post("/v1/reports", report.body)
-    before = house.rows("reports")
-
-    unsigned = Door(industry.app, industry.origin, house.clock)
-    replayed = unsigned.post("/v1/reports", report.body, headers=dict(first.request.headers))
-
-    assert (replayed.status_code, replayed.data) == (200, first.data)
-    assert house.rows("reports") == before
-
-
 def test_same_id_with_another_statement_is_a_conflict_and_changes_nothing(
     house: House, industry: Door, partner: Partner
 ):
@@ -65,19 +53,6 @@ def test_same_id_with_another_statement_is_a_conflict_and_changes_nothing(
 
     check_problem(industry.post("/v1/reports", other.body), problems.CONFLICTING_REPORT)
     assert house.rows("reports") == before
-
-
-def test_two_partners_may_use_the_same_id(house: House, industry: Door, partner: Partner):
-    other = Partner("second-service")
-    house.publish(partner.entry(), other.entry(), serial=2)
-    report = seal_report(partner, key=house.agency.sealing_key)
-    report_of_other = seal_report(other, key=house.agency.sealing_key, report_id=report.clear.report_id)
-
-    first = industry.post("/v1/reports", report.body)
-    second = house.open_industry(other).post("/v1/reports", report_of_other.body)
-
-    assert (first.status_code, second.status_code) == (201, 201)
-    assert len(house.rows("reports")) == 2
 
 
 def test_retired_sealing_key_is_still_taken_until_a_week_before_it_opens_no_more(

@@ -5,10 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import flask
 import pytest
+import requests
 from flask import Flask
 
 from gateway.config import Role, parse_roles
+from gateway.testing.transport import WsgiTransport
 from gateway.web.rules import RouteRuleError, find_rule
 from gateway.web.settings import SettingsError
 from tests.builders import House, make_house
@@ -100,3 +103,14 @@ def test_health_without_its_store_tells_nothing_but_unavailable(house: House, ro
     assert int(answer.headers["Retry-After"]) > 0
     assert str(house.state) not in log.text
     assert "StorageUnavailableError" in log.text
+
+
+def test_app_sees_the_scheme_that_the_adapter_was_given(house: House):
+    seen = []
+    app = house.open_app("industry")
+    app.before_request(lambda: seen.append(flask.request.scheme))
+    for https in (True, False):
+        session = requests.Session()
+        session.mount("https://", WsgiTransport(app, https=https))
+        session.get("https://report.example/")
+    assert seen == ["https", "http"]
