@@ -5,7 +5,7 @@ import each other both ways. Most packages hold a subject: its rules, its pages 
 
 1. base: `store/`, `vault`, `audit`, `acts` (the words of each act), `alarms`, `feed_client`, `addresses`, `uk_times`,
    `config`, `escalation` (whom an alert calls), `carriers`, `wiring`
-2. pages and terminal: `hidden_text`, `paper_streams`, `paper`, `suggestions`, `people/`, `terminal`, `views/`: the
+2. pages and terminal: `hidden_text`, `paper`, `suggestions`, `people/`, `terminal`, `views/`: the
    base of pages, sheets of paper and commands
 3. keys: `keyring/`, the agency's own keys and the two lists that it signs
 4. exchange: `inbox`, `evidence/`, `outbox/`: incoming sealed items, and all outgoing ones
@@ -14,7 +14,7 @@ import each other both ways. Most packages hold a subject: its rules, its pages 
 7. cases: `cases/` (`cases/reading/` is an opened report as text), `packages/`, `figures/`, `manual_entry/` (calls),
    `rights/` (requests to see, correct or wipe a report), `retention/` (how long a case is kept),
    `service_requests/`, `duty/` (the night's work), `notices/` (referrals, alerts and invitations to services)
-8. entry: `doctor`, `auditing/`, `outbox_pages`, `action_pages`, `passkey_pages`, `release_pages`, `app` (all pages),
+8. entry: `doctor`, `audit_log`, `outbox_pages`, `action_pages`, `passkey_pages`, `release_pages`, `app` (all pages),
    `commands/`, `cli`
 
 Never imports the rest of the gateway (only ``gateway.web``, ``gateway.databases`` and ``gateway.guidance``), and the

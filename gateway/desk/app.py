@@ -13,8 +13,8 @@ from flask import Blueprint, Flask, Response
 from flask.typing import ResponseReturnValue
 
 from gateway.desk import action_pages, outbox_pages, passkey_pages, release_pages
+from gateway.desk import audit_log as audit_pages
 from gateway.desk.actions.model import format_failure
-from gateway.desk.auditing import pages as audit_pages
 from gateway.desk.cases import pages as case_pages
 from gateway.desk.cases import work_pages
 from gateway.desk.cases.reading.labels import title_of

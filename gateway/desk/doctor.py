@@ -19,10 +19,9 @@ from gateway.desk.collection.standing import get_collector_state
 from gateway.desk.config import DeskPaths
 from gateway.desk.digests.journal import list_journals
 from gateway.desk.keyring.anchoring import check_audit
-from gateway.desk.keyring.bootstrap import DAILY_ROLES
 from gateway.desk.keyring.delegation import read_delegation
 from gateway.desk.keyring.key_set import LOG_ROLE, has_role
-from gateway.desk.keyring.publication import OPENINGS_NOTED, find_newest
+from gateway.desk.keyring.publication import DAILY_ROLES, OPENINGS_NOTED, find_newest
 from gateway.desk.outbox.alerts import list_ladder_warnings
 from gateway.desk.outbox.notes import list_carrier_faults
 from gateway.desk.outbox.queue import count_open
@@ -44,7 +43,7 @@ from gateway.desk.store.schema import SET_ASIDE
 from gateway.desk.suggestions import suggest
 from gateway.desk.uk_times import get_uk_day
 from gateway.desk.vault import Status
-from gateway.desk.vault.protection import find_protection
+from gateway.desk.vault.key_folder import find_protection
 from gateway.desk.vault.record import OPENINGS_FILE, OpeningRecord
 from gateway.desk.watch import describe_concern, format_advice, list_concerns, list_lost_quarters, list_waiting_concerns
 from gateway.desk.wiring import Clock, Desk, open_desk

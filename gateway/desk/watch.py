@@ -24,7 +24,7 @@ from gateway.desk.collection.standing import (
     write_collector_state,
 )
 from gateway.desk.keyring.anchoring import ANCHORED_WITHIN, find_newest_kept
-from gateway.desk.keyring.bootstrap import DAILY_ROLES
+from gateway.desk.keyring.publication import DAILY_ROLES
 from gateway.desk.outbox.alerts import find_overdue, find_unsent
 from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.people.releases import PACKAGE, SERVICE_ALERT

@@ -18,8 +18,7 @@ from gateway.desk.vault.client import VaultClient
 from gateway.desk.vault.destructions import Destructions
 from gateway.desk.vault.doors import Signer, Vault
 from gateway.desk.vault.holder import Holder, Keys
-from gateway.desk.vault.key_folder import KeyFolder, OwnKeys
-from gateway.desk.vault.protection import find_protection
+from gateway.desk.vault.key_folder import KeyFolder, OwnKeys, find_protection
 from gateway.desk.vault.record import OPENINGS_FILE, OpeningRecord
 from gateway.guidance.agency import Agency, load_agency
 from partner_sdk.key_files import KeyRole

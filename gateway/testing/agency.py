@@ -37,10 +37,9 @@ from gateway.desk.digests.tables import QUARTER_TABLES, Table
 from gateway.desk.duty.staffing import publish_staffing
 from gateway.desk.evidence.collecting import collect_evidence
 from gateway.desk.evidence.holdings import find_held, get_parts, open_file
-from gateway.desk.keyring.bootstrap import FirstPerson, add_gateway, make_desk
 from gateway.desk.keyring.case_boxes import get_box
-from gateway.desk.keyring.publication import publish
-from gateway.desk.keyring.quarters import get_last_closed_quarter
+from gateway.desk.keyring.key_set import get_last_closed_quarter
+from gateway.desk.keyring.publication import FirstPerson, add_gateway, make_desk, publish
 from gateway.desk.outbox_run import send_due
 from gateway.desk.partners.account_changes import collect_account_changes
 from gateway.desk.partners.adoption import collect_adoptions

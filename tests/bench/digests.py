@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.desk.digests.making import BatchOrder, make_all
-from gateway.desk.keyring.quarters import Quarter
+from gateway.desk.keyring.key_set import Quarter
 from gateway.desk.store import open_store
 from tests.bench.figures import Figure, make_figure, print_figures
 

@@ -17,9 +17,8 @@ from gateway.config import Role, StateFolder, load_config
 from gateway.desk.collection.collect import Collected, collect_reports
 from gateway.desk.config import DeskConfig, DeskPaths
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.keyring.bootstrap import add_gateway, make_desk
 from gateway.desk.keyring.key_set import make_key_set
-from gateway.desk.keyring.publication import publish
+from gateway.desk.keyring.publication import add_gateway, make_desk, publish
 from gateway.desk.partners.approval import approve_partner
 from gateway.desk.partners.enrolments import collect_enrolments
 from gateway.desk.partners.invitations import invite_partner, publish_invitations

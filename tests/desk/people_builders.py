@@ -5,7 +5,7 @@ from datetime import date
 
 from sqlalchemy import Connection
 
-from gateway.desk.keyring.bootstrap import FirstPerson
+from gateway.desk.keyring.publication import FirstPerson
 from gateway.desk.people.accounts import get_account
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.register import (

@@ -19,8 +19,8 @@ from gateway.demo.walks import SoftPasskey
 from gateway.desk.app import make_desk_app
 from gateway.desk.collection.risk import assess
 from gateway.desk.config import DeskConfig
-from gateway.desk.keyring.bootstrap import make_desk
 from gateway.desk.keyring.case_boxes import close_reports, make_keys
+from gateway.desk.keyring.publication import make_desk
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.sessions import StartLink, get_link_folder, make_start_link
 from gateway.desk.store.agency_tables import PARTNERS, SEALING_KEYS

@@ -9,7 +9,7 @@ import pytest
 from gateway.cli import main
 from gateway.commands.serve import _check_key_and_clock
 from gateway.config import ROLES, StateFolder, load_config
-from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, check_receipt_key_unused, end_receipt_key
+from gateway.desk.keyring.publication import BootstrapError, add_gateway, check_receipt_key_unused, end_receipt_key
 from gateway.doctor import examine
 from gateway.exchange.feed import parse_gateway_card
 from gateway.intake import ReceiptKeyNotInUseError

@@ -88,7 +88,7 @@ def test_description_knows_no_door() -> None:
 
 
 def test_formats_of_gateway_and_desk_import_neither() -> None:
-    found = [a for a in arrows("gateway.exchange", 3) if starts(a[1], "gateway") and a[1] != "gateway"]
+    found = [a for a in arrows("gateway.exchange") if starts(a[1], "gateway") and a[1] != "gateway"]
     assert [a for a in found if not starts(a[1], "gateway.exchange")] == []
 
 
@@ -258,7 +258,7 @@ DESK_FLOORS = {
         "carriers",
         "wiring",
     ),
-    "pages and terminal": ("hidden_text", "paper_streams", "paper", "suggestions", "people", "terminal", "views"),
+    "pages and terminal": ("hidden_text", "paper", "suggestions", "people", "terminal", "views"),
     "keys": ("keyring",),
     "exchange": ("inbox", "evidence", "outbox"),
     "reports": ("placements", "identifiers", "collection"),
@@ -276,7 +276,7 @@ DESK_FLOORS = {
     ),
     "entry": (
         "doctor",
-        "auditing",
+        "audit_log",
         "outbox_pages",
         "action_pages",
         "passkey_pages",

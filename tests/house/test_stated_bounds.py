@@ -48,7 +48,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.desk.collection.collect:MOST_CLOCK_LEAD", DAY, WIRE, "more than a day ahead of the desk's clock"),
     # the public log
     ("partner_sdk.wire.public_log:MAX_CONTRADICTIONS", 32, WIRE, "never written again (of 32 the first)"),
-    ("gateway.desk.collection.public_log:DUE_AFTER", 120 * SECOND, WIRE, "120 seconds or more after"),
+    ("gateway.desk.collection.damage:DUE_AFTER", 120 * SECOND, WIRE, "120 seconds or more after"),
     # evidence
     ("partner_sdk.wire.evidence:SEGMENT_BYTES", 1_048_576, WIRE, "1,048,576 with its tag"),
     ("partner_sdk.wire.evidence:PART_BYTES", 8_388_608, WIRE, "8 segments, 8,388,608"),
@@ -116,9 +116,9 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("partner_sdk.wire.enrolment:INVITATION_LIFETIME", 14 * DAY, RUNNING, "a secret that works once, for 14 days"),
     ("partner_sdk.wire.signing:KEY_SET_LIFETIME", 90 * DAY, RUNNING, "expire 90 days after they were signed"),
     ("partner_sdk.wire.signing:ALARM_BEFORE_EXPIRY", 60 * DAY, RUNNING, "`doctor` names a fault 60 days before"),
-    ("gateway.desk.keyring.bootstrap:UNUSED_FOR", HOUR, RUNNING, "only then, an hour later, desk: `gateway end-key`"),
+    ("gateway.desk.keyring.publication:UNUSED_FOR", HOUR, RUNNING, "only then, an hour later, desk: `gateway end-key`"),
     ("gateway.desk.keyring.publication:RESIGN_AFTER", DAY, RUNNING, "signs lists that changed or are a day old"),
-    ("gateway.desk.keyring.signing_keys:KNOWN_BEFORE_USE", HOUR, RUNNING, "a `publish` an hour or more later"),
+    ("gateway.desk.keyring.delegation:KNOWN_BEFORE_USE", HOUR, RUNNING, "a `publish` an hour or more later"),
     ("gateway.desk.keyring.key_set:OPEN_AFTER_SEAL", 400 * DAY, RUNNING, "opens for 400 days more"),
     (
         "gateway.guidance.agency:HOLIDAYS_AHEAD",

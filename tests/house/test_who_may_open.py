@@ -34,7 +34,7 @@ XWING_KEYS = {"load_xwing_private_key", "MLKEM768X25519PrivateKey", "MLKEM768Pri
 MAKE_A_RETURN_KEY = {"place_context", "derive_seed"}
 # The seals over the desk's key files, under the passphrases of its custodians (docs/decisions/0052), and the layer of a
 # case's key over boxes that stay sealed (docs/decisions/0058).
-DERIVES_FROM_A_PASSPHRASE = {"gateway.desk.vault.protection"}
+DERIVES_FROM_A_PASSPHRASE = {"gateway.desk.vault.key_folder"}
 MAY_DECRYPT_A_KEY_FILE = {*DERIVES_FROM_A_PASSPHRASE, "gateway.desk.vault.case_keys"}
 
 # The sealed file of a package: the desk seals it, and its reader opens it for the body that has the passphrase
@@ -152,7 +152,7 @@ def test_private_keys_of_the_desk_are_read_in_the_vault_and_roots_where_a_person
     may_sign = {"gateway.desk.vault.holder", "gateway.desk.keyring.delegation"}
     assert users_of({"load_signing_key", "from_private_bytes"}, among=desk()) == may_sign
     # A new desk is made before there is a vault.
-    may_make_a_key = {reader, "gateway.desk.keyring.bootstrap", "gateway.desk.keyring.delegation"}
+    may_make_a_key = {reader, "gateway.desk.keyring.publication", "gateway.desk.keyring.delegation"}
     assert users_of({"write_key_file", "write_key_bytes"}, among=desk()) == may_make_a_key
     # Only the desk as one value makes a holder; everything else asks its doors.
     assert users_of({"Holder"}, among=desk()) == {"gateway.desk.wiring"}

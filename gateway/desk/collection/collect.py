@@ -17,9 +17,8 @@ from sqlalchemy import Connection, literal, select
 from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.collection.chain import Link, add_links, make_link
-from gateway.desk.collection.damage import Held, list_filed, list_held, mend_reports
+from gateway.desk.collection.damage import Held, find_log_fault, list_filed, list_held, mend_reports
 from gateway.desk.collection.filing import is_another, list_imported, list_imported_references, store_verified
-from gateway.desk.collection.public_log import find_log_fault
 from gateway.desk.collection.risk import assess
 from gateway.desk.collection.row_checks import (
     BY_GATEWAY,

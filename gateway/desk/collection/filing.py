@@ -145,7 +145,7 @@ def file_cases(
 ) -> None:
     """Make a case for each verified report, index its identifiers, and queue its note and its alert.
 
-    All in the transaction that stores the reports. `keys` are those of the new cases (keyring/case_boxes.py).
+    All in the transaction that stores the reports. `keys` are those of the new cases (keyring/delegation.py).
     """
     owners = list_owners(connection, [row.placement for row in rows if row.placement is not None])
     agencies = _list_agencies(connection)

@@ -13,15 +13,16 @@ from gateway.desk.config import DeskConfig, DeskPaths, load_config
 from gateway.desk.destinations.register import FACT_FILES, RULES_FILE
 from gateway.desk.doctor import examine
 from gateway.desk.keyring.anchoring import anchor_audit
-from gateway.desk.keyring.bootstrap import (
+from gateway.desk.keyring.publication import (
     BootstrapError,
     FirstPerson,
+    Publication,
     add_gateway,
     check_receipt_key_unused,
     end_receipt_key,
     make_desk,
+    publish,
 )
-from gateway.desk.keyring.publication import Publication, publish
 from gateway.desk.packages.content import HANDLING_FILE, LEGAL_BASES_FILE
 from gateway.desk.partners.invitations import publish_invitations
 from gateway.desk.people.accounts import get_account

@@ -11,8 +11,7 @@ from gateway.desk.people.permissions import Permission
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import DONE, Call, ask_passphrase, desk_command, print_result
 from gateway.desk.vault import VaultError
-from gateway.desk.vault.process import WatchedKeys, unlock_with_credentials
-from gateway.desk.vault.server import listen, serve_connections
+from gateway.desk.vault.process import WatchedKeys, listen, serve_connections, unlock_with_credentials
 from gateway.desk.wiring import Desk, make_holder, open_desk, utc_now
 from gateway.web.logs import catch_stray_exceptions, configure_logging, log_event
 from gateway.web.process_guard import die_with_parent, lock_memory

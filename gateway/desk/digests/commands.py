@@ -22,7 +22,7 @@ from gateway.desk.digests.releases import release_to_mailbox
 from gateway.desk.digests.signatures import get_body
 from gateway.desk.digests.synthetic import make_synthetic_cases
 from gateway.desk.digests.trends import MOST_QUARTERS, make_trends
-from gateway.desk.keyring.quarters import (
+from gateway.desk.keyring.key_set import (
     Quarter,
     Year,
     get_last_closed_quarter,

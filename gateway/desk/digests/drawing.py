@@ -24,7 +24,7 @@ from gateway.desk.digests.journal import (
 from gateway.desk.digests.ledger import LedgerError, get_spends
 from gateway.desk.digests.records import DigestRecord, add_draw
 from gateway.desk.digests.tables import Table
-from gateway.desk.keyring.quarters import parse_period
+from gateway.desk.keyring.key_set import parse_period
 from gateway.desk.store import DeskStore
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time

@@ -18,7 +18,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, func, select
 
 from gateway.desk.config import SIGNIFICANT_INCIDENTS
-from gateway.desk.keyring.quarters import Quarter
+from gateway.desk.keyring.key_set import Quarter
 from gateway.desk.placements.register import PlacementRow, format_place, list_placements, to_placement
 from gateway.desk.store.agency_tables import ENROLMENTS, PARTNERS, PLACEMENTS
 from partner_sdk.wire.canonical import format_time

@@ -23,7 +23,7 @@ from gateway.desk.digests.clusters import COLUMNS, Answers, Cluster, FrozenClust
 from gateway.desk.digests.facts import load_facts
 from gateway.desk.digests.records import list_spent
 from gateway.desk.digests.tables import NOT_STATED, make_labels
-from gateway.desk.keyring.quarters import Quarter
+from gateway.desk.keyring.key_set import Quarter
 from gateway.desk.placements.merges import list_counted
 from gateway.desk.store.schema import CASES
 from gateway.guidance.risk import load_rules

@@ -15,7 +15,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, insert, select
 
 from gateway.desk.digests.tables import BUDGET_MICRO, OUTCOME_MICRO
-from gateway.desk.keyring.quarters import Period, Quarter
+from gateway.desk.keyring.key_set import Period, Quarter
 from gateway.desk.store.agency_tables import LEDGER
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time

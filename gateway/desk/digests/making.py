@@ -49,7 +49,7 @@ from gateway.desk.digests.records import (
 )
 from gateway.desk.digests.signatures import enter_draft
 from gateway.desk.digests.tables import QUARTER_TABLES, Table, count_table, make_labels, make_year_tables
-from gateway.desk.keyring.quarters import Period, Quarter, Year, check_closed, parse_quarter
+from gateway.desk.keyring.key_set import Period, Quarter, Year, check_closed, parse_quarter
 from gateway.desk.partners.register import SERVICE, find_partner_kind
 from gateway.desk.placements.merges import read_merges
 from gateway.desk.store import DeskStore

@@ -49,7 +49,7 @@ from gateway.desk.digests.records import (
 )
 from gateway.desk.digests.signatures import enter_draft, get_body, get_signer
 from gateway.desk.digests.tables import AGE_BANDS, KINDS, NOT_STATED, OUTCOME_MICRO, QUARTER_TABLES, WEAKNESSES, Table
-from gateway.desk.keyring.quarters import Year, check_closed
+from gateway.desk.keyring.key_set import Year, check_closed
 from gateway.desk.outbox_run import send_due
 from gateway.desk.partners.mailbox import write_message
 from gateway.desk.placements.merges import get_successor

@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, select
 
 from gateway.desk.digests.tables import NOT_STATED
-from gateway.desk.keyring.quarters import Period, Quarter, get_quarter_of
+from gateway.desk.keyring.key_set import Period, Quarter, get_quarter_of
 from gateway.desk.placements.checks import BY_RUNNER
 from gateway.desk.store.agency_tables import OUTCOME_SIGNALS, PLACEMENT_CHECKS, PLACEMENTS
 from gateway.desk.store.schema import CASE_ACTIONS, CASES, SET_ASIDE

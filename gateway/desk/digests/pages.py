@@ -33,7 +33,7 @@ from gateway.desk.digests.releases import reject_to_mailbox, release_to_mailbox
 from gateway.desk.digests.signatures import check_waiting, find_draft, get_body
 from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.digests.trends import make_trends
-from gateway.desk.keyring.quarters import Period, Year, get_last_closed_quarter, get_quarter_of, parse_period
+from gateway.desk.keyring.key_set import Period, Year, get_last_closed_quarter, get_quarter_of, parse_period
 from gateway.desk.partners.register import SERVICE, get_partner_names
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.register import get_owner_names

@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Connection, Row, bindparam, func, insert, select
 
 from gateway.desk.digests.clusters import FrozenClusters, parse_clusters
-from gateway.desk.keyring.quarters import Period, Quarter
+from gateway.desk.keyring.key_set import Period, Quarter
 from gateway.desk.partners.mailbox import has_message
 from gateway.desk.placements.merges import list_ever_merged
 from gateway.desk.store.agency_tables import DIGEST_DRAWS, DIGEST_STEPS, DIGESTS

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, false, func, select
 
 from gateway.desk.digests.facts import load_facts
 from gateway.desk.digests.tables import AGE_BANDS, KINDS, NOT_STATED, OUTCOMES, WEAKNESSES
-from gateway.desk.keyring.quarters import Quarter
+from gateway.desk.keyring.key_set import Quarter
 from gateway.desk.store.schema import CASES
 from partner_sdk.wire.canonical import format_time
 

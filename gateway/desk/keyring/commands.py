@@ -1,21 +1,34 @@
-"""Commands for the agency's own keys: list, rotate, renew the delegation, replace, revoke and destroy.
+"""Commands for the agency's own keys: list, rotate, renew the delegation, replace, revoke, destroy, protect.
 
 Every change of a partner's keys ends here too: it signs the register and gives it to the gateway.
+
+Passphrases may be changed at any time: after each step the files open under one set of passphrases: the former ones
+until `protection.json` is replaced, then the new ones.
 """
 
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 
 import click
+from sqlalchemy import select
 
-from gateway.desk.keyring.delegation import change_root, renew_delegation
-from gateway.desk.keyring.key_set import destroy_sealing_key, replace_sealing_key
-from gateway.desk.keyring.overview import list_keys
-from gateway.desk.keyring.protecting import check_custodians, protect_keys
+from gateway.desk import audit
+from gateway.desk.keyring.delegation import (
+    ROTATED_ROLES,
+    begin_rotation,
+    change_root,
+    list_pending,
+    read_delegation,
+    renew_delegation,
+    revoke_signing_key,
+)
+from gateway.desk.keyring.key_set import LOG_ROLE, RECEIPT_ROLE, destroy_sealing_key, replace_sealing_key
 from gateway.desk.keyring.publication import publish
-from gateway.desk.keyring.signing_keys import ROTATED_ROLES, begin_rotation, revoke_signing_key
 from gateway.desk.people.permissions import Permission
+from gateway.desk.store.agency_tables import SEALING_KEYS, VERIFY_KEYS
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import (
     DONE,
@@ -29,18 +42,150 @@ from gateway.desk.terminal import (
     print_result,
 )
 from gateway.desk.vault import VaultError
-from gateway.desk.vault.key_folder import KeyFolder
-from gateway.desk.vault.protection import (
+from gateway.desk.vault.key_folder import (
+    MOST_CUSTODIANS,
     PROTECTION_FILE,
+    KeyFolder,
     Secrets,
+    add_new_key,
     check_passphrase,
+    drop_older_keys,
     find_protection,
     open_protection,
+    write_protection,
 )
-from gateway.desk.vault.server import hold_place
-from gateway.desk.wiring import open_desk
+from gateway.desk.vault.process import hold_place
+from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import LocalStateError, TransportError, UnavailableError
 from partner_sdk.key_files import KeyRole
+from partner_sdk.wire.canonical import parse_base64url, parse_time
+from partner_sdk.wire.signing import ALARM_BEFORE_EXPIRY, key_id_of
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """One key. `of` is the quarter of a sealing key, or the gateway of its own; `advice` is often empty."""
+
+    role: str
+    key_id: str
+    of: str
+    state: str
+    use_until: str
+    advice: str
+
+
+def list_keys(desk: Desk) -> list[KeyRow]:
+    """Return the keys, current and pending ones first, ended ones last."""
+    now = desk.clock()
+    rows = [_make_delegation_row(desk, now=now), *_list_sealing(desk, now=now), *_list_verify(desk, now=now)]
+    rows += [
+        KeyRow(pending.role.value, pending.key_id, "", "pending", "", "run publish; the key signs one hour later")
+        for pending in list_pending(desk)
+        if all(row.key_id != pending.key_id for row in rows)
+    ]
+    return sorted(rows, key=lambda row: (row.state in {"ended", "destroyed"}, row.role, row.use_until))
+
+
+def _make_delegation_row(desk: Desk, *, now: datetime) -> KeyRow:
+    said = read_delegation(desk.paths)
+    # Early enough for people to meet and fetch the root key.
+    is_late = parse_time(said.not_after) - now < ALARM_BEFORE_EXPIRY
+    return KeyRow(
+        role="key-set",
+        key_id=key_id_of(parse_base64url(said.key_set_key)),
+        of="",
+        state="ended" if now >= parse_time(said.not_after) else "active",
+        use_until=said.not_after,
+        advice="fetch the root key and run keys renew-delegation" if is_late else "",
+    )
+
+
+def _list_sealing(desk: Desk, *, now: datetime) -> list[KeyRow]:
+    with desk.store.read() as connection:
+        rows = connection.execute(select(SEALING_KEYS).order_by(SEALING_KEYS.c.quarter)).all()
+    found = []
+    for row in rows:
+        advice = ""
+        if row.destroyed_at is not None:
+            state = "destroyed"
+        elif now < parse_time(row.not_before):
+            state = "pending"
+        elif now < parse_time(row.seal_until):
+            state = "active"
+        else:
+            state = "retired"
+            if now >= parse_time(row.open_until):
+                advice = f"no longer needed: keys destroy-sealing {row.quarter}"
+        found.append(KeyRow("sealing", row.key_id, row.quarter, state, row.seal_until, advice))
+    return found
+
+
+def _list_verify(desk: Desk, *, now: datetime) -> list[KeyRow]:
+    pending = {key.key_id for key in list_pending(desk)}
+    with desk.store.read() as connection:
+        rows = connection.execute(select(VERIFY_KEYS)).all()
+    newest: dict[tuple[str, str], str] = {}
+    for row in rows:
+        place = (row.role, row.instance or "")
+        newest[place] = max(newest.get(place, ""), row.use_until)
+    found = []
+    for row in rows:
+        ends = parse_time(row.use_until)
+        state = "pending" if row.key_id in pending else "ended" if now >= ends else "active"
+        is_last = newest[row.role, row.instance or ""] == row.use_until
+        advice = _advise(row.role) if is_last and ends - now < ALARM_BEFORE_EXPIRY else ""
+        found.append(KeyRow(row.role, row.key_id, row.instance or "", state, row.use_until, advice))
+    return found
+
+
+def _advise(role: str) -> str:
+    if role in {RECEIPT_ROLE, LOG_ROLE}:
+        return f"give the gateway a new key: report-abuse-gateway rotate-{role}-key, then gateway add"
+    return f"keys rotate {role}"
+
+
+def protect_keys(
+    desk: Desk,
+    *,
+    secrets: Secrets | None,
+    passphrases: Mapping[str, str],
+    actor: str,
+    root_folder: Path | None = None,
+) -> int:
+    """Seal every key file under a new key, that one under these passphrases by custodian; return the number of files.
+
+    The files are those in daily use, or the roots in `root_folder`. `secrets` are the keys in force, None before the
+    first time. Raises `VaultError` (`weak-passphrase`, `wrong-custodians`), `LocalStateError` for a file that cannot be
+    read or written.
+    """
+    check_custodians(passphrases)
+    for passphrase in passphrases.values():
+        check_passphrase(passphrase)
+    both = add_new_key(secrets)
+    # The files still open: the new passphrases lead to their former key as well.
+    path = desk.paths.keys if root_folder is None else root_folder
+    write_protection(path, both, passphrases=passphrases)
+    KeyFolder(path, both).protect()
+    # A former passphrase, with an old copy of protection.json, opens no file that is made from now on.
+    write_protection(path, drop_older_keys(both), passphrases=passphrases)
+    with desk.store.write() as connection:
+        audit.append_entry(
+            connection,
+            "protect-keys",
+            " ".join(passphrases),
+            at=desk.clock(),
+            actor=actor,
+            custodians=len(passphrases),
+            keys="daily" if root_folder is None else "root",
+        )
+    return len(list(path.glob("*.key")))
+
+
+def check_custodians(names: Collection[str]) -> None:
+    """Raise `VaultError` (`wrong-custodians`) unless these are one name or two different ones, before anyone types."""
+    is_once = len(set(names)) == len(names)
+    if not is_once or not 1 <= len(names) <= MOST_CUSTODIANS or any(not 1 <= len(name) <= 80 for name in names):
+        raise VaultError("Name one custodian, or two different ones.", reason="wrong-custodians")
 
 
 @desk_command(Permission.MANAGE_KEYS, example="--json")

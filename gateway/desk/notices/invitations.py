@@ -23,7 +23,7 @@ from gateway.desk.actions.model import Action, ActionError, get_action, list_whe
 from gateway.desk.cases.model import has_control_characters, normalise
 from gateway.desk.digests.eligibility import list_adopters
 from gateway.desk.digests.records import DigestRecord, list_records
-from gateway.desk.keyring.quarters import get_last_closed_quarter
+from gateway.desk.keyring.key_set import get_last_closed_quarter
 from gateway.desk.notices.notice_page import (
     change_notice,
     get_notice_or_404,

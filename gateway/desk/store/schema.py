@@ -232,7 +232,7 @@ CASES: Final = Table(
     # it lacks, e.g. `/children /suspects/logins`.
     Column("completeness", Number),
     Column("missing_fields", PlainText),
-    Column("key_number", Number),  # of its key in the vault's file (keyring/case_boxes.py); none before any content
+    Column("key_number", Number),  # of its key in the vault's file (keyring/delegation.py); none before any content
     Column("hold_review", PlainText),  # the day to look at its legal hold again; it holds until it is lifted
     Column("destroyed_at", PlainText),  # its content is gone for good, and its codes stay
     Column("requests", PlainText, nullable=False, server_default=text("''")),  # open ones, e.g. `see wipe` (`rights/`)

@@ -49,7 +49,7 @@ from gateway.desk.vault import (
     Unlock,
     VaultError,
 )
-from gateway.desk.vault.protection import normalise_passphrase
+from gateway.desk.vault.key_folder import normalise_passphrase
 from gateway.desk.vault.signing import KINDS_BY_PAYLOAD, Signable
 from partner_sdk.wire.canonical import encode, parse_base64url
 from partner_sdk.wire.sealing import Envelope, SealContext

@@ -46,8 +46,8 @@ from gateway.desk.vault import (
 )
 from gateway.desk.vault.case_keys import CaseKeys
 from gateway.desk.vault.destructions import Destructions
+from gateway.desk.vault.key_folder import wipe
 from gateway.desk.vault.opening import SealingKeys, check_door
-from gateway.desk.vault.protection import wipe
 from gateway.desk.vault.record import OpeningRecord
 from gateway.desk.vault.signing import get_rule, sign_request
 from gateway.guidance.destruction import ForgetList

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.desk.alarms import clear_alarm, list_alarms
 from gateway.desk.collection.collect import collect_reports
-from gateway.desk.collection.public_log import LOG_CONTRADICTS, LOG_LACKS, LOG_STANDS_STILL
+from gateway.desk.collection.damage import LOG_CONTRADICTS, LOG_LACKS, LOG_STANDS_STILL
 from gateway.desk.doctor import examine
 from gateway.desk.feed_client import FeedClient
 from gateway.intake import Accepted

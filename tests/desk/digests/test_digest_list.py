@@ -10,7 +10,7 @@ from gateway.desk.digests.making import BatchOrder, make_all
 from gateway.desk.digests.overview import OverviewOrder, make_overview
 from gateway.desk.digests.public_overview import describe_files
 from gateway.desk.digests.records import get_record, mark_released
-from gateway.desk.keyring.quarters import Year, parse_period
+from gateway.desk.keyring.key_set import Year, parse_period
 from gateway.desk.people.releases import PUBLICATION
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.digest import parse_overview

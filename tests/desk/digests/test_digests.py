@@ -13,7 +13,7 @@ from gateway.desk.digests.records import find_record, get_clusters, list_records
 from gateway.desk.digests.releases import reject_digest, release_digest
 from gateway.desk.digests.signatures import get_body
 from gateway.desk.digests.tables import WEAKNESSES
-from gateway.desk.keyring.quarters import Quarter, QuarterError
+from gateway.desk.keyring.key_set import Quarter, QuarterError
 from gateway.desk.outbox_run import SentOut
 from gateway.desk.people.releases import ReleaseError
 from gateway.desk.store import DeskStore

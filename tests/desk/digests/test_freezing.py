@@ -15,7 +15,7 @@ from gateway.desk.digests.clusters import FrozenClusters, shorten
 from gateway.desk.digests.facts import load_facts
 from gateway.desk.digests.freezing import freeze_clusters
 from gateway.desk.digests.records import Workings, add_record
-from gateway.desk.keyring.quarters import Quarter
+from gateway.desk.keyring.key_set import Quarter
 from gateway.desk.store.migrations import METADATA
 from gateway.desk.store.schema import CASES
 from partner_sdk.wire.canonical import format_time

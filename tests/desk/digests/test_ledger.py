@@ -22,7 +22,7 @@ from gateway.desk.digests.ledger import (
 from gateway.desk.digests.making import make_digest
 from gateway.desk.digests.records import list_records
 from gateway.desk.digests.tables import BUDGET_MICRO, OUTCOME_MICRO
-from gateway.desk.keyring.quarters import Year
+from gateway.desk.keyring.key_set import Year
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.store.agency_tables import DIGEST_DRAWS, DIGEST_STEPS, DIGESTS, LEDGER
 from partner_sdk.wire.digest import parse_digest

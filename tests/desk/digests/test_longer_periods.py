@@ -13,7 +13,7 @@ from gateway.desk.digests.ledger import get_spends
 from gateway.desk.digests.making import make_digest
 from gateway.desk.digests.records import DigestRecord
 from gateway.desk.digests.signatures import get_body
-from gateway.desk.keyring.quarters import Period, Quarter, QuarterError, Year, parse_period
+from gateway.desk.keyring.key_set import Period, Quarter, QuarterError, Year, parse_period
 from gateway.desk.store import DeskStore
 from gateway.desk.store.agency_tables import ENROLMENTS, PARTNERS
 from partner_sdk.digests.changes import find_cell

@@ -37,7 +37,7 @@ from gateway.desk.digests.records import MAX_RECORD_BYTES, DigestRecord, Working
 from gateway.desk.digests.releases import reject_digest
 from gateway.desk.digests.synthetic import KIND_SHARES
 from gateway.desk.digests.tables import BUDGET_MICRO, OUTCOME_MICRO
-from gateway.desk.keyring.quarters import Quarter, Year, parse_period
+from gateway.desk.keyring.key_set import Quarter, Year, parse_period
 from gateway.desk.people.releases import ReleaseError
 from gateway.desk.store import DeskStore
 from gateway.desk.store.agency_tables import LEDGER, MAILBOX_MESSAGES, PARTNERS

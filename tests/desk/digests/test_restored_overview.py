@@ -12,7 +12,7 @@ from gateway.desk.digests.journal import JournalError
 from gateway.desk.digests.ledger import OVERVIEW_OF, get_spends
 from gateway.desk.digests.overview import OVERVIEW_TABLES, make_overview
 from gateway.desk.digests.records import DigestRecord, find_record
-from gateway.desk.keyring.quarters import Quarter
+from gateway.desk.keyring.key_set import Quarter
 from gateway.desk.store import DeskStore, open_store
 from tests.desk.digests.digest_builders import clock, make_store
 from tests.desk.digests.test_overview import fill, make_order

@@ -14,7 +14,7 @@ from gateway.desk.digests import synthetic
 from gateway.desk.digests.facts import load_facts
 from gateway.desk.digests.making import make_digest
 from gateway.desk.digests.synthetic import SyntheticError, make_synthetic_cases
-from gateway.desk.keyring.quarters import Quarter, QuarterError
+from gateway.desk.keyring.key_set import Quarter, QuarterError
 from gateway.desk.store.agency_tables import STAGES
 from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.wiring import Desk

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.desk.cli import main
 from gateway.desk.digests.trends import make_trends
-from gateway.desk.keyring.quarters import Quarter
+from gateway.desk.keyring.key_set import Quarter
 from gateway.desk.people.permissions import Role
 from tests.desk.digests.digest_builders import add_case, add_cases, make_store
 from tests.desk.view_builders import Browser, Clock, make_test_desk

@@ -7,23 +7,24 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.desk.keyring.delegation import DelegationError, change_root, renew_delegation, settle_key_set_key
-from gateway.desk.keyring.key_set import CLOCK_ALLOWANCE, SealingKeyError, destroy_sealing_key, replace_sealing_key
-from gateway.desk.keyring.overview import list_keys
-from gateway.desk.keyring.protecting import protect_keys
-from gateway.desk.keyring.publication import publish
-from gateway.desk.keyring.signing_keys import (
+from gateway.desk.keyring.commands import list_keys, protect_keys
+from gateway.desk.keyring.delegation import (
     KNOWN_BEFORE_USE,
+    DelegationError,
     RotationError,
     begin_rotation,
+    change_root,
     finish_rotations,
     list_pending,
+    renew_delegation,
     revoke_signing_key,
+    settle_key_set_key,
 )
+from gateway.desk.keyring.key_set import CLOCK_ALLOWANCE, SealingKeyError, destroy_sealing_key, replace_sealing_key
+from gateway.desk.keyring.publication import publish
 from gateway.desk.partners.invitations import invite_partner
-from gateway.desk.vault import VaultError, protection
-from gateway.desk.vault.key_folder import KeyFolder
-from gateway.desk.vault.protection import find_protection, open_protection
+from gateway.desk.vault import VaultError, key_folder
+from gateway.desk.vault.key_folder import KeyFolder, find_protection, open_protection
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.durable_files import write_durably
 from partner_sdk.errors import KeySetError
@@ -251,7 +252,7 @@ def test_feed_key_that_only_a_lie_has_taken_is_taken_back(
     pin.write_bytes(honest)
     loop.restart_gateway()
     if stops_after is not None:
-        stop_after(monkeypatch, stops_after, module="signing_keys")
+        stop_after(monkeypatch, stops_after, module="delegation")
         with pytest.raises(PowerCutError):
             finish_rotations(loop.desk, actor=ACTOR)
         monkeypatch.undo()
@@ -324,7 +325,7 @@ def test_next_root_takes_over_twice_and_everybody_follows(
 def test_roots_under_passphrases_sign_and_take_over_and_stay_under_them(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protection, "MEMORY_KIB", 8 * 1024)
+    monkeypatch.setattr(key_folder, "MEMORY_KIB", 8 * 1024)
     path, passphrases = loop.desk.paths.root, {"a-okafor": "correct horse battery", "b-lee": "violet cabin snowfall"}
     following = KeyFolder(path).read("next-root", role=KeyRole.NEXT_ROOT).secret
     files = protect_keys(loop.desk, secrets=None, passphrases=passphrases, actor=ACTOR, root_folder=path)

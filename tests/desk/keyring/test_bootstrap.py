@@ -13,8 +13,14 @@ from gateway.config import StateFolder
 from gateway.desk.cli import main
 from gateway.desk.commands import setup
 from gateway.desk.config import DeskConfig, DeskConfigError, DeskPaths, load_config
-from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, make_desk
-from gateway.desk.keyring.publication import PublicationError, publish, sign_lists
+from gateway.desk.keyring.publication import (
+    BootstrapError,
+    PublicationError,
+    add_gateway,
+    make_desk,
+    publish,
+    sign_lists,
+)
 from gateway.desk.wiring import open_desk
 from gateway.exchange.feed import parse_gateway_card
 from gateway.web.settings import SettingsError

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.desk.keyring.quarters import (
+from gateway.desk.keyring.key_set import (
     Quarter,
     QuarterError,
     check_closed,

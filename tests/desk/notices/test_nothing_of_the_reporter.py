@@ -18,7 +18,7 @@ from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.digests.making import BatchOrder, make_all
 from gateway.desk.digests.overview import OverviewOrder, make_overview
 from gateway.desk.digests.records import list_records
-from gateway.desk.keyring.quarters import Year, parse_period
+from gateway.desk.keyring.key_set import Year, parse_period
 from gateway.desk.notices.invitations import draft_invitation, parse_invitation, print_invitation
 from gateway.desk.notices.referrals import LONGEST_WAIT, Referral, draft_referral
 from gateway.desk.notices.service_alerts import AlertDraft, draft_alert, post_entry, release_alone

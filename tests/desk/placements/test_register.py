@@ -9,8 +9,8 @@ from gateway.desk.digests.making import make_digest
 from gateway.desk.digests.records import DigestRecord
 from gateway.desk.digests.synthetic import make_synthetic_cases
 from gateway.desk.digests.tables import make_year_tables
+from gateway.desk.keyring.key_set import Quarter
 from gateway.desk.keyring.publication import find_newest, make_register
-from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.partners.key_ends import suspend_partner
 from gateway.desk.placements.agreeing import end_placement, resume_placement, suspend_placement
 from gateway.desk.placements.register import count_reports

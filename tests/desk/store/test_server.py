@@ -191,7 +191,7 @@ def test_init_that_fails_midway_can_be_repeated_on_the_same_database(
         def fail(*_: object, **__: object) -> None:
             raise LocalStateError("The disk is full.", reason="full")
 
-        patched.setattr("gateway.desk.keyring.bootstrap.add_sealing_key", fail)
+        patched.setattr("gateway.desk.keyring.publication.add_sealing_key", fail)
         assert main(asked) == 2
     assert not (tmp_path / "desk").exists()
     assert main(asked) == 0

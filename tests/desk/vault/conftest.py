@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.desk.vault import protection
+from gateway.desk.vault import key_folder
 from gateway.desk.wiring import Desk, open_desk
 from tests.desk.vault.vault_process import run_vault
 from tests.desk.view_builders import Clock, make_test_desk
@@ -22,5 +22,5 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Derive keys with less memory: the parameters are in the file, for the vault too, and one test checks the real."""
-    monkeypatch.setattr(protection, "MEMORY_KIB", 8 * 1024)
-    monkeypatch.setattr(protection, "PASSES", 1)
+    monkeypatch.setattr(key_folder, "MEMORY_KIB", 8 * 1024)
+    monkeypatch.setattr(key_folder, "PASSES", 1)

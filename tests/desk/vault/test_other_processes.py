@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.desk.vault import Bytes, GetStatus, VaultError, server
-from gateway.desk.vault.pipe import SOCKET_FILE, check_peer, encode_message, receive_frame, send_frame
+from gateway.desk.vault import Bytes, GetStatus, VaultError, process
+from gateway.desk.vault.client import SOCKET_FILE, check_peer, encode_message, receive_frame, send_frame
 from gateway.desk.wiring import Desk
 from tests.desk.vault.vault_process import CAP_SETUID, connect, give_up_reading_others, has_capability, run_vault
 from tests.gateway.web.process_watch import find_living, read_command, read_core_limit
@@ -29,7 +29,7 @@ def test_folder_that_others_could_enter_is_closed_before_a_vault_listens(tmp_pat
     folder = tmp_path / "vault"
     folder.mkdir()
     folder.chmod(0o755)
-    with server.listen(folder):
+    with process.listen(folder):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert stat.S_IMODE((folder / SOCKET_FILE).stat().st_mode) == 0o600
 
@@ -39,7 +39,7 @@ def test_folder_that_others_could_enter_is_closed_before_a_vault_listens(tmp_pat
 _AS_ANOTHER = """
 import os, socket, sys
 from gateway.desk.vault import GetStatus
-from gateway.desk.vault.pipe import encode_message, receive_frame, send_frame
+from gateway.desk.vault.process import encode_message, receive_frame, send_frame
 folder = os.open(sys.argv[1], os.O_PATH)
 os.chmod(sys.argv[1], 0o711); os.chmod(sys.argv[1] + "/socket", 0o666)
 os.setresuid(65534, 65534, 65534)
@@ -76,7 +76,7 @@ def test_connection_of_another_user_is_closed_unread(monkeypatch: pytest.MonkeyP
             refused.append(error.reason)
             raise
 
-    monkeypatch.setattr(server, "check_peer", check)
+    monkeypatch.setattr(process, "check_peer", check)
     for uid, reasons, is_answered in ((os.geteuid(), [], True), (4242, ["other-user"], False)):
         monkeypatch.setattr(os, "geteuid", lambda uid=uid: uid)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -85,7 +85,7 @@ def test_connection_of_another_user_is_closed_unread(monkeypatch: pytest.MonkeyP
         with ours:
             send_frame(ours, encode_message(GetStatus()), seconds=5)
             ours.shutdown(socket.SHUT_WR)
-            server._serve(theirs, lambda _: Bytes(value=b"answered"), places)
+            process._serve(theirs, lambda _: Bytes(value=b"answered"), places)
             try:
                 answer = receive_frame(ours, wait_seconds=5, seconds=5)
             except ConnectionResetError:  # closed with our request unread

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.desk.cases.opening import open_case
 from gateway.desk.vault import GetStatus, MakeKey, Sign, VaultError, client
-from gateway.desk.vault.pipe import (
+from gateway.desk.vault.client import (
     MAX_FRAME_BYTES,
     SOCKET_FILE,
     encode_message,
@@ -21,8 +21,8 @@ from gateway.desk.vault.pipe import (
     send_frame,
     short_path,
 )
+from gateway.desk.vault.process import MAX_CONNECTIONS
 from gateway.desk.vault.record import OPENINGS_FILE
-from gateway.desk.vault.server import MAX_CONNECTIONS
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError, ReportAbuseError
 from partner_sdk.wire.canonical import encode

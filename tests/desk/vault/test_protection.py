@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from gateway.desk.cli import main
 from gateway.desk.keyring import commands as keyring_commands
-from gateway.desk.keyring.protecting import protect_keys
+from gateway.desk.keyring.commands import protect_keys
 from gateway.desk.terminal import DONE, WRONG_USE
-from gateway.desk.vault import Unlock, VaultError, key_folder, protection
-from gateway.desk.vault.key_folder import KeyFolder
-from gateway.desk.vault.protection import (
+from gateway.desk.vault import Unlock, VaultError, key_folder
+from gateway.desk.vault.key_folder import (
     PROTECTION_FILE,
+    KeyFolder,
     Protection,
     add_new_key,
     check_passphrase,
@@ -58,9 +58,9 @@ def read_all(desk: Desk, *passphrases: str) -> dict[str, str]:
 
 
 def test_real_parameters_are_those_of_the_document() -> None:
-    defaults = (protection.LANES, protection.LEAST_PASSPHRASE_CHARACTERS)
+    defaults = (key_folder.LANES, key_folder.LEAST_PASSPHRASE_CHARACTERS)
     assert defaults == (4, 15)
-    text = Path(protection.__file__).read_text("utf-8")
+    text = Path(key_folder.__file__).read_text("utf-8")
     assert "PASSES: Final = 3\n" in text
     assert "MEMORY_KIB: Final = 256 * 1024\n" in text
 
@@ -211,7 +211,7 @@ def test_run_that_stops_at_any_write_is_finished_by_the_next(
             raise PowerCutError
 
     with monkeypatch.context() as patch:
-        for module in (protection, key_folder):
+        for module in (key_folder, key_folder):
             patch.setattr(module, "write_durably", write)
         with pytest.raises(PowerCutError):
             protect(desk, {"a-okafor": SECOND, "b-lee": THIRD}, *former)
@@ -230,7 +230,7 @@ def test_cuts_cover_every_write(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> 
         written.append(path.name)
         write_durably(path, raw)
 
-    for module in (protection, key_folder):
+    for module in (key_folder, key_folder):
         monkeypatch.setattr(module, "write_durably", write)
     protect(desk, {ACTOR: FIRST})
     assert len(written) == 10

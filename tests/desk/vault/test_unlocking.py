@@ -16,14 +16,13 @@ from gateway.desk import terminal
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cli import main
 from gateway.desk.doctor import examine
-from gateway.desk.keyring.protecting import protect_keys
+from gateway.desk.keyring.commands import protect_keys
 from gateway.desk.keyring.publication import OPENINGS_NOTED, note_openings
 from gateway.desk.terminal import ask_passphrase
-from gateway.desk.vault import VaultError, process, protection
-from gateway.desk.vault.key_folder import KeyFolder
+from gateway.desk.vault import VaultError, key_folder, process
+from gateway.desk.vault.key_folder import KeyFolder, Secrets
 from gateway.desk.vault.opening import SealingKeys
 from gateway.desk.vault.process import WatchedKeys, unlock_with_credentials
-from gateway.desk.vault.protection import Secrets
 from gateway.desk.vault.record import OPENINGS_FILE
 from gateway.desk.watch import VAULT_CLOSED, find_unfit, settle_alarms
 from gateway.desk.wiring import Desk, open_desk
@@ -156,7 +155,7 @@ def test_vault_starts_locked_when_credentials_or_the_protection_cannot_be_read(
     if damage == "credential":
         monkeypatch.setattr(process, "_read_passphrase", refuse_to_read)
     else:
-        (locked.paths.keys / protection.PROTECTION_FILE).write_bytes(b"{}")
+        (locked.paths.keys / key_folder.PROTECTION_FILE).write_bytes(b"{}")
     reasons: list[str] = []
     monkeypatch.setattr(process, "log_event", lambda _, *, reason: reasons.append(reason))
     keys = WatchedKeys(locked.paths.keys, clock=locked.clock)

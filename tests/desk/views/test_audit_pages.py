@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, text
 
 from gateway.desk import audit
-from gateway.desk.auditing.listing import MOST_LISTED
+from gateway.desk.audit_log import MOST_LISTED
 from gateway.desk.keyring.anchoring import ANCHORS_FILE, check_audit, note_check
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.schema import AUDIT, CASES
