@@ -3,11 +3,10 @@
 The texts of a thread appear only in the response to the post that opened it.
 """
 
-from collections.abc import Mapping, Sequence
-from http import HTTPStatus
+from collections.abc import Mapping
 from typing import Final
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.actions.inbox import InKind, count_refused, record_entry
@@ -43,17 +42,20 @@ from gateway.desk.actions.model import (
     name_recipients,
 )
 from gateway.desk.cases.holding import make_scope
-from gateway.desk.cases.model import CaseError, get_case
+from gateway.desk.cases.model import get_case
 from gateway.desk.cases.search import check_outgoing
 from gateway.desk.outbox.notes import get_references
 from gateway.desk.people.permissions import CaseScope, Permission, check_permission, format_roles
 from gateway.desk.views.page import (
+    FORM_BYTES,
     Fault,
+    Forms,
     Typed,
     check_route,
     get_desk,
     get_name,
     get_signed_in,
+    go_to,
     is_permitted,
     read_list_page,
     read_typed,
@@ -61,12 +63,9 @@ from gateway.desk.views.page import (
     staff_rule,
 )
 from gateway.web.problem_pages import not_found
-from partner_sdk.errors import OpeningError
 from partner_sdk.wire.mailbox import MAX_ENTRY_CHARACTERS, PACKAGE_OUTCOMES
 
 blueprint = Blueprint("actions", __name__)
-# The longest text, in letters of four bytes, each spelled in twelve characters of a form.
-FORM_BYTES: Final = 12 * MAX_ENTRY_CHARACTERS + 16_384
 # The permission to write in the thread of each kind. What goes to a service in a referral or an alert is checked for
 # names on pages of its own (`notices/`).
 WRITERS: Final[Mapping[ActionKind, Permission]] = {
@@ -84,6 +83,7 @@ IN_KINDS: Final[Mapping[InKind, str]] = {
     "decline": "They declined",
 }
 _FIELDS: Final = {
+    "no-kind": "entry_kind",
     "text-missing": "entry_text",
     "text-too-long": "entry_text",
     "names-service": "entry_text",
@@ -131,80 +131,14 @@ def list_all() -> ResponseReturnValue:
 @staff_rule(Permission.READ_CASES)
 def show_action(action_id: str) -> ResponseReturnValue:
     """Show an action with its thread closed."""
-    return _show(_get_or_404(action_id))
+    return _show(_get_or_404(action_id), [])
 
 
 @blueprint.post("/actions/<action_id>/read")
 @staff_rule(Permission.READ_CASES, body_bytes=FORM_BYTES)
 def post_read(action_id: str) -> ResponseReturnValue:
     """Open the newest entries of the thread, or a page of earlier ones, which is recorded."""
-    return _show(_get_or_404(action_id), is_open=True)
-
-
-@blueprint.post("/actions/<action_id>/write")
-@staff_rule(Permission.READ_CASES, body_bytes=FORM_BYTES)
-def post_write(action_id: str) -> ResponseReturnValue:
-    """Write an answer, a question or a note to the recipient."""
-    action, typed, desk = _get_writable(action_id), read_typed(), get_desk()
-    kind = next((one for one in _list_out_kinds(action) if one == typed["entry_kind"]), None)
-    if kind is None:
-        return _show(action, faults=[Fault("entry_kind", "Choose what it is.")])
-    try:
-        # Police and other bodies work on the case itself: an answer to their question may name the person.
-        if action.kind not in TO_DESTINATIONS:
-            _check_for_service(action, typed["entry_text"])
-        with desk.store.write() as connection:
-            write_entry(desk, connection, action, kind=kind, text=typed["entry_text"], actor=get_name())
-    except CaseError as error:
-        return _show(action, faults=[Fault("entry_text", str(error))])
-    except (ActionError, OpeningError) as error:
-        return _show(action, faults=[_make_fault(error)])
-    return _go_to(action)
-
-
-@blueprint.post("/actions/<action_id>/record")
-@staff_rule(Permission.READ_CASES, body_bytes=FORM_BYTES)
-def post_record(action_id: str) -> ResponseReturnValue:
-    """Record an entry that came by phone, post or in person."""
-    action, typed, desk = _get_writable(action_id), read_typed(), get_desk()
-    kind = next((one for one in IN_KINDS if one == typed["in_kind"]), None)
-    if kind is None:
-        return _show(action, faults=[Fault("in_kind", "Choose what they did.")])
-    text = EntryText(text=typed["in_text"][:MAX_ENTRY_CHARACTERS], by=typed["in_by"])
-    try:
-        with desk.store.write() as connection:
-            record_entry(desk, connection, action_id, kind=kind, text=text, actor=get_name())
-    except (ActionError, OpeningError) as error:
-        return _show(action, faults=[_make_fault(error)])
-    return _go_to(action)
-
-
-@blueprint.post("/actions/<action_id>/again")
-@staff_rule(Permission.READ_CASES, body_bytes=FORM_BYTES)
-def post_again(action_id: str) -> ResponseReturnValue:
-    """Release a request again that failed before it went, e.g. because its recipient was suspended then."""
-    action, desk = _get_writable(action_id), get_desk()
-    if not _may_try_again(action):
-        return _show(action, faults=[Fault("state-title", "Only a request that could not be sent is tried again.")])
-    try:
-        with desk.store.write() as connection:
-            release_action(desk, connection, action_id, signature="one-person", actor=get_name())
-    except ActionError as error:
-        return _show(action, faults=[_make_fault(error)])
-    return _go_to(action)
-
-
-@blueprint.post("/actions/<action_id>/end")
-@staff_rule(Permission.READ_CASES, body_bytes=FORM_BYTES)
-def post_end(action_id: str) -> ResponseReturnValue:
-    """End an action: nothing more is expected of its recipient."""
-    action, desk = _get_writable(action_id), get_desk()
-    try:
-        with desk.store.write() as connection:
-            end_action(desk, connection, action_id, actor=get_name())
-    except (ActionError, OpeningError) as error:
-        return _show(action, faults=[_make_fault(error)])
-    return _go_to(action)
+    return _show(_get_or_404(action_id), [], is_open=True)
 
 
 def _get_or_404(action_id: str) -> Action:
@@ -225,13 +159,6 @@ def _get_writable(action_id: str) -> Action:
         not_found()
     check_permission(get_signed_in().roles, WRITERS[action.kind], case=_make_scope(action))
     return action
-
-
-def _check_for_service(action: Action, text: str) -> None:
-    desk, texts = get_desk(), {"Text": text}
-    with desk.store.read() as connection:
-        case = None if action.case_id is None else get_case(connection, action.case_id)
-    check_outgoing(desk, texts, about=case, actor=get_name(), recipient=action.recipient)
 
 
 def _may_try_again(action: Action) -> bool:
@@ -255,15 +182,7 @@ def _make_scope(action: Action) -> CaseScope | None:
         return make_scope(connection, get_case(connection, action.case_id), person=get_name())
 
 
-def _make_fault(error: ActionError | OpeningError) -> Fault:
-    return Fault(_FIELDS.get(error.reason, "state-title"), str(error))
-
-
-def _go_to(action: Action) -> ResponseReturnValue:
-    return redirect(url_for("actions.show_action", action_id=action.action_id), HTTPStatus.SEE_OTHER)
-
-
-def _show(action: Action, *, is_open: bool = False, faults: Sequence[Fault] = ()) -> ResponseReturnValue:
+def _show(action: Action, faults: list[Fault], *, is_open: bool = False) -> ResponseReturnValue:
     desk = get_desk()
     now = desk.clock()
     with desk.store.read() as connection:
@@ -294,7 +213,61 @@ def _show(action: Action, *, is_open: bool = False, faults: Sequence[Fault] = ()
         out_kinds=list(_list_out_kinds(action).items()) if is_writer else [],
         in_kinds=list(IN_KINDS.items()),
         is_late=is_late(action, now=now),
-        faults=list(faults),
+        faults=faults,
         faulty={fault.field for fault in faults},
         typed=read_typed() if request.method == "POST" else Typed(),
     )
+
+
+forms = Forms(
+    blueprint,
+    find=_get_writable,
+    show=_show,
+    then=lambda action, _place: go_to("actions.show_action", action_id=action.action_id),
+    fields=_FIELDS,
+)
+
+
+@forms.post("/actions/<action_id>/write", Permission.READ_CASES, at="entry_text")
+def post_write(action: Action, typed: Typed) -> None:
+    """Write an answer, a question or a note to the recipient."""
+    desk = get_desk()
+    kind = next((one for one in _list_out_kinds(action) if one == typed["entry_kind"]), None)
+    if kind is None:
+        raise ActionError("Choose what it is.", reason="no-kind")
+    # Police and other bodies work on the case itself: an answer to their question may name the person.
+    if action.kind not in TO_DESTINATIONS:
+        with desk.store.read() as connection:
+            case = None if action.case_id is None else get_case(connection, action.case_id)
+        texts = {"Text": typed["entry_text"]}
+        check_outgoing(desk, texts, about=case, actor=get_name(), recipient=action.recipient)
+    with desk.store.write() as connection:
+        write_entry(desk, connection, action, kind=kind, text=typed["entry_text"], actor=get_name())
+
+
+@forms.post("/actions/<action_id>/record", Permission.READ_CASES, at="state-title", fields={"no-kind": "in_kind"})
+def post_record(action: Action, typed: Typed) -> None:
+    """Record an entry that came by phone, post or in person."""
+    desk = get_desk()
+    kind = next((one for one in IN_KINDS if one == typed["in_kind"]), None)
+    if kind is None:
+        raise ActionError("Choose what they did.", reason="no-kind")
+    text = EntryText(text=typed["in_text"][:MAX_ENTRY_CHARACTERS], by=typed["in_by"])
+    with desk.store.write() as connection:
+        record_entry(desk, connection, action.action_id, kind=kind, text=text, actor=get_name())
+
+
+@forms.post("/actions/<action_id>/again", Permission.READ_CASES, at="state-title")
+def post_again(action: Action, _typed: Typed) -> None:
+    """Release a request again that failed before it went, e.g. because its recipient was suspended then."""
+    if not _may_try_again(action):
+        raise ActionError("Only a request that could not be sent is tried again.", reason="not-drafted")
+    with get_desk().store.write() as connection:
+        release_action(get_desk(), connection, action.action_id, signature="one-person", actor=get_name())
+
+
+@forms.post("/actions/<action_id>/end", Permission.READ_CASES, at="state-title")
+def post_end(action: Action, _typed: Typed) -> None:
+    """End an action: nothing more is expected of its recipient."""
+    with get_desk().store.write() as connection:
+        end_action(get_desk(), connection, action.action_id, actor=get_name())

@@ -29,7 +29,6 @@ from gateway.desk.figures import pages as figures_pages
 from gateway.desk.manual_entry import pages as manual_entry_pages
 from gateway.desk.notices import invitations, referrals, service_alerts
 from gateway.desk.packages import pages as package_pages
-from gateway.desk.packages import sending_pages as package_sending_pages
 from gateway.desk.partners import adoption_pages
 from gateway.desk.partners import pages as partner_pages
 from gateway.desk.people.permissions import Permission
@@ -131,7 +130,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     app.register_blueprint(blueprint)
     for pages in (
         *(case_pages, work_pages, set_aside_pages),
-        *(package_pages, package_sending_pages),
+        package_pages,
         *(referrals, service_alerts, invitations),
         *(outbox_pages, action_pages, placement_pages, checks_pages, adoption_pages, digest_pages, destination_pages),
         partner_pages,

@@ -18,28 +18,38 @@ from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 
 from gateway.desk.actions.inbox import take_entry
-from gateway.desk.actions.ledger import EntryText, draft_action, end_action, open_body, record_sent, release_action
-from gateway.desk.actions.model import Action, ActionError, get_action, list_where
+from gateway.desk.actions.ledger import EntryText, draft_action, end_action, open_body, release_action
+from gateway.desk.actions.model import Action, ActionError, ActionKind, get_action, list_where
+from gateway.desk.cases.action_forms import (
+    add_release,
+    add_sent,
+    add_withdrawal,
+    draft_signature,
+    find_signature,
+    get_action_or_404,
+    get_signature,
+    make_action_forms,
+)
 from gateway.desk.cases.model import has_control_characters, normalise
 from gateway.desk.digests.eligibility import list_adopters
 from gateway.desk.digests.records import DigestRecord, list_records
 from gateway.desk.keyring.key_set import get_last_closed_quarter
-from gateway.desk.notices.notice_page import (
-    change_notice,
-    get_notice_or_404,
-    go_to_notice,
-    release_notice,
-    show_refusal,
-    withdraw_notice,
-)
-from gateway.desk.notices.signing import draft_signature, find_signature, get_signature
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.merges import get_successor, list_counted
 from gateway.desk.placements.register import find_owner_name, get_owner_names, has_keys
 from gateway.desk.store.schema import CASE_ACTIONS
 from gateway.desk.uk_times import format_uk_day, format_uk_day_of
-from gateway.desk.views.page import Fault, Typed, get_desk, get_name, read_typed, show_page, staff_rule
-from gateway.desk.views.touch import FORM_BYTES
+from gateway.desk.views.page import (
+    FORM_BYTES,
+    Fault,
+    Typed,
+    get_desk,
+    get_name,
+    go_to,
+    read_typed,
+    show_page,
+    staff_rule,
+)
 from gateway.desk.wiring import Desk
 from gateway.web.problem_pages import not_found
 from gateway.web.settings import read_settings
@@ -262,7 +272,7 @@ def _write(candidate: Candidate, *, agency: str, contact: str) -> dict[str, str]
 
 
 blueprint = Blueprint("inviting", __name__)
-INVITATION_BYTES: Final = 16_384  # an address of 400 characters of four bytes each, percent-encoded
+KINDS: Final[tuple[ActionKind, ...]] = ("invitation",)
 _FIELDS: Final = {"bad-address": "to", "bad-code": "channel"}
 
 
@@ -274,7 +284,7 @@ def list_all() -> ResponseReturnValue:
 
 
 @blueprint.post("/invitations")
-@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=INVITATION_BYTES)
+@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES)
 def post_draft() -> ResponseReturnValue:
     """Write the invitation of a service for a second person to sign."""
     typed = read_typed()
@@ -285,66 +295,26 @@ def post_draft() -> ResponseReturnValue:
     except ActionError as error:
         field = f"{_FIELDS.get(error.reason, 'to')}-{typed['service']}"
         return _show_list(typed, Fault(field, str(error)))
-    return go_to_notice(action)
+    return go_to("inviting.show_invitation", action_id=action.action_id)
 
 
 @blueprint.get("/invitations/<action_id>")
 @staff_rule(Permission.SEE_INVITATIONS)
 def show_invitation(action_id: str) -> ResponseReturnValue:
     """Show an invitation, word for word."""
-    return _show(_get(action_id))
+    return _show(get_action_or_404(action_id, kinds=KINDS), [])
 
 
 @blueprint.get("/invitations/<action_id>/letter")
 @staff_rule(Permission.MANAGE_PARTNERS)
 def get_letter(action_id: str) -> Response:
     """Return a released letter as a PDF."""
-    action = _get(action_id)
+    action = get_action_or_404(action_id, kinds=KINDS)
     if action.released_at is None:
         not_found()
     pdf = print_invitation(_open(action), agency=get_desk().config.agency_name)
     headers = {"Content-Disposition": f'attachment; filename="invitation-{action.recipient}.pdf"'}
     return Response(pdf, content_type="application/pdf", headers=headers)
-
-
-@blueprint.post("/invitations/<action_id>/release")
-@staff_rule(Permission.RELEASE_NOTICES, body_bytes=FORM_BYTES)
-def post_release(action_id: str) -> ResponseReturnValue:
-    """Sign an invitation as a second person and release it; signed before, it is only released."""
-    return release_notice(_get(action_id), release_invitation, show=_show)
-
-
-@blueprint.post("/invitations/<action_id>/sent")
-@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES)
-def post_sent(action_id: str) -> ResponseReturnValue:
-    """Record that a released invitation went by post or mail."""
-    return change_notice(_get(action_id), record_sent, show=_show)
-
-
-@blueprint.post("/invitations/<action_id>/answer")
-@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES)
-def post_answer(action_id: str) -> ResponseReturnValue:
-    """Record the answer of the service."""
-    action = _get(action_id)
-    try:
-        record_answer(get_desk(), action.action_id, answer=read_typed()["answer"], actor=get_name())
-    except ActionError as error:
-        return show_refusal(action, error, show=_show)
-    return go_to_notice(action)
-
-
-@blueprint.post("/invitations/<action_id>/withdraw")
-@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=INVITATION_BYTES)
-def post_withdraw(action_id: str) -> ResponseReturnValue:
-    """Withdraw an invitation that was not sent."""
-    action = _get(action_id)
-    if action.sent_at is not None:
-        return _show(action, fault="It was sent: record the answer instead.")
-    return withdraw_notice(action, show=_show)
-
-
-def _get(action_id: str) -> Action:
-    return get_notice_or_404(action_id, kind="invitation")
 
 
 def _open(action: Action) -> Invitation:
@@ -370,7 +340,7 @@ def _show_list(typed: Typed, *faults: Fault) -> ResponseReturnValue:
     )
 
 
-def _show(action: Action, *, fault: str | None = None) -> ResponseReturnValue:
+def _show(action: Action, faults: list[Fault]) -> ResponseReturnValue:
     with get_desk().store.read() as connection:
         release, names = find_signature(connection, action), get_owner_names(connection)
     return show_page(
@@ -382,5 +352,17 @@ def _show(action: Action, *, fault: str | None = None) -> ResponseReturnValue:
         service=names.get(action.recipient, action.recipient),
         release=release,
         me=get_name(),
-        fault=fault,
+        fault=faults[0].message if faults else None,
     )
+
+
+forms = make_action_forms(blueprint, KINDS, page="inviting.show_invitation", show=_show)
+add_release(forms, "/invitations", release_invitation)
+add_sent(forms, "/invitations", Permission.MANAGE_PARTNERS, at="state")
+add_withdrawal(forms, "/invitations", Permission.MANAGE_PARTNERS)
+
+
+@forms.post("/invitations/<action_id>/answer", Permission.MANAGE_PARTNERS, at="answer")
+def post_answer(action: Action, typed: Typed) -> None:
+    """Record the answer of the service."""
+    record_answer(get_desk(), action.action_id, answer=typed["answer"], actor=get_name())

@@ -17,9 +17,28 @@ from flask.typing import ResponseReturnValue
 from msgspec import Meta
 from sqlalchemy import Connection
 
-from gateway.desk.actions.ledger import draft_action, end_action, open_body, release_action, write_entry
-from gateway.desk.actions.model import OUT_STATES, Action, ActionError, find_recipient, get_action, list_actions
+from gateway.desk.actions.ledger import draft_action, open_body, release_action, write_entry
+from gateway.desk.actions.model import (
+    OUT_STATES,
+    Action,
+    ActionError,
+    ActionKind,
+    find_recipient,
+    get_action,
+    list_actions,
+)
 from gateway.desk.actions.sending import check_embargo
+from gateway.desk.cases.action_forms import (
+    add_end,
+    add_release,
+    add_withdrawal,
+    draft_signature,
+    find_signature,
+    get_action_or_404,
+    get_clean_text,
+    get_signature,
+    make_action_forms,
+)
 from gateway.desk.cases.assessing import get_standing
 from gateway.desk.cases.case_page import get_case_or_404
 from gateway.desk.cases.holding import check_not_held, get_lead, hold_unless_closed
@@ -27,20 +46,21 @@ from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.cases.search import check_outgoing, check_traces, open_traces
 from gateway.desk.identifiers.extracting import Identifier, normalise_account, normalise_link, normalise_username
 from gateway.desk.identifiers.index import Traces, is_of_reporter
-from gateway.desk.notices.notice_page import (
-    change_notice,
-    get_notice_or_404,
-    go_to_notice,
-    release_notice,
-    withdraw_notice,
-)
-from gateway.desk.notices.signing import draft_signature, find_signature, get_clean_text, get_signature
 from gateway.desk.partners.register import get_partner_names
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.merges import get_successor
 from gateway.desk.placements.register import get_owner_names
-from gateway.desk.views.page import Fault, Typed, get_desk, get_name, go_to, read_typed, show_page, staff_rule
-from gateway.desk.views.touch import FORM_BYTES
+from gateway.desk.views.page import (
+    FORM_BYTES,
+    Fault,
+    Typed,
+    get_desk,
+    get_name,
+    go_to,
+    read_typed,
+    show_page,
+    staff_rule,
+)
 from gateway.desk.wiring import Desk, Random
 from gateway.guidance.dated_data import Source
 from gateway.web.settings import read_settings
@@ -284,9 +304,8 @@ def _check_account(account: AskedAccount, *, service: str, traces: Traces) -> No
 
 
 blueprint = Blueprint("referrals", __name__)
-REFERRAL_BYTES: Final = 16_384  # an account of 300 characters of four bytes each, percent-encoded, and codes
-WRITE_BYTES: Final = 64 * 1024  # a text of 4,000 characters of four bytes each, percent-encoded
 # The fields of the form, by the reason of a refusal.
+KINDS: Final[tuple[ActionKind, ...]] = ("terms-referral",)
 _FIELDS: Final = {"bad-account": "account", "shows-reporter": "account"}
 
 
@@ -298,7 +317,7 @@ def show_form(case_id: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/cases/<case_id>/referral")
-@staff_rule(Permission.REFER_TERMS, body_bytes=REFERRAL_BYTES)
+@staff_rule(Permission.REFER_TERMS, body_bytes=FORM_BYTES)
 def post_draft(case_id: str) -> ResponseReturnValue:
     """Write a referral for a second person to sign."""
     case, typed = get_case_or_404(case_id), read_typed()
@@ -307,53 +326,14 @@ def post_draft(case_id: str) -> ResponseReturnValue:
         action = draft_referral(get_desk(), case.case_id, referral, actor=get_name())
     except (ActionError, CaseError) as error:
         return _show_form(case, typed, Fault(_choose_field(error, typed), str(error)))
-    return go_to_notice(action)
+    return go_to("referrals.show_referral", action_id=action.action_id)
 
 
 @blueprint.get("/referrals/<action_id>")
 @staff_rule(Permission.REFER_TERMS)
 def show_referral(action_id: str) -> ResponseReturnValue:
     """Show a referral exactly as the service will read it."""
-    return _show(_get(action_id))
-
-
-@blueprint.post("/referrals/<action_id>/release")
-@staff_rule(Permission.RELEASE_NOTICES, body_bytes=FORM_BYTES)
-def post_release(action_id: str) -> ResponseReturnValue:
-    """Sign a referral as a second person and release it; signed before, it is only released."""
-    return release_notice(_get(action_id), release_referral, show=_show)
-
-
-@blueprint.post("/referrals/<action_id>/withdraw")
-@staff_rule(Permission.REFER_TERMS, body_bytes=REFERRAL_BYTES)
-def post_withdraw(action_id: str) -> ResponseReturnValue:
-    """Withdraw a referral; once it was sent, a recall goes out in its thread."""
-    return withdraw_notice(_get(action_id), show=_show)
-
-
-@blueprint.post("/referrals/<action_id>/write")
-@staff_rule(Permission.REFER_TERMS, body_bytes=WRITE_BYTES)
-def post_write(action_id: str) -> ResponseReturnValue:
-    """Write to the service in the thread of its referral."""
-    action, typed = _get(action_id), read_typed()
-    try:
-        write_to_service(get_desk(), action.action_id, text=typed["entry"], actor=get_name())
-    except (ActionError, CaseError) as error:
-        return _show(action, fault=str(error), typed=typed)
-    return go_to("actions.show_action", action_id=action_id)
-
-
-@blueprint.post("/referrals/<action_id>/end")
-@staff_rule(Permission.REFER_TERMS, body_bytes=FORM_BYTES)
-def post_end(action_id: str) -> ResponseReturnValue:
-    """End a referral: nothing more is expected of the service."""
-    return change_notice(_get(action_id), end_action, show=_show)
-
-
-def _get(action_id: str) -> Action:
-    action = get_notice_or_404(action_id, kind="terms-referral")
-    get_case_or_404(action.subject)
-    return action
+    return _show(get_action_or_404(action_id, kinds=KINDS), [])
 
 
 def _choose_field(error: ReportAbuseError, typed: Typed) -> str:
@@ -396,7 +376,7 @@ def _show_form(case: CaseRow, typed: Typed, *faults: Fault) -> ResponseReturnVal
     )
 
 
-def _show(action: Action, *, fault: str | None = None, typed: Typed | None = None) -> ResponseReturnValue:
+def _show(action: Action, faults: list[Fault]) -> ResponseReturnValue:
     desk = get_desk()
     with desk.store.read() as connection:
         case = get_lead(connection, action.subject)
@@ -414,8 +394,21 @@ def _show(action: Action, *, fault: str | None = None, typed: Typed | None = Non
         body=body,
         is_out=action.state in OUT_STATES,
         most=MAX_ALERT_CHARACTERS,
-        typed=typed or Typed(),
+        typed=read_typed(),
         release=release,
         me=get_name(),
-        fault=fault,
+        fault=faults[0].message if faults else None,
     )
+
+
+forms = make_action_forms(blueprint, KINDS, page="referrals.show_referral", show=_show)
+add_release(forms, "/referrals", release_referral)
+add_withdrawal(forms, "/referrals", Permission.REFER_TERMS)
+add_end(forms, "/referrals", Permission.REFER_TERMS)
+
+
+@forms.post("/referrals/<action_id>/write", Permission.REFER_TERMS, at="entry")
+def post_write(action: Action, typed: Typed) -> ResponseReturnValue:
+    """Write to the service in the thread of its referral."""
+    write_to_service(get_desk(), action.action_id, text=typed["entry"], actor=get_name())
+    return go_to("actions.show_action", action_id=action.action_id)

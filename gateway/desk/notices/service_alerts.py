@@ -10,10 +10,9 @@ passes it on in its own words: without the name of a service, and without a run 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from http import HTTPStatus
 from typing import Final
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, insert, select
 
@@ -37,29 +36,32 @@ from gateway.desk.actions.ledger import (
 )
 from gateway.desk.actions.model import OUT_STATES, Action, ActionError, get_action, list_where
 from gateway.desk.actions.sending import fail_action
+from gateway.desk.cases.action_forms import get_clean_text
 from gateway.desk.cases.case_page import get_case_or_404
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.search import check_outgoing
 from gateway.desk.identifiers.index import find_shared_run
-from gateway.desk.notices.signing import get_clean_text
 from gateway.desk.people.permissions import Permission
 from gateway.desk.people.releases import SERVICE_ALERT, Release, draft_release, find_release, get_signed
 from gateway.desk.placements.register import get_owner_names
 from gateway.desk.store.agency_tables import PARTNERS
 from gateway.desk.store.schema import CASE_ACTIONS, SERVICE_ALERTS
 from gateway.desk.views.page import (
+    FORM_BYTES,
     Fault,
+    Forms,
     Typed,
     get_desk,
     get_name,
+    go_to,
     is_permitted,
     read_list_page,
     read_typed,
     show_page,
     staff_rule,
 )
-from gateway.desk.views.touch import FORM_BYTES, sign_on_page
+from gateway.desk.views.touch import sign_on_page
 from gateway.desk.wiring import Desk
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import OpeningError, ReportAbuseError
@@ -402,8 +404,6 @@ def _get_checked_text(desk: Desk, alert: ServiceAlertRow, text: str, *, to: Sequ
 
 
 blueprint = Blueprint("service_alerts", __name__)
-# Two texts of 4,000 characters of four bytes each, percent-encoded, and the ids of many services.
-ALERT_BYTES: Final = 256 * 1024
 # The field of a refusal, by its reason.
 _FIELDS: Final = {"no-recipient": "services", "recipient-suspended": "services", "unknown-case": "case"}
 
@@ -426,7 +426,7 @@ def show_form() -> ResponseReturnValue:
 
 
 @blueprint.post("/service-alerts")
-@staff_rule(Permission.ALERT_SERVICES, body_bytes=ALERT_BYTES)
+@staff_rule(Permission.ALERT_SERVICES, body_bytes=FORM_BYTES)
 def post_draft() -> ResponseReturnValue:
     """Write an alert for a second person to sign."""
     typed, services = read_typed(), request.form.getlist("services")
@@ -448,74 +448,21 @@ def post_draft() -> ResponseReturnValue:
         alert_id = draft_alert(get_desk(), draft, actor=get_name())
     except (ActionError, CaseError) as error:
         return _show_form(typed, services, Fault(_choose_field(error, typed), str(error)))
-    return _go_to(alert_id)
+    return go_to("service_alerts.show_alert", alert_id=alert_id)
 
 
 @blueprint.get("/service-alerts/<alert_id>")
 @staff_rule(Permission.ALERT_SERVICES)
 def show_alert(alert_id: str) -> ResponseReturnValue:
     """Show an alert as its recipients read it, its way to each, and their entries."""
-    return _show(_get(alert_id))
+    return _show(_get(alert_id), [])
 
 
 @blueprint.post("/service-alerts/<alert_id>/read")
 @staff_rule(Permission.ALERT_SERVICES, body_bytes=FORM_BYTES)
 def post_read(alert_id: str) -> ResponseReturnValue:
     """Open the threads, which is recorded."""
-    return _show(_get(alert_id), is_open=True)
-
-
-@blueprint.post("/service-alerts/<alert_id>/release")
-@staff_rule(Permission.RELEASE_NOTICES, body_bytes=FORM_BYTES)
-def post_release(alert_id: str) -> ResponseReturnValue:
-    """Sign an alert as a second person, and release it; one that a duty officer sent alone is reviewed by that."""
-    alert, desk = _get(alert_id), get_desk()
-    try:
-        if alert.release is not None and alert.release.signed_by is None:
-            with desk.store.read() as connection:
-                body = describe_alert(connection, alert_id)
-            sign_on_page(alert.release, body=body)
-        release_alert(desk, alert_id, actor=get_name())
-    except ReportAbuseError as error:
-        return _show(_get(alert_id), fault=Fault("release", str(error)))
-    return _go_to(alert_id)
-
-
-@blueprint.post("/service-alerts/<alert_id>/alone")
-@staff_rule(Permission.ALERT_ALONE, body_bytes=FORM_BYTES, needs_touch=True)
-def post_alone(alert_id: str) -> ResponseReturnValue:
-    """Release an alert about a case in the crisis lane as its duty officer alone."""
-    alert = _get(alert_id)
-    try:
-        release_alone(get_desk(), alert.alert_id, actor=get_name())
-    except ActionError as error:
-        return _show(_get(alert_id), fault=Fault("release", str(error)))
-    return _go_to(alert_id)
-
-
-@blueprint.post("/service-alerts/<alert_id>/entries")
-@staff_rule(Permission.ALERT_SERVICES, body_bytes=ALERT_BYTES)
-def post_thread_entry(alert_id: str) -> ResponseReturnValue:
-    """Write to some recipients in their threads."""
-    alert, typed, services = _get(alert_id), read_typed(), request.form.getlist("to")
-    try:
-        post_entry(get_desk(), alert.alert_id, services=services, text=typed["entry"], actor=get_name())
-    except (ActionError, CaseError) as error:
-        field = "to" if error.reason == "no-recipient" else "entry"
-        return _show(alert, typed=typed, to=services, fault=Fault(field, str(error)))
-    return _go_to(alert_id, place="threads-title")
-
-
-@blueprint.post("/service-alerts/<alert_id>/close")
-@staff_rule(Permission.ALERT_SERVICES, body_bytes=ALERT_BYTES)
-def post_close(alert_id: str) -> ResponseReturnValue:
-    """Close an alert and its threads with a last word to each recipient."""
-    alert, typed = _get(alert_id), read_typed()
-    try:
-        close_alert(get_desk(), alert.alert_id, text=typed["last_word"], actor=get_name())
-    except (ActionError, CaseError) as error:
-        return _show(alert, typed=typed, fault=Fault("last_word", str(error)))
-    return _go_to(alert_id)
+    return _show(_get(alert_id), [], is_open=True)
 
 
 def _get(alert_id: str) -> ServiceAlertRow:
@@ -550,11 +497,6 @@ def _choose_field(error: ReportAbuseError, typed: Typed) -> str:
     return "advice" if f"“{ADVICE}”" in str(error) else "pattern"
 
 
-def _go_to(alert_id: str, *, place: str | None = None) -> ResponseReturnValue:
-    address = url_for("service_alerts.show_alert", alert_id=alert_id, _anchor=place)
-    return redirect(address, HTTPStatus.SEE_OTHER)
-
-
 def _show_form(typed: Typed, services: list[str], *faults: Fault) -> ResponseReturnValue:
     desk = get_desk()
     with desk.store.read() as connection:
@@ -573,14 +515,7 @@ def _show_form(typed: Typed, services: list[str], *faults: Fault) -> ResponseRet
     )
 
 
-def _show(
-    alert: ServiceAlertRow,
-    *,
-    typed: Typed | None = None,
-    to: list[str] | None = None,
-    fault: Fault | None = None,
-    is_open: bool = False,
-) -> ResponseReturnValue:
+def _show(alert: ServiceAlertRow, faults: list[Fault], *, is_open: bool = False) -> ResponseReturnValue:
     desk = get_desk()
     with desk.store.read() as connection:
         names, is_crisis = get_owner_names(connection), is_in_crisis(connection, alert)
@@ -600,10 +535,53 @@ def _show(
         is_open=is_open,
         names=names,
         reached=[(one, names.get(one, one)) for one in reached],
-        to=reached if to is None else to,
+        to=request.form.getlist("to") if "entry" in request.form else reached,
         may_alone=is_crisis and is_permitted(Permission.ALERT_ALONE),
         is_expired=alert.first.is_expired(desk.clock()),
         me=get_name(),
-        typed=typed or Typed(),
-        faults=[] if fault is None else [fault],
+        typed=read_typed(),
+        faults=faults,
     )
+
+
+forms = Forms(
+    blueprint,
+    find=_get,
+    show=lambda alert, faults: _show(_get(alert.alert_id), faults),
+    then=lambda alert, place: go_to("service_alerts.show_alert", alert_id=alert.alert_id, _anchor=place or None),
+)
+
+
+@forms.post("/service-alerts/<alert_id>/release", Permission.RELEASE_NOTICES, at="release")
+def post_release(alert: ServiceAlertRow, _typed: Typed) -> None:
+    """Sign an alert as a second person, and release it; one that a duty officer sent alone is reviewed by that."""
+    desk = get_desk()
+    if alert.release is not None and alert.release.signed_by is None:
+        with desk.store.read() as connection:
+            body = describe_alert(connection, alert.alert_id)
+        sign_on_page(alert.release, body=body)
+    release_alert(desk, alert.alert_id, actor=get_name())
+
+
+@forms.post("/service-alerts/<alert_id>/alone", Permission.ALERT_ALONE, at="release", needs_touch=True)
+def post_alone(alert: ServiceAlertRow, _typed: Typed) -> None:
+    """Release an alert about a case in the crisis lane as its duty officer alone."""
+    release_alone(get_desk(), alert.alert_id, actor=get_name())
+
+
+@forms.post(
+    "/service-alerts/<alert_id>/entries",
+    Permission.ALERT_SERVICES,
+    at="entry",
+    fields={"no-recipient": "to"},
+    place="threads-title",
+)
+def post_thread_entry(alert: ServiceAlertRow, typed: Typed) -> None:
+    """Write to some recipients in their threads."""
+    post_entry(get_desk(), alert.alert_id, services=request.form.getlist("to"), text=typed["entry"], actor=get_name())
+
+
+@forms.post("/service-alerts/<alert_id>/close", Permission.ALERT_SERVICES, at="last_word")
+def post_close(alert: ServiceAlertRow, typed: Typed) -> None:
+    """Close an alert and its threads with a last word to each recipient."""
+    close_alert(get_desk(), alert.alert_id, text=typed["last_word"], actor=get_name())

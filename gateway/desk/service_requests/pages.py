@@ -12,8 +12,9 @@ from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.desk import audit
-from gateway.desk.actions.ledger import open_body, record_sent, withdraw_action
-from gateway.desk.actions.model import ASKING, KIND_TITLES, Action, find_action, format_clock
+from gateway.desk.actions.ledger import open_body
+from gateway.desk.actions.model import ASKING, KIND_TITLES, Action, format_clock
+from gateway.desk.cases.action_forms import add_sent, add_withdrawal, get_action_or_404, make_action_forms
 from gateway.desk.cases.case_page import get_case_or_404
 from gateway.desk.cases.model import CaseError, CaseRow, get_case, parse_day
 from gateway.desk.cases.search import list_case_reports, make_case_traces, open_reports
@@ -33,14 +34,12 @@ from gateway.desk.service_requests.laws import list_other_ways, load_laws
 from gateway.desk.service_requests.letters import draw_letter, make_reference
 from gateway.desk.service_requests.suggesting import SuggestedAccount, parse_account, suggest_accounts
 from gateway.desk.uk_times import get_uk_day
-from gateway.desk.views.page import Fault, Typed, get_desk, get_name, read_typed, show_page, staff_rule
+from gateway.desk.views.page import FORM_BYTES, Fault, Typed, get_desk, get_name, read_typed, show_page, staff_rule
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.mailbox import ACCOUNT_KINDS, AskedAccount
 
 blueprint = Blueprint("asking", __name__)
-# The longest question, reasons and address, each letter of four bytes spelled in twelve characters of a form.
-FORM_BYTES: Final = 131_072
 # Accounts that are typed; any more come from the report.
 TYPED_ACCOUNTS: Final = 3
 KINDS: Final = (
@@ -115,72 +114,10 @@ def post_ask(case_id: str) -> ResponseReturnValue:
 @staff_rule(Permission.READ_CASES)
 def show_request(action_id: str) -> ResponseReturnValue:
     """Show a request: its service, state and clock, without its words."""
-    return _show_request(_get_request_or_404(action_id))
+    return _show_request(get_action_or_404(action_id, kinds=ASKING), [])
 
 
-@blueprint.post("/service-requests/<action_id>/read")
-@staff_rule(Permission.READ_CASES, body_bytes=FORM_BYTES)
-def post_read(action_id: str) -> ResponseReturnValue:
-    """Show a request with its words; the reader is recorded."""
-    return _show_request(_get_request_or_404(action_id), is_open=True)
-
-
-@blueprint.post("/service-requests/<action_id>/letter")
-@staff_rule(Permission.ASK_SERVICES, body_bytes=FORM_BYTES)
-def post_letter(action_id: str) -> ResponseReturnValue:
-    """Return the letter as PDF, to print and post."""
-    action = _get_request_or_404(action_id)
-    if action.way != "letter" or action.state == "withdrawn":
-        not_found()
-    desk = get_desk()
-    try:
-        content = read_content(action, open_body(desk, action, actor=get_name()))
-    except ReportAbuseError as error:
-        return _show_request(action, [Fault("letter", str(error))])
-    with desk.store.read() as connection:
-        officer = format_person(connection, action.released_by or action.drafted_by)
-    letter = draw_letter(action, content, agency=desk.config.agency_name, signed_by=officer)
-    name = f"{make_reference(action.action_id)}.pdf"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(letter, content_type="application/pdf", headers=headers)
-
-
-@blueprint.post("/service-requests/<action_id>/sent")
-@staff_rule(Permission.ASK_SERVICES, body_bytes=FORM_BYTES)
-def post_sent(action_id: str) -> ResponseReturnValue:
-    """Record that the letter was posted."""
-    action = _get_request_or_404(action_id)
-    try:
-        with get_desk().store.write() as connection:
-            record_sent(get_desk(), connection, action.action_id, actor=get_name())
-    except ReportAbuseError as error:
-        return _show_request(action, [Fault("letter", str(error))])
-    return redirect(url_for("asking.show_request", action_id=action_id), HTTPStatus.SEE_OTHER)
-
-
-@blueprint.post("/service-requests/<action_id>/withdraw")
-@staff_rule(Permission.ASK_SERVICES, body_bytes=FORM_BYTES)
-def post_withdraw(action_id: str) -> ResponseReturnValue:
-    """Withdraw the request; after it was sent, a recall goes out in its thread."""
-    action, typed = _get_request_or_404(action_id), read_typed()
-    try:
-        with get_desk().store.write() as connection:
-            withdraw_action(get_desk(), connection, action.action_id, reason=typed["withdraw_reason"], actor=get_name())
-    except ReportAbuseError as error:
-        return _show_request(action, [Fault("withdraw_reason", str(error))])
-    return redirect(url_for("asking.show_request", action_id=action_id), HTTPStatus.SEE_OTHER)
-
-
-def _get_request_or_404(action_id: str) -> Action:
-    with get_desk().store.read() as connection:
-        action = find_action(connection, action_id)
-    if action is None or action.kind not in ASKING or action.case_id is None:
-        not_found()
-    get_case_or_404(action.case_id)
-    return action
-
-
-def _show_request(action: Action, faults: Sequence[Fault] = (), *, is_open: bool = False) -> ResponseReturnValue:
+def _show_request(action: Action, faults: Sequence[Fault], *, is_open: bool = False) -> ResponseReturnValue:
     desk, actor = get_desk(), get_name()
     content, listed = None, list(faults)
     with desk.store.read() as connection:
@@ -208,6 +145,32 @@ def _show_request(action: Action, faults: Sequence[Fault] = (), *, is_open: bool
         typed=read_typed(),
         faults=listed,
     )
+
+
+forms = make_action_forms(blueprint, ASKING, page="asking.show_request", show=_show_request)
+add_sent(forms, "/service-requests", Permission.ASK_SERVICES, at="letter")
+add_withdrawal(forms, "/service-requests", Permission.ASK_SERVICES)
+
+
+@forms.post("/service-requests/<action_id>/read", Permission.READ_CASES, at="words")
+def post_read(action: Action, _typed: Typed) -> ResponseReturnValue:
+    """Show a request with its words; the reader is recorded."""
+    return _show_request(action, [], is_open=True)
+
+
+@forms.post("/service-requests/<action_id>/letter", Permission.ASK_SERVICES, at="letter")
+def post_letter(action: Action, _typed: Typed) -> Response:
+    """Return the letter as PDF, to print and post."""
+    if action.way != "letter" or action.state == "withdrawn":
+        not_found()
+    desk = get_desk()
+    content = read_content(action, open_body(desk, action, actor=get_name()))
+    with desk.store.read() as connection:
+        officer = format_person(connection, action.released_by or action.drafted_by)
+    letter = draw_letter(action, content, agency=desk.config.agency_name, signed_by=officer)
+    name = f"{make_reference(action.action_id)}.pdf"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(letter, content_type="application/pdf", headers=headers)
 
 
 def _read_asking(typed: Typed) -> Asking:

@@ -21,7 +21,7 @@ from gateway.desk.actions.ledger import (
 )
 from gateway.desk.actions.model import ActionError, find_action, list_actions, list_waiting
 from gateway.desk.audit import check_chain
-from gateway.desk.notices.signing import draft_signature, find_signature
+from gateway.desk.cases.action_forms import draft_signature, find_signature
 from gateway.desk.people.releases import ReleaseError
 from gateway.desk.store.agency_tables import PARTNERS
 from gateway.desk.store.schema import AUDIT, CASE_ACTIONS, CASES, THREAD_ENTRIES

@@ -8,6 +8,7 @@ from sqlalchemy import insert
 
 from gateway.desk.actions.ledger import open_body, record_sent
 from gateway.desk.actions.model import Action, ActionError
+from gateway.desk.cases.action_forms import find_signature
 from gateway.desk.digests.making import BatchOrder, make_all
 from gateway.desk.digests.records import get_record, make_digest_id
 from gateway.desk.digests.releases import reject_digest
@@ -22,7 +23,6 @@ from gateway.desk.notices.invitations import (
     record_answer,
     release_invitation,
 )
-from gateway.desk.notices.signing import find_signature
 from gateway.desk.people.releases import ReleaseError
 from gateway.desk.placements.merges import add_merge
 from gateway.desk.store.agency_tables import ADOPTERS

@@ -10,6 +10,7 @@ from sqlalchemy import update
 from gateway.desk.actions.ledger import open_body, withdraw_action
 from gateway.desk.actions.model import Action, ActionError
 from gateway.desk.actions.sending import EMBARGO_TITLES, Embargo, find_embargo
+from gateway.desk.cases.action_forms import find_signature
 from gateway.desk.cases.model import CaseError
 from gateway.desk.cases.opening import open_case
 from gateway.desk.collection.links import add_link
@@ -24,7 +25,6 @@ from gateway.desk.notices.referrals import (
     load_terms,
     release_referral,
 )
-from gateway.desk.notices.signing import find_signature
 from gateway.desk.partners.outcomes import record_outcome
 from gateway.desk.people.releases import ReleaseError
 from gateway.desk.retention.lists import lift_hold, place_hold

@@ -94,7 +94,7 @@ def test_case_that_nobody_may_be_asked_about_shows_the_reason_and_no_form(loop: 
     reference = read_public(loop)
     browser = Browser(loop.desk).sign_in()
     page = browser.get(f"/cases/{reference}/ask").text
-    assert ("Assess this case first" in page, ">Assess</a>" in page, 'name="question"' in page) == (True, True, False)
+    assert ("Assess the case first" in page, ">Assess</a>" in page, 'name="question"' in page) == (True, True, False)
 
 
 def test_accounts_of_the_suspect_are_suggested_and_none_of_the_reporter(loop: Loop) -> None:

@@ -1,0 +1,146 @@
+"""The forms on the page of every outgoing action: sign and release, record that it was sent, withdraw, end.
+
+Each kind has its own page and permissions; each act is here once. The second person's signature of a notice covers the
+action, its recipient and its content: another content has another hash, so its signature is gone.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+from sqlalchemy import Connection
+
+from gateway.desk.actions.ledger import end_action, record_sent, withdraw_action
+from gateway.desk.actions.model import Action, ActionError, ActionKind, find_action, get_action
+from gateway.desk.cases.case_page import get_case_or_404
+from gateway.desk.cases.model import has_control_characters, normalise
+from gateway.desk.people.permissions import Permission
+from gateway.desk.people.releases import Release, draft_release, find_release, get_signed
+from gateway.desk.views.page import Fault, Forms, Typed, get_desk, get_name, go_to
+from gateway.desk.views.touch import sign_on_page
+from gateway.web.problem_pages import not_found
+from partner_sdk.wire.canonical import encode
+from partner_sdk.wire.mailbox import MAX_ALERT_CHARACTERS
+
+
+def get_action_or_404(action_id: str, *, kinds: Collection[ActionKind]) -> Action:
+    """Return an action of these kinds, of a case that this person reaches, or answer 404 or 403."""
+    with get_desk().store.read() as connection:
+        action = find_action(connection, action_id)
+    if action is None or action.kind not in kinds:
+        not_found()
+    if action.case_id is not None:
+        get_case_or_404(action.case_id)
+    return action
+
+
+def make_action_forms(
+    blueprint: Blueprint,
+    kinds: Collection[ActionKind],
+    *,
+    page: str,
+    show: Callable[[Action, list[Fault]], ResponseReturnValue],
+    fields: Mapping[str, str] | None = None,
+) -> Forms[Action]:
+    """Return the decorator for the forms of some kinds; `show` gets the action as it is after a refusal."""
+
+    def show_now(action: Action, faults: list[Fault]) -> ResponseReturnValue:
+        with get_desk().store.read() as connection:
+            now = get_action(connection, action.action_id)
+        return show(now, faults)
+
+    return Forms(
+        blueprint,
+        find=lambda action_id: get_action_or_404(action_id, kinds=kinds),
+        show=show_now,
+        then=lambda action, _place: go_to(page, action_id=action.action_id),
+        fields=fields or {},
+    )
+
+
+def add_release(forms: Forms[Action], path: str, release: Callable[..., Action]) -> None:
+    """Add the form that signs and releases a notice, e.g. by `release_referral`."""
+
+    @forms.post(f"{path}/<action_id>/release", Permission.RELEASE_NOTICES, at="release")
+    def post_release(action: Action, _typed: Typed) -> None:
+        """Sign a notice as a second person and release it; signed before, it is only released."""
+        desk = get_desk()
+        with desk.store.read() as connection:
+            signature = find_signature(connection, action)
+        if signature is not None and signature.signed_by is None:
+            sign_on_page(signature, body=describe_action(action))
+        release(desk, action.action_id, actor=get_name())
+
+
+def add_sent(forms: Forms[Action], path: str, permission: Permission, *, at: str) -> None:
+    """Add the form that records that a person sent a released file or letter."""
+
+    @forms.post(f"{path}/<action_id>/sent", permission, at=at)
+    def post_sent(action: Action, _typed: Typed) -> None:
+        """Record that a file or letter went."""
+        with get_desk().store.write() as connection:
+            record_sent(get_desk(), connection, action.action_id, actor=get_name())
+
+
+def add_withdrawal(forms: Forms[Action], path: str, permission: Permission) -> None:
+    """Add the form that withdraws an action, or recalls one that went."""
+
+    @forms.post(f"{path}/<action_id>/withdraw", permission, at="withdraw_reason")
+    def post_withdraw(action: Action, typed: Typed) -> None:
+        """Withdraw an action; once it was sent, a recall goes out in its thread."""
+        if action.kind == "invitation" and action.sent_at is not None:
+            raise ActionError("It was sent: record the answer instead.", reason="not-open")
+        with get_desk().store.write() as connection:
+            withdraw_action(get_desk(), connection, action.action_id, reason=typed["withdraw_reason"], actor=get_name())
+
+
+def add_end(forms: Forms[Action], path: str, permission: Permission) -> None:
+    """Add the form that ends an action."""
+
+    @forms.post(f"{path}/<action_id>/end", permission, at="state-title")
+    def post_end(action: Action, _typed: Typed) -> None:
+        """End an action: nothing more is expected of its recipient."""
+        with get_desk().store.write() as connection:
+            end_action(get_desk(), connection, action.action_id, actor=get_name())
+
+
+def describe_action(action: Action) -> bytes:
+    """Return the bytes that a second person signs."""
+    return encode(
+        {
+            "action": action.action_id,
+            "body_sha256": action.body_sha256,
+            "case": action.case_id,
+            "kind": action.kind,
+            "recipient": action.recipient,
+        }
+    )
+
+
+def draft_signature(connection: Connection, action: Action, *, by: str, now: datetime) -> None:
+    """Enter a drafted action for a second person to sign, as a release of the action's own kind."""
+    body = describe_action(action)
+    draft_release(connection, kind=action.kind, subject=action.action_id, body=body, by=by, now=now)
+
+
+def find_signature(connection: Connection, action: Action) -> Release | None:
+    """Return the draft of an action's release, signed or not."""
+    return find_release(connection, kind=action.kind, subject=action.action_id, body=describe_action(action))
+
+
+def get_signature(connection: Connection, action: Action) -> Release:
+    """Return the signature of an action as it is. Raises `ReleaseError` (`not-signed`, `not-genuine`)."""
+    return get_signed(connection, kind=action.kind, subject=action.action_id, body=describe_action(action))
+
+
+def get_clean_text(text: str, field: str) -> str:
+    """Return a text for services. Raises `ActionError` (`no-text`, `too-long`, `unprintable`)."""
+    text = normalise(text)
+    if not text:
+        raise ActionError(f"Fill in the field “{field}”.", reason="no-text")
+    if len(text) > MAX_ALERT_CHARACTERS:
+        raise ActionError(f"The field “{field}” can have up to {MAX_ALERT_CHARACTERS:,} characters.", reason="too-long")
+    if has_control_characters(text):
+        raise ActionError("The text contains characters that a page cannot show. Remove them.", reason="unprintable")
+    return text
