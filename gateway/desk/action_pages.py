@@ -35,23 +35,21 @@ from gateway.desk.actions.model import (
     ActionKind,
     choose_reached,
     count_stages,
-    find_action,
     is_late,
     list_stage,
     list_unread,
     name_recipients,
 )
-from gateway.desk.cases.holding import make_scope
+from gateway.desk.cases.action_forms import find_scope, get_action_or_404
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.search import check_outgoing
 from gateway.desk.outbox.notes import get_references
-from gateway.desk.people.permissions import CaseScope, Permission, check_permission, format_roles
+from gateway.desk.people.permissions import Permission, check_permission, format_roles
 from gateway.desk.views.page import (
     FORM_BYTES,
     Fault,
     Forms,
     Typed,
-    check_route,
     get_desk,
     get_name,
     get_signed_in,
@@ -131,33 +129,22 @@ def list_all() -> ResponseReturnValue:
 @staff_rule(Permission.READ_CASES)
 def show_action(action_id: str) -> ResponseReturnValue:
     """Show an action with its thread closed."""
-    return _show(_get_or_404(action_id), [])
+    return _show(get_action_or_404(action_id, kinds=KIND_TITLES), [])
 
 
 @blueprint.post("/actions/<action_id>/read")
 @staff_rule(Permission.READ_CASES, body_bytes=FORM_BYTES)
 def post_read(action_id: str) -> ResponseReturnValue:
     """Open the newest entries of the thread, or a page of earlier ones, which is recorded."""
-    return _show(_get_or_404(action_id), [], is_open=True)
-
-
-def _get_or_404(action_id: str) -> Action:
-    """Return an action of a case that this person reaches, or answer 404 or 403."""
-    with get_desk().store.read() as connection:
-        action = find_action(connection, action_id)
-        if action is None:
-            not_found()
-        scope = _make_scope(action)
-    check_route(case=scope)
-    return action
+    return _show(get_action_or_404(action_id, kinds=KIND_TITLES), [], is_open=True)
 
 
 def _get_writable(action_id: str) -> Action:
     """Return an action that this person may write to, or answer 404 or 403."""
-    action = _get_or_404(action_id)
+    action = get_action_or_404(action_id, kinds=KIND_TITLES)
     if action.kind not in WRITERS:
         not_found()
-    check_permission(get_signed_in().roles, WRITERS[action.kind], case=_make_scope(action))
+    check_permission(get_signed_in().roles, WRITERS[action.kind], case=find_scope(action))
     return action
 
 
@@ -175,13 +162,6 @@ def _list_out_kinds(action: Action) -> Mapping[OutKind, str]:
     return {"answer": OUT_KINDS["answer"]} if action.asked_at is not None else {}
 
 
-def _make_scope(action: Action) -> CaseScope | None:
-    if action.case_id is None:
-        return None
-    with get_desk().store.read() as connection:
-        return make_scope(connection, get_case(connection, action.case_id), person=get_name())
-
-
 def _show(action: Action, faults: list[Fault], *, is_open: bool = False) -> ResponseReturnValue:
     desk = get_desk()
     now = desk.clock()
@@ -192,7 +172,7 @@ def _show(action: Action, faults: list[Fault], *, is_open: bool = False) -> Resp
         case = None if action.case_id is None else get_case(connection, action.case_id)
     texts = open_entries(desk, action, entries, actor=get_name()) if is_open else {}
     writer = WRITERS.get(action.kind)
-    is_writer = writer is not None and is_permitted(writer, case=_make_scope(action))
+    is_writer = writer is not None and is_permitted(writer, case=find_scope(action))
     return show_page(
         "action.html",
         action=action,

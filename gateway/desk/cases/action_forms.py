@@ -13,11 +13,11 @@ from sqlalchemy import Connection
 
 from gateway.desk.actions.ledger import end_action, record_sent, withdraw_action
 from gateway.desk.actions.model import Action, ActionError, ActionKind, find_action, get_action
-from gateway.desk.cases.case_page import get_case_or_404
-from gateway.desk.cases.model import has_control_characters, normalise
-from gateway.desk.people.permissions import Permission
+from gateway.desk.cases.holding import make_scope
+from gateway.desk.cases.model import get_case, has_control_characters, normalise
+from gateway.desk.people.permissions import CaseScope, Permission
 from gateway.desk.people.releases import Release, draft_release, find_release, get_signed
-from gateway.desk.views.page import Fault, Forms, Typed, get_desk, get_name, go_to
+from gateway.desk.views.page import Fault, Forms, Typed, check_route, get_desk, get_name, go_to
 from gateway.desk.views.touch import sign_on_page
 from gateway.web.problem_pages import not_found
 from partner_sdk.wire.canonical import encode
@@ -30,9 +30,16 @@ def get_action_or_404(action_id: str, *, kinds: Collection[ActionKind]) -> Actio
         action = find_action(connection, action_id)
     if action is None or action.kind not in kinds:
         not_found()
-    if action.case_id is not None:
-        get_case_or_404(action.case_id)
+    check_route(case=find_scope(action))
     return action
+
+
+def find_scope(action: Action) -> CaseScope | None:
+    """Return what of the case of an action decides who reaches it; None for an action about no case."""
+    if action.case_id is None:
+        return None
+    with get_desk().store.read() as connection:
+        return make_scope(connection, get_case(connection, action.case_id), person=get_name())
 
 
 def make_action_forms(
