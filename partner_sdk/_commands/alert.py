@@ -14,8 +14,7 @@ from partner_sdk._commands.threads import (
     text_options,
     write_entry,
 )
-from partner_sdk.client._threads import ALERTS, Thread
-from partner_sdk.client.thread_labels import STATE_LABELS
+from partner_sdk.client.threads import ALERTS, STATE_LABELS, Thread
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.mailbox import ServiceAlert
 

@@ -22,11 +22,9 @@ from partner_sdk._commands.runtime import (
 )
 from partner_sdk.client._receipts import check_free
 from partner_sdk.client.mailbox import MailboxAlarm
-from partner_sdk.digests.changes import list_changes, list_earlier
 from partner_sdk.digests.page import render_page
 from partner_sdk.digests.paper import render_paper
-from partner_sdk.digests.parts import Grid
-from partner_sdk.digests.view import make_comparison
+from partner_sdk.digests.view import Grid, list_changes, list_earlier, make_comparison
 from partner_sdk.durable_files import write_new_durably
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import convert, decode, parse_exact

@@ -27,8 +27,7 @@ from partner_sdk._commands.threads import (
     text_options,
     write_entry,
 )
-from partner_sdk.client._threads import OPEN_STATES, PACKAGES, Thread
-from partner_sdk.client.thread_labels import STATE_LABELS
+from partner_sdk.client.threads import OPEN_STATES, PACKAGES, STATE_LABELS, Thread
 from partner_sdk.errors import FormatError, LocalStateError
 from partner_sdk.package_reader import ReadError, write_whole
 from partner_sdk.package_reader import unseal as open_sealed

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from partner_sdk._commands.runtime import Speaker
-    from partner_sdk.client._public_log import PublicLog
-    from partner_sdk.client._receipts import ComparedReceipt
+    from partner_sdk.client._receipts import ComparedReceipt, PublicLog
 
 MAX_RECEIPT_BYTES = 64 * 1024
 PROGRESS_AFTER: Final = timedelta(seconds=2)

@@ -29,11 +29,11 @@ from partner_sdk._commands.runtime import (
     shared_options,
 )
 from partner_sdk._commands.spool import flush_all, write_for_travel
-from partner_sdk.client._earlier_reports import check_earlier_reference
 from partner_sdk.client._receipts import DeskReceipt, Receipt, check_free, get_report_id, list_desk_receipts
+from partner_sdk.client._submissions import check_earlier_reference
 from partner_sdk.errors import RepeatedReportError, ReportAbuseError
 from partner_sdk.report import MAX_REPORT_BYTES, IndustryReport, parse_report
-from partner_sdk.report.preview import format_preview, list_preview_fields, make_preview
+from partner_sdk.report.reading import format_preview, list_preview_fields, make_preview
 from partner_sdk.wire.mailbox import format_outcome
 from partner_sdk.wire.submission import SET_ASIDE_REASONS, Priority, ReportKind
 

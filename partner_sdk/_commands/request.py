@@ -22,9 +22,7 @@ from partner_sdk._commands.threads import (
     text_options,
     write_entry,
 )
-from partner_sdk.client._threads import REQUESTS, Thread
-from partner_sdk.client.thread_labels import STATE_LABELS
-from partner_sdk.client.threads import check_may_write
+from partner_sdk.client.threads import REQUESTS, STATE_LABELS, Thread, check_may_write
 from partner_sdk.report import MAX_REPORT_BYTES, parse_report
 from partner_sdk.wire.mailbox import InformationRequest, PreservationRequest, TermsReferral
 from partner_sdk.wire.submission import Priority

@@ -26,8 +26,7 @@ from partner_sdk.client._spool import (
     list_waiting,
     list_waiting_evidence,
 )
-from partner_sdk.client._threads import KeptEntry
-from partner_sdk.client.threads import EntryAttempt
+from partner_sdk.client.threads import EntryAttempt, KeptEntry
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.submission import peek_submission
 

@@ -23,9 +23,7 @@ from partner_sdk._commands.runtime import (
     read_input,
     shared_options,
 )
-from partner_sdk.client._threads import KeptEntry, Line, Thread, ThreadKind
-from partner_sdk.client.thread_labels import format_package_outcome
-from partner_sdk.client.threads import check_asked
+from partner_sdk.client.threads import KeptEntry, Line, Thread, ThreadKind, check_asked, format_package_outcome
 from partner_sdk.errors import FormatError, MailboxError, ReportAbuseError
 from partner_sdk.wire.mailbox import MAX_ENTRY_CHARACTERS, EntryKind
 

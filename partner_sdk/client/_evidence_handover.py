@@ -12,22 +12,170 @@ Never sends a byte of a file that has changed since the report: it gets a new id
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import structs
 
-from partner_sdk.client._evidence_files import FileFacts, JournalEntry, JournalFile, check_file
-from partner_sdk.client._evidence_sending import EvidenceSession, OnProgress, ignore_progress, measure, send_waiting
+from partner_sdk.client._evidence_upload import (
+    EvidenceJournal,
+    FileFacts,
+    JournalEntry,
+    JournalFile,
+    Line,
+    Progress,
+    Stage,
+    check_file,
+    measure_file,
+    size_of_file,
+    upload_file,
+)
+from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client._receipts import DeskReceipt, Receipt, find_delivery
-from partner_sdk.client._repeats import SentAs, check_not_repeated, list_unnamed
-from partner_sdk.errors import EvidenceError, FieldFault, LocalStateError, ReportAbuseError, ReportError
+from partner_sdk.client._submissions import SentAs, check_not_repeated, list_unnamed
+from partner_sdk.errors import ConflictError, EvidenceError, FieldFault, LocalStateError, ReportAbuseError, ReportError
 from partner_sdk.report import IndustryReport, list_given
-from partner_sdk.report.evidence_cover import make_evidence_cover, note_new_ids
+from partner_sdk.report.reading import make_evidence_cover, note_new_ids
 from partner_sdk.wire.canonical import format_time, parse_time, to_base64url
-from partner_sdk.wire.evidence import EvidenceReference
+from partner_sdk.wire.evidence import EvidenceReference, count_sealed_bytes
 from partner_sdk.wire.submission import MAX_EVIDENCE_IDS, Priority, ReportKind
+
+OnProgress = Callable[[Progress], None]
+
+
+def ignore_progress(_: Progress) -> None:
+    """Do nothing with it."""
+
+
+class Seal(Protocol):
+    """Seals, signs and saves a report, without sending it; see `Partner.seal_report`."""
+
+    def __call__(
+        self,
+        report: IndustryReport,
+        *,
+        priority: Priority,
+        kind: ReportKind,
+        earlier_reference: str | None,
+        evidence: tuple[EvidenceReference, ...],
+        report_id: str,
+        replaces: bool,
+        again: bool,
+    ) -> str:
+        """Return the id of the report."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceSession:
+    """The parts of one partner that handing over uses."""
+
+    state: PartnerState
+    line: Line
+    seal: Seal
+    deliver: Callable[[str], Receipt]
+    make_id: Callable[[], str]
+    make_secret: Callable[[], bytes]
+    clock: Callable[[], datetime]
+
+    @property
+    def journal(self) -> EvidenceJournal:
+        """The journal in the partner's folder."""
+        return EvidenceJournal(self.state.folder)
+
+
+def measure(path: Path, *, file_id: str, on_progress: OnProgress) -> FileFacts:
+    """Read a file through and report how far that is; raises `EvidenceError`."""
+    return measure_file(path, on_bytes=_count(file_id, "reading", size_of_file(path), on_progress))
+
+
+def send_waiting(
+    room: EvidenceSession, entry: JournalEntry, *, facts: Mapping[str, FileFacts], is_new: bool, on_progress: OnProgress
+) -> tuple[JournalEntry, ReportAbuseError | None]:
+    """Send every file that waits; return the entry as it is saved then, and the first error.
+
+    A file that is gone or still being written does not stop the others; anything else does. `facts` are of files that
+    were measured in this run; `is_new`: nothing of this entry was sent before.
+    """
+    first_error: ReportAbuseError | None = None
+    for file in entry.waiting:
+        try:
+            found = facts.get(file.file_id) or measure(Path(file.path), file_id=file.file_id, on_progress=on_progress)
+            _send_one(room, entry, file, facts=found, is_new=is_new, on_progress=on_progress)
+        except EvidenceError as error:
+            first_error = first_error or error
+        except ReportAbuseError as error:
+            return room.journal.get(entry.report_id), error
+        entry = room.journal.get(entry.report_id)
+    return entry, first_error
+
+
+def _send_one(
+    room: EvidenceSession,
+    entry: JournalEntry,
+    file: JournalFile,
+    *,
+    facts: FileFacts,
+    is_new: bool,
+    on_progress: OnProgress,
+) -> None:
+    for is_last_try in (False, True):
+        if facts.sha256.hex() != file.sha256:
+            room.line.notify(
+                f"{facts.path} has changed since it was first read: it starts again under a new evidence id."
+            )
+            file, is_new = _renew(room, entry, file, facts=facts), True
+        try:
+            digest = upload_file(
+                facts,
+                evidence_id=file.evidence_id,
+                secret=entry.get_secret(),
+                is_new=is_new,
+                line=room.line,
+                on_bytes=_count(file.file_id, "sending", count_sealed_bytes(facts.size_bytes), on_progress),
+            )
+        except EvidenceError as error:
+            if is_last_try or error.reason != "file-changed":
+                raise
+            facts, is_new = measure(facts.path, file_id=file.file_id, on_progress=on_progress), False
+        except ConflictError:
+            if is_last_try:
+                raise
+            room.line.notify(f"The gateway holds other bytes under this id: {facts.path} starts again under a new one.")
+            file, is_new = _renew(room, entry, file, facts=facts), True
+        else:
+            _save_file(room, entry, structs.replace(file, digest=digest))
+            return
+
+
+def _renew(room: EvidenceSession, entry: JournalEntry, file: JournalFile, *, facts: FileFacts) -> JournalFile:
+    """Give a file a new id, on disk before anything is sent under it."""
+    renewed = structs.replace(
+        file,
+        evidence_id=room.make_id(),
+        has_new_id=room.state.find_submission(entry.report_id) is not None,
+        sha256=facts.sha256.hex(),
+        size_bytes=facts.size_bytes,
+    )
+    _save_file(room, entry, renewed)
+    return renewed
+
+
+def _save_file(room: EvidenceSession, entry: JournalEntry, file: JournalFile) -> None:
+    room.journal.save(room.journal.get(entry.report_id).with_file(file))
+
+
+def _count(file_id: str, stage: Stage, total: int, on_progress: OnProgress) -> Callable[[int], None]:
+    done = 0
+
+    def add(more: int) -> None:
+        nonlocal done
+        done += more
+        on_progress(Progress(file_id=file_id, stage=stage, done_bytes=done, total_bytes=total))
+
+    return add
+
 
 # It brings no new fact, and the way of the P1 is for children at risk.
 SUPPLEMENT_PRIORITY: Final[Priority] = "P3"

@@ -13,33 +13,35 @@ submissions/ID.json    bodies of POST /v1/reports, sealed: a retry sends the sam
 submissions/.ID.json.lock  empty; there while a submission is sent
 receipts/ID.json       receipts, as received
 desk-receipts/ID.json  receipts of the desk, for reports that went there as a file
-recent/NUMBER/ID       links to the last hour's submissions, named by keyed digests (_repeats.py)
+recent/NUMBER/ID       links to the last hour's submissions, named by keyed digests (_submissions.py)
 references/ID          links to the receipts, named by their references (_receipts.py)
-evidence/ID.json       the evidence of a report, and its secret until it is handed over (_evidence_files.py)
+evidence/ID.json       the evidence of a report, and its secret until it is handed over (_evidence_upload.py)
 evidence/ID.lock       empty; there while evidence is sent
-answers/ID.json        the request of the agency that a response answers (_threads.py)
-entries/ID.json        notes of own entries in threads, sealed until they are sent (_threads.py)
+answers/ID.json        the request of the agency that a response answers (threads.py)
+entries/ID.json        notes of own entries in threads, sealed until they are sent (threads.py)
 mailbox/NUMBER.json    opened messages, still signed
 mailbox/position       the number up to which the chain of messages is unbroken
 lock                   empty; held while the key set or the mailbox changes
 ```
 
-Never holds the partner register: a partner does not learn which others exist.
+The agency's key set is fetched at most every ten minutes, else the newest one saved is used. Never holds the partner
+register: a partner does not learn which others exist.
 """
 
 import hashlib
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from partner_sdk.client.transport import Transport, log_event
 from partner_sdk.durable_files import (
     check_private_folder,
     find_bytes,
@@ -49,12 +51,28 @@ from partner_sdk.durable_files import (
     sync_folder,
     write_durably,
 )
-from partner_sdk.errors import FormatError, LocalStateError, StatementError
+from partner_sdk.errors import (
+    FormatError,
+    KeySetError,
+    LocalStateError,
+    ProblemError,
+    ReportAbuseError,
+    StatementError,
+    TransportError,
+)
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key, read_key_file, write_key_file
 from partner_sdk.wire.canonical import check_report_id, encode, format_time, parse_exact
 from partner_sdk.wire.enrolment import EnrolmentPost, Invitation, make_partner_pin
 from partner_sdk.wire.mailbox import FIRST_PREVIOUS
-from partner_sdk.wire.signing import Environment, KeySet, Pin, follow_root, peek_delegated_at, verify_bundle
+from partner_sdk.wire.signing import (
+    MAX_LIST_BYTES,
+    Environment,
+    KeySet,
+    Pin,
+    follow_root,
+    peek_delegated_at,
+    verify_bundle,
+)
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES, ReportPost
 
 T = TypeVar("T")
@@ -390,3 +408,49 @@ def _check_usable(folder: Path) -> None:
             f"Other users can open {folder}: give a new folder with --state, and enrol creates it.",
             reason="open-to-others",
         )
+
+
+KEY_SET_KEPT_FOR: Final = timedelta(minutes=10)
+
+
+class KeySets:
+    """The key sets of one folder and one gateway. `notify` gets a line when a saved one has to do."""
+
+    def __init__(
+        self,
+        state: PartnerState,
+        transport: Transport,
+        *,
+        clock: Callable[[], datetime],
+        notify: Callable[[str], None],
+    ) -> None:
+        self._state = state
+        self._transport = transport
+        self._clock = clock
+        self._notify = notify
+        self._fetched_at: datetime | None = None
+
+    def refresh(self) -> KeySet:
+        """Fetch the key set, check it against the pinned root and the newest one seen, save and return it."""
+        reply = self._transport.send("GET", "/v1/keys", is_signed=False, max_bytes=MAX_LIST_BYTES)
+        now = self._clock()
+        key_set = self._state.accept_key_set(reply.body, now=now)
+        self._fetched_at = now
+        log_event("key-set-fetched", serial=key_set.serial)
+        return key_set
+
+    def get(self) -> KeySet:
+        """Return a key set in force: fetched lately, fetched now, or, with a word about it, the newest one saved."""
+        now = self._clock()
+        if self._fetched_at is not None and abs(now - self._fetched_at) < KEY_SET_KEPT_FOR:
+            return self._state.read_key_set(now=now)
+        try:
+            return self.refresh()
+        except (TransportError, ProblemError, KeySetError, FormatError) as error:
+            try:
+                kept = self._state.read_key_set(now=now)
+            except ReportAbuseError:
+                raise error from None
+            log_event("key-set-kept", serial=kept.serial, reason=error.reason)
+            self._notify(f"The key set could not be renewed; the saved one (serial {kept.serial}) is used. {error}")
+            return kept

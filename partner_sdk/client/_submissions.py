@@ -1,51 +1,69 @@
 """Submissions, the bodies of `POST /v1/reports`: sealed, signed and saved, then sent until taken (WIRE.md §6.1).
 
 A report is sealed under the key set that is saved here, before the network is asked for a newer one, and it leaves the
-folder only if a key set in force allows its key (docs/decisions/0026).
+folder only if a key set in force allows its key (docs/decisions/0026). It may lie in the folder for longer than a
+former key is taken, or that key was revoked after it sealed. Then only the signature changes. Never signs again a
+report that the gateway has taken already.
 
-It may lie in the folder for longer than a former key is taken, or that key was revoked after it sealed. Then only the
-signature changes. Never signs again a report that the gateway has taken already.
+Repeats: the reports that were sealed in the last hour, so that the same one does not go twice by accident. A keyed
+digest of each is the name of a link to it: never a word of a report. The first report of a new hour deletes the links
+from before the last one. A thief of the folder has the key too, and can test whether a report that they know word by
+word is among them. A P1 is never held back: a report too many costs minutes, and one too few can cost a child.
+
+Earlier reports: only a receipt makes a response an answer, and no answer goes to another case than the one that the
+question is about: the saved request decides, not the reference that was typed.
 """
 
-from collections.abc import Callable
+import hmac
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import structs
 
-from partner_sdk.client._events import log_event
 from partner_sdk.client._partner_state import PartnerState
-from partner_sdk.client._repeats import SentAs, check_not_repeated, list_unnamed, note_report
-from partner_sdk.client._threads import note_answer
-from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, Reply
+from partner_sdk.client.mailbox import OpenedMessage
+from partner_sdk.client.threads import OPEN_STATES, QUESTIONS, Thread, ThreadState, note_answer, read_threads
+from partner_sdk.client.transport import MAX_SMALL_REPLY_BYTES, Reply, log_event
+from partner_sdk.durable_files import make_private_folder
 from partner_sdk.errors import (
+    FieldFault,
     FormatError,
     KeySetError,
     LocalStateError,
     ProblemError,
     RefusedError,
+    RepeatedReportError,
     ReportAbuseError,
+    ReportError,
     SealingError,
     TransportError,
 )
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.report import IndustryReport, encode_sealed_report, make_sealed_report
+from partner_sdk.report import IndustryReport, encode_sealed_report, list_given, make_sealed_report
 from partner_sdk.wire.canonical import (
     check_filled_in,
+    check_report_id,
     decode,
     encode,
     format_time,
+    get_id_time,
     parse_base64url,
     parse_exact,
     parse_time,
     to_base64url,
 )
 from partner_sdk.wire.evidence import EvidenceReference
+from partner_sdk.wire.mailbox import InformationRequest
 from partner_sdk.wire.problems import NOT_FOUND, STATEMENT_REFUSED, UNKNOWN_AGENCY_KEY
+from partner_sdk.wire.receipts import peek_intake
 from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES, Envelope, SealingKey, seal
 from partner_sdk.wire.signing import (
     MAX_STATEMENT_BYTES,
@@ -58,7 +76,9 @@ from partner_sdk.wire.signing import (
 from partner_sdk.wire.submission import (
     MAX_REPORT_BODY_BYTES,
     ClearFields,
+    Priority,
     Progress,
+    ReportKind,
     ReportPost,
     SubmissionStatement,
     peek_submission,
@@ -66,9 +86,127 @@ from partner_sdk.wire.submission import (
     sign_submission,
 )
 
-# With it comes all that sends, which a command that runs alone does not need.
 if TYPE_CHECKING:
     from partner_sdk.client.transport import Transport
+
+KEPT_FOR: Final = timedelta(hours=1)
+_FOLDER: Final = "recent"
+_LABEL: Final = b"report-abuse/recent-report\n"
+
+
+@dataclass(frozen=True, slots=True)
+class SentAs:
+    """What makes two equal reports the same one besides their words; at another priority it is another.
+
+    `files` has the id and SHA-256 of each file that goes with the report and whose hash its words do not name.
+    """
+
+    priority: Priority
+    kind: ReportKind
+    earlier_reference: str | None
+    files: tuple[tuple[str, str], ...] = ()
+
+
+def list_unnamed(report: IndustryReport, hashes: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return those of some files (`file_id` to SHA-256) that the report does not name by their hash."""
+    named = {
+        file.file_id
+        for file in list_given(report.files)
+        if any(one.type == "sha256" for one in list_given(file.hashes))
+    }
+    return tuple(sorted(one for one in hashes.items() if one[0] not in named))
+
+
+def check_not_repeated(
+    state: PartnerState,
+    report: IndustryReport,
+    sent_as: SentAs,
+    *,
+    now: datetime,
+    notify: Callable[[str], None],
+) -> None:
+    """Raise `RepeatedReportError` for a report that was sealed here in the last hour.
+
+    A P1, and any report to a sandbox, goes: `notify` hears of the first one. An answer has a check of its own.
+    """
+    if sent_as.kind == "response":
+        return
+    repeat = find_repeat(state, report, sent_as, now=now)
+    if repeat is None:
+        return
+    log_event("report-repeated", report_id=repeat.report_id, priority=sent_as.priority)
+    if sent_as.priority == "P1":
+        notify(f"{repeat} A P1 is never held back: this one goes too.")
+    elif state.profile.environment != "live":
+        notify(f"{repeat} To a live agency it would not go twice unless you say so.")
+    else:
+        raise repeat
+
+
+def find_repeat(
+    state: PartnerState, report: IndustryReport, sent_as: SentAs, *, now: datetime
+) -> RepeatedReportError | None:
+    """Return the error for a report that was sealed here in the last hour, or None. A discarded one does not count."""
+    name = _digest(state, report, sent_as)
+    for folder in _list_folders(state, now=now):
+        try:
+            report_id = (folder / name).readlink().stem
+            check_report_id(report_id)
+            minutes, left = divmod(abs(now - get_id_time(report_id)), timedelta(minutes=1))
+            if minutes * timedelta(minutes=1) + left <= KEPT_FOR and state.find_submission(report_id) is not None:
+                return _make_error(state, report_id, minutes=minutes)
+        except (OSError, FormatError, LocalStateError):
+            continue  # a damaged note, submission or receipt must not hold a report back
+    return None
+
+
+def note_report(state: PartnerState, report_id: str, report: IndustryReport, sent_as: SentAs, *, now: datetime) -> None:
+    """Remember a report that was sealed. Not synced: without the note, the same report may go twice."""
+    folder, *_ = kept = _list_folders(state, now=now)
+    link = folder / _digest(state, report, sent_as)
+    with suppress(OSError, LocalStateError):
+        if not folder.exists():
+            make_private_folder(folder.parent)
+            make_private_folder(folder)
+            for older in set(folder.parent.iterdir()) - set(kept):
+                shutil.rmtree(older)
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path("../../submissions") / f"{report_id}.json")
+
+
+def _list_folders(state: PartnerState, *, now: datetime) -> list[Path]:
+    """Return the folders of this hour and of the one before."""
+    hour = int(now.timestamp() // KEPT_FOR.total_seconds())
+    return [state.folder / _FOLDER / str(number) for number in (hour, hour - 1)]
+
+
+def _digest(state: PartnerState, report: IndustryReport, sent_as: SentAs) -> str:
+    key = state.load_submission_key().private_bytes_raw()
+    fields = encode([sent_as.priority, sent_as.kind, sent_as.earlier_reference, sent_as.files])
+    return hmac.digest(key, _LABEL + fields + b"\n" + encode(report), "sha256").hex()
+
+
+def _make_error(state: PartnerState, report_id: str, *, minutes: int) -> RepeatedReportError:
+    receipt = state.find_receipt(report_id)
+    reference = None if receipt is None else peek_intake(receipt).reference
+    ago = f"{minutes} minute{'' if minutes == 1 else 's'} ago" if minutes else "less than a minute ago"
+    known = (
+        f"It was delivered as {reference}."
+        if reference is not None
+        else "It is sealed and waits in your folder: `spool flush`, or `resume()`, sends it."
+        if not state.is_delivered(report_id)
+        else "The desk has it."
+    )
+    return RepeatedReportError(
+        f"The same report was sealed here {ago}, as {report_id}. {known}",
+        reason="sent-before",
+        report_id=report_id,
+        reference=reference,
+    )
+
+
+# With it comes all that sends, which a command that runs alone does not need.
+
 
 _EXAMPLES: Final = ("report.json", "full-report.json")
 _TO_REPLACE: Final = "what happened, the times, the accounts and your organisation's details"
@@ -268,3 +406,140 @@ def _check_may_leave(state: PartnerState, post: ReportPost, *, now: datetime) ->
     except (KeySetError, LocalStateError):
         return  # nothing to judge by: the gateway decides
     check_may_leave(post, key_set=key_set, now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question of the agency, and the state of its answer.
+
+    `waiting`: an answer is sealed and not yet delivered; `answered`: one is. `answers` are reports that answer it.
+    """
+
+    request: InformationRequest
+    thread: Thread
+
+    @property
+    def request_id(self) -> str:
+        """The id that an answer names."""
+        return self.request.request_id
+
+    @property
+    def text(self) -> str:
+        """The agency's question."""
+        return self.request.question
+
+    @property
+    def reference(self) -> str | None:
+        """The reference of the report that it is about, or None: it is about `request.accounts` alone."""
+        return self.request.reference
+
+    @property
+    def due_at(self) -> datetime:
+        """The legal deadline of the answer (UTC)."""
+        return parse_time(self.request.due_at)
+
+    @property
+    def state(self) -> ThreadState:
+        """The state of its thread, e.g. `open`."""
+        return self.thread.state
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The ids of the reports that answer it."""
+        return self.thread.answers
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Return whether the deadline has passed without a delivered answer."""
+        return self.thread.is_overdue(now)
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """The questions, the soonest due first, and the numbers of messages whose question could not be read."""
+
+    questions: tuple[Question, ...]
+    unreadable: tuple[int, ...]
+
+
+def list_requests(state: PartnerState, *, messages: Iterable[OpenedMessage] | None = None) -> Questions:
+    """Return the questions in the saved messages with their states."""
+    found = read_threads(state, kinds=QUESTIONS, messages=messages)
+    questions = [Question(one.body, one) for one in found.threads if isinstance(one.body, InformationRequest)]
+    ordered = sorted(questions, key=lambda one: (one.request.due_at, one.thread.number))
+    return Questions(questions=tuple(ordered), unreadable=found.unreadable)
+
+
+_UNKNOWN: Final = "No request with this id is saved here: `request list` fetches them. Give the id of an open one."
+_MOST_NAMED: Final = 5
+
+
+def check_earlier_reference(reference: str | None, *, kind: ReportKind) -> None:
+    """Raise `FormatError` if a report of this kind must name an earlier one and does not; a response need not."""
+    if kind not in {"initial", "response"} and reference is None:
+        raise FormatError(
+            f"A {kind} needs an earlier reference (--earlier-reference) to your own report.",
+            reason="no-earlier-reference",
+        )
+
+
+def find_earlier_reference(
+    state: PartnerState, report: IndustryReport, *, kind: ReportKind, given: str | None
+) -> str | None:
+    """Return the earlier reference to seal: the one given, and for a response that of the question that it answers.
+
+    Raises `FormatError` (`no-earlier-reference`), and `ReportError`: `unknown-request` when the question is not saved
+    in this folder, `not-open` when it has an answer already, `other-report` when it is about another report.
+    """
+    check_earlier_reference(given, kind=kind)
+    if kind != "response":
+        return given
+    kept = list_requests(state).questions
+    asked = next((one for one in kept if one.request_id == report.answers_request), None)
+    if asked is None:
+        raise _refuse(
+            "The question that this answers is not saved here, so its report is unknown too.",
+            reason="unknown-request",
+            detail=f"{_UNKNOWN} {_format_open(kept)}",
+        )
+    if asked.state not in OPEN_STATES:
+        raise _refuse(
+            "The question is not open any more.", reason="not-open", detail=f"{_describe(asked)} {_format_open(kept)}"
+        )
+    if given not in {None, asked.reference}:
+        raise _refuse(
+            "The question is about a different report from the one in --earlier-reference.",
+            reason="other-report",
+            detail="This request is about no report of yours: give no reference."
+            if asked.reference is None
+            else f"This request is about your report {asked.reference}: give that reference.",
+        )
+    return asked.reference
+
+
+def _describe(asked: Question) -> str:
+    """Return why a question takes no further report as its answer."""
+    named = f" ({', '.join(asked.answers)})" if asked.answers else ""
+    if asked.state == "waiting":
+        return f"An answer waits in the spool{named}: `spool flush` sends it, `report discard` drops a report."
+    if asked.state == "answered" and asked.answers:
+        about = "it" if asked.reference is None else asked.reference
+        return f"Your report {', '.join(asked.answers)} answers it. Send more as a supplement to {about}."
+    ended = {"answered": "You answered it", "declined": "You declined it", "recalled": "The agency withdrew it"}
+    return f"{ended.get(asked.state, 'The agency closed it')}: `request show {asked.request_id}` shows the thread."
+
+
+def _refuse(message: str, *, reason: str, detail: str) -> ReportError:
+    return ReportError(message, reason=reason, faults=[FieldFault("#/answers_request", detail)])
+
+
+def _format_open(kept: Sequence[Question]) -> str:
+    """Return the ids of the open questions, the soonest due first: they come from the agency, so they may be shown."""
+    still_open = [one for one in kept if one.state in OPEN_STATES]
+    if not still_open:
+        return "No question is open."
+    named = [
+        f"{one.request_id} (about {one.reference or 'accounts'}, due {one.request.due_at[:10]})"
+        for one in still_open[:_MOST_NAMED]
+    ]
+    more = f", and {len(still_open) - _MOST_NAMED} more" if len(still_open) > _MOST_NAMED else ""
+    return f"Open now: {', '.join(named)}{more}."

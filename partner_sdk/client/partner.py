@@ -17,26 +17,30 @@ from typing import overload
 
 import requests
 
-from partner_sdk.client._earlier_reports import Question, find_earlier_reference, list_requests
-from partner_sdk.client._evidence_handover import HandedOver, ReportToSend, hand_over, resume_evidence
-from partner_sdk.client._evidence_sending import EvidenceSession, OnProgress, ignore_progress
+from partner_sdk.client._evidence_handover import (
+    EvidenceSession,
+    HandedOver,
+    OnProgress,
+    ReportToSend,
+    hand_over,
+    ignore_progress,
+    resume_evidence,
+)
 from partner_sdk.client._evidence_upload import Line
-from partner_sdk.client._key_renewal import find_newer_key
-from partner_sdk.client._key_sets import KeySets
-from partner_sdk.client._keys import finish_switch
-from partner_sdk.client._partner_state import PartnerProfile, PartnerState
-from partner_sdk.client._public_log import PublicLog, open_log
+from partner_sdk.client._keys import find_newer_key, finish_switch
+from partner_sdk.client._partner_state import KeySets, PartnerProfile, PartnerState
 from partner_sdk.client._receipts import (
     ComparedReceipt,
+    PublicLog,
     Receipt,
     check_kept_receipt,
     compare_receipts,
     deliver_submission,
     fetch_progress,
+    open_log,
 )
 from partner_sdk.client._spool import Attempt, flush
-from partner_sdk.client._submissions import seal_and_save
-from partner_sdk.client.exchange import DEFAULT_POLICY, MAX_SMALL_REPLY_BYTES, RetryPolicy, T, send_patiently
+from partner_sdk.client._submissions import Question, find_earlier_reference, list_requests, seal_and_save
 from partner_sdk.client.http import read_clock
 from partner_sdk.client.mailbox import (
     Delivery,
@@ -47,7 +51,14 @@ from partner_sdk.client.mailbox import (
     wait_for_deliveries,
 )
 from partner_sdk.client.threads import Threads
-from partner_sdk.client.transport import Transport
+from partner_sdk.client.transport import (
+    DEFAULT_POLICY,
+    MAX_SMALL_REPLY_BYTES,
+    RetryPolicy,
+    T,
+    Transport,
+    send_patiently,
+)
 from partner_sdk.report import IndustryReport, parse_report
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, encode, make_report_id, parse_exact
 from partner_sdk.wire.digest import Digest

@@ -1,42 +1,436 @@
-"""Writes to the agency about its messages: entries are signed, sealed and saved, and only then sent (WIRE.md §9.6).
+"""Threads: the agency's messages about cases, and every entry about them, read, written and sent (WIRE.md §9.6).
 
-An entry is made once and sent until the gateway has it: the same box again is the same entry. Never keeps its words.
+An entry is signed, sealed and saved, and only then sent, until the gateway has it: the same box again is the same
+entry. An own entry is a note in `entries/`: its writer, time and kind, and its sealed box until the gateway has it. Its
+words are never kept readable. Answers that are reports are noted in `answers/`: the id of the request and nothing else,
+since the report lies sealed in the spool.
+
+A package is written into a new folder, once every byte of its archive is proven (docs/package.md): never over anything,
+and no folder is left behind unless all of the package is in it.
 """
 
-from collections.abc import Callable, Collection, Mapping
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from partner_sdk.client._partner_state import PartnerState
-from partner_sdk.client._threads import (
-    ALERTS,
-    PACKAGES,
-    REQUESTS,
-    KeptEntry,
-    Thread,
-    ThreadKind,
-    ThreadList,
-    list_entries,
-    read_threads,
-    remove_entry,
-    save_entry,
+from partner_sdk.client._partner_state import PartnerProfile, PartnerState, find_document
+from partner_sdk.client.mailbox import OpenedMessage, read_message
+from partner_sdk.client.transport import MAX_SMALL_REPLY_BYTES, RETRIED_ERRORS
+from partner_sdk.durable_files import find_bytes, make_private_folder, sync_folder, write_durably
+from partner_sdk.errors import FormatError, LocalStateError, MailboxError, ReportAbuseError
+from partner_sdk.package_reader import ReadError, verify_archive
+from partner_sdk.report import IndustryReport
+from partner_sdk.wire.canonical import check_report_id, encode, format_time, parse_base64url, parse_exact, parse_time
+from partner_sdk.wire.mailbox import (
+    BODIES,
+    MANIFEST_FILE,
+    MAX_ENTRY_BODY_BYTES,
+    PACKAGE_OUTCOMES,
+    EntryKind,
+    EntryPost,
+    InformationRequest,
+    MailboxMessage,
+    MessageKind,
+    Package,
+    PackageManifest,
+    PreservationRequest,
+    ServiceAlert,
+    TermsReferral,
+    ThreadEntry,
+    ThreadMessage,
+    open_manifest,
+    parse_body,
+    seal_entry,
 )
-from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, RETRIED_ERRORS
-from partner_sdk.client.mailbox import read_message
-from partner_sdk.errors import LocalStateError, MailboxError, ReportAbuseError
-from partner_sdk.wire.canonical import encode, format_time
-from partner_sdk.wire.mailbox import EntryKind, Package, ThreadEntry, parse_body, seal_entry
 from partner_sdk.wire.problems import UNKNOWN_AGENCY_KEY
 from partner_sdk.wire.signing import KeySet, get_active_sealing_key
+from partner_sdk.wire.submission import ReportKind
+
+if TYPE_CHECKING:
+    from partner_sdk.client.transport import Transport
+
+ENTRIES: Final = "entries"
+ANSWERS: Final = "answers"
+_MAX_NOTE_BYTES: Final = 256
+_MAX_KEPT_BYTES: Final = MAX_ENTRY_BODY_BYTES + 4096  # the box, and the note of it
+
+ThreadKind = Literal["package", "information-request", "preservation-request", "terms-referral", "alert"]
+PACKAGES: Final[tuple[ThreadKind, ...]] = ("package",)
+QUESTIONS: Final[tuple[ThreadKind, ...]] = ("information-request",)
+REQUESTS: Final[tuple[ThreadKind, ...]] = ("information-request", "preservation-request", "terms-referral")
+ALERTS: Final[tuple[ThreadKind, ...]] = ("alert",)
+ThreadBody = Package | InformationRequest | PreservationRequest | TermsReferral | ServiceAlert
+
+# `waiting`: the partner's word is sealed, and the gateway does not have it yet.
+ThreadState = Literal["open", "waiting", "acknowledged", "answered", "declined", "outcome", "recalled", "closed"]
+OPEN_STATES: Final[Collection[ThreadState]] = frozenset({"open", "acknowledged"})
+# The furthest of these entries gives a thread its state; an answer inside the thread of a package changes nothing.
+_STATES: Final[dict[str, ThreadState]] = {
+    "acknowledge": "acknowledged",
+    "answer": "answered",
+    "decline": "declined",
+    "outcome": "outcome",
+}
+
+
+class AnswerNote(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The request that a sealed response answers."""
+
+    request_id: str
+
+
+class KeptEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The note of one own entry; `post` is the sealed box until the gateway has it."""
+
+    about: str
+    by: str
+    entry_id: str
+    kind: EntryKind
+    outcome: str | None
+    post: EntryPost | None
+    report_id: str | None
+    sent_at: str | None
+    written_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One entry of a thread, the agency's or an own one. Of an own one `text` is None: it is not kept.
+
+    `sent_at` is None for an own entry that the gateway does not have yet.
+    """
+
+    at: str
+    is_own: bool
+    kind: str
+    by: str
+    entry_id: str
+    text: str | None
+    outcome: str | None = None
+    report_id: str | None = None
+    sent_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A message of the agency about a case, with every entry about it, the oldest first.
+
+    `body` is that of the message, but for the archive of a package: `Threads.open_package` reads it again.
+    `answers` are the ids of reports that answer it. `is_asked`: the agency's last word is a question or a reminder.
+    """
+
+    kind: ThreadKind
+    message_id: str
+    number: int
+    issued_at: str
+    body: ThreadBody
+    state: ThreadState
+    lines: tuple[Line, ...]
+    answers: tuple[str, ...]
+
+    @property
+    def is_asked(self) -> bool:
+        """Return whether the agency waits for a word: its last entry asks, and no own one follows."""
+        return bool(self.lines) and not self.lines[-1].is_own and self.lines[-1].kind in {"question", "reminder"}
+
+    @property
+    def has_open_question(self) -> bool:
+        """Return whether the agency asked, or reminded, and no own answer follows."""
+        lines = self.list_since_asked()
+        return lines != self.lines and not any(line.is_own and line.kind == "answer" for line in lines)
+
+    def list_since_asked(self) -> tuple[Line, ...]:
+        """Return the entries after the agency's last question or reminder; all of them if it never asked in here."""
+        asked = [
+            place
+            for place, line in enumerate(self.lines, start=1)
+            if not line.is_own and line.kind in {"question", "reminder"}
+        ]
+        return self.lines[asked[-1] :] if asked else self.lines
+
+    @property
+    def due_at(self) -> datetime | None:
+        """The time by which the agency wants the answer, or None."""
+        due = getattr(self.body, "due_at", None)
+        return None if due is None else parse_time(due)
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Return whether its time has passed without a word that the gateway has."""
+        return self.due_at is not None and self.state in {*OPEN_STATES, "waiting"} and now > self.due_at
+
+    def find_own(self, kind: EntryKind) -> Line | None:
+        """Return the first own entry of a kind, or None."""
+        return next((line for line in self.lines if line.is_own and line.kind == kind), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadList:
+    """Threads, and the numbers of messages that could not be read."""
+
+    threads: tuple[Thread, ...]
+    unreadable: tuple[int, ...]
+
+
+def read_threads(
+    state: PartnerState, *, kinds: Collection[ThreadKind], messages: Iterable[OpenedMessage] | None = None
+) -> ThreadList:
+    """Return the threads of these kinds in the saved messages, in the order of the mailbox."""
+    if messages is None:
+        messages = (read_message(state, number) for number in state.list_messages())
+    lines: dict[str, list[Line]] = {}
+    unreadable: list[int] = []
+    first: list[tuple[MailboxMessage, ThreadKind, ThreadBody]] = []
+    for opened in messages:
+        kind = opened.message.kind
+        try:
+            if kind == "thread-message":
+                said = parse_body(opened.body, body=ThreadMessage)
+                lines.setdefault(said.about, []).append(_to_line(said, at=opened.message.issued_at))
+            elif kind in kinds:
+                # Without the message around it: one of a package has 2 MiB, and a force may hold thousands.
+                head = msgspec.structs.replace(opened.message, body="")
+                first.append((head, kind, _parse(opened)))  # type: ignore[arg-type] # it is one of `kinds`
+        except FormatError:
+            unreadable.append(opened.message.number)
+    for kept in list_entries(state):
+        lines.setdefault(kept.about, []).append(_to_own_line(kept))
+    answers, delivered, undelivered = _list_answers(state), state.list_delivered(), set(state.list_undelivered())
+    threads = []
+    for message, kind, body in first:
+        own = sorted(lines.get(message.message_id, ()), key=lambda line: (line.at, line.is_own))
+        given = tuple(one for one in answers.get(message.message_id, ()) if one in delivered or one in undelivered)
+        state_of_it = _get_state(kind, own, is_answered=any(one in delivered for one in given), is_given=bool(given))
+        threads.append(
+            Thread(kind, message.message_id, message.number, message.issued_at, body, state_of_it, tuple(own), given)
+        )
+    return ThreadList(threads=tuple(threads), unreadable=tuple(unreadable))
+
+
+def _parse(opened: OpenedMessage) -> ThreadBody:
+    body: ThreadBody = parse_body(opened.body, body=BODIES[opened.message.kind])  # type: ignore[type-var, assignment]
+    if isinstance(body, InformationRequest) and body.request_id != opened.message.message_id:
+        raise FormatError("A request has the id of its message.", reason="malformed")
+    return msgspec.structs.replace(body, archive="") if isinstance(body, Package) else body
+
+
+def _get_state(kind: MessageKind, lines: list[Line], *, is_answered: bool, is_given: bool) -> ThreadState:
+    if any(line.kind == "recall" and not line.is_own for line in lines):
+        return "recalled"
+    if any(line.kind == "close" and not line.is_own for line in lines):
+        return "closed"
+    if is_answered:
+        return "answered"
+    deciding = [one for one in _STATES if one != "answer" or kind in REQUESTS]
+    said = [line for line in lines if line.is_own and line.kind in deciding]
+    if not said:
+        return "waiting" if is_given else "open"
+    furthest = max(said, key=lambda line: deciding.index(line.kind))
+    return "waiting" if furthest.sent_at is None else _STATES[furthest.kind]
+
+
+def _to_line(said: ThreadMessage, *, at: str) -> Line:
+    return Line(at=at, is_own=False, kind=said.kind, by=said.by, entry_id=said.entry_id, text=said.text, sent_at=at)
+
+
+def _to_own_line(kept: KeptEntry) -> Line:
+    return Line(
+        at=kept.written_at,
+        is_own=True,
+        kind=kept.kind,
+        by=kept.by,
+        entry_id=kept.entry_id,
+        text=None,
+        outcome=kept.outcome,
+        report_id=kept.report_id,
+        sent_at=kept.sent_at,
+    )
+
+
+def save_entry(state: PartnerState, kept: KeptEntry) -> None:
+    """Keep the note of an own entry, before it is sent and after."""
+    make_private_folder(state.folder / ENTRIES)
+    write_durably(state.folder / ENTRIES / f"{kept.entry_id}.json", encode(kept))
+
+
+def remove_entry(state: PartnerState, kept: KeptEntry) -> None:
+    """Take away the note of an entry that the agency cannot open any more."""
+    (state.folder / ENTRIES / f"{kept.entry_id}.json").unlink(missing_ok=True)
+
+
+def list_entries(state: PartnerState) -> list[KeptEntry]:
+    """Return the notes of all own entries, the oldest first; raises `LocalStateError` for a damaged one."""
+    names = sorted(path.stem for path in (state.folder / ENTRIES).glob("[0-9a-f]*.json"))
+    found = (find_entry(state, name) for name in names)
+    return [one for one in found if one is not None]
+
+
+def find_entry(state: PartnerState, entry_id: str) -> KeptEntry | None:
+    check_report_id(entry_id)  # a file name is never built from anything else
+    return find_document(state.folder / ENTRIES / f"{entry_id}.json", kind=KeptEntry, max_bytes=_MAX_KEPT_BYTES)
+
+
+def note_answer(state: PartnerState, report_id: str, *, report: IndustryReport, kind: ReportKind) -> None:
+    """Record the request that a response answers, before it is saved; nothing for another kind, or for free text."""
+    if kind != "response" or report.answers_request is None:
+        return
+    try:
+        check_report_id(report.answers_request)
+    except FormatError:
+        return  # it may be words about a person: those are only kept sealed
+    make_private_folder(state.folder / ANSWERS)
+    check_report_id(report_id)
+    write_durably(state.folder / ANSWERS / f"{report_id}.json", encode(AnswerNote(request_id=report.answers_request)))
+
+
+def _list_answers(state: PartnerState) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for path in sorted((state.folder / ANSWERS).glob("[0-9a-f]*.json")):
+        raw = find_bytes(path) or b""
+        try:
+            note = parse_exact(raw, kind=AnswerNote, max_bytes=_MAX_NOTE_BYTES)
+        except FormatError:
+            continue  # the request then counts as open: better asked twice than forgotten
+        found.setdefault(note.request_id, []).append(path.stem)
+    return found
+
+
+STATE_LABELS: Final[Mapping[ThreadState, str]] = {
+    "open": "NEW",
+    "waiting": "NOT SENT YET",
+    "acknowledged": "acknowledged",
+    "answered": "answered",
+    "declined": "declined",
+    "outcome": "outcome told",
+    "recalled": "TAKEN BACK",
+    "closed": "closed",
+}
+_OF_THE_AGENCY: Final = {
+    "question": "The agency asks",
+    "answer": "The agency answers",
+    "note": "The agency writes",
+    "reminder": "The agency still waits for an answer",
+    "recall": "THE AGENCY TOOK THIS BACK: do not use it any more, and delete your copies",
+    "close": "The agency closed this: nothing more is expected",
+}
+_OWN: Final = {
+    "acknowledge": "Acknowledged",
+    "question": "You asked",
+    "answer": "You answered",
+    "outcome": "You told the outcome",
+    "note": "You wrote",
+    "decline": "You declined",
+}
+
+
+def name_entry(kind: str, *, is_own: bool) -> str:
+    """Return the head of an entry; one that a later release knows stands for itself."""
+    return (_OWN if is_own else _OF_THE_AGENCY).get(kind, kind)
+
+
+def format_package_outcome(outcome: str) -> str:
+    """Return the words for the outcome of a package; one that a later release knows stands for itself."""
+    return PACKAGE_OUTCOMES.get(outcome, outcome.replace("_", " "))
+
+
+_LOCAL_HEADER_BYTES: Final = 30  # APPNOTE.TXT §4.3.7, without the name; an archive of a mailbox has no extra field
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedPackage:
+    """A package that was checked and written: its signed manifest, its folder, and its files in this order."""
+
+    manifest: PackageManifest
+    folder: Path
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedPackage:
+    """A package of which every byte is proven: its signed manifest, and its files by name."""
+
+    manifest: PackageManifest
+    files: Mapping[str, bytes]
+
+
+def check_package(
+    package: Package, *, message_id: str, key_set: KeySet, profile: PartnerProfile, now: datetime
+) -> CheckedPackage:
+    """Check the archive of a package.
+
+    A mailbox-signing key of the agency that was in use must have signed the manifest, for this message and environment.
+    Raises `FormatError`, `StatementError`, and `MailboxError` (`wrong-package`, and as `verify_archive`).
+    """
+    archive = package.read_archive()
+    try:
+        verify_archive(io.BytesIO(archive), keys=[parse_base64url(key.public_key) for key in key_set.mailbox_keys])
+    except ReadError as error:
+        raise MailboxError(f"{error} Tell the agency, but not through this service.", reason=error.reason) from None
+    # Again by the wire: its reader judges the key by the time of the signature, and each field by its model.
+    manifest = open_manifest(_read_manifest(archive), signers=key_set.mailbox_keys, now=now)
+    if (manifest.environment, manifest.package_id) != (profile.environment, message_id):
+        raise MailboxError("The archive is that of another package than its message.", reason="wrong-package")
+    return CheckedPackage(manifest, dict(_list_files(archive, manifest)))
+
+
+def write_package(package: CheckedPackage, *, folder: Path) -> OpenedPackage:
+    """Write the files of a checked package, 0600, into a new folder, 0700.
+
+    Raises `LocalStateError` (`exists`, `cannot-write`).
+    """
+    return OpenedPackage(package.manifest, folder, tuple(_write_all(package.files, folder=folder)))
+
+
+def _read_manifest(archive: bytes) -> bytes:
+    start = _LOCAL_HEADER_BYTES + len(MANIFEST_FILE)
+    return archive[start : start + int.from_bytes(archive[18:22], "little")]  # its compressed size: nothing is packed
+
+
+def _list_files(archive: bytes, manifest: PackageManifest) -> Iterator[tuple[str, bytes]]:
+    """Yield each file of a verified archive with its bytes: they follow one another without a gap."""
+    raw = _read_manifest(archive)
+    yield MANIFEST_FILE, raw
+    at = _LOCAL_HEADER_BYTES + len(MANIFEST_FILE) + len(raw)
+    for file in manifest.files:
+        at += _LOCAL_HEADER_BYTES + len(file.name)
+        yield file.name, archive[at : at + file.size_bytes]
+        at += file.size_bytes
+
+
+def _write_all(files: Mapping[str, bytes], *, folder: Path) -> list[Path]:
+    if os.path.lexists(folder):
+        raise LocalStateError(
+            f"{folder} exists already, and nothing in it was touched: give a new folder with --out.", reason="exists"
+        )
+    if not folder.parent.is_dir():
+        raise LocalStateError(f"Make the folder {folder.parent} first.", reason="cannot-write")
+    written = []
+    try:
+        made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".package-"))  # 0700
+    except OSError as error:
+        raise LocalStateError(f"Cannot write to {folder.parent}: {error.strerror}.", reason="cannot-write") from None
+    try:
+        for name, content in files.items():
+            make_private_folder((made / name).parent)
+            write_durably(made / name, content)
+            written.append(folder / name)
+        made.rename(folder)  # fails if a folder with anything in it came meanwhile
+        sync_folder(folder.parent)
+    except OSError as error:
+        raise LocalStateError(f"Cannot write {folder}: {error.strerror}.", reason="cannot-write") from None
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return written
+
 
 # With it comes all that sends, which a command that only reads the saved messages does not need.
-if TYPE_CHECKING:
-    from partner_sdk.client.packages import CheckedPackage, OpenedPackage
-    from partner_sdk.client.transport import Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +560,11 @@ class Threads:
         signature that does not hold, and `LocalStateError` (`exists`): nothing is written over.
         """
         # Loaded here: the reader of archives is a file for itself, and no other call needs it.
-        from partner_sdk.client.packages import write_package
 
         return write_package(self.check_package(message_id), folder=folder)
 
     def check_package(self, message_id: str) -> "CheckedPackage":
         """Check a saved package and return its manifest and files, without writing any; raises as `open_package`."""
-        from partner_sdk.client.packages import check_package
 
         thread = next((one for one in self.read(*PACKAGES).threads if one.message_id == message_id), None)
         if thread is None:

@@ -7,9 +7,17 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, abort, request
 
-from partner_sdk.client._threads import ALERTS, OPEN_STATES, PACKAGES, REQUESTS, Thread, ThreadKind
-from partner_sdk.client.thread_labels import format_package_outcome, name_entry
-from partner_sdk.client.threads import check_may_write
+from partner_sdk.client.threads import (
+    ALERTS,
+    OPEN_STATES,
+    PACKAGES,
+    REQUESTS,
+    Thread,
+    ThreadKind,
+    check_may_write,
+    format_package_outcome,
+    name_entry,
+)
 from partner_sdk.console.collecting import collect
 from partner_sdk.console.letters import list_news
 from partner_sdk.console.page import NavItem, get_console, get_state, open_partner, show_page

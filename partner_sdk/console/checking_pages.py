@@ -16,9 +16,8 @@ from partner_sdk.console.session import get_session
 from partner_sdk.console.writing_pages import get_copies, get_draft, get_drafts, make_id
 from partner_sdk.errors import RepeatedReportError, ReportAbuseError, ReportError
 from partner_sdk.report import IndustryReport, measure_completeness, parse_report
-from partner_sdk.report._reading import MUST_BE_THERE
 from partner_sdk.report.outline import get_field, get_outline
-from partner_sdk.report.preview import format_preview, make_preview
+from partner_sdk.report.reading import MUST_BE_THERE, format_preview, make_preview
 
 blueprint = Blueprint("checking", __name__)
 

@@ -10,7 +10,7 @@ from partner_sdk.console.collecting import collect
 from partner_sdk.console.letters import FIGURES, Letter, name_figures, read_letters
 from partner_sdk.console.page import NavItem, get_state, note_act, offer_file, show_page
 from partner_sdk.console.seen import get_seen
-from partner_sdk.digests import overview_article
+from partner_sdk.digests import page
 from partner_sdk.digests.page import render_article, render_page
 from partner_sdk.digests.view import make_digest_page
 from partner_sdk.wire.digest import Digest, render_csv
@@ -47,7 +47,7 @@ def get_digest(number: int) -> Response:
     if isinstance(found.body, Digest):
         article = render_article(make_digest_page(found.body, kept=kept))
     else:
-        article = overview_article.render_article(found.body)
+        article = page.render_overview_article(found.body)
     # Both escape each word of the agency, and write no style and no script.
     return show_page(
         "digest.html",
@@ -68,7 +68,7 @@ def get_file(number: int, form: str) -> Response:
         texts = {"html": lambda: render_page(body, kept=kept), "csv": lambda: render_csv(body)}
     else:
         fields = {"overview": msgspec.to_builtins(body)}
-        texts = {"html": lambda: overview_article.render_page(body)}
+        texts = {"html": lambda: page.render_overview_page(body)}
     marked = {"environment": body.environment, "not_a_report": body.environment != "live", **fields}
     texts["json"] = lambda: msgspec.json.format(msgspec.json.encode(marked), indent=2).decode() + "\n"
     if form not in texts:

@@ -12,11 +12,11 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, Any, Final
 
-from partner_sdk.client._evidence_files import EvidenceJournal, measure_file
+from partner_sdk.client._evidence_upload import EvidenceJournal, measure_file
 from partner_sdk.client._partner_state import PartnerState
+from partner_sdk.console.report_drafts import Owner
 from partner_sdk.durable_files import make_private_folder
 from partner_sdk.errors import LocalStateError, ReportAbuseError
-from partner_sdk.report.drafts import Owner
 from partner_sdk.wire.canonical import check_report_id
 
 FILES: Final = "files"

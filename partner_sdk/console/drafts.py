@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import msgspec
 
+from partner_sdk.console.report_drafts import Draft
 from partner_sdk.durable_files import find_bytes, locked, make_private_folder, write_durably, write_new_durably
 from partner_sdk.errors import FormatError, LocalStateError, ReportAbuseError
-from partner_sdk.report.drafts import Draft
 from partner_sdk.report.outline import get_outline
 from partner_sdk.wire.canonical import check_report_id, decode, encode, format_time
 from partner_sdk.wire.submission import Priority, ReportKind

@@ -12,11 +12,11 @@ from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.console.draft_files import check_room, open_part
 from partner_sdk.console.page import get_console, go_to, is_by_script, note_act, show_page
 from partner_sdk.console.people import make_console_folder
+from partner_sdk.console.report_drafts import Owner
 from partner_sdk.console.sending import find_job, resume_files
 from partner_sdk.console.session import takes_files
 from partner_sdk.console.writing_pages import get_copies, get_draft
 from partner_sdk.errors import EvidenceError, LocalStateError
-from partner_sdk.report.drafts import Owner
 from partner_sdk.report.outline import get_field
 
 blueprint = Blueprint("files", __name__)

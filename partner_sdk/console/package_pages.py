@@ -6,7 +6,7 @@ from typing import Final
 from flask import Blueprint, Response, abort
 from flask.typing import ResponseReturnValue
 
-from partner_sdk.client.packages import CheckedPackage
+from partner_sdk.client.threads import CheckedPackage
 from partner_sdk.console.page import go_to, note_act, offer_file, open_partner, show_page
 from partner_sdk.errors import MailboxError
 

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from partner_sdk.console.draft_files import FILES, make_file_id
-from partner_sdk.report.drafts import Owner, Section, get_root
+from partner_sdk.console.report_drafts import Owner, Section, get_root
 
 CASE: Final = "case"
 

@@ -13,15 +13,12 @@ from msgspec import inspect
 from partner_sdk.console.choice_labels import find_labels
 from partner_sdk.console.draft_files import FILES
 from partner_sdk.console.places import CASE, Place, join_path
-from partner_sdk.console.uk_times import EXAMPLE as UK_TIME_EXAMPLE
-from partner_sdk.console.uk_times import HINT as UK_TIME_HINT
-from partner_sdk.console.uk_times import read_uk_moment, show_uk_moment, spell_uk_moment
-from partner_sdk.errors import FormatError
-from partner_sdk.report._completeness import MOST_USEFUL
-from partner_sdk.report._reading import list_asked_fields
-from partner_sdk.report.answers import (
+from partner_sdk.console.report_drafts import (
     NOT_HELD_REASONS,
     YES_NO,
+    Owner,
+    Section,
+    applies,
     find_doubt,
     find_hint,
     find_only_value,
@@ -33,9 +30,13 @@ from partner_sdk.report.answers import (
     read_answer,
     takes_lines,
 )
-from partner_sdk.report.drafts import Owner, Section, applies
+from partner_sdk.console.uk_times import EXAMPLE as UK_TIME_EXAMPLE
+from partner_sdk.console.uk_times import HINT as UK_TIME_HINT
+from partner_sdk.console.uk_times import read_uk_moment, show_uk_moment, spell_uk_moment
+from partner_sdk.errors import FormatError
+from partner_sdk.report.model import MOMENT
 from partner_sdk.report.outline import Field, Part, may_be_not_held
-from partner_sdk.report.values import MOMENT
+from partner_sdk.report.reading import MOST_USEFUL, list_asked_fields
 from partner_sdk.wire.submission import Priority, ReportKind
 
 _FILE_ID: Final = f"/{FILES}/file_id"

@@ -7,8 +7,7 @@ from typing import Final
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
-from partner_sdk.client._threads import OPEN_STATES, KeptEntry, Thread
-from partner_sdk.client.threads import check_asked
+from partner_sdk.client.threads import OPEN_STATES, KeptEntry, Thread, check_asked
 from partner_sdk.console.agency_pages import Typed, get_thread, list_choices, may_write, show_thread
 from partner_sdk.console.collecting import collect
 from partner_sdk.console.page import describe_error, get_person, go_to, note_act, open_partner

@@ -8,12 +8,11 @@ from typing import Any
 from flask import Flask, current_app
 from flask.typing import ResponseReturnValue
 
-from partner_sdk.client._earlier_reports import find_earlier_reference
-from partner_sdk.client._evidence_files import EvidenceJournal, JournalEntry
 from partner_sdk.client._evidence_handover import HandedOver, ReportToSend, hand_over
+from partner_sdk.client._evidence_upload import EvidenceJournal, JournalEntry
 from partner_sdk.client._receipts import Receipt, find_delivery
-from partner_sdk.client._repeats import SentAs, check_not_repeated
-from partner_sdk.client.exchange import DEFAULT_POLICY
+from partner_sdk.client._submissions import SentAs, check_not_repeated, find_earlier_reference
+from partner_sdk.client.transport import DEFAULT_POLICY
 from partner_sdk.console.draft_files import DraftFiles, sweep
 from partner_sdk.console.drafts import Drafts, KeptDraft
 from partner_sdk.console.jobs import EXTENSION, Job, Jobs

@@ -7,7 +7,7 @@ from typing import Final
 from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
-from partner_sdk.client._evidence_files import EvidenceJournal
+from partner_sdk.client._evidence_upload import EvidenceJournal
 from partner_sdk.client._receipts import DeskReceipt, check_answer, find_delivery, keep_receipt, read_sealed
 from partner_sdk.client._spool import Waiting, list_waiting
 from partner_sdk.console.page import (

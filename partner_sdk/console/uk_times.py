@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
-from partner_sdk.report.answers import AnswerError
+from partner_sdk.console.report_drafts import AnswerError
 from partner_sdk.uk_clock import UK, format_uk_time, is_shown_twice, list_moments
 from partner_sdk.wire.canonical import format_time, parse_time
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from partner_sdk.client._threads import OPEN_STATES, Thread, ThreadKind
-from partner_sdk.client.thread_labels import STATE_LABELS
+from partner_sdk.client.threads import OPEN_STATES, STATE_LABELS, Thread, ThreadKind
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.mailbox import InformationRequest, Package, PreservationRequest, ServiceAlert, TermsReferral
 

@@ -11,8 +11,8 @@ from typing import Final
 from flask import Blueprint, Response, abort, jsonify, make_response, request
 from flask.typing import ResponseReturnValue
 
-from partner_sdk.client._earlier_reports import check_earlier_reference
 from partner_sdk.client._receipts import find_delivery, get_report_id
+from partner_sdk.client._submissions import check_earlier_reference
 from partner_sdk.console.choice_labels import LABELS
 from partner_sdk.console.draft_files import DraftFiles
 from partner_sdk.console.drafts import Drafts, KeptDraft
@@ -28,11 +28,11 @@ from partner_sdk.console.page import (
 from partner_sdk.console.people import make_console_folder
 from partner_sdk.console.places import CASE, Place, add_item, find_place, remove_item
 from partner_sdk.console.questions import Question, list_questions, name_kind, read_form, title_item
+from partner_sdk.console.report_drafts import Owner, get_root
 from partner_sdk.console.sending import find_job
 from partner_sdk.console.sent_pages import Row, list_rows
 from partner_sdk.console.session import get_session
 from partner_sdk.errors import FormatError, ReportAbuseError
-from partner_sdk.report.drafts import Owner, get_root
 from partner_sdk.report.outline import get_field
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
 from partner_sdk.wire.submission import Priority, ReportKind

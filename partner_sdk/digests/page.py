@@ -1,9 +1,10 @@
 """The page of a digest as one HTML file: no script, nothing from outside, for screens, paper and 320 pixels.
 
 The agency's desk shows the same article before it releases the digest. Never writes a style attribute, so that a page
-with a strict policy can hold the article.
+with a strict policy can hold the article. The page of an overview has the same style.
 """
 
+import html
 from base64 import b64encode
 from collections.abc import Iterable
 from functools import cache
@@ -12,7 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
-from partner_sdk.digests.parts import (
+from partner_sdk.digests.view import (
     SUBJECT,
     Advice,
     Bar,
@@ -23,9 +24,19 @@ from partner_sdk.digests.parts import (
     Grid,
     Section,
     Steps,
+    make_digest_page,
 )
-from partner_sdk.digests.view import make_digest_page
-from partner_sdk.wire.digest import Digest
+from partner_sdk.wire.digest import (
+    NO_ROWS,
+    NOTHING_SHOWN,
+    Digest,
+    Overview,
+    OverviewTable,
+    describe_line,
+    describe_line_share,
+    describe_noise,
+    describe_rest,
+)
 
 STYLE_FILE: Final = Path(__file__).with_name("page.css")
 # Where the article is the whole file: the ground around it.
@@ -181,4 +192,50 @@ def _render_advice(advice: Advice) -> str:
     return (
         f'<div class="advice"><p class="feature">{escape(advice.feature)}</p>'
         f"<h3>{advice.rank}. {escape(advice.title)}</h3><dl>{items}</dl></div>"
+    )
+
+
+def render_overview_page(overview: Overview) -> str:
+    """Return the overview as one HTML file in the style of a digest."""
+    return make_file(_make_title(overview), render_overview_article(overview))
+
+
+def render_overview_article(overview: Overview) -> str:
+    """Return the overview as one `article` of the class `digest`, for a page that has a head of its own."""
+    tables = "".join(_render_table(table) for table in overview.tables)
+    texts = "".join(
+        f"<h2>{title}</h2><ul>{''.join(f'<li>{html.escape(text)}</li>' for text in found)}</ul>"
+        for title, found in (("Emerging patterns", overview.patterns), ("Changed after feedback", overview.changes))
+        if found
+    )
+    missing = "".join(
+        f"<p>The table {html.escape(title)} is missing: its noise was lost.</p>" for title in overview.missing_tables
+    )
+    empty = f'<p class="callout">{NOTHING_SHOWN}</p>' if overview.is_empty else ""
+    marked = '<p class="banner">Synthetic: nothing in it happened.</p>' if overview.synthetic else ""
+    return (
+        f'<article class="digest"><h1>{_make_title(overview)}</h1>{marked}<p>{describe_noise(overview)}</p>'
+        f"{empty}{tables}{missing}{texts}</article>"
+    )
+
+
+def _make_title(overview: Overview) -> str:
+    return f"Reports of online child sexual exploitation in {overview.period}: all services together"
+
+
+def _render_table(table: OverviewTable) -> str:
+    rows = "".join(
+        f'<tr><th scope="row">{rank}. {html.escape(line.title)}</th><td class="number">{describe_line(line)} '
+        f"<span>{describe_line_share(line)}</span></td></tr>"
+        for rank, line in enumerate(table.shown, start=1)
+    )
+    has_share = any(describe_line_share(line) for line in table.lines)
+    number = "Number (range), share" if has_share else "Number"
+    head = f'<thead><tr><th scope="col">Rank</th><th scope="col" class="number">{number}</th></tr></thead>'
+    note = f"Counted are {html.escape(table.unit)}. {html.escape(table.note)}".strip()
+    rest = html.escape(describe_rest(table))
+    return (
+        f"<h2>{html.escape(table.title)}</h2><p>{note}</p>"
+        + (f"<table>{head}<tbody>{rows}</tbody></table>" if rows else f"<p>{NO_ROWS}</p>")
+        + (f'<p class="rest">{rest}</p>' if rest else "")
     )

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from partner_sdk.digests.parts import (
+from partner_sdk.digests.view import (
     SUBJECT,
     Advice,
     Bar,
@@ -20,8 +20,8 @@ from partner_sdk.digests.parts import (
     Grid,
     Section,
     Steps,
+    make_digest_page,
 )
-from partner_sdk.digests.view import make_digest_page
 from partner_sdk.errors import LocalStateError
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.digest import Digest

@@ -1,40 +1,262 @@
 """The industry report: everything that a trust-and-safety team can write, before it is sealed.
 
+Absence is information: every field that is not a must may hold the reason why the service has no value. There may be
+many or none of each person, suspects, children and others, and of the traces that a service holds of each account: its
+addresses, logins, devices and places (R12).
+
 Strict and free of order: unknown fields are refused, lists may be empty, and no field needs another one beside it
-unless `_reading.py` asks for it. A report never carries a file: it describes it. The reporter is R10. Never seen by the
+unless `reading.py` asks for it. A report never carries a file: it describes it. The reporter is R10. Never seen by the
 gateway.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Meta
 
-from partner_sdk.report.people import Child, OtherPerson, Suspect
-from partner_sdk.report.values import (
-    NCMEC,
-    UK,
-    Address,
-    Amount,
-    Count,
-    Country,
-    Currency,
-    Held,
-    LanguageTag,
-    ListHeld,
-    Moment,
-    Narrative,
-    Port,
-    Short,
-    Text,
-    YesNoUnknown,
-    may,
-    must,
-    must_in_some_cases,
-    should,
-)
 from partner_sdk.wire.evidence import EvidenceReference
 from partner_sdk.wire.submission import MAX_EVIDENCE_IDS, ClearFields
+
+T = TypeVar("T")
+
+# `$` alone lets a line break through after the last character (Python), so each pattern with an open end refuses one.
+MOMENT: Final = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z(?!\n)$"
+DAY: Final = r"^[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?(?!\n)$"
+COUNTRY: Final = r"^[A-Z]{2}(?!\n)$"
+LANGUAGE: Final = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*(?!\n)$"
+CURRENCY: Final = r"^[A-Z]{3}(?!\n)$"
+AMOUNT: Final = r"^[0-9]{1,15}(\.[0-9]{1,4})?(?!\n)$"
+DEGREES: Final = r"^-?[0-9]{1,3}(\.[0-9]{1,8})?(?!\n)$"
+CALLING_CODE: Final = r"^\+[1-9][0-9]{0,2}(?!\n)$"
+
+Short = Annotated[str, Meta(min_length=1, max_length=300)]
+Text = Annotated[str, Meta(min_length=1, max_length=3000)]
+Narrative = Annotated[str, Meta(min_length=1, max_length=100_000)]
+Address = Annotated[str, Meta(min_length=1, max_length=2048)]  # a URL; longer ones are cut by browsers and servers
+Moment = Annotated[str, Meta(pattern=MOMENT)]  # the only spelling of a time on the wire (WIRE.md §2)
+Day = Annotated[str, Meta(pattern=DAY)]  # a year, a month or a day: as much as is known
+Country = Annotated[str, Meta(pattern=COUNTRY)]  # ISO 3166-1
+LanguageTag = Annotated[str, Meta(pattern=LANGUAGE, max_length=35)]  # BCP 47; RFC 5646 §4.4.1 asks for 35
+CallingCode = Annotated[str, Meta(pattern=CALLING_CODE)]  # ITU-T E.164
+Port = Annotated[int, Meta(ge=1, le=65_535)]
+Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]  # RFC 8785: integers that every JSON parser reads alike
+Age = Annotated[int, Meta(ge=0, le=120)]
+Currency = Annotated[str, Meta(pattern=CURRENCY)]  # ISO 4217
+Amount = Annotated[str, Meta(pattern=AMOUNT)]  # a decimal as text: the wire has no floats
+Degrees = Annotated[str, Meta(pattern=DEGREES)]
+YesNoUnknown = Literal["yes", "no", "unknown"]
+NotHeldReason = Literal[
+    "none_exists",  # we looked: there is none
+    "not_collected",
+    "no_longer_kept",
+    "deleted_by_user",
+    "not_applicable",
+    "not_yet_known",
+    "law_forbids",
+    "unknown",
+]
+
+# `case`: a must with some kinds or priorities only (reading.py).
+Needed = Literal["must", "case", "should", "may"]
+Asker = Literal["uk", "ncmec"]  # SI 2026/268; the CyberTipline schema
+UK: Final[Asker] = "uk"
+NCMEC: Final[Asker] = "ncmec"
+NEEDED, NEEDED_WHEN, ASKED_BY = "x-needed", "x-needed-when", "x-asked-by"
+
+
+class NotHeld(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The reason why the service does not hold a value, in the place of the value."""
+
+    not_held: NotHeldReason
+
+
+Held: TypeAlias = T | NotHeld | None  # e.g. `Held[Short]`: the value, the reason why there is none, or no answer
+ListHeld: TypeAlias = tuple[T, ...] | NotHeld
+
+
+def must(text: str, *asked_by: Asker) -> Meta:
+    """Describe a field that has to be there."""
+    return _describe(text, "must", asked_by)
+
+
+def must_in_some_cases(text: str, when: str, *asked_by: Asker) -> Meta:
+    """Describe a field that a kind or a priority of report asks for: `when` names it."""
+    return _describe(text, "case", asked_by, when=when)
+
+
+def should(text: str, *asked_by: Asker) -> Meta:
+    """Describe a field that counts for completeness: given, or `not_held` with a reason."""
+    return _describe(text, "should", asked_by)
+
+
+def may(text: str, *asked_by: Asker) -> Meta:
+    """Describe a field that helps where it is known."""
+    return _describe(text, "may", asked_by)
+
+
+def _describe(text: str, needed: Needed, asked_by: tuple[Asker, ...], *, when: str = "") -> Meta:
+    extra: dict[str, object] = {NEEDED: needed, ASKED_BY: list(asked_by)}
+    return Meta(description=text, extra_json_schema=extra | {NEEDED_WHEN: when} if when else extra)
+
+
+EmailUse = Literal["account", "recovery", "billing", "other"]
+PhoneType = Literal["mobile", "home", "work", "recovery", "other"]
+AddressUse = Literal["home", "billing", "shipping", "work", "school", "other"]
+LoginEvent = Literal["login", "registration", "upload", "message", "payment", "other"]
+
+
+class Email(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One e-mail address."""
+
+    address: Annotated[Short, must("The address.", UK, NCMEC)]
+    use: Annotated[Held[EmailUse], should("Its use.", UK, NCMEC)] = None
+    is_verified: Annotated[Held[YesNoUnknown], should("Whether it was verified.", UK, NCMEC)] = None
+    verified_at: Annotated[Held[Moment], should("When it was verified.", UK, NCMEC)] = None
+
+
+class Phone(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One telephone number."""
+
+    number: Annotated[Short, must("The number, best with its country code.", UK, NCMEC)]
+    calling_code: Annotated[Held[CallingCode], should("Country code, if the number has none.", UK, NCMEC)] = None
+    type: Annotated[Held[PhoneType], should("Kind of number.", UK, NCMEC)] = None
+    is_verified: Annotated[Held[YesNoUnknown], should("Whether it was verified.", UK, NCMEC)] = None
+    verified_at: Annotated[Held[Moment], should("When it was verified.", UK, NCMEC)] = None
+
+
+class PostalAddress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One postal address."""
+
+    lines: Annotated[Text, must("The address as you hold it.", UK, NCMEC)]
+    use: Annotated[Held[AddressUse], may("Its use.", UK, NCMEC)] = None
+    country: Annotated[Held[Country], may("Country (ISO 3166-1).", UK, NCMEC)] = None
+
+
+class Login(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One use of an IP address. Without time and port, a shared address identifies no one."""
+
+    ip: Annotated[Short, must("IP address.", UK, NCMEC)]
+    used_at: Annotated[Held[Moment], should("When it was used.", UK, NCMEC)] = None
+    port: Annotated[Held[Port], should("Source port.", UK, NCMEC)] = None
+    event: Annotated[Held[LoginEvent], should("The use.", UK, NCMEC)] = None
+    is_proxy: Annotated[Held[YesNoUnknown], should("Whether it looks like a proxy or VPN.", UK, NCMEC)] = None
+
+
+class Device(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One device."""
+
+    type: Annotated[Short, must("Kind of id, like IMEI, advertising id or user agent.", NCMEC)]
+    value: Annotated[Short, must("The id itself.", NCMEC)]
+    event: Annotated[Held[Short], should("The use.", NCMEC)] = None
+    used_at: Annotated[Held[Moment], should("When it was used.", NCMEC)] = None
+
+
+class Location(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A person's location, as far as the service knows."""
+
+    country: Annotated[Held[Country], should("Country (ISO 3166-1).", NCMEC)] = None
+    place: Annotated[Held[Short], should("Town or area.", NCMEC)] = None
+    is_verified: Annotated[Held[YesNoUnknown], should("Whether it was verified.", NCMEC)] = None
+    seen_at: Annotated[Held[Moment], should("When the person was there.", NCMEC)] = None
+    latitude: Annotated[Held[Degrees], may("Latitude in degrees, as text.")] = None
+    longitude: Annotated[Held[Degrees], may("Longitude in degrees, as text.")] = None
+    basis: Annotated[Held[Short], may("The basis of the location, e.g. IP address.")] = None
+
+
+AgeBasis = Literal["verified", "stated", "estimated", "appearance", "unknown"]
+AgeBand = Literal["under_11", "11_12", "13_15", "16_17", "under_18", "18_plus"]
+AccountChange = Literal["limited", "suspended", "closed", "restored", "other"]
+Part = Literal["complainant", "recipient", "witness", "other"]
+
+
+class LinkedAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An account elsewhere, or another one here."""
+
+    platform: Annotated[Short, must("The platform.", NCMEC)]
+    account: Annotated[Short, must("Its id or name.", NCMEC)]
+    type: Annotated[Held[Short], may("How they are linked.", NCMEC)] = None
+
+
+class AccountAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An action on the account, and its time."""
+
+    action: Annotated[AccountChange, must("The action.", NCMEC)]
+    done_at: Annotated[Held[Moment], should("When it was done.", NCMEC)] = None
+
+
+class Suspect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A person whose conduct is reported, by the id that the service knows."""
+
+    service_user_id: Annotated[Short, must("Id of the account.", NCMEC)]
+    username: Annotated[Held[Short], should("User name.", UK, NCMEC)] = None
+    display_names: Annotated[ListHeld[Short], should("Display names.", UK, NCMEC)] = ()
+    former_names: Annotated[ListHeld[Short], should("Former names.", UK, NCMEC)] = ()
+    profile_urls: Annotated[ListHeld[Address], should("Addresses of the profile.", UK, NCMEC)] = ()
+    biography: Annotated[Held[Text], should("The profile's text.", UK, NCMEC)] = None
+    avatar_file_id: Annotated[Held[Short], should("Profile picture, one of `files`.", UK, NCMEC)] = None
+    stated_name: Annotated[Held[Short], should("Name given to the service.", NCMEC)] = None
+    born_on: Annotated[Held[Day], should("Date of birth, as far as known.", NCMEC)] = None
+    stated_age: Annotated[Held[Age], should("Age as stated.", NCMEC)] = None
+    age_is_doubtful: Annotated[Held[YesNoUnknown], should("Whether the ages contradict each other.", NCMEC)] = None
+    emails: Annotated[ListHeld[Email], should("E-mail addresses, recovery included.", UK, NCMEC)] = ()
+    all_emails_given: Annotated[
+        Held[YesNoUnknown], should("Whether these are all e-mail addresses of the account.", UK, NCMEC)
+    ] = None
+    phones: Annotated[ListHeld[Phone], should("Telephone numbers.", UK, NCMEC)] = ()
+    addresses: Annotated[ListHeld[PostalAddress], may("Postal addresses.", UK, NCMEC)] = ()
+    payment_ids: Annotated[ListHeld[Short], may("Billing or payment identifiers.", UK)] = ()
+    created_at: Annotated[Held[Moment], should("When the account was created.")] = None
+    last_seen_at: Annotated[Held[Moment], should("When it was last used.")] = None
+    logins: Annotated[ListHeld[Login], should("Logins, about three months of them.", UK, NCMEC)] = ()
+    devices: Annotated[ListHeld[Device], should("Devices.", NCMEC)] = ()
+    locations: Annotated[ListHeld[Location], should("Where the person is.", NCMEC)] = ()
+    identity_documents: Annotated[ListHeld[Short], may("Identity documents held.", UK)] = ()
+    linked_accounts: Annotated[ListHeld[LinkedAccount], may("Other accounts.", NCMEC)] = ()
+    connections: Annotated[ListHeld[Short], may("Service user ids of relevant contacts.", UK)] = ()
+    group_ids: Annotated[ListHeld[Short], may("Groups or networks.", NCMEC)] = ()
+    is_compromised: Annotated[Held[YesNoUnknown], may("Whether the account was taken over.", NCMEC)] = None
+    earlier_reports: Annotated[ListHeld[Short], should("References of earlier reports on this person.", NCMEC)] = ()
+    account_actions: Annotated[ListHeld[AccountAction], should("Actions on the account.", NCMEC)] = ()
+    vehicle: Annotated[Held[Short], may("Vehicle.", NCMEC)] = None
+    position_of_trust: Annotated[Held[Short], may("Work or role with children.")] = None
+
+
+class Child(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A child who is or may be harmed."""
+
+    at_risk_now: Annotated[YesNoUnknown, must("Whether the child is at risk now.")]
+    service_user_id: Annotated[Held[Short], should("Id of the account.", NCMEC)] = None
+    username: Annotated[Held[Short], should("User name.", NCMEC)] = None
+    display_names: Annotated[ListHeld[Short], should("Display names.", NCMEC)] = ()
+    age: Annotated[Held[Age], should("Age in years.", NCMEC)] = None
+    age_band: Annotated[Held[AgeBand], should("Age band, if the age is unknown.", NCMEC)] = None
+    age_basis: Annotated[Held[AgeBasis], should("The basis of the age.", NCMEC)] = None
+    name: Annotated[Held[Short], may("Name.", NCMEC)] = None
+    born_on: Annotated[Held[Day], may("Date of birth, as far as known.", NCMEC)] = None
+    emails: Annotated[ListHeld[Email], may("E-mail addresses.", NCMEC)] = ()
+    phones: Annotated[ListHeld[Phone], may("Telephone numbers.", NCMEC)] = ()
+    addresses: Annotated[ListHeld[PostalAddress], may("Postal addresses.", NCMEC)] = ()
+    safe_to_contact: Annotated[
+        Held[YesNoUnknown], should("Whether it is safe to write to the child through the service.")
+    ] = None
+    school: Annotated[Held[Short], may("School.", NCMEC)] = None
+    guardian_account: Annotated[Held[Short], may("Account of a parent or guardian.", NCMEC)] = None
+    locations: Annotated[ListHeld[Location], should("Where the child is.", NCMEC)] = ()
+    logins: Annotated[ListHeld[Login], should("Logins.", NCMEC)] = ()
+    devices: Annotated[ListHeld[Device], should("Devices.", NCMEC)] = ()
+    support_offered: Annotated[Held[YesNoUnknown], should("Whether support was offered.")] = None
+    earlier_reports: Annotated[ListHeld[Short], may("References of earlier reports about this child.", NCMEC)] = ()
+
+
+class OtherPerson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Another person: a complainant, a witness or an intended recipient."""
+
+    part: Annotated[Part, must("Their role.", NCMEC)]
+    service_user_id: Annotated[Held[Short], should("Id of the account.", NCMEC)] = None
+    safe_to_contact: Annotated[Held[YesNoUnknown], should("Whether contact is safe.")] = None
+    is_under_18: Annotated[Held[YesNoUnknown], should("Whether they are under 18.")] = None
+    name: Annotated[Held[Short], may("Name, if known.", NCMEC)] = None
+
 
 Medium = Literal[
     "web_page",

@@ -11,8 +11,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import msgspec
 from msgspec import inspect
 
-from partner_sdk.report.model import IndustryReport
-from partner_sdk.report.values import (
+from partner_sdk.report.model import (
     AMOUNT,
     ASKED_BY,
     CALLING_CODE,
@@ -25,6 +24,7 @@ from partner_sdk.report.values import (
     NEEDED,
     NEEDED_WHEN,
     Asker,
+    IndustryReport,
     Needed,
     NotHeld,
 )

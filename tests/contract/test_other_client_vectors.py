@@ -14,7 +14,7 @@ from gateway.exchange.feed import ENROLMENT, RegisterEntry
 from gateway.store.items import put_invitation
 from partner_sdk.key_files import KeyFile, KeyRole, new_key
 from partner_sdk.report import parse_sealed_report
-from partner_sdk.report._reading import list_faults
+from partner_sdk.report.reading import list_faults
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact, parse_time, to_base64url
 from partner_sdk.wire.enrolment import EnrolmentKeys, EnrolmentPost, check_enrolment, enrolment_context, secret_sha256
 from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES, Envelope

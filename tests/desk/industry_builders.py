@@ -14,17 +14,8 @@ from gateway.desk.store.agency_tables import PARTNERS
 from gateway.desk.wiring import Desk
 from partner_sdk.key_files import KeyRole, load_xwing_private_key
 from partner_sdk.report import IndustryReport, parse_report
+from partner_sdk.report.model import AMOUNT, CALLING_CODE, COUNTRY, CURRENCY, DAY, DEGREES, LANGUAGE, MOMENT
 from partner_sdk.report.outline import get_value_type
-from partner_sdk.report.values import (
-    AMOUNT,
-    CALLING_CODE,
-    COUNTRY,
-    CURRENCY,
-    DAY,
-    DEGREES,
-    LANGUAGE,
-    MOMENT,
-)
 from partner_sdk.wire.canonical import parse_base64url, parse_time
 from partner_sdk.wire.mailbox import MailboxMessage, mailbox_context, open_message, peek_message
 from partner_sdk.wire.sealing import Envelope, make_suite, unpad

@@ -127,7 +127,7 @@ def test_gateway_imports_of_the_sdk_never_a_partners_own_side() -> None:
 # check, the way to a gateway, and the files and commands that all programs have in common.
 SDK_FACE = ("partner_sdk.wire", "partner_sdk.digests", "partner_sdk.errors", "partner_sdk.report", "partner_sdk.button")
 SDK_FACE_MODULES = (
-    *("partner_sdk", "partner_sdk.client.exchange", "partner_sdk.client.http", "partner_sdk.client.transport"),
+    *("partner_sdk", "partner_sdk.client.http", "partner_sdk.client.transport"),
     *("partner_sdk.durable_files", "partner_sdk.finding", "partner_sdk.key_files"),
     *("partner_sdk.lazy_group", "partner_sdk.package_reader", "partner_sdk.uk_clock"),
 )
@@ -156,12 +156,12 @@ def test_no_package_imports_a_private_name_of_another() -> None:
 
 def test_import_of_a_private_name_is_found() -> None:
     wrong = [
-        ("gateway.intake", "partner_sdk.report._reading"),
-        ("gateway.intake", "partner_sdk.report._reading.parse_report"),
+        ("gateway.intake", "partner_sdk.client._keys"),
+        ("gateway.intake", "partner_sdk.client._keys.parse_report"),
         ("gateway.intake", "partner_sdk.wire.signing._names_of"),
     ]
     right = [
-        ("partner_sdk.report", "partner_sdk.report._reading"),
+        ("partner_sdk.client.account", "partner_sdk.client._keys"),
         ("gateway.intake", "granian._granian"),
         ("gateway.intake", "partner_sdk.__version__"),
     ]

@@ -44,7 +44,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("partner_sdk.wire.submission:MAX_EVIDENCE_IDS", 250, WIRE, "`evidence_ids` (at most 250)"),
     ("partner_sdk.wire.receipts:MAX_SEQUENCE", 2**62, WIRE, "from 1 to 2^62"),
     ("partner_sdk.wire.receipts:PLACEMENT_MAX", 40, WIRE, "the button's link id, 1 to 40 of"),
-    ("partner_sdk.report._completeness:MOST_PLACES", 3, WIRE, "at most three of a kind"),
+    ("partner_sdk.report.reading:MOST_PLACES", 3, WIRE, "at most three of a kind"),
     ("gateway.desk.collection.collect:MOST_CLOCK_LEAD", DAY, WIRE, "more than a day ahead of the desk's clock"),
     # the public log
     ("partner_sdk.wire.public_log:MAX_CONTRADICTIONS", 32, WIRE, "never written again (of 32 the first)"),

@@ -16,11 +16,9 @@ import msgspec
 import pytest
 
 from partner_sdk._commands.runtime import EXIT_FAILED
-from partner_sdk.digests.changes import judge_change, list_changes, list_earlier
 from partner_sdk.digests.page import render_page
 from partner_sdk.digests.paper import render_paper
-from partner_sdk.digests.parts import Figure, Grid
-from partner_sdk.digests.view import make_digest_page
+from partner_sdk.digests.view import Figure, Grid, judge_change, list_changes, list_earlier, make_digest_page
 from partner_sdk.wire.canonical import encode, to_base64url
 from partner_sdk.wire.digest import Digest, DigestNotice, DigestTable, format_rows, make_cell, make_exact_cell
 from tests.builders import House

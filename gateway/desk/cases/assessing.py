@@ -53,7 +53,7 @@ from gateway.desk.store.schema import CASES, Tier
 from gateway.desk.wiring import Desk
 from gateway.exchange.public_report import PublicReport
 from gateway.guidance.risk import list_codes
-from partner_sdk.report.values import NotHeld
+from partner_sdk.report.model import NotHeld
 from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.submission import PUBLIC_SENDER
 

@@ -30,7 +30,7 @@ from gateway.guidance.risk import (
 from gateway.web.settings import SettingsError, read_settings
 from partner_sdk.errors import FormatError
 from partner_sdk.report import IndustryReport, SealedIndustryReport, list_given
-from partner_sdk.report.people import Child, Suspect
+from partner_sdk.report.model import Child, Suspect
 from partner_sdk.wire.button import Language
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields

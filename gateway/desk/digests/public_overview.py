@@ -11,7 +11,7 @@ from gateway.desk.digests.records import DigestRecord, get_record
 from gateway.desk.digests.signatures import get_body
 from gateway.desk.people.releases import PUBLICATION, Release, draft_release, find_release, get_signed
 from gateway.desk.store import DeskStore
-from partner_sdk.digests.overview_article import render_page
+from partner_sdk.digests.page import render_overview_page
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.digest import parse_overview
 
@@ -63,7 +63,7 @@ def describe_files(record: DigestRecord) -> bytes:
 
 def _make_files(record: DigestRecord) -> tuple[str, bytes]:
     body = get_body(record)
-    return render_page(parse_overview(body)), body
+    return render_overview_page(parse_overview(body)), body
 
 
 def _check_released(record: DigestRecord) -> None:

@@ -15,7 +15,7 @@ from gateway.desk.addresses import find_domain, find_mailbox
 from gateway.desk.hidden_text import drop_hidden
 from gateway.exchange.public_report import PublicReport
 from partner_sdk.report import IndustryReport, SealedIndustryReport, list_given
-from partner_sdk.report.people import Child, Suspect
+from partner_sdk.report.model import Child, Suspect
 
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber

@@ -50,8 +50,8 @@ from gateway.exchange.public_report import (
 )
 from partner_sdk.errors import FormatError, OpeningError
 from partner_sdk.report import SealedIndustryReport, list_given
+from partner_sdk.report.model import Child, Suspect
 from partner_sdk.report.outline import get_field
-from partner_sdk.report.people import Child, Suspect
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
 # The act of the audit log.

@@ -19,8 +19,8 @@ from gateway.desk.cases.reading.industry_report import (
 )
 from gateway.desk.cases.reading.labels import get_field_label
 from partner_sdk.report import Completeness, IndustryReport, NotHeld, list_given, make_sealed_report
+from partner_sdk.report.model import NotHeldReason
 from partner_sdk.report.outline import list_fields
-from partner_sdk.report.values import NotHeldReason
 from partner_sdk.wire.canonical import make_report_id
 from partner_sdk.wire.evidence import EvidenceReference
 from tests.builders import NOW, make_clear_fields, make_industry_report

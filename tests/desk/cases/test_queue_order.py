@@ -23,8 +23,8 @@ from gateway.desk.store.schema import CASES, METADATA
 from gateway.exchange.public_report import Meeting, PublicReport
 from gateway.guidance.risk import list_reasons
 from partner_sdk.report import SealedIndustryReport, list_given
+from partner_sdk.report.model import Child
 from partner_sdk.report.model import Meeting as ProposedMeeting
-from partner_sdk.report.people import Child
 from partner_sdk.wire.canonical import format_time
 from tests.builders import NOW, make_clear_fields, make_industry_report
 from tests.desk.identifier_builders import INDEX_SIGNER

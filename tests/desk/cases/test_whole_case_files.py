@@ -13,8 +13,8 @@ from gateway.desk.cases.reading.partner_case import PageBudget, make_partner_cas
 from gateway.desk.cli import main
 from gateway.desk.terminal import DONE
 from partner_sdk.report import IndustryReport, SealedIndustryReport, encode_sealed_report, make_sealed_report
-from partner_sdk.report.evidence_cover import is_cover, make_evidence_cover, note_new_ids
 from partner_sdk.report.model import FileHash
+from partner_sdk.report.reading import is_cover, make_evidence_cover, note_new_ids
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import report_context
 from tests.builders import make_clear_fields

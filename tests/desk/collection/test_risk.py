@@ -30,9 +30,9 @@ from gateway.public.sending import get_urgency
 from gateway.public.sending import make_public_report as make_report_of_form
 from gateway.web.settings import SettingsError
 from partner_sdk.report import NotHeld, SealedIndustryReport, list_given
+from partner_sdk.report.model import Child
 from partner_sdk.report.model import Meeting as ProposedMeeting
 from partner_sdk.report.outline import get_report_type, get_value_type
-from partner_sdk.report.people import Child
 from partner_sdk.wire.submission import ClearFields
 from tests.builders import make_clear_fields, make_industry_report
 from tests.public_report_builders import make_known_person, make_public_report

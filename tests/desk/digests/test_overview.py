@@ -43,7 +43,7 @@ from gateway.desk.store import DeskStore
 from gateway.desk.store.agency_tables import LEDGER, MAILBOX_MESSAGES, PARTNERS
 from gateway.desk.store.schema import CASE_STEPS
 from gateway.desk.wiring import Desk
-from partner_sdk.digests.overview_article import render_article
+from partner_sdk.digests.page import render_overview_article
 from partner_sdk.key_files import KeyRole, new_key
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_exact
 from partner_sdk.wire.digest import NO_ROWS, NOTHING_SHOWN, Overview, OverviewLine, parse_overview, render_overview
@@ -244,7 +244,7 @@ def test_totals_are_lower_ends_and_lines_of_services_have_a_rank_and_a_share(
     low, high = first.share_low or 0, first.share_high or 0
     assert low < 100 * 80 / 155 < high
     assert [line.low > 0 for line in find_lines(found, "kind").values()] == [True] * 3 + [False] * 5
-    for text in (render_article(found), render_overview(found)):
+    for text in (render_overview_article(found), render_overview(found)):
         assert "incidents, at most 100 from each service" in text
         assert "services, each counted once" in text
         assert f"at least {total.low:,}" in text
@@ -259,7 +259,7 @@ def test_a_number_that_one_service_could_dominate_is_not_shown(store: DeskStore)
     fill(store, counts=(400, 60))
     found = make(store)
     assert found.is_empty
-    for text in (render_article(found), render_overview(found)):
+    for text in (render_overview_article(found), render_overview(found)):
         assert NOTHING_SHOWN in text
         assert text.count(NO_ROWS) == len(OVERVIEW_TABLES)
 
@@ -397,7 +397,7 @@ def test_a_rejected_overview_keeps_its_reason_and_its_spend_and_reaches_no_mailb
     path = f"/digests/{record.digest_id}"
     page = browser.get(path).text
     assert f'action="{path}/reject"' in page
-    assert render_article(parse_overview(record.body or b"")) in page
+    assert render_overview_article(parse_overview(record.body or b"")) in page
     for _ in range(2):
         assert browser.post(f"{path}/reject", reason="The zebra figures").status_code == 303
     assert "The zebra figures" in browser.get(path).text

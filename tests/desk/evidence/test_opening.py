@@ -15,8 +15,7 @@ from gateway.desk.cases.opening import open_case
 from gateway.desk.cli import main
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.terminal import DONE, WRONG_USE
-from partner_sdk.client._evidence_files import measure_file, opened
-from partner_sdk.client._evidence_upload import PartSealer
+from partner_sdk.client._evidence_upload import PartSealer, measure_file, opened
 from partner_sdk.errors import LocalStateError, OpeningError
 from partner_sdk.report.model import FileHash
 from partner_sdk.wire.canonical import to_base64url

@@ -10,7 +10,7 @@ from partner_sdk.client._evidence_upload import Progress
 from partner_sdk.errors import (
     EvidenceError,
 )
-from partner_sdk.report.evidence_cover import NARRATIVE
+from partner_sdk.report.reading import NARRATIVE
 from tests.sdk.evidence_builders import (
     THREE_PARTS,
     Cut,

@@ -7,15 +7,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from partner_sdk.client._evidence_files import EvidenceJournal
-from partner_sdk.client._evidence_upload import Progress
+from partner_sdk.client._evidence_upload import EvidenceJournal, Progress
 from partner_sdk.errors import (
     EvidenceError,
     LocalStateError,
     ReportError,
 )
-from partner_sdk.report.evidence_cover import NARRATIVE
 from partner_sdk.report.model import FileHash
+from partner_sdk.report.reading import NARRATIVE
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.submission import Priority
 from tests.sdk.evidence_builders import (

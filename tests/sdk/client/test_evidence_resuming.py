@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from partner_sdk.client._evidence_files import EvidenceJournal
 from partner_sdk.client._evidence_handover import HandedOver
-from partner_sdk.client._evidence_upload import Progress
+from partner_sdk.client._evidence_upload import EvidenceJournal, Progress
 from partner_sdk.client._receipts import write_sealed_file
 from partner_sdk.client.partner import Partner as Client
 from partner_sdk.errors import (

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from partner_sdk.client._evidence_files import FileFacts, check_file, measure_file, opened, size_of_file
-from partner_sdk.client._evidence_upload import PartSealer
+from partner_sdk.client._evidence_upload import FileFacts, PartSealer, check_file, measure_file, opened, size_of_file
 from partner_sdk.errors import EvidenceError, OpeningError
 from partner_sdk.wire.evidence import (
     MAX_FILE_BYTES,

@@ -11,7 +11,7 @@ import pytest
 from gateway.exchange.feed import THREAD_ENTRY
 from gateway.testing.transport import WsgiTransport
 from partner_sdk import Partner
-from partner_sdk.client._threads import KeptEntry, Thread
+from partner_sdk.client.threads import KeptEntry, Thread
 from partner_sdk.errors import FormatError, LocalStateError, MailboxError, RefusedError, TransportError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, parse_base64url, to_base64url

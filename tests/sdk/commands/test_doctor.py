@@ -8,7 +8,7 @@ import pytest
 from gateway.testing.transport import WsgiTransport
 from partner_sdk._commands.runtime import EXIT_FAILED
 from partner_sdk.client import checkup
-from partner_sdk.client._evidence_files import EvidenceJournal, JournalEntry, JournalFile
+from partner_sdk.client._evidence_upload import EvidenceJournal, JournalEntry, JournalFile
 from partner_sdk.client.checkup import KEYS_ARE_OLD_AFTER, Finding, examine
 from partner_sdk.client.partner import Partner as Client
 from partner_sdk.report import parse_report

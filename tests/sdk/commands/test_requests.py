@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_FAILED
-from partner_sdk.client._earlier_reports import list_requests
 from partner_sdk.client._partner_state import PartnerState
+from partner_sdk.client._submissions import list_requests
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, to_base64url
 from partner_sdk.wire.mailbox import FIRST_PREVIOUS, InformationRequest, OutcomeNote, encode_body, message_sha256
 from partner_sdk.wire.submission import peek_submission

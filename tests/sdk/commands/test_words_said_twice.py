@@ -6,8 +6,7 @@ import pytest
 
 from gateway.exchange.feed import THREAD_ENTRY
 from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, EXIT_NOT_DELIVERED
-from partner_sdk.client._threads import Line, Thread
-from partner_sdk.client.threads import check_not_said
+from partner_sdk.client.threads import Line, Thread, check_not_said
 from partner_sdk.errors import MailboxError
 from partner_sdk.wire.mailbox import PACKAGE_OUTCOMES
 from tests.builders import House

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from partner_sdk.report._completeness import APPLIES, MOST_PLACES, MOST_USEFUL
 from partner_sdk.report.outline import Field, Part, describe_value, get_outline
+from partner_sdk.report.reading import APPLIES, MOST_PLACES, MOST_USEFUL
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "fields.md"
 COMMAND = "python -m tests.sdk.report.field_table"

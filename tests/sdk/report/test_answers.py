@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from partner_sdk.report.answers import AnswerError, find_doubt, find_reading, read_answer
-from partner_sdk.report.model import Discovery, IndustryReport, Reporter
+from partner_sdk.console.report_drafts import AnswerError, find_doubt, find_reading, read_answer
+from partner_sdk.report.model import Child, Discovery, IndustryReport, Reporter, Suspect
 from partner_sdk.report.outline import get_field
-from partner_sdk.report.people import Child, Suspect
 
 OWNERS = {"discovery": Discovery, "reporter": Reporter, "children": Child, "suspects": Suspect}
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from partner_sdk.report import describe_field, list_missing_fields, measure_completeness, parse_report
-from partner_sdk.report._completeness import MOST_PLACES, MOST_USEFUL
 from partner_sdk.report.outline import get_field, list_fields
+from partner_sdk.report.reading import MOST_PLACES, MOST_USEFUL
 from tests.builders import EXAMPLE_REPORT, FULL_REPORT, make_industry_report
 
 THIN: dict[str, Any] = json.loads(EXAMPLE_REPORT.read_bytes())

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from partner_sdk.report._completeness import APPLIES, MOST_USEFUL
 from partner_sdk.report.outline import list_fields, may_be_not_held
+from partner_sdk.report.reading import APPLIES, MOST_USEFUL
 from tests.sdk.report.field_table import COMMAND, DOCUMENT, make_document
 
 FIELDS = {field.pattern: field for field in list_fields()}

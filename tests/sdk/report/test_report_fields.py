@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 
 from partner_sdk.errors import FieldFault, ReportError
 from partner_sdk.report import IndustryReport, parse_report, report_schema
-from partner_sdk.report._reading import MOST_FAULTS
-from partner_sdk.report.model import Category, DiscoveredBy, Sector
+from partner_sdk.report.model import Category, DiscoveredBy, NotHeldReason, Sector
 from partner_sdk.report.outline import list_fields
-from partner_sdk.report.values import NotHeldReason
+from partner_sdk.report.reading import MOST_FAULTS
 from partner_sdk.wire.submission import Priority, ReportKind
 from tests.builders import EXAMPLE_REPORT, FULL_REPORT
 

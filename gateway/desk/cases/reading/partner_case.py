@@ -39,7 +39,7 @@ from gateway.desk.cases.reading.industry_report import (
 from gateway.desk.partners.outcomes import OutcomeSignal, list_signals
 from gateway.desk.wiring import Desk
 from partner_sdk.report import IndustryReport, SealedIndustryReport, list_given
-from partner_sdk.report.evidence_cover import is_cover
+from partner_sdk.report.reading import is_cover
 
 # HTML bytes for all reports of a case together; the rest of a page is small.
 PAGE_BYTES: Final = 1_400_000

@@ -1,41 +1,177 @@
-"""Reads and checks reports: the file that a partner fills in, and the part of it that is sealed.
+"""Reads and checks reports, measures how complete they are, and shows them as they will be sealed (WIRE.md §6.5).
 
 Every fault names its JSON pointer and how to fix it. msgspec stops at the first mismatch; here every object is looked
 at on its own, so that a person fixes all in one go. Never repeats a value of the report, nor a name that the model does
-not have: both are part of a person's words.
+not have: both are part of a person's words. Beyond the model: which fields a kind or a priority asks for, real days,
+and names that must be there.
 
-Beyond the model: which fields a kind or a priority asks for, real days, and names that must be there.
+Completeness: every kind of field that the model marks `should` counts once wherever its object is there: a hundred
+messages weigh as much as one. `not_held` with its reason counts as an answer. Computed before sealing: the gateway
+cannot read a report.
+
+The preview never leaves a field out and never shortens one; only the id and the time are made at sealing. The cover of
+a supplement that brings only digests of evidence has the required fields, and no word more: it is made from the report
+before that is sealed.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 from itertools import islice
 from typing import Any, Final
 
 import msgspec
-from msgspec import inspect
+from msgspec import inspect, structs
 
 from partner_sdk.errors import FieldFault, FormatError, ReportError
-from partner_sdk.report._completeness import measure_completeness
-from partner_sdk.report.model import IndustryReport, SealedIndustryReport
+from partner_sdk.report.model import (
+    DAY,
+    MOMENT,
+    Completeness,
+    Discovery,
+    Incident,
+    IndustryReport,
+    NotHeld,
+    ReportedFile,
+    Reporter,
+    SealedIndustryReport,
+)
 from partner_sdk.report.outline import (
     Field,
+    Part,
     Trail,
+    Visited,
     describe_type,
     follow,
+    get_field,
+    get_outline,
     get_report_type,
     get_value_type,
+    is_answered,
     is_not_held,
     list_given,
     make_trail,
 )
-from partner_sdk.report.values import DAY, MOMENT, NotHeld
 from partner_sdk.wire.canonical import check_reference, convert, describe_mismatch, encode, parse_exact, parse_json_file
 from partner_sdk.wire.evidence import EvidenceReference
 from partner_sdk.wire.sealing import MAX_PADDED_BYTES
 from partner_sdk.wire.submission import ClearFields, Priority, ReportKind
+
+# At most this many places of one kind of field are named: a thousand logins must not fill the page.
+MOST_PLACES: Final = 3
+
+# Fields that identify and protect a person come first: who, from where, which child, and the messages.
+MOST_USEFUL: Final[tuple[str, ...]] = (
+    "/children",
+    "/suspects",
+    "/incident/harm_signs",
+    "/incident/meetings",
+    "/children/locations",
+    "/children/safe_to_contact",
+    "/suspects/logins",
+    "/suspects/logins/used_at",
+    "/suspects/logins/port",
+    "/suspects/emails",
+    "/suspects/phones",
+    "/suspects/username",
+    "/suspects/locations",
+    "/conversations",
+    "/children/username",
+    "/children/service_user_id",
+    "/children/age_band",
+    "/files/hashes",
+    "/files/upload_ip",
+    "/files/upload_port",
+    "/files/uploaded_at",
+    "/suspects/profile_urls",
+    "/suspects/born_on",
+    "/suspects/stated_name",
+    "/suspects/devices",
+    "/preservation",
+    "/police",
+    "/other_references",
+    "/reporter/police_contacts",
+    "/incident/off_platform_move",
+    "/uk_link",
+    "/countries",
+)
+
+
+def counts_where_given(_: Any, __: IndustryReport) -> bool:
+    """Mark a field as never missing; a given value counts."""
+    return False
+
+
+# Where one answer makes another question idle. Each gets the object that holds the field, and the report.
+APPLIES: Final[Mapping[str, Callable[[Any, IndustryReport], bool]]] = {
+    "/children/age": counts_where_given,  # asked for is the band
+    "/children/age_band": lambda child, _: not isinstance(child.age, int),
+    "/children/emails/verified_at": lambda email, _: email.is_verified == "yes",
+    "/children/phones/calling_code": lambda phone, _: not phone.number.startswith("+"),
+    "/children/phones/verified_at": lambda phone, _: phone.is_verified == "yes",
+    "/conversations/messages/file_id": lambda message, _: message.type in {"picture", "video", "voice", "file"},
+    "/conversations/messages/text": lambda message, _: message.type in {"text", "link"},
+    "/discovery/actions/taken_at": lambda action, _: action.action != "none",
+    "/discovery/actions/user_was_told": lambda action, _: action.action != "none",
+    "/incident/places/console": lambda _, report: report.incident.medium == "game",
+    "/incident/places/game": lambda _, report: report.incident.medium == "game",
+    "/other_people": lambda _, report: report.discovery.discovered_by == "user_complaint",
+    "/suspects/emails/verified_at": lambda email, _: email.is_verified == "yes",
+    "/suspects/phones/calling_code": lambda phone, _: not phone.number.startswith("+"),
+    "/suspects/phones/verified_at": lambda phone, _: phone.is_verified == "yes",
+}
+
+_RANK: Final = {pattern: place for place, pattern in enumerate(MOST_USEFUL)}
+
+
+def measure_completeness(report: IndustryReport) -> Completeness:
+    """Return the score, 0 to 100, and the JSON pointers of missing fields, the most useful to police first.
+
+    The score is the mean, rounded down, of the share of each kind of field in percent, rounded down.
+    """
+    asked: dict[str, int] = {}
+    gaps: dict[str, list[Visited]] = {}
+    for visited in follow(_get_trail(), report):
+        pattern = visited.field.pattern
+        if not is_answered(visited.value):
+            applies = APPLIES.get(pattern)  # a given value counts, although the field is optional
+            if applies is not None and not applies(visited.owner, report):
+                continue
+            gaps.setdefault(pattern, []).append(visited)
+        asked[pattern] = asked.get(pattern, 0) + 1
+    score = (100 * (len(asked) - len(gaps)) + sum(_share(asked[one], len(gaps[one])) for one in gaps)) // len(asked)
+    named = (gap for pattern in sorted(gaps, key=_rank) for gap in gaps[pattern][:MOST_PLACES])
+    return Completeness(missing=tuple(gap.pointer for gap in named), score=score)
+
+
+def list_missing_fields(completeness: Completeness) -> list[str]:
+    """Return the missing fields among the `MOST_USEFUL`, each once and without its places, e.g. `/suspects/logins`."""
+    named = (get_field(pointer).pattern for pointer in completeness.missing)
+    return list(dict.fromkeys(one for one in named if one in _RANK))
+
+
+def describe_field(pattern: str) -> str:
+    """Return a field with its place in words, e.g. `Suspects: user name`."""
+    place, _, _ = pattern.removeprefix("/").rpartition("/")
+    words = get_field(f"#{pattern}").description.removesuffix(".")
+    named = place.replace("/", ", ").replace("_", " ")
+    return f"{named[:1].upper()}{named[1:]}: {words[:1].lower()}{words[1:]}" if place else words
+
+
+def _share(asked: int, missing: int) -> int:
+    return 100 * (asked - missing) // asked
+
+
+@cache
+def _get_trail() -> Trail:
+    return make_trail(lambda field: field.needed == "should")
+
+
+def _rank(pattern: str) -> int:
+    return _RANK.get(pattern, len(_RANK))
+
 
 SCHEMA_CALL: Final = "GET /v1/schema/report.json"
 
@@ -328,3 +464,163 @@ def parse_sealed_report(raw: bytes) -> SealedIndustryReport:
 def report_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of the report that a partner fills in."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(IndustryReport)}
+
+
+_INDENT: Final = "  "
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The text of one report that will be sealed, with the clear fields that are settled before sealing."""
+
+    completeness: Completeness
+    earlier_reference: str | None
+    evidence_ids: tuple[str, ...]
+    kind: ReportKind
+    priority: Priority
+    report: IndustryReport
+
+
+def make_preview(
+    report: IndustryReport,
+    *,
+    priority: Priority,
+    kind: ReportKind = "initial",
+    earlier_reference: str | None = None,
+    evidence_ids: tuple[str, ...] = (),
+) -> Preview:
+    """Return the preview of a report that `parse_report` let pass."""
+    return Preview(
+        completeness=measure_completeness(report),
+        earlier_reference=earlier_reference,
+        evidence_ids=evidence_ids,
+        kind=kind,
+        priority=priority,
+        report=report,
+    )
+
+
+def format_preview(preview: Preview) -> str:
+    """Return the preview as text: headings, plain words, and missing fields, the most useful to police first."""
+    return "\n".join([*_format_head(preview), "", *_format_part(get_outline(), preview.report, depth=0)])
+
+
+def list_preview_fields(preview: Preview) -> dict[str, Any]:
+    """Return the preview for JSON; `completeness` and `report` are as they will be sealed."""
+    fields: dict[str, Any] = msgspec.to_builtins(preview)
+    return fields
+
+
+def _format_head(preview: Preview) -> Iterator[str]:
+    earlier = f", belongs to {preview.earlier_reference}" if preview.earlier_reference else ""
+    yield f"PREVIEW: {preview.priority}, {preview.kind}{earlier}. Nothing was sent."
+    yield f"Complete: {preview.completeness.score} of 100."
+    if preview.completeness.missing:
+        yield 'Missing, the most useful to police first; if you do not hold a value, give {"not_held": reason}:'
+        for pointer in preview.completeness.missing:
+            yield f"{_INDENT}{pointer}: {get_field(pointer).description}"
+
+
+def _format_part(part: Part, owner: Any, *, depth: int) -> Iterator[str]:
+    for field in part.fields:
+        value = getattr(owner, field.name)
+        # A must is shown when it is empty too: null and an empty list say something there.
+        if is_answered(value) or field.needed == "must":
+            yield from _format_field(field, value, depth=depth)
+
+
+def _format_field(field: Field, value: Any, *, depth: int) -> Iterator[str]:
+    margin, words = _INDENT * depth, field.description.removesuffix(".")
+    if field.part is None or isinstance(value, NotHeld):
+        yield from _indent_value(f"{margin}{words}: ", value)
+    elif field.is_list:
+        for number, item in enumerate(value, start=1):
+            yield f"{margin}{_make_heading(field, depth)} {number}"
+            yield from _format_part(field.part, item, depth=depth + 1)
+    else:
+        yield f"{margin}{_make_heading(field, depth)}"
+        yield from _format_part(field.part, value, depth=depth + 1)
+
+
+def _make_heading(field: Field, depth: int) -> str:
+    name = field.name.replace("_", " ")
+    return name.upper() if depth == 0 else name.capitalize()
+
+
+def _indent_value(start: str, value: Any) -> Iterator[str]:
+    first, *others = _format_value(value).split("\n")
+    yield f"{start}{first}"
+    margin = " " * (len(start) - len(start.lstrip()) + len(_INDENT))
+    yield from (f"{margin}{line}" for line in others)
+
+
+def _format_value(value: Any) -> str:
+    if isinstance(value, NotHeld):
+        return f"not held ({value.not_held.replace('_', ' ')})"
+    if isinstance(value, tuple):
+        return ", ".join(map(_format_value, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
+
+
+NARRATIVE: Final = (
+    "The evidence that the earlier report names has been handed over whole. "
+    "This supplement brings the fingerprints of the sealed files and says nothing else."
+)
+_NEW_IDS: Final = " Changed since that report, and handed over under a new evidence id: "
+TIME_MEANING: Final = "As in the earlier report."
+
+
+def make_evidence_cover(report: IndustryReport, *, file_ids: Container[str]) -> IndustryReport:
+    """Return the cover for the files with these ids: reporter, category, times, and each file's own facts."""
+    reporter, discovery, incident = report.reporter, report.discovery, report.incident
+    return IndustryReport(
+        schema_version=report.schema_version,
+        category=report.category,
+        sub_label=report.sub_label,
+        reporter=Reporter(
+            declaration=reporter.declaration,
+            organisation=reporter.organisation,
+            sector=reporter.sector,
+            service=reporter.service,
+            submitter_name=reporter.submitter_name,
+            submitter_email=reporter.submitter_email,
+            submitter_telephone=reporter.submitter_telephone,
+        ),
+        discovery=Discovery(discovered_by=discovery.discovered_by, detected_at=discovery.detected_at),
+        incident=Incident(
+            happened_at=incident.happened_at, time_meaning=TIME_MEANING, medium=incident.medium, narrative=NARRATIVE
+        ),
+        files=tuple(_strip(file) for file in list_given(report.files) if file.file_id in file_ids),
+    )
+
+
+def note_new_ids(cover: IndustryReport, *, file_ids: Iterable[str]) -> IndustryReport:
+    """Return the cover with a note about files whose evidence id differs from the earlier report's."""
+    names = ", ".join(sorted(file_ids))
+    narrative = f"{NARRATIVE}{_NEW_IDS}{names}."
+    return structs.replace(cover, incident=structs.replace(cover.incident, narrative=narrative))
+
+
+def is_cover(content: SealedIndustryReport) -> bool:
+    """Return whether an opened report is such a supplement: it brings evidence and fills only a cover."""
+    report = content.report
+    if content.clear.kind != "supplement" or not content.evidence:
+        return False
+    narrative = report.incident.narrative
+    if narrative != NARRATIVE and not narrative.startswith(NARRATIVE + _NEW_IDS):
+        return False
+    # A word anywhere else may be about a person: then it is a report like any other.
+    cover = make_evidence_cover(report, file_ids={file.file_id for file in list_given(report.files)})
+    return report == structs.replace(cover, incident=structs.replace(cover.incident, narrative=narrative))
+
+
+def _strip(file: ReportedFile) -> ReportedFile:
+    return ReportedFile(
+        file_id=file.file_id,
+        relevance=file.relevance,
+        viewed_by_staff=file.viewed_by_staff,
+        exif_viewed_by_staff=file.exif_viewed_by_staff,
+        copy_kept_until=file.copy_kept_until,
+    )
