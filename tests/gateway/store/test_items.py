@@ -254,7 +254,7 @@ def test_invitation_holds_until_its_expiry_and_for_one_partner(store: Store) -> 
             put_invitation(connection, secret_sha256=secret, partner="two", expires_at=NOW + DAY)
 
 
-# The feed.
+# The feed. What it refuses unread is refused alike on each database.
 
 
 def row_of(kind: ItemKind, number: int = 1) -> dict[str, str]:
@@ -298,6 +298,7 @@ def test_page_of_the_feed_is_no_longer_than_its_kind_allows(house: House, feed: 
         check_problem(feed.get(f"{path}?{query}"), problems.MALFORMED_REQUEST, origin=FEED_ORIGIN)
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("name", [*(kind.name for kind in PUT_BY_DESK), "nothing", "REPORT"])
 def test_feed_lists_no_kind_that_the_desk_does_not_take(feed: Door, name: str) -> None:
     check_problem(feed.get(f"/feed/items/{name}"), problems.NOT_FOUND, origin=FEED_ORIGIN)
@@ -305,12 +306,14 @@ def test_feed_lists_no_kind_that_the_desk_does_not_take(feed: Door, name: str) -
     check_problem(feed.post("/feed/acknowledgements", post), problems.MALFORMED_REQUEST, origin=FEED_ORIGIN)
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("kind", [kind for kind in KINDS.values() if kind.put_by != "desk"], **NAMED)
 def test_desk_puts_no_kind_of_the_other_side(house: House, feed: Door, kind: ItemKind) -> None:
     answer = feed.post(f"/feed/items/{kind.name}", {"items": []})
     check_problem(answer, problems.NOT_FOUND, origin=FEED_ORIGIN)
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("kind", [kind for kind in KINDS.values() if kind.taken_by == "desk"], **NAMED)
 def test_misspelled_acknowledgement_is_refused_and_so_is_a_digest_too_many_or_too_few(
     feed: Door, kind: ItemKind
@@ -332,6 +335,7 @@ def test_misspelled_acknowledgement_is_refused_and_so_is_a_digest_too_many_or_to
         check_problem(feed.post("/feed/acknowledgements", body), problems.MALFORMED_REQUEST, origin=FEED_ORIGIN)
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("kind", TAKEN_BY_DESK, **NAMED)
 def test_feed_gives_items_to_nobody_but_the_desk(house: House, partner: Partner, kind: ItemKind) -> None:
     put(house.open_gateway().store, kind)
@@ -344,6 +348,7 @@ def test_feed_gives_items_to_nobody_but_the_desk(house: House, partner: Partner,
     assert len(house.items(kind)) == 1
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("kind", KINDS.values(), **NAMED)
 def test_address_of_a_kind_has_one_spelling(kind: ItemKind) -> None:
     kind.check_address(one(kind))
