@@ -222,22 +222,9 @@ program: Final = DeskProgram(
         "stale-data": ("gateway.desk.commands.setup:stale_data", "List facts whose last check is too old."),
         "outbox": _make_group(
             "outbox",
-            "Everything this desk sends, including short notes: send, list, retry.",
-            room="commands.outbox",
-            commands={
-                "send": "Send every due entry: alerts, stages, messages, replies and notes.",
-                "list": "List the newest 200 entries that wait or were given up, by kind and the id of their record.",
-                "retry": "Send an entry again that has failed or was given up.",
-            },
-        ),
-        "alert": _make_group(
-            "alert",
-            "Alerts to the people on duty: list, acknowledge.",
-            room="commands.outbox",
-            commands={
-                "list": "List the alerts to the people on duty, the newest first, and each of their notices.",
-                "acknowledge": "Acknowledge the open alert, by its number: it calls no further rung.",
-            },
+            "Everything this desk sends, including short notes: send.",
+            room="outbox_run",
+            commands={"send": "Send every due entry: alerts, stages, messages, replies and notes."},
         ),
         "overview": _make_group(
             "overview",

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from gateway.desk.outbox.alerts import AlertError, acknowledge_alert, list_alerts, list_calls
 from gateway.desk.outbox.notes import GIVE_UP_AFTER, get_references, list_newest_notes
-from gateway.desk.outbox.queue import OutboxError, count_by_state
+from gateway.desk.outbox.queue import OutboxError, count_by_state, list_failed
 from gateway.desk.outbox.replies import list_waiting, list_without_place
 from gateway.desk.outbox_run import send_again
 from gateway.desk.people.permissions import Permission
@@ -29,6 +29,14 @@ from partner_sdk.wire.canonical import format_time
 blueprint = Blueprint("outbox", __name__)
 FORM_BYTES = 4096
 MOST_LISTED = 200
+# Entries beside notes that a person may try again.
+KIND_TITLES: Final = {
+    "stage": "Stage of a partner's report",
+    "message": "Message in a partner's mailbox",
+    "reply": "Reply to a return code",
+    "forget": "List of reports to forget",
+    "passkey": "Mail about a new passkey",
+}
 # Why a note did not go out, by its code.
 NOTE_FAULTS: Final = {
     "address-delayed": "The address takes no mail for now",
@@ -95,6 +103,7 @@ def _show(*, fault: str | None = None) -> ResponseReturnValue:
         alerts = list_alerts(connection, most=MOST_LISTED)
         calls = list_calls(connection, [alert.id for alert in alerts])
         replies = list_waiting(connection, most=MOST_LISTED)
+        failed = list_failed(connection, most=MOST_LISTED)
         without_place = list_without_place(connection, most=MOST_LISTED)
         posted = count_by_state(connection, "reply").get("sent", 0)
         shown = {note.case_id for note in notes} | {reply.case_id for reply in (*replies, *without_place)}
@@ -112,6 +121,8 @@ def _show(*, fault: str | None = None) -> ResponseReturnValue:
         alerts_waiting=sum(alert.is_open and alert.count > alert.told for alert in alerts),
         replies=replies,
         without_place=without_place,
+        failed=failed,
+        kind_titles=KIND_TITLES,
         posted_count=posted,
         references=references,
     )

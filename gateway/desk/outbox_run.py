@@ -1,22 +1,28 @@
-"""The kinds of outgoing messages, as one table in the order of sending, and the run that sends them all."""
+"""The kinds of outgoing messages as a table in the order of sending, the run that sends them all, and its command.
+
+Never shows an address.
+"""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from sqlalchemy import Connection, Row, select
 
 from gateway.desk.actions.sending import make_sender, write_action_messages, write_reminders
-from gateway.desk.outbox.alerts import AlertSender, PasskeyMailSender, count_waiting_anew
+from gateway.desk.outbox.alerts import AlertSender, AlertsSent, PasskeyMailSender, count_waiting_anew, describe_alerts
 from gateway.desk.outbox.loop import GiveUp, OutboxKind, Outcome, Run, send_kind
 from gateway.desk.outbox.notes import GIVE_UP_AFTER, LEASE, NoteSender, forget_old_notes
-from gateway.desk.outbox.queue import KindName, OutboxError, OutboxRow, count_failing, try_again
+from gateway.desk.outbox.queue import NO_PLACE, KindName, OutboxError, OutboxRow, count_failing, try_again
 from gateway.desk.outbox.replies import ReplySender
 from gateway.desk.partners.outcomes import write_outcome_notes
 from gateway.desk.partners.stages import StageSender, queue_due_stages
+from gateway.desk.people.permissions import Permission
 from gateway.desk.store.schema import DESTRUCTIONS
-from gateway.desk.wiring import Desk
+from gateway.desk.terminal import DONE, LOOK, Call, desk_command, print_json, say
+from gateway.desk.wiring import Desk, open_desk
+from gateway.web.logs import format_exception
 from partner_sdk.wire.canonical import parse_time
 
 # A refused entry waits an hour at most, so that it leaves soon after the fault is fixed; it is given up after 15 hours.
@@ -148,3 +154,80 @@ def send_again(desk: Desk, number: int, *, actor: str) -> OutboxRow:
                 reason="too-late",
             )
     return row
+
+
+_TO_GATEWAY: Final = tuple(kind.name for kind in KINDS if kind.is_for_gateway)
+_COUNT_NAMES: Final[dict[KindName, str]] = {
+    "message": "messages_sent",
+    "forget": "forget_lists_sent",
+    "reply": "replies_sent",
+    "stage": "stages_sent",
+}
+
+
+class OutboxRun:
+    """The results of a run that sends, as lines and as JSON."""
+
+    def __init__(self, sent: SentOut, *, alerts: AlertsSent) -> None:
+        self.error = sent.error
+        self._sent, self._alerts, self._notes = sent, alerts, sent.of("note")
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing of it waits for a person."""
+        is_alerted = not (self._alerts.is_stuck or self._alerts.unacknowledged)
+        return is_alerted and not (self._list_refused() or self._notes.problems or self._notes.error)
+
+    def _list_refused(self) -> list[tuple[str, str, int]]:
+        """Return the gateway's refusals as kind, code and count; a reply without a place has its own alarm."""
+        return [
+            (kind, code, count)
+            for kind in _TO_GATEWAY
+            for code, count in sorted((self._sent.of(kind).problems | self._sent.failing.get(kind, {})).items())
+            if code != NO_PLACE
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return counts and codes."""
+        counts = {_COUNT_NAMES[kind]: self._sent.of(kind).sent for kind in _TO_GATEWAY}
+        return counts | {"notes": self._notes.as_json(), "alerts": asdict(self._alerts)}
+
+    def tell(self, *, to: TextIO | None = None) -> None:
+        """Print the counts and everything that waits for a person."""
+        notes, alerts = self._notes, self._alerts
+        say(f"{notes.sent} notes sent, {notes.held} held, {notes.given_up} given up, {notes.open} waiting.", to=to)
+        for code, count in sorted(notes.problems.items()):
+            say(f"NOTE NOT SENT: {count} because of {code}. See `doctor`.", to=to)
+        if notes.error is not None:
+            say(f"NOTES NOT SENT: unexpected, {format_exception(notes.error)}.", to=to)
+        for kind, code, count in self._list_refused():
+            say(f"NOT SENT TO THE GATEWAY: {count} {kind} because of {code}. See the page Outbox.", to=to)
+        if alerts.sent:
+            say(f"{alerts.sent} alert(s) sent to the people on duty.", to=to)
+        if alerts.unacknowledged:
+            say(f"ALERT NOT ACKNOWLEDGED: {alerts.unacknowledged} urgent. See the page Outbox.", to=to)
+        for warning in alerts.warnings:
+            say(warning, to=to)
+
+
+def send_outbox(desk: Desk, *, is_silent: bool = False) -> OutboxRun:
+    """Send every due entry, alerts first. A failure holds back nothing else and is reported at the end."""
+    sent = send_due(desk, is_silent=is_silent)
+    return OutboxRun(sent, alerts=describe_alerts(desk, sent.of("alert")))
+
+
+@desk_command(Permission.RUN_DESK, example="--json")
+def outbox_send(call: Call) -> int:
+    """Send every due entry: alerts, stages, messages, replies and notes.
+
+    `collect` does the same at its end. Exit code 1: an entry was given up or refused, a carrier failed, or an alert was
+    not delivered or acknowledged.
+    """
+    sent = send_outbox(open_desk(call.state))
+    if call.as_json:
+        print_json(sent.as_json())
+    else:
+        sent.tell()
+    if sent.error is not None:
+        raise sent.error
+    return DONE if sent.is_well else LOOK

@@ -67,11 +67,11 @@ ADVICE: Final[dict[str, tuple[str, str, str]]] = {
     URGENT_WAIT: ("Urgent reports wait at the gateway", "Run {}, and read its output.", "collect"),
     OTHERS_WAIT: ("Reports wait at the gateway", "Run {}, and read its output.", "collect"),
     NOT_SENT: ("An alert has not gone out", "Phone the people on duty yourself, then check ladder.toml.", ""),
-    NOT_ACKNOWLEDGED: ("An alert is not acknowledged", "Open the urgent cases, then run {}.", "alert list"),
+    NOT_ACKNOWLEDGED: ("An alert is not acknowledged", "Open the urgent cases; the page On duty takes its answer.", ""),
     LADDER_RAN_OUT: (
         "Nobody on the ladder answered an alert, and it goes on from the top",
-        "Phone the people on duty yourself, then run {}.",
-        "alert list",
+        "Phone the people on duty yourself; the page Outbox shows whom it called.",
+        "",
     ),
     CRISIS_UNREAD: (
         "A report in the crisis lane is unread past the hour that the form promised",

@@ -305,7 +305,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         earlier = find_earlier(connection, case)
         additions = list_additions(connection, case)
         no_reply, reply_step = find_no_reply(connection, case), find_reply_step(connection, case)
-        notes = list_notes(connection, case_id=case.case_id, with_done=True)
+        notes = list_notes(connection, case_id=case.case_id)
         placement = find_placement(connection, case.placement)
         linked = list_linked(connection, case)
         actions = list_actions(connection, case_id=case.first_id)

@@ -16,13 +16,12 @@ from gateway.desk.collection.collect import Collected, collect_reports
 from gateway.desk.collection.damage import UNCHECKED
 from gateway.desk.collection.reconcile import Reconciled, reconcile
 from gateway.desk.collection.standing import note_failed
-from gateway.desk.commands.outbox import send_outbox
 from gateway.desk.config import DeskPaths, load_config
 from gateway.desk.duty.staffing import publish_staffing
 from gateway.desk.evidence.collecting import EvidenceCollected, collect_evidence
 from gateway.desk.keyring.delegation import finish_rotations
 from gateway.desk.outbox.loop import is_crash
-from gateway.desk.outbox_run import send_due
+from gateway.desk.outbox_run import send_due, send_outbox
 from gateway.desk.partners.account_changes import ChangesTaken, collect_account_changes
 from gateway.desk.partners.adoption import collect_adoptions
 from gateway.desk.partners.enrolments import EnrolmentsTaken, collect_enrolments

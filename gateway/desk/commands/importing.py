@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from gateway.desk.collection.importing import Imported, import_report
-from gateway.desk.commands.outbox import send_outbox
+from gateway.desk.outbox_run import send_outbox
 from gateway.desk.people.permissions import Permission
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import DONE, FILE, LOOK, Call, desk_command, print_json, say

@@ -211,7 +211,7 @@ def acknowledge_alert(
     found = find_open(connection)
     if found is None or found.id != number or not found.told:
         raise AlertError(
-            "No alert with this number waits for a person. `alert list` shows every alert.", reason="unknown-alert"
+            "No alert with this number waits for a person. The page Outbox shows every alert.", reason="unknown-alert"
         )
     covered = min(found.count, found.told if seen is None else max(1, seen))
     left = min(found.count, count_unread(connection, since=found.first_at)) - covered

@@ -178,13 +178,9 @@ def queue_notes(connection: Connection, reports: Mapping[str, PublicReport], *, 
     return len(values)
 
 
-def list_notes(connection: Connection, *, case_id: str | None = None, with_done: bool = False) -> list[NoteRow]:
-    """Return notes, the oldest first: the unfinished ones, or all of them."""
-    query = _ROWS.order_by(OUTBOX.c.id)
-    if case_id is not None:
-        query = query.where(NOTES.c.case_id == case_id)
-    if not with_done:
-        query = query.where(IS_OPEN)
+def list_notes(connection: Connection, *, case_id: str) -> list[NoteRow]:
+    """Return the notes of a case, the oldest first."""
+    query = _ROWS.where(NOTES.c.case_id == case_id).order_by(OUTBOX.c.id)
     return [NoteRow(**row._mapping) for row in connection.execute(query)]
 
 

@@ -159,11 +159,13 @@ def drop(connection: Connection, kind: KindName, subjects: Collection[str]) -> N
     connection.execute(delete(OUTBOX).where(OUTBOX.c.kind == kind, OUTBOX.c.subject.in_(subjects)))
 
 
-def list_entries(connection: Connection, *, most: int, with_done: bool = False) -> list[OutboxRow]:
-    """Return the given-up entries, then the waiting ones, each newest first; on request all."""
-    query = select(*_COLUMNS).order_by(*order_by_state()).limit(most)
-    if not with_done:
-        query = query.where(OUTBOX.c.state != "sent")
+def list_failed(connection: Connection, *, most: int) -> list[OutboxRow]:
+    """Return the entries that failed or were given up, and that another try may send.
+
+    Notes and replies without a place have lists of their own; an alert is tried again in each run.
+    """
+    wanted = _HAS_FAILED & OUTBOX.c.kind.not_in(("note", "alert")) & (OUTBOX.c.last_error != NO_PLACE)
+    query = select(*_COLUMNS).where(wanted).order_by(*order_by_state()).limit(most)
     return [OutboxRow(**row._mapping) for row in connection.execute(query)]
 
 
@@ -197,10 +199,9 @@ def try_again(connection: Connection, number: int, *, actor: str, now: datetime)
 
     Raises `OutboxError` (`not-waiting`) for any other: an entry without an error may be on its way at this moment.
     """
-    failed = (OUTBOX.c.state == "given_up") | (IS_OPEN & OUTBOX.c.last_error.is_not(None))
-    row = connection.execute(select(*_COLUMNS).where(OUTBOX.c.id == number, failed)).first()
+    row = connection.execute(select(*_COLUMNS).where(OUTBOX.c.id == number, _HAS_FAILED)).first()
     if row is None:
-        raise OutboxError("No failed entry has this number. `outbox list` shows every entry.", reason="not-waiting")
+        raise OutboxError("This entry has not failed, or was tried again already.", reason="not-waiting")
     connection.execute(
         update(OUTBOX)
         .where(OUTBOX.c.id == number)
@@ -217,6 +218,8 @@ def try_again(connection: Connection, number: int, *, actor: str, now: datetime)
     return OutboxRow(**row._mapping)
 
 
+# An entry without an error may be on its way at this moment.
+_HAS_FAILED: Final = (OUTBOX.c.state == "given_up") | (IS_OPEN & OUTBOX.c.last_error.is_not(None))
 _COLUMNS: Final = [OUTBOX.c[name] for name in OutboxRow.__dataclass_fields__]
 
 

@@ -463,7 +463,7 @@ def post_send_alone(action: Action, _typed: Typed) -> None:
 
 
 @package_forms.post("/packages/<action_id>/file", Permission.MAKE_PACKAGES, at="state-title", needs_touch=True)
-def post_file(action: Action, typed: Typed) -> Response:
+def post_file(action: Action, typed: Typed) -> ResponseReturnValue:
     """Hand out the sealed file under the passphrase of this form, or the letter; a large one goes by the command."""
     try:
         made = make_file(get_desk(), action, passphrase=typed["passphrase"], actor=get_name())
@@ -471,7 +471,7 @@ def post_file(action: Action, typed: Typed) -> Response:
         raise ActionError("Take the passphrase of this page as it is.", reason="bad-passphrase") from None
     if made.size_bytes > MOST_PAGE_BYTES:
         words = suggest(f"package save {action.action_id} --out FILE")
-        raise ActionError(f"This file is too large for a page. Run `{words}`.", reason="too-large")
+        return _show_package(action, [Fault("state-title", f"This file is too large for a page. Run `{words}`.")])
     answer = Response(made.pieces, content_type="application/octet-stream")
     answer.headers["Content-Disposition"] = f'attachment; filename="{made.name}"'
     answer.headers["Content-Security-Policy"] = SANDBOX

@@ -1,4 +1,4 @@
-"""`outbox send`, `outbox list`, and a `collect` that keeps going: words, JSON, exit codes and how it ends."""
+"""`outbox send`, and a `collect` that keeps going: words, JSON, exit codes and how it ends."""
 
 import json
 import os
@@ -20,7 +20,6 @@ from gateway.desk.commands import collecting
 from gateway.desk.commands.collecting import keep_going
 from gateway.desk.config import CarriersConfig, encode_config
 from gateway.desk.outbox.queue import drop, queue
-from gateway.desk.store.agency_tables import OUTBOX
 from gateway.desk.terminal import DONE, LOOK, TRY_AGAIN, WRONG_USE
 from tests.builders.local_servers import run_server
 from tests.desk.desk_loop import FEED_PORT, Loop
@@ -88,44 +87,6 @@ def test_gateway_that_is_away_does_not_keep_back_page_and_notes(loop: Loop, caps
     said = capsys.readouterr()
     assert said.out == ""
     assert "1 notes sent" in said.err
-
-
-def test_list_shows_cases_and_codes_but_no_address(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
-    send_asking(loop)
-    loop.collect()
-    assert run(loop, "outbox", "list") == DONE
-    out = capsys.readouterr().out
-    assert " waiting  note by email " in out
-    assert "@" not in out
-    set_up(loop)
-    assert run(loop, "outbox", "send", "--json") == DONE
-    assert json.loads(capsys.readouterr().out)["notes"]["sent"] == 1
-    assert run(loop, "outbox", "list") == DONE
-    assert capsys.readouterr().out == "Nothing is waiting.\n"
-    assert run(loop, "outbox", "list", "--all", "--json") == DONE
-    (note,) = json.loads(capsys.readouterr().out)["notes"]
-    assert (note["state"], note["channel"], "address_mac" in note) == ("sent", "email", False)
-
-
-def test_entry_that_was_given_up_is_listed_and_goes_once_a_person_says_so(
-    loop: Loop, capsys: pytest.CaptureFixture[str]
-) -> None:
-    send_asking(loop)
-    loop.collect()
-    with loop.desk.store.write() as connection:
-        connection.execute(OUTBOX.update().values(state="given_up", last_error="mail-refused"))
-    set_up(loop)
-    assert run(loop, "outbox", "send", "--json") == DONE
-    assert json.loads(capsys.readouterr().out)["notes"]["sent"] == 0
-    assert run(loop, "outbox", "list", "--json") == DONE
-    (entry,) = json.loads(capsys.readouterr().out)["entries"]
-    assert (entry["kind"], entry["state"], entry["last_error"]) == ("note", "given_up", "mail-refused")
-    assert run(loop, "outbox", "retry", "99") == WRONG_USE
-    assert run(loop, "outbox", "retry", str(entry["id"])) == DONE
-    assert "goes with the next" in capsys.readouterr().out
-    assert run(loop, "outbox", "send", "--json") == DONE
-    assert json.loads(capsys.readouterr().out)["notes"]["sent"] == 1
-    assert run(loop, "outbox", "retry", str(entry["id"])) == WRONG_USE
 
 
 def test_carrier_that_fails_makes_exit_code_1_and_a_fault_of_the_doctor(

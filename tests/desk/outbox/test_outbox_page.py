@@ -13,7 +13,7 @@ from gateway.desk.cases.replying.replies import ReplyDraft, write_reply
 from gateway.desk.outbox import notes
 from gateway.desk.outbox.alerts import add_alert
 from gateway.desk.outbox.loop import UNEXPECTED
-from gateway.desk.outbox.queue import queue
+from gateway.desk.outbox.queue import NO_PLACE, queue
 from gateway.desk.outbox_pages import NOTE_FAULTS
 from gateway.desk.store.agency_tables import NOTES, OUTBOX
 from gateway.desk.store.schema import AUDIT
@@ -133,3 +133,19 @@ def list_codes(file: Path) -> Iterator[str]:
         if name in {"DeliveryError", "GiveUp", "Hold", "_code_of"}:
             texts = (one.value for one in ast.walk(node) if isinstance(one, ast.Constant))
             yield from (text for text in texts if isinstance(text, str) and re.fullmatch("[a-z-]+", text))
+
+
+def test_other_entry_that_was_given_up_is_listed_and_tried_again_once(desk: Desk, browser: Browser) -> None:
+    with desk.store.write() as connection:
+        queue(connection, "stage", ["example-chat 1"], now=desk.clock())
+        queue(connection, "reply", ["without-place"], now=desk.clock())
+        connection.execute(update(OUTBOX).values(state="given_up", last_error="too-large"))
+        connection.execute(update(OUTBOX).where(OUTBOX.c.kind == "reply").values(last_error=NO_PLACE))
+        number = connection.execute(select(OUTBOX.c.id).where(OUTBOX.c.kind == "stage")).scalar_one()
+    page = browser.get("/outbox").text
+    assert "Stage of a partner&#39;s report" in page
+    assert page.count("/retry") == 1
+    browser.post(f"/outbox/{number}/retry")
+    assert get_note(desk, number) == ("waiting", 0, None)
+    assert "/retry" not in browser.get("/outbox").text
+    assert "This entry has not failed" in browser.post(f"/outbox/{number}/retry").text

@@ -157,9 +157,6 @@ SEE_SET_ASIDE      set-aside list, set-aside retry
 RESOLVE_SET_ASIDE  set-aside open, set-aside resolve
 IMPORT_REPORTS     import
 SIGN_OFF           signoff give, signoff list, signoff withdraw
-SEE_OUTBOX         outbox list, alert list
-SEND_AGAIN         outbox retry
-TAKE_ALERTS        alert acknowledge
 CLEAR_ALARMS       alarms
 SEE_FIGURES        figures, trends
 DESTROY_CASES      retention run
