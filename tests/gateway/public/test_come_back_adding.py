@@ -146,21 +146,6 @@ def test_adding_more_by_a_grown_up_promises_no_day(public: PublicHouse):
     assert "If we need to know more" in person.text()
 
 
-def test_supplement_in_the_same_visit_keeps_words_and_key(public: PublicHouse):
-    person = public.person_at("/9")
-    story_form = person.fill({"story": "The first words."})
-    person.post("/9", story_form)
-    person.walk_to("/14").send()
-    shown = read_numbers(person)
-    story_form["story"] = "The first words. And more."
-    person.post("/9", story_form)
-    person.send()
-    assert read_numbers(person) == shown
-    first, second = public.reports()
-    assert first.reply_key == second.reply_key is not None
-    assert len(public.house.rows("return_places")) == 1
-
-
 def test_send_pressed_twice_shows_the_same_words(public: PublicHouse):
     person = public.person_at("/14")
     form = person.fill({}, "send")

@@ -224,15 +224,11 @@ def test_toggle_on_a_side_page_in_the_middle_stays_there_and_leads_back(public: 
         ),
     ],
 )
-@pytest.mark.parametrize("language", LANGUAGES)
 def test_help_bar_has_the_numbers_that_fit_the_answers(
-    public: PublicHouse, changed: dict[str, dict[str, str | list[str]]], links: list[str], language: str
+    public: PublicHouse, changed: dict[str, dict[str, str | list[str]]], links: list[str]
 ):
-    person = public.person(language=language).start().walk_to("/9", **changed)
-    assert read_help_links(person) == links
-    person.walk_to("/14", **changed)
-    assert read_help_links(person) == links
-    person.send()
+    # On every page and in each language: test_emergency_numbers.py.
+    person = public.person_at("/9", **changed)
     assert read_help_links(person) == links
 
 

@@ -77,19 +77,6 @@ def test_child_in_another_country_reads_the_numbers_of_that_country_from_there_o
     assert not re.search("999|Childline <b>|Call Childline|0800 1111", text)
 
 
-@pytest.mark.parametrize("country", ["other", "pk", ""])
-def test_country_without_a_helpline_has_the_list_of_those_of_all_countries_and_no_number_of_the_uk(
-    public: PublicHouse, country: str
-):
-    text = public.person_at("/14", ABROAD | {"/6a": {"country": country}}).send().text()
-    bar, main = text.split("<main", 1)
-    for part in (bar, main):
-        assert re.search(r'<a [^>]*href="https://childhelplineinternational\.org"[^>]*target="_blank"', part)
-        assert "Child Helpline International" in part
-    assert "08001111" not in text
-    assert f'href="tel:{"15" if country == "pk" else "112"}"' in bar
-
-
 def test_call_is_the_one_filled_button_where_someone_is_in_danger(public: PublicHouse):
     person = public.person_at("/3a", p3={"danger": "yes"})
     main = person.text().split("<main", 1)[1]
@@ -98,15 +85,6 @@ def test_call_is_the_one_filled_button_where_someone_is_in_danger(public: Public
     assert main.index("call-now") < main.index('name="called"')
     assert "Not in the UK?" in main
     assert "112 works in many countries" in main
-
-
-def test_numbers_of_a_friends_country_are_not_taken_for_those_of_who_tells(public: PublicHouse):
-    way = ABROAD | {"/4b": {"who": "friend"}, "/5": {"their_age": "13_15"}}
-    bar, main = public.person_at("/9c", way).text().split("<main", 1)
-    assert 'href="tel:08001111"' in bar
-    assert "Childhelp" not in bar
-    assert "<span>For you, if you are under 19</span>" in main
-    assert re.search(r">Childhelp</b> <b [^>]*>1-800-422-4453</b> <span>Talk to someone there</span></a>", main)
 
 
 @pytest.mark.parametrize(("who", "they"), [("me", "You do"), ("friend", "Your friend does")])

@@ -48,24 +48,6 @@ def test_r2_nothing_needs_to_be_known_or_proved(public: PublicHouse):
     assert (report.story, report.kinds, report.clear.priority) == ("", ("not_sure",), "P2")
 
 
-@pytest.mark.parametrize(("age", "is_child"), [("16_17", True), ("18_plus", False)])
-def test_r3_the_line_between_child_and_adult_is_eighteen(public: PublicHouse, age: str, *, is_child: bool):
-    person = public.person().start().walk_to("/4")
-    person.press(age=age)
-    person.press(who="me")
-    assert (person.path == "/5a") is not is_child
-    person.walk_to("/14").send()
-    (report,) = public.reports()
-    assert (report.age_band, report.reporter_age_band) == (age, age)
-
-
-def test_r3_age_of_the_child_is_kept_apart_from_that_of_who_tells(public: PublicHouse):
-    _, report = send(public, UNDER_18 | {"/4b": {"who": "friend"}, "/5": {"their_age": "under_12"}})
-    assert (report.reporter_age_band, report.age_band) == ("13_15", "under_12")
-    _, report = send(public, ADULT)
-    assert (report.reporter_age_band, report.age_band) == ("18_plus", "13_15")
-
-
 def test_r5_r24_help_in_danger_comes_before_anything_is_asked(public: PublicHouse):
     person = public.person()
     person.get("/")
@@ -97,12 +79,6 @@ def test_r7_bullying_alone_is_shown_to_who_helps_and_recorded(public: PublicHous
     person.walk_to("/14", BULLYING_ONLY).send()
     (report,) = public.reports()
     assert report.signposted == ("childline", "report_harmful_content")
-
-
-def test_r12_a_report_may_be_about_risky_behaviour_alone(public: PublicHouse):
-    _, report = send(public, UNDER_18 | {"/7": {"kinds": ["shared_things"]}, "/8": {"pictures": "none"}})
-    assert report.kinds == ("shared_things",)
-    assert (report.person.names, report.person.handle, report.signposted) == ("", "", ())
 
 
 @pytest.mark.parametrize("way", [UNDER_18, ADULT, CONTENT_ONLY, BULLYING_ONLY, OVERSEAS, URGENT])
@@ -180,16 +156,6 @@ def test_r23_promise_is_true_at_night_at_christmas_and_on_a_bank_holiday(
     assert int(report.reply_by[-2:]) == int(reply.split()[1])
 
 
-def test_r23_adults_are_asked_more_only_if_needed(public: PublicHouse):
-    person, report = send(public, ADULT)
-    assert "If we need to know more, we will ask you in the way you picked." in person.text()
-    assert "We will answer you by" not in person.text()
-    assert (report.reply_by, report.under_18) == (None, "no")
-    assert report.child.relationship == "Mother"
-    assert "Worried about a child?" in person.text()
-    assert link_of("nspcc") in person.text()
-
-
 @pytest.mark.parametrize("start_at", ["start", "name"])
 def test_r25_who_wants_no_name_is_handed_to_those_who_take_it_so(public: PublicHouse, start_at: str):
     person = public.person()
@@ -210,72 +176,9 @@ def test_r25_who_wants_no_name_is_handed_to_those_who_take_it_so(public: PublicH
     assert public.reports() == []
 
 
-def test_r25_nothing_is_sent_without_a_name_but_any_name_will_do(public: PublicHouse):
-    person = public.person().start().walk_to("/11")
-    person.press(name=" ")
-    assert read_title(person.page) == "Error: What can we call you?"
-    person.press("see:no_name")
-    person.press("return")
-    assert person.path == "/11"
-    person.press(name="Blue Kite")
-    person.walk_to("/14").send()
-    assert public.reports()[0].name == "Blue Kite"
-
-
-def test_r24_r29_who_is_abroad_sees_the_number_and_the_police_of_that_country(public: PublicHouse):
-    person = public.person().start().walk_to("/6b", OVERSEAS)
-    for words in ("tel:911", "NCMEC CyberTipline", "Carry on here", "in the UK"):
-        assert words in person.text(), words
-    person.press()
-    assert (person.path, 'href="tel:911"' in person.text()) == ("/7", True)
-    person.walk_to("/14", OVERSEAS).send()
-    (report,) = public.reports()
-    assert (report.region, report.country, report.signposted) == ("not_uk", "us", ("abroad",))
-
-
-@pytest.mark.parametrize("region", ["england", "wales", "scotland", "northern_ireland", "not_sure"])
-def test_r18_the_part_of_the_country_is_told_for_who_is_best_placed(public: PublicHouse, region: str):
-    _, report = send(public, UNDER_18 | {"/6": {"region": region}})
-    assert (report.region, report.country) == (region, "")
-
-
 @pytest.mark.parametrize("called", ["called", "cannot_call", "carry_on"])
 def test_r24_danger_is_p1_and_goes_on_whatever_became_of_the_call(public: PublicHouse, called: str):
     _, report = send(public, UNDER_18 | {"/3": {"danger": "yes"}, "/3a": {"called": called}})
     assert (report.danger, report.clear.priority) == ("yes", "P1")
     assert report.signals == (f"danger-{called}",)
     assert report.signposted == ("emergency",)
-
-
-def test_r24_a_meeting_today_is_p1_and_the_page_says_999(public: PublicHouse):
-    way = UNDER_18 | {
-        "/7": {"kinds": ["wants_to_meet"]},
-        "/7b": {"meeting_when": "today", "meeting_place": "By the clock"},
-    }
-    person = public.person().start().walk_to("/7b", way)
-    assert "Is it today? Call 999." in person.text()
-    person.walk_to("/14", way).send()
-    (report,) = public.reports()
-    assert (report.meeting.when, report.meeting.place) == ("today", "By the clock")
-    assert (report.clear.priority, report.danger) == ("P1", "no")
-
-
-def test_r26_who_wants_to_talk_first_finds_the_line_for_their_age(public: PublicHouse):
-    person = public.person()
-    person.get("/")
-    assert 'href="/1a"' in person.text()
-    person.get("/1a")
-    text = person.text()
-    assert link_of("childline") in text
-    assert link_of("nspcc") in text
-    assert "if you are under 19" in text
-    assert "For grown-ups who are worried about a child" in text
-
-
-def test_r33_the_shortest_way_has_seven_answers(public: PublicHouse):
-    # Start, Continue past what only tells, and nothing but these typed or picked.
-    way: ScreenAnswers = UNDER_18 | {"/4b": {}, "/9": {}}
-    answered = [name for answers in way.values() for name in answers]
-    assert len(answered) - len(["school"]) + len(["send"]) == 7
-    _, report = send(public, way)
-    assert (report.story, report.who, report.kinds) == ("", "", ("extra_nice",))

@@ -229,6 +229,8 @@ def test_other_words_after_send_become_a_linked_supplement(public: PublicHouse):
     assert (first.story, second.story) == ("The first words.", "The first words. And more.")
     assert (second.clear.kind, second.clear.earlier_reference) == ("supplement", reference)
     assert second.clear.report_id != first.clear.report_id
+    assert first.reply_key == second.reply_key is not None
+    assert len(public.house.rows("return_places")) == 1
     person.post("/9", story_form)
     assert count_reports(public.house) == 2
 

@@ -258,22 +258,6 @@ def test_addition_of_a_danger_after_coming_back_gets_the_urgent_block(public: Pu
     assert load_wording("en").screen("urgent")["cannot_call_told"] in read_block(returned)
 
 
-def test_number_of_another_country_is_said_and_not_offered(public: PublicHouse):
-    block = read_block(public.person_at("/15", FRIEND | ABROAD | DANGER))
-    assert 'href="tel:999">Call 999</a>' in block
-    assert "Say that it is not in the UK. The number for people there is 000." in block
-    assert "tel:000" not in block
-
-
-def test_child_in_another_country_gets_its_own_number(public: PublicHouse):
-    block = read_block(public.person_at("/15", SHORT_ANSWERS | ABROAD | CANNOT_CALL | HURTING))
-    assert "999" not in block
-    assert "Can someone call 000 for you?" in block
-    assert "Kids Helpline" in block
-    block = read_block(public.person_at("/15", SHORT_ANSWERS | ABROAD | DANGER))
-    assert '<a class="button call-now" href="tel:000">Call 000</a>' in block
-
-
 def test_nothing_of_what_is_urgent_is_stored_readable(public: PublicHouse):
     person = public.person_at("/15", SHORT_ANSWERS | HURTING)
     assert read_block(person)
