@@ -78,6 +78,7 @@ def test_evidence_of_two_partners_under_one_id_is_on_two_pages_and_neither_is_pa
     assert [row["partner"] for row in feed.get("/feed/items/evidence").json["items"]] == ["c-chat"]
 
 
+@pytest.mark.databases("sqlite")  # refused or counted before a row is read
 @pytest.mark.parametrize("query", ["after=x", "after=", "after=1&after=2", "limit=51", f"after={make_id(1)}"])
 def test_cursor_that_is_no_position_and_a_page_that_is_too_long_are_refused(feed: Door, query: str) -> None:
     check_problem(feed.get(f"/feed/items/evidence?{query}"), problems.MALFORMED_REQUEST, origin=FEED_ORIGIN)
@@ -151,6 +152,7 @@ def test_incomplete_evidence_cannot_be_acknowledged(house: House, industry: Door
     }
 
 
+@pytest.mark.databases("sqlite")  # refused or counted before a row is read
 def test_a_thousand_acknowledgements_fit_into_one_body(feed: Door) -> None:
     acks = [{"address": "p" * 64, "item_id": make_id(number), "sha256": "0" * 64} for number in range(1000)]
     assert len(encode({"items": acks, "kind": "evidence"})) > 200_000

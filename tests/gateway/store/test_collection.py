@@ -58,17 +58,6 @@ def acknowledge_all(store: Store, *, at: timedelta = timedelta()) -> None:
             )
 
 
-def test_reports_wait_in_order_until_they_are_acknowledged(gateway: Gateway, partner: Partner) -> None:
-    reports = send(gateway, partner, number=3)
-    found, more = waiting(gateway.store)
-    assert not more
-    assert [row.position for row in found] == [1, 2, 3]
-    assert [row.report_id for row in found] == [report.clear.report_id for report in reports]
-    assert [(row.envelope, row.submission) for row in found] == [(r.envelope, r.submission) for r in reports]
-    acknowledge_all(gateway.store)
-    assert waiting(gateway.store) == ([], False)
-
-
 def test_an_acknowledgement_out_of_order_hides_no_older_report(gateway: Gateway, partner: Partner) -> None:
     send(gateway, partner, number=3)
     with gateway.store.write() as connection:
@@ -96,18 +85,6 @@ def test_a_page_of_reports_is_bounded_in_number_and_bytes(
     send(gateway, partner, number=3)
     found, more = waiting(gateway.store, limit=limit, max_bytes=max_bytes)
     assert (len(found), more) == expected
-
-
-def test_an_acknowledgement_of_other_bytes_or_another_partner_changes_nothing(
-    gateway: Gateway, partner: Partner
-) -> None:
-    send(gateway, partner, number=1)
-    with gateway.store.write() as connection:
-        link = list_links(connection, after=0, limit=1)[0][0]
-        for changed in ({"intake_sha256": bytes(32)}, {"partner": "someone-else"}, {"report_id": "other"}):
-            wanted = {"partner": link.partner, "report_id": link.report_id, "intake_sha256": link.intake_sha256}
-            assert not acknowledge_report(connection, **{**wanted, **changed}, now=NOW)
-        assert count_waiting(connection) == 1
 
 
 def test_a_repeated_acknowledgement_keeps_the_first_time(gateway: Gateway, partner: Partner) -> None:
