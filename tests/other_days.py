@@ -37,7 +37,7 @@ ZONES: Final = {
     "gateway.guidance.agency": "ZoneInfo",
     "gateway.desk.uk_times": "UK",
     "gateway.desk.service_requests.asking": "UK",
-    "gateway.desk.figures.waits": "UK",
+    "gateway.desk.figures.counts": "UK",
     "partner_sdk.console.uk_times": "UK",
 }
 # Files and waits keep the time of this machine. By default faketime ends a wait on the monotonic clock at once while

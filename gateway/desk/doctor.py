@@ -301,7 +301,11 @@ def _examine_partners(desk: Desk) -> Iterator[CheckResult]:
         gaps = list_incomplete(connection)
     if waiting:
         found = True
-        yield "warning", f"{waiting} account changes from partners are waiting.", "See `partner changes`."
+        yield (
+            "warning",
+            f"{waiting} account changes from partners are waiting.",
+            "Partner managers decide them.",
+        )
     for partner in old:
         found = True
         yield "warning", f"The keys of {partner} are more than a year old.", "Ask the partner to run `keys rotate`."
@@ -322,7 +326,11 @@ def _examine_placements(desk: Desk) -> Iterator[CheckResult]:
         concerned = sorted(one.placement.placement for one in living if one.code == code)
         if concerned:
             why = _format_reasons([one for one in living if one.code == code]) if code == "not_reached" else ""
-            yield "warning", f"{_PLACEMENT_WORDS[code]}: {_format_some(concerned)}.{why}", "See `placement show`."
+            yield (
+                "warning",
+                f"{_PLACEMENT_WORDS[code]}: {_format_some(concerned)}.{why}",
+                "See their pages.",
+            )
     if not any(one.code in TO_SEE_TO for one in living):
         yield "ok", f"{len(living)} placements of the button need no attention.", ""
 
@@ -384,7 +392,7 @@ def _examine_draws(desk: Desk) -> Iterator[CheckResult]:
     ]
     if unknown:
         detail = f"The journal has draws that the database lacks, of {_format_some(unknown)}."
-        yield "warning", detail, "Make these digests again: `digest make` takes their draws from the journal."
+        yield "warning", detail, "Make these digests again on the page Digests: their draws come from the journal."
     if is_paid and not journals:
         detail = f"The journal of draws is missing ({desk.store.journal}), and the ledger has spends."
         yield "warning", detail, "Put it back from the old machine. No backup has it."

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import requests
 
+from gateway.desk.keyring.publication import publish
 from gateway.desk.partners.account_changes import ChangesTaken, collect_account_changes
 from gateway.desk.partners.approval import approve_partner
 from gateway.desk.partners.change_decisions import accept_change
 from gateway.desk.partners.enrolments import collect_enrolments
 from gateway.desk.partners.invitations import invite_partner, publish_invitations
 from gateway.desk.partners.mailbox import write_message
+from gateway.desk.wiring import open_desk
 from gateway.testing.transport import WsgiTransport
 from partner_sdk.client.account import Rotation, enrol, rotate_keys
 from partner_sdk.client.partner import Partner
@@ -102,3 +104,20 @@ class Service:
         delivery = self.open().collect_mailbox()
         assert delivery.alarms == ()
         return [message.body for message in delivery.messages]
+
+
+def write_invitation(state: Path, partner: str) -> Path:
+    """Invite a partner at the desk of a folder, and save the line that its page shows, e.g. as `other.invitation`."""
+    desk, path = open_desk(state), Path(f"{partner}.invitation")
+    origin = desk.config.gateway_origin
+    invitation = invite_partner(desk, partner=partner, name=partner.title(), origin=origin, actor=ACTOR)
+    path.write_bytes(encode(invitation) + b"\n")
+    publish_invitations(desk, desk.make_feed())
+    return path
+
+
+def approve_as_on_page(state: Path, partner: str) -> None:
+    """Approve the enrolment of a partner at the desk of a folder, and publish."""
+    desk = open_desk(state)
+    approve_partner(desk, partner=partner, actor=ACTOR)
+    publish(desk, actor=ACTOR)

@@ -143,7 +143,7 @@ def make_auditor_pages(folder: Path) -> Pages:
     add_waited(desk, 6, crisis=True)
     note_check(desk, check_audit(desk))
     browser = Browser(desk).sign_in("u-auditor", [Role.AUDITOR])
-    paths = ("audit", "audit?action=openings&last_day=2026-01-01", "audit?case=none", "figures", "trends")
+    paths = ("audit", "audit?action=openings&last_day=2026-01-01", "audit?case=none", "figures", "figures?show=trends")
     return {path: take(browser.get(f"/{path}"), 409 if path.endswith("none") else 200) for path in paths}
 
 

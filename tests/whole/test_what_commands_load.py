@@ -162,7 +162,7 @@ def test_help_of_a_first_word_of_the_desk_loads_no_command() -> None:
 
 
 def test_command_of_the_desk_loads_neither_pages_nor_what_sends_before_it_sends() -> None:
-    begun = ("case list", "digest make", "partner show", "placement list", "collect", "figures")
+    begun = ("case list", "digest list", "partner list", "collect")
     loaded = list_loaded_by_all("gateway.desk.cli", {(*words.split(), "--help"): 0 for words in begun})
     assert "gateway.desk.wiring" in loaded
     assert loaded & {*SENDING, *PAGES, *GRANIAN, *COUNTING, "alembic"} == set()

@@ -284,7 +284,7 @@ def get_mailbox(desk: Desk, connection: Connection, *, kind: ActionKind, recipie
             raise _make_gone(f"{body.name} has no mailbox at the gateway.")
         partner = body.partner
     try:
-        row = get_partner(connection, partner, now=desk.clock())
+        row = get_partner(connection, partner)
     except PartnerError as error:
         raise _make_gone(str(error)) from None
     if row.state != "active":

@@ -88,7 +88,7 @@ EVIDENCE_SECONDS: Final = 30.0
 def print_enrolments(taken: EnrolmentsTaken) -> None:
     """Print the partners that wait for approval and the refused enrolments."""
     for partner in taken.waiting:
-        say(f"{partner} has enrolled and waits: {suggest(f'partner approve {partner}')}")
+        say(f"{partner} has enrolled and waits: a partner manager approves it on the page Partners.")
     for (partner, reason), count in taken.refused.items():
         say(f"REFUSED: {count} enrolment(s) of {partner}. {reason}: {_advise_enrolment(reason)}.")
 
@@ -97,10 +97,7 @@ def print_changes(taken: ChangesTaken) -> None:
     """Print the changes that wait for a person and the refused ones."""
     for change in taken.waiting:
         wanted = "new keys" if change.kind == "keys" else "a registration"
-        say(
-            f"{change.partner} asks for {wanted}, change {change.change_id}: "
-            f"{suggest(f'partner show {change.partner}')}"
-        )
+        say(f"{change.partner} asks for {wanted}: a partner manager decides it on the page of the partner.")
     for (partner, reason), count in taken.refused.items():
         say(f"REFUSED: {count} account change(s) of {partner}. {reason}: {_advise_change(reason)}.")
 

@@ -32,8 +32,7 @@ from gateway.desk.digests.records import (
 from gateway.desk.digests.releases import reject_to_mailbox, release_to_mailbox
 from gateway.desk.digests.signatures import check_waiting, find_draft, get_body
 from gateway.desk.digests.tables import BUDGET_MICRO
-from gateway.desk.digests.trends import make_trends
-from gateway.desk.keyring.key_set import Period, Year, get_last_closed_quarter, get_quarter_of, parse_period
+from gateway.desk.keyring.key_set import Period, Year, get_last_closed_quarter, parse_period
 from gateway.desk.partners.register import SERVICE, get_partner_names
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.register import get_owner_names
@@ -145,16 +144,6 @@ def post_overview() -> ResponseReturnValue:
     except ReportAbuseError as error:
         return _show_list(fault=str(error), is_lost=error.reason == "draw-lost")
     return go_to("digests.show_digest", digest_id=record.digest_id)
-
-
-@blueprint.get("/trends")
-@staff_rule(Permission.SEE_FIGURES)
-def show_trends() -> ResponseReturnValue:
-    """Show the exact trend of closed cases, which never leaves the desk."""
-    desk = get_desk()
-    with desk.store.read() as connection:
-        trends = make_trends(connection, last=get_quarter_of(desk.clock()), quarters=6)
-    return show_page("trends.html", trends=trends)
 
 
 @blueprint.get("/digests/<digest_id>")

@@ -103,7 +103,7 @@ def get_record(connection: Connection, digest_id: str) -> DigestRecord:
     """Return a digest's record, or raise `DigestRecordError`."""
     record = find_record(connection, digest_id)
     if record is None:
-        raise DigestRecordError("No digest has that id. `digest list` shows every digest.", reason="unknown-digest")
+        raise DigestRecordError("No digest has that id.", reason="unknown-digest")
     return record
 
 

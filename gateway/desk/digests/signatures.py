@@ -22,7 +22,7 @@ def get_body(record: DigestRecord) -> bytes:
             ),
             reason="not-eligible",
         )
-    raise DigestError("This digest is not finished. Run `digest make` again.", reason="not-made")
+    raise DigestError("This digest is not finished: make it again, and it goes on.", reason="not-made")
 
 
 def check_waiting(record: DigestRecord) -> None:

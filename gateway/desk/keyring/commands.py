@@ -1,7 +1,5 @@
 """Commands for the agency's own keys: list, rotate, renew the delegation, replace, revoke, destroy, protect.
 
-Every change of a partner's keys ends here too: it signs the register and gives it to the gateway.
-
 Passphrases may be changed at any time: after each step the files open under one set of passphrases: the former ones
 until `protection.json` is replaced, then the new ones.
 """
@@ -34,10 +32,8 @@ from gateway.desk.terminal import (
     DONE,
     FILE,
     LOOK,
-    TRY_AGAIN,
     Call,
     ask_passphrase,
-    complain,
     desk_command,
     print_result,
 )
@@ -56,7 +52,7 @@ from gateway.desk.vault.key_folder import (
 )
 from gateway.desk.vault.process import hold_place
 from gateway.desk.wiring import Desk, open_desk
-from partner_sdk.errors import LocalStateError, TransportError, UnavailableError
+from partner_sdk.errors import LocalStateError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import parse_base64url, parse_time
 from partner_sdk.wire.signing import ALARM_BEFORE_EXPIRY, key_id_of
@@ -316,28 +312,6 @@ def keys_destroy_sealing(call: Call, key: str) -> int:
         {"destroyed": key},
         f"The sealing key {key} is destroyed. Destroy its copies in backups too. Then: {suggest('publish')}",
     )
-
-
-def publish_register(call: Call, *, partner: str, done: str) -> int:
-    """Sign the register after a change of this partner, and give it to the gateway.
-
-    `done` is the finished part for the message of a failure, e.g. "example-chat is approved".
-    """
-    try:
-        published = publish(open_desk(call.state), actor=call.actor)
-    except (TransportError, UnavailableError) as error:
-        return publish_later(error, done=done)
-    return print_result(
-        call,
-        {"partner": partner, "register_serial": published.register.serial},
-        f"The gateway has register serial {published.register.serial}.",
-    )
-
-
-def publish_later(error: Exception, *, done: str) -> int:
-    """Report an action that is done here and that the gateway does not know yet."""
-    # Running the same command again would be refused.
-    return complain(f"{error} {done}; tell the gateway later: {suggest('publish')}", code=TRY_AGAIN)
 
 
 @desk_command(Permission.MANAGE_KEYS, example="--custodian a-okafor --custodian b-lee")

@@ -4,7 +4,6 @@ Never approves automatically. Statements signed with the earlier keys stay prova
 again, because a partner that enrols again has lost the keys to open it.
 """
 
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
@@ -16,11 +15,8 @@ from gateway.desk.partners.register import (
     SERVICE,
     PartnerError,
     PartnerKind,
-    explain_no_partner,
-    find_open_invitation,
     find_partner_kind,
 )
-from gateway.desk.placements.register import find_owner_name
 from gateway.desk.store.agency_tables import ENROLMENTS, INVITATIONS, PARTNERS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
@@ -43,7 +39,7 @@ def approve_partner(desk: Desk, *, partner: str, actor: str, key_id: str | None 
     with desk.store.write() as connection:
         enrolment = find_waiting_enrolment(connection, partner)
         if enrolment is None:
-            raise PartnerError(_explain_nothing(connection, partner, now=now), reason="nothing-to-approve")
+            raise PartnerError(f"No enrolment of {partner} is waiting.", reason="nothing-to-approve")
         if key_id not in {None, enrolment.key_id}:
             raise PartnerError(
                 f"{partner} has enrolled again since you looked, with other keys. Compare these with it.",
@@ -93,25 +89,6 @@ def approve_partner(desk: Desk, *, partner: str, actor: str, key_id: str | None 
             messages_sealed_again=resealed,
             type=kind.type,
         )
-
-
-def _explain_nothing(connection: Connection, partner: str, *, now: datetime) -> str:
-    intro = f"No enrolment of {partner} is waiting. "
-    state = connection.execute(select(PARTNERS.c.state).where(PARTNERS.c.partner == partner)).scalar()
-    invitation = find_open_invitation(connection, partner, now=now)
-    if invitation is not None and not invitation.has_ended:
-        return f"{intro}Has the partner run `report-abuse-partner enrol`, and has this desk run `collect` since then?"
-    if state == "active":
-        return f"{intro}Its keys are already in force: `partner show {partner}`."
-    if invitation is not None:
-        return f"{intro}Its invitation ended unused at {invitation.expires_at}. Invite it again: {invitation.command}."
-    if state is not None or find_owner_name(connection, partner) is not None:
-        return (
-            f"{intro}It has no invitation either: run `partner invite NAME --partner {partner} --out "
-            "FILE`; then the partner enrols."
-        )
-    hint = "Invite a partner first (`partner invite`). It then enrols, and `collect` fetches its enrolment."
-    return f"{intro}{explain_no_partner(connection, partner, now=now)} {hint}"
 
 
 def _retire(connection: Connection, partner: str, *, at: str) -> bool:

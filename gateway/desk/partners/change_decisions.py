@@ -39,10 +39,10 @@ def accept_change(desk: Desk, *, change_id: str, actor: str) -> ChangeRow:
     now = desk.clock()
     with desk.store.write() as connection:
         row = get_waiting_change(connection, change_id)
-        partner = get_partner(connection, row.partner, now=now)
+        partner = get_partner(connection, row.partner)
         if partner.state != "active":
             raise PartnerError(
-                f"{row.partner} is {partner.state}: invite it again with `partner invite` if it may continue.",
+                f"{row.partner} is {partner.state}: invite it again if it may continue.",
                 reason="partner-not-active",
             )
         keys = _find_new_keys(row, partner, desk=desk)
@@ -69,38 +69,19 @@ def get_waiting_change(connection: Connection, change_id: str) -> Row[Any]:
     """Return a waiting change by its id; raises `PartnerError` (`unknown-change`, `not-waiting`, `superseded`)."""
     rows = connection.execute(select(ACCOUNT_CHANGES).where(ACCOUNT_CHANGES.c.change_id == change_id)).all()
     waiting = [row for row in rows if row.state == "waiting"]
+    if len(waiting) == 1:
+        return waiting[0]
     if not rows:
-        # A partner's id given instead of a change's means that partner's changes.
-        known = connection.execute(select(PARTNERS.c.partner).where(PARTNERS.c.partner == change_id)).first()
-        hint = (
-            f"`partner show {change_id}` shows its changes"
-            if known is not None
-            else "`partner changes --all` shows them"
-        )
-        raise PartnerError(f"There is no change {change_id}. {hint}.", reason="unknown-change")
-    if len(rows) == 1 and rows[0].reason == "superseded":
-        raise PartnerError(
-            f"The change {change_id} was replaced: a later one was accepted. The partner may send it again.",
-            reason="superseded",
-        )
-    if len(rows) == 1 and not waiting and rows[0].decided_at is None:
-        # Not decided by a person: the desk refused it while collecting.
-        raise PartnerError(
-            f"The change {change_id} was refused on arrival ({rows[0].reason}). The partner may send it again.",
-            reason="not-waiting",
-        )
-    if len(rows) == 1 and not waiting:
-        raise PartnerError(
-            f"The change {change_id} was already {rows[0].state} on {rows[0].decided_at} by {rows[0].decided_by}.",
-            reason="not-waiting",
-        )
-    if len(waiting) != 1:
+        raise PartnerError("There is no such change.", reason="unknown-change")
+    if waiting:
         # Two partners cannot both have drawn one id by chance: a person looks before either counts.
-        raise PartnerError(
-            f"The change {change_id} cannot be decided: two partners sent this id. Ask both which of them sent it.",
-            reason="not-waiting",
-        )
-    return waiting[0]
+        raise PartnerError("Two partners sent this id: ask both which of them sent it.", reason="not-waiting")
+    (row, *_) = rows
+    if row.reason == "superseded":
+        raise PartnerError("A later change was accepted. The partner may send this one again.", reason="superseded")
+    # Without a person the desk refused it while collecting.
+    by = f"on {row.decided_at} by {row.decided_by}" if row.decided_at else f"on arrival ({row.reason})"
+    raise PartnerError(f"This change was {row.state} {by}. The partner may send it again.", reason="not-waiting")
 
 
 def _find_new_keys(row: Row[Any], partner: Row[Any], *, desk: Desk) -> NewKeys | None:

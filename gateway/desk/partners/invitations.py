@@ -1,16 +1,11 @@
 """Invitations: the one-time secret that a new partner, or one that has lost its keys, enrols with.
 
-Never stores a secret: the invitation file is the only place that has it. The file is held before the invitation is
-made, so that a file in the way leaves nothing made. Never writes over a file, and never leaves one behind for an
-invitation that was refused.
+Never stores a secret: it is shown once, and only its hash is kept.
 """
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, insert, select, update
@@ -28,46 +23,13 @@ from gateway.desk.store.agency_tables import ENROLMENTS, INVITATIONS
 from gateway.desk.wiring import Desk
 from gateway.exchange.feed import InvitationHash
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.canonical import encode, format_time, to_base64url
+from partner_sdk.wire.canonical import format_time, to_base64url
 from partner_sdk.wire.enrolment import INVITATION_LIFETIME, SECRET_BYTES, Invitation, secret_sha256
 from partner_sdk.wire.signing import parse_pin
 from partner_sdk.wire.submission import check_partner_id
 
-KeepInvitation = Callable[[Invitation], None]
 MAX_NAME_CHARACTERS: Final = 100
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")
-
-
-@contextmanager
-def hold_invitation_file(path: Path) -> Iterator[KeepInvitation]:
-    """Make the file, readable by its owner alone, and yield a function that writes the invitation into it.
-
-    Any exception inside removes the file again. Raises `PartnerError` (`file-not-written`) if the file already exists
-    or cannot be made or written.
-    """
-    try:
-        path.touch(mode=0o600, exist_ok=False)
-    except OSError as error:
-        raise _refuse(path, error) from None
-
-    def keep(invitation: Invitation) -> None:
-        try:
-            path.write_bytes(encode(invitation) + b"\n")
-        except OSError as error:
-            raise _refuse(path, error) from None
-
-    try:
-        yield keep
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-
-
-def _refuse(path: Path, error: OSError) -> PartnerError:
-    return PartnerError(
-        f"Cannot write the invitation to {path} ({error.strerror}), so none was made. Choose another --out.",
-        reason="file-not-written",
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +49,16 @@ def invite_partner(
     actor: str,
     type: PartnerType | None = None,  # noqa: A002 - the word of the law and of the lists
     country: str | None = None,
-    keep: KeepInvitation | None = None,
 ) -> Invitation:
     """Make an invitation and record its hash; `publish_invitations` informs the gateway. Raises `PartnerError`.
 
     The invitation contains the secret and is returned only here: the desk stores it nowhere. Without a `type`, a
-    partner that enrols again keeps its type, and a new one is a service. An agency needs its `country` (ISO 3166-1). If
-    `keep` raises, nothing is recorded.
+    partner that enrols again keeps its type, and a new one is a service. An agency needs its `country` (ISO 3166-1).
     """
     with desk.store.write() as connection:
-        invitation = invite_in(
+        return invite_in(
             connection, desk, partner=partner, name=name, origin=origin, actor=actor, type=type, country=country
         )
-        if keep is not None:
-            keep(invitation)
-    return invitation
 
 
 def invite_in(
@@ -122,11 +79,7 @@ def invite_in(
         raise PartnerError(str(error), reason="bad-partner-id") from None
     if not 0 < len(name.strip()) <= MAX_NAME_CHARACTERS:
         raise PartnerError(f"A name must have 1 to {MAX_NAME_CHARACTERS} characters.", reason="bad-name")
-    if name.strip().startswith("-"):
-        # The desk suggests commands with the name in them, which would read it as an option.
-        raise PartnerError("A name must not begin with a hyphen.", reason="bad-name")
     if not any(map(str.isalnum, name)):
-        # Such a name is the placeholder of a suggested command.
         raise PartnerError("A name needs a letter or digit.", reason="bad-name")
     if (successor := get_successor(connection, partner)) != partner:
         raise PartnerError(f"{partner} was entered twice and counts as {successor}: invite that.", reason="merged")
@@ -167,13 +120,7 @@ def end_invitation(desk: Desk, *, partner: str, actor: str) -> EndedInvitation:
     with desk.store.write() as connection:
         ended = end_invitations(connection, desk, partner=partner, actor=actor)
         if not ended.invitations and not ended.enrolments:
-            raise PartnerError(
-                (
-                    f"{partner} has no open invitation and no waiting enrolment: nothing was changed. "
-                    "`partner list` shows every invited partner."
-                ),
-                reason="no-invitation",
-            )
+            raise PartnerError(f"{partner} has no open invitation and no waiting enrolment.", reason="no-invitation")
     return ended
 
 
@@ -215,9 +162,9 @@ def check_kind(type: PartnerType | None, country: str | None) -> None:  # noqa: 
     if country is not None and not _COUNTRY.fullmatch(country):
         raise PartnerError("A country code is two capital letters, such as GB (ISO 3166-1).", reason="bad-country")
     if country is None and type not in {None, SERVICE}:
-        raise PartnerError("An agency needs a country: add --country, such as GB.", reason="bad-country")
+        raise PartnerError("An agency needs a country, such as GB.", reason="bad-country")
     if country is not None and type is None:
-        raise PartnerError("A country needs a type: add --type.", reason="bad-country")
+        raise PartnerError("A country needs a type.", reason="bad-country")
 
 
 def publish_invitations(desk: Desk, feed: FeedClient) -> int:

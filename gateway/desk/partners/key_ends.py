@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, case, func, insert, select, update
 
 from gateway.desk import audit
-from gateway.desk.partners.register import PartnerError, PartnerState, explain_no_partner, get_partner
+from gateway.desk.partners.register import PartnerError, PartnerState, get_partner
 from gateway.desk.store.agency_tables import ACCOUNT_CHANGES, FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
@@ -27,9 +27,7 @@ def suspend_partner(desk: Desk, *, partner: str, actor: str) -> PartnerState:
             select(PARTNERS.c.state).where(PARTNERS.c.partner == partner)
         ).scalar()
         if before is None:
-            raise PartnerError(
-                explain_no_partner(connection, partner, now=now, action="suspend"), reason="unknown-partner"
-            )
+            raise PartnerError(f"{partner} has no keys at this desk.", reason="unknown-partner")
         connection.execute(
             update(PARTNERS)
             .where(PARTNERS.c.partner == partner)
@@ -59,7 +57,7 @@ def revoke_key(
     now = desk.clock()
     at = format_time(now)
     with desk.store.write() as connection:
-        current = get_partner(connection, partner, now=now)
+        current = get_partner(connection, partner)
         is_all = key_id in {None, current.key_id}
         if is_all and keep_successor:
             raise PartnerError("Only a former key has a successor to keep: give its key id.", reason="no-successor")
@@ -82,9 +80,7 @@ def revoke_key(
             )
             ended.append(current.key_id)
         if not ended:
-            raise PartnerError(
-                f"{partner} has no key {key_id}. `partner show {partner}` shows its keys.", reason="unknown-key"
-            )
+            raise PartnerError(f"{partner} has no key {key_id}.", reason="unknown-key")
         changes = _end_changes(
             connection,
             partner,

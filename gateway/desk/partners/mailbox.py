@@ -100,7 +100,7 @@ def store_message(
     and `LocalStateError` for the signing key or if no sealing key of this desk is active.
     """
     now = desk.clock()
-    recipient = get_partner(connection, partner, now=now)
+    recipient = get_partner(connection, partner)
     last = connection.execute(
         select(MAILBOX_MESSAGES.c.number, MAILBOX_MESSAGES.c.signed, MAILBOX_MESSAGES.c.signed_sha256)
         .where(MAILBOX_MESSAGES.c.partner == partner)
@@ -222,7 +222,7 @@ def seal_messages_again(desk: Desk, connection: Connection, *, partner: str, act
 
     Raises `OpeningError` if the desk's own copy of one no longer opens.
     """
-    recipient = get_partner(connection, partner, now=desk.clock())
+    recipient = get_partner(connection, partner)
     vault = desk.load_vault(actor=actor, reason="send")
     rows = connection.execute(
         select(MAILBOX_MESSAGES)

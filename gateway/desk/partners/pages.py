@@ -202,7 +202,7 @@ def _show(partner: str, *faults: Fault) -> ResponseReturnValue:
     now = desk.clock()
     with desk.store.read() as connection:
         try:
-            view = get_partner_view(connection, partner, now=now)
+            view = get_partner_view(connection, partner)
         except PartnerError:
             not_found()
         enrolment = find_waiting_enrolment(connection, partner)

@@ -1,96 +1,23 @@
-"""Partners at this desk: registered, waiting or invited, their types, and the next step for any other id.
+"""Partners at this desk: registered, waiting or invited, and their types.
 
-Never shows one partner to another: only the desk's own lists and pages use it. Never a bare "unknown" for a known
-organisation: for an open invitation, an owner of placements, a link id or a request for the button, it names the right
-command. Never makes or ends an invitation: `invitations.py` does.
+Never shows one partner to another: only the desk's own lists and pages use it. Never makes or ends an invitation:
+`invitations.py` does.
 """
 
-import shlex
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
 from sqlalchemy import Connection, Row, func, select
 
-from gateway.desk.placements.register import (
-    PlacementRow,
-    find_owner_name,
-    find_placement,
-    list_placements,
-)
-from gateway.desk.store import copy_fields
 from gateway.desk.store.agency_tables import ACCOUNT_CHANGES, ENROLMENTS, INVITATIONS, PARTNERS
-from gateway.desk.suggestions import suggest
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.wire.canonical import parse_time
 
-_MOST_NAMED: Final = 5
-_REASON: Final = ' --reason "…"'
-
-Action = Literal["show", "suspend"]
 # The senders at the industry door: services, and the agencies that refer reports (R6, R11, R25).
 PartnerType = Literal["service", "police", "child_protection", "iwf", "crimestoppers", "vgt"]
 SERVICE: Final[PartnerType] = "service"
 PARTNER_TYPES: Final[tuple[PartnerType, ...]] = get_args(PartnerType)
 # The key states of a registered partner.
 PartnerState = Literal["active", "suspended", "revoked"]
-
-
-def explain_no_partner(connection: Connection, partner: str, *, now: datetime, action: Action = "show") -> str:
-    """Explain on one line why this id is not a partner with keys, and name the right command."""
-    placement = find_placement(connection, partner)
-    name = find_owner_name(connection, partner)
-    if name is None and placement is not None:
-        return f"{partner} is a link id, not a partner. {_name_command(placement, action)}"
-    if name is None:
-        return f"There is no partner {partner}. `partner list` shows every partner."
-    return " ".join(
-        (
-            f"{partner} is {_quote(name)}. {_format_way(connection, partner, now=now)}",
-            *_list_placement_advice(list_placements(connection, owner=partner), owner=partner, action=action),
-        )
-    )
-
-
-def _format_way(connection: Connection, partner: str, *, now: datetime) -> str:
-    waits = select(ENROLMENTS.c.id).where(ENROLMENTS.c.partner == partner, ENROLMENTS.c.state == "waiting")
-    if connection.execute(waits).first() is not None:
-        return f"Its keys are waiting for `partner approve {partner}`. Until then the desk refuses its reports."
-    invitation = find_open_invitation(connection, partner, now=now)
-    if invitation is not None and invitation.has_ended:
-        return f"Its invitation ended unused at {invitation.expires_at}. To invite it again: {invitation.command}."
-    if invitation is not None:
-        return f"It is invited until {invitation.expires_at} and has no keys yet, so the desk refuses its reports."
-    return "It has no keys and sends no reports: there is no partner here to show or end."
-
-
-def _quote(name: str) -> str:
-    # A stranger may have chosen it, in a request: quoted, so that it never reads as a sentence of the desk.
-    return '"' + name.replace('"', "'") + '"'
-
-
-def _list_placement_advice(placements: list[PlacementRow], *, owner: str, action: Action) -> list[str]:
-    if not placements:
-        return []
-    if action == "show":
-        return [f"Its buttons: {suggest(f'placement list --owner {owner}')}"]
-    agreed = [row for row in placements if row.state == "agreed"]
-    if not agreed:
-        return ["None of its buttons is in the register now, so there is nothing to suspend."]
-    lines = [f"Suspend its button place by place. {_name_command(agreed[0], action)}"]
-    if len(agreed) > 1:
-        others = ", ".join(row.placement for row in agreed[1:_MOST_NAMED])
-        lines.append(f"The same for {others}.")
-    if len(agreed) > _MOST_NAMED:
-        lines.append(f"All {len(agreed)} of them: {suggest(f'placement list --owner {owner}')}")
-    return lines
-
-
-def _name_command(row: PlacementRow, action: Action) -> str:
-    if action == "suspend" and row.state != "agreed":
-        return f"It is already {row.state}: {suggest(f'placement show {row.placement}')}"
-    reason = _REASON if action == "suspend" else ""
-    return f"Next: {suggest(f'placement {action} {row.placement}{reason}')}"
 
 
 class PartnerError(ReportAbuseError):
@@ -156,11 +83,11 @@ def get_partner_names(connection: Connection, *, of_type: PartnerType | None = N
     return {row.partner: row.name for row in rows}
 
 
-def get_partner(connection: Connection, partner: str, *, now: datetime) -> Row[Any]:
-    """Return a registered partner, or raise `PartnerError` (`unknown-partner`), which explains the id's state `now`."""
+def get_partner(connection: Connection, partner: str) -> Row[Any]:
+    """Return a registered partner, or raise `PartnerError` (`unknown-partner`)."""
     row = connection.execute(select(PARTNERS).where(PARTNERS.c.partner == partner)).first()
     if row is None:
-        raise PartnerError(explain_no_partner(connection, partner, now=now), reason="unknown-partner")
+        raise PartnerError(f"{partner} has no keys at this desk.", reason="unknown-partner")
     return row
 
 
@@ -184,38 +111,3 @@ def _count_changes(connection: Connection) -> dict[str, int]:
         .group_by(ACCOUNT_CHANGES.c.partner)
     )
     return {row.partner: row.number for row in rows}
-
-
-@dataclass(frozen=True, slots=True)
-class OpenInvitation:
-    """The newest unused invitation. `has_ended` is whether its time is over, at `expires_at`."""
-
-    partner: str
-    name: str
-    expires_at: str
-    has_ended: bool
-    type: str | None
-    country: str | None
-
-    @property
-    def command(self) -> str:
-        """The command that invites the same partner again."""
-        kind = "" if self.type is None else f" --type {self.type}"
-        country = "" if self.country is None else f" --country {self.country}"
-        # A name that `partner invite` would read as an option is left to the operator: it refuses such names now.
-        name = "…" if self.name.lstrip().startswith("-") else self.name
-        who = f"{shlex.quote(name)} --partner {self.partner}{kind}{country}"
-        return suggest(f"partner invite {who} --out FILE")
-
-
-def find_open_invitation(connection: Connection, partner: str, *, now: datetime) -> OpenInvitation | None:
-    """Return a partner's unused invitation that ends last, or None."""
-    row = connection.execute(
-        select(INVITATIONS)
-        .where(INVITATIONS.c.partner == partner, INVITATIONS.c.used_at.is_(None))
-        .order_by(INVITATIONS.c.expires_at.desc())
-        .limit(1)
-    ).first()
-    if row is None:
-        return None
-    return copy_fields(OpenInvitation, row, has_ended=parse_time(row.expires_at) <= now)

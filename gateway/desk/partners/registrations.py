@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from gateway.desk.partners.account_changes import ChangeRow, find_wanted_registration, list_changes
 from gateway.desk.partners.key_ends import list_former_key_rows
-from gateway.desk.partners.register import SERVICE, PartnerError, explain_no_partner, list_partners
+from gateway.desk.partners.register import SERVICE, PartnerError, list_partners
 from gateway.desk.store import copy_fields
 from gateway.desk.store.agency_tables import ACCOUNT_CHANGES, PARTNERS
 from partner_sdk.wire.canonical import format_time
@@ -117,11 +117,11 @@ class PartnerView:
     wanted: Registration | None
 
 
-def get_partner_view(connection: Connection, partner: str, *, now: datetime) -> PartnerView:
+def get_partner_view(connection: Connection, partner: str) -> PartnerView:
     """Return the page of a registered, waiting or invited partner; raises `PartnerError`."""
     rows = [row for row in list_partners(connection) if row.partner == partner]
     if not rows:
-        raise PartnerError(explain_no_partner(connection, partner, now=now), reason="unknown-partner")
+        raise PartnerError(f"There is no partner {partner}.", reason="unknown-partner")
     row, accepted = rows[0], find_registration(connection, partner)
     return copy_fields(
         PartnerView,

@@ -192,7 +192,7 @@ ROLES_OF: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
 OF_THE_MACHINE: Final = frozenset(
     {
         *(Permission.RUN_DESK, Permission.PUBLISH, Permission.CHECK_AUDIT, Permission.CLEAR_ALARMS),
-        *(Permission.SEE_SET_ASIDE, Permission.SEE_OUTBOX, Permission.SEE_FIGURES),
+        *(Permission.SEE_SET_ASIDE, Permission.SEE_OUTBOX),
     }
 )
 

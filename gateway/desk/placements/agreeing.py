@@ -22,7 +22,6 @@ from gateway.desk.placements.register import (
 )
 from gateway.desk.placements.terms import Agreement, TermChanges, Terms, make_terms, read_line
 from gateway.desk.store.agency_tables import ADOPTERS, PLACEMENT_HISTORY, PLACEMENTS
-from gateway.desk.suggestions import suggest
 from gateway.desk.uk_times import get_uk_day
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError
@@ -100,8 +99,7 @@ def suspend_placement(desk: Desk, placement: str, *, reason: str, actor: str) ->
         row = _get_living(connection, placement)
         if row.state == "suspended":
             raise PlacementError(
-                f"{placement} has been suspended since {row.state_at[:10]} by {row.state_by} ({row.state_reason}). "
-                f"To put it back into the register: {suggest(f'placement resume {placement}')}",
+                f"{placement} has been suspended since {row.state_at[:10]} by {row.state_by} ({row.state_reason}).",
                 reason="suspended-already",
             )
         return _set_state(connection, desk, row, state="suspended", action="suspend", reason=reason, actor=actor)
@@ -145,6 +143,11 @@ def offer_link_id(connection: Connection, *, owner: str, surface: str) -> str:
 
 def ensure_owner(connection: Connection, desk: Desk, *, owner: str, new_name: str | None, actor: str) -> None:
     """Enter an organisation without keys, or do nothing for a known id. Raises `PlacementError`."""
+    unknown = PlacementError(
+        "Choose the owner of the service, or give the id and name of a new organisation.", reason="unknown-owner"
+    )
+    if not owner and not new_name:
+        raise unknown
     try:
         check_partner_id(owner)
     except FormatError as error:
@@ -157,13 +160,7 @@ def ensure_owner(connection: Connection, desk: Desk, *, owner: str, new_name: st
             raise PlacementError(f"{owner} is already known as {known}.", reason="owner-known")
         return
     if not new_name:
-        raise PlacementError(
-            (
-                f"No owner has the id {owner}. Write it as `partner list` or `placement list` shows it, "
-                'or give --new-owner "NAME" for an organisation without keys.'
-            ),
-            reason="unknown-owner",
-        )
+        raise unknown
     name = read_line(
         new_name, most=MAX_OWNER_NAME_CHARACTERS, what="The name of the organisation", reason="bad-owner-name"
     )
@@ -181,7 +178,7 @@ def _check_not_agreed(connection: Connection, *, owner: str, terms: Terms) -> No
         raise PlacementError(
             (
                 f"{stands} is already agreed there: same kind of place, address and position. To give the "
-                "place a second link anyway, choose its link id (--link-id, or the field on the page)."
+                "place a second link anyway, choose its link id."
             ),
             reason="agreed-already",
         )
@@ -215,7 +212,7 @@ def _set_state(
 ) -> PlacementRow:
     if reason is not None:
         reason = read_line(reason, most=MAX_REASON_CHARACTERS, what="The reason", reason="no-reason")
-        if not any(map(str.isalnum, reason)):  # e.g. the "…" of a suggested command
+        if not any(map(str.isalnum, reason)):
             raise PlacementError("The reason needs a letter or a digit.", reason="no-reason")
     connection.execute(
         update(PLACEMENTS)

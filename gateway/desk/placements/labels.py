@@ -1,4 +1,4 @@
-"""Labels of placements, for the pages and the terminal alike: state, last check, age, changes in the history."""
+"""Labels of placements for the pages: state, last check, age, changes in the history."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -38,7 +38,6 @@ PLACEMENT_FIELDS: Final = {
     "no-reason": "reason",
     "no-change": "service",
 }
-NEXT_PUBLISH: Final = "The gateway learns of it with the next “publish”."
 _STANDINGS: Final[dict[StandingCode, str]] = {
     "as_agreed": "As agreed",
     "not_reached": "Could not load the page",
@@ -65,11 +64,6 @@ def format_placement(row: PlacementRow) -> str:
     """Return a placement as text for a case, e.g. `Example Chat, profile page: under the name`."""
     place = format_place(row.surface, row.position)
     return f"{row.service}, {place[0].lower()}{place[1:]}"
-
-
-def format_no_page(row: PlacementRow) -> str:
-    """Return a terminal line for a placement whose pages a runner cannot visit."""
-    return f"The checker cannot visit its pages: give one with `placement change {row.placement} --look-at URL`."
 
 
 def format_standing(standing: Standing) -> str:

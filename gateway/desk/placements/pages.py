@@ -61,12 +61,6 @@ _MISSING_TERMS: Final = {
     "position": "Describe where the button is on the page.",
     "address": "Give the address of the page.",
 }
-# Replaces the rules' messages that are written for a terminal.
-_WORDS: Final = {
-    "unknown-owner": "Choose the owner of the service, or give the id and name of a new organisation.",
-    "bad-owner": "An id has 1 to 64 characters of a-z, 0-9 and inner hyphens.",
-    "bad-surface": "Choose the kind of page.",
-}
 blueprint = Blueprint("placements", __name__)
 FORM_BYTES: Final = 16_384
 _SHOWN: Final = ("now", "see-to", "ended")
@@ -107,11 +101,9 @@ def make_changes(typed: Typed) -> TermChanges:
 
 def placement_fault_of(error: PlacementError, typed: Typed) -> Fault:
     """Return the page's fault for an error of the rules."""
-    field, said = labels.PLACEMENT_FIELDS.get(error.reason, "main"), _WORDS.get(error.reason, str(error))
+    field, said = labels.PLACEMENT_FIELDS.get(error.reason, "main"), str(error)
     if field == "owner" and (typed["new_owner"] or typed["new_owner_name"]):
         field = "new_owner" if error.reason == "bad-owner" else "new_owner_name"
-    elif field == "owner":
-        said = _WORDS["unknown-owner"]
     return Fault(field, said)
 
 

@@ -12,7 +12,6 @@ from sqlalchemy import Connection, Row, func, select
 
 from gateway.desk.store.agency_tables import ADOPTERS, ADOPTION_REQUESTS, INVITATIONS, PARTNERS, PLACEMENTS
 from gateway.desk.store.schema import CASES
-from gateway.desk.suggestions import suggest
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.button import Surface
 
@@ -68,17 +67,8 @@ def get_placement(connection: Connection, placement: str) -> PlacementRow:
     """Return the placement of a link id in any state, or raise `PlacementError` (`unknown-placement`)."""
     found = find_placement(connection, placement)
     if found is None:
-        raise PlacementError(_explain_no_placement(connection, placement), reason="unknown-placement")
+        raise PlacementError(f"There is no placement {placement}.", reason="unknown-placement")
     return found
-
-
-def check_owner(connection: Connection, owner: str) -> None:
-    """Raise `PlacementError` (`unknown-owner`) for an unknown id, so that a typing error is not an empty list."""
-    if find_owner_name(connection, owner) is None:
-        raise PlacementError(
-            f"No owner has the id {owner}. `placement list` and `partner list` show every id.",
-            reason="unknown-owner",
-        )
 
 
 def list_placements(
@@ -133,16 +123,6 @@ def get_owner_names(connection: Connection) -> dict[str, str]:
     names |= {row.owner: row.name for row in connection.execute(select(ADOPTERS.c.owner, ADOPTERS.c.name))}
     names |= {row.partner: row.name for row in connection.execute(select(PARTNERS.c.partner, PARTNERS.c.name))}
     return dict(sorted(names.items()))
-
-
-def _explain_no_placement(connection: Connection, placement: str) -> str:
-    owner = find_owner_name(connection, placement)
-    if owner is None:
-        return f"There is no placement {placement}. `placement list` shows every placement."
-    return (
-        f"{placement} is {owner}, not a placement. Give the link id of one of its places: "
-        f"{suggest(f'placement list --owner {placement}')}"
-    )
 
 
 def to_placement(row: Row[Any]) -> PlacementRow:

@@ -90,7 +90,6 @@ MENU: Final = (
     (Permission.MANAGE_PARTNERS, "placements.list_all", "Placements"),
     (Permission.SEE_DIGESTS, "digests.list_all", "Digests"),
     (Permission.SEE_FIGURES, "figures.show_figures", "Figures"),
-    (Permission.SEE_FIGURES, "digests.show_trends", "Trends"),
     (Permission.SEE_RETENTION, "retention.show_all", "Retention"),
     (Permission.READ_AUDIT, "audit.list_all", "Audit"),
 )

@@ -120,7 +120,7 @@ def test_what_a_recipient_did_is_said_by_name_and_once(loop: Loop) -> None:
         record_entry(loop.desk, connection, other.action_id, kind="acknowledge", text=told, actor=ME)
         end_action(loop.desk, connection, other.action_id, actor=ME)
     with loop.desk.store.write() as connection:
-        partner = get_partner(connection, loop.partner.partner, now=loop.clock()).name
+        partner = get_partner(connection, loop.partner.partner).name
     lines = list_lines(Browser(loop.desk).sign_in(ME, [Role.ANALYST]).get(f"/cases/{action.case_id}").text)
     done = [line.partition(") ")[2] or line for line in lines if "package" in line and "The gateway" not in line]
     assert done == [

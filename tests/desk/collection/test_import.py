@@ -157,7 +157,7 @@ def sign_again(loop: Loop, sealed: SealedReport) -> SealedReport:
     """Change the partner's key, and sign its spool again, as the SDK does: the box stays the same."""
     new = Ed25519PrivateKey.generate()
     with loop.desk.store.write() as connection:
-        row = get_partner(connection, loop.partner.partner, now=loop.clock())
+        row = get_partner(connection, loop.partner.partner)
         keep_former_key(connection, row, ended_at=format_time(loop.clock() + FORMER_KEY_GRACE))
         raw = public_bytes(new)
         connection.execute(PARTNERS.update().values(key_id=key_id_of(raw), submission_key=raw))

@@ -17,6 +17,7 @@ from werkzeug.serving import make_server
 from gateway.app import make_app
 from gateway.config import StateFolder, load_config
 from gateway.desk.cli import main, program
+from gateway.desk.partners.invitations import invite_partner, publish_invitations
 from gateway.desk.terminal import DONE, LOOK, TRY_AGAIN, WRONG_USE, say, say_lines
 from gateway.desk.wiring import open_desk
 from gateway.guidance.agency import AGENCY_EXAMPLE
@@ -24,13 +25,13 @@ from gateway.new_gateway import NewGateway, create_gateway
 from gateway.testing.transport import WsgiTransport
 from gateway.wiring import make_gateway, utc_now
 from partner_sdk.lazy_group import ExampleCommand
-from partner_sdk.wire.enrolment import parse_invitation
 from tests.builders import PUBLIC_ORIGIN, Partner, StillClock
 from tests.builders.local_servers import run_server
 from tests.command_lines import list_commands, parse
+from tests.desk.account_builders import approve_as_on_page
 from tests.desk.desk_loop import DOORS_PORT, FEED_ORIGIN, FEED_PORT, Loop
 from tests.desk.made_models import copy_model
-from tests.desk.people_builders import give_every_role
+from tests.desk.people_builders import ACTOR, give_every_role
 
 
 @dataclass
@@ -111,12 +112,17 @@ def publish(desk: Terminal, loop: Loop) -> None:
 
 
 def enrol(desk: Terminal, loop: Loop) -> None:
-    out = loop.folder / "example-chat.invitation"
-    invited = desk.run("partner", "invite", "Example Chat", "--partner", "example-chat", "--out", str(out), "--json")
-    assert (invited.code, invited.json["partner"], invited.json["environment"]) == (DONE, "example-chat", "live")
-    loop.answer(parse_invitation(out.read_bytes()), partner=Partner())
+    invite_and_answer(loop)
     assert desk.run("collect", "--json").json["enrolments_waiting"] == ["example-chat"]
-    assert desk.run("partner", "approve", "example-chat", "--json").json["register_serial"] == 2
+    approve_as_on_page(loop.desk.paths.state, "example-chat")
+
+
+def invite_and_answer(loop: Loop) -> None:
+    invitation = invite_partner(
+        loop.desk, partner="example-chat", name="Example Chat", origin=PUBLIC_ORIGIN, actor=ACTOR
+    )
+    publish_invitations(loop.desk, loop.desk.make_feed())
+    loop.answer(invitation, partner=Partner())
 
 
 def test_desk_without_the_agencys_settings_names_the_line_to_run(
@@ -150,11 +156,9 @@ def test_whole_loop_by_commands(desk: Terminal, loop: Loop) -> None:
 def test_enrolment_with_earlier_keys_names_the_partner_and_what_to_do(desk: Terminal, loop: Loop) -> None:
     publish(desk, loop)
     enrol(desk, loop)
-    assert "submission key " in desk.run("partner", "list").out
+    assert "active     example-chat" in desk.run("partner", "list").out
     for name in ("second", "third"):
-        out = loop.folder / f"{name}.invitation"
-        desk.run("partner", "invite", "Example Chat", "--partner", "example-chat", "--out", str(out))
-        loop.answer(parse_invitation(out.read_bytes()), partner=Partner())
+        invite_and_answer(loop)
         said = desk.run("collect", *(("--json",) if name == "third" else ()))
         assert said.code == LOOK
         if name == "second":
@@ -184,14 +188,8 @@ def test_set_aside_row_makes_exit_code_1_and_is_listed(desk: Terminal, loop: Loo
     assert kept["resolution"] == "forged"
 
 
-def test_gateway_that_does_not_answer_makes_exit_code_3_and_keeps_the_work(desk: Terminal, tmp_path: Path) -> None:
+def test_gateway_that_does_not_answer_makes_exit_code_3(desk: Terminal) -> None:
     assert desk.run("collect").code == TRY_AGAIN
-    out = tmp_path / "example-chat.invitation"
-    invited = desk.run("partner", "invite", "Example Chat", "--partner", "example-chat", "--out", str(out))
-    assert invited.code == TRY_AGAIN
-    assert out.is_file()
-    assert "publish" in invited.err
-    assert [row["state"] for row in desk.run("partner", "list", "--json").json["partners"]] == ["invited"]
 
 
 def test_doctor_says_what_is_missing_and_how_to_mend_each_of_it(desk: Terminal) -> None:
@@ -226,7 +224,6 @@ def test_root_is_refused_in_the_folder_of_another_user(desk: Terminal, monkeypat
     [
         (("publish",), "gateway add"),
         (("gateway", "add", "nowhere.card"), "is missing"),
-        (("partner", "approve", "example-chat"), "collect"),
         (("init", "--gateway-origin", PUBLIC_ORIGIN, "--feed", "https://feed.example"), "not empty"),
     ],
 )
@@ -250,7 +247,7 @@ def test_init_refuses_a_feed_without_tls_beyond_this_machine(terminal: Terminal)
 
 
 def test_summaries_name_every_command_of_their_group(capsys: pytest.CaptureFixture[str]) -> None:
-    for group in ("case", "digest"):
+    for group in ("case", "keys"):
         assert main([group, "--help"]) == DONE
         said = capsys.readouterr().out
         summary = said.split("\n\n")[1]

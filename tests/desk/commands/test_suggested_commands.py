@@ -18,7 +18,7 @@ from tests.house.sources import ROOT
 
 
 def find_suggestions() -> set[str]:
-    """Return the words of each `suggest(...)` of the desk up to its first value or option, e.g. `partner show`."""
+    """Return the words of each `suggest(...)` of the desk up to its first value or option, e.g. `people show`."""
     sources = "\n".join(path.read_text("utf-8") for path in (ROOT / "gateway" / "desk").rglob("*.py"))
     found = re.findall(r"suggest\(f?[\"']([a-z -]+?)(?: -| [A-Z{]|[\"'])", sources)
     assert len(found) >= 30
@@ -55,7 +55,7 @@ def test_advice_of_an_alarm_names_a_command_of_the_desk_with_its_folder(code: st
 
 
 def test_command_is_suggested_without_a_folder_where_no_command_runs() -> None:
-    assert suggest("partner show ex") == "report-abuse-desk partner show ex"
+    assert suggest("people show ex") == "report-abuse-desk people show ex"
 
 
 def test_folder_of_the_environment_is_used_and_suggestions_leave_it_out(
@@ -67,7 +67,7 @@ def test_folder_of_the_environment_is_used_and_suggestions_leave_it_out(
     assert "report-abuse-desk people account HANDLE --account of-nobody. " in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", sorted(find_suggestions() - {"placement"}))  # a value follows: show or suspend
+@pytest.mark.parametrize("command", sorted(find_suggestions()))
 def test_every_suggested_command_exists(command: str) -> None:
     found: click.Command | None = program
     for word in command.split():
@@ -78,14 +78,7 @@ def test_every_suggested_command_exists(command: str) -> None:
     assert not isinstance(found, click.Group), command
 
 
-def test_partner_that_is_only_invited_is_said_to_enrol_first(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    state, file = str(desk.paths.state), str(desk.paths.state / "one.invitation")
-    main(("partner", "invite", "Example Show", "--partner", "example-show", "--out", file, "--state", state))
-    assert main(("partner", "show", "example-show", "--state", state)) == 0
-    assert "the partner runs first `report-abuse-partner enrol FILE`" in capsys.readouterr().out
-
-
 def test_command_in_a_refusal_names_the_state_folder(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     state = str(desk.paths.state)
-    assert main(("placement", "show", "example-chat", "--state", state)) == 2
-    assert f" --state {shlex.quote(state)}\n" in capsys.readouterr().err
+    assert main(("publish", "--state", state)) == WRONG_USE
+    assert f" --state {shlex.quote(state)}` first.\n" in capsys.readouterr().err

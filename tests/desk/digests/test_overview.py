@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from gateway.desk.audit import check_chain
-from gateway.desk.cli import main
 from gateway.desk.collection.links import add_link
 from gateway.desk.digests import noise, overview
 from gateway.desk.digests.drawing import DigestError
@@ -369,21 +368,6 @@ def test_a_second_person_releases_it_to_adopters_alone_and_a_supervisor_makes_it
     shown = Browser(desk).sign_in().get(f"/digests/{record.digest_id}")
     assert shown.status_code == 200
     assert "all services together" in shown.text
-
-
-def test_commands_for_digests_know_the_id_of_an_overview(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    desk = make_desk(tmp_path)
-    fill(desk.store, counts=(60,))
-    digest_id = make_overview(desk.store, make_order(), clock=clock).digest_id
-    state = ["--state", str(tmp_path / "desk")]
-    assert main(["overview", "show", "2025", *state]) == 0
-    shown = capsys.readouterr().out
-    assert main(["digest", "show", digest_id, *state]) == 0
-    assert capsys.readouterr().out == shown
-    assert "all services together" in shown
-    for words in (["show", digest_id, "--csv"], ["release", digest_id]):
-        assert main(["digest", *words, *state]) == 2
-        assert "overview" in capsys.readouterr().err
 
 
 def test_a_rejected_overview_keeps_its_reason_and_its_spend_and_reaches_no_mailbox(

@@ -1,14 +1,13 @@
 """The page of figures: waits by lane and hour, hidden small numbers, open work without names."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from sqlalchemy import insert, update
 
 from gateway.desk.actions.ledger import record_sent
 from gateway.desk.cases.model import get_case
-from gateway.desk.figures.results import count_actions
-from gateway.desk.figures.waits import LEAST_CASES, CaseWaits, count_workload, make_waits
+from gateway.desk.figures.counts import LEAST_CASES, CaseWaits, count_actions, count_workload, make_waits
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.schema import CASE_STEPS, CASES
 from gateway.desk.wiring import Desk
@@ -16,7 +15,7 @@ from partner_sdk.wire.canonical import format_time
 from tests.builders import NOW
 from tests.desk.action_builders import add_assessed, draft, release
 from tests.desk.desk_loop import ACTOR
-from tests.desk.digests.digest_builders import PARTNER
+from tests.desk.digests.digest_builders import PARTNER, add_case
 from tests.desk.view_builders import Browser, Clock, add_sealed_case
 from tests.desk.work_builders import pass_case_on
 
@@ -41,7 +40,7 @@ def add_waited(desk: Desk, count: int, *, crisis: bool) -> list[str]:
 
 def read_waits(desk: Desk) -> CaseWaits:
     with desk.store.read() as connection:
-        return make_waits(connection, since=NOW - 48 * HOUR)
+        return make_waits(connection, since=NOW - 48 * HOUR, today=NOW.date())
 
 
 @pytest.mark.databases("sqlite", "postgresql")
@@ -103,7 +102,7 @@ def test_time_to_dissemination_and_the_actions_of_each_kind(desk: Desk, clock: C
     draft(desk, case_id)
     draft(desk, None, kind="alert", recipient=PARTNER, way="letter")
     with desk.store.read() as connection:
-        passed = make_waits(connection, since=clock.now - 48 * HOUR).measures[2]
+        passed = make_waits(connection, since=clock.now - 48 * HOUR, today=NOW.date()).measures[2]
         counts = count_actions(connection, since=clock.now - 48 * HOUR)
         assert count_actions(connection, since=clock.now + HOUR) == []
     assert [one.count for one in passed.lanes] == [0, 2]
@@ -126,5 +125,47 @@ def test_time_to_dissemination_is_that_of_the_first_way(desk: Desk, clock: Clock
             case = get_case(connection, case_id)
         assert case.received_at < format_time(clock.now)
     with desk.store.read() as connection:
-        (_, others) = make_waits(connection, since=clock.now - 480 * HOUR).measures[2].lanes
+        (_, others) = make_waits(connection, since=clock.now - 480 * HOUR, today=NOW.date()).measures[2].lanes
     assert (others.count, others.median_seconds) == (LEAST_CASES, 3 * 3600)
+
+
+def test_replies_are_judged_by_the_day_that_was_promised_and_made_up_cases_do_not_count(desk: Desk) -> None:
+    owed = {"reply_owed": True, "reply_by": "2026-11-24", "received_at": "2026-11-20T09:00:00Z", "closed_at": None}
+    for changes in (
+        {"reply_code": "replied_by_call", "reply_recorded_at": "2026-11-24T23:59:59Z"},
+        {"reply_code": "replied_by_return_code", "reply_recorded_at": "2026-11-25T00:00:00Z"},
+        {"reply_code": "no_safe_contact", "reply_recorded_at": "2026-11-21T00:00:00Z"},
+        {},
+        {"reply_by": "2026-11-25"},
+        {"reply_by": None},
+        {"reply_owed": False},
+        {"synthetic": True},
+    ):
+        add_case(desk.store, **(owed | changes))
+    with desk.store.read() as connection:
+        replies = make_waits(connection, since=NOW - 480 * HOUR, today=date(2026, 11, 25)).replies
+    assert replies == (
+        ("In time", 1),
+        ("Late", 1),
+        ("Overdue", 1),
+        ("Not due yet", 1),
+        ("No safe way to reply", 1),
+        ("No day was named", 1),
+    )
+    page = Browser(desk).sign_in().get("/figures").text
+    assert '<th scope="row">Overdue</th><td data-title="Cases">1</td>' in page
+
+
+def test_time_from_summer_to_winter_is_a_real_time_and_a_day_is_that_of_the_united_kingdom(desk: Desk) -> None:
+    # Summer time: 23:30 UTC is the next day there.
+    add_case(
+        desk.store,
+        closed_at=None,
+        received_at="2026-07-01T22:00:00Z",
+        reply_owed=True,
+        reply_by="2026-07-01",
+        reply_recorded_at="2026-07-01T23:30:00Z",
+    )
+    with desk.store.read() as connection:
+        replies = dict(make_waits(connection, since=NOW - 4800 * HOUR, today=date(2026, 11, 25)).replies)
+    assert (replies["In time"], replies["Late"]) == (0, 1)

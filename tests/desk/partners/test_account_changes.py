@@ -1,7 +1,5 @@
 """Changes of partners' keys at the desk: checked, waiting for a person, accepted once, never by themselves."""
 
-import json
-import shlex
 from pathlib import Path
 
 import msgspec
@@ -9,9 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.desk import audit
-from gateway.desk.cli import main
 from gateway.desk.doctor import examine
-from gateway.desk.partners import commands as partner_commands
 from gateway.desk.partners.account_changes import list_changes
 from gateway.desk.partners.change_decisions import FORMER_KEY_GRACE, accept_change, refuse_change
 from gateway.desk.partners.register import PartnerError, list_partners
@@ -259,52 +255,6 @@ def test_change_replaces_forged_bytes_under_its_id(loop: Loop, service: Service)
     assert loop.count("account_changes") == 1
 
 
-def test_commands_show_what_waits_and_accept_it(
-    loop: Loop, service: Service, capsys: pytest.CaptureFixture[str]
-) -> None:
-    rotation = service.rotate()
-    service.take_changes()
-    state = ("--state", str(loop.desk.paths.state))
-    capsys.readouterr()
-    assert main(["partner", "changes", *state]) == 0
-    told = capsys.readouterr().out
-    assert f"from submission key {rotation.key_ids['submission']} to {rotation.new_key_ids['submission']}" in told
-    send_registration(service.open(), TEMPLATE, now=NOW)
-    service.take_changes()
-    assert main(["partner", "changes", *state]) == 0
-    assert f"signed with submission key {rotation.key_ids['submission']}" in capsys.readouterr().out
-    assert main(["partner", "list", *state]) == 0
-    assert "2 changes wait" in capsys.readouterr().out
-    assert main(["partner", "refuse-change", *state, str(rotation.change_id), "--why", "not-confirmed", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["change"]["reason"] == "not-confirmed"
-    # Nobody listens at the feed's address in this test: the deed stands, and the gateway hears of it later.
-    again = service.rotate(ask_again=True)
-    service.take_changes()
-    assert main(["partner", "accept-change", *state, str(again.change_id)]) == 3
-    assert rotation.new_key_ids["submission"] in capsys.readouterr().out
-    assert main(["partner", "show", *state, "example-chat"]) == 0
-    assert f"former key {rotation.key_ids['submission']}" in capsys.readouterr().out
-
-
-def test_refusal_that_is_suggested_is_refused_until_it_has_a_reason(
-    loop: Loop, service: Service, capsys: pytest.CaptureFixture[str]
-) -> None:
-    service.rotate()
-    service.take_changes()
-    capsys.readouterr()
-    assert main(["partner", "show", "example-chat", "--state", str(loop.desk.paths.state)]) == 0
-    shown = capsys.readouterr().out
-    line = shown.partition("or: report-abuse-desk ")[2].partition("\n")[0]
-
-    # As a shell reads it: an unquoted `|` would run what follows it.
-    words = list(shlex.shlex(line, posix=True, punctuation_chars=True))
-    assert not set("".join(words)) & set("|;&<>()$`")
-    assert main(words) == 2
-    choices = shown.partition("REASON is ")[2].partition("\n")[0]
-    assert choices == "more-needed, not-confirmed or not-the-partner."
-    assert main([*words[: words.index("REASON")], "more-needed", *words[words.index("REASON") + 1 :]]) == 0
-
-
 def test_doctor_tells_of_changes_that_wait_and_of_old_keys(loop: Loop, service: Service) -> None:
     service.rotate()
     service.take_changes()
@@ -314,19 +264,3 @@ def test_doctor_tells_of_changes_that_wait_and_of_old_keys(loop: Loop, service: 
     assert any("keys of example-chat are more than a year old" in one for one in told)
     assert any("registration of example-chat is incomplete. It lacks: registration" in one for one in told)
     assert find_pending(service.open().state) is not None
-
-
-def test_desk_says_that_a_former_key_ends_until_its_day_and_that_it_ended_after(
-    loop: Loop, service: Service, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(partner_commands, "open_desk", lambda state: loop.desk)
-    old, day = key_in_force(loop), format_time(NOW + FORMER_KEY_GRACE)
-    service.rotate()
-    (change,) = service.take_changes().waiting
-    service.accept(change.change_id)
-    words = ["partner", "show", "example-chat", "--state", str(loop.desk.paths.state)]
-    assert main(words) == 0
-    assert f"former key {old}, ends {day}" in capsys.readouterr().out
-    loop.clock.advance(days=FORMER_KEY_GRACE.days + 1)
-    assert main(words) == 0
-    assert f"former key {old}, ended {day}" in capsys.readouterr().out

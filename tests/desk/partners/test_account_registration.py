@@ -2,7 +2,6 @@
 
 import html
 import json
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,8 @@ import msgspec
 import pytest
 import requests
 
-from gateway.desk import audit, terminal
+from gateway.desk import audit
 from gateway.desk.cases.model import get_case
-from gateway.desk.cli import main
-from gateway.desk.keyring import commands as keyring_commands
-from gateway.desk.partners import commands as partner_commands
 from gateway.desk.partners.account_changes import list_changes
 from gateway.desk.partners.approval import approve_partner
 from gateway.desk.partners.change_decisions import accept_change, refuse_change
@@ -23,13 +19,14 @@ from gateway.desk.partners.register import (
     PARTNER_TYPES,
     PartnerError,
     PartnerKind,
+    PartnerType,
     find_partner_kind,
     list_partners,
 )
 from gateway.desk.partners.registrations import find_authorisation, find_registration, get_partner_view
 from partner_sdk.client.account import enrol, find_sent_registration, send_registration
 from partner_sdk.errors import LocalStateError, TransportError
-from partner_sdk.wire.enrolment import TEMPLATE, Platform, Registration, parse_invitation
+from partner_sdk.wire.enrolment import TEMPLATE, Registration
 from tests.builders import NOW, PUBLIC_ORIGIN
 from tests.desk.account_builders import REPORT, Service
 from tests.desk.desk_loop import ACTOR, Loop
@@ -60,7 +57,7 @@ def test_registration_comes_with_the_enrolment_and_is_in_force_once_accepted(loo
     service.enrol(approve=False, registration=TEMPLATE)
     with loop.desk.store.read() as connection:
         (change,) = list_changes(connection)
-        assert get_partner_view(connection, "example-chat", now=loop.clock()).wanted == TEMPLATE
+        assert get_partner_view(connection, "example-chat").wanted == TEMPLATE
         assert [(row.state, row.changes) for row in list_partners(connection)] == [("waiting", 1)]
     with pytest.raises(PartnerError) as caught:
         accept_change(loop.desk, change_id=change.change_id, actor=ACTOR)
@@ -181,25 +178,6 @@ def test_report_by_an_unregistered_submitter_is_filed_with_a_notice(
     assert html.unescape(open_page(loop, case)).count(note) == notes
 
 
-def test_desk_shows_a_registration_and_says_what_is_missing(
-    loop: Loop, service: Service, capsys: pytest.CaptureFixture[str]
-) -> None:
-    service.enrol(registration=BARE)
-    with loop.desk.store.read() as connection:
-        (change,) = list_changes(connection)
-    state = ("--state", str(loop.desk.paths.state))
-    assert main(["partner", "show", *state, "example-chat"]) == 0
-    told = capsys.readouterr().out
-    assert "M. Moderator, Senior moderator, moderator@chat.example" in told
-    assert "MISSING: administrator." in told
-    assert "MISSING: replacement." in told
-    assert main(["partner", "accept-change", *state, change.change_id]) == 0
-    assert "MISSING: administrator." in capsys.readouterr().out
-    assert main(["partner", "show", *state, "example-chat", "--json"]) == 0
-    shown = json.loads(capsys.readouterr().out)
-    assert shown["registration"]["sector"] == "online"
-
-
 def run_partner(service: Service, *words: str) -> int:
     return run_partner_command(*words, folder=service.folder, adapter=service.adapter, clock=service.loop.clock)
 
@@ -229,21 +207,16 @@ def test_partner_fills_in_the_template_sends_it_and_sees_what_it_sent(
 
 @pytest.mark.parametrize("kind", [kind for kind in PARTNER_TYPES if kind != "service"])
 def test_agency_is_invited_with_its_type_and_country_and_refers_by_the_same_door(
-    loop: Loop, service: Service, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+    loop: Loop, service: Service, kind: PartnerType
 ) -> None:
-    state = ("--state", str(loop.desk.paths.state))
-    out = ("--out", str(tmp_path / "invitation"))
-    words = ["partner", "invite", *state, "Example Agency", "--partner", "example-chat", *out, "--type", kind]
-    assert main(words) == 2  # an agency belongs to a country
-    assert "--country" in capsys.readouterr().err
-    assert main([*words, "--country", "GB"]) == 3  # nobody listens at the feed's address in this test
+    invitation = invite_partner(
+        loop.desk, partner="example-chat", name="Force", origin=PUBLIC_ORIGIN, actor=ACTOR, type=kind, country="GB"
+    )
     with loop.desk.store.read() as connection:
         assert [(row.state, row.type, row.country) for row in list_partners(connection)] == [("invited", kind, "GB")]
-    service.answer(parse_invitation((tmp_path / "invitation").read_bytes()))
+    service.answer(invitation)
     with loop.desk.store.read() as connection:
         assert find_partner_kind(connection, "example-chat") == PartnerKind(kind, "GB")
-    assert main(["partner", "list", *state]) == 0
-    assert f"{kind} GB" in capsys.readouterr().out
     assert service.open().submit(REPORT, priority="P1").report_id
     assert loop.collect().filed == 1
 
@@ -270,55 +243,3 @@ def test_type_and_country_go_together(loop: Loop, kind: dict[str, str]) -> None:
     with pytest.raises(PartnerError) as caught:
         invite_partner(loop.desk, partner="example-chat", name="X", origin=PUBLIC_ORIGIN, actor=ACTOR, **kind)
     assert caught.value.reason in {"bad-type", "bad-country"}
-
-
-def test_desk_shows_the_newest_registration_by_its_id_how_many_wait_and_the_next_command(
-    loop: Loop, service: Service, capsys: pytest.CaptureFixture[str]
-) -> None:
-    service.enrol()
-    older = send_registration(service.open(), BARE, now=NOW)
-    loop.clock.advance(minutes=1)
-    newer = send_registration(service.open(), TEMPLATE, now=loop.clock())
-    service.take_changes()
-    state = ("--state", str(loop.desk.paths.state))
-    assert main(["partner", "changes", *state]) == 0
-    assert "Next: `partner show ID`" in capsys.readouterr().out
-    assert main(["partner", "show", *state, "example-chat"]) == 0
-    told = capsys.readouterr().out
-    assert f"It asks to register, in {newer.change_id}:" in told
-    assert "1 more of it wait, all older" in told
-    assert f"Next: report-abuse-desk partner accept-change {newer.change_id} {shlex.join(state)}" in told
-    assert f"accept-change {older.change_id}" not in told
-    assert main(["partner", "accept-change", *state, newer.change_id]) == 0
-    capsys.readouterr()
-    assert main(["partner", "accept-change", *state, older.change_id]) != 0
-    assert "was replaced: a later one was accepted" in capsys.readouterr().err
-    assert accepted(loop) == TEMPLATE
-
-
-def test_registered_names_never_reach_the_left_edge_of_a_screen(
-    loop: Loop, service: Service, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    service.enrol()
-    platforms = (Platform(name="One" + " " * 90 + "Next:"), Platform(name="Z" * 100))
-    send_registration(service.open(), msgspec.structs.replace(TEMPLATE, platforms=platforms), now=NOW)
-    service.take_changes()
-    monkeypatch.setattr(terminal, "_find_width", lambda *streams: 80)
-    assert main(["partner", "show", "--state", str(loop.desk.paths.state), "example-chat"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert " " * 22 + "Z" * 42 in lines
-    (theirs,) = (line for line in lines if line.strip() == "Next:")
-    assert theirs.startswith(" " * 22)
-
-
-def test_approval_names_the_next_command_where_a_registration_waits(
-    loop: Loop, service: Service, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    service.enrol(approve=False, registration=TEMPLATE)
-    for module in (partner_commands, keyring_commands):
-        monkeypatch.setattr(module, "open_desk", lambda state: loop.desk)
-    state = ("--state", str(loop.desk.paths.state))
-    assert main(["partner", "show", *state, "example-chat"]) == 0
-    assert f"Next: report-abuse-desk partner approve example-chat {shlex.join(state)}" in capsys.readouterr().out
-    assert main(["partner", "approve", *state, "example-chat"]) == 0
-    assert f"Next: report-abuse-desk partner show example-chat {shlex.join(state)}" in capsys.readouterr().out

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from gateway.desk.cases.model import list_cases
-from gateway.desk.cli import main
 from gateway.desk.collection.collect import try_again
 from gateway.desk.collection.row_checks import KEY_ENDED_GRACE
 from gateway.desk.partners.account_changes import list_changes
@@ -155,24 +154,6 @@ def test_only_a_former_key_has_a_successor_to_keep(loop: Loop, service: Service)
         revoke(loop, keep_successor=True)
     assert caught.value.reason == "no-successor"
     assert states(loop) == ["active"]
-
-
-def test_command_says_what_ended_and_that_the_partner_enrols_again(
-    loop: Loop, service: Service, capsys: pytest.CaptureFixture[str]
-) -> None:
-    rotation = service.rotate()
-    service.take_changes()
-    service.accept(rotation.change_id)
-    old = rotation.key_ids["submission"]
-    words = ["partner", "revoke-key", "--state", str(loop.desk.paths.state), "example-chat", "--key", old]
-    capsys.readouterr()
-    # Nobody listens at the feed's address in this test: the deed stands, and the gateway hears of it later.
-    assert main([*words, "--keep-successor"]) == 3
-    assert f"Revoked for example-chat: {old}." in capsys.readouterr().out
-    assert main(words) == 3
-    told = capsys.readouterr().out
-    assert rotation.new_key_ids["submission"] in told
-    assert "No key of example-chat is in force: invite it again" in told
 
 
 def test_all_keys_end_with_the_one_in_force(loop: Loop, service: Service) -> None:

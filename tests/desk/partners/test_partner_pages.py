@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from werkzeug.test import TestResponse
 
@@ -99,12 +100,32 @@ def test_new_keys_are_accepted_only_once_their_ids_were_compared(service: Servic
     assert browser.post(f"/partners/{service.partner}/accept", change_id=change_id, **READ_ALOUD).status_code == 303
     assert is_told(desk)
     page = browser.get(f"/partners/{service.partner}").text
-    assert "Former key" in page
+    assert re.search(r"Former key</dt><dd><code>[^<]+</code> ends", page)
     former = re.findall(r'<option value="([^"]+)">[^<]+, a former key', page)
     kept: dict[str, Any] = {"key_id": former[0], "keep_successor": "yes"}
     assert browser.post(f"/partners/{service.partner}/revoke", **kept).status_code == 303
     assert state_of(desk, service.partner) == ["active"]
     assert "revoked" in browser.get(f"/partners/{service.partner}").text
+
+
+def test_newest_registration_is_shown_with_what_it_lacks_and_replaces_the_older(service: Service) -> None:
+    browser = sign_in(service.loop.desk)
+    older = send_registration(service.open(), TEMPLATE, now=service.loop.clock())
+    service.loop.clock.advance(minutes=1)
+    bare = msgspec.structs.replace(TEMPLATE, administrator=None, replacement=None)
+    newer = send_registration(service.open(), bare, now=service.loop.clock())
+    service.take_changes()
+    address = f"/partners/{service.partner}"
+    page = browser.get(address).text
+    assert (find_field(page, "change_id"), older.change_id in page) == (newer.change_id, False)
+    for words in ("1 older ones wait too", "Missing: administrator.", "Missing: replacement."):
+        assert words in page
+    assert "M. Moderator, Senior moderator, moderator@chat.example" in page
+    assert "2 changes wait" in browser.get("/partners").text
+    assert browser.post(f"{address}/accept", change_id=newer.change_id).status_code == 303
+    assert "Missing: administrator." in browser.get(address).text
+    again = browser.post(f"{address}/accept", change_id=older.change_id)
+    assert (again.status_code, "A later change was accepted" in again.text) == (409, True)
 
 
 @pytest.mark.parametrize("decision", ["accept", "refuse"])

@@ -124,7 +124,6 @@ GET  /audit                                       READ_AUDIT
 POST /audit/export                                READ_AUDIT
 GET  /exposure                                    SEE_EXPOSURE
 GET  /figures                                     SEE_FIGURES
-GET  /trends                                      SEE_FIGURES
 GET  /retention                                   SEE_RETENTION
 GET  /retention/<destruction_id>/certificate      SEE_RETENTION
 POST /retention/<destruction_id>/sign             DESTROY_CASES
@@ -158,12 +157,10 @@ RESOLVE_SET_ASIDE  set-aside open, set-aside resolve
 IMPORT_REPORTS     import
 SIGN_OFF           signoff give, signoff list, signoff withdraw
 CLEAR_ALARMS       alarms
-SEE_FIGURES        figures, trends
 DESTROY_CASES      retention run
 SEE_RETENTION      retention verify
-SEE_DIGESTS        digest list, digest show, overview show, service list
-MAKE_DIGESTS       digest make, overview make, synthetic
-RELEASE_DIGESTS    digest release, overview release, overview publish
+SEE_DIGESTS        digest list, service list
+MAKE_DIGESTS       synthetic
 CHECK_AUDIT        audit check, people verify-releases
 PUBLISH            publish
 RUN_DESK           collect, case index, lock, outbox send, serve, unlock, vault

@@ -122,3 +122,13 @@ def test_a_person_who_is_no_administrator_manages_nobody(run: Run, desk: Desk) -
     act_as(desk, "s-supervisor", [Role.SUPERVISOR])
     for words in (("list",), ("add", "X Y"), ("link", ACTOR), ("grant", "s-supervisor", "administrator")):
         assert "that is for a person with the role administrator" in run(*words, code=WRONG_USE)
+
+
+def test_a_link_from_the_command_line_signs_in_once(desk: Desk, run: Run) -> None:
+    assert run("add", "Amina Okafor", "--role", "analyst") == {"person": "a-okafor", "roles": ["analyst"]}
+    address = run("link", "a-okafor", "--port", "8003")["addresses"]["a-okafor"]
+    browser = Browser(desk)
+    path = address.removeprefix("http://localhost:8003")
+    browser.register(path)
+    assert browser.get(path).status_code == 401
+    assert "Amina Okafor" in browser.get("/").text

@@ -125,8 +125,8 @@ def test_form_takes_a_new_organisation_without_keys(desk: Desk, browser: Browser
     [
         ({"owner": ""}, "owner", "Choose the owner of the service"),
         ({"new_owner": "small-forum"}, "new_owner_name", "give the id and name"),
-        ({"new_owner_name": "Small Forum"}, "new_owner", "An id has 1 to 64"),
-        ({"surface": ""}, "surface", "Choose the kind of page"),
+        ({"new_owner_name": "Small Forum"}, "new_owner", "A partner id has 1 to 64"),
+        ({"surface": ""}, "surface", "Choose the kind of place"),
         ({"service": ""}, "service", "The name of the service must be one line"),
         ({"position": "x" * 201}, "position", "The agreed position must be one line"),
         ({"address": "chat.example"}, "address", "Write the address like https"),

@@ -1,7 +1,7 @@
 """Destruction: two people, nothing half, nothing left to read, and figures as before."""
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from gateway.desk.cases.model import CaseError, CaseRow, get_case, list_cases, l
 from gateway.desk.cases.opening import open_case, open_report
 from gateway.desk.cases.replying.replies import ReplyDraft, record_reply, write_reply
 from gateway.desk.collection.reconcile import reconcile
-from gateway.desk.figures.reading_times import DeskFigures, make_figures
+from gateway.desk.figures.counts import CaseWaits, make_waits
 from gateway.desk.keyring.key_set import ensure_sealing_keys
 from gateway.desk.people.releases import ReleaseError
 from gateway.desk.retention import destruction
@@ -95,8 +95,8 @@ def read_case(desk: Desk, case_id: str) -> CaseRow:
         return get_case(connection, case_id)
 
 
-def count(connection: Connection) -> DeskFigures:
-    return make_figures(list_cases(connection, state="all"), today=date(2026, 11, 25))
+def count(connection: Connection) -> CaseWaits:
+    return make_waits(connection, since=datetime(2020, 1, 1, tzinfo=UTC), today=date(2026, 11, 25))
 
 
 def refuse(error: type[Exception], reason: str, call: Callable[[], object]) -> str:

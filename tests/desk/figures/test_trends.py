@@ -1,13 +1,9 @@
-"""The desk's own trend of closed cases: exact, by quarter, on its page and its command."""
+"""The desk's own trend of closed cases: exact, by quarter, on the page of figures."""
 
-import json
 import re
 from pathlib import Path
 
-import pytest
-
-from gateway.desk.cli import main
-from gateway.desk.digests.trends import make_trends
+from gateway.desk.figures.counts import make_trends
 from gateway.desk.keyring.key_set import Quarter
 from gateway.desk.people.permissions import Role
 from tests.desk.digests.digest_builders import add_case, add_cases, make_store
@@ -37,19 +33,16 @@ def test_cases_count_in_the_quarter_of_their_closing_and_made_up_ones_do_not(tmp
 
 def test_analyst_finds_the_page_in_the_menu_and_no_link_to_the_digests(tmp_path: Path) -> None:
     desk = make_test_desk(tmp_path / "desk", Clock())
-    text = Browser(desk).sign_in("a-analyst", roles=(Role.ANALYST,)).get("/trends").text
-    assert re.findall(r'<a href="([^"]+)" aria-current="page">', text) == ["/trends"]
+    text = Browser(desk).sign_in("a-analyst", roles=(Role.ANALYST,)).get("/figures?show=trends").text
+    assert re.findall(r'<a href="([^"]+)" aria-current="page">', text) == ["/figures", "/figures?show=trends"]
     assert 'href="/digests"' not in text
 
 
-def test_page_and_command_show_the_same_trend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_page_shows_the_trend_of_six_quarters(tmp_path: Path) -> None:
     desk = make_test_desk(tmp_path / "desk", Clock())
     add_cases(desk.store, 4, closed_at="2026-08-02T08:00:00Z")
-    page = Browser(desk).sign_in().get("/trends")
-    assert page.status_code == 200
-    assert "Grooming" in page.text
-    assert main(["trends", "--quarters", "12", "--json", "--state", str(tmp_path / "desk")]) == 0
-    trends = json.loads(capsys.readouterr().out)["trends"]
-    kinds = next(trend for trend in trends if trend["title"] == "Main kind of report")
-    assert len(kinds["quarters"]) == 12
-    assert main(["trends", "--quarters", "1", "--state", str(tmp_path / "desk")]) == 2
+    page = Browser(desk).sign_in().get("/figures?show=trends").text
+    assert "Grooming" in page
+    assert re.findall(r'<th scope="col">(20\d\d-Q\d)', page)[:6] == [
+        *("2025-Q3", "2025-Q4", "2026-Q1", "2026-Q2", "2026-Q3", "2026-Q4")
+    ]
