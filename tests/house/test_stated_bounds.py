@@ -154,7 +154,6 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
         "adds at most 100 to the total",
     ),
     ("gateway.desk.digests.tables:SMALLEST_YEAR", 100, PARTNERS, "From 100 noisy incidents on it has three facts more"),
-    ("gateway.desk.figures.commands:DAYS", 90, CASEWORK, "figures --state /var/lib/report-abuse-desk --days 90"),
     ("gateway.desk.placements.checks:OLD_AFTER", 30 * DAY, PARTNERS, "pages not looked at for 30 days"),
     ("gateway.desk.outbox.notes:ONE_DAY", DAY, RUNNING, "One address gets one note in 24 hours"),
     ("gateway.desk.outbox.notes:GIVE_UP_AFTER", 3 * DAY, RUNNING, "given up after three days"),
