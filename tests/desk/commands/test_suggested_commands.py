@@ -21,7 +21,7 @@ def find_suggestions() -> set[str]:
     """Return the words of each `suggest(...)` of the desk up to its first value or option, e.g. `people show`."""
     sources = "\n".join(path.read_text("utf-8") for path in (ROOT / "gateway" / "desk").rglob("*.py"))
     found = re.findall(r"suggest\(f?[\"']([a-z -]+?)(?: -| [A-Z{]|[\"'])", sources)
-    assert len(found) >= 30
+    assert "publish" in found
     return set(found)
 
 
