@@ -74,11 +74,6 @@ def test_script_that_was_not_ours_does_not_run(browser: Browser, server: PublicS
 THANKS = "We have got what you sent"
 
 
-def open_check(page: Page, server: PublicServer) -> None:
-    """Come to the page with Send."""
-    bring_browser_to(page, server, "/14")
-
-
 def read_number(page: Page) -> str:
     """Return the number on the thank-you page."""
     expect(page).to_have_title(THANKS)
@@ -107,23 +102,6 @@ def test_whole_journey_arrives_as_it_was_typed(browser: Browser, server: PublicS
     assert report.story == f"\n{STORY}".replace("\n", "\r\n")  # how every browser sends a line break
     assert (report.name, report.contact.school, report.contact.safe_word) == ("Sam", "Ms Example", "pancake")
     assert report.placement == "example-chat"
-
-
-@WAYS_TO_RUN
-def test_back_after_send_shows_no_word_and_sends_nothing(
-    remembering_browser: Browser, server: PublicServer, *, has_script: bool
-):
-    with open_phone(remembering_browser, has_script=has_script) as phone:
-        open_check(phone.page, server)
-        go_on(phone.page, SEND)
-        read_number(phone.page)
-        phone.page.go_back()
-        expect(phone.page).to_have_title("You can tell us here")
-        assert "Ms Example" not in phone.page.content()
-        assert len(server.public.reports()) == 1
-
-
-LANGUAGES_TO_RUN = pytest.mark.parametrize("language", LANGUAGES)
 
 
 def test_thank_you_page_takes_one_tap_and_answers_where_it_was(browser: Browser, server: PublicServer):
@@ -185,7 +163,7 @@ SIZES = {"phone": (390, 664), "computer": (1280, 720)}
 BANNERS = {"none": {}, "practice": {"is_practice": True}, "demonstration": {"banner": BANNER}}
 
 
-@LANGUAGES_TO_RUN
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_link_of_a_refusal_shows_the_label_and_the_words_below_the_top_of_a_small_screen(
     browser: Browser, server: PublicServer, language: str
 ):

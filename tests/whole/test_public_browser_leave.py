@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Error, Page, Response, expect
 
 from tests.gateway.public.person import SHORT_ANSWERS
 from tests.gateway.public.return_builders import ANSWER, post_reply
-from tests.whole.browser_walk import BACK, bring_browser_to, come_back, go_on, send
+from tests.whole.browser_walk import BACK, SEND, bring_browser_to, come_back, go_on, send
 from tests.whole.public_server import Phone, PublicServer, open_phone, serve_public
 
 MARKER = "My very own words"
@@ -231,3 +231,14 @@ def test_page_is_blank_and_empty_before_anything_is_asked_of_the_server(phone: P
     words = open_story(phone.page, server)
     assert phone.page.evaluate(SEEN_AT_ONCE % LEAVES) == ["none", "", ""]
     check_gone(phone, server, words)
+
+
+@WAYS_TO_RUN
+def test_back_after_send_shows_no_word_and_sends_nothing(phone: Phone, server: PublicServer, *, has_script: bool):
+    words, before = open_check(phone.page, server), len(server.public.reports())
+    go_on(phone.page, SEND)
+    expect(phone.page).to_have_title("We have got what you sent")
+    phone.page.go_back()
+    expect(phone.page).to_have_title("You can tell us here")
+    assert [word for word in words if word in phone.page.evaluate(WORDS)] == []
+    assert len(server.public.reports()) == before + 1
