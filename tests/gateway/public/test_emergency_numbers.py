@@ -308,8 +308,10 @@ def test_no_page_offers_a_number_that_is_not_the_readers(
 ):
     seen = 0
     made: dict[object, list[tuple[str, str, set[str], str]]] = {}
+    # The rule is one for both languages: in Welsh a place of each kind shows that the words follow it.
+    places = SOME_WHERE if language == "en" else SOME_WHERE[2:5] + SOME_WHERE[-2:]
     with ask_in(public, language):
-        for where, age in product(SOME_WHERE, AGES):
+        for where, age in product(places, AGES):
             number, there = list_expected(who, *where)
             answers = make_answers(who, where, age)
             # Pages differ by who reads, in which voice and where; the other answers are only shown back.
@@ -341,7 +343,7 @@ def test_no_page_offers_a_number_that_is_not_the_readers(
                     assert not is_for_others or (there or "") in main, (name, where, age)
                     assert not re.search(FOR_THE_CHILD, main), (name, where, age)
                 seen += 1
-    assert seen > len(SOME_WHERE) * len(AGES) * 10
+    assert seen > len(places) * len(AGES) * 10
 
 
 def test_who_may_hurt_themselves_is_shown_a_helpline_for_every_who_where_and_age(public: PublicHouse, door: PublicDoor):
