@@ -18,7 +18,7 @@ from tests.desk.loop_model import copy_loop
 from tests.desk.made_models import make_desk_tables
 from tests.desk.outbox_builders import send_out
 from tests.desk.work_builders import assess_and_close
-from tests.gateway.public.person import Person, list_files
+from tests.gateway.public.person import Person
 from tests.gateway.public.return_builders import read_numbers
 from tests.postgresql import Server
 
@@ -80,18 +80,6 @@ def test_stage_and_answer_reach_the_child_step_by_step(loop: Loop) -> None:
     assert assess_and_close(loop.desk, reference, CLOSING, actor=ACTOR).closed_at
     with loop.desk.store.read() as connection:
         assert check_chain(connection) >= 5
-
-
-def test_answer_can_be_read_on_no_disk(loop: Loop) -> None:
-    reference, words = send(loop)
-    loop.collect()
-    open_case(loop.desk, reference, actor=ACTOR)
-    write_reply(loop.desk, reference, ReplyDraft(ANSWER, is_the_reply=False), actor=ACTOR)
-    send_out(loop.desk, "reply")
-    come_back(loop, reference, words)
-    files = list_files(loop.folder)
-    assert len(files) >= 10
-    assert [path for path in files if b"Reply-Marker" in path.read_bytes()] == []
 
 
 @pytest.mark.databases("sqlite", "postgresql")
