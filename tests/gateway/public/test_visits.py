@@ -8,7 +8,7 @@ from werkzeug.datastructures import MultiDict
 
 from gateway.public.drafts import make_journey_keys
 from gateway.public.journey import SCREENS
-from gateway.public.views import screens
+from gateway.public.views import start
 from gateway.public.views.start import PRESSED_TWICE_SECONDS
 from gateway.public.visit import CARRY_ON_SECONDS
 from gateway.store import StorageUnavailableError
@@ -467,7 +467,7 @@ def test_carrying_on_needs_no_free_place_and_keeps_the_words_while_the_store_is_
         raise StorageUnavailableError("busy", reason="locked")
 
     with monkeypatch.context() as patch:
-        patch.setattr(screens, "write_draft", fail)
+        patch.setattr(start, "write_draft", fail)
         person.post("/", form)
     assert person.page.status_code == 503
     person.post("/", form)
