@@ -277,7 +277,7 @@ def _fits(name: str, value: Any, *, partner: str, environment: Environment) -> b
     if name in {"partner", "environment"}:
         return bool(value == (partner if name == "partner" else environment))
     try:
-        kind = get_type_hints(SubmissionStatement)[name]
+        kind = get_type_hints(SubmissionStatement, include_extras=True)[name]
         found = convert(value, kind=kind)
         if name == "created_at":
             parse_time(found)
