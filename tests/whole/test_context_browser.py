@@ -194,7 +194,7 @@ def test_hostile_fragment_is_taken_out_and_the_form_opens_without_it(browser: Br
 def test_page_without_the_form_takes_the_context_out_of_the_address_and_leaves_other_marks_alone(
     browser: Browser, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.public.views.screens.is_open", lambda _door: False)
+    monkeypatch.setattr("gateway.public.views.start.is_open", lambda _door: False)
     with open_phone(browser, has_script=True) as phone:
         page = phone.page
         mark = door.link().partition("#")[2]
