@@ -32,8 +32,6 @@ BENCHES: Final = {
     "growth": "A report at the industry door with few and with many reports stored",
     "journey": "Whole journeys through the public door",
     "desk": "The desk on one core",
-    "packages": "Packages on one core",
-    "deliveries": "Packages from their release to the force, on one core",
     "report": "The SDK on one core",
     "sdk": "One `Partner` against a gateway on the same machine",
     "evidence": "Evidence beside a plain upload on the same stack",
