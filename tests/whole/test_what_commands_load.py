@@ -119,7 +119,7 @@ COMPLETED = {
     "report-abuse-gateway rot": ["rotate-receipt-key", "rotate-log-key"],
     "report-abuse-desk ke": ["keys"],
     "report-abuse-desk keys re": ["renew-delegation", "replace-sealing", "revoke"],
-    "report-abuse-desk case assess --urg": ["--urgent", "--urgent-dissemination"],
+    "report-abuse-desk case list --al": ["--all"],
     "report-abuse-desk set-aside resolve --how ": ["forged", "sender-told", "police-told", "lost"],
 }
 

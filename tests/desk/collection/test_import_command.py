@@ -57,8 +57,8 @@ def test_import_writes_a_receipt_beside_the_file_that_the_partner_can_check(
     said = capsys.readouterr().out
     assert f"{case.reference} is filed as a case." in said
     assert str(receipt) in said
-    assert main(["case", "list", "--state", str(this_time.desk.paths.state)]) == DONE
-    assert "CAME AS A FILE" in capsys.readouterr().out
+    assert main(["case", "list", "--json", "--state", str(this_time.desk.paths.state)]) == DONE
+    assert [one["channel"] for one in json.loads(capsys.readouterr().out)["cases"]] == ["file"]
 
 
 def test_import_twice_gives_the_same_receipt_where_it_is_asked_for(this_time: Loop, run: Run, tmp_path: Path) -> None:
