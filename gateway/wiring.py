@@ -6,11 +6,12 @@ Never holds a decryption key.
 import secrets
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from flask import Flask
 
+from gateway.clock import utc_now
 from gateway.config import ROLES, GatewayConfig, Role, StateFolder, load_pin
 from gateway.evidence import open_blobs
 from gateway.evidence.blobs import FreeShare, measure_free_share
@@ -25,12 +26,6 @@ from gateway.store.soundness import Soundness
 from gateway.web.network_bucket import BucketHasher
 from partner_sdk.key_files import SEED_BYTES, load_signing_key
 from partner_sdk.wire.signing import Pin
-
-
-def utc_now() -> datetime:
-    """Return the current time in aware UTC."""
-    return datetime.now(UTC)
-
 
 Clock = Callable[[], datetime]
 Random = Callable[[int], bytes]

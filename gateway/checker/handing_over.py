@@ -12,7 +12,7 @@ import msgspec
 import requests
 
 from partner_sdk import __version__
-from partner_sdk.client.transport import check_origin
+from partner_sdk.client.exchange import check_origin
 from partner_sdk.durable_files import is_open_to_others, write_durably
 from partner_sdk.errors import FormatError, TransportError
 from partner_sdk.wire.button import MAX_CHECKS, MAX_CHECKS_BODY_BYTES, ButtonCheck, CheckPost, encode_checks

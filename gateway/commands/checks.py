@@ -7,6 +7,7 @@ folder.
 from pathlib import Path
 from typing import Final
 
+from gateway.clock import utc_now
 from gateway.commands.terminal import DONE, FAULT, command, json_option, print_json, say, state_option
 from gateway.config import StateFolder, load_config
 from gateway.doctor import examine
@@ -14,7 +15,6 @@ from gateway.guidance.commands import print_stale, stale_options
 from gateway.guidance.signposts import COUNTRIES_FILE, SIGNPOSTS_FILE
 from gateway.store import open_store
 from gateway.store.store import list_counts
-from gateway.wiring import utc_now
 from partner_sdk.finding import describe_findings, format_finding, is_well
 
 # A test fails for a dated file that is in no list.

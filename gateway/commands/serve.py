@@ -13,6 +13,7 @@ from typing import Final
 
 import click
 
+from gateway.clock import utc_now
 from gateway.commands.terminal import FAULT, command, complain, json_option, print_json, say, state_option
 from gateway.config import (
     ROLES,
@@ -50,7 +51,6 @@ from gateway.web.logs import configure_logging, log_event, log_failure
 from gateway.web.metrics import SOCKET_VARIABLE
 from gateway.web.server_spec import DEFAULT_BODY_SECONDS
 from gateway.web.serving import Listener, ServerGroup, ServingError
-from gateway.wiring import utc_now
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.public_log import origin_of
 

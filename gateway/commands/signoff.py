@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
+from gateway.clock import utc_now
 from gateway.commands.terminal import DONE, FAULT, command, json_option, print_json, say, state_option
 from gateway.config import load_config
 from gateway.guidance.commands import BY, KEY, ON, ROLE, WHY, WORDS, describe_standing, format_standing
 from gateway.guidance.signoffs import CODE_CHARACTERS, Act
 from gateway.signoffs import list_standings, record
-from gateway.wiring import utc_now
 
 _STATE = "--state /var/lib/report-abuse-gateway"
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from gateway.clock import utc_now
 from gateway.commands.terminal import (
     DONE,
     FAULT,
@@ -25,7 +26,6 @@ from gateway.new_gateway import MAX_PIN_FILE_BYTES, NEXT_CARD_FILE, NewGateway, 
 from gateway.store import StorageUnavailableError, open_store
 from gateway.store.creation import begin_epoch, move_store
 from gateway.web.settings import SettingsError
-from gateway.wiring import utc_now
 from partner_sdk.durable_files import read_bounded, write_durably
 from partner_sdk.errors import LocalStateError
 from partner_sdk.key_files import KeyRole

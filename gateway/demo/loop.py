@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 
 import requests
 
+from gateway.clock import utc_now
 from gateway.demo.processes import DemoError, Processes, check_ports_are_free
 from gateway.demo.service.app import CHAT, PLACES, Place
 from gateway.demo.walks import (
@@ -27,7 +28,6 @@ from gateway.demo.walks import (
     read_replies,
     walk_to_thanks,
 )
-from gateway.wiring import utc_now
 from partner_sdk.button.well_known import PATH
 from partner_sdk.wire.canonical import encode
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
+from gateway.clock import utc_now
 from gateway.demo.cluster import PORTS as CLUSTER_PORTS
 from gateway.demo.cluster import Cluster
 from gateway.demo.loop import COLLECT_SECONDS, PARTNER_ID, PEOPLE, POLICE_ID, PORTS, Loop, OneMachine, Ports, Site
 from gateway.demo.processes import DemoError, check_ports_are_free
 from gateway.demo.service.app import PLACES
-from gateway.wiring import utc_now
 
 MARK: Final = "THIS-IS-A-DEMONSTRATION"
 LAST_PORT: Final = 65535

@@ -29,7 +29,7 @@ from gateway.exchange.feed import (
     StagePost,
 )
 from partner_sdk import __version__
-from partner_sdk.client.transport import MAX_REPLY_BYTES, Timeouts
+from partner_sdk.client.exchange import MAX_REPLY_BYTES, Timeouts
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode, parse_exact
 from partner_sdk.wire.evidence import PART_BYTES

@@ -22,6 +22,7 @@ import msgspec
 from sqlalchemy import and_, select
 
 from gateway.app import make_app
+from gateway.clock import utc_now
 from gateway.config import load_config
 from gateway.desk.actions.inbox import collect_entries
 from gateway.desk.cases.assessing import Assessment, assess_case, find_standing
@@ -60,7 +61,7 @@ from gateway.public_log import publish_log
 from gateway.testing.messages import list_example_kinds, release_example, write_register
 from gateway.testing.transport import WsgiTransport
 from gateway.web.logs import format_exception
-from gateway.wiring import make_gateway, utc_now
+from gateway.wiring import make_gateway
 from partner_sdk.client.transport import make_session
 from partner_sdk.errors import OpeningError
 from partner_sdk.report import IndustryReport, SealedIndustryReport, parse_sealed_report

@@ -15,6 +15,7 @@ from requests import PreparedRequest, Response, Session
 from requests.exceptions import ConnectionError as NoConnectionError
 
 from gateway.app import make_app
+from gateway.clock import utc_now
 from gateway.desk.actions.model import ActionKind
 from gateway.desk.collection.importing import import_report
 from gateway.desk.keyring.key_set import replace_sealing_key
@@ -33,7 +34,6 @@ from gateway.testing.agency import (
 from gateway.testing.messages import SandboxEntry, read_thread, release_example, write_to_thread
 from gateway.testing.scenarios import Scenario
 from gateway.testing.transport import WsgiTransport
-from gateway.wiring import utc_now
 from partner_sdk import Partner
 from partner_sdk.client.account import enrol
 from partner_sdk.client.transport import make_session

@@ -23,7 +23,7 @@ from partner_sdk._commands.runtime import (
     read_page_file,
     shared_options,
 )
-from partner_sdk.client.transport import check_origin
+from partner_sdk.client.exchange import check_origin
 from partner_sdk.errors import FormatError, LocalStateError, TransportError
 from partner_sdk.wire.button import ButtonCheck
 

@@ -29,7 +29,7 @@ from partner_sdk._commands.runtime import (
 )
 from partner_sdk.client._evidence_upload import JournalEntry, JournalFile
 from partner_sdk.client._receipts import Receipt, find_delivery
-from partner_sdk.client.transport import RetryPolicy
+from partner_sdk.client.exchange import RetryPolicy
 from partner_sdk.errors import FormatError, LocalStateError, RepeatedReportError, ReportAbuseError
 from partner_sdk.report import MAX_REPORT_BYTES, IndustryReport, parse_report
 from partner_sdk.wire.evidence import count_parts_of_plain

@@ -222,7 +222,7 @@ class Call:
 
     def warn_of(self, error: ReportAbuseError) -> None:
         """Write an error to standard error, field by field where it names fields."""
-        from partner_sdk.client.transport import describe
+        from partner_sdk.client.exchange import describe
 
         self.speaker.warn(describe(error))
         for fault in error.faults if isinstance(error, (ReportError, ProblemError)) else ():

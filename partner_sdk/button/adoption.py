@@ -16,8 +16,9 @@ from typing import Any, Final, get_args
 import msgspec
 import requests
 
+from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES
 from partner_sdk.client.http import read_clock
-from partner_sdk.client.transport import MAX_SMALL_REPLY_BYTES, Transport
+from partner_sdk.client.transport import Transport
 from partner_sdk.errors import FieldFault, FormatError, KeySetError, ReportError
 from partner_sdk.wire.button import (
     LANGUAGES,

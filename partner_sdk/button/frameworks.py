@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, Protocol, get_args
 from partner_sdk.button.components import FRAMEWORKS, fill, make_component, read
 from partner_sdk.button.release import VERSION
 from partner_sdk.button.snippet import ButtonStyle, format_snippet, make_link, make_snippet, make_style
-from partner_sdk.client.transport import check_origin
+from partner_sdk.client.exchange import check_origin
 
 Flavour = Literal["html", "jinja", "flask", "django", "react", "vue", "wordpress"]
 FLAVOURS: Final[tuple[Flavour, ...]] = get_args(Flavour)

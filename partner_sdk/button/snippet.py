@@ -15,7 +15,7 @@ from html import escape
 from typing import Final, Literal, cast, get_args
 
 from partner_sdk.button.release import ELEMENT, ICON_BOX, ICON_PATH, ICON_SHAPES, SCRIPT_INTEGRITY, SCRIPT_PATH
-from partner_sdk.client.transport import check_origin
+from partner_sdk.client.exchange import check_origin
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.button import FRAGMENT_NAME, MAX_TOKEN_CHARACTERS, is_placement
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from partner_sdk.button.snippet import make_link
-from partner_sdk.client.transport import check_origin
+from partner_sdk.client.exchange import check_origin
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.button import SERVICE_NAME_MAX, PlacementId
 from partner_sdk.wire.canonical import convert, format_time, format_unknown, parse_json_file, parse_time

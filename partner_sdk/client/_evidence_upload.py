@@ -37,7 +37,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -45,8 +45,7 @@ from cryptography.hazmat.primitives.poly1305 import Poly1305
 from msgspec import structs
 
 from partner_sdk.client._partner_state import find_document
-from partner_sdk.client.http import PartBody
-from partner_sdk.client.transport import MAX_SMALL_REPLY_BYTES, RetryPolicy, Timeouts, Transport, send_patiently
+from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, RetryPolicy, Timeouts, send_patiently
 from partner_sdk.durable_files import make_private_folder, sync_folder, write_durably
 from partner_sdk.errors import EvidenceError, FormatError, LocalStateError, ProblemError, ReportAbuseError
 from partner_sdk.report import IndustryReport
@@ -76,6 +75,9 @@ from partner_sdk.wire.evidence import (
     make_nonce,
 )
 from partner_sdk.wire.submission import Priority
+
+if TYPE_CHECKING:
+    from partner_sdk.client.transport import Transport  # loads the HTTP client
 
 _MARK_KEY_BYTES: Final = 32
 _MARK_BYTES: Final = 16
@@ -420,7 +422,7 @@ class Progress:
 class Line:
     """The way to the gateway, and how patiently it is used."""
 
-    transport: Transport
+    transport: "Transport"
     policy: RetryPolicy
     sleep: Callable[[float], None]
     jitter: Callable[[], float]
@@ -623,7 +625,9 @@ def _work(job: _Job) -> None:
         job.events.put(error)
 
 
-def _put(transport: Transport, evidence_id: str, part: SealedPart) -> None:
+def _put(transport: "Transport", evidence_id: str, part: SealedPart) -> None:
+    from partner_sdk.client.http import PartBody  # loads the HTTP client
+
     reply = transport.send(
         "PUT",
         f"/v1/evidence/{evidence_id}/{part.number}",

@@ -21,12 +21,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerState, find_document
-from partner_sdk.client.transport import MAX_SMALL_REPLY_BYTES, Transport
+from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES
 from partner_sdk.durable_files import find_bytes, locked, make_private_folder, sync_folder, write_durably
 from partner_sdk.errors import LocalStateError, NotAuthorisedError, ProblemError, TransportError
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key, read_key_file
@@ -41,6 +42,9 @@ from partner_sdk.wire.enrolment import (
 )
 from partner_sdk.wire.sealing import SealingKey
 from partner_sdk.wire.submission import ServiceStatus
+
+if TYPE_CHECKING:
+    from partner_sdk.client.transport import Transport  # loads the HTTP client
 
 # As long as the agency takes a submission statement of a former key.
 FORMER_KEYS_KEPT_FOR = timedelta(days=14)
@@ -366,7 +370,7 @@ MOST_FORMER_KEYS_TRIED = 3
 
 
 def find_newer_key(
-    state: PartnerState, transport: Transport, *, clock: Callable[[], datetime], notify: Callable[[str], None]
+    state: PartnerState, transport: "Transport", *, clock: Callable[[], datetime], notify: Callable[[str], None]
 ) -> Ed25519PrivateKey | None:
     """Return the key to sign with instead of the refused one, or None when there is none.
 
@@ -386,13 +390,13 @@ def find_newer_key(
     return _find_other_key(state, transport)  # another process may have switched at this moment
 
 
-def _find_other_key(state: PartnerState, transport: Transport) -> Ed25519PrivateKey | None:
+def _find_other_key(state: PartnerState, transport: "Transport") -> Ed25519PrivateKey | None:
     finish_switch(state)
     on_disk = state.read_key(KeyRole.SUBMISSION)
     return None if on_disk.key_id == transport.key_id else load_signing_key(on_disk)
 
 
-def go_over_if_known(state: PartnerState, transport: Transport, *, now: datetime) -> bool:
+def go_over_if_known(state: PartnerState, transport: "Transport", *, now: datetime) -> bool:
     """Switch to the pending keys if the gateway knows them; return whether it does.
 
     Raises `TransportError` and `ProblemError` if the gateway gives no answer.
@@ -408,7 +412,7 @@ def go_over_if_known(state: PartnerState, transport: Transport, *, now: datetime
     return True
 
 
-def _go_back_if_known(state: PartnerState, transport: Transport, *, notify: Callable[[str], None]) -> bool:
+def _go_back_if_known(state: PartnerState, transport: "Transport", *, notify: Callable[[str], None]) -> bool:
     refused = transport.key_id
     for change in list_changes(state)[:MOST_FORMER_KEYS_TRIED]:
         old_key = read_former_key(state, KeyRole.SUBMISSION, change.old.submission)
@@ -423,7 +427,7 @@ def _go_back_if_known(state: PartnerState, transport: Transport, *, notify: Call
     return False
 
 
-def _is_known(state: PartnerState, transport: Transport, key_file: KeyFile) -> bool:
+def _is_known(state: PartnerState, transport: "Transport", key_file: KeyFile) -> bool:
     try:
         reply = transport.send_as(load_signing_key(key_file), "GET", "/v1/status", max_bytes=MAX_SMALL_REPLY_BYTES)
     except NotAuthorisedError:

@@ -36,12 +36,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from partner_sdk.client.transport import Transport, log_event
+from partner_sdk.client._events import log_event
 from partner_sdk.durable_files import (
     check_private_folder,
     find_bytes,
@@ -74,6 +74,9 @@ from partner_sdk.wire.signing import (
     verify_bundle,
 )
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES, ReportPost
+
+if TYPE_CHECKING:
+    from partner_sdk.client.transport import Transport  # loads the HTTP client
 
 T = TypeVar("T")
 
@@ -419,7 +422,7 @@ class KeySets:
     def __init__(
         self,
         state: PartnerState,
-        transport: Transport,
+        transport: "Transport",
         *,
         clock: Callable[[], datetime],
         notify: Callable[[str], None],

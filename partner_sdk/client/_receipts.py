@@ -17,10 +17,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from partner_sdk.client._events import log_event
 from partner_sdk.client._evidence_upload import EvidenceJournal
 from partner_sdk.client._partner_state import PartnerState, Signer
 from partner_sdk.client._submissions import check_may_leave, find_receipt, find_taken_before, send_submission
-from partner_sdk.client.transport import MAX_SMALL_REPLY_BYTES, Reply, Transport, log_event
+from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, Reply
 from partner_sdk.durable_files import find_bytes, make_private_folder, write_durably, write_new_durably
 from partner_sdk.errors import FormatError, LocalStateError, LogError, RefusedError, StatementError, UnavailableError
 from partner_sdk.wire.canonical import (
@@ -424,7 +425,7 @@ class PublicLog:
 
 
 def open_log(
-    state: PartnerState, transport: Transport, *, key_set: KeySet, now: datetime, patiently: Callable[..., bytes]
+    state: PartnerState, transport: "Transport", *, key_set: KeySet, now: datetime, patiently: Callable[..., bytes]
 ) -> PublicLog | None:
     """Return the log at its newest checkpoint, and remember that; None if the agency lists no key of a log.
 

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from partner_sdk.client._evidence_upload import EvidenceJournal
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client._receipts import Receipt
-from partner_sdk.client.transport import RETRIED_ERRORS
+from partner_sdk.client.exchange import RETRIED_ERRORS
 from partner_sdk.errors import ReportAbuseError, StatementError, TransportError
 from partner_sdk.wire.canonical import format_time, get_id_time
 from partner_sdk.wire.submission import Priority, ReportKind, peek_submission

@@ -28,10 +28,11 @@ from typing import TYPE_CHECKING, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import structs
 
+from partner_sdk.client._events import log_event
 from partner_sdk.client._partner_state import PartnerState
+from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, Reply
 from partner_sdk.client.mailbox import OpenedMessage
 from partner_sdk.client.threads import OPEN_STATES, QUESTIONS, Thread, ThreadState, note_answer, read_threads
-from partner_sdk.client.transport import MAX_SMALL_REPLY_BYTES, Reply, log_event
 from partner_sdk.durable_files import make_private_folder
 from partner_sdk.errors import (
     FieldFault,

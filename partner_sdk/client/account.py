@@ -30,9 +30,10 @@ from partner_sdk.client._partner_state import (
     find_document,
     make_already_enrolled,
 )
+from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES
 from partner_sdk.client.http import read_clock
 from partner_sdk.client.partner import Partner
-from partner_sdk.client.transport import MAX_SMALL_REPLY_BYTES, Transport
+from partner_sdk.client.transport import Transport
 from partner_sdk.durable_files import write_durably
 from partner_sdk.errors import EnrolmentError, LocalStateError, RefusedError
 from partner_sdk.key_files import KeyRole, load_signing_key

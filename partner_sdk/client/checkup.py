@@ -15,10 +15,11 @@ from partner_sdk.client._keys import go_over_if_known
 from partner_sdk.client._partner_state import PARTNER_ROLES
 from partner_sdk.client._spool import find_oldest, list_waiting, list_waiting_evidence
 from partner_sdk.client.account import describe_rotation
+from partner_sdk.client.exchange import ENROLLED_ANEW, describe
 from partner_sdk.client.mailbox import list_gap_alarms
 from partner_sdk.client.partner import Partner
 from partner_sdk.client.threads import OPEN_STATES, REQUESTS, read_threads
-from partner_sdk.client.transport import CLOCK_TOLERANCE_SECONDS, ENROLLED_ANEW, MAX_CLOCK_CORRECTION_SECONDS, describe
+from partner_sdk.client.transport import CLOCK_TOLERANCE_SECONDS, MAX_CLOCK_CORRECTION_SECONDS
 from partner_sdk.errors import (
     FormatError,
     KeySetError,

@@ -41,6 +41,7 @@ from partner_sdk.client._receipts import (
 )
 from partner_sdk.client._spool import Attempt, flush
 from partner_sdk.client._submissions import Question, find_earlier_reference, list_requests, seal_and_save
+from partner_sdk.client.exchange import DEFAULT_POLICY, MAX_SMALL_REPLY_BYTES, RetryPolicy, T, send_patiently
 from partner_sdk.client.http import read_clock
 from partner_sdk.client.mailbox import (
     Delivery,
@@ -51,14 +52,7 @@ from partner_sdk.client.mailbox import (
     wait_for_deliveries,
 )
 from partner_sdk.client.threads import Threads
-from partner_sdk.client.transport import (
-    DEFAULT_POLICY,
-    MAX_SMALL_REPLY_BYTES,
-    RetryPolicy,
-    T,
-    Transport,
-    send_patiently,
-)
+from partner_sdk.client.transport import Transport
 from partner_sdk.report import IndustryReport, parse_report
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, encode, make_report_id, parse_exact
 from partner_sdk.wire.digest import Digest

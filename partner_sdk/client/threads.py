@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from partner_sdk.client._partner_state import PartnerProfile, PartnerState, find_document
+from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, RETRIED_ERRORS
 from partner_sdk.client.mailbox import OpenedMessage, read_message
-from partner_sdk.client.transport import MAX_SMALL_REPLY_BYTES, RETRIED_ERRORS
 from partner_sdk.durable_files import find_bytes, make_private_folder, sync_folder, write_durably
 from partner_sdk.errors import FormatError, LocalStateError, MailboxError, ReportAbuseError
 from partner_sdk.package_reader import ReadError, verify_archive

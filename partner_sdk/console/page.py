@@ -13,8 +13,8 @@ from flask import Response, current_app, g, make_response, redirect, render_temp
 from flask.typing import ResponseReturnValue
 
 from partner_sdk.client._partner_state import PartnerState
+from partner_sdk.client.exchange import NOT_KNOWN, RetryPolicy, describe
 from partner_sdk.client.partner import Partner
-from partner_sdk.client.transport import NOT_KNOWN, RetryPolicy, describe
 from partner_sdk.console.people import People, make_console_folder
 from partner_sdk.console.session import Told, get_session
 from partner_sdk.errors import ProblemError, ReportAbuseError, ReportError

@@ -12,7 +12,7 @@ from partner_sdk.client._evidence_handover import HandedOver, ReportToSend, hand
 from partner_sdk.client._evidence_upload import EvidenceJournal, JournalEntry
 from partner_sdk.client._receipts import Receipt, find_delivery
 from partner_sdk.client._submissions import SentAs, check_not_repeated, find_earlier_reference
-from partner_sdk.client.transport import DEFAULT_POLICY
+from partner_sdk.client.exchange import DEFAULT_POLICY
 from partner_sdk.console.draft_files import DraftFiles, sweep
 from partner_sdk.console.drafts import Drafts, KeptDraft
 from partner_sdk.console.jobs import EXTENSION, Job, Jobs

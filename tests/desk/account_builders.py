@@ -15,8 +15,8 @@ from gateway.desk.partners.mailbox import write_message
 from gateway.desk.wiring import open_desk
 from gateway.testing.transport import WsgiTransport
 from partner_sdk.client.account import Rotation, enrol, rotate_keys
+from partner_sdk.client.exchange import RetryPolicy
 from partner_sdk.client.partner import Partner
-from partner_sdk.client.transport import RetryPolicy
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.enrolment import Invitation, Registration
 from tests.builders import EXAMPLE_REPORT, PUBLIC_ORIGIN

@@ -5,11 +5,12 @@ from pathlib import Path
 import requests
 
 from gateway.app import make_app
+from gateway.clock import utc_now
 from gateway.config import StateFolder, load_config
 from gateway.desk.wiring import open_desk
 from gateway.store.creation import move_store
 from gateway.testing.transport import WsgiTransport
-from gateway.wiring import make_gateway, utc_now
+from gateway.wiring import make_gateway
 from tests.builders import StillClock
 from tests.builders.made_once import making_once
 from tests.desk.desk_loop import FEED_ORIGIN, Loop, make_loop

@@ -5,7 +5,8 @@ import time
 import pytest
 
 from gateway.desk import feed_client
-from partner_sdk.client.transport import Timeouts, make_session
+from partner_sdk.client.exchange import Timeouts
+from partner_sdk.client.transport import make_session
 from partner_sdk.errors import TransportError
 from tests.builders import Partner, StillClock
 from tests.slow_server import BEGINNINGS, slow_server

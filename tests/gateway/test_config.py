@@ -15,7 +15,7 @@ from gateway.config import (
 )
 from gateway.keys import ForeignKeyError
 from gateway.web.settings import SettingsError, check_origin, read_settings
-from partner_sdk.client.transport import check_origin as check_origin_of_a_client
+from partner_sdk.client.exchange import check_origin as check_origin_of_a_client
 from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.key_files import KeyRole, write_key_file
 from tests.builders import Agency, House, make_house, make_key

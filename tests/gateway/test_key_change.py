@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import main
+from gateway.clock import utc_now
 from gateway.commands.serve import _check_key_and_clock
 from gateway.config import ROLES, StateFolder, load_config
 from gateway.desk.keyring.publication import BootstrapError, add_gateway, check_receipt_key_unused, end_receipt_key
@@ -18,7 +19,6 @@ from gateway.new_gateway import NEXT_CARD_FILE as NEXT
 from gateway.new_gateway import begin_key_change, finish_key_changes
 from gateway.refusals import get_problem
 from gateway.web.serving import ServingError
-from gateway.wiring import utc_now
 from partner_sdk.key_files import KeyRole, write_key_file
 from partner_sdk.wire.signing import KeySet
 from tests.builders import StillClock, make_house, make_key, seal_report

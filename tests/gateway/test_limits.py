@@ -13,12 +13,12 @@ from limits.storage import MemoryStorage
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import TestResponse
 
+from gateway.clock import utc_now
 from gateway.limits import SWEEP_EVERY, Effect, Limits, ProcessStore, Subject, make_rows, open_shared_store
 from gateway.web.network_bucket import BucketHasher, list_networks
 from gateway.web.rules import CsrfRule, Login, rule
 from gateway.web.settings import SettingsError
 from gateway.web.web_app import finish_web_app, make_web_app
-from gateway.wiring import utc_now
 from tests.gateway.web_builders import LogCatcher, make_html_error, surface_of
 
 ADDRESS = "203.0.113.77"

@@ -127,7 +127,7 @@ def test_gateway_imports_of_the_sdk_never_a_partners_own_side() -> None:
 # check, the way to a gateway, and the files and commands that all programs have in common.
 SDK_FACE = ("partner_sdk.wire", "partner_sdk.digests", "partner_sdk.errors", "partner_sdk.report", "partner_sdk.button")
 SDK_FACE_MODULES = (
-    *("partner_sdk", "partner_sdk.client.http", "partner_sdk.client.transport"),
+    *("partner_sdk", "partner_sdk.client.exchange", "partner_sdk.client.http", "partner_sdk.client.transport"),
     *("partner_sdk.durable_files", "partner_sdk.finding", "partner_sdk.key_files"),
     *("partner_sdk.lazy_group", "partner_sdk.package_reader", "partner_sdk.uk_clock"),
 )

@@ -9,7 +9,7 @@ from tests.house.sources import files, module_of, parse, walk
 EXCEPTIONS = {
     "desk.audit.check_chain": "how many entries were proved: a chain of none is sound, and whoever asks says how many",
     "lazy_group.get_command": "click's own name for a method that returns None for an unknown command",
-    "client._earlier_reports.list_requests": "the list, with the numbers of the messages that nobody can read",
+    "client._submissions.list_requests": "the list, with the numbers of the messages that nobody can read",
 }
 COLLECTIONS = {"list", "tuple", "set", "frozenset", "dict", "Sequence", "Iterator", "Iterable", "Collection", "Mapping"}
 # What a check gives back beside nothing is the thing itself, now believed, in a type of its own: no answer to weigh.

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from gateway.clock import utc_now
 from gateway.testing import Sandbox, scenarios
-from gateway.wiring import utc_now
 from partner_sdk import Partner
 from partner_sdk.client._receipts import write_sealed_file
 from partner_sdk.errors import FieldFault

@@ -12,8 +12,8 @@ from unittest import mock
 from flask import Flask
 from playwright.sync_api import Browser, Page, expect
 
+from gateway.clock import utc_now
 from gateway.testing import Sandbox
-from gateway.wiring import utc_now
 from partner_sdk.console.app import make_console_app
 from partner_sdk.console.page import Console
 from partner_sdk.console.server import ConsoleServer

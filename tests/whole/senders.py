@@ -14,9 +14,9 @@ from pathlib import Path
 
 import requests
 
+from gateway.clock import utc_now
 from gateway.demo.loop import ANSWERS, Loop
 from gateway.demo.walks import WalkError, walk_form
-from gateway.wiring import utc_now
 from partner_sdk.client.partner import Partner as SdkPartner
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import make_report_id

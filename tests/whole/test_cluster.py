@@ -17,6 +17,7 @@ import requests
 from werkzeug.wrappers import Response
 
 from gateway.cli import main as run_gateway
+from gateway.clock import utc_now
 from gateway.config import load_config
 from gateway.demo.cluster import GATEWAYS, PORTS, Cluster, replace_all
 from gateway.demo.loop import ANSWERS, PARTNER_ID, PARTNER_NAME, REPLY, Loop, Ports
@@ -24,7 +25,7 @@ from gateway.demo.processes import DemoError
 from gateway.demo.run import run_steps
 from gateway.exchange.feed import MAILBOX_MESSAGE
 from gateway.store.items import put_item
-from gateway.wiring import make_gateway, utc_now
+from gateway.wiring import make_gateway
 from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerState
 from partner_sdk.key_files import KeyFile, KeyRole, parse_key_file
 from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url

@@ -11,8 +11,8 @@ from pathlib import Path
 from gateway.demo.loop import Loop
 from gateway.demo.processes import DemoError
 from partner_sdk._commands.runtime import EXIT_NOT_DELIVERED
+from partner_sdk.client.exchange import RetryPolicy
 from partner_sdk.client.partner import Partner
-from partner_sdk.client.transport import RetryPolicy
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.report import parse_report
 from partner_sdk.wire.submission import Priority

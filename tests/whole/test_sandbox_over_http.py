@@ -17,8 +17,8 @@ from typing import IO, Any, TypeVar
 import msgspec
 import pytest
 
+from gateway.clock import utc_now
 from gateway.testing.serving import _own_folder
-from gateway.wiring import utc_now
 from partner_sdk import Partner, parse_invitation
 from partner_sdk.key_files import xwing_public_bytes
 from partner_sdk.wire.canonical import parse_base64url

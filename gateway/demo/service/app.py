@@ -9,7 +9,7 @@ from typing import Final
 from flask import Flask, Response, current_app, redirect, render_template
 from werkzeug.wrappers import Response as Answer
 
-from gateway.wiring import utc_now
+from gateway.clock import utc_now
 from partner_sdk.button.frameworks import ReportAbuseButton
 from partner_sdk.button.page_contexts import PageContexts, PageFacts
 from partner_sdk.button.snippet import make_policy

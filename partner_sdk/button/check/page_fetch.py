@@ -17,8 +17,8 @@ import urllib3
 from partner_sdk import __version__
 from partner_sdk.button.check.page import MAX_PAGE_BYTES, Address, find_address, join_address
 from partner_sdk.button.check.signed_in import SignedIn, is_sign_in_address
+from partner_sdk.client.exchange import check_origin
 from partner_sdk.client.http import deadline_at
-from partner_sdk.client.transport import check_origin
 from partner_sdk.errors import FormatError, TransportError
 
 DEADLINE_SECONDS: Final = 20.0

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from gateway.clock import utc_now
 from gateway.desk.carriers import DeliveryError, SmtpCarrier, SmtpLogin, make_mail_carrier, read_secret_lines
 from gateway.desk.config import (
     CarriersConfig,
@@ -29,7 +30,6 @@ from gateway.desk.config import (
     load_config,
 )
 from gateway.web.settings import SettingsError
-from gateway.wiring import utc_now
 from partner_sdk.errors import LocalStateError
 from tests.desk.mail_server import run_lying_server, run_mail_server
 

@@ -15,6 +15,7 @@ import pytest
 from werkzeug.serving import make_server
 
 from gateway.app import make_app
+from gateway.clock import utc_now
 from gateway.config import StateFolder, load_config
 from gateway.desk.cli import main, program
 from gateway.desk.partners.invitations import invite_partner, publish_invitations
@@ -23,7 +24,7 @@ from gateway.desk.wiring import open_desk
 from gateway.guidance.agency import AGENCY_EXAMPLE
 from gateway.new_gateway import NewGateway, create_gateway
 from gateway.testing.transport import WsgiTransport
-from gateway.wiring import make_gateway, utc_now
+from gateway.wiring import make_gateway
 from partner_sdk.lazy_group import ExampleCommand
 from tests.builders import PUBLIC_ORIGIN, Partner, StillClock
 from tests.builders.local_servers import run_server

@@ -8,6 +8,7 @@ import pytest
 from flask import Response
 from werkzeug.serving import make_server
 
+from gateway.clock import utc_now
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cli import main
 from gateway.desk.commands import collecting
@@ -15,7 +16,6 @@ from gateway.desk.outbox import notes
 from gateway.desk.outbox.loop import Outcome
 from gateway.desk.outbox.queue import count_open
 from gateway.desk.terminal import DONE, LOOK, TRY_AGAIN, WRONG_USE, Call
-from gateway.wiring import utc_now
 from tests.builders.local_servers import run_server
 from tests.desk.desk_loop import ACTOR, FEED_PORT, Loop
 from tests.desk.mail_server import run_mail_server, run_receiver

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.clock import utc_now
 from gateway.desk.cli import main
 from gateway.desk.doctor import examine
 from gateway.desk.placements.agreeing import end_placement
@@ -15,7 +16,6 @@ from gateway.desk.placements.checks import list_checks
 from gateway.desk.placements.runner import is_runner_token
 from gateway.desk.terminal import DONE, LOOK, WRONG_USE
 from gateway.desk.wiring import Desk
-from gateway.wiring import utc_now
 from partner_sdk.wire.button import CheckList
 from partner_sdk.wire.canonical import format_time, parse_exact
 from tests.desk.people_builders import ACTOR

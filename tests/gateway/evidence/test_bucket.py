@@ -15,6 +15,7 @@ import obstore
 import pytest
 
 from gateway.cli import main
+from gateway.clock import utc_now
 from gateway.commands.terminal import DONE, FAULT, WRONG_USE
 from gateway.config import EvidenceConfig, StateFolder
 from gateway.desk.evidence.collecting import SPOILED
@@ -23,7 +24,6 @@ from gateway.evidence import bucket, open_blobs
 from gateway.evidence.blobs import check_blobs
 from gateway.housekeeping import sweep_unnamed
 from gateway.store import StorageUnavailableError
-from gateway.wiring import utc_now
 from partner_sdk.finding import Finding
 from partner_sdk.wire import problems
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, PART_BYTES

@@ -9,11 +9,11 @@ import msgspec
 import pytest
 import requests
 
+from gateway.clock import utc_now
 from gateway.desk.cases.model import CaseError
 from gateway.desk.partners.register import PartnerError
 from gateway.testing import Sandbox, SandboxReport, agency
 from gateway.testing.agency import SandboxStepError
-from gateway.wiring import utc_now
 from partner_sdk import Partner
 from partner_sdk.client.account import enrol
 from partner_sdk.client.checkup import examine

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.clock import utc_now
 from gateway.desk.partners.account_changes import list_changes
 from gateway.testing import Sandbox, scenarios
-from gateway.wiring import utc_now
 from partner_sdk import Partner
 from partner_sdk.client.account import rotate_keys, send_registration
 from partner_sdk.errors import FormatError, OpeningError, UnavailableError

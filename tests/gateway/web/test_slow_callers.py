@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway.clock import utc_now
 from gateway.commands.serve import make_listener
 from gateway.config import ListenerConfig, Role
 from gateway.desk.config import ORIGIN_VARIABLE, STATE_VARIABLE
 from gateway.desk.wiring import Desk
 from gateway.web.serving import Listener, ServerGroup
-from gateway.wiring import utc_now
 from tests.builders import Agency, Partner, make_house
 from tests.builders.local_servers import find_free_port
 from tests.desk.vault.vault_process import run_vault

@@ -15,8 +15,8 @@ from gateway.store.items import put_item
 from gateway.testing.transport import WsgiTransport
 from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerState
 from partner_sdk.client.account import rotate_keys
+from partner_sdk.client.exchange import RetryPolicy
 from partner_sdk.client.partner import Partner
-from partner_sdk.client.transport import RetryPolicy
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import format_time, make_report_id, parse_base64url, to_base64url
 from partner_sdk.wire.enrolment import account_context, check_account_change

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from partner_sdk.client.transport import EVENTS, LOGGER, log_event
+from partner_sdk.client._events import EVENTS, LOGGER, log_event
 from tests.builders import House
 from tests.house.sources import ROOT
 from tests.sdk.client.test_client import KEYS, RAW, ReceivingGateway, open_client

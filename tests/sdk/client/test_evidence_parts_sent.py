@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import requests
 
+from partner_sdk.client.exchange import Timeouts
 from partner_sdk.client.http import PartBody, SignedRequestAuth
-from partner_sdk.client.transport import Timeouts, Transport
+from partner_sdk.client.transport import Transport
 from partner_sdk.errors import SignatureProfileError, TransportError
 from partner_sdk.wire.evidence import PART_BYTES
 from partner_sdk.wire.signature_profile import (

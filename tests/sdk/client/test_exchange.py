@@ -8,8 +8,8 @@ import pytest
 
 from partner_sdk._commands.runtime import EMERGENCY, EXIT_ALARM, EXIT_FAILED, EXIT_NOT_DELIVERED, Call, Runtime
 from partner_sdk.cli import main
+from partner_sdk.client.exchange import ENROLLED_ANEW, NOT_KNOWN, RetryPolicy, describe, send_patiently
 from partner_sdk.client.http import make_problem_error
-from partner_sdk.client.transport import ENROLLED_ANEW, NOT_KNOWN, RetryPolicy, describe, send_patiently
 from partner_sdk.errors import (
     ConflictError,
     FieldFault,

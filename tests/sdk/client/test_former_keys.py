@@ -13,8 +13,8 @@ from gateway.exchange.feed import ACCOUNT_CHANGE
 from gateway.testing.transport import WsgiTransport
 from partner_sdk.client._keys import FORMER_KEYS_KEPT_FOR, list_changes, list_former_keys, list_mailbox_keys
 from partner_sdk.client.account import describe_rotation, rotate_keys
+from partner_sdk.client.exchange import RetryPolicy
 from partner_sdk.client.partner import Partner
-from partner_sdk.client.transport import RetryPolicy
 from partner_sdk.errors import NotAuthorisedError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.report import parse_report

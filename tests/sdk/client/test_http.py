@@ -13,8 +13,9 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
+from partner_sdk.client.exchange import Timeouts
 from partner_sdk.client.http import PunctualAdapter, SignedRequestAuth, make_problem_error
-from partner_sdk.client.transport import Timeouts, Transport
+from partner_sdk.client.transport import Transport
 from partner_sdk.errors import (
     ConflictError,
     FieldFault,

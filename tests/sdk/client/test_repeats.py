@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from partner_sdk.client.transport import DEFAULT_POLICY
+from partner_sdk.client.exchange import DEFAULT_POLICY
 from partner_sdk.errors import RepeatedReportError, TransportError
 from partner_sdk.report import IndustryReport
 from partner_sdk.report.model import FileHash

@@ -18,8 +18,8 @@ import requests
 
 from gateway.testing import Sandbox
 from partner_sdk.client._spool import list_waiting
+from partner_sdk.client.exchange import describe
 from partner_sdk.client.partner import Partner as Client
-from partner_sdk.client.transport import describe
 from partner_sdk.errors import FormatError, KeySetError, SealingError
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, to_base64url
 from partner_sdk.wire.sealing import Envelope

@@ -16,8 +16,9 @@ import pytest
 
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client._spool import Attempt, Waiting, flush, list_waiting, list_waiting_evidence
+from partner_sdk.client.exchange import Timeouts
 from partner_sdk.client.partner import Partner as Client
-from partner_sdk.client.transport import Timeouts, Transport, make_session
+from partner_sdk.client.transport import Transport, make_session
 from partner_sdk.durable_files import held, write_durably
 from partner_sdk.errors import FormatError, LocalStateError, TransportError
 from partner_sdk.report import parse_report

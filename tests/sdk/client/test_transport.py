@@ -10,7 +10,8 @@ import pytest
 import requests
 import urllib3
 
-from partner_sdk.client.transport import USER_AGENT, Timeouts, Transport, check_origin
+from partner_sdk.client.exchange import Timeouts, check_origin
+from partner_sdk.client.transport import USER_AGENT, Transport
 from partner_sdk.errors import (
     FormatError,
     LocalStateError,

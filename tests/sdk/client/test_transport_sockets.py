@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from partner_sdk.client.transport import Timeouts, Transport
+from partner_sdk.client.exchange import Timeouts
+from partner_sdk.client.transport import Transport
 from partner_sdk.errors import RefusedError, TransportError
 from partner_sdk.wire.signature_profile import check_claim, check_content_digest, parse_signature_headers
 from partner_sdk.wire.signing import public_bytes

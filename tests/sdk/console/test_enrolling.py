@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.clock import utc_now
 from gateway.testing import Sandbox
-from gateway.wiring import utc_now
 from partner_sdk.report import parse_report
 from partner_sdk.wire.canonical import encode
 from tests.builders import EXAMPLE_REPORT

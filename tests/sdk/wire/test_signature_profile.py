@@ -16,7 +16,7 @@ from http_message_signatures import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.wiring import utc_now
+from gateway.clock import utc_now
 from partner_sdk.errors import SignatureProfileError
 from partner_sdk.wire.signature_profile import (
     COVERED_WITH_BODY,
