@@ -55,7 +55,7 @@ def list_extras(loaded: list[str]) -> list[str]:
 
 
 def test_no_public_name_and_no_part_of_the_core_loads_an_extra() -> None:
-    core = ("client.partner", "client.account", "wire.keys", "report", "button.snippet", "button.page_contexts")
+    core = ("client.partner", "client.account", "wire.signing", "report", "button.snippet", "button.page_contexts")
     modules = ", ".join(f"partner_sdk.{name}" for name in core)
     loaded = run(
         f"import sys, partner_sdk, {modules}\n"
@@ -75,12 +75,18 @@ def test_extra_has_an_import_of_its_own(extra: str) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["signature_profile", "keys", "sealing", "submission", "intake", "problems", "reply_message", "public_report"],
+    [
+        "gateway.exchange.public_report",
+        *(f"partner_sdk.wire.{name}" for name in ("problems", "receipts", "sealing", "signature_profile")),
+        *("partner_sdk.wire.signing", "partner_sdk.wire.submission"),
+    ],
 )
 def test_core_that_the_gateway_imports_loads_no_client(module: str) -> None:
-    loaded = run(f"import sys, partner_sdk.wire.{module}\nprint(*sorted(sys.modules))").split()
-    assert f"partner_sdk.wire.{module}" in loaded
-    assert [name for name in loaded if name.split(".")[0] in HEAVY] == []
+    loaded = run(f"import sys, {module}\nprint(*sorted(sys.modules))").split()
+    assert module in loaded
+    own = {"gateway", "gateway.exchange", module} if module.startswith("gateway.") else set()
+    assert [name for name in loaded if name.split(".")[0] in HEAVY and name not in own] == []
+    assert [name for name in loaded if name.startswith("partner_sdk.client")] == []
 
 
 def test_codes_of_the_public_report_load_nothing_else_of_the_package() -> None:
