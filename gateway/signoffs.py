@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.exchange.public_report import ENGLISH, WELSH
+from gateway.exchange.public_codes import ENGLISH, WELSH
 from gateway.guidance.advice import ADVICE_FOLDER
 from gateway.guidance.signoffs import (
     Act,

@@ -1,7 +1,6 @@
 """The public report before it is sealed, and the reply to its return code (WIRE.md §6.4, §9.2).
 
-Never stored or logged in this shape. The codes here are those that form and desk both act on; all others are in the
-form's table. Codes are only added, never changed: reports that hold one are opened for years.
+Never stored or logged in this shape.
 
 To add a field is to add an optional one with a blank default, e.g. `device: Code = ""`: it is left out while it is
 blank, so reports that were sealed before it still open, letter for letter. A desk refuses a field that it does not
@@ -13,12 +12,13 @@ words derive it again.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
+from gateway.exchange.public_codes import CONTEXT_REFUSED_SIGNAL, DANGER_PREFIX, IS_NOT_UNDER_18
 from partner_sdk.errors import FormatError, SealingError
 from partner_sdk.wire.button import ContextToken, Language
 from partner_sdk.wire.canonical import (
@@ -47,56 +47,6 @@ from partner_sdk.wire.signing import (
     sign_statement,
 )
 from partner_sdk.wire.submission import AGENCY, ClearFields
-
-ENGLISH: Final[Language] = "en"
-WELSH: Final[Language] = "cy"
-
-YES: Final = "yes"
-NO: Final = "no"
-NOT_SURE: Final = "not_sure"
-RATHER_NOT_SAY: Final = "rather_not_say"
-
-UNDER_AGE_LINE: Final = 18  # R3: a child is anyone under 18; the one place where the age line is written
-IS_NOT_UNDER_18: Final = NO  # only this counts as an adult; every other answer, and none, as a child (R3, R23)
-_OFFERED_YOUNGEST: Final = ("under_12", "12")
-FORMER_YOUNGEST: Final = "12_or_under"  # no longer offered; older reports and gateways still carry it
-YOUNGEST_BANDS: Final = (*_OFFERED_YOUNGEST, FORMER_YOUNGEST)
-ADULT_BAND: Final = f"{UNDER_AGE_LINE}_plus"
-AGE_BANDS: Final = (*_OFFERED_YOUNGEST, "13_15", "16_17", ADULT_BAND, RATHER_NOT_SAY)
-
-NOT_UK: Final = "not_uk"
-REGIONS: Final = ("england", "wales", "scotland", "northern_ireland", NOT_UK, NOT_SURE)
-
-MEETS_TODAY: Final = "today"
-MEETS_SOON: Final = (MEETS_TODAY, "next_days")
-MEETING_TIMES: Final = (*MEETS_SOON, "later", "no_day", NOT_SURE)
-
-# The feelings of the child in the report. A child who reports for another uses the second code for their own.
-HURTING: Final = "hurting"
-REPORTER_HURTING: Final = "reporter_hurting"
-
-CALLED: Final = "called"
-CANNOT_CALL: Final = "cannot_call"
-
-# Ways to reach the person: the agency itself uses the last three.
-BY_ADULT: Final = "adult"
-BY_SCHOOL: Final = "school"
-BY_CALL: Final = "call"
-BY_TEXT: Final = "text"
-BY_EMAIL: Final = "email"
-CONTACT_WAYS: Final = (BY_ADULT, BY_SCHOOL, BY_CALL, BY_TEXT, BY_EMAIL)
-
-# Requests of the person who reported about what they told: to see it, to correct it, to wipe it.
-REQUESTS: Final = ("see", "correct", "wipe")
-
-# Signals: what the form noticed. All flag a report but those that say what became of the call to 999, and that what a
-# service passed on could not be taken along: no fault of who types.
-DANGER_PREFIX: Final = "danger-"
-HONEYPOT_SIGNAL: Final = "honeypot"
-FAST_SIGNAL: Final = "fast"
-LIMITED_SIGNAL: Final = "limited"
-CONTEXT_REFUSED_SIGNAL: Final = "context_refused"
-
 
 # Characters, not bytes. All fields at their maximum must fit the one padded size even when every character is a
 # control character, which JSON spells in six bytes: a test adds them up.

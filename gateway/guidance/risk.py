@@ -13,7 +13,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from gateway.exchange.public_report import NOT_SURE, PublicReport, is_from_grown_up
+from gateway.exchange.public_codes import NOT_SURE
+from gateway.exchange.public_report import PublicReport, is_from_grown_up
 from gateway.web.settings import SettingsError, read_settings
 
 Door = Literal["public", "partner"]

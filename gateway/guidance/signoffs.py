@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
-from gateway.exchange.public_report import WELSH
+from gateway.exchange.public_codes import WELSH
 from partner_sdk.errors import LocalStateError
 from partner_sdk.wire.canonical import convert
 from partner_sdk.wire.enrolment import Line

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from gateway.exchange.public_report import WELSH
+from gateway.exchange.public_codes import WELSH
 from gateway.guidance.dated_data import Source
 from gateway.web.settings import SettingsError, read_settings
 from partner_sdk.wire.canonical import convert

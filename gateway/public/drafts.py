@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from gateway.exchange.public_report import CONTEXT_REFUSED_SIGNAL
+from gateway.exchange.public_codes import CONTEXT_REFUSED_SIGNAL
 from gateway.guidance.advice import Audience
 from gateway.guidance.risk import Urgency
 from gateway.public.door import PublicDoor

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 from flask import render_template
 from flask_wtf.csrf import generate_csrf  # type: ignore[import-untyped]  # the package ships no types
 
-from gateway.exchange.public_report import MEETS_TODAY, YOUNGEST_BANDS
+from gateway.exchange.public_codes import MEETS_TODAY, YOUNGEST_BANDS
 from gateway.guidance.advice import Audience
 from gateway.guidance.signposts import OTHER, PostKind
 from gateway.public.door import PublicDoor

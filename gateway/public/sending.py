@@ -21,13 +21,15 @@ from typing import Any, TypeVar, get_args
 from msgspec import Struct, structs
 from sqlalchemy import Connection
 
-from gateway.exchange.public_report import (
+from gateway.exchange.public_codes import (
     ADULT_BAND,
     CONTEXT_REFUSED_SIGNAL,
     DANGER_PREFIX,
     IS_NOT_UNDER_18,
     RATHER_NOT_SAY,
     YES,
+)
+from gateway.exchange.public_report import (
     ChildDetails,
     KnownPerson,
     Meeting,

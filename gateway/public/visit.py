@@ -27,7 +27,7 @@ from flask import current_app, g, request, session
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
-from gateway.exchange.public_report import YES
+from gateway.exchange.public_codes import YES
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.drafts import (
     IDLE_SECONDS,

@@ -9,7 +9,7 @@ import pytest
 
 from gateway import industry
 from gateway.description.document import get_call
-from gateway.exchange import public_report
+from gateway.exchange import public_codes, public_report
 from gateway.exchange.feed import (
     KINDS,
     Acknowledgement,
@@ -89,27 +89,27 @@ def test_codes_of_public_reports_are_those_that_form_and_desk_use() -> None:
     table = {field: tuple(re.findall("`(.*?)`", codes)) for field, codes in rows}
     assert table == {
         "`language`": LANGUAGES,
-        "`under_18`": (public_report.YES, public_report.IS_NOT_UNDER_18, public_report.RATHER_NOT_SAY),
-        "`age_band`, `reporter_age_band`": public_report.AGE_BANDS,
-        "`region`": public_report.REGIONS,
-        "`meeting.when`": public_report.MEETING_TIMES,
-        "`contact.ways`": public_report.CONTACT_WAYS,
+        "`under_18`": (public_codes.YES, public_codes.IS_NOT_UNDER_18, public_codes.RATHER_NOT_SAY),
+        "`age_band`, `reporter_age_band`": public_codes.AGE_BANDS,
+        "`region`": public_codes.REGIONS,
+        "`meeting.when`": public_codes.MEETING_TIMES,
+        "`contact.ways`": public_codes.CONTACT_WAYS,
         "`signals`": (
-            public_report.HONEYPOT_SIGNAL,
-            public_report.FAST_SIGNAL,
-            public_report.LIMITED_SIGNAL,
-            public_report.CONTEXT_REFUSED_SIGNAL,
-            public_report.DANGER_PREFIX,
+            public_codes.HONEYPOT_SIGNAL,
+            public_codes.FAST_SIGNAL,
+            public_codes.LIMITED_SIGNAL,
+            public_codes.CONTEXT_REFUSED_SIGNAL,
+            public_codes.DANGER_PREFIX,
         ),
     }
 
 
 def test_form_asks_in_the_codes_of_the_document() -> None:
     options = {name: field.options for name, field in FIELD_BY_NAME.items()}
-    assert options["age"] == options["their_age"] == public_report.AGE_BANDS
-    assert options["region"] == public_report.REGIONS
-    assert options["meeting_when"] == public_report.MEETING_TIMES
-    assert options["contact_ways"] == public_report.CONTACT_WAYS
+    assert options["age"] == options["their_age"] == public_codes.AGE_BANDS
+    assert options["region"] == public_codes.REGIONS
+    assert options["meeting_when"] == public_codes.MEETING_TIMES
+    assert options["contact_ways"] == public_codes.CONTACT_WAYS
 
 
 def test_return_code_of_the_document_is_that_of_the_code() -> None:

@@ -30,7 +30,8 @@ from gateway.desk.store.agency_tables import FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.store.schema import CASES, PAGE_CONTEXTS, of_sender
 from gateway.desk.vault import Reason, VaultError
 from gateway.desk.wiring import Desk
-from gateway.exchange.public_report import CONTEXT_REFUSED_SIGNAL, PublicReport, parse_public_report
+from gateway.exchange.public_codes import CONTEXT_REFUSED_SIGNAL
+from gateway.exchange.public_report import PublicReport, parse_public_report
 from gateway.web.logs import format_exception
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
 from partner_sdk.report import SealedIndustryReport, list_given, parse_sealed_report

@@ -51,7 +51,7 @@ from gateway.desk.placements.register import get_owner_names
 from gateway.desk.uk_times import format_short_time, get_day_start, get_uk_day
 from gateway.desk.views.page import ListPage, get_name, get_signed_in, read_list_page
 from gateway.desk.wiring import Desk
-from gateway.exchange.public_report import NOT_UK
+from gateway.exchange.public_codes import NOT_UK
 from gateway.guidance.agency import Agency
 from partner_sdk.wire.canonical import format_time
 

@@ -22,7 +22,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from gateway.exchange.public_report import NOT_SURE
+from gateway.exchange.public_codes import NOT_SURE
 from gateway.guidance.dated_data import Source
 from gateway.guidance.signposts import Signpost, load_signposts
 from gateway.web.settings import SettingsError, read_settings

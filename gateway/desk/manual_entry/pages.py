@@ -32,7 +32,7 @@ from gateway.desk.people.permissions import CaseScope, Permission
 from gateway.desk.uk_times import format_typed_time
 from gateway.desk.vault import VaultError
 from gateway.desk.views.page import Fault, get_desk, get_name, go_to, is_permitted, show_page, staff_rule
-from gateway.exchange.public_report import (
+from gateway.exchange.public_codes import (
     BY_ADULT,
     BY_CALL,
     BY_EMAIL,
@@ -40,9 +40,9 @@ from gateway.exchange.public_report import (
     BY_TEXT,
     DANGER_PREFIX,
     FORMER_YOUNGEST,
-    LINE_MAX,
     NOT_SURE,
 )
+from gateway.exchange.public_report import LINE_MAX
 from gateway.guidance.signposts import load_countries
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import FormatError, LocalStateError, SealingError

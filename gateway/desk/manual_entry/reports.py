@@ -20,7 +20,7 @@ from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, KEYED_IN
 from gateway.desk.uk_times import UkTimeError, parse_uk_time
 from gateway.desk.wiring import Desk
-from gateway.exchange.public_report import (
+from gateway.exchange.public_codes import (
     ADULT_BAND,
     BY_CALL,
     BY_TEXT,
@@ -30,11 +30,8 @@ from gateway.exchange.public_report import (
     RATHER_NOT_SAY,
     WELSH,
     YES,
-    PublicReport,
-    encode_public_report,
-    is_from_grown_up,
-    parse_public_report,
 )
+from gateway.exchange.public_report import PublicReport, encode_public_report, is_from_grown_up, parse_public_report
 from gateway.guidance.risk import assess_public
 from partner_sdk.errors import OpeningError
 from partner_sdk.wire.canonical import check_report_id, convert, encode, format_time

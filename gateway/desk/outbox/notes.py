@@ -40,18 +40,8 @@ from gateway.desk.store.schema import CASES
 from gateway.desk.vault import VaultError
 from gateway.desk.vault.doors import Signer, Vault
 from gateway.desk.wiring import Desk
-from gateway.exchange.public_report import (
-    AGE_BANDS,
-    NO,
-    RATHER_NOT_SAY,
-    WELSH,
-    YES,
-    YOUNGEST_BANDS,
-    PublicReport,
-    is_flagged,
-    is_from_grown_up,
-    parse_public_report,
-)
+from gateway.exchange.public_codes import AGE_BANDS, NO, RATHER_NOT_SAY, WELSH, YES, YOUNGEST_BANDS
+from gateway.exchange.public_report import PublicReport, is_flagged, is_from_grown_up, parse_public_report
 from gateway.web.settings import read_settings
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 from partner_sdk.wire.canonical import format_time, parse_time

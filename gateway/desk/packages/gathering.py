@@ -37,17 +37,8 @@ from gateway.desk.packages.archive import Open
 from gateway.desk.packages.content import Account, AccountKind, EvidenceItem, Line, Parts, Person, Section
 from gateway.desk.uk_times import format_uk_time
 from gateway.desk.wiring import Desk
-from gateway.exchange.public_report import (
-    BY_ADULT,
-    BY_CALL,
-    BY_EMAIL,
-    BY_SCHOOL,
-    BY_TEXT,
-    DANGER_PREFIX,
-    MEETS_SOON,
-    PublicReport,
-    SafeContact,
-)
+from gateway.exchange.public_codes import BY_ADULT, BY_CALL, BY_EMAIL, BY_SCHOOL, BY_TEXT, DANGER_PREFIX, MEETS_SOON
+from gateway.exchange.public_report import PublicReport, SafeContact
 from partner_sdk.errors import FormatError, OpeningError
 from partner_sdk.report import SealedIndustryReport, list_given
 from partner_sdk.report.model import Child, Suspect

@@ -48,7 +48,7 @@ from gateway.desk.views.page import (
     show_page,
     staff_rule,
 )
-from gateway.exchange.public_report import REQUESTS
+from gateway.exchange.public_codes import REQUESTS
 from partner_sdk.errors import ReportAbuseError
 
 blueprint = Blueprint("rights", __name__)

@@ -40,7 +40,8 @@ from gateway.desk.cases.replying.replies import ReplyCopy, ReplyDraft, clean_tex
 from gateway.desk.store.schema import CASES, KEYED_IN
 from gateway.desk.uk_times import add_months, format_uk_day_of, format_uk_time, get_uk_day
 from gateway.desk.wiring import Desk
-from gateway.exchange.public_report import REQUESTS, PublicReport
+from gateway.exchange.public_codes import REQUESTS
+from gateway.exchange.public_report import PublicReport
 from gateway.guidance.dated_data import Source
 from gateway.web.settings import read_settings
 from partner_sdk.wire.canonical import check_report_id, encode

@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal, get_args
 import msgspec
 from msgspec import Meta
 
-from gateway.exchange.public_report import AGE_BANDS, FORMER_YOUNGEST, YOUNGEST_BANDS
+from gateway.exchange.public_codes import AGE_BANDS, FORMER_YOUNGEST, YOUNGEST_BANDS
 from gateway.web.settings import read_settings
 from partner_sdk.wire.button import Language
 

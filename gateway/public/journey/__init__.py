@@ -39,7 +39,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from gateway.exchange.public_report import ADULT_BAND, NOT_UK, YES
+from gateway.exchange.public_codes import ADULT_BAND, NOT_UK, YES
 from gateway.guidance.advice import Audience, get_audience
 from gateway.guidance.signposts import OTHER
 from gateway.public.journey.fields import TYPED, Answers, Fault, Field, Priority, Screen, get_one

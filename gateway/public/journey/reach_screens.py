@@ -1,7 +1,6 @@
 """The last screens: the person's name, a safe way to reach them, check and thanks."""
 
-from gateway.exchange.public_report import (
-    BLOCK_MAX,
+from gateway.exchange.public_codes import (
     BY_ADULT,
     BY_CALL,
     BY_EMAIL,
@@ -13,6 +12,7 @@ from gateway.exchange.public_report import (
     YES,
     YOUNGEST_BANDS,
 )
+from gateway.exchange.public_report import BLOCK_MAX
 from gateway.public.journey.fields import Branch, Field, Given, NotGiven, Screen
 from gateway.public.journey.screens import CARERS, CHILD_PLACE, HURT_KINDS, SHORT, TOLD_KINDS, YES_NO_UNSURE
 from partner_sdk.wire.button import LANGUAGES

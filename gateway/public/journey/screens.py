@@ -1,6 +1,6 @@
 """The screens up to the story: safety, whose report it is, the kind of worry, pictures, the other person."""
 
-from gateway.exchange.public_report import (
+from gateway.exchange.public_codes import (
     ADULT_BAND,
     AGE_BANDS,
     CALLED,
@@ -15,11 +15,10 @@ from gateway.exchange.public_report import (
     RATHER_NOT_SAY,
     REGIONS,
     REPORTER_HURTING,
-    SHORT_MAX,
-    STORY_MAX,
     YES,
     YOUNGEST_BANDS,
 )
+from gateway.exchange.public_report import SHORT_MAX, STORY_MAX
 from gateway.public.journey.fields import Branch, Field, Given, KindOption, NotGiven, PriorityRule, Screen, UrgentRule
 
 YES_NO_UNSURE = (YES, NO, NOT_SURE)

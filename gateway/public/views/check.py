@@ -10,7 +10,7 @@ import msgspec
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from gateway.exchange.public_report import FAST_SIGNAL, LIMITED_SIGNAL, YES
+from gateway.exchange.public_codes import FAST_SIGNAL, LIMITED_SIGNAL, YES
 from gateway.intake import ConflictingReportError, IntakeError
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.drafts import (

@@ -7,7 +7,7 @@ import msgspec
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from gateway.exchange.public_report import HONEYPOT_SIGNAL, NOT_SURE, YES
+from gateway.exchange.public_codes import HONEYPOT_SIGNAL, NOT_SURE, YES
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.drafts import (
     IDLE_SECONDS,

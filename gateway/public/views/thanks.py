@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from flask.typing import ResponseReturnValue
 
-from gateway.exchange.public_report import CALLED, CANNOT_CALL, HURTING
+from gateway.exchange.public_codes import CALLED, CANNOT_CALL, HURTING
 from gateway.guidance.advice import FIRST, fill_sentences
 from gateway.guidance.signposts import get_talk, list_names_abroad
 from gateway.public.door import PublicDoor, get_door

@@ -16,7 +16,7 @@ from typing import Any, Final
 from babel.dates import format_date
 from flask import Flask, current_app, g
 
-from gateway.exchange.public_report import ENGLISH, NOT_SURE, WELSH, YES
+from gateway.exchange.public_codes import ENGLISH, NOT_SURE, WELSH, YES
 from gateway.guidance.advice import Audience
 from gateway.public.journey import Answers, get_one, get_reader, make_profile
 from partner_sdk.wire.button import LANGUAGES, Language

@@ -14,7 +14,7 @@ from gateway.desk.partners.key_ends import revoke_key, suspend_partner
 from gateway.desk.placements.agreeing import agree_placement
 from gateway.desk.placements.terms import Agreement
 from gateway.desk.store.schema import PAGE_CONTEXTS
-from gateway.exchange.public_report import CONTEXT_REFUSED_SIGNAL
+from gateway.exchange.public_codes import CONTEXT_REFUSED_SIGNAL
 from gateway.intake import Accepted
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.button import (

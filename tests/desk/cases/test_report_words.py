@@ -12,7 +12,7 @@ from gateway.desk.cases.reading import labels
 from gateway.desk.cases.reading.contact import make_contact_block
 from gateway.desk.cases.reading.labels import PUBLIC_ANSWERS, PUBLIC_WORDS, READING_WORDS
 from gateway.desk.cases.reading.public_report import make_sections
-from gateway.exchange.public_report import (
+from gateway.exchange.public_codes import (
     CONTACT_WAYS,
     CONTEXT_REFUSED_SIGNAL,
     DANGER_PREFIX,
@@ -26,9 +26,8 @@ from gateway.exchange.public_report import (
     REGIONS,
     REPORTER_HURTING,
     YES,
-    Meeting,
-    PublicReport,
 )
+from gateway.exchange.public_report import Meeting, PublicReport
 from gateway.public.journey import FIELD_BY_NAME, SCREENS
 from partner_sdk.report.outline import list_fields
 from partner_sdk.wire.button import Language

@@ -12,16 +12,14 @@ from msgspec import inspect
 
 from gateway.desk.collection.risk import UNTOLD, assess, get_filed_kind
 from gateway.desk.digests.tables import KINDS as KIND_TITLES
-from gateway.exchange.public_report import (
+from gateway.exchange.public_codes import (
     CONTEXT_REFUSED_SIGNAL,
     FAST_SIGNAL,
     FORMER_YOUNGEST,
     HONEYPOT_SIGNAL,
     LIMITED_SIGNAL,
-    PublicReport,
-    encode_public_report,
-    parse_public_report,
 )
+from gateway.exchange.public_report import PublicReport, encode_public_report, parse_public_report
 from gateway.guidance import risk
 from gateway.guidance.risk import RiskRules, combine, list_reasons, load_rules, read_rules
 from gateway.public.drafts import Draft

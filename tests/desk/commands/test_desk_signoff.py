@@ -14,7 +14,7 @@ from gateway.desk.cases.replying.templates import WELSH_REPLIES, list_standings,
 from gateway.desk.cli import main
 from gateway.desk.terminal import DONE, LOOK, WRONG_USE
 from gateway.desk.wiring import Desk
-from gateway.exchange.public_report import WELSH
+from gateway.exchange.public_codes import WELSH
 from gateway.guidance.signoffs import CODE_CHARACTERS, WELSH_READER
 from tests.desk.view_builders import (
     Browser,

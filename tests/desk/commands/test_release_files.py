@@ -10,7 +10,7 @@ import pytest
 from gateway.desk.cases.replying.templates import SIGNOFFS_FILE, load_release_files, load_signoffs, load_texts
 from gateway.desk.cli import main
 from gateway.desk.outbox import notes
-from gateway.exchange.public_report import WELSH
+from gateway.exchange.public_codes import WELSH
 from gateway.guidance.signoffs import WELSH_READER
 from gateway.web.settings import SettingsError
 from partner_sdk.wire.button import LANGUAGES

@@ -14,7 +14,7 @@ from gateway.desk.destinations.register import (
     load_rules,
     suggest_destinations,
 )
-from gateway.exchange.public_report import NOT_SURE, NOT_UK, REGIONS
+from gateway.exchange.public_codes import NOT_SURE, NOT_UK, REGIONS
 from gateway.guidance.signposts import load_countries
 
 TODAY = date(2026, 11, 28)

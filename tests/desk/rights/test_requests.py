@@ -31,7 +31,7 @@ from gateway.desk.rights.requests import (
 )
 from gateway.desk.store.schema import AUDIT, CASE_STEPS, CASES
 from gateway.desk.wiring import Desk
-from gateway.exchange.public_report import REQUESTS
+from gateway.exchange.public_codes import REQUESTS
 from tests.desk.action_builders import draft, release
 from tests.desk.view_builders import (
     Browser,

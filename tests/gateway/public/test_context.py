@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 import gateway.public
-from gateway.exchange.public_report import CONTEXT_REFUSED_SIGNAL
+from gateway.exchange.public_codes import CONTEXT_REFUSED_SIGNAL
 from gateway.public.door import EXTENSION
 from gateway.public.drafts import PADDED_SIZES, DraftTooBigError, make_journey_keys, save_draft
 from gateway.public.sending import leave_out_what_does_not_fit

@@ -7,7 +7,7 @@ from itertools import pairwise, product
 
 import pytest
 
-from gateway.exchange.public_report import ADULT_BAND, UNDER_AGE_LINE
+from gateway.exchange.public_codes import ADULT_BAND, UNDER_AGE_LINE
 from gateway.public.journey import (
     CHECK,
     FIELD_BY_NAME,

@@ -8,13 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.exchange.public_report import (
-    CONTEXT_REFUSED_SIGNAL,
-    FAST_SIGNAL,
-    encode_public_report,
-    is_flagged,
-    parse_public_report,
-)
+from gateway.exchange.public_codes import CONTEXT_REFUSED_SIGNAL, FAST_SIGNAL
+from gateway.exchange.public_report import encode_public_report, is_flagged, parse_public_report
 from partner_sdk.errors import FormatError, StatementError
 from partner_sdk.wire.button import (
     FRAGMENT_NAME,

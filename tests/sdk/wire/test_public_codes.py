@@ -4,8 +4,8 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from gateway.exchange import public_report
-from gateway.exchange.public_report import (
+from gateway.exchange import public_codes
+from gateway.exchange.public_codes import (
     ADULT_BAND,
     AGE_BANDS,
     CONTACT_WAYS,
@@ -13,7 +13,6 @@ from gateway.exchange.public_report import (
     FAST_SIGNAL,
     HONEYPOT_SIGNAL,
     LIMITED_SIGNAL,
-    LIST_MAX,
     MEETING_TIMES,
     MEETS_SOON,
     NO,
@@ -22,6 +21,9 @@ from gateway.exchange.public_report import (
     UNDER_AGE_LINE,
     YES,
     YOUNGEST_BANDS,
+)
+from gateway.exchange.public_report import (
+    LIST_MAX,
     Meeting,
     PublicReport,
     encode_public_report,
@@ -30,14 +32,14 @@ from gateway.exchange.public_report import (
     parse_public_report,
 )
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.button import LANGUAGES
+from partner_sdk.wire.button import LANGUAGES, Language
 from tests.public_report_builders import make_contact, make_public_report
 
 
 def list_codes() -> dict[str, str]:
     """List every code of the module by its name and place; the prefix gives its kind."""
     found: dict[str, str] = {}
-    for name, value in vars(public_report).items():
+    for name, value in vars(public_codes).items():
         if not name.isupper() or not isinstance(value, (str, tuple)):
             continue
         values = value if isinstance(value, tuple) else (value,)
@@ -73,7 +75,7 @@ def test_code_reads_back_from_the_field_that_it_belongs_to(changes: dict[str, ob
 
 def test_languages_are_those_that_the_report_may_be_in() -> None:
     hint = get_type_hints(PublicReport)["language"]
-    assert hint is public_report.Language
+    assert hint is Language
     assert get_args(hint) == LANGUAGES == ("en", "cy")
     with pytest.raises(FormatError):
         parse_public_report(encode_public_report(make_public_report(language="de")))

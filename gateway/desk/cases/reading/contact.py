@@ -18,7 +18,8 @@ from gateway.desk.cases.replying.replies import (
     is_barred,
     list_warnings,
 )
-from gateway.exchange.public_report import BY_CALL, BY_TEXT, DANGER_PREFIX, MEETS_SOON, NO, NOT_SURE, YES, PublicReport
+from gateway.exchange.public_codes import BY_CALL, BY_TEXT, DANGER_PREFIX, MEETS_SOON, NO, NOT_SURE, YES
+from gateway.exchange.public_report import PublicReport
 
 _WARNINGS: Final = {
     ContactWarning.NEAR: (

@@ -12,7 +12,7 @@ from gateway.desk.collection.risk import UNTOLD
 from gateway.desk.digests import facts, tables
 from gateway.desk.digests.facts import load_facts
 from gateway.desk.digests.weaknesses import load_weaknesses
-from gateway.exchange import public_report as codes
+from gateway.exchange import public_codes as codes
 from partner_sdk.report.outline import Field
 from partner_sdk.wire import mailbox
 from partner_sdk.wire.submission import PUBLIC_SENDER

@@ -61,20 +61,8 @@ from gateway.desk.store.agency_tables import REPLY_MESSAGES
 from gateway.desk.store.schema import CASES, REPLIED_BY_RETURN_CODE
 from gateway.desk.uk_times import UkTimeError, parse_uk_time
 from gateway.desk.wiring import Desk
-from gateway.exchange.public_report import (
-    BY_ADULT,
-    BY_CALL,
-    BY_EMAIL,
-    BY_SCHOOL,
-    BY_TEXT,
-    MAX_BODY_CHARACTERS,
-    NO,
-    YES,
-    YOUNGEST_BANDS,
-    PublicReport,
-    SafeContact,
-    open_reply,
-)
+from gateway.exchange.public_codes import BY_ADULT, BY_CALL, BY_EMAIL, BY_SCHOOL, BY_TEXT, NO, YES, YOUNGEST_BANDS
+from gateway.exchange.public_report import MAX_BODY_CHARACTERS, PublicReport, SafeContact, open_reply
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError, StatementError
 from partner_sdk.wire.canonical import encode, format_time, parse_time
 from partner_sdk.wire.signing import verify_keys

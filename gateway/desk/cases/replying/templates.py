@@ -20,7 +20,8 @@ from gateway.desk import audit
 from gateway.desk.outbox.notes import load_note_texts
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
-from gateway.exchange.public_report import NOT_UK, YES, PublicReport, is_from_grown_up
+from gateway.exchange.public_codes import NOT_UK, YES
+from gateway.exchange.public_report import PublicReport, is_from_grown_up
 from gateway.guidance.advice import (
     ADVICE_FOLDER,
     UK_EMERGENCY,
