@@ -29,7 +29,6 @@ RUN_BY: Final[dict[tuple[str, str], str]] = {
     ("docs/casework.md", "Evidence"): SET_UP,
     ("docs/casework.md", "Find and link"): CASEWORK,
     ("docs/casework.md", "Read a case"): SET_UP,
-    ("docs/casework.md", "Reply to a person"): CASEWORK,
     ("docs/casework.md", "Rows that were set aside"): CASEWORK,
     ("docs/casework.md", "Sign in"): CASEWORK,
     ("docs/casework.md", "Take a case"): SET_UP,

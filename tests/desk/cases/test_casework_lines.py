@@ -3,20 +3,16 @@
 Those of docs/running.md about people too.
 """
 
-import io
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.desk.cases.opening import open_case
 from gateway.desk.cli import main
-from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.desk_loop import Loop
 from tests.desk.import_builders import import_sealed, seal_for
 from tests.desk.loop_model import copy_loop_of_now
-from tests.desk.view_builders import make_code_key, make_code_seed
 from tests.documents import CASEWORK, list_lines
 
 DOCUMENT = "docs/casework.md"
@@ -45,15 +41,6 @@ def test_person_is_added_and_signs_in(loop: Loop, capsys: pytest.CaptureFixture[
     assert "a-okafor  Amina Okafor  analyst, partner-manager" in capsys.readouterr().out
     assert run_section(loop, "Sign in") == [0]
     assert "http://localhost:8702/" in capsys.readouterr().out
-
-
-def test_person_is_answered(loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    reference = loop.send_public(reply_key=make_code_key(make_code_seed("lamp river coat seven"))).reference
-    loop.collect()
-    open_case(loop.desk, reference, actor=ACTOR)
-    (tmp_path / "reply.txt").write_text("We have read it. [message]", encoding="utf-8")
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"yes\n")))
-    assert run_section(loop, "Reply to a person", **{"K7QF-2M9TX-D": reference}) == [0, 0]
 
 
 def test_forged_row_is_settled(loop: Loop) -> None:
