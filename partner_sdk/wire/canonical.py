@@ -387,6 +387,15 @@ Sha256Hex = Annotated[
         examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
     ),
 ]
+# In a statement that may be genuine though misspelled: readers compare the value, and tell the two faults apart.
+StatedSha256 = Annotated[
+    str,
+    _text(
+        "A SHA-256 in 64 lower-case hexadecimal digits.",
+        "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        pattern="^[0-9a-f]{64}$",
+    ),
+]
 Reference = Annotated[str, _text("The short reference of a report, made for reading aloud.", "K7QF-2M9TX-D")]
 
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
 from partner_sdk.errors import StatementError
-from partner_sdk.wire.canonical import Reference, Sha256Hex, WireTime, check_reference, parse_time
+from partner_sdk.wire.canonical import Reference, Sha256Hex, StatedSha256, WireTime, check_reference, parse_time
 from partner_sdk.wire.signing import (
     Environment,
     KeySet,
@@ -49,17 +49,17 @@ class IntakeStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     clear: ClearFields
     door: Door
-    envelope_sha256: Sha256Hex
+    envelope_sha256: StatedSha256
     environment: Environment
     epoch: Annotated[str, Meta(description="Changes after every restore of the gateway.")]
     instance: Annotated[str, Meta(description="The gateway's own name.")]
     key_set_serial: Annotated[int, Meta(description="The key set in force.")]
     placement: Annotated[str, Meta(description="Where the button stood; null at the industry door.")] | None
-    previous: Sha256Hex
+    previous: StatedSha256
     received_at: WireTime
     reference: Reference
     sequence: Annotated[int, Meta(description="The number of the statement among this sender's own.")]
-    submission_sha256: Sha256Hex | None
+    submission_sha256: StatedSha256 | None
 
 
 def sign_intake(statement: IntakeStatement, *, receipt_key: Ed25519PrivateKey, key_id: str = "") -> bytes:
