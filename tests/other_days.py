@@ -30,7 +30,7 @@ LEAP_DAY: Final = "a leap day in more than a year, into March"
 # What these start is timed, or is no program of ours, and crawls under faketime as Chromium does.
 TIMED: Final = frozenset({"test_nginx.py", "test_slow_callers.py", "test_checker.py"})
 # The functions that read the clock for all others are in these modules; tests/house/test_clock.py finds any other.
-CLOCK_MODULES: Final = ("gateway.wiring", "gateway.desk.wiring", "partner_sdk.client.http")
+CLOCK_MODULES: Final = ("gateway.clock", "gateway.desk.wiring", "partner_sdk.client.http")
 # The zones of our modules; tests/house/test_clock.py finds any other.
 ZONES: Final = {
     "partner_sdk.uk_clock": "UK",

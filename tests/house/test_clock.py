@@ -39,7 +39,7 @@ TWO_TESTS: Final = """
 from datetime import UTC, datetime
 import subprocess
 import pytest
-from gateway.wiring import utc_now
+from gateway.clock import utc_now
 from gateway.desk.uk_times import get_uk_day
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_clock_of_this_machine_is_read_in_three_modules_that_note_it() -> None:
     assert len(sources) >= 1
     readers = {str(path.relative_to(ROOT)) for path in sources if list_readings(parse(path))}
     noted = {f"{name.replace('.', '/')}.py" for name in CLOCK_MODULES}
-    assert readers - set(OTHERS) == noted, "Call gateway.wiring.utc_now, and the test is run on other days too."
+    assert readers - set(OTHERS) == noted, "Call gateway.clock.utc_now, and the test is run on other days too."
     assert set(OTHERS) - readers == set()
 
 

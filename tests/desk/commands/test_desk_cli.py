@@ -248,7 +248,7 @@ def test_init_refuses_a_feed_without_tls_beyond_this_machine(terminal: Terminal)
 
 
 def test_summaries_name_every_command_of_their_group(capsys: pytest.CaptureFixture[str]) -> None:
-    for group in ("case", "keys"):
+    for group in ("case", "signoff"):
         assert main([group, "--help"]) == DONE
         said = capsys.readouterr().out
         summary = said.split("\n\n")[1]
