@@ -267,7 +267,7 @@ def test_list_of_cases_in_a_terminal_names_a_letter(
 ) -> None:
     key(browser, channel="letter")
     assert main(["case", "list", "--state", str(desk.paths.state)]) == 0
-    assert " letter " in capsys.readouterr().out
+    assert " letter\n" in capsys.readouterr().out
 
 
 def test_a_desk_without_a_key_to_seal_to_keeps_everything_on_the_page(

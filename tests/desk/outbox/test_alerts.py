@@ -8,12 +8,10 @@ import pytest
 
 from gateway.desk.cases.model import list_cases
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cli import main
 from gateway.desk.outbox.alerts import AlertsSent, acknowledge_alert
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.register import end_person
 from gateway.desk.store.schema import AUDIT
-from gateway.desk.terminal import DONE, LOOK, WRONG_USE
 from gateway.desk.watch import settle_alarms
 from partner_sdk.wire.canonical import format_time
 from tests.desk.desk_loop import Loop
@@ -296,26 +294,3 @@ def test_button_on_the_first_page_acknowledges_by_name_and_needs_its_token(two: 
     shown = browser.get("/outbox").text
     assert "A Assessor (a-assessor)" in shown
     assert "First duty officer" in shown
-
-
-def test_command_lists_whom_an_alert_called_and_acknowledges_it_by_name(
-    two: Loop, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def run(*words: str) -> int:
-        return main(["alert", *words, "--state", str(two.desk.paths.state)])
-
-    assert run("list") == DONE
-    file_urgent(two)
-    send_alerts(two.desk)
-    two.clock.advance(minutes=1)
-    file_urgent(two)
-    send_alerts(two.desk)
-    assert run("list") == LOOK
-    out = capsys.readouterr().out
-    assert (out.count("NOT ACKNOWLEDGED"), out.count("First duty officer, taken")) == (1, 2)
-    assert run("acknowledge", "1") == DONE
-    assert "2 urgent cases in hand" in capsys.readouterr().out
-    assert run("list") == DONE
-    assert capsys.readouterr().out.count(f"acknowledged by {ACTOR} at") == 1
-    assert run("acknowledge", "1") == WRONG_USE
-    assert run("list", "--json") == DONE

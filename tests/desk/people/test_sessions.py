@@ -85,7 +85,7 @@ def test_a_link_of_a_person_without_a_role_does_not_sign_in(desk: Desk) -> None:
 
 
 def test_menu_and_first_page_are_those_that_the_person_may_open(desk: Desk) -> None:
-    pages = {"auditor": ["Digests", "Trends"], "administrator": ["Outbox"], "spoc": ["Cases"]}
+    pages = {"auditor": ["Digests", "Figures"], "administrator": ["Outbox"], "spoc": ["Cases"]}
     for role, words in pages.items():
         person = f"o-{role}"
         Browser(desk).sign_in(person, [Role(role)])
@@ -93,7 +93,7 @@ def test_menu_and_first_page_are_those_that_the_person_may_open(desk: Desk) -> N
         page = browser.get(browser.touch("/sign-in/begin", "/sign-in").location)
         assert page.status_code == 200
         nav = page.text.partition("<nav")[2].partition("</nav>")[0]
-        assert [word for word in ("Cases", "Outbox", "Placements", "Digests", "Trends") if f">{word}<" in nav] == words
+        assert [word for word in ("Cases", "Outbox", "Placements", "Digests", "Figures") if f">{word}<" in nav] == words
 
 
 def test_pages_offer_no_form_that_the_person_may_not_send(desk: Desk) -> None:
