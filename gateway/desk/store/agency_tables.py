@@ -276,7 +276,7 @@ ADOPTION_REQUESTS: Final = Table(
     "adoption_requests",
     METADATA,
     Column("request_id", PlainText, primary_key=True),
-    Column("state", PlainText, nullable=False),  # waiting, invited, agreed, declined
+    Column("state", PlainText, nullable=False),  # waiting, unreadable, invited, declined
     Column("envelope", SealedBytes, nullable=False),
     Column("received_at", PlainText, nullable=False),
     Column("owner", PlainText),  # the id that the desk chose: a partner's, or of a service without keys
@@ -285,16 +285,6 @@ ADOPTION_REQUESTS: Final = Table(
     Column("decided_by", PlainText),
     Index(None, "state", "received_at"),
 )
-
-# The places agreed with a request: the applicant learns of these, and of no other place of its owner.
-ADOPTION_PLACES: Final = Table(
-    "adoption_places",
-    METADATA,
-    Column("placement", PlainText, primary_key=True),
-    Column("request_id", PlainText, nullable=False),
-    Index(None, "request_id"),
-)
-
 
 # Sealing keys by quarter; the private halves are typed key files beside the database.
 SEALING_KEYS: Final = Table(
