@@ -123,12 +123,6 @@ def _mark_hidden(text: str) -> str:
     return replace_hidden(text, lambda _: "\N{REPLACEMENT CHARACTER}")
 
 
-def say_lines(text: str, *, to: TextIO | None = None) -> None:
-    """Print text that has lines of its own, such as a table."""
-    for line in text.split("\n"):
-        say(line, to=to)
-
-
 def say_typed(title: str, text: str, *, indent: str, to: TextIO | None = None) -> None:
     """Print a text from outside behind its title, e.g. `Message: Hello`; its further lines begin with `indent`.
 

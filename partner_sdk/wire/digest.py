@@ -312,11 +312,6 @@ def format_rows(rows: Sequence[Mapping[str, object]]) -> str:
     return out.getvalue()
 
 
-def render_json(digest: Digest) -> str:
-    """Return the digest as indented JSON for a person or a machine; the canonical bytes are `encode_digest`."""
-    return msgspec.json.format(encode_digest(digest), indent=2).decode("utf-8") + "\n"
-
-
 def _rows(digest: Digest) -> list[tuple[DigestTable | None, DigestCell]]:
     rows: list[tuple[DigestTable | None, DigestCell]] = [] if digest.total is None else [(None, digest.total)]
     return rows + [(table, cell) for table in digest.tables for cell in table.cells]

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.desk.cli import main, program
 from gateway.desk.suggestions import suggest
-from gateway.desk.terminal import WRONG_USE, Call, print_json, say, say_lines
+from gateway.desk.terminal import WRONG_USE, Call, print_json, say
 from gateway.desk.watch import ADVICE, format_advice
 from gateway.desk.wiring import Desk
 from tests.command_lines import parse
@@ -36,7 +36,6 @@ def test_text_of_a_stranger_stays_as_it_is(desk: Desk, capsys: pytest.CaptureFix
         context.params["call"] = Call(desk.paths.state, as_json=False)
         assert suggest("publish") == f"{text} --state {shlex.quote(str(desk.paths.state))}"
         say(text)
-        say_lines(text)
         say(f"  Message              {text}")
         print_json({"text": text})
     assert "--state" not in capsys.readouterr().out

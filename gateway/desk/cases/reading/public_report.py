@@ -125,7 +125,6 @@ def _name_helper(code: str) -> str:
     return code if found is None else found.name
 
 
-TITLE: Final = "What the service says about the page"
 NEVER_NAME: Final = (
     "This account belongs to the person reporting.",
     "Never name it to the service, in an answer or a question: the service would learn who reported.",
