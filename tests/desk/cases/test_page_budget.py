@@ -1,4 +1,4 @@
-"""A case of many megabytes does not stop the desk: its page is cut, with the amount, and the command shows all."""
+"""A case of many megabytes does not stop the desk: its page is cut, with the amount, and a form shows all."""
 
 import re
 
