@@ -36,7 +36,7 @@ ZONES: Final = {
     "partner_sdk.uk_clock": "UK",
     "gateway.guidance.agency": "ZoneInfo",
     "gateway.desk.uk_times": "UK",
-    "gateway.desk.service_requests.asking": "UK",
+    "gateway.desk.notices.service_requests": "UK",
     "gateway.desk.figures.counts": "UK",
     "partner_sdk.console.uk_times": "UK",
 }

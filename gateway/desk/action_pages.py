@@ -1,4 +1,4 @@
-"""The pages of actions: the waiting ones by stage, and one action with its thread, where both sides write.
+"""The pages of actions: the waiting ones by stage, one action with its thread, and the register of destinations.
 
 The texts of a thread appear only in the response to the post that opened it.
 """
@@ -9,16 +9,26 @@ from typing import Final
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.actions.inbox import InKind, count_refused, record_entry
+from gateway.desk.actions.destinations import (
+    CHANNEL_TITLES,
+    GROUP_TITLES,
+    TAKES_TITLES,
+    list_gaps,
+    load_register,
+    make_public_ways,
+)
 from gateway.desk.actions.ledger import (
     ENTRY_TITLES,
     MOST_OPENED_ENTRIES,
     EntryText,
+    InKind,
     OutKind,
     count_entries,
+    count_refused,
     end_action,
     list_entries,
     open_entries,
+    record_entry,
     release_action,
     write_entry,
 )
@@ -43,7 +53,7 @@ from gateway.desk.actions.model import (
 from gateway.desk.cases.action_forms import find_scope, get_action_or_404
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.search import check_outgoing
-from gateway.desk.outbox.notes import get_references
+from gateway.desk.outbox.replies import get_references
 from gateway.desk.people.permissions import Permission, check_permission, format_roles
 from gateway.desk.views.page import (
     FORM_BYTES,
@@ -60,10 +70,12 @@ from gateway.desk.views.page import (
     show_page,
     staff_rule,
 )
+from gateway.guidance.signposts import load_countries, load_signposts
 from gateway.web.problem_pages import not_found
 from partner_sdk.wire.mailbox import MAX_ENTRY_CHARACTERS, PACKAGE_OUTCOMES
 
 blueprint = Blueprint("actions", __name__)
+destinations = Blueprint("destinations", __name__)  # a word of the menu of its own
 # The permission to write in the thread of each kind. What goes to a service in a referral or an alert is checked for
 # names on pages of its own (`notices/`).
 WRITERS: Final[Mapping[ActionKind, Permission]] = {
@@ -251,3 +263,27 @@ def post_end(action: Action, _typed: Typed) -> None:
     """End an action: nothing more is expected of its recipient."""
     with get_desk().store.write() as connection:
         end_action(get_desk(), connection, action.action_id, actor=get_name())
+
+
+@destinations.get("/destinations")
+@staff_rule(Permission.SEE_QUEUE)
+def list_destinations() -> ResponseReturnValue:
+    """List every destination; the browser's own search finds a place on it, so that no address ever names one."""
+    desk = get_desk()
+    today = desk.agency.get_day(desk.clock())
+    register, signposts = load_register(desk.paths.destinations), load_signposts()
+    return show_page(
+        "destinations.html",
+        groups=[
+            (code, title, [(key, one) for key, one in register.items() if one.group == code])
+            for code, title in GROUP_TITLES.items()
+        ],
+        ways=make_public_ways(register),
+        not_urgent=signposts["police_not_urgent"],
+        emergency=signposts["emergency"],
+        gaps=dict(list_gaps(register, today=today)),
+        today=today,
+        countries=load_countries(),
+        takes=TAKES_TITLES,
+        channels=CHANNEL_TITLES,
+    )

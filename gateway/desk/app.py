@@ -14,6 +14,8 @@ from flask.typing import ResponseReturnValue
 
 from gateway.desk import action_pages, outbox_pages, passkey_pages, release_pages
 from gateway.desk import audit_log as audit_pages
+from gateway.desk import manual_entry as manual_entry_pages
+from gateway.desk.actions.destinations import load_register
 from gateway.desk.actions.model import format_failure
 from gateway.desk.cases import pages as case_pages
 from gateway.desk.cases import work_pages
@@ -21,13 +23,11 @@ from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.replying.templates import load_release_files
 from gateway.desk.collection import set_aside_pages
 from gateway.desk.config import ORIGIN_VARIABLE, STATE_VARIABLE, DeskConfigError
-from gateway.desk.destinations import pages as destination_pages
-from gateway.desk.destinations.register import load_register
 from gateway.desk.digests import pages as digest_pages
 from gateway.desk.duty import night as duty_pages
 from gateway.desk.figures import pages as figures_pages
-from gateway.desk.manual_entry import pages as manual_entry_pages
 from gateway.desk.notices import invitations, referrals, service_alerts
+from gateway.desk.notices import service_request_pages as asking_pages
 from gateway.desk.packages import pages as package_pages
 from gateway.desk.partners import adoption_pages
 from gateway.desk.partners import pages as partner_pages
@@ -36,7 +36,6 @@ from gateway.desk.placements import checks_pages
 from gateway.desk.placements import pages as placement_pages
 from gateway.desk.retention import pages as retention_pages
 from gateway.desk.rights import pages as rights_pages
-from gateway.desk.service_requests import pages as asking_pages
 from gateway.desk.vault import VaultError
 from gateway.desk.views.page import bind_desk, get_desk, show_error, show_page, sign_out, staff_rule
 from gateway.desk.views.touch import bind_touches
@@ -132,12 +131,13 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
         *(case_pages, work_pages, set_aside_pages),
         package_pages,
         *(referrals, service_alerts, invitations),
-        *(outbox_pages, action_pages, placement_pages, checks_pages, adoption_pages, digest_pages, destination_pages),
+        *(outbox_pages, action_pages, placement_pages, checks_pages, adoption_pages, digest_pages),
         partner_pages,
         *(passkey_pages, release_pages, manual_entry_pages, rights_pages, audit_pages, retention_pages),
         *(figures_pages, duty_pages, asking_pages),
     ):
         app.register_blueprint(pages.blueprint)
+    app.register_blueprint(action_pages.destinations)
     finish_web_app(app, limits=(checks_pages.LIMIT,))
     return app
 

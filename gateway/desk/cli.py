@@ -148,7 +148,7 @@ program: Final = DeskProgram(
         "package": _make_group(
             "package",
             "Packages for bodies outside: save.",
-            room="packages.saving",
+            room="packages.gathering",
             commands={"save": "Save the sealed file of a released package, and print its passphrase."},
         ),
         "partner": _make_group(

@@ -167,7 +167,7 @@ class DeskPaths:
 
     @property
     def destinations(self) -> Path:
-        """The agency's own contacts and protocols, where it has written any (destinations/register.py)."""
+        """The agency's own contacts and protocols, where it has written any (actions/destinations.py)."""
         return self.state / "destinations.toml"
 
     @property

@@ -23,9 +23,8 @@ from gateway.desk.keyring.delegation import read_delegation
 from gateway.desk.keyring.key_set import LOG_ROLE, has_role
 from gateway.desk.keyring.publication import DAILY_ROLES, OPENINGS_NOTED, find_newest
 from gateway.desk.outbox.alerts import list_ladder_warnings
-from gateway.desk.outbox.notes import list_carrier_faults
 from gateway.desk.outbox.queue import count_open
-from gateway.desk.outbox.replies import WITHOUT_PLACE
+from gateway.desk.outbox.replies import WITHOUT_PLACE, list_carrier_faults
 from gateway.desk.partners.account_changes import count_waiting
 from gateway.desk.partners.registrations import list_incomplete, list_old_keys
 from gateway.desk.people.register import list_mixed, list_people

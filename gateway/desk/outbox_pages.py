@@ -9,9 +9,14 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.outbox.alerts import AlertError, acknowledge_alert, list_alerts, list_calls
-from gateway.desk.outbox.notes import GIVE_UP_AFTER, get_references, list_newest_notes
 from gateway.desk.outbox.queue import OutboxError, count_by_state, list_failed
-from gateway.desk.outbox.replies import list_waiting, list_without_place
+from gateway.desk.outbox.replies import (
+    GIVE_UP_AFTER,
+    get_references,
+    list_newest_notes,
+    list_waiting,
+    list_without_place,
+)
 from gateway.desk.outbox_run import send_again
 from gateway.desk.people.permissions import Permission
 from gateway.desk.views.page import (

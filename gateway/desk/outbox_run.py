@@ -12,10 +12,20 @@ from sqlalchemy import Connection, Row, select
 
 from gateway.desk.actions.sending import make_sender, write_action_messages, write_reminders
 from gateway.desk.outbox.alerts import AlertSender, AlertsSent, PasskeyMailSender, count_waiting_anew, describe_alerts
-from gateway.desk.outbox.loop import GiveUp, OutboxKind, Outcome, Run, send_kind
-from gateway.desk.outbox.notes import GIVE_UP_AFTER, LEASE, NoteSender, forget_old_notes
-from gateway.desk.outbox.queue import NO_PLACE, KindName, OutboxError, OutboxRow, count_failing, try_again
-from gateway.desk.outbox.replies import ReplySender
+from gateway.desk.outbox.queue import (
+    NO_PLACE,
+    GiveUp,
+    KindName,
+    OutboxError,
+    OutboxKind,
+    OutboxRow,
+    Outcome,
+    Run,
+    count_failing,
+    send_kind,
+    try_again,
+)
+from gateway.desk.outbox.replies import GIVE_UP_AFTER, LEASE, NoteSender, ReplySender, forget_old_notes
 from gateway.desk.partners.outcomes import write_outcome_notes
 from gateway.desk.partners.stages import StageSender, queue_due_stages
 from gateway.desk.people.permissions import Permission

@@ -24,7 +24,7 @@ from sqlalchemy import and_, select
 from gateway.app import make_app
 from gateway.clock import utc_now
 from gateway.config import load_config
-from gateway.desk.actions.inbox import collect_entries
+from gateway.desk.actions.ledger import collect_entries
 from gateway.desk.cases.assessing import Assessment, assess_case, find_standing
 from gateway.desk.cases.closing import schedule_outcome
 from gateway.desk.cases.holding import get_lead
@@ -41,6 +41,7 @@ from gateway.desk.evidence.holdings import find_held, get_parts, open_file
 from gateway.desk.keyring.case_boxes import get_box
 from gateway.desk.keyring.key_set import get_last_closed_quarter
 from gateway.desk.keyring.publication import FirstPerson, add_gateway, make_desk, publish
+from gateway.desk.notices.service_requests import Asking, ask_service
 from gateway.desk.outbox_run import send_due
 from gateway.desk.partners.account_changes import collect_account_changes
 from gateway.desk.partners.adoption import collect_adoptions
@@ -52,7 +53,6 @@ from gateway.desk.partners.mailbox import write_message
 from gateway.desk.partners.register import PartnerError
 from gateway.desk.people.accounts import get_account
 from gateway.desk.people.register import RISK_ASSESSMENT, set_authority
-from gateway.desk.service_requests.asking import Asking, ask_service
 from gateway.desk.store.schema import CASE_ACTIONS, CASES, REPORTS
 from gateway.desk.wiring import open_desk
 from gateway.exchange.feed import GatewayCard

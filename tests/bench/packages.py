@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic, process_time
 
-from gateway.desk.packages.archive import build_archive, make_archive
-from gateway.desk.packages.sealed_file import seal_file
-from gateway.desk.packages.sheet import render_pdf
+from gateway.desk.packages.archive import build_archive, make_archive, seal_file
+from gateway.desk.packages.content import render_pdf
 from partner_sdk.package_reader import Costs, unseal, verify_archive, write_whole
 from tests.bench.figures import Figure, make_figure, make_parser, print_figures
 from tests.bench.process_memory import begin_peaks, count_over

@@ -16,8 +16,7 @@ from gateway.desk.config import CarriersConfig, DeskPaths, check_config
 from gateway.desk.escalation import Ladder, Rung
 from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.outbox.alerts import AlertsSent, describe_alerts, list_alerts, list_calls
-from gateway.desk.outbox.loop import GAVE_UP, GiveUp, OutboxKind, Outcome, Run, send_kind
-from gateway.desk.outbox.queue import KindName, queue, record
+from gateway.desk.outbox.queue import GAVE_UP, GiveUp, KindName, OutboxKind, Outcome, Run, queue, record, send_kind
 from gateway.desk.outbox_run import send_due
 from gateway.desk.store.agency_tables import NOTES, OUTBOX
 from gateway.desk.wiring import Desk

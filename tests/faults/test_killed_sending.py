@@ -35,9 +35,9 @@ STEPS: Final = (
     "gateway.desk.actions.sending.store_message",
     "gateway.desk.actions.sending.change_state",
     "gateway.desk.outbox.queue.list_due",
-    "gateway.desk.outbox.loop.claim",
+    "gateway.desk.outbox.queue.claim",
     "gateway.desk.feed_client.FeedClient.put_items",
-    "gateway.desk.outbox.loop.note",
+    "gateway.desk.outbox.queue.note",
     "gateway.databases.sqlite_file.SqliteFile.commit",
 )
 

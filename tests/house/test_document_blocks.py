@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from gateway.config import EvidenceConfig, LimitsConfig
+from gateway.desk.actions.destinations import load_register
 from gateway.desk.config import CarriersConfig, DeskConfig, check_carriers, check_config
-from gateway.desk.destinations.register import load_register
 from gateway.desk.escalation import Ladder
 from tests.documents import list_documents
 from tests.house.sources import ROOT

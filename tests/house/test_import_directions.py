@@ -262,7 +262,7 @@ DESK_FLOORS = {
     "keys": ("keyring",),
     "exchange": ("inbox", "evidence", "outbox"),
     "reports": ("placements", "identifiers", "collection"),
-    "partners": ("partners", "destinations", "actions", "watch", "outbox_run", "digests"),
+    "partners": ("partners", "actions", "watch", "outbox_run", "digests"),
     "cases": (
         "cases",
         "packages",
@@ -270,7 +270,6 @@ DESK_FLOORS = {
         "manual_entry",
         "rights",
         "retention",
-        "service_requests",
         "duty",
         "notices",
     ),

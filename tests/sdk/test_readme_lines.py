@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.desk.packages.sealed_file import seal_file
+from gateway.desk.packages.archive import seal_file
 from gateway.testing import Sandbox, scenarios
 from partner_sdk import Partner
 from partner_sdk._commands.runtime import EXIT_NOT_DELIVERED, STATE_VARIABLE, Runtime

@@ -13,8 +13,7 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page
 from werkzeug.test import TestResponse
 
-from gateway.desk.actions.inbox import record_entry
-from gateway.desk.actions.ledger import EntryText, add_entry, change_state, record_sent
+from gateway.desk.actions.ledger import EntryText, add_entry, change_state, record_entry, record_sent
 from gateway.desk.actions.model import get_action
 from gateway.desk.app import read_sheet
 from gateway.desk.cases.model import get_case
@@ -24,8 +23,7 @@ from gateway.desk.keyring.anchoring import check_audit, note_check
 from gateway.desk.notices.invitations import draft_invitation
 from gateway.desk.notices.referrals import Referral, draft_referral
 from gateway.desk.notices.service_alerts import AlertDraft, draft_alert, get_alert
-from gateway.desk.packages.content import Redaction, redact
-from gateway.desk.packages.sheet import render_html
+from gateway.desk.packages.content import Redaction, redact, render_html
 from gateway.desk.people.permissions import Role
 from gateway.desk.placements.checks import take_checks
 from gateway.desk.wiring import Desk
@@ -41,8 +39,8 @@ from tests.desk.evidence_builders import make_film
 from tests.desk.figures.test_page import add_waited
 from tests.desk.industry_builders import file, make_full_report
 from tests.desk.loop_model import copy_loop
-from tests.desk.manual_entry.test_manual_entry import CALL
 from tests.desk.notice_builders import SERVICES, add_referable, add_service, make_reachable
+from tests.desk.notices.test_asking import read_public
 from tests.desk.packages.package_builders import make_content
 from tests.desk.packages.package_forms import DUTY, FORM, SECOND, add_urgent, sign
 from tests.desk.packages.package_forms import draft as draft_package
@@ -51,7 +49,7 @@ from tests.desk.people_builders import ensure_person
 from tests.desk.placement_builders import LINK_ID, agree, make_check, make_finding, make_post
 from tests.desk.rights.test_requests import add as add_right
 from tests.desk.rights.test_requests import record
-from tests.desk.service_requests.test_asking import read_public
+from tests.desk.test_manual_entry import CALL
 from tests.desk.view_builders import (
     Browser,
     Clock,

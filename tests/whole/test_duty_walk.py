@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page, expect
 
-from gateway.desk.destinations.register import load_register
+from gateway.desk.actions.destinations import load_register
 from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.outbox_run import send_due
 from gateway.desk.people.permissions import Role

@@ -8,8 +8,7 @@ from gateway.desk.actions.ledger import list_entries, open_entries
 from gateway.desk.actions.model import get_action, list_actions
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.service_requests.asking import ask_service
-from gateway.desk.service_requests.contents import list_answers
+from gateway.desk.notices.service_requests import ask_service, list_answers
 from partner_sdk.errors import ReportAbuseError
 from tests.builders import EXAMPLE_REPORT
 from tests.desk.asking_builders import make_asking, make_preservation

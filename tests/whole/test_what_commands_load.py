@@ -201,7 +201,7 @@ def test_process_above_the_workers_loads_no_app_and_no_database() -> None:
 
 def test_pages_of_the_desk_load_nothing_that_draws_paper_or_counts() -> None:
     loaded = list_imported("gateway.desk.app")
-    assert "gateway.desk.packages.sheet" in loaded
+    assert "gateway.desk.packages.content" in loaded
     assert loaded & {*DRAWING, *COUNTING, "requests", "webauthn"} == set()
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import requests
 
 from gateway.config import Role as Door
-from gateway.desk.actions.inbox import collect_entries
-from gateway.desk.destinations.register import load_register
+from gateway.desk.actions.destinations import load_register
+from gateway.desk.actions.ledger import collect_entries
 from gateway.desk.outbox_run import send_due
 from gateway.desk.partners.approval import approve_partner
 from gateway.desk.partners.enrolments import collect_enrolments

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from sqlalchemy import ColumnElement, Connection, case, exists, false, func, literal, or_, select, true, update
 
-from gateway.desk.destinations.register import Destination, load_register
+from gateway.desk.actions.destinations import Destination, load_register
 from gateway.desk.outbox.queue import SENT_AT, record
 from gateway.desk.partners.register import PartnerError, get_partner
 from gateway.desk.people.permissions import ANY_CASE, BY_THE_DESK, FACULTY_OF, CaseScope, Permission, Role, is_allowed

@@ -17,6 +17,17 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, or_, select, update
 
 from gateway.desk import audit
+from gateway.desk.actions.destinations import (
+    GROUP_TITLES,
+    PROTECTING,
+    Circumstances,
+    Destination,
+    PublicWay,
+    Register,
+    load_register,
+    make_public_ways,
+    suggest_destinations,
+)
 from gateway.desk.cases.holding import FACULTIES, check_open, get_lead, hand_to_best_placed, hold
 from gateway.desk.cases.model import (
     AGE_BANDS,
@@ -36,17 +47,6 @@ from gateway.desk.cases.model import (
 )
 from gateway.desk.collection.joining import list_added
 from gateway.desk.collection.row_checks import PRIORITIES, SealedContent
-from gateway.desk.destinations.register import (
-    GROUP_TITLES,
-    PROTECTING,
-    Circumstances,
-    Destination,
-    PublicWay,
-    Register,
-    load_register,
-    make_public_ways,
-    suggest_destinations,
-)
 from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.people.register import PersonError, check_authority
 from gateway.desk.store.schema import CASES, Tier

@@ -10,6 +10,7 @@ from typing import Final
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
+from gateway.desk.actions.destinations import GROUP_TITLES
 from gateway.desk.actions.model import KIND_TITLES, is_late, list_actions, list_told, list_unread, name_recipients
 from gateway.desk.cases.assessing import MEANS, QUESTIONS, list_choices, list_telephones, list_who_can_help
 from gateway.desk.cases.case_files import ComparedReports, FileOfReport, make_whole_case
@@ -64,10 +65,8 @@ from gateway.desk.cases.replying.replies import (
     open_copies,
 )
 from gateway.desk.cases.replying.templates import WELSH_REPLIES, is_given, list_templates
-from gateway.desk.destinations.register import GROUP_TITLES
 from gateway.desk.identifiers.extracting import list_nicknames
-from gateway.desk.outbox.notes import list_notes
-from gateway.desk.outbox.replies import list_written
+from gateway.desk.outbox.replies import list_notes, list_written
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.labels import format_placement
 from gateway.desk.placements.merges import get_successor

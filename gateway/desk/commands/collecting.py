@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 import click
 
-from gateway.desk.actions.inbox import NO_ENTRIES, EntriesTaken, collect_entries
+from gateway.desk.actions.ledger import NO_ENTRIES, EntriesTaken, collect_entries
 from gateway.desk.alarms import clear_alarm, list_alarms, list_subjects
 from gateway.desk.collection.chain import GAP
 from gateway.desk.collection.collect import Collected, collect_reports
@@ -20,7 +20,7 @@ from gateway.desk.config import DeskPaths, load_config
 from gateway.desk.duty.staffing import publish_staffing
 from gateway.desk.evidence.collecting import EvidenceCollected, collect_evidence
 from gateway.desk.keyring.delegation import finish_rotations
-from gateway.desk.outbox.loop import is_crash
+from gateway.desk.outbox.queue import is_crash
 from gateway.desk.outbox_run import send_due, send_outbox
 from gateway.desk.partners.account_changes import ChangesTaken, collect_account_changes
 from gateway.desk.partners.adoption import collect_adoptions

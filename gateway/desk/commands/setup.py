@@ -8,9 +8,9 @@ from typing import Final
 import click
 
 from gateway.desk import audit
+from gateway.desk.actions.destinations import FACT_FILES, RULES_FILE
 from gateway.desk.collection.risk import PHRASES_FILE
 from gateway.desk.config import DeskConfig, DeskPaths, load_config
-from gateway.desk.destinations.register import FACT_FILES, RULES_FILE
 from gateway.desk.doctor import examine
 from gateway.desk.keyring.anchoring import anchor_audit
 from gateway.desk.keyring.publication import (
@@ -23,11 +23,11 @@ from gateway.desk.keyring.publication import (
     make_desk,
     publish,
 )
+from gateway.desk.notices.service_requests import LAWS_FILE
 from gateway.desk.packages.content import HANDLING_FILE, LEGAL_BASES_FILE
 from gateway.desk.partners.invitations import publish_invitations
 from gateway.desk.people.accounts import get_account
 from gateway.desk.people.permissions import Permission
-from gateway.desk.service_requests.laws import LAWS_FILE
 from gateway.desk.store import move_store
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import DONE, EXIT_CODES, FILE, LOOK, Call, desk_command, print_result

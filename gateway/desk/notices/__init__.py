@@ -1,5 +1,4 @@
-"""Notices: referrals of breaches of terms, alerts to services, and invitations to services without keys.
+"""Notices to services: requests, referrals of breaches of terms, alerts, and invitations to enrol.
 
-Each is an action of the ledger, or several. A second person signs what leaves, and nothing in a notice shows
-the person reporting.
+Each is an action of the ledger, or several, and nothing in one shows the person reporting.
 """

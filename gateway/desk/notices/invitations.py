@@ -17,8 +17,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 
-from gateway.desk.actions.inbox import take_entry
-from gateway.desk.actions.ledger import EntryText, draft_action, end_action, open_body, release_action
+from gateway.desk.actions.ledger import EntryText, draft_action, end_action, open_body, release_action, take_entry
 from gateway.desk.actions.model import Action, ActionError, ActionKind, get_action, list_where
 from gateway.desk.cases.action_forms import (
     add_release,
@@ -207,7 +206,7 @@ def parse_invitation(raw: bytes) -> Invitation:
 
 def print_invitation(letter: Invitation, *, agency: str) -> bytes:
     """Return the letter as a PDF."""
-    from gateway.desk.paper import Paper  # imported here, as in service_requests/letters.py
+    from gateway.desk.paper import Paper  # imported here, as in notices/service_requests.py
 
     paper = Paper(title=letter.subject, made_at=parse_time(letter.written_at), foot=agency)
     paper.write_text(letter.to)

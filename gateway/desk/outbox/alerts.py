@@ -19,8 +19,7 @@ from gateway.desk import audit
 from gateway.desk.carriers import DeliveryError, MailCarrier, make_mail, make_mail_carrier, post_json
 from gateway.desk.config import make_origin
 from gateway.desk.escalation import MAILTO, Rung
-from gateway.desk.outbox.loop import GiveUp, Hold, Outcome, Run
-from gateway.desk.outbox.queue import IS_OPEN, drop, queue, record
+from gateway.desk.outbox.queue import IS_OPEN, GiveUp, Hold, Outcome, Run, drop, queue, record
 from gateway.desk.people.passkeys import add_passkey, list_passkeys
 from gateway.desk.people.permissions import BY_THE_DESK, Permission, is_allowed
 from gateway.desk.people.register import find_person, get_person, list_roles

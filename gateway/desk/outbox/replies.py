@@ -1,32 +1,78 @@
-"""Replies to a return code, and notes that a report was read: signed, sealed to the code, queued, and sent.
+"""To the person who reported: replies to a return code, and short notes by mail or text that a report arrived (R22).
 
-Never keeps the text readable: one box is the child's, the other opens in the desk's vault alone. Never counts a reply
+Never keeps a reply readable: one box is the child's, the other opens in the desk's vault alone. Never counts a reply
 as given if the gateway no longer keeps its return code: it is owed again, and an alarm is raised.
+
+A note goes only to a person who asked for it, picked that way themselves, and is alone with the phone or the mailbox.
+Every note has the same text, from one dated file. Never stores, prints or logs an address or a server's answer about
+it. A note is claimed before it is sent and recorded after: a run killed in between sends it twice, but never loses it
+(decision 0011).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from email.headerregistry import Address
+from email.message import EmailMessage
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, case, insert, select, update
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Row, case, delete, insert, select, update
 
 from gateway.desk import audit
+from gateway.desk.addresses import find_email_address, find_mail_domain, find_mobile_number, get_mailbox
 from gateway.desk.alarms import raise_alarm
-from gateway.desk.keyring.case_boxes import close_box
+from gateway.desk.carriers import (
+    CARRIER_FAULTS,
+    DeliveryError,
+    MailCarrier,
+    SmsProvider,
+    is_country_open,
+    make_mail,
+    make_mail_carrier,
+    make_sms_provider,
+)
+from gateway.desk.keyring.case_boxes import close_box, find_sealed_report
 from gateway.desk.keyring.key_set import seal_own_copy
-from gateway.desk.outbox.loop import GiveUp, Run
-from gateway.desk.outbox.queue import IS_OPEN, NO_PLACE, SENT_AT, queue, record
+from gateway.desk.outbox.queue import (
+    IS_OPEN,
+    NO_PLACE,
+    SENT_AT,
+    GiveUp,
+    Hold,
+    Run,
+    Stop,
+    drop,
+    order_by_state,
+    queue,
+    record,
+)
 from gateway.desk.people.permissions import BY_THE_DESK
-from gateway.desk.store.agency_tables import OUTBOX, REPLY_MESSAGES
+from gateway.desk.store.agency_tables import NOTES, OUTBOX, REPLY_MESSAGES
 from gateway.desk.store.schema import CASES, REPLIED_BY_RETURN_CODE
+from gateway.desk.vault import VaultError
+from gateway.desk.vault.doors import Signer, Vault
 from gateway.desk.wiring import Desk
 from gateway.exchange.feed import REPLY as REPLY_ITEM
 from gateway.exchange.feed import NewItem
-from gateway.exchange.public_report import ReplyKind, ReplyMessage, make_reply_key, reply_context
-from partner_sdk.errors import FormatError, LocalStateError, SealingError
-from partner_sdk.wire.canonical import format_time, to_base64url
+from gateway.exchange.public_codes import AGE_BANDS, NO, RATHER_NOT_SAY, WELSH, YES, YOUNGEST_BANDS
+from gateway.exchange.public_report import (
+    PublicReport,
+    ReplyKind,
+    ReplyMessage,
+    is_flagged,
+    is_from_grown_up,
+    make_reply_key,
+    parse_public_report,
+    reply_context,
+)
+from gateway.web.settings import read_settings
+from partner_sdk.errors import FormatError, LocalStateError, OpeningError, SealingError
+from partner_sdk.wire.canonical import format_time, parse_time, to_base64url
 from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.submission import report_context
 
 REPLY: Final = "reply"
 READ: Final = "read"
@@ -206,3 +252,391 @@ def _list(connection: Connection, wanted: ColumnElement[bool], *, most: int | No
 
 def _get_reply(connection: Connection, row: Row[Any]) -> Row[Any]:
     return connection.execute(select(REPLY_MESSAGES).where(REPLY_MESSAGES.c.message_id == row.subject)).one()
+
+
+Channel = Literal["email", "sms"]
+NoteKind = Literal["promised", "if_needed"]
+
+# E-mail first: a text message appears on the phone's lock screen.
+_CHANNELS: Final[tuple[Channel, ...]] = ("email", "sms")
+# Stated, and above 12: a blank age may be any.
+_OLD_ENOUGH: Final = frozenset(AGE_BANDS) - {*YOUNGEST_BANDS, RATHER_NOT_SAY}
+_NOTES_FILE: Final = Path(__file__).with_name("notes.toml")
+
+
+class EmailTexts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Subject and bodies of a mail."""
+
+    subject: str
+    promised: str
+    if_needed: str
+
+
+class SmsTexts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The text messages."""
+
+    promised: str
+    if_needed: str
+
+
+class LanguageTexts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every channel in one language."""
+
+    email: EmailTexts
+    sms: SmsTexts
+
+
+class NoteTexts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`notes.toml`."""
+
+    version: str
+    checked_on: date
+    source: str
+    en: LanguageTexts
+    cy: LanguageTexts
+
+    def of(self, language: str) -> LanguageTexts:
+        """Return the texts of a language; English for a form language that this file lacks."""
+        return self.cy if language == WELSH else self.en
+
+
+@dataclass(frozen=True, slots=True)
+class NoteRow:
+    """One note for lists; `id` is its number in the outbox."""
+
+    id: int
+    case_id: str
+    channel: str
+    language: str
+    state: str
+    tries: int
+    next_try_at: str
+    queued_at: str
+    sent_at: str | None
+    last_error: str | None
+
+
+def find_note_channel(report: PublicReport) -> Channel | None:
+    """Return the channel for the note, or None if no note may be sent.
+
+    Both the person reporting and the child must have given an age above 12: the form promises this to the youngest, and
+    their phones are often shared. The form must also state that the reported person is not near: if blank, no note is
+    sent.
+    """
+    contact = report.contact
+    may_be_sent = (
+        contact.may_send_note == YES
+        and contact.who_sees == NO
+        and report.person.near == NO
+        and {report.age_band, report.reporter_age_band} <= _OLD_ENOUGH
+        and report.clear.kind == "initial"
+        and not is_flagged(report)
+    )
+    if not may_be_sent:
+        return None
+    return next((channel for channel in _CHANNELS if find_address(report, channel=channel) is not None), None)
+
+
+def find_address(report: PublicReport, *, channel: Channel) -> str | None:
+    """Return the person's address for this channel in canonical form, or None."""
+    contact = report.contact
+    if channel == "email":
+        return find_email_address(contact.email) if "email" in contact.ways else None
+    return find_mobile_number(contact.phone) if "text" in contact.ways else None
+
+
+def get_note_kind(report: PublicReport) -> NoteKind:
+    """Return whether the note may promise an answer, or only an answer if one is needed."""
+    # An adult is answered only if needed; every other person was promised an answer (R3, R23).
+    return "if_needed" if is_from_grown_up(report) else "promised"
+
+
+@cache
+def load_note_texts() -> NoteTexts:
+    """Return this release's note texts. Raises `SettingsError`."""
+    return read_settings(_NOTES_FILE, kind=NoteTexts)
+
+
+def make_note_text(language: str, *, note: NoteKind) -> str:
+    """Return the text message of a language."""
+    return str(getattr(load_note_texts().of(language).sms, note))
+
+
+def queue_notes(connection: Connection, reports: Mapping[str, PublicReport], *, now: datetime) -> int:
+    """Queue a note for each of these reports that may have one, in the caller's transaction; return the number."""
+    values = [
+        {"case_id": case_id, "channel": channel, "language": report.language}
+        for case_id, report in reports.items()
+        if (channel := find_note_channel(report)) is not None
+    ]
+    if values:
+        connection.execute(insert(NOTES), values)
+        queue(connection, "note", [value["case_id"] for value in values], now=now)
+    return len(values)
+
+
+def list_notes(connection: Connection, *, case_id: str) -> list[NoteRow]:
+    """Return the notes of a case, the oldest first."""
+    query = _ROWS.where(NOTES.c.case_id == case_id).order_by(OUTBOX.c.id)
+    return [NoteRow(**row._mapping) for row in connection.execute(query)]
+
+
+def list_newest_notes(connection: Connection, *, most: int) -> list[NoteRow]:
+    """Return notes for the page: given-up ones first, then waiting ones, each newest first."""
+    rows = connection.execute(_ROWS.order_by(*order_by_state()).limit(most))
+    return [NoteRow(**row._mapping) for row in rows]
+
+
+def get_references(connection: Connection, case_ids: Collection[str]) -> dict[str, str]:
+    """Return the references of these cases, by case id."""
+    rows = connection.execute(select(CASES.c.case_id, CASES.c.reference).where(CASES.c.case_id.in_(case_ids)))
+    return {row.case_id: row.reference for row in rows}
+
+
+def _columns() -> list[Any]:
+    found = {"sent_at": SENT_AT.label("sent_at"), **dict(NOTES.c.items())}
+    return [found[name] if name in found else OUTBOX.c[name] for name in NoteRow.__dataclass_fields__]
+
+
+_ROWS: Final = select(*_columns()).join(OUTBOX, record("note", NOTES.c.case_id))
+
+
+ONE_DAY: Final = timedelta(days=1)
+# While a note is being sent no other run takes it: longer than any carrier needs, shorter than a person would wait.
+LEASE: Final = timedelta(minutes=10)
+# "Your message got to us" means something else after three days: then a person has to answer.
+GIVE_UP_AFTER: Final = timedelta(days=3)
+# How long a finished note can be looked up; no figure is made of it.
+KEPT_FOR: Final = timedelta(days=90)
+# The reason for holding a note for a limit other than its own address's: the form is filled in again and again.
+SMS_FULL: Final = "text-messages-full"
+DOMAIN_FULL: Final = "domain-full"
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    """The data to send one note; in memory only."""
+
+    to: str = field(repr=False)
+    channel: str
+    language: str
+    note: NoteKind
+    message_id: str
+
+
+class _Macs(NamedTuple):
+    """The keyed hashes of a note's address and its domain; a number has no domain."""
+
+    address: bytes
+    domain: bytes | None
+
+
+class NoteSender:
+    """Sends notes by mail and text message; a failed carrier ends its channel for this run."""
+
+    def __init__(self, run: Run) -> None:
+        self._desk = run.desk
+        self._failed: set[str] = set()
+
+    @cached_property
+    def _vault(self) -> Vault:
+        return self._desk.load_vault(actor=BY_THE_DESK, reason="send")
+
+    @cached_property
+    def _signer(self) -> Signer:
+        return self._desk.load_signer()
+
+    @cached_property
+    def _mail(self) -> MailCarrier | None:
+        return make_mail_carrier(self._desk.config.carriers)
+
+    @cached_property
+    def _sms(self) -> SmsProvider | None:
+        return make_sms_provider(self._desk.config.carriers, session=self._desk.session)
+
+    def load(self, connection: Connection, row: Row[Any]) -> "_Letter | Hold | GiveUp | Stop":
+        """Return the note with its address, once the day's limits have room for it."""
+        if self._desk.config.carriers.notes == "off":
+            return Stop()
+        try:
+            carriers = {"email": self._mail, "sms": self._sms}
+            message_id = self._make_message_id(row)
+        except (LocalStateError, VaultError) as error:
+            return Stop(error.reason)  # a key or a secret file: not the note's fault
+        note = connection.execute(select(NOTES).where(NOTES.c.case_id == row.subject)).one()
+        if note.channel not in carriers:
+            return GiveUp("unknown-channel")
+        if note.channel in self._failed:
+            return Hold()  # its carrier does not answer: the rest waits for another run
+        if carriers[note.channel] is None:
+            return Hold(code="channel-off")
+        try:
+            letter = self._make_letter(connection, note, message_id=message_id)
+        except (LocalStateError, VaultError) as error:
+            return Stop(error.reason)
+        if isinstance(letter, GiveUp):
+            return letter
+        domain = find_mail_domain(letter.to)
+        macs = _Macs(
+            self._signer.hash_text("address", get_mailbox(letter.to)),
+            None if domain is None else self._signer.hash_text("domain", domain),
+        )
+        return self._find_room(connection, note, macs) or letter
+
+    def send(self, items: Sequence[_Letter]) -> list[GiveUp | None]:
+        """Pass each note to its carrier."""
+        for letter in items:
+            try:
+                self._carry(letter)
+            except DeliveryError as error:
+                if error.reason in CARRIER_FAULTS:
+                    self._failed.add(letter.channel)
+                raise
+        return [None] * len(items)
+
+    def sent(self, connection: Connection, row: Row[Any], item: _Letter) -> None:
+        """Record the sent note in the audit log."""
+        self._append(connection, row, channel=item.channel, state="sent", code=None)
+
+    def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
+        """Delete the hash of the address of a given-up note, and record it in the audit log."""
+        channel = connection.execute(
+            update(NOTES)
+            .where(NOTES.c.case_id == row.subject)
+            .values(address_mac=None, domain_mac=None)
+            .returning(NOTES.c.channel)
+        ).scalar_one()
+        self._append(connection, row, channel=channel, state="given_up", code=code)
+
+    def _make_letter(self, connection: Connection, note: Row[Any], *, message_id: str) -> _Letter | GiveUp:
+        try:
+            stored = find_sealed_report(connection, note.case_id)
+            if stored is None:
+                return GiveUp("no-report")
+            plain = self._vault.open_report(stored.box, context=report_context(stored.clear))
+            report = parse_public_report(plain)
+        except (OpeningError, FormatError):
+            return GiveUp("does-not-open")
+        address = find_address(report, channel=note.channel)
+        if address is None:
+            return GiveUp("no-address", is_alarm=False)
+        if note.channel == "sms" and not is_country_open(address, carriers=self._desk.config.carriers):
+            return GiveUp("country-off", is_alarm=False)
+        return _Letter(address, note.channel, note.language, get_note_kind(report), message_id)
+
+    def _make_message_id(self, row: Row[Any]) -> str:
+        # The same in every try, so that a second copy is recognisable; as a keyed hash it does not name the case.
+        return self._signer.hash_text("note", f"{row.subject} {row.queued_at}").hex()[:32]
+
+    def _find_room(self, connection: Connection, note: Row[Any], macs: _Macs) -> Hold | None:
+        """Return the time until which a note must wait, or record its destination and return None."""
+        now, mine = self._desk.clock(), NOTES.c.case_id == note.case_id
+        carriers = self._desk.config.carriers
+        limits: list[tuple[ColumnElement[bool], int, str | None]] = [(NOTES.c.address_mac == macs.address, 1, None)]
+        if macs.domain is not None:
+            limits.append((NOTES.c.domain_mac == macs.domain, carriers.mail_most_a_day_per_domain, DOMAIN_FULL))
+        else:
+            limits.append((NOTES.c.channel == note.channel, carriers.sms_most_a_day, SMS_FULL))
+        for same, most, code in limits:
+            free_at = _find_free_at(connection, same & ~mine, most=most, now=now)
+            if free_at is not None:
+                connection.execute(update(NOTES).where(mine).values(address_mac=None, domain_mac=None))
+                if code is not None:
+                    raise_alarm(connection, code, f"{now:%Y-%m-%d}", now=now)
+                return Hold(free_at, code)
+        connection.execute(update(NOTES).where(mine).values(address_mac=macs.address, domain_mac=macs.domain))
+        return None
+
+    def _carry(self, letter: _Letter) -> None:
+        carriers = self._desk.config.carriers
+        match letter.channel:
+            case "email" if self._mail is not None:
+                mail = make_note_mail(
+                    letter.to,
+                    sender=Address(display_name=carriers.mail_name, addr_spec=carriers.mail_from),
+                    language=letter.language,
+                    note=letter.note,
+                    now=self._desk.clock(),
+                    random=bytes.fromhex(letter.message_id),
+                )
+                self._mail.send(mail)
+            case "sms" if self._sms is not None:
+                text = make_note_text(letter.language, note=letter.note)
+                self._sms.send(letter.to, text=text, message_id=letter.message_id)
+            case _:
+                # Marked as sent, it would be lost silently.
+                raise ValueError(f"No carrier sends notes by {letter.channel}.")
+
+    def _append(self, connection: Connection, row: Row[Any], *, channel: str, state: str, code: str | None) -> None:
+        now = self._desk.clock()
+        audit.append_entry(
+            connection, "send-note", row.subject, at=now, actor=BY_THE_DESK, channel=channel, code=code, state=state
+        )
+
+
+def forget_old_notes(desk: Desk) -> None:
+    """Delete the keyed hash of an address after its day, and finished notes after `KEPT_FOR`."""
+    now = desk.clock()
+    with desk.store.write() as connection:
+        # The keyed hash has one use: to prevent a second note on the same day.
+        gone = select(OUTBOX.c.subject).where(
+            OUTBOX.c.kind == "note", OUTBOX.c.state == "sent", OUTBOX.c.done_at <= format_time(now - ONE_DAY)
+        )
+        connection.execute(
+            update(NOTES)
+            .where(NOTES.c.address_mac.is_not(None), NOTES.c.case_id.in_(gone))
+            .values(address_mac=None, domain_mac=None)
+        )
+        old = select(OUTBOX.c.subject).where(
+            OUTBOX.c.kind == "note", ~IS_OPEN, OUTBOX.c.queued_at < format_time(now - KEPT_FOR)
+        )
+        subjects = connection.execute(old).scalars().all()
+        connection.execute(delete(NOTES).where(NOTES.c.case_id.in_(subjects)))
+        drop(connection, "note", subjects)
+
+
+def list_carrier_faults(desk: Desk) -> tuple[str, ...]:
+    """Return a code for each carrier that could not send now; sends nothing and opens nothing."""
+    faults = []
+    try:
+        carrier = make_mail_carrier(desk.config.carriers)
+        if carrier is not None:
+            carrier.check()
+    except (DeliveryError, LocalStateError) as error:
+        faults.append(f"mail: {error.reason}")
+    try:
+        make_sms_provider(desk.config.carriers, session=desk.session)
+    except (DeliveryError, LocalStateError) as error:
+        faults.append(f"sms: {error.reason}")
+    return tuple(faults)
+
+
+def _find_free_at(connection: Connection, same: ColumnElement[bool], *, most: int, now: datetime) -> datetime | None:
+    """Return the time at which fewer than `most` of these notes are from the last day, or None for now.
+
+    Notes on their way count too: they have their hash, which waiting notes do not have yet.
+    """
+    others = connection.execute(
+        select(OUTBOX.c.state, OUTBOX.c.done_at, OUTBOX.c.next_try_at)
+        .join(NOTES, record("note", NOTES.c.case_id))
+        .where(
+            same,
+            (IS_OPEN & NOTES.c.address_mac.is_not(None))
+            | ((OUTBOX.c.state == "sent") & (OUTBOX.c.done_at > format_time(now - ONE_DAY))),
+        )
+    ).all()
+    times = sorted(
+        parse_time(other.done_at) + ONE_DAY if other.state == "sent" else parse_time(other.next_try_at) + LEASE
+        for other in others
+    )
+    coming = [moment for moment in times if moment > now]
+    return coming[len(coming) - most] if len(coming) >= most else None
+
+
+def make_note_mail(
+    to: str, *, sender: Address, language: str, note: NoteKind, now: datetime, random: bytes
+) -> EmailMessage:
+    """Return the mail to one checked address, as plain text."""
+    words = load_note_texts().of(language).email
+    body = str(getattr(words, note)).strip() + "\n"
+    return make_mail(to, sender=sender, subject=words.subject, body=body, now=now, random=random)

@@ -1,11 +1,12 @@
-"""The archive of a package (docs/package.md), and the mailbox message or stored body that carries it.
+"""The archive of a package (docs/package.md), the mailbox message or stored body that carries it, and its sealed file.
 
 Equal content, key and evidence give equal bytes, on every machine. The ZIP has one spelling: Python's `zipfile` writes
 version numbers that differ between its releases. Facts are CASE/UCO 1.5 in JSON-LD, by hand: the mapping library adds
 random ids, and here each is a UUIDv5 of the package and of the part. Evidence is read twice, once to compare it with
 its report before a byte is written, and passes through in pieces: a file of 2 GiB takes no memory.
 
-The manifest is signed with the draft, so a second person signs the hash of exactly the archive that leaves.
+The manifest is signed with the draft, so a second person signs the hash of exactly the archive that leaves. For a body
+without keys it is sealed under a passphrase that goes by another way; `package_reader.py` opens that file.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.desk.actions.model import ActionWay
 from gateway.desk.packages.content import (
@@ -35,9 +37,27 @@ from gateway.desk.packages.content import (
     name_original,
     name_report,
     redact,
+    render_html,
+    render_pdf,
 )
-from gateway.desk.packages.sheet import render_html, render_pdf
 from gateway.desk.wiring import Desk
+from partner_sdk.errors import FormatError
+from partner_sdk.package_reader import (
+    ALPHABET,
+    HEADER,
+    MAGIC,
+    PASSPHRASE_SYMBOLS,
+    SALT_BYTES,
+    SIZE,
+    TAG_BYTES,
+    TEXT_BYTES,
+    VERSION,
+    Costs,
+    count_text_bytes,
+    derive_keys,
+    make_nonce,
+    normalise_passphrase,
+)
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact, to_base64url
 from partner_sdk.wire.mailbox import (
     MANIFEST_FILE,
@@ -521,3 +541,67 @@ def pack_again(unpacked: Unpacked, *, openers: Mapping[str, Open]) -> Archive:
         return signed
 
     return make_archive(unpacked.content, sign=keep_signature, evidence=openers)
+
+
+PASSPHRASE_RANDOM_BYTES: Final = 13
+_GROUP: Final = 5
+_BITS: Final = 5
+COSTS: Final = Costs()
+
+
+def make_passphrase(*, random: bytes) -> str:
+    """Return a passphrase like `K7QF2-M9TXD-4BWRZ-0ACH8` from 13 random bytes, of which it holds 100 bits."""
+    if len(random) != PASSPHRASE_RANDOM_BYTES:
+        raise FormatError("A passphrase takes 13 random bytes.", reason="wrong-length")
+    number = int.from_bytes(random, "big")
+    symbols = "".join(ALPHABET[number >> _BITS * place & (len(ALPHABET) - 1)] for place in range(PASSPHRASE_SYMBOLS))
+    return "-".join(symbols[at : at + _GROUP] for at in range(0, PASSPHRASE_SYMBOLS, _GROUP))
+
+
+def count_sealed_file_bytes(size_bytes: int) -> int:
+    """Return the size of the sealed file of an archive."""
+    text = count_text_bytes(size_bytes)
+    return HEADER.size + text + -(-text // TEXT_BYTES) * TAG_BYTES
+
+
+def seal_file(
+    archive: Iterable[bytes], *, size_bytes: int, passphrase: str, salt: bytes, costs: Costs = COSTS
+) -> Iterator[bytes]:
+    """Yield the sealed file of an archive that comes in pieces; `salt` is 16 random bytes, new for each file.
+
+    Raises `FormatError` (`wrong-length`) unless the archive has exactly `size_bytes`.
+    """
+    if len(salt) != SALT_BYTES:
+        raise FormatError("A salt has 16 bytes.", reason="wrong-length")
+    key, check = derive_keys(normalise_passphrase(passphrase), salt=salt, costs=costs)
+    left = count_text_bytes(size_bytes)
+    header = HEADER.pack(MAGIC, VERSION, costs.lanes, costs.passes, costs.memory_kib, left, salt, check)
+    yield header
+    cipher = AESGCM(key)
+    for counter, text in enumerate(_cut(_lay_out(archive, size_bytes))):
+        left -= len(text)
+        yield cipher.encrypt(make_nonce(counter, is_last=left == 0), text, header)
+
+
+def _lay_out(archive: Iterable[bytes], size_bytes: int) -> Iterator[bytes]:
+    yield SIZE.pack(size_bytes)
+    size = 0
+    for piece in archive:
+        size += len(piece)
+        if size <= size_bytes:
+            yield piece
+    if size != size_bytes:
+        raise FormatError("The archive has another size than was stated.", reason="wrong-length")
+    yield bytes(count_text_bytes(size_bytes) - SIZE.size - size_bytes)
+
+
+def _cut(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the same bytes in texts of whole segments; the last may be shorter."""
+    waiting = bytearray()
+    for piece in pieces:
+        waiting += piece
+        while len(waiting) >= TEXT_BYTES:
+            yield bytes(waiting[:TEXT_BYTES])
+            del waiting[:TEXT_BYTES]
+    if waiting:
+        yield bytes(waiting)

@@ -17,6 +17,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from gateway.desk import audit
+from gateway.desk.actions.destinations import Destination, load_register
 from gateway.desk.actions.ledger import Unsigned, draft_action, release_action
 from gateway.desk.actions.model import OUT_STATES, Action, ActionKind, ActionWay, get_action, list_waiting, list_where
 from gateway.desk.cases.assessing import YES, count_read
@@ -35,7 +36,6 @@ from gateway.desk.cases.model import (
 )
 from gateway.desk.cases.opening import list_reports
 from gateway.desk.cases.reading.labels import AGE_BANDS, ASSESSMENT, KINDS, PUBLIC_ANSWERS, title_of
-from gateway.desk.destinations.register import Destination, load_register
 from gateway.desk.evidence.holdings import count_arrived
 from gateway.desk.packages.archive import Packed
 from gateway.desk.packages.content import (

@@ -13,6 +13,7 @@ from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
+from gateway.desk.actions.destinations import GROUP_TITLES, Destination, load_register
 from gateway.desk.actions.ledger import open_body
 from gateway.desk.actions.model import Action, ActionError, ActionKind, find_action, get_action
 from gateway.desk.cases.action_forms import add_sent, add_withdrawal, get_action_or_404, make_action_forms
@@ -21,9 +22,8 @@ from gateway.desk.cases.case_files import FileOfReport
 from gateway.desk.cases.case_page import MOST_PAGE_BYTES, PageState, get_case_or_404, show_page_again
 from gateway.desk.cases.holding import make_scope
 from gateway.desk.cases.model import CaseRow, normalise
-from gateway.desk.destinations.register import GROUP_TITLES, Destination, load_register
 from gateway.desk.packages.archive import Unpacked, pack, unpack
-from gateway.desk.packages.content import load_handling, load_legal_bases, redact
+from gateway.desk.packages.content import cut_page, format_size, load_handling, load_legal_bases, redact, render_html
 from gateway.desk.packages.drafting import (
     BY_REFERENCE,
     ENCLOSED,
@@ -58,9 +58,7 @@ from gateway.desk.packages.drafting import (
     release_package,
     suggest_title,
 )
-from gateway.desk.packages.gathering import GatheredCase, gather_case, make_openers
-from gateway.desk.packages.saving import draw_passphrase, make_file
-from gateway.desk.packages.sheet import cut_page, format_size, render_html
+from gateway.desk.packages.gathering import GatheredCase, draw_passphrase, gather_case, make_file, make_openers
 from gateway.desk.people.permissions import ROLES_OF, Permission
 from gateway.desk.people.register import format_person, list_with_role
 from gateway.desk.people.releases import ReleaseError, check_may_sign, verify_release
@@ -347,7 +345,7 @@ def _show(
         evidence_choices=EVIDENCE_AS,
         preview=preview,
         mark="" if preview is None else make_mark(form),
-        preview_page=None if preview is None else Markup(cut_page(preview.page)),  # noqa: S704 - sheet.py escapes every text
+        preview_page=None if preview is None else Markup(cut_page(preview.page)),  # noqa: S704 - content.py escapes every text
         way=None if preview is None else WAY_TITLES[preview.packed.way],
         fault_heading="Nothing was kept yet",
         faults=list(faults),
@@ -408,7 +406,7 @@ def _show_package(action: Action, faults: list[Fault], *, page: bytes | None = N
         passphrase=draw_passphrase(desk) if state.next == "send" and action.way == "sealed-file" else "",
         news=news,
         choice=choice,
-        page=None if page is None else Markup(cut_page(page)),  # noqa: S704 - sheet.py escapes every text
+        page=None if page is None else Markup(cut_page(page)),  # noqa: S704 - content.py escapes every text
         may=list_permitted(case=scope),
         may_alone=may_alone,
         is_unsent=state.action.may_be_released,

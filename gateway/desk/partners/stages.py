@@ -10,8 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select
 
 from gateway.desk.collection.set_aside import list_unnotified, mark_notified
-from gateway.desk.outbox.loop import Run
-from gateway.desk.outbox.queue import COLLECTED, NO_OPEN_REQUEST, queue_stage
+from gateway.desk.outbox.queue import COLLECTED, NO_OPEN_REQUEST, Run, queue_stage
 from gateway.desk.partners.mailbox import store_message
 from gateway.desk.partners.outcomes import release_due
 from gateway.desk.people.permissions import BY_THE_DESK

@@ -248,7 +248,7 @@ CASES: Final = Table(
     Index(None, "joined_to"),
     Index(None, "key_number"),
 )
-KEYED_IN: Final = ("phone", "letter", "visit")  # channels of reports from a person's hand (manual_entry/reports.py)
+KEYED_IN: Final = ("phone", "letter", "visit")  # channels of reports from a person's hand (manual_entry.py)
 # For replies sent by the outbox; the other values of `reply_code` are a person's answers.
 REPLIED_BY_RETURN_CODE: Final = "replied_by_return_code"
 _IN_CRISIS: Final = CASES.c.crisis == true()

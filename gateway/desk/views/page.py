@@ -84,7 +84,7 @@ MENU: Final = (
     (Permission.KEY_IN, "keying.show_form", "Key in"),
     (Permission.SEE_OUTBOX, "outbox.list_all", "Outbox"),
     (Permission.SEE_QUEUE, "actions.list_all", "Actions"),
-    (Permission.SEE_QUEUE, "destinations.list_all", "Destinations"),
+    (Permission.SEE_QUEUE, "destinations.list_destinations", "Destinations"),
     (Permission.ALERT_SERVICES, "service_alerts.list_all", "Warnings"),
     (Permission.MANAGE_PARTNERS, "partners.list_all", "Partners"),
     (Permission.MANAGE_PARTNERS, "placements.list_all", "Placements"),

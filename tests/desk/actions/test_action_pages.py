@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from gateway.desk.actions.inbox import record_entry
-from gateway.desk.actions.ledger import MOST_OPENED_ENTRIES, EntryText, record_sent, withdraw_action
+from gateway.desk.actions.ledger import MOST_OPENED_ENTRIES, EntryText, record_entry, record_sent, withdraw_action
 from gateway.desk.actions.model import Action
 from gateway.desk.actions.sending import write_action_messages
 from gateway.desk.cases.model import get_case

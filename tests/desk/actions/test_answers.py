@@ -4,8 +4,16 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.desk.actions.inbox import InKind, record_entry
-from gateway.desk.actions.ledger import EntryText, list_entries, open_entries, record_sent, withdraw_action, write_entry
+from gateway.desk.actions.ledger import (
+    EntryText,
+    InKind,
+    list_entries,
+    open_entries,
+    record_entry,
+    record_sent,
+    withdraw_action,
+    write_entry,
+)
 from gateway.desk.actions.model import Action, ActionError, get_action
 from gateway.desk.cases.closing import Closing, close_case
 from gateway.desk.cases.model import CaseError, add_step, get_case

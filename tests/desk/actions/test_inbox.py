@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from gateway.desk.actions import inbox
-from gateway.desk.actions.inbox import REFUSED, count_refused
-from gateway.desk.actions.ledger import end_action, list_entries, open_entries, withdraw_action
+from gateway.desk.actions import ledger
+from gateway.desk.actions.ledger import REFUSED, count_refused, end_action, list_entries, open_entries, withdraw_action
 from gateway.desk.actions.model import Action, list_waiting
 from gateway.desk.store.schema import AUDIT, CASES, REFUSED_ENTRIES, THREAD_ENTRIES
 from gateway.desk.vault import VaultError
@@ -50,7 +49,7 @@ def list_reasons(loop: Loop) -> list[str]:
 def test_officer_acknowledges_asks_and_tells_the_outcome(loop: Loop) -> None:
     one = send(loop)
     assert post_entry(loop, make_entry(loop, one.action_id)) == 202
-    assert collect_threads(loop) == inbox.EntriesTaken(taken=1, refused=0)
+    assert collect_threads(loop) == ledger.EntriesTaken(taken=1, refused=0)
     taken = reread(loop.desk, one)
     assert (taken.state, taken.acknowledged_by) == ("acknowledged", "example-chat")
     question = make_entry(loop, one.action_id, kind="question", text=f"Which town? {MARKER}")
@@ -79,7 +78,7 @@ def test_replayed_acknowledgement_changes_nothing(loop: Loop) -> None:
     loop.gateway_sql("DELETE FROM items WHERE kind = 'thread-entry'")  # e.g. a gateway from an older copy
     loop.clock.advance(seconds=60)
     put_entry(loop, entry, address=loop.partner.partner)
-    assert collect_threads(loop) == inbox.NO_ENTRIES
+    assert collect_threads(loop) == ledger.NO_ENTRIES
     assert reread(loop.desk, one) == first
     assert list_kinds(loop, one) == [("in", "acknowledge")]
 
@@ -118,8 +117,8 @@ def test_entry_that_does_not_hold_is_kept_with_its_reason_and_changes_no_action(
     put_entry(loop, entry, address=address, key=key)
     if fault == "rubbish":
         loop.gateway_sql("UPDATE items SET envelope = x'01' WHERE kind = 'thread-entry'")
-    assert collect_threads(loop) == inbox.EntriesTaken(taken=0, refused=1)
-    assert collect_threads(loop) == inbox.NO_ENTRIES
+    assert collect_threads(loop) == ledger.EntriesTaken(taken=0, refused=1)
+    assert collect_threads(loop) == ledger.NO_ENTRIES
     assert (list_reasons(loop), list_kinds(loop, one), reread(loop.desk, one).state) == ([reason], [], "sent")
     assert alarms(loop.desk, REFUSED) == [f"{address}: {reason} on 2026-11-25"]
 
@@ -177,7 +176,7 @@ def test_nothing_of_a_destroyed_case_is_kept_again(loop: Loop) -> None:
     with loop.desk.store.write() as connection:
         connection.execute(update(CASES).values(destroyed_at="2026-11-25T08:00:00Z"))
     assert post_entry(loop, make_entry(loop, one.action_id)) == 202
-    assert collect_threads(loop) == inbox.NO_ENTRIES
+    assert collect_threads(loop) == ledger.NO_ENTRIES
     with loop.desk.store.read() as connection:
         assert connection.execute(select(THREAD_ENTRIES)).first() is None
         assert "drop-thread-entry" in connection.execute(select(AUDIT.c.action)).scalars().all()
@@ -204,7 +203,7 @@ def test_refused_entries_fill_no_disk_and_hold_back_no_other(
     loop: Loop, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     one = send(loop)
-    monkeypatch.setattr(inbox, limit, 1)
+    monkeypatch.setattr(ledger, limit, 1)
     for _ in range(3):
         put_entry(loop, make_entry(loop, loop.desk.make_id()), address=loop.partner.partner)
         collect_threads(loop)

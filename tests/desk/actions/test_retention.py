@@ -5,8 +5,15 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from gateway.desk.actions.inbox import record_entry
-from gateway.desk.actions.ledger import EntryText, list_entries, open_body, open_entries, record_sent, withdraw_action
+from gateway.desk.actions.ledger import (
+    EntryText,
+    list_entries,
+    open_body,
+    open_entries,
+    record_entry,
+    record_sent,
+    withdraw_action,
+)
 from gateway.desk.actions.model import list_waiting
 from gateway.desk.keyring.key_set import ensure_sealing_keys
 from gateway.desk.retention.lists import DUE, RetentionError, draft_destruction

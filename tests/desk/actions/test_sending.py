@@ -8,7 +8,7 @@ import pytest
 from gateway.desk.actions import sending
 from gateway.desk.actions.ledger import end_action, list_entries, release_action, withdraw_action, write_entry
 from gateway.desk.actions.sending import FAILED
-from gateway.desk.outbox.loop import GAVE_UP, STUCK
+from gateway.desk.outbox.queue import GAVE_UP, STUCK
 from gateway.desk.outbox_run import send_again, send_due
 from gateway.desk.partners.mailbox import seal_messages_again
 from partner_sdk.errors import LocalStateError, TransportError

@@ -13,8 +13,8 @@ from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.queue import move_case
 from gateway.desk.cases.replying.replies import record_reply
 from gateway.desk.collection.joining import settle_case
+from gateway.desk.notices.service_requests import ask_service
 from gateway.desk.people.permissions import Role
-from gateway.desk.service_requests.asking import ask_service
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from tests.desk.asking_builders import make_asking

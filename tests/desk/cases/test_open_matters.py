@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from gateway.desk.actions.inbox import InKind, record_entry
-from gateway.desk.actions.ledger import EntryText, end_action, record_sent
+from gateway.desk.actions.ledger import EntryText, InKind, end_action, record_entry, record_sent
 from gateway.desk.actions.model import Action
 from gateway.desk.cases.closing import Closing, close_case, list_open, record_child_outcome
 from gateway.desk.cases.model import CaseError, get_case

@@ -18,8 +18,8 @@ from tests.desk.asking_builders import ask, make_stranger
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import read
 from tests.desk.notice_builders import make_reachable
+from tests.desk.notices.test_asking import read_public
 from tests.desk.outbox_builders import send_out
-from tests.desk.service_requests.test_asking import read_public
 from tests.desk.view_builders import Browser
 from tests.desk.work_builders import assess
 from tests.public_report_builders import make_contact

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.desk.cases.replying.templates import SIGNOFFS_FILE, load_release_files, load_signoffs, load_texts
 from gateway.desk.cli import main
-from gateway.desk.outbox import notes
+from gateway.desk.outbox import replies
 from gateway.exchange.public_codes import WELSH
 from gateway.guidance.signoffs import WELSH_READER
 from gateway.web.settings import SettingsError
@@ -20,7 +20,7 @@ from tests.desk.desk_loop import Loop
 @pytest.fixture
 def nothing_loaded() -> Iterator[None]:
     """Forget the loaded files, before and after."""
-    loaders = (notes.load_note_texts,)
+    loaders = (replies.load_note_texts,)
     for load in loaders:
         load.cache_clear()
     yield
@@ -31,7 +31,7 @@ def nothing_loaded() -> Iterator[None]:
 @pytest.mark.usefixtures("nothing_loaded")
 @pytest.mark.parametrize(
     ("room", "name", "file", "key"),
-    [(notes, "_NOTES_FILE", "notes.toml", "subject")],
+    [(replies, "_NOTES_FILE", "notes.toml", "subject")],
 )
 def test_slip_in_a_file_of_the_release_stops_every_command_at_the_start_and_says_what_to_do(
     loop: Loop,
@@ -60,7 +60,7 @@ def test_release_as_it_is_loads() -> None:
 
 @pytest.mark.usefixtures("nothing_loaded")
 def test_file_that_is_not_there_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notes, "_NOTES_FILE", tmp_path / "notes.toml")
+    monkeypatch.setattr(replies, "_NOTES_FILE", tmp_path / "notes.toml")
     with pytest.raises(SettingsError) as caught:
         load_release_files()
     assert caught.value.reason == "no-settings"
@@ -70,7 +70,7 @@ def test_file_that_is_not_there_says_what_to_do(tmp_path: Path, monkeypatch: pyt
 def test_every_version_of_the_desks_words_has_its_checks_listed() -> None:
     wanted = {("replies", load_texts(language).version, "safeguarding staff") for language in LANGUAGES}
     wanted.add(("replies", load_texts(WELSH).version, WELSH_READER))
-    wanted.add(("notes", notes.load_note_texts().version, WELSH_READER))
+    wanted.add(("notes", replies.load_note_texts().version, WELSH_READER))
     listed = [(one.words, one.version, one.who) for one in load_signoffs()]
     assert wanted <= set(listed)
     assert len(set(listed)) == len(listed)

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, time
 import pytest
 
 import gateway.desk.commands.setup
+from gateway.desk.actions.destinations import load_register
 from gateway.desk.cli import main
 from gateway.desk.commands.setup import DATED_FILES
-from gateway.desk.destinations.register import load_register
 from gateway.guidance.dated_data import read_facts
 
 
@@ -35,16 +35,16 @@ def test_command_gives_1_and_names_each_stale_entry(
     assert {row["file"] for row in answer["stale"]} == {
         "gateway/guidance/data/agency.toml",
         "gateway/desk/collection/phrases.toml",
-        "gateway/desk/destinations/bodies.toml",
-        "gateway/desk/destinations/police.toml",
-        "gateway/desk/destinations/suggestions.toml",
+        "gateway/desk/actions/bodies.toml",
+        "gateway/desk/actions/police.toml",
+        "gateway/desk/actions/suggestions.toml",
         "gateway/desk/rights/rights.toml",
         "gateway/desk/notices/invitation.toml",
         "gateway/desk/notices/terms.toml",
         "gateway/desk/packages/handling.toml",
         "gateway/desk/packages/legal_bases.toml",
         "gateway/desk/outbox/notes.toml",
-        "gateway/desk/service_requests/laws.toml",
+        "gateway/desk/notices/laws.toml",
         "gateway/desk/retention/classes.toml",
         "gateway/desk/cases/replying/reply_templates_cy.toml",
         "gateway/desk/cases/replying/reply_templates_en.toml",

@@ -12,9 +12,8 @@ from gateway.clock import utc_now
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cli import main
 from gateway.desk.commands import collecting
-from gateway.desk.outbox import notes
-from gateway.desk.outbox.loop import Outcome
-from gateway.desk.outbox.queue import count_open
+from gateway.desk.outbox import replies
+from gateway.desk.outbox.queue import Outcome, count_open
 from gateway.desk.terminal import DONE, LOOK, TRY_AGAIN, WRONG_USE, Call
 from tests.builders.local_servers import run_server
 from tests.desk.desk_loop import ACTOR, FEED_PORT, Loop
@@ -143,7 +142,7 @@ def test_settings_that_are_wrong_before_the_first_round_end_it(
 def test_note_that_cannot_be_written_is_given_up_and_the_next_one_goes(
     loop: Loop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    make = notes.make_note_mail
+    make = replies.make_note_mail
 
     def fail_for_one(to: str, **named: Any) -> Any:
         if to.startswith(TYPED):
@@ -155,7 +154,7 @@ def test_note_that_cannot_be_written_is_given_up_and_the_next_one_goes(
         send_asking(loop, contact={"email": f"{TYPED}@mail.example"})
         send_asking(loop, contact={"email": "kim@mail.example"})
         loop.collect()
-        monkeypatch.setattr(notes, "make_note_mail", fail_for_one)
+        monkeypatch.setattr(replies, "make_note_mail", fail_for_one)
         assert send_notes(desk) == Outcome(sent=1, given_up=1, problems={"unexpected": 1})
         assert [to for recipients, _ in mailbox.taken for to in recipients] == ["kim@mail.example"]
     assert [(row["state"], row["last_error"]) for row in list_all_notes(desk)] == [

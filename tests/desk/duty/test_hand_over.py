@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.desk.actions.inbox import record_entry
-from gateway.desk.actions.ledger import EntryText, record_sent, withdraw_action
+from gateway.desk.actions.ledger import EntryText, record_entry, record_sent, withdraw_action
 from gateway.desk.cases.model import get_case, list_cases
 from gateway.desk.notices.service_alerts import AlertDraft, draft_alert, release_alone
 from gateway.desk.people.permissions import Role

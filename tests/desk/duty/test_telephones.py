@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.desk.actions.destinations import Destination, Protocol, load_register
 from gateway.desk.cases.assessing import ShownSuggestion, list_telephones
-from gateway.desk.destinations.register import Destination, Protocol, load_register
 from gateway.desk.wiring import Desk
 
 AGREED: dict[str, Any] = {

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from gateway.desk.actions.inbox import take_entry
-from gateway.desk.actions.ledger import EntryText, withdraw_action
+from gateway.desk.actions.ledger import EntryText, take_entry, withdraw_action
 from gateway.desk.actions.model import Action
 from gateway.desk.actions.sending import FAILED
 from gateway.desk.alarms import list_alarms

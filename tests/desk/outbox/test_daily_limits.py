@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select, update
 
-from gateway.desk.outbox.loop import Outcome
-from gateway.desk.outbox.notes import list_newest_notes
-from gateway.desk.outbox.queue import count_by_state, queue
+from gateway.desk.outbox.queue import Outcome, count_by_state, queue
+from gateway.desk.outbox.replies import list_newest_notes
 from gateway.desk.store.agency_tables import NOTES, OUTBOX
 from gateway.desk.store.schema import ALARMS
 from partner_sdk.wire.canonical import format_time

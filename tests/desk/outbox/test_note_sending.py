@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.outbox.loop import Outcome
-from gateway.desk.outbox.notes import NoteSender, list_carrier_faults
+from gateway.desk.outbox.queue import Outcome
+from gateway.desk.outbox.replies import NoteSender, list_carrier_faults
 from gateway.desk.store.agency_tables import NOTES
 from gateway.desk.store.migrations import METADATA
 from partner_sdk.key_files import KeyRole

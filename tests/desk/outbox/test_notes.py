@@ -5,7 +5,7 @@ from email.headerregistry import Address
 
 import pytest
 
-from gateway.desk.outbox.notes import load_note_texts, make_note_mail, make_note_text
+from gateway.desk.outbox.replies import load_note_texts, make_note_mail, make_note_text
 from tests.builders import NOW
 
 # 3GPP TS 23.038 §6.2.1, the default alphabet without its escape.

@@ -6,8 +6,17 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from gateway.desk.outbox.loop import STUCK, DeliveryError, Hold, OutboxKind, Outcome, Run
-from gateway.desk.outbox.queue import OutboxError, get_wait, try_again
+from gateway.desk.outbox.queue import (
+    STUCK,
+    DeliveryError,
+    Hold,
+    OutboxError,
+    OutboxKind,
+    Outcome,
+    Run,
+    get_wait,
+    try_again,
+)
 from gateway.desk.outbox_run import KINDS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import (
@@ -140,7 +149,7 @@ def test_run_that_is_killed_before_the_claim_is_written_loses_nothing(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("gateway.desk.outbox.loop.claim", kill)
+        patch.setattr("gateway.desk.outbox.queue.claim", kill)
         with pytest.raises(KeyboardInterrupt):
             run(desk, kind, taker)
     assert run(desk, kind, taker).sent == 1

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gateway.desk.addresses import find_email_address, find_mail_domain, find_mobile_number, get_mailbox
 from gateway.desk.carriers import is_country_open, make_mail
 from gateway.desk.config import CarriersConfig
-from gateway.desk.outbox.notes import find_note_channel, get_note_kind
+from gateway.desk.outbox.replies import find_note_channel, get_note_kind
 from gateway.exchange.public_report import PublicReport
 from tests.builders import NOW, make_clear_fields
 from tests.public_report_builders import make_contact, make_known_person, make_public_report

@@ -7,9 +7,9 @@ from typing import Any
 
 from werkzeug.test import TestResponse
 
+from gateway.desk.actions.destinations import load_register
 from gateway.desk.actions.model import Action, get_action
 from gateway.desk.cases.opening import open_case
-from gateway.desk.destinations.register import load_register
 from gateway.desk.people.permissions import Role
 from gateway.desk.wiring import Desk
 from tests.desk.digests.digest_builders import PARTNER

@@ -36,8 +36,8 @@ from gateway.desk.packages.content import (
     list_hidden_texts,
     name_evidence,
     redact,
+    render_html,
 )
-from gateway.desk.packages.sheet import render_html
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact
 from partner_sdk.wire.mailbox import MANIFEST_FILE, MAX_ARCHIVE_BYTES
 from tests.desk.packages.package_builders import PICTURE, make_content, make_item, sign

@@ -3,8 +3,7 @@
 import pytest
 from sqlalchemy import update
 
-from gateway.desk.actions.inbox import record_entry
-from gateway.desk.actions.ledger import EntryText, record_sent
+from gateway.desk.actions.ledger import EntryText, record_entry, record_sent
 from gateway.desk.cases.closing import list_open, list_owed
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from gateway.desk.actions.destinations import load_register
 from gateway.desk.actions.ledger import change_state, open_body
 from gateway.desk.actions.model import get_action
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.destinations.register import load_register
 from gateway.desk.packages.archive import unpack
 from gateway.desk.packages.drafting import list_packages
 from gateway.desk.people.permissions import Role

@@ -7,8 +7,8 @@ import zipfile
 
 import pytest
 
+from gateway.desk.actions.destinations import load_register
 from gateway.desk.actions.ledger import open_body
-from gateway.desk.destinations.register import load_register
 from gateway.desk.packages.archive import unpack
 from gateway.desk.people.permissions import Role
 from gateway.desk.wiring import Desk

@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from gateway.desk.packages.archive import build_archive
-from gateway.desk.packages.sealed_file import count_sealed_file_bytes, make_passphrase, seal_file
+from gateway.desk.packages.archive import build_archive, count_sealed_file_bytes, make_passphrase, seal_file
 from partner_sdk import package_reader
 from partner_sdk.errors import FormatError
 from partner_sdk.package_reader import (

@@ -1,6 +1,6 @@
 """Legal bases and handling conditions: data that offers every body of the register at least one law."""
 
-from gateway.desk.destinations.register import load_register
+from gateway.desk.actions.destinations import load_register
 from gateway.desk.packages.content import load_handling, load_legal_bases
 
 PASSED = {"package", "crisis", "referral"}

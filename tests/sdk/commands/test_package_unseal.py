@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import pytest
 
-from gateway.desk.packages.sealed_file import seal_file
+from gateway.desk.packages.archive import seal_file
 from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED
 from partner_sdk.package_reader import Costs
 from tests.sdk.sdk_builders import DOWN, ScriptedGateway, Terminal

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final, get_args
 
 from gateway.desk import audit
+from gateway.desk.actions.destinations import Register, load_register
 from gateway.desk.actions.model import KIND_TITLES, Action, format_failure, list_actions, name_recipient
 from gateway.desk.acts import FROM_RECIPIENT, ON_ACTION, ON_CASE, TO_RECIPIENT, format_act
 from gateway.desk.audit import Act
@@ -31,7 +32,6 @@ from gateway.desk.cases.opening import list_additions, list_reports
 from gateway.desk.cases.queue import Later, list_later
 from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.search import NAMED
-from gateway.desk.destinations.register import Register, load_register
 from gateway.desk.outbox.replies import READ, REPLY, WrittenReply, list_written
 from gateway.desk.partners.outcomes import OutcomeSignal, find_released
 from gateway.desk.people.permissions import BY_THE_DESK

@@ -46,14 +46,7 @@ from gateway.desk.cases.model import (
 from gateway.desk.cases.opening import find_first_report, find_recipient, is_proven, list_additions, open_report
 from gateway.desk.keyring.case_boxes import get_box
 from gateway.desk.keyring.key_set import make_copy_context, make_key_set
-from gateway.desk.outbox.replies import (
-    REPLY,
-    Recipient,
-    has_no_place,
-    has_reply,
-    list_written,
-    store_reply,
-)
+from gateway.desk.outbox.replies import REPLY, Recipient, has_no_place, has_reply, list_written, store_reply
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.register import list_with_role
 from gateway.desk.people.releases import NO_REPLY, Release, ReleaseError, draft_release, find_release, get_signed

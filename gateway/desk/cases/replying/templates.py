@@ -17,7 +17,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from gateway.desk import audit
-from gateway.desk.outbox.notes import load_note_texts
+from gateway.desk.outbox.replies import load_note_texts
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from gateway.exchange.public_codes import NOT_UK, YES

@@ -11,8 +11,8 @@ from gateway.desk.store.schema import AUDIT
 from tests.desk.asking_builders import ask, make_asking, make_stranger
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import make_full_report, read
+from tests.desk.notices.test_asking import read_public
 from tests.desk.outbox_builders import send_out
-from tests.desk.service_requests.test_asking import read_public
 from tests.desk.view_builders import Browser
 from tests.desk.work_builders import make_ready
 from tests.public_report_builders import make_known_person

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.desk.destinations.register import FACT_FILES, list_gaps, load_register
+from gateway.desk.actions.destinations import FACT_FILES, list_gaps, load_register
 from gateway.guidance.dated_data import read_facts
 from gateway.web.settings import SettingsError
 

@@ -11,7 +11,7 @@ from gateway.desk.cases.model import CaseRow, list_cases
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.search import search_cases
 from gateway.desk.cli import main
-from gateway.desk.manual_entry.pages import FILLED_IN, list_groups, list_paths
+from gateway.desk.manual_entry import FILLED_IN, list_groups, list_paths
 from gateway.desk.outbox.alerts import list_alerts
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.schema import AUDIT, CASE_STEPS, IMPORTED_REPORTS

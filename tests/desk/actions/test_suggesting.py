@@ -6,14 +6,8 @@ from itertools import product
 import msgspec
 import pytest
 
+from gateway.desk.actions.destinations import Circumstances, Suggestion, load_register, load_rules, suggest_destinations
 from gateway.desk.cases.model import BEST_PLACED, KINDS
-from gateway.desk.destinations.register import (
-    Circumstances,
-    Suggestion,
-    load_register,
-    load_rules,
-    suggest_destinations,
-)
 from gateway.exchange.public_codes import NOT_SURE, NOT_UK, REGIONS
 from gateway.guidance.signposts import load_countries
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from gateway.desk.destinations.register import load_register, make_public_ways
+from gateway.desk.actions.destinations import load_register, make_public_ways
 from gateway.desk.wiring import Desk
 from gateway.guidance.signposts import load_signposts
 from gateway.web.settings import SettingsError

@@ -1,17 +1,23 @@
 """Asks a service: for information, or to preserve data, about any case. The accredited officer alone does (R45).
 
-One transaction drafts the action, keeps the officer's reasons sealed as a step of the case, and releases it. Never
-sends a text with a trace of the reporter, nor one that names another service (R49).
+From any case to any partner, or as a letter to a service without keys, with the same words. One transaction drafts the
+action, keeps the officer's reasons sealed as a step of the case, and releases it. Never sends a text with a trace of
+the reporter, nor one that names another service (R49). The laws are dated data; the agency's lawyer checks each.
 """
 
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
-from typing import Any, Final
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Literal
 
-from sqlalchemy import Connection
+import msgspec
+from sqlalchemy import Connection, select
 
 from gateway.desk import audit
-from gateway.desk.actions.ledger import draft_action, release_action
+from gateway.desk.actions.ledger import MAX_BODY_BYTES, draft_action, release_action
 from gateway.desk.actions.model import Action, ActionError, find_action
 from gateway.desk.cases.assessing import get_standing
 from gateway.desk.cases.model import (
@@ -23,17 +29,35 @@ from gateway.desk.cases.model import (
     get_case,
     has_control_characters,
     normalise,
+    to_case,
 )
 from gateway.desk.cases.search import check_services, check_traces, open_traces
+from gateway.desk.collection.row_checks import SealedContent
+from gateway.desk.identifiers.extracting import (
+    ACCOUNT,
+    CONTENT,
+    DEVICE,
+    EMAIL,
+    INCIDENT,
+    LINK,
+    PAYMENT,
+    PHONE,
+    SUSPECT,
+    TEXT,
+    Identifier,
+    list_identifiers,
+)
 from gateway.desk.identifiers.index import Traces, list_matches
 from gateway.desk.partners.register import list_partners
 from gateway.desk.placements.register import get_owner_names
-from gateway.desk.service_requests.contents import encode_letter
-from gateway.desk.service_requests.laws import Law, RequestKind, list_laws
-from gateway.desk.uk_times import get_uk_day
+from gateway.desk.store.schema import CASES
+from gateway.desk.uk_times import format_uk_day_of, get_uk_day
 from gateway.desk.wiring import Desk
+from gateway.guidance.dated_data import Source
+from gateway.web.settings import read_settings
+from partner_sdk.errors import FormatError
 from partner_sdk.uk_clock import UK
-from partner_sdk.wire.canonical import check_report_id, format_time
+from partner_sdk.wire.canonical import check_report_id, encode, format_time, parse_exact, parse_time
 from partner_sdk.wire.mailbox import (
     ACCOUNT_KINDS,
     MAX_ACCOUNT_CHARACTERS,
@@ -44,8 +68,122 @@ from partner_sdk.wire.mailbox import (
     InformationRequest,
     PreservationRequest,
     encode_body,
+    parse_body,
 )
 from partner_sdk.wire.submission import PUBLIC_SENDER
+
+LAWS_FILE: Final = Path(__file__).with_name("laws.toml")
+RequestKind = Literal["information-request", "preservation-request"]
+
+
+class Law(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One law. Without `kinds`, it goes through a court or another state, and this desk only explains it."""
+
+    title: str
+    kinds: tuple[RequestKind, ...]
+    law: str
+    who: str
+    covers: str
+    not_for: str
+    compels: str
+    checked_on: date
+    source: Source
+    needs_number: bool = False
+    own_report_only: bool = False
+    due_days: int | None = None
+    to_prove: str | None = None
+
+
+@cache
+def load_laws() -> Mapping[str, Law]:
+    """Return every law by its code. Raises `SettingsError`."""
+    return read_settings(LAWS_FILE, kind=dict[str, Law])
+
+
+def list_laws(kind: RequestKind, *, is_own_report: bool) -> list[tuple[str, Law]]:
+    """Return the laws for a kind of request, by code; some hold only for a report that the service itself sent."""
+    found = load_laws().items()
+    return [(code, one) for code, one in found if kind in one.kinds and (is_own_report or not one.own_report_only)]
+
+
+def list_other_ways() -> list[Law]:
+    """Return the ways through a court or another state."""
+    return [one for one in load_laws().values() if not one.kinds]
+
+
+class Letter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A request as a letter: `name` and `address` of the service, as a person typed them, and one of the two bodies."""
+
+    address: str
+    name: str
+    information: InformationRequest | None = None
+    preservation: PreservationRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The words of a request, of either kind. `reference` and `question` are empty where the kind has none."""
+
+    due_at: str
+    legal_basis: str
+    purpose: str
+    accounts: tuple[AskedAccount, ...]
+    question: str = ""
+    reference: str = ""
+    preserve_until: str = ""
+    name: str = ""
+    address: str = ""
+
+
+def list_answers(connection: Connection, action: Action) -> list[CaseRow]:
+    """Return the reports that answer a request, the oldest first: the first stopped its clock."""
+    answers = select(CASES).where(CASES.c.answers_request == action.action_id)
+    return [to_case(row) for row in connection.execute(answers.order_by(CASES.c.received_at, CASES.c.case_id))]
+
+
+def encode_letter(body: InformationRequest | PreservationRequest, *, name: str, address: str) -> bytes:
+    """Return the stored bytes of a letter. Raises `FormatError` for a body that a mailbox would not take."""
+    encode_body(body)
+    if isinstance(body, InformationRequest):
+        return encode(Letter(address=address, name=name, information=body))
+    return encode(Letter(address=address, name=name, preservation=body))
+
+
+def read_content(action: Action, raw: bytes) -> Content:
+    """Return the words of an opened request. Raises `FormatError`."""
+    if action.way == "mailbox":
+        if action.kind == "information-request":
+            return _read(parse_body(raw, body=InformationRequest))
+        return _read(parse_body(raw, body=PreservationRequest))
+    letter = parse_exact(raw, kind=Letter, max_bytes=MAX_BODY_BYTES)
+    body = letter.information or letter.preservation
+    if body is None:
+        raise FormatError("A letter has a request.", reason="malformed")
+    return _read(body, name=letter.name, address=letter.address)
+
+
+def _read(body: InformationRequest | PreservationRequest, *, name: str = "", address: str = "") -> Content:
+    if isinstance(body, InformationRequest):
+        return Content(
+            due_at=body.due_at,
+            legal_basis=body.legal_basis,
+            purpose=body.purpose,
+            accounts=body.accounts or (),
+            question=body.question,
+            reference=body.reference or "",
+            name=name,
+            address=address,
+        )
+    return Content(
+        due_at=body.due_at,
+        legal_basis=body.legal_basis,
+        purpose=body.purpose,
+        accounts=body.accounts,
+        preserve_until=body.preserve_until,
+        name=name,
+        address=address,
+    )
+
 
 # None of the laws in laws.toml sets a time in days, so this is the agency's own choice.
 DAYS_TO_ANSWER: Final = 7
@@ -286,3 +424,119 @@ def _choose_day(day: date | None, *, now: datetime, usual: int, most: int) -> da
     if not 0 < (day - get_uk_day(now)).days <= most:
         raise CaseError(f"Choose a future day within {most} days.", reason="bad-day")
     return datetime.combine(day, time(23, 59, 59), tzinfo=UK)
+
+
+TITLES: Final = {
+    "information-request": "Request for information",
+    "preservation-request": "Request to preserve data",
+}
+# Crockford's letters: none is taken for another on paper.
+_LETTERS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_REFERENCE_LETTERS: Final = 10
+
+
+def make_reference(action_id: str) -> str:
+    """Return the reference of a request, e.g. `RQ-7Q2K9-XM4TD`: the same for the same id, and nothing of a case."""
+    number = int.from_bytes(hashlib.sha256(action_id.encode()).digest())
+    letters = "".join(_LETTERS[number >> (5 * place) & 31] for place in range(_REFERENCE_LETTERS))
+    return f"RQ-{letters[:5]}-{letters[5:]}"
+
+
+def draw_letter(action: Action, content: Content, *, agency: str, signed_by: str) -> bytes:
+    """Return the letter as PDF, the same bytes each time. `signed_by` is the officer as the reader is to see them."""
+    # Imported here: the library of PDFs brings a third of a second that a process without paper does not need.
+    from gateway.desk.paper import Paper
+
+    reference, title = make_reference(action.action_id), TITLES[action.kind]
+    made_at = action.released_at or action.drafted_at
+    paper = Paper(title=f"{title} {reference}", made_at=parse_time(made_at), foot=f"{agency}, {reference}", head="")
+    paper.write_text(agency, is_bold=True)
+    paper.write_text(f"{content.name}\n{content.address}")
+    paper.write_text(format_uk_day_of(made_at))
+    paper.write_heading(title, level=1)
+    paper.write_facts(
+        [
+            ("Our reference", reference),
+            ("Answer by", format_uk_day_of(content.due_at)),
+            *([("Keep until", format_uk_day_of(content.preserve_until))] if content.preserve_until else []),
+            ("Law", content.legal_basis),
+        ]
+    )
+    paper.write_heading("The account" if len(content.accounts) == 1 else "The accounts")
+    paper.write_facts([(ACCOUNT_KINDS.get(one.kind, one.kind), one.value) for one in content.accounts])
+    if content.question:
+        paper.write_heading("The question")
+        paper.write_text(content.question)
+    else:
+        paper.write_heading("What we ask you to keep")
+        paper.write_text(
+            "Please keep unchanged all data that you hold now about this account, until the day above. We ask for no "
+            "disclosure by this letter. Please confirm that it is kept by the day for your answer."
+        )
+    paper.write_heading("Why we ask")
+    paper.write_text(content.purpose)
+    paper.write_notice(
+        "Do not tell the holder of an account, or anyone else, that we asked. Please put our reference on each sheet "
+        "and file of your answer. If you hold nothing, or may not answer, please tell us so.",
+        title="Please treat this as confidential",
+    )
+    paper.write_text(f"{signed_by}\nSingle point of contact", gap=1)
+    return paper.render()
+
+
+# More than a person compares; the others are in the report.
+MOST_SUGGESTED: Final = 12
+# The places of the person that a report is about. Text is last: it names anyone.
+_PLACES: Final = (SUSPECT, INCIDENT, TEXT)
+_KINDS: Final = {
+    EMAIL: "email",
+    PHONE: "phone",
+    LINK: "link",
+    PAYMENT: "payment",
+    DEVICE: "device",
+    CONTENT: "content",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestedAccount:
+    """One account, with the service that the report names for a user name."""
+
+    account: AskedAccount
+    service: str = ""
+
+    @property
+    def code(self) -> str:
+        """The value of its tick box, e.g. `username:night_owl7`."""
+        return f"{self.account.kind}:{self.account.value}"
+
+    @property
+    def title(self) -> str:
+        """Its line on the page."""
+        service = f" ({self.service})" if self.service else ""
+        return f"{ACCOUNT_KINDS[self.account.kind]}: {self.account.value}{service}"
+
+
+def suggest_accounts(contents: Iterable[SealedContent], traces: Traces) -> list[SuggestedAccount]:
+    """Return the accounts in the reports of a case, those of the suspect first; the values are in one spelling."""
+    found = [one for content in contents for one in list_identifiers(content) if one.place in _PLACES]
+    found.sort(key=lambda one: _PLACES.index(one.place))
+    listed = {suggested.account: suggested for one in reversed(found) for suggested in _to_account(one.identifier)}
+    free = [one for one in reversed(listed.values()) if not list_matches(one.account.value, traces)]
+    return free[:MOST_SUGGESTED]
+
+
+def parse_account(code: str) -> AskedAccount:
+    """Return the account of a ticked box; its kind may be none."""
+    kind, _, value = code.partition(":")
+    return AskedAccount(kind=kind, value=value)
+
+
+def _to_account(identifier: Identifier) -> Iterator[SuggestedAccount]:
+    if len(identifier.value) > MAX_ACCOUNT_CHARACTERS:
+        return
+    if identifier.kind == ACCOUNT:
+        service, _, name = identifier.value.partition("\n")
+        yield SuggestedAccount(AskedAccount(kind="username", value=name), service)
+    elif identifier.kind in _KINDS:
+        yield SuggestedAccount(AskedAccount(kind=_KINDS[identifier.kind], value=identifier.value))

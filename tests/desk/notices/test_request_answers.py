@@ -9,9 +9,8 @@ from gateway.desk.actions.model import Action, format_clock, get_action, list_cl
 from gateway.desk.cases.linking import list_linked
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.opening import list_case_doubts
+from gateway.desk.notices.service_requests import Asking, list_answers
 from gateway.desk.partners.mailbox import seal_messages_again, write_message
-from gateway.desk.service_requests.asking import Asking
-from gateway.desk.service_requests.contents import list_answers
 from gateway.desk.store.agency_tables import MAILBOX_MESSAGES
 from gateway.desk.uk_times import get_uk_day
 from partner_sdk.report import IndustryReport
@@ -21,8 +20,8 @@ from tests.builders import Partner, make_industry_report, seal_report
 from tests.desk.asking_builders import NIGHT_OWL, ask, make_asking, make_preservation, make_stranger
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import collect_and_send, file, find, read, read_mailbox, set_partner
+from tests.desk.notices.test_asking import read_public
 from tests.desk.outbox_builders import send_out
-from tests.desk.service_requests.test_asking import read_public
 
 SOME_ID = "01a211d3-7340-7ff3-b7d7-b412be473e63"
 

@@ -9,8 +9,7 @@ from gateway.desk.actions.ledger import open_body
 from gateway.desk.actions.model import ActionError, list_actions
 from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.service_requests.asking import Asking, list_services
-from gateway.desk.service_requests.contents import read_content
+from gateway.desk.notices.service_requests import Asking, list_services, read_content
 from gateway.desk.store.agency_tables import ADOPTERS
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.wire.mailbox import AskedAccount

@@ -1,6 +1,6 @@
 """The laws for requests: each with its source, and none offered that a request of this desk cannot rest on."""
 
-from gateway.desk.service_requests.laws import list_laws, list_other_ways, load_laws
+from gateway.desk.notices.service_requests import list_laws, list_other_ways, load_laws
 from partner_sdk.wire.mailbox import MAX_PURPOSE_CHARACTERS
 
 

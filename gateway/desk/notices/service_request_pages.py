@@ -18,21 +18,26 @@ from gateway.desk.cases.action_forms import add_sent, add_withdrawal, get_action
 from gateway.desk.cases.case_page import get_case_or_404
 from gateway.desk.cases.model import CaseError, CaseRow, get_case, parse_day
 from gateway.desk.cases.search import list_case_reports, make_case_traces, open_reports
-from gateway.desk.people.permissions import Permission
-from gateway.desk.people.register import format_person
-from gateway.desk.placements.register import find_owner_name
-from gateway.desk.service_requests.asking import (
+from gateway.desk.notices.service_requests import (
     DAYS_TO_ANSWER,
     DAYS_TO_PRESERVE,
     Asking,
+    SuggestedAccount,
     ask_service,
+    draw_letter,
     get_askable,
+    list_answers,
+    list_other_ways,
     list_services,
+    load_laws,
+    make_reference,
+    parse_account,
+    read_content,
+    suggest_accounts,
 )
-from gateway.desk.service_requests.contents import list_answers, read_content
-from gateway.desk.service_requests.laws import list_other_ways, load_laws
-from gateway.desk.service_requests.letters import draw_letter, make_reference
-from gateway.desk.service_requests.suggesting import SuggestedAccount, parse_account, suggest_accounts
+from gateway.desk.people.permissions import Permission
+from gateway.desk.people.register import format_person
+from gateway.desk.placements.register import find_owner_name
 from gateway.desk.uk_times import get_uk_day
 from gateway.desk.views.page import FORM_BYTES, Fault, Typed, get_desk, get_name, read_typed, show_page, staff_rule
 from gateway.web.problem_pages import not_found

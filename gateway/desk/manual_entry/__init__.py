@@ -1,1 +1,0 @@
-"""Manual entry: a phone call, a letter or a visit that a person enters as a report."""
