@@ -77,9 +77,9 @@ mail_name = "The team"
 sms = "folder"
 sms_sender = "The team"
 """
-LADDER: Final = """checked_on = 2026-11-28
+ESCALATION: Final = """checked_on = 2026-11-28
 source = "an example: the agency's own duty plan replaces it"
-rung = [
+level = [
   {title = "Duty officer", hours = "always", target = "mailto:duty@team.example", wait_minutes = 5},
   {title = "Supervisor", hours = "always", target = "mailto:supervisor@team.example", wait_minutes = 10},
 ]
@@ -310,7 +310,7 @@ class Loop:
         folder = json.dumps(str((self.folder / "sent-notes").resolve()))  # a JSON string is a TOML string
         before = before.replace("demonstration = false", "demonstration = true")
         settings.write_text(f"{before}\n{CONTACT}\n{CARRIERS}folder = {folder}\n", encoding="utf-8")
-        (self.desk_state / "ladder.toml").write_text(LADDER, encoding="utf-8")
+        (self.desk_state / "escalation.toml").write_text(ESCALATION, encoding="utf-8")
         (self.desk_state / "destinations.toml").write_text(DESTINATION, encoding="utf-8")
 
     def start_gateway(self) -> str:

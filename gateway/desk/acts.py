@@ -33,7 +33,7 @@ ON_CASE: Final = {
     "fail-action": "could not send an action",
     "hand-over-case": "handed the case over[ to {person}][ to {faculty}][ to {team}]",
     "keep-apart-case": "kept the case apart from another[: {other}]",
-    "key-in-case": "keyed in the report[: {channel}]",
+    "manual-entry-case": "entered the report by hand[: {channel}]",
     "legal-hold-case": "placed a legal hold",
     "lift-hold-case": "lifted the legal hold",
     "link-case": "linked the case with another[: {other}]",

@@ -161,9 +161,9 @@ class DeskPaths:
         return self.state / AGENCY_FILE
 
     @property
-    def ladder(self) -> Path:
+    def escalation(self) -> Path:
         """Whom an alert calls, in which order (escalation.py)."""
-        return self.state / "ladder.toml"
+        return self.state / "escalation.toml"
 
     @property
     def destinations(self) -> Path:
@@ -223,8 +223,8 @@ class DeskPaths:
 # Settings of earlier versions, by name, and where they are now.
 _MOVED: Final = {
     "post_room": "rename the table [post_room] to [carriers]. Its keys stay the same.",
-    "pager": "move the addresses of [pager] into ladder.toml (docs/running.md, step 10), and remove the table.",
-    "acknowledge_within_minutes": "remove it: each rung of ladder.toml has its own wait_minutes.",
+    "pager": "move the addresses of [pager] into escalation.toml (docs/running.md, step 10), and remove the table.",
+    "acknowledge_within_minutes": "remove it: each level of escalation.toml has its own wait_minutes.",
 }
 
 

@@ -22,7 +22,7 @@ from gateway.desk.keyring.anchoring import check_audit
 from gateway.desk.keyring.delegation import read_delegation
 from gateway.desk.keyring.key_set import LOG_ROLE, has_role
 from gateway.desk.keyring.publication import DAILY_ROLES, OPENINGS_NOTED, find_newest
-from gateway.desk.outbox.alerts import list_ladder_warnings
+from gateway.desk.outbox.alerts import list_escalation_warnings
 from gateway.desk.outbox.queue import count_open
 from gateway.desk.outbox.replies import WITHOUT_PLACE, list_carrier_faults
 from gateway.desk.partners.account_changes import count_waiting
@@ -359,15 +359,15 @@ def _examine_outbox(desk: Desk) -> Iterator[CheckResult]:
         yield "ok", f"The carriers can send; {waiting} notes are waiting.", ""
 
 
-def _examine_ladder(desk: Desk) -> Iterator[CheckResult]:
+def _examine_escalation(desk: Desk) -> Iterator[CheckResult]:
     with desk.store.read() as connection:
-        warnings = list_ladder_warnings(desk, connection, is_for_later=True)
+        warnings = list_escalation_warnings(desk, connection, is_for_later=True)
     # A sandbox has no real reports.
     verdict: Verdict = "fault" if desk.config.environment == "live" else "warning"
     for warning in warnings:
-        yield verdict, warning, f"Mend {desk.paths.ladder}; until then a person watches the desk's first page."
+        yield verdict, warning, f"Mend {desk.paths.escalation}; until then a person watches the desk's first page."
     if not warnings:
-        yield "ok", f"The ladder has a person to call at every hour (checked on {desk.ladder.checked_on}).", ""
+        yield "ok", f"The escalation has a person to call at every hour (checked on {desk.escalation.checked_on}).", ""
 
 
 def _examine_hours(desk: Desk) -> Iterator[CheckResult]:
@@ -440,7 +440,7 @@ _CHECKS: Final[tuple[tuple[str, Callable[[Desk], Iterator[CheckResult]]], ...]] 
     ("partners", _examine_partners),
     ("placements", _examine_placements),
     ("outbox", _examine_outbox),
-    ("ladder", _examine_ladder),
+    ("escalation", _examine_escalation),
     ("hours", _examine_hours),
     ("retention", _examine_retention),
 )

@@ -1,4 +1,4 @@
-"""The ladder (`ladder.toml`): the people and bodies that an alert calls, their order, and how long it waits for each.
+"""The escalation (`escalation.toml`): whom an alert calls, in their order, and how long it waits for each.
 
 Dated data of the agency's own, for example a first duty officer, a second person, a supervisor, and the body that is on
 duty out of hours. It lies at the desk alone, because it names people and their addresses.
@@ -21,7 +21,7 @@ MAILTO: Final = "mailto:"
 _OFF: Final = "off"
 # An hour without an answer is no cover for a child in danger.
 MOST_MINUTES: Final = 60
-MOST_RUNGS: Final = 20
+MOST_LEVELS: Final = 20
 # Bank holidays come in these days, and rotas are written for weeks.
 GAPS_WITHIN: Final = timedelta(days=60)
 _MIDNIGHT: Final = time(0)
@@ -29,7 +29,7 @@ _ONE_DAY: Final = timedelta(days=1)
 _Title = Annotated[str, Meta(min_length=1, max_length=60)]
 
 
-class Rung(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Level(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One person or body, by the title of its duty, e.g. "First duty officer".
 
     `hours` are those of the desk, and `days`, `begins` and `ends` a shift inside them, in the agency's time: a shift
@@ -49,7 +49,7 @@ class Rung(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ends: time = _MIDNIGHT
 
     def is_on_duty(self, agency: Agency, now: datetime) -> bool:
-        """Return whether this rung is on duty at this moment, by the agency's hours and bank holidays."""
+        """Return whether this level is on duty at this moment, by the agency's hours and bank holidays."""
         if self.hours != "always" and agency.is_in_hours(now) != (self.hours == "open"):
             return False
         today = agency.get_day(now)
@@ -62,27 +62,27 @@ class Rung(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return agency.get_moment(day, self.begins) <= now < agency.get_moment(ends_on, self.ends)
 
 
-class Ladder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`ladder.toml`: the rungs, the first to be called first."""
+class Escalation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`escalation.toml`: the levels, the first to be called first."""
 
     checked_on: date
     source: Source
-    rung: Annotated[tuple[Rung, ...], Meta(max_length=MOST_RUNGS)]
+    level: Annotated[tuple[Level, ...], Meta(max_length=MOST_LEVELS)]
 
     @property
-    def rungs(self) -> tuple[Rung, ...]:
-        """The rungs that can be called at all."""
-        return tuple(one for one in self.rung if one.target != _OFF)
+    def levels(self) -> tuple[Level, ...]:
+        """The levels that can be called at all."""
+        return tuple(one for one in self.level if one.target != _OFF)
 
     def find_gap(
         self, agency: Agency, now: datetime, *, within: timedelta = GAPS_WITHIN, counts_hours: bool = False
     ) -> datetime | None:
-        """Return the first time in this span at which no rung is on duty, or None.
+        """Return the first time in this span at which no level is on duty, or None.
 
-        With `counts_hours` the desk's opening hours need no rung: its people read the pages.
+        With `counts_hours` the desk's opening hours need no level: its people read the pages.
         """
         changes = {_MIDNIGHT, agency.desk.opens, agency.desk.closes}
-        changes |= {change for one in self.rungs for change in (one.begins, one.ends)}
+        changes |= {change for one in self.levels for change in (one.begins, one.ends)}
         first = agency.get_day(now)
         days = [first + _ONE_DAY * number for number in range(within.days + 2)]
         # Between two of these moments nothing changes.
@@ -92,31 +92,31 @@ class Ladder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 at
                 for at in sorted(moments)
                 if now <= at < now + within
-                and not any(one.is_on_duty(agency, at) for one in self.rungs)
+                and not any(one.is_on_duty(agency, at) for one in self.levels)
                 and not (counts_hours and agency.is_in_hours(at))
             ),
             None,
         )
 
 
-# A desk without the file: each run and `doctor` report that nobody is on the ladder.
-NO_LADDER: Final = Ladder(checked_on=date.min, source="no file", rung=())
+# A desk without the file: each run and `doctor` report that nobody is in the escalation.
+NO_ESCALATION: Final = Escalation(checked_on=date.min, source="no file", level=())
 
 
-def load_ladder(path: Path, *, has_mail: bool) -> Ladder:
-    """Read the ladder of a state folder. Raises `SettingsError` (`bad-settings`) naming the rung to correct."""
+def load_escalation(path: Path, *, has_mail: bool) -> Escalation:
+    """Read the escalation of a state folder. Raises `SettingsError` (`bad-settings`) naming the level to correct."""
     if not path.is_file():
-        return NO_LADDER
-    ladder = read_settings(path, kind=Ladder)
-    titles = [one.title for one in ladder.rung]
-    for one in ladder.rung:
+        return NO_ESCALATION
+    escalation = read_settings(path, kind=Escalation)
+    titles = [one.title for one in escalation.level]
+    for one in escalation.level:
         if titles.count(one.title) > 1:
-            raise _make_error(path, one, "has the title of another rung")
+            raise _make_error(path, one, "has the title of another level")
         if not _is_target(one.target):
             raise _make_error(path, one, "needs a target: an https address, mailto: and one address, or off")
         if one.target.startswith(MAILTO) and not has_mail:
             raise _make_error(path, one, "needs a mail carrier: set carriers.mail in desk.toml")
-    return ladder
+    return escalation
 
 
 def _is_target(target: str) -> bool:
@@ -126,5 +126,5 @@ def _is_target(target: str) -> bool:
     return target == _OFF or is_safe_url(target)
 
 
-def _make_error(path: Path, rung: Rung, fault: str) -> SettingsError:
-    return SettingsError(f"{path}: the rung “{rung.title}” {fault}.", reason="bad-settings")
+def _make_error(path: Path, level: Level, fault: str) -> SettingsError:
+    return SettingsError(f"{path}: the level “{level.title}” {fault}.", reason="bad-settings")

@@ -37,7 +37,7 @@ from gateway.desk.collection.filing import NewCase, file_cases, make_own_referen
 from gateway.desk.keyring.case_boxes import close_reports, find_sealed_report, make_keys
 from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.people.permissions import CaseScope, Permission
-from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, KEYED_IN
+from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, MANUAL_CHANNELS
 from gateway.desk.uk_times import UkTimeError, format_typed_time, parse_uk_time
 from gateway.desk.vault import VaultError
 from gateway.desk.views.page import Fault, get_desk, get_name, go_to, is_permitted, show_page, staff_rule
@@ -99,8 +99,8 @@ FILLED_IN: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class KeyedCall:
-    """A call, letter or visit as keyed in. `report_id` is made with the page, so that two presses make one report."""
+class ManualReport:
+    """A call, letter or visit as entered. `report_id` is made with the page, so that two presses make one report."""
 
     channel: str
     received_at: datetime
@@ -109,12 +109,12 @@ class KeyedCall:
     answers: Answers
 
 
-class KeyedAlreadyError(CaseError):
+class EnteredAlreadyError(CaseError):
     """This page was filed before with other answers; `reference` is that of its case."""
 
     def __init__(self, reference: str) -> None:
         self.reference = reference
-        super().__init__(f"This page was keyed in already, as {reference}.", reason="keyed-in-already")
+        super().__init__(f"This page was entered already, as {reference}.", reason="entered-already")
 
 
 def read_received_at(day: str, clock: str, *, now: datetime) -> datetime:
@@ -130,13 +130,9 @@ def read_received_at(day: str, clock: str, *, now: datetime) -> datetime:
     return min(moment, now)
 
 
-def key_in(desk: Desk, call: KeyedCall, *, actor: str) -> CaseRow:
-    """Seal and file a call in one durable transaction, and return its case; the same page again returns the same case.
-
-    Raises `CaseError` (`unknown-case`, `not-from-public`, `no-sealing-key`), `KeyedAlreadyError`, and the errors of the
-    vault and the store; nothing is stored then.
-    """
-    if call.channel not in KEYED_IN:
+def enter_report(desk: Desk, call: ManualReport, *, actor: str) -> CaseRow:
+    """Seal and file a call in one durable transaction, and return its case; a second time, the same case."""
+    if call.channel not in MANUAL_CHANNELS:
         raise CaseError("Choose how it came: by phone, as a letter or in a visit.", reason="bad-channel")
     check_report_id(call.report_id)
     now = desk.clock()
@@ -148,16 +144,18 @@ def key_in(desk: Desk, call: KeyedCall, *, actor: str) -> CaseRow:
         if not known:
             return _file(desk, connection, call, report, actor=actor, now=now)
     if not _is_same(desk, known[0], call, report, actor=actor):
-        raise KeyedAlreadyError(known[0].reference)
+        raise EnteredAlreadyError(known[0].reference)
     return known[0]
 
 
-def find_keyed(connection: Connection, report_id: str, *, by: str) -> CaseRow | None:
-    """Return the case of a call that this person keyed in, or None."""
+def find_entered(connection: Connection, report_id: str, *, by: str) -> CaseRow | None:
+    """Return the case of a call that this person entered, or None."""
     query = (
         select(CASES)
         .join(IMPORTED_REPORTS, CASES.c.report_id == IMPORTED_REPORTS.c.report_id)
-        .where(CASES.c.report_id == report_id, CASES.c.channel.in_(KEYED_IN), IMPORTED_REPORTS.c.imported_by == by)
+        .where(
+            CASES.c.report_id == report_id, CASES.c.channel.in_(MANUAL_CHANNELS), IMPORTED_REPORTS.c.imported_by == by
+        )
     )
     row = connection.execute(query).first()
     return None if row is None else to_case(row)
@@ -185,7 +183,7 @@ def _get_earlier(connection: Connection, reference: str) -> CaseRow:
     return earlier
 
 
-def _make_report(desk: Desk, call: KeyedCall, *, earlier: CaseRow | None, now: datetime) -> PublicReport:
+def _make_report(desk: Desk, call: ManualReport, *, earlier: CaseRow | None, now: datetime) -> PublicReport:
     answers = dict(call.answers)
     if answers.get("who") == "me" and not answers.get("age_band"):
         answers["age_band"] = answers.get("reporter_age_band", "")
@@ -234,7 +232,7 @@ def _get_under_18(age_band: str) -> str:
 
 
 def _file(
-    desk: Desk, connection: Connection, call: KeyedCall, report: PublicReport, *, actor: str, now: datetime
+    desk: Desk, connection: Connection, call: ManualReport, report: PublicReport, *, actor: str, now: datetime
 ) -> CaseRow:
     key = get_active_sealing_key(make_key_set(connection, desk=desk, now=now), now=now)
     clear = report.clear
@@ -265,13 +263,13 @@ def _file(
         channel=call.channel,
     )
     file_cases(connection, [case], case_ids=[case_id], signer=signer, now=now, keys=keys)
-    # No gateway signed for it: the audit log has who keyed it in, and the digest of the box.
+    # No gateway signed for it: the audit log has who entered it, and the digest of the box.
     codes = {"channel": call.channel, "envelope_sha256": sha256(envelope).hexdigest(), "reference": reference}
-    add_step(desk, connection, case_id, "key-in", actor=actor, codes=codes)
+    add_step(desk, connection, case_id, "manual-entry", actor=actor, codes=codes)
     return get_case(connection, case_id)
 
 
-def _is_same(desk: Desk, case: CaseRow, call: KeyedCall, report: PublicReport, *, actor: str) -> bool:
+def _is_same(desk: Desk, case: CaseRow, call: ManualReport, report: PublicReport, *, actor: str) -> bool:
     """Return whether a page that comes again is the one that was filed, by the same person."""
     with desk.store.read() as connection:
         mine = (IMPORTED_REPORTS.c.report_id == case.report_id) & (IMPORTED_REPORTS.c.imported_by == actor)
@@ -412,7 +410,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyedPage:
+class EntryPage:
     """The page as typed: texts by path, picked codes by path, and its faults."""
 
     texts: Mapping[str, str] = field(default_factory=dict)
@@ -440,7 +438,7 @@ def list_groups() -> tuple[Group, ...]:
     return tuple(Group(code, title, tuple(_make_question(path) for path in paths)) for code, title, paths in _GROUPS)
 
 
-def read_page(posted: "MultiDict[str, str]") -> KeyedPage:
+def read_page(posted: "MultiDict[str, str]") -> EntryPage:
     """Read a post. Codes outside the lists are dropped with a fault; texts keep every letter but outer spaces."""
     texts, picked, faults = dict[str, str](), dict[str, tuple[str, ...]](), list[Fault]()
     for group in list_groups():
@@ -456,11 +454,11 @@ def read_page(posted: "MultiDict[str, str]") -> KeyedPage:
                 if len(text) > one.most:
                     over = len(text) - one.most
                     faults.append(Fault(one.name, f"At most {one.most:,} characters. Remove {over:,}."))
-    page = KeyedPage(texts, picked)
-    return KeyedPage(texts, picked, (*faults, *_list_missing(page)))
+    page = EntryPage(texts, picked)
+    return EntryPage(texts, picked, (*faults, *_list_missing(page)))
 
 
-def _list_missing(page: KeyedPage) -> list[Fault]:
+def _list_missing(page: EntryPage) -> list[Fault]:
     missing = []
     if not page.picked["danger"]:
         missing.append(Fault("danger", "Choose one: “Not sure” is an answer."))
@@ -497,7 +495,7 @@ _SHAPES: Final = {
 }
 
 
-blueprint = Blueprint("keying", __name__)
+blueprint = Blueprint("manual_entry", __name__)
 
 
 # Every text at its most, in letters of four bytes, each spelled in twelve characters of a form.
@@ -510,7 +508,7 @@ _FIELDS: Final = {
     "time-too-old": "day",
     "unknown-case": "adds_to",
     "not-from-public": "adds_to",
-    "keyed-in-already": "adds_to",
+    "entered-already": "adds_to",
 }
 
 
@@ -523,17 +521,17 @@ _FAULTS: Final = {
 _NOT_FILED: Final = "It was not filed, and everything you typed is still here. Press again in a minute."
 
 
-@blueprint.get("/key-in")
-@staff_rule(Permission.KEY_IN)
+@blueprint.get("/manual-entry")
+@staff_rule(Permission.ENTER_REPORTS)
 def show_form() -> ResponseReturnValue:
     """Show the empty page; `?adds_to=` is the reference of an earlier report of the same person."""
     day, clock = format_typed_time(get_desk().clock())
-    typed = {"channel": KEYED_IN[0], "day": day, "clock": clock, "adds_to": request.args.get("adds_to", "")}
-    return _show(typed, KeyedPage())
+    typed = {"channel": MANUAL_CHANNELS[0], "day": day, "clock": clock, "adds_to": request.args.get("adds_to", "")}
+    return _show(typed, EntryPage())
 
 
-@blueprint.post("/key-in")
-@staff_rule(Permission.KEY_IN, body_bytes=PAGE_BYTES)
+@blueprint.post("/manual-entry")
+@staff_rule(Permission.ENTER_REPORTS, body_bytes=PAGE_BYTES)
 def post_form() -> ResponseReturnValue:
     """Seal and file the typed report, once; a fault shows the page again with every letter."""
     desk, page = get_desk(), read_page(request.form)
@@ -543,10 +541,10 @@ def post_form() -> ResponseReturnValue:
         received_at = read_received_at(typed["day"], typed["clock"], now=desk.clock())
         if page.faults:
             return _show(typed, page)
-        call = KeyedCall(typed["channel"], received_at, typed["report_id"], typed["adds_to"] or None, page.answers)
-        case = key_in(desk, call, actor=get_name())
-        return go_to("keying.show_reference", report_id=case.report_id)
-    except KeyedAlreadyError as error:
+        call = ManualReport(typed["channel"], received_at, typed["report_id"], typed["adds_to"] or None, page.answers)
+        case = enter_report(desk, call, actor=get_name())
+        return go_to("manual_entry.show_reference", report_id=case.report_id)
+    except EnteredAlreadyError as error:
         # A changed page after Back is an addition to the first one, with an id of its own.
         typed |= {"report_id": "", "adds_to": error.reference}
         advice = f"This call is filed already, as {error.reference}. File the rest as an addition to it."
@@ -561,24 +559,24 @@ def post_form() -> ResponseReturnValue:
     except SealingError:
         advice = "The desk has no active sealing key. Ask your administrator to publish one."
         faults.append(Fault("file", f"{advice} {_NOT_FILED}"))
-    return _show(typed, KeyedPage(page.texts, page.picked, (*faults, *page.faults)))
+    return _show(typed, EntryPage(page.texts, page.picked, (*faults, *page.faults)))
 
 
-@blueprint.get("/key-in/<report_id>")
-@staff_rule(Permission.KEY_IN)
+@blueprint.get("/manual-entry/<report_id>")
+@staff_rule(Permission.ENTER_REPORTS)
 def show_reference(report_id: str) -> ResponseReturnValue:
-    """Show the reference of a call to read out, and the promise to give, to the person who keyed it in.
+    """Show the reference of a call to read out, and the promise to give, to the person who entered it.
 
     Also to a duty officer whose call went to the queue: it is not theirs to open, and the caller is still there.
     """
     desk = get_desk()
     with desk.store.read() as connection:
-        case = find_keyed(connection, report_id, by=get_name())
+        case = find_entered(connection, report_id, by=get_name())
     if case is None:
         not_found()
     promised = find_promised_day(case)
     return show_page(
-        "keyed_in.html",
+        "manual_entry_filed.html",
         case=case,
         spoken=list_reference_words(case.reference),
         promised_day="" if promised is None else format_day(promised),
@@ -587,12 +585,12 @@ def show_reference(report_id: str) -> ResponseReturnValue:
     )
 
 
-def _show(typed: dict[str, str], page: KeyedPage) -> ResponseReturnValue:
+def _show(typed: dict[str, str], page: EntryPage) -> ResponseReturnValue:
     return show_page(
-        "key_in.html",
+        "manual_entry.html",
         typed={**typed, "report_id": typed.get("report_id") or get_desk().make_id()},
         page=page,
         faults=list(page.faults),
         groups=list_groups(),
-        channels=[(code, labels.title_of(code)) for code in KEYED_IN],
+        channels=[(code, labels.title_of(code)) for code in MANUAL_CHANNELS],
     )

@@ -79,7 +79,7 @@ class ForgetSender:
 
 
 KINDS: Final = (
-    # Open until a person has it. If no rung takes it, each run reports it and tries the ladder again within a minute.
+    # Open until a person has it. If no level takes it, each run reports it and tries again within a minute.
     OutboxKind(
         "alert",
         AlertSender,

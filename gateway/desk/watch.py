@@ -48,7 +48,7 @@ URGENT_WAIT: Final = "urgent-reports-wait"
 OTHERS_WAIT: Final = "reports-wait"
 NOT_SENT: Final = "alert-not-sent"
 NOT_ACKNOWLEDGED: Final = "alert-not-acknowledged"
-LADDER_RAN_OUT: Final = "ladder-ran-out"
+ESCALATION_RAN_OUT: Final = "escalation-ran-out"
 NIGHT_UNTAKEN: Final = "night-not-taken-over"
 CRISIS_UNREAD: Final = "crisis-unread"
 SHELF_FULL: Final = "shelf-full"
@@ -66,10 +66,10 @@ ADVICE: Final[dict[str, tuple[str, str, str]]] = {
     STOPPED: ("No report has been collected", "Start {}, and read its output.", "collect --every 60"),
     URGENT_WAIT: ("Urgent reports wait at the gateway", "Run {}, and read its output.", "collect"),
     OTHERS_WAIT: ("Reports wait at the gateway", "Run {}, and read its output.", "collect"),
-    NOT_SENT: ("An alert has not gone out", "Phone the people on duty yourself, then check ladder.toml.", ""),
+    NOT_SENT: ("An alert has not gone out", "Phone the people on duty yourself, then check escalation.toml.", ""),
     NOT_ACKNOWLEDGED: ("An alert is not acknowledged", "Open the urgent cases; the page On duty takes its answer.", ""),
-    LADDER_RAN_OUT: (
-        "Nobody on the ladder answered an alert, and it goes on from the top",
+    ESCALATION_RAN_OUT: (
+        "Nobody in the escalation answered an alert, and it goes on from the top",
         "Phone the people on duty yourself; the page Outbox shows whom it called.",
         "",
     ),
@@ -151,7 +151,7 @@ def list_concerns(connection: Connection, *, desk: Desk) -> list[Concern]:
         alert, unread, came_round = overdue
         concerns.append(Concern(NOT_ACKNOWLEDGED, parse_time(alert.first_at), unread))
         if came_round is not None:
-            concerns.append(Concern(LADDER_RAN_OUT, parse_time(came_round.called_at), unread))
+            concerns.append(Concern(ESCALATION_RAN_OUT, parse_time(came_round.called_at), unread))
     if desk.agency.is_in_hours(now) and (untaken := list_untaken(connection, agency=desk.agency, now=now)):
         concerns.append(Concern(NIGHT_UNTAKEN, desk.agency.get_night(now)[1], len(untaken)))
     concerns += _list_unread(connection, now=now, within=timedelta(hours=desk.agency.promises.crisis_read_within_hours))

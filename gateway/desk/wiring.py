@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.desk.config import OFF, DeskConfig, DeskPaths, load_config
-from gateway.desk.escalation import Ladder, load_ladder
+from gateway.desk.escalation import Escalation, load_escalation
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.vault import Ask, PublicKey, Reason
@@ -45,7 +45,7 @@ class Desk:
 
     config: DeskConfig
     agency: Agency
-    ladder: Ladder
+    escalation: Escalation
     paths: DeskPaths
     store: DeskStore
     clock: Clock
@@ -101,7 +101,7 @@ def open_desk(
     return Desk(
         config=config,
         agency=load_agency(paths.agency),
-        ladder=load_ladder(paths.ladder, has_mail=config.carriers.mail != OFF),
+        escalation=load_escalation(paths.escalation, has_mail=config.carriers.mail != OFF),
         paths=paths,
         store=open_store(paths.database, uri=config.database_uri),
         clock=clock,

@@ -13,7 +13,7 @@ from gateway.desk.alarms import list_subjects
 from gateway.desk.cases.model import list_cases
 from gateway.desk.cases.opening import open_case
 from gateway.desk.config import CarriersConfig, DeskPaths, check_config
-from gateway.desk.escalation import Ladder, Rung
+from gateway.desk.escalation import Escalation, Level
 from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.outbox.alerts import AlertsSent, describe_alerts, list_alerts, list_calls
 from gateway.desk.outbox.queue import GAVE_UP, GiveUp, KindName, OutboxKind, Outcome, Run, queue, record, send_kind
@@ -49,31 +49,31 @@ def set_mail_server(loop: Loop, port: int, **changes: Any) -> Desk:
     return set_carriers(loop, **{**server, **changes})
 
 
-def make_rung(title: str, target: str, *, hours: Any = "always", wait_minutes: int = 5, **changes: Any) -> Rung:
-    """Return one rung of a ladder."""
-    return Rung(title=title, target=target, hours=hours, wait_minutes=wait_minutes, **changes)
+def make_level(title: str, target: str, *, hours: Any = "always", wait_minutes: int = 5, **changes: Any) -> Level:
+    """Return one level of an escalation."""
+    return Level(title=title, target=target, hours=hours, wait_minutes=wait_minutes, **changes)
 
 
-def set_ladder(loop: Loop, *rungs: Rung, now: datetime | None = None) -> None:
-    """Give the loop's desk a ladder, and set its clock."""
+def set_escalation(loop: Loop, *levels: Level, now: datetime | None = None) -> None:
+    """Give the loop's desk an escalation, and set its clock."""
     loop.clock.now = now or loop.clock.now
-    loop.desk = replace(loop.desk, ladder=Ladder(checked_on=NOW.date(), source="a test's", rung=rungs))
+    loop.desk = replace(loop.desk, escalation=Escalation(checked_on=NOW.date(), source="a test's", level=levels))
 
 
-def write_ladder(paths: DeskPaths, *targets: str) -> None:
-    """Write a ladder for commands: one rung for each target, on duty at every hour."""
-    rungs = "".join(
-        f'[[rung]]\ntitle = "Rung {number}"\nhours = "always"\nwait_minutes = 5\ntarget = {json.dumps(target)}\n'
+def write_escalation(paths: DeskPaths, *targets: str) -> None:
+    """Write an escalation for commands: one level for each target, on duty at every hour."""
+    levels = "".join(
+        f'[[level]]\ntitle = "Level {number}"\nhours = "always"\nwait_minutes = 5\ntarget = {json.dumps(target)}\n'
         for number, target in enumerate(targets, start=1)
     )
-    paths.ladder.write_text(f'checked_on = 2026-11-28\nsource = "a test of alerts"\n{rungs}', encoding="utf-8")
+    paths.escalation.write_text(f'checked_on = 2026-11-28\nsource = "a test of alerts"\n{levels}', encoding="utf-8")
 
 
 def list_called(desk: Desk) -> list[tuple[str, str]]:
-    """Return every call of every alert: the rung, and "taken", its failure, or "cut off"."""
+    """Return every call of every alert: the level, and "taken", its failure, or "cut off"."""
     with desk.store.read() as connection:
         calls = list_calls(connection, [one.id for one in list_alerts(connection, most=9999)])
-    return [(one.rung, "taken" if one.taken_at else one.failed_because or "cut off") for one in calls]
+    return [(one.level, "taken" if one.taken_at else one.failed_because or "cut off") for one in calls]
 
 
 def make_asking_contact(**changes: Any) -> Any:
@@ -93,7 +93,7 @@ def send_notes(desk: Desk) -> Outcome:
 
 
 def send_alerts(desk: Desk) -> AlertsSent:
-    """Send the open alert up the ladder, if it is due."""
+    """Send the open alert through the escalation, if it is due."""
     return describe_alerts(desk, send_due(desk, only={"alert"}).of("alert"))
 
 
@@ -135,11 +135,11 @@ def forget_that_it_was_sent(desk: Desk, kind: KindName) -> None:
 
 
 def set_pagers(loop: Loop, desk_pager: Posts, other_pager: Posts, *, now: datetime = IN_HOURS) -> None:
-    """Give the loop's desk a ladder of two: one for its hours, and the out-of-hours body for the others."""
-    set_ladder(
+    """Give the loop's desk an escalation of two levels: one for its hours, and the out-of-hours body for the others."""
+    set_escalation(
         loop,
-        make_rung("Day team", desk_pager.url, hours="open"),
-        make_rung("Night desk", other_pager.url, hours="closed", body="out_of_hours"),
+        make_level("Day team", desk_pager.url, hours="open"),
+        make_level("Night desk", other_pager.url, hours="closed", body="out_of_hours"),
         now=now,
     )
 

@@ -1,4 +1,4 @@
-"""A call, letter or visit that is keyed in at the desk: sealed at once and filed like any other report."""
+"""A call, letter or visit that is entered at the desk: sealed at once and filed like any other report."""
 
 import logging
 import re
@@ -37,9 +37,9 @@ CALL = {
 
 def key(browser: Browser, **changes: object) -> str:
     """Press the button on a fresh page and return the path that it leads to."""
-    (report_id,) = re.findall(r'name="report_id" value="([^"]+)"', browser.get("/key-in").text)
+    (report_id,) = re.findall(r'name="report_id" value="([^"]+)"', browser.get("/manual-entry").text)
     fields = CALL | {"report_id": report_id} | changes
-    answer = browser.post("/key-in", **{name: value for name, value in fields.items() if value is not None})
+    answer = browser.post("/manual-entry", **{name: value for name, value in fields.items() if value is not None})
     assert answer.status_code == 303, answer.text
     return answer.location
 
@@ -59,7 +59,7 @@ def test_a_call_is_sealed_and_filed_with_its_reference_promise_and_channel(desk:
     assert case.reply_owed
     assert case.reply_by == "2026-11-27"
     assert not case.has_reply_key
-    assert location == f"/key-in/{case.report_id}"
+    assert location == f"/manual-entry/{case.report_id}"
     page = browser.get(location).text
     assert case.reference in page
     assert "an answer by Friday 27 November" in page
@@ -69,9 +69,9 @@ def test_a_call_is_sealed_and_filed_with_its_reference_promise_and_channel(desk:
     assert (content.age_band, content.under_18, content.contact.phone) == ("13_15", "yes", "07700 900123")
     with desk.store.read() as connection:
         (step,) = connection.execute(select(CASE_STEPS)).all()
-        assert (step.kind, step.by, step.case_id) == ("key-in", "a-assessor", case.case_id)
+        assert (step.kind, step.by, step.case_id) == ("manual-entry", "a-assessor", case.case_id)
         assert connection.execute(select(IMPORTED_REPORTS.c.imported_by)).scalar_one() == "a-assessor"
-        assert connection.execute(select(AUDIT.c.id).where(AUDIT.c.action == "key-in-case")).scalar() is not None
+        assert connection.execute(select(AUDIT.c.id).where(AUDIT.c.action == "manual-entry-case")).scalar() is not None
     found = search_cases(desk, "07700 900123", rows=slice(0, 10), actor="a-assessor")
     assert [hit.case.reference for hit in found.hits] == [case.reference]
     shown = browser.post(f"/cases/{case.case_id}/read").text
@@ -84,7 +84,7 @@ def test_nothing_is_said_of_a_form_or_words_that_a_caller_never_had(desk: Desk, 
     read_out = browser.get(key(browser)).text
     case = get_only(desk)
     shown = browser.post(f"/cases/{case.case_id}/read").text
-    assert "Scotland" in browser.get("/key-in").text
+    assert "Scotland" in browser.get("/manual-entry").text
     for page in (read_out, shown):
         assert re.findall(r"[Rr]eturn code|filled in the form|the form's wording|Language of the form", page) == []
     assert "Not said" in shown
@@ -101,10 +101,10 @@ def test_phone_number_is_a_way_to_reach_them_though_no_way_was_ticked(desk: Desk
 def test_two_presses_make_one_report_and_a_changed_page_is_an_addition(desk: Desk, browser: Browser) -> None:
     first = key(browser)
     case = get_only(desk)
-    again = browser.post("/key-in", **CALL, report_id=case.report_id)
+    again = browser.post("/manual-entry", **CALL, report_id=case.report_id)
     assert (again.status_code, again.location) == (303, first)
     assert get_only(desk).case_id == case.case_id
-    changed = browser.post("/key-in", **CALL | {"story": "They also said a name."}, report_id=case.report_id)
+    changed = browser.post("/manual-entry", **CALL | {"story": "They also said a name."}, report_id=case.report_id)
     assert changed.status_code == 409
     assert "They also said a name." in changed.text
     assert f'value="{case.reference}"' in changed.text
@@ -120,8 +120,8 @@ def test_a_page_of_another_person_never_counts_as_filed(desk: Desk, browser: Bro
     key(browser)
     case = get_only(desk)
     other = Browser(desk).sign_in("b-other", [Role.ANALYST])
-    other.get("/key-in")
-    answer = other.post("/key-in", **CALL, report_id=case.report_id)
+    other.get("/manual-entry")
+    answer = other.post("/manual-entry", **CALL, report_id=case.report_id)
     assert answer.status_code == 409
     assert get_only(desk).case_id == case.case_id
 
@@ -142,7 +142,7 @@ def test_duty_officer_reads_out_the_reference_of_a_call_that_is_not_theirs_to_op
 
 
 def test_every_fault_stands_at_its_field_and_nothing_is_lost(desk: Desk, browser: Browser) -> None:
-    browser.get("/key-in")
+    browser.get("/manual-entry")
     wrong = {
         "danger": "",
         "contact-phone": "",
@@ -151,7 +151,7 @@ def test_every_fault_stands_at_its_field_and_nothing_is_lost(desk: Desk, browser
         "who": "nobody",
         "person-handle": "<b>@owl</b>",
     }
-    page = browser.post("/key-in", **CALL | wrong, report_id=desk.make_id())
+    page = browser.post("/manual-entry", **CALL | wrong, report_id=desk.make_id())
     assert page.status_code == 409
     for field in ("contact-phone", "story", "name"):
         assert has_fault_read_with(page.text, field), field
@@ -177,8 +177,8 @@ def test_every_fault_stands_at_its_field_and_nothing_is_lost(desk: Desk, browser
     ],
 )
 def test_a_time_that_cannot_be_is_refused_at_its_field(browser: Browser, day: str, typed: str, field: str) -> None:
-    browser.get("/key-in")
-    page = browser.post("/key-in", **CALL | {"day": day, "clock": typed}, report_id=browser.desk.make_id())
+    browser.get("/manual-entry")
+    page = browser.post("/manual-entry", **CALL | {"day": day, "clock": typed}, report_id=browser.desk.make_id())
     assert has_fault_read_with(page.text, field)
     assert MARKER in page.text
 
@@ -200,7 +200,7 @@ def test_the_time_of_a_call_is_uk_time(desk: Desk, browser: Browser, day: str, t
 def test_the_page_names_the_zone_in_the_hour_that_comes_twice(clock: Clock, browser: Browser) -> None:
     clock.now = datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
     browser.sign_in()
-    assert 'value="01:30 GMT"' in browser.get("/key-in").text
+    assert 'value="01:30 GMT"' in browser.get("/manual-entry").text
 
 
 def test_danger_now_alerts_as_for_any_report(desk: Desk, browser: Browser) -> None:
@@ -225,7 +225,7 @@ def test_a_grown_up_is_owed_no_reply_and_an_unknown_age_is(desk: Desk, browser: 
 
 def test_only_a_report_of_a_person_can_be_added_to(desk: Desk, browser: Browser) -> None:
     for reference in ("K7QF-2M9TX-D", "not a reference"):
-        page = browser.post("/key-in", **CALL, adds_to=reference, report_id=desk.make_id())
+        page = browser.post("/manual-entry", **CALL, adds_to=reference, report_id=desk.make_id())
         assert has_fault_read_with(page.text, "adds_to")
     case_id = add_sealed_case(desk, marker="first", under_18="yes")
     location = key(browser, adds_to=case_id)
@@ -244,7 +244,7 @@ def test_nothing_typed_lies_outside_the_envelope(
     caplog.set_level(logging.DEBUG)
     long = "A sentence that never ends. " * 178
     key(browser, **{"story": long + MARKER, "person-handle": f"@{MARKER}", "contact-safe_word": MARKER})
-    browser.post("/key-in", **CALL | {"danger": ""}, report_id=desk.make_id())
+    browser.post("/manual-entry", **CALL | {"danger": ""}, report_id=desk.make_id())
     assert MARKER not in caplog.text
     files = [path for path in desk.paths.state.rglob("*") if path.is_file()]
     assert len(files) > 5
@@ -275,7 +275,7 @@ def test_a_desk_without_a_key_to_seal_to_keeps_everything_on_the_page(
 ) -> None:
     clock.now = datetime(2027, 9, 25, 9, 30, tzinfo=UTC)
     browser.sign_in()
-    page = browser.post("/key-in", **CALL | {"day": "2027-09-25"}, report_id=desk.make_id())
+    page = browser.post("/manual-entry", **CALL | {"day": "2027-09-25"}, report_id=desk.make_id())
     assert page.status_code == 409
     assert "no active sealing key" in page.text
     assert MARKER in page.text

@@ -203,7 +203,7 @@ def test_alert_that_has_not_gone_out_in_two_minutes_is_an_alarm(loop: Loop) -> N
     loop.clock.advance(seconds=1)
     send_alerts(loop.desk)
     assert codes(loop) == ["alert-not-sent"]
-    assert "nobody-on-ladder" in read_first_page(loop)
+    assert "nobody-to-alert" in read_first_page(loop)
     open_all(loop)
     send_alerts(loop.desk)
     assert codes(loop) == []

@@ -14,7 +14,7 @@ import pytest
 from gateway.config import EvidenceConfig, LimitsConfig
 from gateway.desk.actions.destinations import load_register
 from gateway.desk.config import CarriersConfig, DeskConfig, check_carriers, check_config
-from gateway.desk.escalation import Ladder
+from gateway.desk.escalation import Escalation
 from tests.documents import list_documents
 from tests.house.sources import ROOT
 
@@ -59,7 +59,7 @@ def test_every_language_of_a_block_has_a_test_that_reads_such_blocks() -> None:
 DESK: Final = {"environment": "live", "gateway_origin": "https://report.example", "feed_url": "https://feed.example"}
 SETTINGS: Final[dict[str, Callable[[dict[str, Any]], object]]] = {
     "carriers": lambda table: check_carriers(msgspec.convert(table["carriers"], CarriersConfig)),
-    "checked_on": lambda table: msgspec.convert(table, Ladder),
+    "checked_on": lambda table: msgspec.convert(table, Escalation),
     "evidence": lambda table: msgspec.convert(table["evidence"], EvidenceConfig),
     "limits": lambda table: msgspec.convert(table["limits"], LimitsConfig),
     "pages_origin": lambda table: check_config(msgspec.convert({**DESK, **table}, DeskConfig)),

@@ -14,7 +14,7 @@ import pytest
 from gateway.config import EvidenceConfig, GatewayConfig, LimitsConfig, ListenerConfig
 from gateway.desk.collection.row_checks import ALARMING_REASONS
 from gateway.desk.config import CarriersConfig, ContactConfig, DeskConfig, WatchConfig
-from gateway.desk.escalation import Ladder, Rung
+from gateway.desk.escalation import Escalation, Level
 from gateway.desk.watch import ADVICE
 from gateway.limits import Effect, Subject, make_rows
 from gateway.public import journey
@@ -34,8 +34,8 @@ TABLES = {
     "### `[carriers]`": CarriersConfig,
     "### `[contact]`": ContactConfig,
     "### `[watch]`": WatchConfig,
-    "## ladder.toml": Ladder,
-    "### `[[rung]]`": Rung,
+    "## escalation.toml": Escalation,
+    "### `[[level]]`": Level,
 }
 
 

@@ -157,9 +157,9 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.desk.placements.checks:OLD_AFTER", 30 * DAY, PARTNERS, "pages not looked at for 30 days"),
     ("gateway.desk.outbox.replies:ONE_DAY", DAY, RUNNING, "One address gets one note in 24 hours"),
     ("gateway.desk.outbox.replies:GIVE_UP_AFTER", 3 * DAY, RUNNING, "given up after three days"),
-    ("gateway.desk.outbox.alerts:COALESCED", MINUTE, RUNNING, "at most one notice a minute to a rung"),
-    ("gateway.desk.escalation:MOST_MINUTES", 60, SETTINGS, "the time until the next rung is called; 1 to 60"),
-    ("gateway.desk.escalation:MOST_RUNGS", 20, SETTINGS, "the first to be called first; at most 20"),
+    ("gateway.desk.outbox.alerts:COALESCED", MINUTE, RUNNING, "at most one notice a minute to a level"),
+    ("gateway.desk.escalation:MOST_MINUTES", 60, SETTINGS, "the time until the next level is called; 1 to 60"),
+    ("gateway.desk.escalation:MOST_LEVELS", 20, SETTINGS, "the first to be called first; at most 20"),
     # the gateway's settings and limits
     ("gateway.config:MAX_CONTACT_CHARACTERS", 200, SETTINGS, "postal address of at most 200 characters"),
     ("gateway.config:MAX_BANNER_CHARACTERS", 300, SETTINGS, "every page of the form, at most 300 characters"),

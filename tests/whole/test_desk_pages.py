@@ -148,10 +148,10 @@ def make_auditor_pages(folder: Path) -> Pages:
 def make_call_pages(folder: Path) -> Pages:
     """Return the form of a call, blank and refused, and the page after it."""
     browser = Browser(make_test_desk(folder, Clock())).sign_in()
-    found = {"blank": take(browser.get("/key-in"))}
+    found = {"blank": take(browser.get("/manual-entry"))}
     (report_id,) = re.findall(r'name="report_id" value="([^"]+)"', found["blank"])
-    found["faults"] = take(browser.post("/key-in", report_id=report_id), 409)
-    answer = browser.post("/key-in", **CALL, report_id=report_id)
+    found["faults"] = take(browser.post("/manual-entry", report_id=report_id), 409)
+    answer = browser.post("/manual-entry", **CALL, report_id=report_id)
     assert answer.status_code == 303, answer.text
     return found | {"filed": take(browser.get(answer.location))}
 

@@ -207,9 +207,9 @@ def test_picture_is_grey_blurred_and_small_until_each_is_asked_for(browser: Chro
     page.close()
 
 
-def test_a_call_is_keyed_in_with_the_keyboard_alone(browser: Chromium, desk: Desk) -> None:
+def test_a_call_is_entered_with_the_keyboard_alone(browser: Chromium, desk: Desk) -> None:
     page = open_desk_page(browser, Browser(desk).sign_in())
-    page.goto(f"{ORIGIN}/key-in")
+    page.goto(f"{ORIGIN}/manual-entry")
     page.locator("[name=danger][value=no]").focus()
     page.keyboard.press("Space")
     page.locator("#name").focus()

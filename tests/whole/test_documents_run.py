@@ -143,7 +143,7 @@ def test_lines_lead_from_the_first_key_to_a_closed_case_and_back_from_a_backup(
                 Path(Path(made).name).write_bytes((machine.folder / made).read_bytes())
     approve_as_on_page(machine.folder / "report-abuse-desk", "example-chat")
     assert len(ended) == 10
-    # A doctor gives 1 for a desk without a ladder, and years from now for the example's bank holidays.
+    # A doctor gives 1 for a desk without an escalation, and years from now for the example's bank holidays.
     assert [line for code, line in ended if code > (" doctor " in line)] == []
 
     desk, partner = (["--state", str(machine.folder / name)] for name in ("report-abuse-desk", "report-abuse"))

@@ -1,4 +1,4 @@
-"""A night on a phone: an alert climbs, is acknowledged, the case read, assessed and handed over to the day team."""
+"""A night on a phone: an alert is escalated and taken, the case read, assessed and handed over to the day team."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from gateway.desk.outbox_run import send_due
 from gateway.desk.people.permissions import Role
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
-from tests.desk.duty.duty_builders import HOLIDAY_NIGHT, NIGHT_OFFICER, OPENING, get_path, make_night_ladder
+from tests.desk.duty.duty_builders import HOLIDAY_NIGHT, NIGHT_OFFICER, OPENING, get_path, make_night_escalation
 from tests.desk.mail_server import Posts, run_receiver
 from tests.desk.view_builders import add_sealed_case
 from tests.whole.desk_browser import Colleague, ServedDesk, serve_desk
@@ -91,7 +91,7 @@ def test_night_from_the_alert_to_the_hand_over(browser: Chromium, served: Served
         queue_alert(connection, count=1, now=served.clock())
     config = msgspec.structs.replace(served.desk.config, pages_origin=served.origin)
     with run_receiver() as first, run_receiver() as second:
-        desk = replace(served.desk, config=config, ladder=make_night_ladder(first, second))
+        desk = replace(served.desk, config=config, escalation=make_night_escalation(first, second))
         send(desk)
         served.clock.now += timedelta(minutes=5, seconds=1)
         send(desk)  # the first one does not answer

@@ -16,7 +16,7 @@ from tests.builders import NOW
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.loop_model import copy_loop
 from tests.desk.mail_server import Posts, run_receiver
-from tests.desk.outbox_builders import make_rung, set_ladder
+from tests.desk.outbox_builders import make_level, set_escalation
 from tests.gateway.public.person import SHORT_ANSWERS, Person
 
 # Wednesday; the desk opens at nine.
@@ -27,15 +27,15 @@ CALL = "Do not wait for us if you do not feel safe. Call 999."
 
 
 @pytest.fixture
-def rungs() -> Iterator[list[Posts]]:
+def levels() -> Iterator[list[Posts]]:
     with ExitStack() as stack:
         yield [stack.enter_context(run_receiver()) for _ in range(2)]
 
 
 @pytest.fixture
-def loop(tmp_path: Path, rungs: list[Posts]) -> Loop:
+def loop(tmp_path: Path, levels: list[Posts]) -> Loop:
     loop = copy_loop(tmp_path, is_enrolled=False)
-    set_ladder(loop, *(make_rung(f"Rung {number}", one.url) for number, one in enumerate(rungs)), now=NIGHT)
+    set_escalation(loop, *(make_level(f"Level {number}", one.url) for number, one in enumerate(levels)), now=NIGHT)
     return loop
 
 
@@ -70,15 +70,15 @@ def acknowledge(loop: Loop) -> None:
         acknowledge_alert(connection, alert.id, actor=ACTOR, now=loop.clock(), seen=alert.count)
 
 
-def test_ladder_that_nobody_answers_withdraws_the_promise_of_the_night_until_a_person_does(
-    loop: Loop, collect: Callable[[], None], rungs: list[Posts]
+def test_escalation_that_nobody_answers_withdraws_the_promise_of_the_night_until_a_person_does(
+    loop: Loop, collect: Callable[[], None], levels: list[Posts]
 ) -> None:
     collect()
     assert "will read it today, by 23:00 UK time." in read_next_child(loop)[0]
     for minutes, called in ((1, (1, 0)), (5, (1, 1))):
         loop.clock.advance(minutes=minutes)
         collect()
-        assert tuple(len(one.taken) for one in rungs) == called
+        assert tuple(len(one.taken) for one in levels) == called
         assert "will read it today" in read_next_child(loop)[0], "a person may still answer"
         collect()
     loop.clock.advance(minutes=4, seconds=59)
@@ -93,7 +93,7 @@ def test_ladder_that_nobody_answers_withdraws_the_promise_of_the_night_until_a_p
     for _ in range(2):
         loop.clock.advance(seconds=10)
         collect()
-    assert read_next_child(loop)[0] == NOBODY, "news to a rung that was called a moment ago gives it no new time"
+    assert read_next_child(loop)[0] == NOBODY, "news to a level that was called a moment ago gives it no new time"
     acknowledge(loop)
     collect()
     assert "will read it today, by 23:" in read_next_child(loop)[0]
@@ -129,7 +129,7 @@ def test_one_round_by_hand_renews_the_promise(loop: Loop, call: Call) -> None:
     assert "will read it today" in read_next_child(loop)[0]
 
 
-def test_night_without_a_ladder_is_promised_the_next_opening(loop: Loop, collect: Callable[[], None]) -> None:
-    set_ladder(loop)
+def test_night_without_an_escalation_is_promised_the_next_opening(loop: Loop, collect: Callable[[], None]) -> None:
+    set_escalation(loop)
     collect()
     assert read_next_child(loop)[0] == NOBODY

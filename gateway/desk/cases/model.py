@@ -43,7 +43,7 @@ from gateway.desk.store.schema import (
     REPORTS,
     Tier,
 )
-from gateway.desk.store.schema import KEYED_IN as KEYED_IN
+from gateway.desk.store.schema import MANUAL_CHANNELS as MANUAL_CHANNELS
 from gateway.desk.store.schema import REPLIED_BY_RETURN_CODE as REPLIED_BY_RETURN_CODE
 from gateway.desk.vault import Reason
 from gateway.desk.wiring import Desk
@@ -198,7 +198,7 @@ class CaseRow:
     @property
     def came_by(self) -> str:
         """The way of a person's own report: `phone`, `letter` or `visit`, or else its door."""
-        return self.channel if self.channel in KEYED_IN else self.door
+        return self.channel if self.channel in MANUAL_CHANNELS else self.door
 
     @property
     def reasons(self) -> Sequence[Factor | Combination]:
@@ -363,7 +363,7 @@ def list_sealed_sizes(
 
 # The audit log has each as e.g. `move-case`.
 StepKind = Literal[
-    "key-in",
+    "manual-entry",
     "move",
     "claim",
     "take-over",

@@ -50,7 +50,7 @@ from gateway.desk.cases.reading import labels
 from gateway.desk.people.permissions import Permission, Role, check_permission
 from gateway.desk.people.releases import NO_REPLY
 from gateway.desk.store.agency_tables import RELEASE_SIGNATURES, RELEASES
-from gateway.desk.store.schema import CASES, KEYED_IN, Tier
+from gateway.desk.store.schema import CASES, MANUAL_CHANNELS, Tier
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.submission import SENDER_PATTERN
 
@@ -384,7 +384,7 @@ def _choose_filter(name: str, code: str) -> ColumnElement[bool]:
     if name == "age":
         return _choose_age(code)
     if name == "channel" and code == ONLINE_CODE:
-        return CASES.c.channel.not_in(KEYED_IN)
+        return CASES.c.channel.not_in(MANUAL_CHANNELS)
     return CASES.c[name] == code
 
 

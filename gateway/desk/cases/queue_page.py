@@ -13,7 +13,7 @@ from flask import current_app, g, request
 
 from gateway.desk.actions.model import Clock, list_clocks
 from gateway.desk.cases.model import (
-    KEYED_IN,
+    MANUAL_CHANNELS,
     CaseRow,
     count_days_late,
     find_promised_day,
@@ -192,7 +192,7 @@ def _find_own_lanes(roles: Collection[Role]) -> Sequence[str] | None:
 
 
 def _format_source(case: CaseRow, source: Source | None) -> str:
-    if case.channel in KEYED_IN:
+    if case.channel in MANUAL_CHANNELS:
         return f"a {labels.title_of(case.channel).lower()}"
     country = f", {source.country}" if source is not None and source.country else ""
     return labels.title_of(case.door if source is None else source.type) + country

@@ -174,7 +174,7 @@ def _collect_or_complain(one_round: Callable[[], int]) -> int:
 
 
 def _send_alerts(call: Call) -> int:
-    # The rounds print the waiting alerts; this loop only sends. An exhausted ladder withdraws the form's promise at
+    # The rounds print the waiting alerts; this loop only sends. An exhausted escalation withdraws the form's promise at
     # once, and a slow carrier cannot delay its renewal.
     desk = open_desk(call.state)
     send_due(desk, only={"alert"})

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection, delete, insert
 
 from gateway.desk.keyring.publication import PublicationKind, find_newest
-from gateway.desk.outbox.alerts import find_end_of_ladder, is_able
+from gateway.desk.outbox.alerts import find_end_of_escalation, is_able
 from gateway.desk.store.agency_tables import PUBLICATIONS
 from gateway.desk.watch import CRISIS_UNREAD, STOPPED, URGENT_WAIT, URGENT_WITHIN, list_concerns
 from gateway.desk.wiring import Desk
@@ -56,17 +56,17 @@ def publish_staffing(desk: Desk) -> None:
 
 
 def make_staffing(desk: Desk, connection: Connection, *, last: Staffing | None) -> Staffing:
-    """Return the statement that is true now: unstaffed while the ladder has run out or reports wait for too long."""
+    """Return the statement that is true now: unstaffed once nobody answered, or reports wait for too long."""
     now, agency = desk.clock(), desk.agency
     # The gateway accepts only a newer one, also within one second or after this clock was set back.
     issued_at = now if last is None else max(now, parse_time(last.issued_at) + timedelta(seconds=1))
     expires_at, staffed_until = issued_at + HOLDS_FOR, now
-    end = find_end_of_ladder(desk, connection, now=now, sent_within=URGENT_WITHIN)
+    end = find_end_of_escalation(desk, connection, now=now, sent_within=URGENT_WITHIN)
     is_broken = any(one.code in _BROKEN for one in list_concerns(connection, desk=desk))
     if (end is None or end > now) and not is_broken:
-        able = tuple(one for one in desk.ladder.rungs if is_able(connection, one.person))
-        ladder = msgspec.structs.replace(desk.ladder, rung=able)
-        gap = ladder.find_gap(agency, now, within=_LOOKS_AHEAD, counts_hours=True)
+        able = tuple(one for one in desk.escalation.levels if is_able(connection, one.person))
+        escalation = msgspec.structs.replace(desk.escalation, level=able)
+        gap = escalation.find_gap(agency, now, within=_LOOKS_AHEAD, counts_hours=True)
         staffed_until = gap or now + _LOOKS_AHEAD
         # If nobody answers by then, the promise ends at that second, whatever this desk does.
         expires_at = expires_at if end is None or staffed_until == now else max(issued_at, min(expires_at, end))

@@ -1,8 +1,8 @@
-"""Alerts to the people on duty: one at a time climbs the ladder until a person takes it, or all was read (R21).
+"""Alerts to the people on duty: one at a time is escalated until a person takes it, or all was read (R21).
 
 Never contains a word of a report: an alert has counts and times. Its entry in the outbox stays open as long as the
 alert is; each notice is a row of `alert_calls`, one a minute at the most. Never silent: each run names an alert that no
-rung took. Also mails a person about a passkey that joined their account.
+level took. Also mails a person about a passkey that joined their account.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select
 from gateway.desk import audit
 from gateway.desk.carriers import DeliveryError, MailCarrier, make_mail, make_mail_carrier, post_json
 from gateway.desk.config import make_origin
-from gateway.desk.escalation import MAILTO, Rung
+from gateway.desk.escalation import MAILTO, Level
 from gateway.desk.outbox.queue import IS_OPEN, GiveUp, Hold, Outcome, Run, drop, queue, record
 from gateway.desk.people.passkeys import add_passkey, list_passkeys
 from gateway.desk.people.permissions import BY_THE_DESK, Permission, is_allowed
@@ -69,11 +69,11 @@ class AlertRow:
 
 @dataclass(frozen=True, slots=True)
 class AlertCall:
-    """One notice of an alert: the rung that it called, the time and the result."""
+    """One notice of an alert: the level that it called, the time and the result."""
 
     id: int
     alert_id: int
-    rung: str
+    level: str
     person: str | None
     turn: int
     count: int
@@ -90,7 +90,7 @@ class AlertError(ReportAbuseError):
 def queue_alert(connection: Connection, *, count: int, now: datetime) -> None:
     """Queue an alert for this many new crisis cases, in the caller's transaction; an open alert takes them in.
 
-    Its next notice goes at once, to the rung that was called last; its way up the ladder goes on as before.
+    Its next notice goes at once, to the level that was called last; its round of the escalation goes on as before.
     """
     if count < 1:
         return
@@ -112,7 +112,7 @@ def queue_alert(connection: Connection, *, count: int, now: datetime) -> None:
 
 
 def add_alert(connection: Connection, *, count: int, first_at: str, now: datetime) -> None:
-    """Open an alert. The rung that it calls is chosen when it is sent."""
+    """Open an alert. The level that it calls is chosen when it is sent."""
     values = {"count": count, "first_at": first_at, "news_at": format_time(now)}
     number = connection.execute(insert(ALERTS).values(**values).returning(ALERTS.c.id)).scalar_one()
     queue(connection, "alert", [str(number)], now=now)
@@ -136,7 +136,7 @@ def find_waiting(connection: Connection) -> AlertRow | None:
 
 
 def find_unacknowledged(connection: Connection) -> AlertRow | None:
-    """Return the open alert if a rung was called, and urgent cases are unread."""
+    """Return the open alert if a level was called, and urgent cases are unread."""
     found = find_open(connection)
     is_called = found is not None and found.told and count_unread(connection, since=found.first_at)
     return found if is_called else None
@@ -183,9 +183,9 @@ def find_unsent(connection: Connection, *, now: datetime, within: timedelta) -> 
 
 
 def find_overdue(connection: Connection, *, now: datetime) -> tuple[AlertRow, int, AlertCall | None] | None:
-    """Return the unacknowledged alert once the first rung's time is over: its unread cases, and where it came round.
+    """Return the unacknowledged alert once the first level's time is over: its unread cases, and where it came round.
 
-    The call is the first of the second way up the ladder, if there was one.
+    The call is the first of the second round of the escalation, if there was one.
     """
     found = find_unacknowledged(connection)
     if found is None:
@@ -224,13 +224,13 @@ def acknowledge_alert(
 
 
 def begin_call(
-    connection: Connection, *, alert_id: int, rung: str, person: str | None, turn: int, count: int, now: datetime,
+    connection: Connection, *, alert_id: int, level: str, person: str | None, turn: int, count: int, now: datetime,
     waits_until: datetime, link_secret: str,
 ) -> int:  # fmt: skip
-    """Record that a rung is being called, before the notice goes; return the number of the call."""
+    """Record that a level is being called, before the notice goes; return the number of the call."""
     values = {
         "alert_id": alert_id,
-        "rung": rung,
+        "level": level,
         "person": person,
         "turn": turn,
         "count": count,
@@ -290,9 +290,9 @@ def count_danger_today(connection: Connection, *, since: str) -> int:
     return len({row.root for row in rows if is_danger_today(row.factors)})
 
 
-def find_last_call(connection: Connection, rung: str) -> datetime | None:
-    """Return when a rung last took a notice."""
-    query = select(func.max(ALERT_CALLS.c.taken_at)).where(ALERT_CALLS.c.rung == rung)
+def find_last_call(connection: Connection, level: str) -> datetime | None:
+    """Return when a level last took a notice."""
+    query = select(func.max(ALERT_CALLS.c.taken_at)).where(ALERT_CALLS.c.level == level)
     last = connection.execute(query).scalar()
     return None if last is None else parse_time(last)
 
@@ -328,10 +328,10 @@ _CALL_COLUMNS: Final = [ALERT_CALLS.c[name] for name in AlertCall.__dataclass_fi
 
 ALERT_FILE_NAME = "page.json"  # WIRE.md §9.1
 COALESCED: Final = timedelta(minutes=1)
-# One run calls no further rung after this time, so that it ends within the two minutes of its claim even if every
+# One run calls no further level after this time, so that it ends within the two minutes of its claim even if every
 # target keeps it waiting.
 CALLS_WITHIN: Final = timedelta(minutes=1)
-_NOBODY: Final = "nobody-on-ladder"
+_NOBODY: Final = "nobody-to-alert"
 _SECRET_BYTES: Final = 16
 
 
@@ -379,7 +379,7 @@ class MailPager:
 
 
 def make_pager(desk: Desk, address: str) -> Pager:
-    """Return the pager of a rung's target.
+    """Return the pager of a level's target.
 
     Raises `DeliveryError` (`no-mail`), and `LocalStateError` for the file of the mail server's login.
     """
@@ -461,28 +461,28 @@ class AlertsSent:
 
 
 @dataclass(frozen=True, slots=True)
-class Climb:
-    """The next steps of an alert: the rungs to try, each with its way up the ladder, and the notice's count.
+class NextCalls:
+    """The next steps of an alert: the levels to try, each with its round of the escalation, and the notice's count.
 
-    `waits_until` is the end of the running wait, for news to the rung that was called last.
+    `waits_until` is the end of the running wait, for news to the level that was called last.
     """
 
     alert: AlertRow
     count: int
     danger_today: int
-    rungs: "Sequence[tuple[Rung, int]]"
+    levels: "Sequence[tuple[Level, int]]"
     waits_until: datetime | None
 
 
 @dataclass(slots=True)
 class AlertSender:
-    """Sends the open alert to the rung whose turn it is, or to the next one that takes it."""
+    """Sends the open alert to the level whose turn it is, or to the next one that takes it."""
 
     run: Run
     waits_until: datetime | None = None
 
-    def load(self, connection: Connection, row: Row[Any]) -> Climb | Hold:
-        """Return the rungs to call now, unless the last one still has time and there is no news for it."""
+    def load(self, connection: Connection, row: Row[Any]) -> NextCalls | Hold:
+        """Return the levels to call now, unless the last one still has time and there is no news for it."""
         desk, now = self.run.desk, self.run.desk.clock()
         alert = find_open(connection)
         if alert is None or str(alert.id) != row.subject:
@@ -490,24 +490,24 @@ class AlertSender:
         on_duty = list_callable(desk, connection, now=now)
         if not on_duty:
             return Hold(code=_NOBODY)
-        climb = plan_climb(alert, list_calls(connection, [alert.id]), on_duty, now=now)
-        if climb is None:
+        plan = plan_calls(alert, list_calls(connection, [alert.id]), on_duty, now=now)
+        if plan is None:
             last = [one for one in list_calls(connection, [alert.id]) if one.taken_at is not None][-1]
             return Hold(until=parse_time(last.waits_until))
-        last_at = find_last_call(connection, climb.rungs[0][0].title)
+        last_at = find_last_call(connection, plan.levels[0][0].title)
         if last_at is not None and now < last_at + COALESCED:
             return Hold()
         unread = min(alert.count, count_unread(connection, since=alert.first_at))
         danger_today = count_danger_today(connection, since=alert.first_at)
-        return Climb(alert, max(1, unread), danger_today, climb.rungs, climb.waits_until)
+        return NextCalls(alert, max(1, unread), danger_today, plan.levels, plan.waits_until)
 
-    def send(self, items: "Sequence[Climb]") -> list[GiveUp | None]:
-        """Call the rungs in turn until one takes the notice. Raises the last failure if none does."""
-        for climb in items:
-            self._climb(climb)
+    def send(self, items: "Sequence[NextCalls]") -> list[GiveUp | None]:
+        """Call the levels in turn until one takes the notice. Raises the last failure if none does."""
+        for plan in items:
+            self._call(plan)
         return [None] * len(items)
 
-    def sent(self, connection: Connection, row: Row[Any], item: Climb) -> None:
+    def sent(self, connection: Connection, row: Row[Any], item: NextCalls) -> None:
         """Queue the alert for the end of the wait, or for now if cases were filed in the meantime."""
         now = self.run.desk.clock()
         is_news = get_alert(connection, item.alert.id).count > item.alert.count
@@ -516,52 +516,52 @@ class AlertSender:
     def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
         """Do nothing: no alert is given up."""
 
-    def _climb(self, climb: Climb) -> None:
+    def _call(self, plan: NextCalls) -> None:
         desk = self.run.desk
         began_at, failure = desk.clock(), DeliveryError(reason=_NOBODY)
-        for place, (rung, turn) in enumerate(climb.rungs):
+        for place, (level, turn) in enumerate(plan.levels):
             now = desk.clock()
             if now - began_at > CALLS_WITHIN:
                 break
-            is_news = place == 0 and climb.waits_until is not None
-            until = climb.waits_until if is_news else now + timedelta(minutes=rung.wait_minutes)
+            is_news = place == 0 and plan.waits_until is not None
+            until = plan.waits_until if is_news else now + timedelta(minutes=level.wait_minutes)
             secret = to_base64url(desk.random(_SECRET_BYTES))
             with desk.store.write() as connection:
                 call_id = begin_call(
-                    connection, alert_id=climb.alert.id, rung=rung.title, person=rung.person, turn=turn,
-                    count=climb.count, now=now, waits_until=until or now, link_secret=secret,
+                    connection, alert_id=plan.alert.id, level=level.title, person=level.person, turn=turn,
+                    count=plan.count, now=now, waits_until=until or now, link_secret=secret,
                 )  # fmt: skip
             try:
-                _hand_over(desk, rung, climb, secret=secret)
+                _hand_over(desk, level, plan, secret=secret)
             except (DeliveryError, LocalStateError) as error:
                 failure = error if isinstance(error, DeliveryError) else DeliveryError(reason=error.reason)
                 with desk.store.write() as connection:
                     fail_call(connection, call_id, code=error.reason)
                 continue
             with desk.store.write() as connection:
-                finish_call(connection, call_id, alert=climb.alert, now=desk.clock())
-                numbers = {"call": call_id, "count": climb.count, "turn": turn}
+                finish_call(connection, call_id, alert=plan.alert, now=desk.clock())
+                numbers = {"call": call_id, "count": plan.count, "turn": turn}
                 audit.append_entry(
-                    connection, "send-alert", str(climb.alert.id), at=desk.clock(), actor=BY_THE_DESK, **numbers
+                    connection, "send-alert", str(plan.alert.id), at=desk.clock(), actor=BY_THE_DESK, **numbers
                 )
             self.waits_until = until
             return
         raise failure
 
 
-def plan_climb(
-    alert: AlertRow, calls: "Sequence[AlertCall]", on_duty: "Sequence[Rung]", *, now: datetime
-) -> Climb | None:
-    """Return the rungs to try, beginning with the one whose turn it is; None while the last one has time and no news.
+def plan_calls(
+    alert: AlertRow, calls: "Sequence[AlertCall]", on_duty: "Sequence[Level]", *, now: datetime
+) -> NextCalls | None:
+    """Return the levels to try, beginning with the one whose turn it is; None while the last one has time and no news.
 
-    After the last rung it goes on from the top, as the next way up.
+    After the last level it goes on from the top, as the next round.
     """
     taken = [one for one in calls if one.taken_at is not None]
-    places = {rung.title: place for place, rung in enumerate(on_duty)}
+    places = {level.title: place for place, level in enumerate(on_duty)}
     last, first, turn, waits_until = (calls[-1] if calls else None), 0, 1, None
     if last is not None:
         turn = last.turn
-        place = places.get(last.rung)
+        place = places.get(last.level)
         has_time = bool(taken) and format_time(now) < taken[-1].waits_until
         if has_time and alert.count <= alert.told and last.taken_at is not None:
             return None
@@ -575,14 +575,16 @@ def plan_climb(
             first = place + 1
             if first >= len(on_duty):
                 first, turn = 0, turn + 1
-    rungs = [*((one, turn) for one in on_duty[first:]), *((one, turn + 1) for one in on_duty[:first])]
-    return Climb(alert, alert.count, 0, rungs, waits_until)
+    levels = [*((one, turn) for one in on_duty[first:]), *((one, turn + 1) for one in on_duty[:first])]
+    return NextCalls(alert, alert.count, 0, levels, waits_until)
 
 
-def find_end_of_ladder(desk: Desk, connection: Connection, *, now: datetime, sent_within: timedelta) -> datetime | None:
-    """Return when every rung will have had its time with the open alert without an answer; None without an alert.
+def find_end_of_escalation(
+    desk: Desk, connection: Connection, *, now: datetime, sent_within: timedelta
+) -> datetime | None:
+    """Return when every level will have had its time with the open alert without an answer; None without an alert.
 
-    That time is over once the alert climbs for the second time, or no rung took it in time.
+    That time is over once the alert is in its second round, or no level took it in time.
     """
     ends = []
     if (unsent := find_unsent(connection, now=now, within=timedelta(0))) is not None:
@@ -594,17 +596,17 @@ def find_end_of_ladder(desk: Desk, connection: Connection, *, now: datetime, sen
     elif calls:
         on_duty = list_callable(desk, connection, now=now)
         titles = [one.title for one in on_duty]
-        left = on_duty[titles.index(calls[-1].rung) + 1 :] if calls[-1].rung in titles else on_duty
+        left = on_duty[titles.index(calls[-1].level) + 1 :] if calls[-1].level in titles else on_duty
         ends.append(parse_time(calls[-1].waits_until) + timedelta(minutes=sum(one.wait_minutes for one in left)))
     return min(ends, default=None)
 
 
-def list_callable(desk: Desk, connection: Connection, *, now: datetime) -> list[Rung]:
-    """Return the rungs on duty now, or if there are none, the whole ladder: one is better than none.
+def list_callable(desk: Desk, connection: Connection, *, now: datetime) -> list[Level]:
+    """Return the levels on duty now, or if there are none, every level: one is better than none.
 
-    Rungs of people without the right to acknowledge an alert are left out.
+    Levels of people without the right to acknowledge an alert are left out.
     """
-    able = [one for one in desk.ladder.rungs if is_able(connection, one.person)]
+    able = [one for one in desk.escalation.levels if is_able(connection, one.person)]
     return [one for one in able if one.is_on_duty(desk.agency, now)] or able
 
 
@@ -618,7 +620,7 @@ def describe_alerts(desk: Desk, outcome: Outcome) -> AlertsSent:
     """Return the result of one run, and warnings about the open alert."""
     now, found = desk.clock(), AlertsSent(sent=outcome.sent)
     with desk.store.read() as connection:
-        found.warnings = list_ladder_warnings(desk, connection)
+        found.warnings = list_escalation_warnings(desk, connection)
         alert, waiting = find_open(connection), find_waiting(connection)
         overdue = find_overdue(connection, now=now)
     found.waiting = waiting.count - waiting.told if waiting is not None else 0
@@ -635,26 +637,26 @@ def describe_alerts(desk: Desk, outcome: Outcome) -> AlertsSent:
     return found
 
 
-def list_ladder_warnings(desk: Desk, connection: Connection, *, is_for_later: bool = False) -> list[str]:
-    """Return a line for each fault of the ladder, e.g. a time without a rung on duty, or a removed person."""
-    rungs, now = desk.ladder.rungs, desk.clock()
-    gap = desk.ladder.find_gap(desk.agency, now) if is_for_later else None
+def list_escalation_warnings(desk: Desk, connection: Connection, *, is_for_later: bool = False) -> list[str]:
+    """Return a line for each fault of the escalation, e.g. a time without a level on duty, or a removed person."""
+    levels, now = desk.escalation.levels, desk.clock()
+    gap = desk.escalation.find_gap(desk.agency, now) if is_for_later else None
     found = [
-        f"LADDER: {one.person} may not acknowledge alerts, so the rung “{one.title}” is left out."
-        for one in rungs
+        f"ESCALATION: {one.person} may not acknowledge alerts, so the level “{one.title}” is left out."
+        for one in levels
         if not is_able(connection, one.person)
     ]
-    if not any(is_able(connection, one.person) for one in rungs):
-        found.append("NOBODY ON THE LADDER: urgent reports call nobody. Write ladder.toml.")
-    elif not any(one.is_on_duty(desk.agency, now) for one in rungs):
-        found.append("NOBODY ON DUTY NOW: an alert calls the whole ladder. Mend its hours in ladder.toml.")
+    if not any(is_able(connection, one.person) for one in levels):
+        found.append("NOBODY TO ALERT: urgent reports call nobody. Write escalation.toml.")
+    elif not any(one.is_on_duty(desk.agency, now) for one in levels):
+        found.append("NOBODY ON DUTY NOW: an alert calls every level. Mend its hours in escalation.toml.")
     elif gap is not None:
-        found.append(f"NOBODY ON DUTY at {format_uk_time(format_time(gap))}: an alert would call the whole ladder.")
+        found.append(f"NOBODY ON DUTY at {format_uk_time(format_time(gap))}: an alert would call every level.")
     return found
 
 
 def is_able(connection: Connection, person: str | None) -> bool:
-    """Return whether a rung's person may acknowledge an alert; a body or a shared telephone has none, and may."""
+    """Return whether a level's person may acknowledge an alert; a body or a shared telephone has none, and may."""
     if person is None:
         return True
     found = find_person(connection, person)
@@ -662,17 +664,17 @@ def is_able(connection: Connection, person: str | None) -> bool:
     return is_here and is_allowed(list_roles(connection, person), Permission.TAKE_ALERTS)
 
 
-def _hand_over(desk: Desk, rung: Rung, climb: Climb, *, secret: str) -> None:
+def _hand_over(desk: Desk, level: Level, plan: NextCalls, *, secret: str) -> None:
     """Sign a notice and deliver it; raises `DeliveryError` or `LocalStateError` on failure."""
     notice = AlertNotice(
-        count=climb.count,
-        danger_today=climb.danger_today,
+        count=plan.count,
+        danger_today=plan.danger_today,
         environment=desk.config.environment,
-        first_at=climb.alert.first_at,
+        first_at=plan.alert.first_at,
         issued_at=format_time(desk.clock()),
         # It leads to the sign-in: opening it acknowledges nothing. Without `pages_origin` the desk's pages, and so the
         # link, open on its machine alone.
         link=f"{make_origin(desk.config)}/duty/alerts/{secret}",
-        target=rung.body,
+        target=level.body,
     )
-    make_pager(desk, rung.target).send(desk.load_signer().sign(notice), notice=notice)
+    make_pager(desk, level.target).send(desk.load_signer().sign(notice), notice=notice)

@@ -56,7 +56,7 @@ class Permission(Enum):
     SEARCH_CASES = "search cases"
     READ_CASES = "open reports"
     OPEN_FILES = "open files of a case"
-    KEY_IN = "key in calls, letters and visits"
+    ENTER_REPORTS = "enter calls, letters and visits"
     RAISE_CASES = "raise a case in the queue"
     MOVE_CASES = "lower a case in the queue"
     LINK_CASES = "link cases and record the service of a case"
@@ -121,7 +121,7 @@ ROLES_OF: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
             (Permission.SEARCH_CASES, _CASE_ROLES),
             (Permission.READ_CASES, (*_CASE_ROLES, Role.DUTY_OFFICER)),
             (Permission.OPEN_FILES, (Role.ANALYST, Role.OPERATIONS, Role.SUPERVISOR, Role.DUTY_OFFICER)),
-            (Permission.KEY_IN, (*_CASE_ROLES, Role.DUTY_OFFICER)),
+            (Permission.ENTER_REPORTS, (*_CASE_ROLES, Role.DUTY_OFFICER)),
             (Permission.RAISE_CASES, (Role.ANALYST, Role.ADVISER, Role.SUPERVISOR)),
             (Permission.MOVE_CASES, (Role.SUPERVISOR,)),
             (Permission.LINK_CASES, (Role.ANALYST, Role.OPERATIONS, Role.SUPERVISOR)),

@@ -37,7 +37,7 @@ from gateway.desk.cases.model import (
 from gateway.desk.cases.opening import find_earlier, is_proven, list_additions, open_report
 from gateway.desk.cases.reading.public_report import Section, make_sections
 from gateway.desk.cases.replying.replies import ReplyCopy, ReplyDraft, clean_text, open_copies, write_reply
-from gateway.desk.store.schema import CASES, KEYED_IN
+from gateway.desk.store.schema import CASES, MANUAL_CHANNELS
 from gateway.desk.uk_times import add_months, format_uk_day_of, format_uk_time, get_uk_day
 from gateway.desk.wiring import Desk
 from gateway.exchange.public_codes import REQUESTS
@@ -51,7 +51,7 @@ RIGHTS_FILE: Final = Path(__file__).with_name("rights.toml")
 SEE, CORRECT, WIPE = REQUESTS
 BY_CODE: Final = "return-code"
 # How a request came, and how its answer went.
-WAYS: Final = (BY_CODE, *KEYED_IN)
+WAYS: Final = (BY_CODE, *MANUAL_CHANNELS)
 # How it was checked that the person who asks, or hears the answer, is the person who reported.
 IDENTITY: Final = ("safe_word", "called_back", "in_person")
 GRANTED, REFUSED = "granted", "refused"

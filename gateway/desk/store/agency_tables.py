@@ -522,7 +522,7 @@ NOTES: Final = Table(
 )
 
 # Alerts about urgent reports for the people on duty; a row has counts and times, never the content. One is open at a
-# time, and climbs the ladder until a person acknowledges it by name or every case of it was read.
+# time, and is escalated until a person acknowledges it by name or every case of it was read.
 ALERTS: Final = Table(
     "alerts",
     METADATA,
@@ -543,12 +543,12 @@ ALERT_CALLS: Final = Table(
     METADATA,
     Column("id", Number, primary_key=True),
     Column("alert_id", Number, nullable=False),
-    Column("rung", PlainText, nullable=False),  # its title in the agency's ladder
+    Column("level", PlainText, nullable=False),  # its title in the agency's escalation
     Column("person", PlainText),
-    Column("turn", Number, nullable=False),  # 1 for the first way up the ladder
+    Column("turn", Number, nullable=False),  # 1 for the first round of the escalation
     Column("count", Number, nullable=False),  # of the notice
     Column("called_at", PlainText, nullable=False),
-    Column("waits_until", PlainText, nullable=False),  # then the next rung is called
+    Column("waits_until", PlainText, nullable=False),  # then the next level is called
     Column("taken_at", PlainText),
     Column("failed_because", PlainText),  # a code
     Column("link_sha256", LargeBinary, unique=True),  # of the secret in the notice's link

@@ -219,7 +219,7 @@ CASES: Final = Table(
     # The same key in both proves that one person sent them (docs/decisions/0016).
     Column("adds_to", PlainText),
     Column("reply_key_sha256", PlainText),
-    # Its channel: gateway, file, or one of KEYED_IN. A file may come through the gateway too, under a second reference.
+    # gateway, file, or one of MANUAL_CHANNELS. A file may come through the gateway too, under a second reference.
     Column("channel", PlainText, nullable=False, server_default=text("'gateway'")),
     Column("other_reference", PlainText),
     # For a partner's report: its kind, the case id of the first report of its case, and the question it answers.
@@ -248,7 +248,7 @@ CASES: Final = Table(
     Index(None, "joined_to"),
     Index(None, "key_number"),
 )
-KEYED_IN: Final = ("phone", "letter", "visit")  # channels of reports from a person's hand (manual_entry.py)
+MANUAL_CHANNELS: Final = ("phone", "letter", "visit")  # channels of reports from a person's hand (manual_entry.py)
 # For replies sent by the outbox; the other values of `reply_code` are a person's answers.
 REPLIED_BY_RETURN_CODE: Final = "replied_by_return_code"
 _IN_CRISIS: Final = CASES.c.crisis == true()

@@ -81,7 +81,7 @@ MENU: Final = (
     (Permission.SEE_QUEUE, "cases.list_all", "Cases"),
     (Permission.TAKE_ALERTS, "duty.show_all", "On duty"),
     (Permission.SEARCH_CASES, "cases.show_search", "Search"),
-    (Permission.KEY_IN, "keying.show_form", "Key in"),
+    (Permission.ENTER_REPORTS, "manual_entry.show_form", "Manual entry"),
     (Permission.SEE_OUTBOX, "outbox.list_all", "Outbox"),
     (Permission.SEE_QUEUE, "actions.list_all", "Actions"),
     (Permission.SEE_QUEUE, "destinations.list_destinations", "Destinations"),

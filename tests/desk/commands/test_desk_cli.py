@@ -151,7 +151,7 @@ def test_whole_loop_by_commands(desk: Terminal, loop: Loop) -> None:
     assert desk.run("alarms").code == DONE
     findings = desk.run("doctor", "--json").json["findings"]
     # A live desk that alerts nobody is not well, and nothing else is amiss here.
-    assert {one["name"] for one in findings if one["verdict"] == "fault"} == {"ladder"}
+    assert {one["name"] for one in findings if one["verdict"] == "fault"} == {"escalation"}
 
 
 def test_enrolment_with_earlier_keys_names_the_partner_and_what_to_do(desk: Terminal, loop: Loop) -> None:

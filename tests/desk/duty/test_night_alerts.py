@@ -12,7 +12,7 @@ from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
 from tests.builders import make_clear_fields
 from tests.desk.desk_loop import Loop
-from tests.desk.duty.duty_builders import HOLIDAY_NIGHT, make_night_ladder, set_night
+from tests.desk.duty.duty_builders import HOLIDAY_NIGHT, make_night_escalation, set_night
 from tests.desk.mail_server import Posts
 from tests.desk.outbox_builders import list_called, open_all, send_alerts
 from tests.desk.view_builders import Clock, add_sealed_case
@@ -54,7 +54,7 @@ def test_child_in_danger_calls_the_first_rung_within_a_minute_at_ten_past_two_on
     "moment",
     [
         HOLIDAY_NIGHT,
-        datetime(2027, 10, 31, 0, 58, tzinfo=UTC),  # 01:58, which comes again: the climb goes on into 01:03
+        datetime(2027, 10, 31, 0, 58, tzinfo=UTC),  # 01:58, which comes again: the round goes on into 01:03
         datetime(2027, 10, 31, 1, 30, tzinfo=UTC),
         datetime(2027, 3, 28, 0, 58, tzinfo=UTC),  # 00:58: five minutes later it is 02:03
     ],
@@ -63,7 +63,7 @@ def test_wait_of_a_rung_is_elapsed_time_when_the_clocks_change(
     desk: Desk, clock: Clock, desk_pager: Posts, other_pager: Posts, moment: datetime
 ) -> None:
     clock.now = moment
-    desk = replace(desk, ladder=make_night_ladder(desk_pager, other_pager))
+    desk = replace(desk, escalation=make_night_escalation(desk_pager, other_pager))
     add_sealed_case(desk, marker="x", crisis=True, crisis_since=format_time(moment))
     with desk.store.write() as connection:
         queue_alert(connection, count=1, now=moment)

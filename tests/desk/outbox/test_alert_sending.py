@@ -24,11 +24,11 @@ from tests.desk.outbox_builders import (
     file_urgent,
     list_all_alerts,
     list_called,
-    make_rung,
+    make_level,
     open_all,
     open_with_key_set,
     send_alerts,
-    set_ladder,
+    set_escalation,
     set_mail_server,
     set_pagers,
 )
@@ -140,7 +140,7 @@ def test_one_minute_holds_one_notice_with_the_count_of_all_unread_cases(
     ]
 
 
-def test_ladder_that_takes_nothing_is_tried_every_minute_until_it_does(
+def test_escalation_that_takes_nothing_is_tried_every_minute_until_it_does(
     loop: Loop, desk_pager: Posts, other_pager: Posts
 ) -> None:
     set_pagers(loop, desk_pager, other_pager)
@@ -225,7 +225,7 @@ def test_report_filed_while_an_alert_is_sent_is_told_of_next(
 
 
 def test_notice_that_is_never_taken_names_its_rung_and_cause(loop: Loop, desk_pager: Posts) -> None:
-    set_ladder(loop, make_rung("Old number", "off"), make_rung("Duty officer", desk_pager.url), now=SATURDAY)
+    set_escalation(loop, make_level("Old number", "off"), make_level("Duty officer", desk_pager.url), now=SATURDAY)
     desk_pager.status = 403
     file_urgent(loop)
     assert send_alerts(loop.desk).is_stuck
@@ -236,7 +236,7 @@ def test_mail_pager_carries_the_notice_and_says_no_more(loop: Loop) -> None:
     loop.clock.now = IN_HOURS
     with run_mail_server() as mailbox:
         set_mail_server(loop, mailbox.port, notes="off")
-        set_ladder(loop, make_rung("Duty officer", "mailto:duty@team.example"))
+        set_escalation(loop, make_level("Duty officer", "mailto:duty@team.example"))
         reference = loop.send_public(danger="yes", name="Quetzal").reference
         loop.collect()
         assert send_alerts(loop.desk).sent == 1

@@ -1,4 +1,4 @@
-"""Alerts are acknowledged by name; until then they climb the ladder, and go on from its top."""
+"""Alerts are acknowledged by name; until then they are escalated, and begin again."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,11 +21,11 @@ from tests.desk.outbox_builders import (
     file_urgent,
     list_all_alerts,
     list_called,
-    make_rung,
+    make_level,
     open_all,
     open_with_key_set,
     send_alerts,
-    set_ladder,
+    set_escalation,
     set_mail_server,
 )
 from tests.desk.people_builders import ACTOR, ensure_person
@@ -55,18 +55,18 @@ def acknowledge(loop: Loop, number: int = 1, *, seen: int | None = None) -> int:
 
 @pytest.fixture
 def two(loop: Loop, desk_pager: Posts, other_pager: Posts) -> Loop:
-    """A ladder of two: five minutes for the first, ten for the second."""
-    set_ladder(
+    """Two levels: five minutes for the first, ten for the second."""
+    set_escalation(
         loop,
-        make_rung("First duty officer", desk_pager.url),
-        make_rung("Night body", other_pager.url, wait_minutes=10, body="out_of_hours"),
+        make_level("First duty officer", desk_pager.url),
+        make_level("Night body", other_pager.url, wait_minutes=10, body="out_of_hours"),
         now=IN_HOURS,
     )
     return loop
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_alert_that_nobody_acknowledges_climbs_goes_on_from_the_top_and_is_an_alarm(
+def test_alert_that_nobody_acknowledges_is_escalated_goes_on_from_the_top_and_is_an_alarm(
     two: Loop, desk_pager: Posts, other_pager: Posts
 ) -> None:
     file_urgent(two, 2)
@@ -87,9 +87,9 @@ def test_alert_that_nobody_acknowledges_climbs_goes_on_from_the_top_and_is_an_al
     two.clock.advance(minutes=1)
     two.collect()
     assert send_alerts(two.desk) == AlertsSent(sent=1, unacknowledged=2)
-    assert codes(two) == ["alert-not-acknowledged", "ladder-ran-out"]
+    assert codes(two) == ["alert-not-acknowledged", "escalation-ran-out"]
     called = ("First duty officer", "Night body", "First duty officer")
-    assert list_called(two.desk) == [(rung, "taken") for rung in called]
+    assert list_called(two.desk) == [(level, "taken") for level in called]
     assert acknowledge(two) == 2
     assert codes(two) == []
     two.clock.advance(minutes=30)
@@ -100,7 +100,7 @@ def test_alert_that_nobody_acknowledges_climbs_goes_on_from_the_top_and_is_an_al
     assert [(entry.actor, entry.subject, entry.detail) for entry in entries] == [("Alex", "1", '{"count":2}')]
 
 
-def test_case_filed_while_an_alert_climbs_is_told_at_once_and_does_not_hold_it_back(
+def test_case_filed_while_an_alert_is_escalated_is_told_at_once_and_does_not_hold_it_back(
     two: Loop, desk_pager: Posts, other_pager: Posts
 ) -> None:
     file_urgent(two)
@@ -166,7 +166,7 @@ def test_mail_server_that_is_down_for_an_hour_loses_nothing_and_is_used_within_a
     with run_mail_server() as mailbox:
         port = mailbox.port
     set_mail_server(loop, port, notes="off")
-    set_ladder(loop, make_rung("Duty officer", "mailto:duty@team.example"), now=HOLIDAY_NIGHT)
+    set_escalation(loop, make_level("Duty officer", "mailto:duty@team.example"), now=HOLIDAY_NIGHT)
     file_urgent(loop)
     tried = 0
     for _ in range(60):
@@ -215,10 +215,10 @@ def test_run_killed_between_two_rungs_sends_nothing_twice_within_a_minute_and_fo
 def test_removed_duty_officer_is_passed_by_and_each_run_says_so(
     loop: Loop, desk_pager: Posts, other_pager: Posts
 ) -> None:
-    set_ladder(
+    set_escalation(
         loop,
-        make_rung("First duty officer", desk_pager.url, person=NIGHT),
-        make_rung("Supervisor", other_pager.url),
+        make_level("First duty officer", desk_pager.url, person=NIGHT),
+        make_level("Supervisor", other_pager.url),
         now=HOLIDAY_NIGHT,
     )
     with loop.desk.store.write() as connection:
@@ -230,7 +230,7 @@ def test_removed_duty_officer_is_passed_by_and_each_run_says_so(
     loop.clock.advance(minutes=1)
     sent = send_alerts(loop.desk)
     assert sent.warnings == [
-        f"LADDER: {NIGHT} may not acknowledge alerts, so the rung “First duty officer” is left out."
+        f"ESCALATION: {NIGHT} may not acknowledge alerts, so the level “First duty officer” is left out."
     ]
     loop.clock.advance(minutes=5)
     send_alerts(loop.desk)
@@ -239,19 +239,19 @@ def test_removed_duty_officer_is_passed_by_and_each_run_says_so(
     assert (len(desk_pager.taken), len(other_pager.taken)) == (1, 2)
 
 
-def test_ladder_with_nobody_on_it_is_said_and_is_an_alarm_until_somebody_is_called(
+def test_escalation_with_nobody_on_it_is_said_and_is_an_alarm_until_somebody_is_called(
     loop: Loop, desk_pager: Posts
 ) -> None:
-    set_ladder(loop, now=HOLIDAY_NIGHT)
+    set_escalation(loop, now=HOLIDAY_NIGHT)
     file_urgent(loop)
     sent = send_alerts(loop.desk)
     assert (sent.sent, sent.waiting, sent.is_stuck) == (0, 1, True)
-    assert sent.warnings[0].startswith("NOBODY ON THE LADDER")
+    assert sent.warnings[0].startswith("NOBODY TO ALERT")
     loop.clock.advance(minutes=3)
     assert "alert-not-sent" in codes(loop)
-    set_ladder(loop, make_rung("Day team", desk_pager.url, hours="open"))
+    set_escalation(loop, make_level("Day team", desk_pager.url, hours="open"))
     sent = send_alerts(loop.desk)
-    assert sent.warnings == ["NOBODY ON DUTY NOW: an alert calls the whole ladder. Mend its hours in ladder.toml."]
+    assert sent.warnings == ["NOBODY ON DUTY NOW: an alert calls every level. Mend its hours in escalation.toml."]
     assert (sent.sent, len(desk_pager.taken), codes(loop)) == (1, 1, [])
 
 

@@ -25,7 +25,7 @@ from tests.builders.local_servers import run_server
 from tests.desk.desk_loop import FEED_PORT, Loop
 from tests.desk.loop_model import copy_loop_of_now
 from tests.desk.mail_server import run_receiver
-from tests.desk.outbox_builders import FROM, list_outbox, send_asking, write_ladder
+from tests.desk.outbox_builders import FROM, list_outbox, send_asking, write_escalation
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def set_up(loop: Loop, *, pager: str = "off", **carriers: Any) -> None:
     wanted = {"notes": "on", "mail": "folder", "mail_from": FROM, "folder": str(loop.folder / "out"), **carriers}
     config = msgspec.structs.replace(loop.desk.config, carriers=CarriersConfig(**wanted))
     loop.desk.paths.config.write_text(encode_config(config), encoding="utf-8")
-    write_ladder(loop.desk.paths, pager)
+    write_escalation(loop.desk.paths, pager)
 
 
 def run(loop: Loop, *words: str) -> int:
@@ -66,7 +66,7 @@ def test_collect_sends_notes_at_its_end(served: Loop, capsys: pytest.CaptureFixt
 def test_collect_alerts_and_warns_when_no_pager_is_on(served: Loop, capsys: pytest.CaptureFixture[str]) -> None:
     set_up(served)
     assert run(served, "collect") == DONE
-    assert capsys.readouterr().out.count("NOBODY ON THE LADDER") == 1
+    assert capsys.readouterr().out.count("NOBODY TO ALERT") == 1
     served.send_public(danger="yes")
     assert run(served, "collect") == LOOK
     assert "ALERT NOT DELIVERED: 1 urgent" in capsys.readouterr().out
@@ -119,7 +119,7 @@ def test_doctor_tells_that_the_carriers_work(loop: Loop, capsys: pytest.CaptureF
     set_up(loop, pager="https://pager.example")
     run(loop, "doctor", "--json")
     verdicts = {one["name"]: one["verdict"] for one in json.loads(capsys.readouterr().out)["findings"]}
-    assert (verdicts["outbox"], verdicts["ladder"], verdicts["hours"]) == ("ok", "ok", "ok")
+    assert (verdicts["outbox"], verdicts["escalation"], verdicts["hours"]) == ("ok", "ok", "ok")
 
 
 def test_work_is_repeated_until_it_is_asked_to_stop() -> None:

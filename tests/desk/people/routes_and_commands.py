@@ -89,9 +89,9 @@ POST /packages/<action_id>/withdraw               MAKE_PACKAGES
 GET  /search                                      SEARCH_CASES
 POST /search                                      SEARCH_CASES
 POST /keys                                        SEE_QUEUE
-GET  /key-in                                      KEY_IN
-POST /key-in                                      KEY_IN
-GET  /key-in/<report_id>                          KEY_IN
+GET  /manual-entry                                 ENTER_REPORTS
+POST /manual-entry                                 ENTER_REPORTS
+GET  /manual-entry/<report_id>                          ENTER_REPORTS
 GET  /set-aside                                   SEE_SET_ASIDE
 POST /set-aside/<number>/open                     RESOLVE_SET_ASIDE
 POST /set-aside/<number>/resolve                  RESOLVE_SET_ASIDE

@@ -31,7 +31,7 @@ SEE_QUEUE         x x f f x . c x . .
 SEARCH_CASES      x x x x x . . x . .
 READ_CASES        x x f f x . c x . .
 OPEN_FILES        x . f . . . c x . .
-KEY_IN            x x x x x . c x . .
+ENTER_REPORTS     x x x x x . c x . .
 RAISE_CASES       x x . . . . . x . .
 MOVE_CASES        . . . . . . . x . .
 LINK_CASES        x . f . . . . x . .

@@ -62,7 +62,7 @@ def test_without_a_statement_nobody_reads_and_only_the_next_opening_is_named(urg
 def test_with_nobody_there_the_time_counts_from_the_next_hour() -> None:
     assert promise(NIGHT, "crisis", until=None) == Promise(THURSDAY + timedelta(minutes=30), THURSDAY, DAYS)
     assert promise(NIGHT, "other", until=None) == Promise(THURSDAY + timedelta(hours=4), THURSDAY, DAYS)
-    # A ladder that nobody answers in the hours of the desk.
+    # An escalation that nobody answers in the hours of the desk.
     assert promise(EVENING, "other", until=None).read_by == THURSDAY + timedelta(hours=4)
 
 

@@ -109,9 +109,9 @@ REPORT_KINDS = (
     ("retraction", "Retraction"),
     ("response", "Answer"),
 )
-_KEYED_IN = (("phone", "Phone call"), ("letter", "Letter"), ("visit", "Visit"))
-CASE_CHANNELS = (("gateway", "Through the gateway"), ("file", "As a sealed file"), *_KEYED_IN)
-CHANNEL_GROUPS = (("online", "Online"), *_KEYED_IN)  # of filters and figures
+_MANUAL_CHANNELS = (("phone", "Phone call"), ("letter", "Letter"), ("visit", "Visit"))
+CASE_CHANNELS = (("gateway", "Through the gateway"), ("file", "As a sealed file"), *_MANUAL_CHANNELS)
+CHANNEL_GROUPS = (("online", "Online"), *_MANUAL_CHANNELS)  # of filters and figures
 # The partner's text for each outcome, beside the desk's own.
 TOLD_OUTCOMES = mailbox.OUTCOMES
 # The states of a report's file, from desk/evidence.

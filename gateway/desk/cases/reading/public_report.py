@@ -36,7 +36,7 @@ _SECTIONS: Final = (
 )
 _LAST: Final = "Particulars"
 
-# Filled in by the form alone: blank, or a guess, in a report that was keyed in from a call or a letter.
+# Filled in by the form alone: blank, or a guess, in a report that was entered from a call or a letter.
 _OF_THE_FORM: Final = frozenset(
     {"context", "contact.may_send_note", "copy_version", "language", "placement", "reply_key", "signposted"}
 )

@@ -1,4 +1,4 @@
-"""The ladder: who is on duty, also on bank holidays and when the clocks change, and which files are refused."""
+"""The escalation: who is on duty, also on bank holidays and when the clocks change, and which files are refused."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
@@ -9,25 +9,25 @@ import pytest
 
 from gateway.desk.config import CarriersConfig, encode_config
 from gateway.desk.doctor import examine
-from gateway.desk.escalation import NO_LADDER, Ladder, Rung, load_ladder
+from gateway.desk.escalation import NO_ESCALATION, Escalation, Level, load_escalation
 from gateway.desk.outbox.alerts import list_callable
 from gateway.desk.wiring import Desk, open_desk
 from gateway.guidance.agency import AGENCY_EXAMPLE, load_agency
 from gateway.web.settings import SettingsError
-from tests.desk.outbox_builders import FROM, make_rung
+from tests.desk.outbox_builders import FROM, make_level
 
 AGENCY = load_agency(AGENCY_EXAMPLE)
 TEXT = """checked_on = 2026-11-28
 source = "the duty plan of November"
 
-[[rung]]
+[[level]]
 title = "First duty officer"
 person = "n-night"
 hours = "closed"
 target = "mailto:duty@team.example"
 wait_minutes = 5
 
-[[rung]]
+[[level]]
 title = "Night body"
 body = "out_of_hours"
 hours = "always"
@@ -43,15 +43,18 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=AGENCY.zone).astimezone(UTC)
 
 
-def make_ladder(*rungs: Rung) -> Ladder:
-    return Ladder(checked_on=NO_LADDER.checked_on, source="a test's", rung=rungs)
+def make_escalation(*levels: Level) -> Escalation:
+    return Escalation(checked_on=NO_ESCALATION.checked_on, source="a test's", level=levels)
 
 
-def on_duty(moment: datetime, *rungs: Rung) -> list[str]:
-    return [one.title for one in make_ladder(*rungs).rung if one.is_on_duty(AGENCY, moment)]
+def on_duty(moment: datetime, *levels: Level) -> list[str]:
+    return [one.title for one in make_escalation(*levels).level if one.is_on_duty(AGENCY, moment)]
 
 
-HOURS = (make_rung("Open", "https://a.example", hours="open"), make_rung("Closed", "https://b.example", hours="closed"))
+HOURS = (
+    make_level("Open", "https://a.example", hours="open"),
+    make_level("Closed", "https://b.example", hours="closed"),
+)
 
 
 @pytest.mark.parametrize(
@@ -87,17 +90,17 @@ def test_hours_and_bank_holidays_of_the_agency_decide_who_is_on_duty(moment: dat
     ],
 )
 def test_shift_over_midnight_belongs_to_the_day_on_which_it_begins(moment: datetime, *, expected: bool) -> None:
-    rung = make_rung(
+    level = make_level(
         "Night", "https://a.example", days=("saturday", "sunday", "bank_holiday"), begins=time(22), ends=time(6, 30)
     )
-    assert bool(on_duty(moment, rung)) is expected
+    assert bool(on_duty(moment, level)) is expected
 
 
 @pytest.mark.parametrize("day", ["2027-03-27", "2027-03-28", "2027-10-30", "2027-10-31"])
 @pytest.mark.parametrize("change", [time(1), time(1, 30), time(2)])
 def test_two_shifts_leave_no_minute_without_or_with_both_when_the_clocks_change(day: str, change: time) -> None:
-    early = make_rung("Early", "https://a.example", begins=time(12), ends=change)
-    late = make_rung("Late", "https://b.example", begins=change, ends=time(12))
+    early = make_level("Early", "https://a.example", begins=time(12), ends=change)
+    late = make_level("Late", "https://b.example", begins=change, ends=time(12))
     moment = at(f"{day}T12:00:00")
     for _ in range(26 * 60):
         assert len(on_duty(moment, early, late)) == 1, moment
@@ -105,26 +108,26 @@ def test_two_shifts_leave_no_minute_without_or_with_both_when_the_clocks_change(
 
 
 def test_with_nobody_on_duty_everybody_is_called_and_the_gap_is_found(desk: Desk) -> None:
-    ladder = make_ladder(HOURS[0])
+    escalation = make_escalation(HOURS[0])
     with desk.store.read() as connection:
-        called = list_callable(replace(desk, ladder=ladder), connection, now=at("2026-12-28T02:10:00"))
+        called = list_callable(replace(desk, escalation=escalation), connection, now=at("2026-12-28T02:10:00"))
     assert called == [*HOURS[:1]]
-    assert ladder.find_gap(AGENCY, at("2026-11-25T12:00:00")) == at("2026-11-25T17:00:00")
-    assert make_ladder(*HOURS).find_gap(AGENCY, at("2026-11-25T12:00:00")) is None
-    weekdays = make_rung("Night", "https://b.example", days=("monday", "tuesday", "wednesday", "thursday", "friday"))
-    weekend = make_rung("Weekend", "https://c.example", days=("saturday", "sunday"))
+    assert escalation.find_gap(AGENCY, at("2026-11-25T12:00:00")) == at("2026-11-25T17:00:00")
+    assert make_escalation(*HOURS).find_gap(AGENCY, at("2026-11-25T12:00:00")) is None
+    weekdays = make_level("Night", "https://b.example", days=("monday", "tuesday", "wednesday", "thursday", "friday"))
+    weekend = make_level("Weekend", "https://c.example", days=("saturday", "sunday"))
     # Nobody thought of Christmas.
-    assert make_ladder(weekdays, weekend).find_gap(AGENCY, at("2026-11-25T12:00:00")) == at("2026-12-25T00:00:00")
+    assert make_escalation(weekdays, weekend).find_gap(AGENCY, at("2026-11-25T12:00:00")) == at("2026-12-25T00:00:00")
 
 
-def test_ladder_is_read_as_it_is_documented(tmp_path: Path) -> None:
-    (tmp_path / "ladder.toml").write_text(TEXT, "utf-8")
-    ladder = load_ladder(tmp_path / "ladder.toml", has_mail=True)
-    assert [(one.title, one.person, one.wait_minutes) for one in ladder.rung] == [
+def test_escalation_is_read_as_it_is_documented(tmp_path: Path) -> None:
+    (tmp_path / "escalation.toml").write_text(TEXT, "utf-8")
+    escalation = load_escalation(tmp_path / "escalation.toml", has_mail=True)
+    assert [(one.title, one.person, one.wait_minutes) for one in escalation.level] == [
         ("First duty officer", "n-night", 5),
         ("Night body", None, 10),
     ]
-    assert ladder.rung[1].begins == time(22)
+    assert escalation.level[1].begins == time(22)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +135,7 @@ def test_ladder_is_read_as_it_is_documented(tmp_path: Path) -> None:
     [
         ('target = "https://alerts.body.example/desk"', 'target = "http://alerts.body.example"', "needs a target"),
         ("mailto:duty@team.example", "mailto:duty@team.example?cc=x@y.example", "needs a target"),
-        ('title = "Night body"', 'title = "First duty officer"', "title of another rung"),
+        ('title = "Night body"', 'title = "First duty officer"', "title of another level"),
         ("wait_minutes = 10", "wait_minutes = 61", "wait_minutes"),
         ("wait_minutes = 10", "wait_minutes = 0", "wait_minutes"),
         ('"bank_holiday"', '"holiday"', "days"),
@@ -142,9 +145,9 @@ def test_ladder_is_read_as_it_is_documented(tmp_path: Path) -> None:
 )
 def test_file_that_is_wrong_names_the_rung_and_stops_the_start(desk: Desk, old: str, new: str, fault: str) -> None:
     assert old in TEXT
-    desk.paths.ladder.write_text(TEXT.replace(old, new), "utf-8")
+    desk.paths.escalation.write_text(TEXT.replace(old, new), "utf-8")
     with pytest.raises(SettingsError) as caught:
-        load_ladder(desk.paths.ladder, has_mail=True)
+        load_escalation(desk.paths.escalation, has_mail=True)
     assert fault in str(caught.value)
     config = msgspec.structs.replace(
         desk.config, carriers=CarriersConfig(mail="folder", folder="/var/out", mail_from=FROM)
@@ -154,13 +157,13 @@ def test_file_that_is_wrong_names_the_rung_and_stops_the_start(desk: Desk, old: 
         open_desk(desk.paths.state)
     assert fault in str(at_start.value)
     (finding, *_) = [one for one in examine(desk.paths.state, clock=desk.clock) if one.verdict == "fault"]
-    assert "ladder.toml" in finding.detail
+    assert "escalation.toml" in finding.detail
 
 
 def test_mail_without_a_mail_server_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "ladder.toml").write_text(TEXT, "utf-8")
+    (tmp_path / "escalation.toml").write_text(TEXT, "utf-8")
     with pytest.raises(SettingsError) as caught:
-        load_ladder(tmp_path / "ladder.toml", has_mail=False)
+        load_escalation(tmp_path / "escalation.toml", has_mail=False)
     assert "needs a mail carrier" in str(caught.value)
 
 
@@ -168,4 +171,4 @@ def test_settings_of_the_old_pager_name_the_new_file(desk: Desk) -> None:
     path = desk.paths.config
     path.write_text(path.read_text("utf-8") + '\n[pager]\ndesk = "off"\n', "utf-8")
     (finding, *_) = [one for one in examine(desk.paths.state, clock=desk.clock) if one.verdict == "fault"]
-    assert "ladder.toml" in finding.detail
+    assert "escalation.toml" in finding.detail
