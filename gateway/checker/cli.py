@@ -26,8 +26,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return complain(f"{error} Nothing is lost: run it again.", code=TRY_AGAIN)
     except ReportAbuseError as error:
         return complain(str(error), code=WRONG_USE)
-    except ModuleNotFoundError as error:
-        return complain(f"{error}: install report-abuse-gateway[checker].", code=WRONG_USE)
 
 
 def complain(text: str, *, code: int) -> int:

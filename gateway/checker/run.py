@@ -93,7 +93,6 @@ def run(
 
 def run_checks(check_list: CheckList, *, door: DeskDoor | None, out: Path | None, as_json: bool) -> int:
     """Visit every page of the list and hand over the checks: to the desk's door, or as files at `out`."""
-    # Imported here: its HTML parser comes with an extra, and usage errors need none.
     from gateway.checker.visiting import Runtime, visit_pages
 
     runtime = Runtime(resolve=resolve_name, is_allowed=is_public, now=read_clock)

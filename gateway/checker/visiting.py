@@ -1,11 +1,10 @@
-"""Visits the registered pages one after the other, and checks each; a failure ends with its page.
+"""Visits the registered pages one after the other, and checks the link of each; a failure ends with its page.
 
-Never requests a host that is not on the list, and never two pages of one host within a few seconds. The memory for
-checking one page is bounded, so that a large page ends neither the run nor the machine.
+Never requests a host that is not on the list, and never two pages of one host within a few seconds. It runs no
+script, so it judges the link alone.
 """
 
 import gc
-import resource
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,56 +13,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import zip_longest
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from gateway.checker.network_addresses import IsAllowed, Resolve, make_session
-from partner_sdk.button.check import Expected, check_page, explain_no_page, make_unreachable
-from partner_sdk.button.check.page import find_address
-from partner_sdk.button.check.page_fetch import DEADLINE_SECONDS, USER_AGENT, fetch_page, read_own_copy
+from partner_sdk.button.check import Expected, check_link, explain_no_page, make_unreachable
+from partner_sdk.button.check.page_fetch import DEADLINE_SECONDS, USER_AGENT, fetch_page, find_address
 from partner_sdk.errors import FormatError, TransportError
 from partner_sdk.wire.button import NEVER_ASKED, ButtonCheck, CheckList, CheckTarget
 
-_STATM: Final = Path("/proc/self/statm")
 PAUSE_SECONDS: Final = 5.0
 _OWN_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-# The parser refuses pages with very many tags. This limits anything else that keeps it busy.
+# The check refuses pages with very many tags. This limits anything else that keeps the parser busy.
 JUDGING_SECONDS: Final = 30.0
-# A hand-written page of 5 MiB takes at most about 300 MiB; one with nothing but attributes takes more.
-JUDGING_BYTES: Final = 1024**3
-
-
-@contextmanager
-def limit_growth(most_bytes: int) -> Iterator[None]:
-    """Limit the additional memory of the block; beyond it Python raises `MemoryError`. Linux only."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    wanted = _measure_size() + most_bytes
-    if not _STATM.exists() or (soft != resource.RLIM_INFINITY and soft <= wanted):
-        yield
-        return
-    resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-
-
-def _measure_size() -> int:
-    """Return the address space of this process (proc_pid_statm(5)), 0 if the system does not report it."""
-    try:
-        pages = int(_STATM.read_text("ascii").split()[0])
-    except (OSError, ValueError, IndexError):
-        return 0
-    return pages * resource.getpagesize()
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """The run's dependencies: name resolution, allowed addresses, clocks, and extra trusted certificates for TLS.
 
-    `port` replaces the https port. `judging_bytes` is the memory that one page may take on top of the run's own.
+    `port` replaces the https port.
     """
 
     resolve: Resolve
@@ -73,7 +43,6 @@ class Runtime:
     sleep: Callable[[float], None] = time.sleep
     ca_file: str | None = None
     judging_seconds: float = JUDGING_SECONDS
-    judging_bytes: int = JUDGING_BYTES
     port: int | None = None
 
 
@@ -128,8 +97,6 @@ def _visit(target: CheckTarget, *, expected: Expected, runtime: Runtime) -> Visi
         return Visit(target, check=_judge(target, expected=expected, runtime=runtime))
     except (TransportError, FormatError) as error:
         return _make_unreached(target, error, expected=expected, runtime=runtime)
-    except MemoryError:
-        trouble = "Checking the page takes too much memory."
     except _TooLongError:
         trouble = f"Checking the page took longer than {runtime.judging_seconds:g} seconds."
     except Exception as error:  # noqa: BLE001 - an unforeseen page must not end the run for all others
@@ -155,25 +122,21 @@ def _make_unreached(
 
 def _judge(target: CheckTarget, *, expected: Expected, runtime: Runtime) -> ButtonCheck:
     agent = f"{USER_AGENT} (+{expected.origin})"
-    check_own_hop = partial(check_hop, host=_get_host(target), port=runtime.port)
     with make_session(resolve=runtime.resolve, is_allowed=runtime.is_allowed, agent=agent) as session:
         page = fetch_page(
             target.address,
             session=session,
-            check_hop=check_own_hop,
+            check_hop=partial(check_hop, host=_get_host(target), port=runtime.port),
             deadline_seconds=DEADLINE_SECONDS,
             ca_file=runtime.ca_file,
         )
-        with _time_limit(runtime.judging_seconds), limit_growth(runtime.judging_bytes):
-            check = check_page(
+        with _time_limit(runtime.judging_seconds):
+            check = check_link(
                 page.body,
                 address=page.address,
                 expected=expected,
                 now=runtime.now(),
                 headers=page.headers,
-                read_resource=partial(
-                    read_own_copy, page=page, session=session, check_hop=check_own_hop, ca_file=runtime.ca_file
-                ),
             )
     # The desk files a check under the registered address, wherever a redirect on the same host ended.
     return msgspec.structs.replace(check, address=target.address)

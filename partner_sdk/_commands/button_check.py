@@ -2,11 +2,9 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from functools import partial
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -24,12 +22,12 @@ from partner_sdk._commands.runtime import (
     shared_options,
 )
 from partner_sdk.client.exchange import check_origin
-from partner_sdk.errors import FormatError, LocalStateError, TransportError
+from partner_sdk.errors import FormatError, TransportError
 from partner_sdk.wire.button import ButtonCheck
 
 if TYPE_CHECKING:
     from partner_sdk.button.check import Expected, Known
-    from partner_sdk.button.check.signed_in import SignedIn
+    from partner_sdk.button.check.page_fetch import SignedIn
 
 EXIT_NO_PAGE: Final = 5
 FORMATS: Final = ("text", "json", "junit")
@@ -42,17 +40,18 @@ _EXIT_CODES: Final = """Exit codes:
   2  wrong usage
   5  the page did not load, or never settled in the browser, so its button was not checked"""
 
-# `button.check` is imported when the command runs: it loads an HTML parser, and a browser if one is asked for.
+# A beginning or an end of an element, a comment or a doctype; `<https://chat.example>` of Markdown is none.
+_TAG: Final = re.compile(rb"</?[a-z][a-z0-9-]*(?:\s|/?>)|<!--|<!doctype", re.IGNORECASE)
+# `button.check` is imported when the command runs, which loads a browser if one is asked for.
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A page to check. `headers` is None for a file; `read_copy` reads the files beside it."""
+    """A page to check. `headers` is None for a file."""
 
     raw: bytes
     address: str
     headers: Mapping[str, str] | None
-    read_copy: Callable[[str], bytes | None]
 
 
 def _read_placement(text: str) -> str:
@@ -118,11 +117,11 @@ def check(
 ) -> int:
     """Check that the button of a page is as agreed.
 
-    Without --browser only the link is judged.
+    Without --browser it looks for the link alone.
 
     PAGE is an address, a file of HTML, or - for standard input.
     """
-    from partner_sdk.button.check import explain_no_page, make_unreachable
+    from partner_sdk.button.check import check_link, explain_no_page, make_unreachable
 
     expected = _make_expected(call, page, placement=placement, known_file=known, origin=origin)
     signed_in = _read_signed_in(page, state_file=state_file, cookies_file=cookies_file)
@@ -133,8 +132,8 @@ def check(
                 call, page, expected=expected, signed_in=signed_in, height=height, widths=widths
             )
         else:
-            source = _read_source(call, page, expected=expected, signed_in=signed_in)
-            checked = _check_text(source, expected=expected, now=now)
+            source = _read_source(call, page, signed_in=signed_in)
+            checked = check_link(source.raw, address=source.address, expected=expected, now=now, headers=source.headers)
     except TransportError as error:
         call.speaker.warn(f"{error} ({error.reason})")
         checked = make_unreachable(
@@ -169,7 +168,7 @@ def _make_expected(
 
 
 def _read_signed_in(page: str, *, state_file: str | None, cookies_file: str | None) -> "SignedIn | None":
-    from partner_sdk.button.check.signed_in import MAX_STATE_BYTES, parse_cookies_file, parse_storage_state
+    from partner_sdk.button.check.page_fetch import MAX_STATE_BYTES, parse_cookies_file, parse_storage_state
 
     file = state_file or cookies_file
     if file is None:
@@ -188,52 +187,22 @@ def _read_signed_in(page: str, *, state_file: str | None, cookies_file: str | No
     return signed_in
 
 
-def _read_source(
-    call: Call, page: str, *, expected: "Expected", signed_in: "SignedIn | None", agent: str | None = None
-) -> Source:
-    from partner_sdk.button.check.page import MAX_PAGE_BYTES
-    from partner_sdk.button.check.page_fetch import USER_AGENT, fetch_page, read_own_copy
+def _read_source(call: Call, page: str, *, signed_in: "SignedIn | None", agent: str | None = None) -> Source:
+    from partner_sdk.button.check.page_fetch import MAX_PAGE_BYTES, USER_AGENT, fetch_page
 
     if not is_address(page):
         raw = read_page_file(page, max_bytes=MAX_PAGE_BYTES)
-        source = Source(raw, address=page, headers=None, read_copy=partial(read_beside, page=page))
-        _check_is_page(source, expected=expected, now=call.runtime.clock())
-        return source
-    session = call.runtime.open_session()
+        if _TAG.search(raw.replace(b"\0", b"")) is None:
+            name = "Standard input" if page == "-" else page
+            raise FormatError(
+                f"{name} is not HTML: it holds no element. Give the page as your server sends it.", reason="no-html"
+            )
+        return Source(raw, address=page, headers=None)
     ca_file = None if call.ca_file is None else str(call.ca_file)
-    fetched = fetch_page(page, session=session, ca_file=ca_file, signed_in=signed_in, agent=agent or USER_AGENT)
-    return Source(
-        fetched.body,
-        address=fetched.address,
-        headers=fetched.headers,
-        read_copy=partial(read_own_copy, page=fetched, session=session, ca_file=ca_file, signed_in=signed_in),
+    fetched = fetch_page(
+        page, session=call.runtime.open_session(), ca_file=ca_file, signed_in=signed_in, agent=agent or USER_AGENT
     )
-
-
-def _check_is_page(source: Source, *, expected: "Expected", now: datetime) -> None:
-    """Raise `FormatError` (`no-html`) for a file that is no page: no button can be put into it."""
-    from partner_sdk.button.check.static_check import check_page, describe_no_html
-
-    what = describe_no_html(source.raw, name=source.address)
-    if what is None:
-        return
-    found = check_page(source.raw, address=source.address, expected=expected, now=now)
-    if [one.code for one in found.findings] == ["no-button"]:
-        name = "Standard input" if source.address == "-" else source.address
-        raise FormatError(f"{name} {what}. Give the page as your server sends it.", reason="no-html")
-
-
-def _check_text(source: Source, *, expected: "Expected", now: datetime) -> ButtonCheck:
-    from partner_sdk.button.check import check_page
-
-    return check_page(
-        source.raw,
-        address=source.address,
-        expected=expected,
-        now=now,
-        headers=source.headers,
-        read_resource=source.read_copy,
-    )
+    return Source(fetched.body, address=fetched.address, headers=fetched.headers)
 
 
 def _check_in_browser(
@@ -245,16 +214,15 @@ def _check_in_browser(
     height: int,
     widths: tuple[int, ...],
 ) -> ButtonCheck:
-    from partner_sdk.button.check._browser import make_user_agent, open_chromium
-    from partner_sdk.button.check._measure import Screen
-    from partner_sdk.button.check.browser_check import check_in_browser
+    from partner_sdk.button.check.browser import make_user_agent, open_chromium
+    from partner_sdk.button.check.browser_check import Screen, check_in_browser
 
     is_root = os.geteuid() == 0
     if is_root:
         call.speaker.warn("You are root: Chromium runs without its sandbox. Check only your own pages this way.")
     with open_chromium(is_root=is_root) as browser:
         agent = make_user_agent(browser)
-        source = _read_source(call, page, expected=expected, signed_in=signed_in, agent=agent)
+        source = _read_source(call, page, signed_in=signed_in, agent=agent)
         return check_in_browser(
             source.raw,
             browser=browser,
@@ -262,7 +230,6 @@ def _check_in_browser(
             expected=expected,
             now=call.runtime.clock(),
             headers=source.headers,
-            read_resource=source.read_copy,
             screens=tuple(Screen(width=one, height=height) for one in widths),
             signed_in=signed_in,
         )
@@ -278,16 +245,3 @@ def _say(call: Call, check: ButtonCheck, *, form: str) -> None:
         call.speaker.say_document(format_junit(check))
     else:
         call.speaker.say("\n".join(format_check(check)))
-
-
-def read_beside(address: str, *, page: str) -> bytes | None:
-    """Return a file that a page names and that lies below the page's own folder, or None."""
-    from partner_sdk.button.check.page_fetch import MAX_RESOURCE_BYTES
-
-    path = PurePosixPath(address.partition("?")[0].partition("#")[0])
-    if page == "-" or is_address(address) or path.is_absolute() or ".." in path.parts:
-        return None
-    try:
-        return read_input(str(path), max_bytes=MAX_RESOURCE_BYTES)
-    except (LocalStateError, ValueError):
-        return None

@@ -22,8 +22,8 @@ from typing import Final
 
 from playwright.sync_api import Browser
 
-from partner_sdk.button.check import check_page
-from partner_sdk.button.check._browser import open_chromium
+from partner_sdk.button.check import check_link
+from partner_sdk.button.check.browser import open_chromium
 from partner_sdk.button.check.browser_check import check_in_browser
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.button import ButtonCheck
@@ -81,8 +81,8 @@ class Tally:
 
 
 def check_text(raw: bytes) -> ButtonCheck:
-    """Check a page by its source, as its server would send it."""
-    return check_page(raw, address=ADDRESS, expected=EXPECTED, now=NOW, headers={"Content-Type": "text/html"})
+    """Check the link of a page by its source, as its server would send it."""
+    return check_link(raw, address=ADDRESS, expected=EXPECTED, now=NOW, headers={"Content-Type": "text/html"})
 
 
 def check_shown(raw: bytes, *, browser: Browser) -> ButtonCheck:

@@ -46,7 +46,7 @@ def test_import_loads_no_module_of_the_package_and_no_library() -> None:
 
 
 EXTRAS = ("partner_sdk.button.check", "partner_sdk.console")
-LIBRARIES_OF_EXTRAS = ("flask", "justhtml", "playwright", "pytest", "xml.etree")
+LIBRARIES_OF_EXTRAS = ("flask", "playwright", "pytest", "xml.etree")
 
 
 def list_extras(loaded: list[str]) -> list[str]:
@@ -70,7 +70,7 @@ def test_no_public_name_and_no_part_of_the_core_loads_an_extra() -> None:
 def test_extra_has_an_import_of_its_own(extra: str) -> None:
     loaded = run(f"import sys, {extra}\nprint(*sorted(sys.modules))").split()
     assert extra in list_extras(loaded)
-    assert {"flask", "justhtml", "playwright", "pytest"} & set(loaded) == set(), "loaded before it is needed"
+    assert {"flask", "playwright", "pytest"} & set(loaded) == set(), "loaded before it is needed"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).parents[2]
 SOURCE = REPOSITORY / "partner_sdk"
 DECLARED = {"click", "cryptography", "http-message-signatures", "msgspec", "requests"}
 # For `digest --pdf`, `button check` and `console`: sending reports needs none.
-EXTRAS = {"flask", "fpdf2", "justhtml", "playwright", "tzdata"}
+EXTRAS = {"flask", "fpdf2", "playwright", "tzdata"}
 FOREIGN = {"flask", "sqlalchemy", "gateway", "alembic", "werkzeug", "opendp", "pytest", "requests_http_signature"}
 
 # Imports every module of the package, and prints where each came from and which foreign ones are there.

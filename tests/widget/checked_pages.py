@@ -11,9 +11,8 @@ from typing import Final
 from playwright.sync_api import Browser, BrowserContext, Route
 
 from partner_sdk.button.check import Expected
-from partner_sdk.button.check._browser import open_chromium
-from partner_sdk.button.check._measure import Screen
-from partner_sdk.button.check.browser_check import check_in_browser
+from partner_sdk.button.check.browser import open_chromium
+from partner_sdk.button.check.browser_check import Screen, check_in_browser
 from partner_sdk.wire.button import ButtonCheck
 from tests.sdk.button.pages import ADDRESS, ORIGIN, PLACEMENT
 

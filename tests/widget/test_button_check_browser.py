@@ -7,10 +7,9 @@ from functools import partial
 import pytest
 from playwright.sync_api import Browser
 
-from partner_sdk.button.check import _browser as chromium_room
-from partner_sdk.button.check import _press
-from partner_sdk.button.check._browser import open_chromium
-from partner_sdk.button.check._measure import Screen
+from partner_sdk.button.check import browser as chromium_room
+from partner_sdk.button.check.browser import open_chromium
+from partner_sdk.button.check.browser_check import Screen
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.button import ButtonCheck
 from tests.sdk.button.pages import ORIGIN, PLACEMENT, PLAIN, WITH_SCRIPT, make_page
@@ -37,6 +36,11 @@ CHANGES = (
     ("not-visible", "<style>section a { visibility: hidden }</style>", ""),
     ("not-visible", "<style>section { position: absolute; left: -9999px }</style>", ""),
     ("not-visible", "<style>@media (prefers-color-scheme: dark) { section { display: none } }</style>", ""),
+    (
+        "not-visible",
+        "<script>addEventListener('load', () => document.querySelector('section').hidden = true)</script>",
+        "",
+    ),
     ("covered", "", COVER),
     ("covered", "<style>section a { pointer-events: none }</style>", ""),
     (
@@ -79,6 +83,15 @@ CHANGES = (
     ),
     ("see-through", "<style>main { opacity: .4 } section a { color: #000 }</style>", ""),
 )
+
+
+def test_button_that_markup_hides_or_shuts_away_is_not_visible(check_browsers: CheckBrowsers):
+    around = ('<div style="display: none">', "<details><summary>Help</summary>", "<dialog>", '<div id="menu" popover>')
+    pages = {before: make_page(PLAIN, before=before) for before in around}
+    pages["hidden element"] = make_page(WITH_SCRIPT.replace("<report-abuse-button>", "<report-abuse-button hidden>"))
+    pages["hidden link"] = make_page(PLAIN.replace("<a ", "<a hidden "))
+    found = list_all_codes(check_browsers, {name: partial(check, page=page) for name, page in pages.items()})
+    assert {name: codes for name, codes in found.items() if codes[-1:] != ["not-visible"]} == {}
 
 
 def test_fault_that_only_a_browser_sees_is_found_and_nothing_else(check_browsers: CheckBrowsers):
@@ -137,7 +150,7 @@ def test_link_colour_of_a_theme_is_an_advice_for_the_plain_link_alone(check_brow
 def test_press_that_leads_to_a_page_between_is_found_and_does_not_end_the_check(
     check_browser: Browser, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(_press, "PRESS_SECONDS", 0.5)  # what never comes is not waited for
+    monkeypatch.setattr(chromium_room, "PRESS_SECONDS", 0.5)  # what never comes is not waited for
     between = "event.preventDefault(); location = '/leaving'"
     found = check(check_browser, make_page(PLAIN, after=LISTEN.format("click", between)))
     assert "leads-elsewhere" in list_codes(found)

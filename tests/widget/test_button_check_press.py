@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error
 
-from partner_sdk.button.check import Expected, _press, browser_check
-from partner_sdk.button.check._measure import Screen
-from partner_sdk.button.check.browser_check import Prepare, check_in_browser, leave_as_it_is
+from partner_sdk.button.check import Expected, browser_check
+from partner_sdk.button.check import browser as chromium_room
+from partner_sdk.button.check.browser_check import Prepare, Screen, check_in_browser, leave_as_it_is
 from partner_sdk.button.snippet import make_snippet
 from partner_sdk.errors import TransportError
 from partner_sdk.wire.button import ButtonCheck
@@ -68,7 +68,7 @@ def test_press_that_tells_others_is_found_where_a_new_tab_opens(check_browser: B
 def test_press_that_tells_others_is_found_where_it_does_not_open_the_form(
     check_browser: Browser, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(_press, "PRESS_SECONDS", 0.5)  # what never comes is not waited for
+    monkeypatch.setattr(chromium_room, "PRESS_SECONDS", 0.5)  # what never comes is not waited for
     page = make_page(PLAIN, after=LISTEN.format("click", f"event.preventDefault(); {BEACON}"))
     assert list_codes(check(check_browser, page)) == ["leads-elsewhere", "press-tells-others"]
 
@@ -96,7 +96,7 @@ def test_picture_that_never_comes_does_not_hide_whom_the_press_tells(
     check_browser: Browser, agency: AgencyDoor, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(browser_check, "LOAD_MS", 2_000)
-    monkeypatch.setattr(_press, "ASKED_SECONDS", 2.0)  # a page that is still loading may never report that it goes
+    monkeypatch.setattr(chromium_room, "ASKED_SECONDS", 2.0)  # it may never report that it goes
     screens = (Screen(320, 640), Screen(360, 640), Screen(1280, 800))
     opened: list[BrowserContext] = []
 
@@ -168,10 +168,10 @@ def tell_to(ears: OpenEars, script: str) -> str:
 def test_each_press_sees_every_way_to_tell_others_and_reaches_nobody(
     check_browser: Browser, agency: AgencyDoor, monkeypatch: pytest.MonkeyPatch
 ):
-    presses: list[_press.Pressed] = []
+    presses: list[chromium_room.Pressed] = []
 
-    def press(*given: Any, **named: Any) -> _press.Pressed:
-        presses.append(_press.press(*given, **named))
+    def press(*given: Any, **named: Any) -> chromium_room.Pressed:
+        presses.append(chromium_room.press(*given, **named))
         return presses[-1]
 
     monkeypatch.setattr(browser_check, "press", press)
@@ -249,8 +249,8 @@ def test_form_that_opens_in_a_frame_of_the_page_is_judged_there(check_browser: B
 def test_page_does_not_pass_where_what_the_press_opens_never_comes(
     check_browser: Browser, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(_press, "find_frame", lambda _request: None)
-    monkeypatch.setattr(_press, "ASKED_SECONDS", 2.0)
+    monkeypatch.setattr(chromium_room, "find_frame", lambda _request: None)
+    monkeypatch.setattr(chromium_room, "ASKED_SECONDS", 2.0)
     with pytest.raises(TransportError) as told:
         check(check_browser, make_page(PLAIN))
     assert told.value.reason == "browser"
@@ -270,6 +270,6 @@ class Opening:
 
 def test_ended_browser_is_not_taken_for_a_tab_that_is_still_to_come():
     is_early = Opening("Frame for this navigation request is not available, because the request\nwas issued")
-    assert _press.find_frame(is_early) is None  # type: ignore[arg-type] # stands in for a request
+    assert chromium_room.find_frame(is_early) is None  # type: ignore[arg-type] # stands in for a request
     with pytest.raises(Error, match="closed"):
-        _press.find_frame(Opening("Target page, context or browser has been closed"))  # type: ignore[arg-type] # as above
+        chromium_room.find_frame(Opening("Target page, context or browser has been closed"))  # type: ignore[arg-type] # as above

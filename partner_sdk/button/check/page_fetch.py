@@ -1,29 +1,272 @@
-"""Fetches one page as a reader's browser would get it: https, the same host, a few megabytes, within a deadline.
+"""A page as a reader's browser would get it: its address, the cookies that go there, and the fetch itself.
 
-Keeps no cookie and runs no script; a person's own cookies are sent where they are given. Who watches over many hosts
-gives a session of its own, which decides which network addresses it connects to, and `check_hop`, which is asked before
-every request.
+Addresses are read by the URL Standard, so that one made to look like another is seen for the one it is. A page comes
+over https, from its own host, with a few megabytes at most and within a deadline. Who watches over many hosts gives a
+session of its own, which decides which network addresses it connects to, and `check_hop`, which is asked before every
+request.
+
+The state of a signed-in browser comes from a file, Playwright's storage state (JSON) or cookies.txt, and is for the
+page's own site alone. Nothing of it is logged, stored or repeated in a message.
 """
 
+import re
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final
-from urllib.parse import urldefrag
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from functools import lru_cache
+from typing import Any, Final, Literal
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
+import msgspec
 import requests
 import urllib3
 
 from partner_sdk import __version__
-from partner_sdk.button.check.page import MAX_PAGE_BYTES, Address, find_address, join_address
-from partner_sdk.button.check.signed_in import SignedIn, is_sign_in_address
-from partner_sdk.client.exchange import check_origin
 from partner_sdk.client.http import deadline_at
 from partner_sdk.errors import FormatError, TransportError
+from partner_sdk.wire.canonical import decode
+
+MAX_PAGE_BYTES: Final = 5 * 1024 * 1024
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_LOOKS_ALIKE: Final = 0.8
+_LONGEST_HOST: Final = 253  # RFC 1035 §2.3.4
+# Characters that are taken for another at a glance.
+_ALIKE: Final = str.maketrans("0135l|_", "oiesii-")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """The parts of one absolute address; `host` in lower case, `port` None where it is the scheme's own."""
+
+    scheme: str
+    host: str
+    port: int | None
+    has_userinfo: bool
+    path: str
+    query: str
+    fragment: str
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}" + ("" if self.port is None else f":{self.port}")
+
+
+def find_address(text: str) -> Address | None:
+    """Return the parts of an absolute address with a host, or None for anything else."""
+    try:
+        parts = urlsplit(_clean(text))
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return None
+    if not parts.scheme or not host:
+        return None
+    return Address(
+        scheme=parts.scheme.lower(),
+        host=host.rstrip("."),
+        port=None if port == _DEFAULT_PORTS.get(parts.scheme.lower()) else port,
+        has_userinfo="@" in parts.netloc,
+        path=parts.path or "/",
+        query=parts.query,
+        fragment=parts.fragment,
+    )
+
+
+def join_address(base: str, address: str) -> str:
+    """Return an address of a page as an absolute one where `base` allows it; never raises."""
+    try:
+        return urljoin(base, _clean(address))
+    except ValueError:
+        return _clean(address)
+
+
+def _clean(text: str) -> str:
+    # A browser drops tabs and line ends, trims controls and blanks, and reads \ as / before the query.
+    trimmed = text.strip("".join(map(chr, range(33)))).translate({9: None, 10: None, 13: None})
+    before, mark, after = trimmed.partition("?")
+    return before.replace("\\", "/") + mark + after
+
+
+@lru_cache(maxsize=1024)  # a page leads to few hosts, with many links
+def is_alike(host: str, *, to: str) -> bool:
+    """Return whether a host imitates another one: contains it, has look-alike characters, or nearly equals it."""
+    if host == to or len(host) > _LONGEST_HOST:
+        return False
+    mine, other = host.translate(_ALIKE), to.translate(_ALIKE)
+    is_near = SequenceMatcher(None, mine, other, autojunk=False).ratio() >= _LOOKS_ALIKE
+    return mine == other or host.startswith("xn--") or ".xn--" in host or to in host or is_near
+
+
+def decode_all(text: str) -> str:
+    """Return an address with every layer of %-signs taken off: an address inside another is written so."""
+    for _ in range(3):
+        decoded = unquote(text)
+        if decoded == text:
+            break
+        text = decoded
+    return text.lower()
+
+
+MAX_STATE_BYTES: Final = 4 * 1024 * 1024
+_NOT_A_STATE: Final = (
+    "This is not a storage state of Playwright: JSON with `cookies` and `origins`, as `context.storage_state()` writes."
+)
+_HTTP_ONLY: Final = "#HttpOnly_"
+_FIELDS: Final = 7  # domain, subdomains, path, secure, expires, name, value
+_FLAGS: Final = {"TRUE": True, "FALSE": False}
+# Cookies stay in one header: RFC 6265 §4.1.1 allows none of these in a name or value.
+_UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f;]")
+_SIGN_IN: Final = re.compile(
+    r"(^|[/._-])(log[-_]?[io]n|sign[-_]?[io]n|sso|authenticate|auth|oauth2?|sessions?/new)($|[/._-])",
+    re.IGNORECASE,
+)
+# E.g. accounts.chat.example, login.chat.example.
+_SIGN_IN_HOSTS: Final = frozenset({"accounts", "auth", "id", "login", "signin", "sso"})
+
+
+class Cookie(msgspec.Struct, frozen=True, kw_only=True):
+    """One cookie; `expires` in seconds since 1970, -1 for the end of the session. A leading dot: subdomains too."""
+
+    name: str
+    value: str
+    domain: str
+    path: str = "/"
+    expires: float = -1
+    httpOnly: bool = False  # noqa: N815 - Playwright's name
+    secure: bool = False
+    sameSite: Literal["Strict", "Lax", "None"] = "Lax"  # noqa: N815 - Playwright's name
+
+    def is_sent_to(self, address: Address) -> bool:
+        """Return whether a browser sends it with a request for a page (RFC 6265 §5.4)."""
+        return self.is_of(address) and _covers(self.path, address.path)
+
+    def is_of(self, address: Address) -> bool:
+        """Return whether a page's site may have set it, and it has not expired."""
+        domain = self.domain.lower()
+        is_host = address.host == domain.removeprefix(".")
+        is_site = is_host or (domain.startswith(".") and address.host.endswith(domain))
+        has_way = not self.secure or address.scheme == "https"
+        return is_site and has_way and (self.expires < 0 or self.expires > time.time())
+
+
+class _Entry(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    value: str
+
+
+class _Storage(msgspec.Struct, frozen=True, kw_only=True):
+    origin: str
+    localStorage: tuple[_Entry, ...] = ()  # noqa: N815 - Playwright's name
+
+
+class _State(msgspec.Struct, frozen=True, kw_only=True):
+    cookies: tuple[Cookie, ...]
+    origins: tuple[_Storage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A person's state; its text forms show none of it."""
+
+    _cookies: tuple[Cookie, ...] = field(repr=False)
+    _storages: tuple[_Storage, ...] = field(default=(), repr=False)
+
+    def make_header(self, address: str) -> str:
+        """Return the value of `Cookie` in a request for a page, empty where none belongs to it."""
+        found = find_address(address)
+        sent = [] if found is None else [one for one in self._cookies if one.is_sent_to(found)]
+        return "; ".join(f"{one.name}={one.value}" for one in sent)
+
+    def make_state(self, address: str) -> Any:
+        """Return the part of the state that belongs to the page's site, as Playwright takes it."""
+        found = find_address(address)
+        if found is None:
+            return {"cookies": [], "origins": []}
+        return {
+            "cookies": [msgspec.to_builtins(one) for one in self._cookies if one.is_of(found)],
+            "origins": [msgspec.to_builtins(one) for one in self._storages if one.origin == found.origin],
+        }
+
+    def has_any_for(self, address: str) -> bool:
+        """Return whether the file holds anything for a page's site."""
+        state = self.make_state(address)
+        return bool(state["cookies"] or state["origins"])
+
+
+def _covers(path: str, asked: str) -> bool:
+    return asked == path or (asked.startswith(path) and (path.endswith("/") or asked[len(path)] == "/"))
+
+
+def parse_storage_state(raw: bytes) -> SignedIn:
+    """Read Playwright's storage state; raises `FormatError` (`malformed`), which repeats nothing of it."""
+    try:
+        state = decode(raw, kind=_State)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise FormatError(_NOT_A_STATE, reason="malformed") from None
+    if not all(_is_safe(one) for one in state.cookies):
+        raise FormatError("A cookie of the storage state is not well-formed.", reason="malformed")
+    return SignedIn(state.cookies, state.origins)
+
+
+def parse_cookies_file(raw: bytes) -> SignedIn:
+    """Read a cookies.txt; raises `FormatError` (`malformed`), which names the line and repeats nothing of it."""
+    try:
+        lines = raw.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise FormatError("The file of cookies is not text (UTF-8).", reason="malformed") from None
+    return SignedIn(tuple(_parse_lines(lines)))
+
+
+def _parse_lines(lines: list[str]) -> Iterator[Cookie]:
+    for number, line in enumerate(lines, 1):
+        is_hidden = line.startswith(_HTTP_ONLY)
+        if not line.strip() or (line.startswith("#") and not is_hidden):
+            continue
+        parts = line.removeprefix(_HTTP_ONLY).split("\t")
+        cookie = _make_cookie(parts, is_hidden=is_hidden) if len(parts) == _FIELDS else None
+        if cookie is None or not _is_safe(cookie):
+            raise FormatError(
+                f"Line {number} of the file of cookies is not one of cookies.txt: seven fields with tabs between "
+                "(domain, TRUE or FALSE, path, TRUE or FALSE, expiry, name, value).",
+                reason="malformed",
+            )
+        yield cookie
+
+
+def _make_cookie(parts: list[str], *, is_hidden: bool) -> Cookie | None:
+    domain, subdomains, path, secure, expires, name, value = parts
+    if subdomains not in _FLAGS or secure not in _FLAGS or not re.fullmatch(r"-?\d{1,12}(\.\d+)?", expires, re.ASCII):
+        return None
+    host = domain.removeprefix(".")
+    return Cookie(
+        name=name,
+        value=value,
+        domain=f".{host}" if _FLAGS[subdomains] else host,
+        path=path,
+        expires=float(expires) if float(expires) > 0 else -1,  # 0: until the browser closes
+        httpOnly=is_hidden,
+        secure=_FLAGS[secure],
+    )
+
+
+def _is_safe(cookie: Cookie) -> bool:
+    texts = (cookie.name, cookie.value, cookie.domain, cookie.path)
+    return bool(cookie.name and cookie.domain and cookie.path.startswith("/")) and not any(map(_UNSAFE.search, texts))
+
+
+def is_sign_in_address(reached: str, *, asked: str) -> bool:
+    """Return whether a page led to one for signing in, by its address. E.g. /messages led to /login?next=/messages."""
+    found, wanted = find_address(reached), find_address(asked)
+    if found is None or (wanted is not None and (found.host, found.path) == (wanted.host, wanted.path)):
+        return False
+    first_label = found.host.partition(".")[0]
+    return _SIGN_IN.search(found.path) is not None or first_label in _SIGN_IN_HOSTS
+
 
 DEADLINE_SECONDS: Final = 20.0
 MAX_REDIRECTS: Final = 3
-MAX_RESOURCE_BYTES: Final = 64 * 1024
 USER_AGENT: Final = f"report-abuse-button-check/{__version__}"
 _CHUNK_BYTES: Final = 64 * 1024
 _HTML: Final = ("text/html", "application/xhtml+xml", "")
@@ -85,7 +328,7 @@ def fetch_page(
     first = find_address(wanted)
     for _ in range(MAX_REDIRECTS + 1):
         check_hop(wanted)
-        headers = {"User-Agent": agent, **_make_cookie(signed_in, address=wanted)}
+        headers = {"User-Agent": agent, **_make_cookie_header(signed_in, address=wanted)}
         found = _ask(
             wanted, session=session, deadline=deadline, max_bytes=MAX_PAGE_BYTES, ca_file=ca_file, headers=headers
         )
@@ -107,32 +350,7 @@ def fetch_page(
     raise TransportError(f"The page redirects more than {MAX_REDIRECTS} times.", reason="redirect")
 
 
-def read_own_copy(
-    address: str,
-    *,
-    page: FetchedPage,
-    session: requests.Session,
-    check_hop: CheckHop = allow_every_hop,
-    ca_file: str | None = None,
-    signed_in: SignedIn | None = None,
-) -> bytes | None:
-    """Return a file of the page's own host, of at most 64 KiB, or None where it does not come."""
-    if not _is_same_host(find_address(address), find_address(page.address)):
-        return None
-    try:
-        check_page_address(address)
-        check_hop(address)
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        headers = {"User-Agent": USER_AGENT, **_make_cookie(signed_in, address=address)}
-        found = _ask(
-            address, session=session, deadline=deadline, max_bytes=MAX_RESOURCE_BYTES, ca_file=ca_file, headers=headers
-        )
-    except (FormatError, TransportError):
-        return None
-    return found.body if isinstance(found, FetchedPage) else None
-
-
-def _make_cookie(signed_in: SignedIn | None, *, address: str) -> dict[str, str]:
+def _make_cookie_header(signed_in: SignedIn | None, *, address: str) -> dict[str, str]:
     cookie = "" if signed_in is None else signed_in.make_header(address)
     return {"Cookie": cookie} if cookie else {}
 

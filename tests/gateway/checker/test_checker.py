@@ -4,18 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from gateway.checker.network_addresses import is_public, pick_address
 from gateway.checker.visiting import PAUSE_SECONDS, Runtime, Visit, check_hop, take_turns, visit_pages
-from partner_sdk.button.check import check_page
 from partner_sdk.button.snippet import make_snippet
 from partner_sdk.errors import TransportError
-from partner_sdk.wire.button import NEVER_ASKED, ButtonCheck, CheckList, CheckTarget
+from partner_sdk.wire.button import NEVER_ASKED, CheckList, CheckTarget
 from tests.gateway.checker.site import HOST, Site, SitePage, serve_site
-from tests.sdk.button.test_check import read_icon
 
 AGENCY = "https://report.example"
 NOW = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)
@@ -54,9 +51,6 @@ def make_runtime(site: Site, *, names: Names | None = None) -> Runtime:
         ca_file=site.ca_file,
         port=site.port,
     )
-
-
-FEW_BYTES = 64 * 1024**2  # one judged page takes far less
 
 
 def visit(site: Site, *paths: str, runtime: Runtime | None = None) -> list[Visit]:
@@ -222,16 +216,6 @@ def test_page_of_more_tags_than_can_be_judged_says_nothing_of_the_button(site: S
     assert "tags" in first.trouble
 
 
-def test_own_copy_of_the_icon_is_fetched_from_the_same_host_with_the_same_trust(site: Site):
-    snippet = make_snippet(AGENCY, placement="example-chat-profile", form="link")
-    path = snippet.partition(f'src="{AGENCY}')[2].partition('"')[0]
-    page = f"<!doctype html><html lang=en><title>Chat</title>{snippet.replace(AGENCY + path, path)}</html>"
-    site.pages.update({"/own": SitePage(page.encode()), path: SitePage(read_icon(), headers={})})
-    (found,) = visit(site, "/own")
-    assert [one.code for one in found.check.findings] == []
-    assert [asked for asked, _ in site.asked] == ["/own", path]
-
-
 def test_fault_that_nobody_foresaw_ends_one_page_and_its_words_are_not_shown(site: Site):
     def resolve(host: str, _port: int) -> Sequence[str]:
         raise RuntimeError(f"words about {host}")
@@ -256,22 +240,6 @@ def test_page_at_another_port_than_that_of_https_is_not_asked_for(site: Site):
     (found,) = visit(site, "/people/sam", runtime=replace(make_runtime(site, names=names), port=None))
     assert found.check.result == "unreachable"
     assert (names.asked, site.asked) == ([], [])
-
-
-def test_page_that_takes_too_much_memory_is_left_and_the_next_is_judged(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def take_much(raw: bytes, **told: Any) -> ButtonCheck:
-        if raw == b"wide":
-            bytearray(2 * FEW_BYTES)
-        return check_page(raw, **told)
-
-    monkeypatch.setattr("gateway.checker.visiting.check_page", take_much)
-    site.pages["/wide"] = SitePage(b"wide")
-    first, second = visit(site, "/wide", "/people/sam", runtime=replace(make_runtime(site), judging_bytes=FEW_BYTES))
-    assert (first.check.result, second.check.result) == ("unreachable", "passes")
-    assert "memory" in first.trouble
-    assert len(bytearray(2 * FEW_BYTES)) == 2 * FEW_BYTES
 
 
 def test_runner_waits_between_two_pages_of_one_host(site: Site):

@@ -168,16 +168,10 @@ FILE_SEEDS = (
     Seed("policy-blocks-icon", REL, REL, form="link", policy="img-src 'self'"),
     Seed("tells-its-address", REL, REL, head='<meta name="referrer" content="unsafe-url">'),
 )
-# Where it stands.
+# Who reaches it.
 PLACE_SEEDS = (
-    Seed("hidden", "<report-abuse-button>", "<report-abuse-button hidden>"),
-    Seed("hidden", REL, REL, before='<div style="display: none">', after="</div>"),
     Seed("unreachable", REL, REL, before="<div inert>", after="</div>"),
     Seed("unreachable", REL, REL, before='<div aria-hidden="true">', after="</div>"),
-    Seed("unreachable", REL, f'{REL} tabindex="-1"'),
-    Seed("shut-away", REL, REL, before="<details><summary>Help</summary>", after="</details>"),
-    Seed("shut-away", REL, REL, before="<dialog>", after="</dialog>"),
-    Seed("shut-away", REL, REL, before='<div id="menu" popover>', after="</div>"),
     Seed("waits-for-consent", REL, REL, before='<div data-cookieconsent="marketing">', after="</div>"),
 )
 SEEDS = (*LINK_SEEDS, *PRESS_SEEDS, *WORDS_SEEDS, *FILE_SEEDS, *PLACE_SEEDS)
