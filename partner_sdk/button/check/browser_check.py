@@ -238,13 +238,13 @@ class Loads:
         page.on("requestfailed", note_failure)
 
     def read(self, address: str) -> bytes | None:
-        """Return the bytes of a file of at most 64 KiB that came."""
+        """Return the bytes of a file of at most 64 KiB that came; Chromium has none of a picture that it cannot draw."""
         from playwright.sync_api import Error
 
         response = self.came.get(address)
         with suppress(Error):
-            raw = b"" if response is None or not response.ok else response.body()
-            return raw if 0 < len(raw) <= _MAX_FILE_BYTES else None
+            if response is not None and response.ok and len(raw := response.body()) <= _MAX_FILE_BYTES:
+                return raw
         return None
 
 
@@ -281,6 +281,8 @@ def _judge_pages(as_sent: PageSeen, pages: list[PageFacts], *, expected: Expecte
     if as_sent.has_button and not rendered.has_button:
         gone = Notice("goes-away", add="once the page's scripts have run")
         return PageSeen((gone,), as_sent.placement, has_button=False)
+    if not as_sent.has_button:  # a script that a script adds keeps nobody waiting
+        rendered = replace(rendered, notices=tuple(one for one in rendered.notices if one.code != "not-deferred"))
     left = {one.code for one in as_sent.notices} - {one.code for one in rendered.notices}
     if rendered.has_button and any(read_codes()[code].severity == "fault" for code in left):
         return replace(rendered, notices=(*rendered.notices, Notice("built-by-script")))
