@@ -238,7 +238,7 @@ class Loads:
         page.on("requestfailed", note_failure)
 
     def read(self, address: str) -> bytes | None:
-        """Return the bytes of a file of at most 64 KiB that came; Chromium has none of a picture that it cannot draw."""
+        """Return a file of at most 64 KiB that came; Chromium has no bytes of a picture that it cannot draw."""
         from playwright.sync_api import Error
 
         response = self.came.get(address)
