@@ -27,7 +27,7 @@ from partner_sdk.button.check.browser import (
     press,
 )
 from partner_sdk.button.check.findings import Expected, Notice, format_notice, make_check, make_unreachable, read_codes
-from partner_sdk.button.check.link_check import find_charset, judge_source
+from partner_sdk.button.check.link_check import get_charset, judge_source
 from partner_sdk.button.check.page_fetch import SignedIn, find_address, is_sign_in_address, join_address
 from partner_sdk.button.check.rules import (
     LEAST_SIZE,
@@ -137,7 +137,7 @@ def check_in_browser(
     who watches over many hosts decides there what a page may reach. After `deadline_seconds` for all screens together
     the browser is stopped, and the result is that the page did not come to rest, or the faults seen before that.
     """
-    charset = find_charset(raw, headers=headers or {})
+    charset = get_charset(raw, headers=headers or {})
     as_sent = judge_source(raw, address=address, expected=expected, charset=charset)
     kept = {name: value for name, value in (headers or {}).items() if name.lower() not in _NOT_KEPT}
     if headers is None:  # a file that says nothing else is read as UTF-8
@@ -219,7 +219,7 @@ class _Opened:
 
 @dataclass(frozen=True, slots=True)
 class Loads:
-    """What the page loaded, and what its policy kept away."""
+    """The responses that the page loaded, and the addresses that its policy kept away."""
 
     came: "dict[str, Response]" = field(default_factory=dict)
     blocked: set[str] = field(default_factory=set)
@@ -249,7 +249,7 @@ class Loads:
 
 
 def read_page(page: "Page", *, loads: Loads, address: str, expected: Expected) -> PageFacts:
-    """Return what the rules look at, of a page that is open."""
+    """Return the facts of an open page that the rules look at."""
     agency = find_address(expected.origin)
     told = {
         "host": "" if agency is None else agency.host,

@@ -1,6 +1,6 @@
 """The check without a browser: looks for the link in a page's source, and judges that link alone.
 
-It cannot tell whether the button is seen, what it looks like or what a press does: its result says so.
+It cannot judge the look of the button or the effect of a press: its result names that limit.
 """
 
 import re
@@ -37,13 +37,13 @@ def check_link(
     raw: bytes, *, address: str, expected: Expected, now: datetime, headers: Mapping[str, str] | None = None
 ) -> ButtonCheck:
     """Return the check of the link in a page's source; raises `FormatError` as `judge_source`."""
-    seen = judge_source(raw, address=address, expected=expected, charset=find_charset(raw, headers=headers or {}))
+    seen = judge_source(raw, address=address, expected=expected, charset=get_charset(raw, headers=headers or {}))
     notices = list(seen.notices)
     return make_check(notices, address=address, expected=expected, method="static", now=now, placement=seen.placement)
 
 
 def judge_source(raw: bytes, *, address: str, expected: Expected, charset: str) -> PageSeen:
-    """Return what the rules of the link find; raises `FormatError` (`too-large`, `too-many-tags`)."""
+    """Return the findings of the rules of the link; raises `FormatError` (`too-large`, `too-many-tags`)."""
     if len(raw) > MAX_PAGE_BYTES:
         raise FormatError(f"The page is larger than {MAX_PAGE_BYTES // 1024**2} MiB.", reason="too-large")
     if raw.count(b"<") > MAX_MARKS:
@@ -61,7 +61,7 @@ def judge_source(raw: bytes, *, address: str, expected: Expected, charset: str) 
     return judge_page(page, expected=expected, rules=LINK_RULES, hint=_MAY_BE_BUILT if reader.has_script else "")
 
 
-def find_charset(raw: bytes, *, headers: Mapping[str, str]) -> str:
+def get_charset(raw: bytes, *, headers: Mapping[str, str]) -> str:
     """Return the character set of a page: the server's, that of its meta tag, or UTF-8."""
     told = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
     found = _CHARSET.search(told) or _CHARSET.search(raw[:_PRESCAN_BYTES].decode("latin-1"))
@@ -87,7 +87,7 @@ class _LinkReader(HTMLParser):
         self._end_link()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note what stands there."""
+        """Note an element."""
         attributes = {name: value or "" for name, value in reversed(attrs)}
         self.has_frame |= tag in ("iframe", "frame", "object", "embed")
         self.has_password |= tag == "input" and attributes.get("type", "").lower() == "password"

@@ -1,9 +1,8 @@
-"""The table of rules: what each button of a page must be, by its own markup and by what stands around it.
+"""The table of rules: what each button of a page must be, by its own markup and by its surroundings.
 
 A `Rule` looks at a `Subject` (a button, the page and the agreed placement) and gives a `Notice` for each fault. The
 rules of the link need the link alone, so that `link_check.py` runs them over a page's source; all of them run over the
-page that a browser shows (`facts.js.txt` collects it). What only the look, the keyboard or a press shows is measured
-in `browser_check.py`.
+page that a browser shows (`facts.js.txt` collects it). Look, keyboard and press are measured in `browser_check.py`.
 
 A site's own "Report abuse" is no button of ours: the words alone make none, unless they lead to the agency.
 """
@@ -119,7 +118,7 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page. `files` are those of its own host that a browser loaded, `blocked` what its policy kept away."""
+    """One page. `files` of its own host were loaded; the `blocked` addresses were kept away by its policy."""
 
     base: str
     buttons: list[Button]
