@@ -23,6 +23,7 @@ import requests
 import urllib3
 
 from partner_sdk import __version__
+from partner_sdk.client.exchange import check_origin
 from partner_sdk.client.http import deadline_at
 from partner_sdk.errors import FormatError, TransportError
 from partner_sdk.wire.canonical import decode
