@@ -3,7 +3,7 @@
 It stands on eight floors. A module imports from its own floor and from lower ones, and two packages never
 import each other both ways. Most packages hold a subject: its rules, its pages and its commands.
 
-1. base: `store/`, `vault`, `audit`, `acts` (the words of each act), `alarms`, `feed_client`, `addresses`, `uk_times`,
+1. base: `store/`, `vault`, `audit` (with the words of each action), `alarms`, `feed_client`, `addresses`, `uk_times`,
    `config`, `escalation` (whom an alert calls), `carriers`, `wiring`
 2. pages and terminal: `hidden_text`, `paper`, `suggestions`, `people/`, `terminal`, `views/`: the
    base of pages, sheets of paper and commands
@@ -12,7 +12,7 @@ import each other both ways. Most packages hold a subject: its rules, its pages 
 5. reports: `placements/`, `identifiers/`, `collection/` (pull, verify, file)
 6. partners: `partners/`, `actions/` (all that leaves about a case, and to whom), `watch`, `outbox_run`, `digests/`
 7. cases: `cases/` (`cases/reading/` is an opened report as text), `packages/`, `figures/`, `manual_entry` (calls),
-   `rights/` (requests to see, correct or wipe a report), `retention/` (how long a case is kept), `duty/` (the night's
+   `rights/` (requests to see, correct or wipe a report), `retention/` (how long a case is kept), `duty` (the night's
    work), `notices/` (requests, referrals, alerts and invitations to services)
 8. entry: `doctor`, `audit_log`, `outbox_pages`, `action_pages`, `passkey_pages`, `release_pages`, `app` (all pages),
    `commands/`, `cli`

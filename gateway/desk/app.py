@@ -14,6 +14,7 @@ from flask.typing import ResponseReturnValue
 
 from gateway.desk import action_pages, outbox_pages, passkey_pages, release_pages
 from gateway.desk import audit_log as audit_pages
+from gateway.desk import duty as duty_pages
 from gateway.desk import manual_entry as manual_entry_pages
 from gateway.desk.actions.destinations import load_register
 from gateway.desk.actions.model import format_failure
@@ -24,7 +25,6 @@ from gateway.desk.cases.replying.templates import load_release_files
 from gateway.desk.collection import set_aside_pages
 from gateway.desk.config import ORIGIN_VARIABLE, STATE_VARIABLE, DeskConfigError
 from gateway.desk.digests import pages as digest_pages
-from gateway.desk.duty import night as duty_pages
 from gateway.desk.figures import pages as figures_pages
 from gateway.desk.notices import invitations, referrals, service_alerts
 from gateway.desk.notices import service_request_pages as asking_pages

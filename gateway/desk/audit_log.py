@@ -17,7 +17,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement, Connection, Row, or_, select
 
 from gateway.desk import audit
-from gateway.desk.acts import ACTS, OPENINGS, get_label
+from gateway.desk.audit import ACTS, OPENINGS, get_label
 from gateway.desk.keyring.anchoring import ANCHORED_WITHIN, find_check, find_newest_kept
 from gateway.desk.people.permissions import BY_THE_DESK, Permission
 from gateway.desk.people.register import find_person, format_person, list_people

@@ -98,7 +98,7 @@ program: Final = DeskProgram(
         "audit": _make_group(
             "audit",
             "The audit log: check, accept-loss.",
-            room="commands.audit",
+            room="keyring.commands",
             commands={
                 "check": "Check the audit log: its hash chain, and its anchors at the gateway.",
                 "accept-loss": "Record that entries of the audit log are lost, "
@@ -215,11 +215,11 @@ program: Final = DeskProgram(
             "File made-up cases about a partner, marked and closed.",
         ),
         "vault": (
-            "gateway.desk.commands.vault:vault",
+            "gateway.desk.commands.serving:vault",
             "Hold the private keys for the desk's other processes, until stopped.",
         ),
-        "unlock": ("gateway.desk.commands.vault:unlock", "Give the vault the passphrases of the private keys."),
-        "lock": ("gateway.desk.commands.vault:lock", "Make the vault forget the private keys until `unlock`."),
+        "unlock": ("gateway.desk.commands.serving:unlock", "Give the vault the passphrases of the private keys."),
+        "lock": ("gateway.desk.commands.serving:lock", "Make the vault forget the private keys until `unlock`."),
         "serve": ("gateway.desk.commands.serving:serve", "Serve the desk's pages on this machine until Ctrl-C."),
     },
 )

@@ -16,6 +16,7 @@ from flask.typing import ResponseReturnValue
 from gateway.desk.outbox.alerts import add_told_passkey
 from gateway.desk.people.passkeys import (
     MOST_PASSKEYS,
+    NewKey,
     acknowledge_passkey,
     check_may_link,
     clean_label,
@@ -23,15 +24,11 @@ from gateway.desk.people.passkeys import (
     end_passkey,
     list_passkeys,
     make_handle,
+    make_key_options,
+    verify_new_key,
 )
 from gateway.desk.people.permissions import Permission, Role
-from gateway.desk.people.register import (
-    PersonError,
-    end_sessions,
-    format_person,
-    get_active,
-    get_person,
-)
+from gateway.desk.people.register import PersonError, end_sessions, format_person, get_active, get_person
 from gateway.desk.people.sessions import (
     StartLink,
     StartLinkError,
@@ -41,7 +38,6 @@ from gateway.desk.people.sessions import (
     read_start_link,
     use_start_link,
 )
-from gateway.desk.people.touches import NewKey, make_key_options, verify_new_key
 from gateway.desk.vault.assertions import Purpose
 from gateway.desk.views.page import (
     find_home,

@@ -81,11 +81,11 @@ class DeskCommand(ExampleCommand):
         call = ctx.params["call"] = Call(state, as_json)
         if self.permission is not None:
             # Imported here: the database is of no use to help and usage errors.
-            from gateway.desk.people import accounts
+            from gateway.desk.people import register
             from gateway.desk.wiring import open_desk
 
             with open_desk(state).store.read() as connection:
-                actor = accounts.get_actor(connection, self.permission, account=accounts.get_account())
+                actor = register.get_actor(connection, self.permission, account=register.get_account())
             ctx.params["call"] = replace(call, actor=actor.person, roles=actor.roles)
         return super().invoke(ctx)
 

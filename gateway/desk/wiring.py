@@ -14,11 +14,11 @@ from gateway.desk.feed_client import FeedClient
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.vault import Ask, PublicKey, Reason
 from gateway.desk.vault.case_keys import CASE_KEYS_FILE, CaseKeys
-from gateway.desk.vault.client import VaultClient
 from gateway.desk.vault.destructions import Destructions
 from gateway.desk.vault.doors import Signer, Vault
 from gateway.desk.vault.holder import Holder, Keys
 from gateway.desk.vault.key_folder import KeyFolder, OwnKeys, find_protection
+from gateway.desk.vault.process import VaultClient
 from gateway.desk.vault.record import OPENINGS_FILE, OpeningRecord
 from gateway.guidance.agency import Agency, load_agency
 from partner_sdk.key_files import KeyRole

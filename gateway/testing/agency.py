@@ -35,7 +35,6 @@ from gateway.desk.collection.row_checks import BY_GATEWAY
 from gateway.desk.collection.set_aside import list_set_aside, list_waiting_bytes
 from gateway.desk.config import DeskConfig, DeskPaths
 from gateway.desk.digests.tables import QUARTER_TABLES, Table
-from gateway.desk.duty.staffing import publish_staffing
 from gateway.desk.evidence.collecting import collect_evidence
 from gateway.desk.evidence.holdings import find_held, get_parts, open_file
 from gateway.desk.keyring.case_boxes import get_box
@@ -51,9 +50,9 @@ from gateway.desk.partners.enrolments import collect_enrolments
 from gateway.desk.partners.invitations import invite_partner, publish_invitations
 from gateway.desk.partners.mailbox import write_message
 from gateway.desk.partners.register import PartnerError
-from gateway.desk.people.accounts import get_account
-from gateway.desk.people.register import RISK_ASSESSMENT, set_authority
+from gateway.desk.people.register import RISK_ASSESSMENT, get_account, set_authority
 from gateway.desk.store.schema import CASE_ACTIONS, CASES, REPORTS
+from gateway.desk.watch import publish_staffing
 from gateway.desk.wiring import open_desk
 from gateway.exchange.feed import GatewayCard
 from gateway.new_gateway import NewGateway, create_gateway

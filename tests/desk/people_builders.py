@@ -6,13 +6,13 @@ from datetime import date
 from sqlalchemy import Connection
 
 from gateway.desk.keyring.publication import FirstPerson
-from gateway.desk.people.accounts import get_account
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.register import (
     RISK_ASSESSMENT,
     add_person,
     find_person,
     find_person_of_account,
+    get_account,
     grant_role,
     list_roles,
     set_account,

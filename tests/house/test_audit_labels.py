@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import get_args
 
-from gateway.desk.acts import ACTS, OF_DESK, ON_CASE, OPENINGS, format_act, get_label
+from gateway.desk.audit import ACTS, OF_DESK, ON_CASE, OPENINGS, format_act, get_label
 from gateway.desk.cases.model import StepKind
 from tests.house.sources import files, module_of, parse
 
@@ -17,7 +17,7 @@ GIVEN = {
         *("release-action", "send-action", "withdraw-action"),
     },
     "desk.cases.replying.templates": {"give-signoff", "withdraw-signoff"},
-    "desk.commands.vault": {"lock-vault", "unlock-refused", "unlock-vault"},
+    "desk.commands.serving": {"lock-vault", "unlock-refused", "unlock-vault"},
     "desk.outbox.replies": {"no-place"},
     "desk.partners.change_decisions": {"accept-account-change", "refuse-account-change"},
     "desk.people.register": {"end-role", "grant-role"},

@@ -248,7 +248,6 @@ DESK_FLOORS = {
         "store",
         "vault",
         "audit",
-        "acts",
         "alarms",
         "feed_client",
         "addresses",
@@ -348,7 +347,7 @@ def test_way_of_a_report_at_the_desk_goes_up_the_floors() -> None:
 
 # Pages, forms and rules of a subject stand in one file; keys and storage know no page.
 KNOW_NO_FLASK = (
-    *("store", "vault", "audit", "acts", "alarms", "feed_client", "addresses", "config", "wiring"),
+    *("store", "vault", "audit", "alarms", "feed_client", "addresses", "config", "wiring"),
     *("keyring", "inbox", "evidence", "identifiers"),
 )
 

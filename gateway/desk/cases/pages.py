@@ -42,9 +42,8 @@ from gateway.desk.cases.search import MOST_TYPED, OWN_REFERENCE, name_account, s
 from gateway.desk.collection.set_aside import format_plain
 from gateway.desk.collection.shelf import format_cause, format_sender, list_groups
 from gateway.desk.outbox.alerts import find_unacknowledged
-from gateway.desk.people.exposure import list_exposure
 from gateway.desk.people.permissions import NotPermittedError, Permission, format_roles, is_allowed
-from gateway.desk.people.register import format_person
+from gateway.desk.people.register import format_person, list_exposure
 from gateway.desk.placements.register import count_button_requests
 from gateway.desk.uk_times import get_day_start
 from gateway.desk.vault import VaultError

@@ -42,9 +42,8 @@ from gateway.desk.cases.queue import (
     read_view,
 )
 from gateway.desk.cases.reading import labels
-from gateway.desk.people.exposure import Exposure, list_exposure
 from gateway.desk.people.permissions import ANY_CASE, FACULTY_OF, Permission, Role, is_allowed
-from gateway.desk.people.register import format_person
+from gateway.desk.people.register import Exposure, format_person, list_exposure
 from gateway.desk.people.releases import NO_REPLY
 from gateway.desk.people.releases import PERMISSIONS as RELEASE_PERMISSIONS
 from gateway.desk.placements.register import get_owner_names

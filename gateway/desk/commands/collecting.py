@@ -17,7 +17,6 @@ from gateway.desk.collection.damage import UNCHECKED
 from gateway.desk.collection.reconcile import Reconciled, reconcile
 from gateway.desk.collection.standing import note_failed
 from gateway.desk.config import DeskPaths, load_config
-from gateway.desk.duty.staffing import publish_staffing
 from gateway.desk.evidence.collecting import EvidenceCollected, collect_evidence
 from gateway.desk.keyring.delegation import finish_rotations
 from gateway.desk.outbox.queue import is_crash
@@ -25,8 +24,8 @@ from gateway.desk.outbox_run import send_due, send_outbox
 from gateway.desk.partners.account_changes import ChangesTaken, collect_account_changes
 from gateway.desk.partners.adoption import collect_adoptions
 from gateway.desk.partners.enrolments import EnrolmentsTaken, collect_enrolments
-from gateway.desk.people.accounts import check_is_person
 from gateway.desk.people.permissions import Permission
+from gateway.desk.people.register import check_is_person
 from gateway.desk.retention.destruction import finish_due
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import (
@@ -42,7 +41,7 @@ from gateway.desk.terminal import (
     say,
     show_progress,
 )
-from gateway.desk.watch import settle_alarms
+from gateway.desk.watch import publish_staffing, settle_alarms
 from gateway.desk.wiring import Desk, open_desk
 from gateway.web.logs import format_exception
 from gateway.web.stop_request import StopRequest, stop_on_signals

@@ -26,8 +26,8 @@ from gateway.desk.keyring.publication import (
 from gateway.desk.notices.service_requests import LAWS_FILE
 from gateway.desk.packages.content import HANDLING_FILE, LEGAL_BASES_FILE
 from gateway.desk.partners.invitations import publish_invitations
-from gateway.desk.people.accounts import get_account
 from gateway.desk.people.permissions import Permission
+from gateway.desk.people.register import get_account
 from gateway.desk.store import move_store
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import DONE, EXIT_CODES, FILE, LOOK, Call, desk_command, print_result

@@ -20,10 +20,9 @@ from gateway.desk.carriers import DeliveryError, MailCarrier, make_mail, make_ma
 from gateway.desk.config import make_origin
 from gateway.desk.escalation import MAILTO, Level
 from gateway.desk.outbox.queue import IS_OPEN, GiveUp, Hold, Outcome, Run, drop, queue, record
-from gateway.desk.people.passkeys import add_passkey, list_passkeys
+from gateway.desk.people.passkeys import NewKey, add_passkey, list_passkeys
 from gateway.desk.people.permissions import BY_THE_DESK, Permission, is_allowed
 from gateway.desk.people.register import find_person, get_person, list_roles
-from gateway.desk.people.touches import NewKey
 from gateway.desk.store.agency_tables import ALERT_CALLS, ALERTS, OUTBOX
 from gateway.desk.store.schema import CASES, SET_ASIDE
 from gateway.desk.uk_times import format_uk_time

@@ -2,22 +2,38 @@
 
 A handle such as `a-okafor` is what every record names: it never changes and is never given to another person. A display
 name is looked up only to be shown. Roles and authorities are records that are only ever added (a trigger holds it).
+
+The person behind a command is found by the account of the operating system, never by a typed name. How much a person
+has opened is counted from the audit log, so that no second record can differ from it.
 """
 
+import os
 import re
 import unicodedata
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from pathlib import Path
+from pwd import getpwuid
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, String, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, String, and_, bindparam, case, delete, func, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.addresses import find_email_address
 from gateway.desk.hidden_text import replace_hidden
-from gateway.desk.people.permissions import APART, BY_THE_DESK, Role, list_clashing
+from gateway.desk.people.permissions import (
+    ANY_CASE,
+    APART,
+    BY_THE_DESK,
+    OF_THE_MACHINE,
+    Permission,
+    Role,
+    check_permission,
+    list_clashing,
+)
 from gateway.desk.store.agency_tables import PEOPLE, PERSON_AUTHORITIES, PERSON_ROLES, SESSIONS
 from gateway.desk.store.engine import copy_fields
+from gateway.desk.store.schema import AUDIT
 from gateway.desk.suggestions import suggest
 from gateway.desk.uk_times import format_uk_day
 from partner_sdk.errors import ReportAbuseError
@@ -325,3 +341,88 @@ def _make_free_handle(connection: Connection, name: str) -> str:
     while find_person(connection, handle := stem if number == 1 else f"{stem}-{number}") is not None:
         number += 1
     return handle
+
+
+# The account that signed in to this machine: the kernel keeps it through `sudo`, `su` and `runuser` (proc(5)). A
+# service has none, and a container often has none.
+_LOGIN_FILE: Final = Path("/proc/self/loginuid")
+_NO_LOGIN: Final = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The person who runs a command, or the desk itself, which has no role."""
+
+    person: str
+    roles: frozenset[Role]
+
+
+def get_account() -> str:
+    """Return the account that signed in to this machine, also behind `sudo`; without one, that of this process."""
+    try:
+        uid = int(_LOGIN_FILE.read_text("ascii"))
+    except (OSError, ValueError):
+        uid = _NO_LOGIN
+    uid = os.geteuid() if uid == _NO_LOGIN else uid
+    try:
+        return getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def get_actor(connection: Connection, permission: Permission, *, account: str) -> Actor:
+    """Return the person of an account, if they have this permission; the desk for its own work without a person.
+
+    A duty officer and a faculty's officer work on the desk's pages, which know the lane and faculty of each case.
+    Raises `PersonError` (`no-person`) and `NotPermittedError`.
+    """
+    found = find_person_of_account(connection, account)
+    if found is None:
+        if permission in OF_THE_MACHINE:
+            return Actor(BY_THE_DESK, frozenset())
+        raise PersonError(
+            f"The account {account} of this machine belongs to no person of this desk. An administrator gives it to "
+            f"one: {suggest(f'people account HANDLE --account {account}')}. `people list` shows the handles.",
+            reason="no-person",
+        )
+    roles = list_roles(connection, found.person)
+    check_permission(roles, permission, case=ANY_CASE)
+    return Actor(found.person, roles)
+
+
+def check_is_person(actor: str) -> None:
+    """Raise `PersonError` (`no-person`) for the desk itself, where a timer may look and only a person decides."""
+    if actor == BY_THE_DESK:
+        raise PersonError("Only a person decides this: run it from an account that belongs to one.", reason="no-person")
+
+
+_REPORTS: Final = ("open-case", "open-set-aside")
+_FILES: Final = ("open-evidence",)
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """The reports and files that a person has opened, each report once, however often it was opened."""
+
+    person: str
+    reports: int
+    files: int
+
+    def __str__(self) -> str:
+        """Return e.g. `14 reports, 1 file`."""
+        return ", ".join(
+            f"{count} {word if count == 1 else word + 's'}"
+            for count, word in ((self.reports, "report"), (self.files, "file"))
+        )
+
+
+def list_exposure(connection: Connection, *, since: datetime, person: str | None = None) -> list[Exposure]:
+    """Return the exposure of each person since a time, the highest first; or of one person, if there is any."""
+    reports = func.count(case((AUDIT.c.action.in_(_REPORTS), AUDIT.c.subject)).distinct())
+    files = func.coalesce(func.sum(case((AUDIT.c.action.in_(_FILES), 1), else_=0)), 0)
+    wanted = and_(AUDIT.c.at >= format_time(since), AUDIT.c.action.in_((*_REPORTS, *_FILES)))
+    if person is not None:
+        wanted = and_(wanted, AUDIT.c.actor == person)
+    rows = connection.execute(select(AUDIT.c.actor, reports, files).where(wanted).group_by(AUDIT.c.actor)).all()
+    found = [Exposure(actor, int(opened), int(handed)) for actor, opened, handed in rows]
+    return sorted(found, key=lambda one: (-one.reports - one.files, one.person))

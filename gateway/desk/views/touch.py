@@ -12,18 +12,22 @@ from flask import Flask, Response, current_app, request, session
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import generate_csrf  # type: ignore[import-untyped]  # the package ships no types
 
-from gateway.desk.people.passkeys import Passkey, find_passkey, list_passkeys, record_refusal, take_touch
-from gateway.desk.people.releases import Release, sign_release
-from gateway.desk.people.sessions import note_touch
-from gateway.desk.people.touches import (
+from gateway.desk.people.passkeys import (
     SIGNING,
     TOUCH_WITHIN,
+    Passkey,
+    find_passkey,
+    list_passkeys,
     make_statement,
     make_touch_options,
     open_statement,
     parse_answer,
+    record_refusal,
     seal_statement,
+    take_touch,
 )
+from gateway.desk.people.releases import Release, sign_release
+from gateway.desk.people.sessions import note_touch
 from gateway.desk.vault.assertions import Answer, Purpose, Statement, TouchError, refuse_other
 from gateway.desk.views.page import find_signed_in, get_desk, get_signed_in, list_kept, show_page
 from gateway.web.rules import SAFE_METHODS, Login, find_current_rule

@@ -7,7 +7,7 @@ from typing import get_args
 from sqlalchemy import select
 
 from gateway.desk.actions.ledger import EntryText, end_action, record_entry, record_sent, withdraw_action
-from gateway.desk.acts import ON_CASE
+from gateway.desk.audit import ON_CASE
 from gateway.desk.cases.holding import claim_case, hand_over, take_over
 from gateway.desk.cases.linking import link_cases, refuse_match, unlink_cases
 from gateway.desk.cases.model import StepKind

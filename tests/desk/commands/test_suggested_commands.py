@@ -61,7 +61,7 @@ def test_folder_of_the_environment_is_used_and_suggestions_leave_it_out(
     desk: Desk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REPORT_ABUSE_DESK_STATE", str(desk.paths.state))
-    monkeypatch.setattr("gateway.desk.people.accounts.get_account", lambda: "of-nobody")
+    monkeypatch.setattr("gateway.desk.people.register.get_account", lambda: "of-nobody")
     assert main(("case", "list")) == WRONG_USE
     assert "report-abuse-desk people account HANDLE --account of-nobody. " in capsys.readouterr().err
 

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from gateway.desk import audit
-from gateway.desk.people.exposure import Exposure, list_exposure
 from gateway.desk.people.permissions import Role
+from gateway.desk.people.register import Exposure, list_exposure
 from gateway.desk.wiring import Desk
 from tests.desk.view_builders import Browser, Clock, add_sealed_case
 

@@ -309,7 +309,7 @@ def test_a_person_who_is_changed_while_signed_in_is_refused_at_the_next_request(
 def test_an_account_without_a_person_does_the_machines_own_work_only(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("gateway.desk.people.accounts.get_account", lambda: "report-abuse")
+    monkeypatch.setattr("gateway.desk.people.register.get_account", lambda: "report-abuse")
     state = str(desk.paths.state)
     assert main(["case", "list", "--state", state]) == WRONG_USE
     told = capsys.readouterr().err

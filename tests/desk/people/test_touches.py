@@ -18,10 +18,14 @@ from gateway.desk.people.passkeys import (
     clean_label,
     end_passkey,
     list_passkeys,
+    make_touch_options,
+    open_statement,
+    parse_answer,
     record_refusal,
+    seal_statement,
     take_touch,
+    verify_new_key,
 )
-from gateway.desk.people.touches import make_touch_options, open_statement, parse_answer, seal_statement, verify_new_key
 from gateway.desk.store import DeskStore
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.vault.assertions import TouchError

@@ -10,15 +10,17 @@ from sqlalchemy import Connection
 from gateway.demo.walks import SoftPasskey
 from gateway.desk.digests.records import get_record
 from gateway.desk.digests.signatures import find_draft, get_body
-from gateway.desk.people.passkeys import SIGNS_AFTER, add_passkey, make_handle
-from gateway.desk.people.releases import Release, draft_release, sign_release
-from gateway.desk.people.touches import (
+from gateway.desk.people.passkeys import (
+    SIGNS_AFTER,
+    add_passkey,
+    make_handle,
     make_key_options,
     make_statement,
     make_touch_options,
     parse_answer,
     verify_new_key,
 )
+from gateway.desk.people.releases import Release, draft_release, sign_release
 from gateway.desk.store import DeskStore
 from gateway.desk.vault.assertions import Answer, Statement
 

@@ -17,9 +17,8 @@ from gateway.desk.retention.destruction import finish_due, stop_destruction
 from gateway.desk.retention.lists import DUE, draft_destruction
 from gateway.desk.vault import BeginDestruction, ChangeDestruction, SignedTouch, destructions
 from gateway.desk.vault.case_keys import CASE_KEYS_FILE
-from gateway.desk.vault.client import VaultClient, encode_message, receive_frame, send_frame
 from gateway.desk.vault.destructions import DESTRUCTIONS_FILE, KNOWN_FOR, STOP_WITHIN, read_destructions
-from gateway.desk.vault.process import listen, serve_connections
+from gateway.desk.vault.process import VaultClient, encode_message, listen, receive_frame, send_frame, serve_connections
 from gateway.desk.vault.record import RecordError
 from gateway.desk.wiring import Desk
 from gateway.guidance.destruction import DestructionList, ForgetList, ForgottenEvidence, ForgottenReport

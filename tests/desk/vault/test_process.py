@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.desk.cases.opening import open_case
-from gateway.desk.vault import GetStatus, MakeKey, Sign, VaultError, client
-from gateway.desk.vault.client import (
+from gateway.desk.vault import GetStatus, MakeKey, Sign, VaultError
+from gateway.desk.vault.process import (
+    MAX_CONNECTIONS,
     MAX_FRAME_BYTES,
     SOCKET_FILE,
     encode_message,
@@ -21,7 +22,6 @@ from gateway.desk.vault.client import (
     send_frame,
     short_path,
 )
-from gateway.desk.vault.process import MAX_CONNECTIONS
 from gateway.desk.vault.record import OPENINGS_FILE
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError, ReportAbuseError
@@ -239,7 +239,7 @@ def test_vault_that_dies_within_a_request_is_a_clear_error_and_nothing_is_half_d
             killed.append(process.pid)
 
         assert caller.load_signer().get_status()
-        monkeypatch.setattr(client, "send_frame", send_and_kill)
+        monkeypatch.setattr("gateway.desk.vault.process.send_frame", send_and_kill)
         with pytest.raises(VaultError) as caught:
             open_case(caller, case_id, actor="A. Analyst")
         assert caught.value.reason in {"vault-gone", "vault-stopped"}

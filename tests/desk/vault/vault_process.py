@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gateway.desk.vault.client import VaultClient
+from gateway.desk.vault.process import VaultClient
 from gateway.desk.wiring import Desk
 from tests.house.sources import ROOT
 

@@ -12,8 +12,7 @@ from typing import Any, Final, get_args
 from gateway.desk import audit
 from gateway.desk.actions.destinations import Register, load_register
 from gateway.desk.actions.model import KIND_TITLES, Action, format_failure, list_actions, name_recipient
-from gateway.desk.acts import FROM_RECIPIENT, ON_ACTION, ON_CASE, TO_RECIPIENT, format_act
-from gateway.desk.audit import Act
+from gateway.desk.audit import FROM_RECIPIENT, ON_ACTION, ON_CASE, TO_RECIPIENT, Act, format_act
 from gateway.desk.cases.assessing import MEANS, Standing, find_standing, is_grown_up
 from gateway.desk.cases.closing import CHILD_OUTCOMES, ChildOutcome, list_child_outcomes, list_open, list_owed
 from gateway.desk.cases.holding import get_lead

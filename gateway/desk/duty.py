@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from gateway.desk import audit
 from gateway.desk.actions.model import KIND_TITLES, TO_DESTINATIONS, Action, list_actions_of, name_recipients
-from gateway.desk.acts import ON_CASE
+from gateway.desk.audit import ON_CASE
 from gateway.desk.cases.closing import list_open, list_open_outside
 from gateway.desk.cases.holding import hand_to_day_team, take_from_night
 from gateway.desk.cases.model import CaseError, CaseRow, CaseStep, StepKind, get_case, list_steps
