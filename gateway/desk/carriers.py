@@ -107,7 +107,7 @@ def _no_login(request: "requests.PreparedRequest") -> "requests.PreparedRequest"
 
 
 def write_message(folder: Path, *, name: str, content: bytes) -> None:
-    """Write one message into a folder instead of sending it. Raises `DeliveryError` (`folder`).
+    """Write one message into a folder instead of sending it. Raises `DeliveryError`.
 
     For a demonstration only: the file holds an address in the clear, readable by its owner.
     """

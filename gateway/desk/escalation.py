@@ -104,7 +104,7 @@ NO_ESCALATION: Final = Escalation(checked_on=date.min, source="no file", level=(
 
 
 def load_escalation(path: Path, *, has_mail: bool) -> Escalation:
-    """Read the escalation of a state folder. Raises `SettingsError` (`bad-settings`) naming the level to correct."""
+    """Read the escalation of a state folder. Raises `SettingsError`."""
     if not path.is_file():
         return NO_ESCALATION
     escalation = read_settings(path, kind=Escalation)

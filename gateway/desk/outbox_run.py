@@ -150,10 +150,7 @@ def send_due(desk: Desk, *, only: Collection[KindName] | None = None, is_silent:
 
 
 def send_again(desk: Desk, number: int, *, actor: str) -> OutboxRow:
-    """Release an entry that failed or was given up to the next run, and return it as it was.
-
-    Raises `OutboxError` (`not-waiting`, `too-late`).
-    """
+    """Release an entry that failed or was given up to the next run, and return it as it was. Raises `OutboxError`."""
     now = desk.clock()
     with desk.store.write() as connection:
         row = try_again(connection, number, actor=actor, now=now)

@@ -143,10 +143,7 @@ Register = Mapping[str, Destination]
 
 @cache
 def load_register(own: Path | None = None) -> Register:
-    """Return every destination by its key, read once in a process; `own` is the agency's file, which may not exist.
-
-    Raises `SettingsError` (`bad-settings`) for an unknown key, a missing day or source, or an unknown region.
-    """
+    """Return every destination by its key, read once in a process; `own` is the agency's file, which may not exist."""
     tables: dict[str, dict[str, Any]] = {}
     for path in FACT_FILES:
         tables |= _read_tables(path)
@@ -316,7 +313,7 @@ class Suggestion:
 
 @cache
 def load_rules() -> tuple[Rule, ...]:
-    """Return the rules of this release. Raises `SettingsError` (`bad-settings`)."""
+    """Return the rules of this release. Raises `SettingsError`."""
     rules = read_settings(RULES_FILE, kind=_Rules).rule
     if any(not one.reason or not (one.groups or one.bodies) for one in rules):
         raise SettingsError(f"{RULES_FILE}: a rule needs a reason, and groups or bodies.", reason="bad-settings")

@@ -79,10 +79,7 @@ _KINDS: Final[dict[ActionBox, str]] = {"action": "case-action", "entry": "thread
 def close_action_box(
     desk: Desk, connection: Connection, plain: bytes, *, kind: ActionBox, row_id: str, case_id: str | None
 ) -> bytes:
-    """Return the box of a text, in the caller's transaction.
-
-    Raises `OpeningError` (`destroyed`) for a case whose key is gone, `VaultError`, `LocalStateError`.
-    """
+    """Return the box of a text, in the caller's transaction. Raises `OpeningError`, `VaultError`, `LocalStateError`."""
     sealed = seal_own_copy(desk, connection, plain, purpose="mailbox", message_id=row_id, kind=_KINDS[kind])
     if case_id is None:
         return sealed
@@ -99,7 +96,7 @@ def open_action_box(
     row_id: str,
     case_id: str | None,
 ) -> bytes:
-    """Return the text of a box. Raises `OpeningError`, e.g. `destroyed` with its case, and `VaultError`."""
+    """Return the text of a box. Raises `OpeningError` and `VaultError`."""
     context = make_copy_context(desk, purpose="mailbox", message_id=row_id, kind=_KINDS[kind])
     return vault.open_message_copy(_load(connection, box, kind=kind, row_id=row_id, case_id=case_id), context=context)
 
@@ -190,7 +187,7 @@ def add_entry(
     actor: str,
     outside_id: str | None = None,
 ) -> str:
-    """Keep one entry in the caller's transaction and return its id. Raises as `close_action_box`."""
+    """Keep one entry in the caller's transaction and return its id."""
     entry_id, now = desk.make_id(), desk.clock()
     box = close_action_box(desk, connection, encode(text), kind="entry", row_id=entry_id, case_id=action.case_id)
     connection.execute(
@@ -222,8 +219,7 @@ def write_entry(
 ) -> str:
     """Write an entry to the recipient of an action that was sent, in the caller's transaction, and return its id.
 
-    It goes to the mailbox that has the action; about a letter or a sealed file a person sends it. Raises `ActionError`
-    (`text-missing`, `text-too-long`) and as `store_message`.
+    It goes to the mailbox that has the action; about a letter or a sealed file a person sends it. Raises `ActionError`.
     """
     text = text.strip()
     if not text and kind in _WITH_TEXT:
@@ -342,8 +338,7 @@ def draft_action(
 
     `body` is the content for the recipient as canonical JSON; if it names the action itself, the caller makes the
     `action_id` first (`desk.make_id`). `covers`, of a package, is the number of its reports that were read
-    (`cases.assessing.count_read`). Raises `ActionError`: `unknown-case`, `not-assessed`, `recipient-gone`,
-    `recipient-suspended`, `too-large`, `expired`; `OpeningError` (`destroyed`) and as the vault.
+    (`cases.assessing.count_read`). Raises `ActionError` and `OpeningError`.
     """
     if case_id is None and kind not in WITHOUT_CASE:
         raise ValueError(f"A {kind} is about a case.")
@@ -382,10 +377,7 @@ def draft_action(
 
 
 def open_body(desk: Desk, action: Action, *, actor: str) -> bytes:
-    """Return the content for the recipient, to be read; the reading is recorded, in a transaction of its own.
-
-    Raises `OpeningError` (`destroyed` with the case, `does-not-open`), `VaultError`.
-    """
+    """Return the content for the recipient, to be read; the reading is recorded, in a transaction of its own."""
     vault = desk.load_vault(actor=actor, reason="read")
     with desk.store.read() as connection:
         body = open_stored_body(desk, connection, action, vault=vault)
@@ -395,7 +387,7 @@ def open_body(desk: Desk, action: Action, *, actor: str) -> bytes:
 
 
 def open_stored_body(desk: Desk, connection: Connection, action: Action, *, vault: Vault) -> bytes:
-    """Return the body for a program of the desk, which the vault alone records. Raises as `open_body`."""
+    """Return the body for a program of the desk, which the vault alone records."""
     box = connection.execute(
         select(CASE_ACTIONS.c.box).where(CASE_ACTIONS.c.action_id == action.action_id)
     ).scalar_one()
@@ -418,9 +410,8 @@ def release_action(
 ) -> Action:
     """Release a draft, or one that failed before it went: it is sent once its `not_before` has passed.
 
-    The caller has checked the permission, and that the signature is for the content as it is. Raises `ActionError`:
-    `unknown-action`, `not-drafted`, `expired`, `recipient-gone`, `recipient-suspended`; `ReleaseError` (`not-signed`,
-    `not-genuine`) for a signature that does not hold, and `ValueError` for an exception that its kind does not have.
+    The caller has checked the permission, and that the signature is for the content as it is. Raises `ActionError`,
+    `ReleaseError`, `ValueError`.
     """
     action = get_action(connection, action_id)
     _check_signature(desk, connection, action, signature)
@@ -455,9 +446,7 @@ def _check_signature(desk: Desk, connection: Connection, action: Action, signatu
 def withdraw_action(desk: Desk, connection: Connection, action_id: str, *, reason: str, actor: str) -> Action:
     """Withdraw an action; once it was sent, a recall goes out in its thread.
 
-    The reason is kept sealed. A body that works on the case reads it too; a service never does.
-
-    Raises `ActionError`: `unknown-action`, `not-open`, `reason-missing`, `reason-too-long`.
+    The reason is kept sealed. A body that works on the case reads it too; a service never does. Raises `ActionError`.
     """
     action = get_action(connection, action_id)
     text = _get_clean_reason(reason)
@@ -472,10 +461,7 @@ def withdraw_action(desk: Desk, connection: Connection, action_id: str, *, reaso
 
 
 def record_sent(desk: Desk, connection: Connection, action_id: str, *, actor: str) -> Action:
-    """Record that a person sent a released sealed file or letter.
-
-    Raises `ActionError` (`not-released`, `expired`, `too-early`).
-    """
+    """Record that a person sent a released sealed file or letter. Raises `ActionError`."""
     action = get_action(connection, action_id)
     now = desk.clock()
     if action.state != "released" or action.way == "mailbox":
@@ -488,10 +474,7 @@ def record_sent(desk: Desk, connection: Connection, action_id: str, *, actor: st
 
 
 def end_action(desk: Desk, connection: Connection, action_id: str, *, actor: str, text: str = "") -> Action:
-    """End an action that was sent; its thread is closed on both sides, with `text` as the last word.
-
-    Raises `ActionError` (`not-sent`) and as `write_entry`.
-    """
+    """End an action that was sent; its thread is closed on both sides, with `text` as the last word."""
     action = get_action(connection, action_id)
     if action.state not in OUT_STATES:
         raise ActionError("Only an action that was sent can be ended; withdraw any other.", reason="not-sent")
@@ -588,7 +571,7 @@ def take_entry(
 
     It also proves that an action went which this desk did not know to have gone. None is lost: one about an action that
     was withdrawn or ended is kept in its thread and changes no state. An acknowledgement counts once, also after the
-    answer. Raises as `add_entry`.
+    answer.
     """
     add_entry(desk, connection, action, direction="in", kind=kind, text=text, actor=actor, outside_id=outside_id)
     if kind not in _REACHES:
@@ -607,10 +590,7 @@ def take_entry(
 def record_entry(
     desk: Desk, connection: Connection, action_id: str, *, kind: InKind, text: EntryText, actor: str
 ) -> Action:
-    """Record an entry that came by post or phone, e.g. the name of the officer with a package.
-
-    Raises `ActionError` (`unknown-action`, `not-sent`, `name-missing`, `words-missing`).
-    """
+    """Record an entry that came by post or phone, e.g. the name of the officer with a package. Raises `ActionError`."""
     action = get_action(connection, action_id)
     if action.state not in OUT_STATES and not action.may_have_gone:
         raise ActionError("This has not gone yet, or was withdrawn or ended.", reason="not-sent")

@@ -208,7 +208,7 @@ def find_action(connection: Connection, action_id: str) -> Action | None:
 
 
 def get_action(connection: Connection, action_id: str) -> Action:
-    """Return an action. Raises `ActionError` (`unknown-action`)."""
+    """Return an action. Raises `ActionError`."""
     found = find_action(connection, action_id)
     if found is None:
         raise ActionError("There is no such action.", reason="unknown-action")
@@ -261,10 +261,7 @@ _MOST_CHARACTERS = 80  # of an id or a key, with room
 def find_recipient(
     desk: Desk, connection: Connection, *, kind: ActionKind, recipient: str, way: ActionWay
 ) -> Destination | None:
-    """Return the body of the register, or None for a partner or a service, if it can get this by this way today.
-
-    Raises `ActionError`: `recipient-gone`, `recipient-suspended`.
-    """
+    """Return the body of the register, or None for a partner or a service, if it can get this by this way today."""
     if not 0 < len(recipient) <= _MOST_CHARACTERS:
         raise _make_gone("Choose a recipient.")
     if way == "mailbox":
@@ -273,10 +270,7 @@ def find_recipient(
 
 
 def get_mailbox(desk: Desk, connection: Connection, *, kind: ActionKind, recipient: str) -> str:
-    """Return the partner in whose mailbox the recipient reads.
-
-    Raises `ActionError`: `recipient-gone` for a body that retired or has no keys, and `recipient-suspended`.
-    """
+    """Return the partner in whose mailbox the recipient reads. Raises `ActionError`."""
     partner = recipient
     if kind in TO_DESTINATIONS:
         body = _get_destination(desk, recipient)

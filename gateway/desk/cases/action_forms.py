@@ -137,12 +137,12 @@ def find_signature(connection: Connection, action: Action) -> Release | None:
 
 
 def get_signature(connection: Connection, action: Action) -> Release:
-    """Return the signature of an action as it is. Raises `ReleaseError` (`not-signed`, `not-genuine`)."""
+    """Return the signature of an action as it is. Raises `ReleaseError`."""
     return get_signed(connection, kind=action.kind, subject=action.action_id, body=describe_action(action))
 
 
 def get_clean_text(text: str, field: str) -> str:
-    """Return a text for services. Raises `ActionError` (`no-text`, `too-long`, `unprintable`)."""
+    """Return a text for services. Raises `ActionError`."""
     text = normalise(text)
     if not text:
         raise ActionError(f"Fill in the field “{field}”.", reason="no-text")

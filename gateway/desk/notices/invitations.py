@@ -128,10 +128,7 @@ def list_candidates(desk: Desk, connection: Connection) -> list[Candidate]:
 
 
 def draft_invitation(desk: Desk, service: str, *, channel: str, to: str, actor: str) -> Action:
-    """Write the invitation of a service for a second person to sign.
-
-    Raises `ActionError`: `not-eligible`, `asked-already`, `bad-address`, `bad-code`, `no-contact`.
-    """
+    """Write the invitation of a service for a second person to sign. Raises `ActionError`."""
     to, now = normalise(to), desk.clock()
     if channel not in get_args(Channel):
         raise ActionError("Choose a letter or a mail.", reason="bad-code")
@@ -172,10 +169,7 @@ def draft_invitation(desk: Desk, service: str, *, channel: str, to: str, actor: 
 
 
 def release_invitation(desk: Desk, action_id: str, *, actor: str) -> Action:
-    """Release a signed invitation, to be sent by hand; released before, it stays as it is.
-
-    Raises `ReleaseError` (`not-signed`) and `ActionError`.
-    """
+    """Release a signed invitation, to be sent by hand; released before, it stays as it is."""
     with desk.store.write() as connection:
         action = get_action(connection, action_id)
         signature = get_signature(connection, action)
@@ -185,10 +179,7 @@ def release_invitation(desk: Desk, action_id: str, *, actor: str) -> Action:
 
 
 def record_answer(desk: Desk, action_id: str, *, answer: str, actor: str) -> Action:
-    """Record the answer to an invitation that was sent, which ends it; a new one may only follow after a year.
-
-    Raises `ActionError` (`bad-code`, `not-sent`).
-    """
+    """Record the answer to an invitation that was sent, which ends it; a new one may only follow after a year."""
     if answer not in dict(ANSWERS):
         raise ActionError("Choose the answer.", reason="bad-code")
     with desk.store.write() as connection:
@@ -227,7 +218,7 @@ def list_invitations(connection: Connection) -> list[Action]:
 
 @cache
 def read_texts() -> InvitationTexts:
-    """Return the texts of an invitation. Raises `SettingsError` (`bad-settings`)."""
+    """Return the texts of an invitation. Raises `SettingsError`."""
     return read_settings(INVITATION_FILE, kind=_InvitationFile).en
 
 

@@ -100,7 +100,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 @cache
 def load_terms() -> Terms:
-    """Return the texts of this release. Raises `SettingsError` (`bad-settings`)."""
+    """Return the texts of this release. Raises `SettingsError`."""
     return read_settings(TERMS_FILE, kind=Terms)
 
 
@@ -154,12 +154,7 @@ class Referral:
 
 
 def draft_referral(desk: Desk, wanted: str, referral: Referral, *, actor: str) -> Action:
-    """Write a referral for a second person to sign.
-
-    Raises `CaseError`: `unknown-case`, `held`, `not-opened`, `not-assessed`, `no-service`, `shows-reporter`,
-    `not-checked`; and `ActionError`: an embargo, `bad-code`, `bad-account`, `no-contact`, `referred-already`,
-    `recipient-gone`, `recipient-suspended`.
-    """
+    """Write a referral for a second person to sign. Raises `CaseError` and `ActionError`."""
     now, account, contact = desk.clock(), _clean(referral), get_contact(desk)
     with desk.store.read() as connection:
         lead = get_lead(connection, wanted)
@@ -191,7 +186,7 @@ def draft_referral(desk: Desk, wanted: str, referral: Referral, *, actor: str) -
 
 
 def get_contact(desk: Desk) -> str:
-    """Return the agency's address, which every referral names. Raises `ActionError` (`no-contact`)."""
+    """Return the agency's address, which every referral names. Raises `ActionError`."""
     contact = desk.config.contact.email
     if not contact:
         raise ActionError(
@@ -202,10 +197,7 @@ def get_contact(desk: Desk) -> str:
 
 
 def get_referable_service(desk: Desk, connection: Connection, lead: CaseRow, *, actor: str) -> str:
-    """Return the name of the service that this person may refer an account of a case to, before a word is written.
-
-    Raises as `draft_referral`, apart from the faults of the account and the rule.
-    """
+    """Return the name of the service that this person may refer an account of a case to, before a word is written."""
     get_contact(desk)
     service, name = choose_service(connection, lead, now=desk.clock())
     check_not_held(connection, lead, actor=actor)
@@ -214,7 +206,7 @@ def get_referable_service(desk: Desk, connection: Connection, lead: CaseRow, *, 
 
 
 def choose_service(connection: Connection, lead: CaseRow, *, now: datetime) -> tuple[str, str]:
-    """Return the id and name of the service that a case may be referred to. Raises as `draft_referral`."""
+    """Return the id and name of the service that a case may be referred to."""
     if lead.opened_at is None:
         raise CaseError("This report is still unread. Open it first.", reason="not-opened")
     get_standing(connection, lead)
@@ -232,10 +224,7 @@ def choose_service(connection: Connection, lead: CaseRow, *, now: datetime) -> t
 
 
 def release_referral(desk: Desk, action_id: str, *, actor: str) -> Action:
-    """Release a signed referral: it leaves on a random day; released before, it stays as it is.
-
-    Raises `ReleaseError` (`not-signed`) and `ActionError`, e.g. for an embargo.
-    """
+    """Release a signed referral: it leaves on a random day; released before, it stays as it is."""
     now = desk.clock()
     with desk.store.write() as connection:
         action = get_action(connection, action_id)
@@ -248,11 +237,7 @@ def release_referral(desk: Desk, action_id: str, *, actor: str) -> Action:
 
 
 def write_to_service(desk: Desk, action_id: str, *, text: str, actor: str) -> None:
-    """Write to the service in the thread of a referral that was sent.
-
-    Raises `ActionError` (`not-sent`, `no-text`, `too-long`, `unprintable`, `names-service`) and `CaseError`
-    (`shows-reporter`, `not-checked`).
-    """
+    """Write to the service in the thread of a referral that was sent. Raises `ActionError` and `CaseError`."""
     text = get_clean_text(text, "Your words")
     with desk.store.read() as connection:
         action = get_action(connection, action_id)

@@ -147,11 +147,7 @@ def list_audience(connection: Connection, *, environment: str) -> dict[str, str]
 
 
 def draft_alert(desk: Desk, draft: AlertDraft, *, actor: str) -> str:
-    """Write an alert for a second person to sign, and return its id.
-
-    Raises `ActionError`: `no-text`, `too-long`, `unprintable`, `bad-code`, `no-recipient`, `recipient-suspended`,
-    `names-service`; `CaseError`: `unknown-case`, `not-opened`, `shows-reporter`, `not-checked`, `not-assessed`.
-    """
+    """Write an alert for a second person to sign, and return its id. Raises `ActionError` and `CaseError`."""
     texts = {one: get_clean_text(text, one) for one, text in ((PATTERN, draft.pattern), (ADVICE, draft.advice))}
     audience, days = dict(AUDIENCES).get(draft.audience), draft.lasts
     if audience is None or days not in dict(LASTS):
@@ -208,7 +204,7 @@ def describe_alert(connection: Connection, alert_id: str) -> bytes:
 
 
 def get_alert(connection: Connection, alert_id: str) -> ServiceAlertRow:
-    """Return an alert. Raises `ActionError` (`unknown-action`)."""
+    """Return an alert. Raises `ActionError`."""
     actions = _list_actions(connection, alert_id)
     if not actions:
         raise ActionError("There is no such warning.", reason="unknown-action")
@@ -235,8 +231,7 @@ def list_alerts(connection: Connection) -> list[ServiceAlertRow]:
 def release_alert(desk: Desk, alert_id: str, *, actor: str) -> ServiceAlertRow:
     """Release a signed alert to each recipient; repeated, it changes nothing.
 
-    A recipient that was suspended since fails alone, with an alarm. Raises `ReleaseError` (`not-signed`) and
-    `ActionError` (`expired`).
+    A recipient that was suspended since fails alone, with an alarm. Raises `ReleaseError` and `ActionError`.
     """
     with desk.store.write() as connection:
         body = describe_alert(connection, alert_id)
@@ -247,7 +242,7 @@ def release_alert(desk: Desk, alert_id: str, *, actor: str) -> ServiceAlertRow:
 def release_alone(desk: Desk, alert_id: str, *, actor: str) -> ServiceAlertRow:
     """Release an alert as one person: about a case in the crisis lane, while no second one is there.
 
-    It stays on the list until a second person has read and signed it. Raises `ActionError` (`not-crisis`, `expired`).
+    It stays on the list until a second person has read and signed it. Raises `ActionError`.
     """
     with desk.store.write() as connection:
         alert = get_alert(connection, alert_id)
@@ -340,11 +335,7 @@ def count_longest(connection: Connection, alert: ServiceAlertRow) -> int:
 
 
 def post_entry(desk: Desk, alert_id: str, *, services: Collection[str], text: str, actor: str) -> int:
-    """Write to some recipients in their threads, and return their number; none sees the others.
-
-    Raises `ActionError`: `no-text`, `too-long`, `unprintable`, `names-service`, `own-words`, `no-recipient`;
-    `CaseError`: `shows-reporter`, `not-checked`.
-    """
+    """Write to some recipients in their threads, and return their number; none sees the others."""
     with desk.store.read() as connection:
         alert = get_alert(connection, alert_id)
     reached = [one for one in alert.actions if one.recipient in services and one.state in OUT_STATES]
@@ -360,10 +351,7 @@ def post_entry(desk: Desk, alert_id: str, *, services: Collection[str], text: st
 
 
 def close_alert(desk: Desk, alert_id: str, *, text: str, actor: str) -> ServiceAlertRow:
-    """Close an alert and its threads; a recipient that it has not reached gets nothing more.
-
-    Raises as `post_entry`, and `not-open`.
-    """
+    """Close an alert and its threads; a recipient that it has not reached gets nothing more."""
     with desk.store.read() as connection:
         alert = get_alert(connection, alert_id)
     if alert.is_closed:

@@ -229,14 +229,7 @@ class AskableService:
 
 
 def ask_service(desk: Desk, wanted: str, asking: Asking, *, actor: str) -> Action:
-    """Draft and release a request; nothing is sent yet.
-
-    Raises `CaseError`: `unknown-case`, `synthetic`, `not-opened`, `already-closed`, `not-assessed`, `not-checked`,
-    `no-recipient`, `no-law`, `no-number`, `no-account`, `bad-account`, `reporters-account`, `no-question`,
-    `no-purpose`, `no-necessity`, `no-address`, `bad-day`, and a fault of a text after its name, e.g.
-    `question-shows-reporter`, `purpose-names-service` or `question-too-long`; `ActionError` for the recipient, and the
-    errors of the vault.
-    """
+    """Draft and release a request; nothing is sent yet. Raises `CaseError` and `ActionError`."""
     check_report_id(asking.request_id)
     with desk.store.read() as connection:
         made = find_action(connection, asking.request_id)
@@ -294,7 +287,7 @@ def list_services(connection: Connection) -> list[AskableService]:
 
 
 def get_service(connection: Connection, service: str) -> AskableService:
-    """Return a service that can be asked. Raises `CaseError` (`no-recipient`)."""
+    """Return a service that can be asked. Raises `CaseError`."""
     found = next((one for one in list_services(connection) if one.service == service), None)
     if found is None:
         raise CaseError("Choose the service. A suspended one is asked nothing.", reason="no-recipient")

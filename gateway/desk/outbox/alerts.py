@@ -203,8 +203,7 @@ def acknowledge_alert(
     """Record the person in charge of the open alert, and return the number of its cases.
 
     `seen` is the count that the person saw, by default that of the last notice: cases that came later, and are unread,
-    become the next alert.
-    Raises `AlertError` (`unknown-alert`) if no alert of this number waits for a person.
+    become the next alert. Raises `AlertError`.
     """
     found = find_open(connection)
     if found is None or found.id != number or not found.told:
@@ -378,10 +377,7 @@ class MailPager:
 
 
 def make_pager(desk: Desk, address: str) -> Pager:
-    """Return the pager of a level's target.
-
-    Raises `DeliveryError` (`no-mail`), and `LocalStateError` for the file of the mail server's login.
-    """
+    """Return the pager of a level's target. Raises `DeliveryError` and `LocalStateError`."""
     if not address.startswith(MAILTO):
         return WebhookPager(address, desk.session)
     carrier = make_mail_carrier(desk.config.carriers)

@@ -210,10 +210,7 @@ def count_failing(connection: Connection, kind: KindName) -> dict[str, int]:
 
 
 def try_again(connection: Connection, number: int, *, actor: str, now: datetime) -> OutboxRow:
-    """Release an entry that failed or was given up to the next run, and return it as it was.
-
-    Raises `OutboxError` (`not-waiting`) for any other: an entry without an error may be on its way at this moment.
-    """
+    """Release an entry that failed or was given up to the next run, and return it as it was. Raises `OutboxError`."""
     row = connection.execute(select(*_COLUMNS).where(OUTBOX.c.id == number, _HAS_FAILED)).first()
     if row is None:
         raise OutboxError("This entry has not failed, or was tried again already.", reason="not-waiting")

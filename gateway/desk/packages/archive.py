@@ -365,15 +365,14 @@ class Archive:
         return count_zip_bytes(self.entries)
 
     def stream(self) -> Iterator[bytes]:
-        """Yield the bytes. Raises `PackageError` (`evidence-changed`) at the end of a file that is not as it was."""
+        """Yield the bytes. Raises `PackageError`."""
         return write_zip(self.entries)
 
 
 def make_archive(content: PackageContent, *, sign: Sign, evidence: Mapping[str, Open] | None = None) -> Archive:
     """Return the archive of a content; `evidence` opens the enclosed items by their keys.
 
-    `sign` is the vault's, e.g. `desk.load_signer().sign`. Raises `PackageError`: `no-evidence`, `evidence-changed`, and
-    as `check_content`.
+    `sign` is the vault's, e.g. `desk.load_signer().sign`. Raises `PackageError`.
     """
     check_content(content)
     leaving = redact(content)
@@ -401,7 +400,7 @@ def make_archive(content: PackageContent, *, sign: Sign, evidence: Mapping[str, 
 
 
 def build_archive(content: PackageContent, *, sign: Sign) -> bytes:
-    """Return an archive without enclosed evidence. Raises as `make_archive`."""
+    """Return an archive without enclosed evidence."""
     return b"".join(make_archive(content, sign=sign).stream())
 
 
@@ -528,8 +527,7 @@ def unpack(way: ActionWay, body: bytes) -> Unpacked:
 def pack_again(unpacked: Unpacked, *, openers: Mapping[str, Open]) -> Archive:
     """Return the archive of a stored package, to be written: byte for byte the one that was signed.
 
-    It keeps that signature, because the key may have been rotated since. Raises `PackageError` (`changed`) if another
-    archive would come out, and as `pack`.
+    It keeps that signature, because the key may have been rotated since. Raises `PackageError`.
     """
     if unpacked.content is None:
         raise PackageError("This package is for a mailbox.", reason="changed")
@@ -567,10 +565,7 @@ def count_sealed_file_bytes(size_bytes: int) -> int:
 def seal_file(
     archive: Iterable[bytes], *, size_bytes: int, passphrase: str, salt: bytes, costs: Costs = COSTS
 ) -> Iterator[bytes]:
-    """Yield the sealed file of an archive that comes in pieces; `salt` is 16 random bytes, new for each file.
-
-    Raises `FormatError` (`wrong-length`) unless the archive has exactly `size_bytes`.
-    """
+    """Yield the sealed file of an archive that comes in pieces; `salt` is 16 random bytes, new for each file."""
     if len(salt) != SALT_BYTES:
         raise FormatError("A salt has 16 bytes.", reason="wrong-length")
     key, check = derive_keys(normalise_passphrase(passphrase), salt=salt, costs=costs)

@@ -151,10 +151,7 @@ def choose_way(body: Destination, form: PackageForm) -> ActionWay:
 
 
 def get_destination(desk: Desk, kind: ActionKind, key: str) -> Destination:
-    """Return the body that this kind may go to today.
-
-    Raises `CaseError`: `unknown-destination`, `retired-destination`, `takes-none`.
-    """
+    """Return the body that this kind may go to today. Raises `CaseError`."""
     body = load_register(desk.paths.destinations).get(key)
     if body is None:
         raise CaseError("Choose the body that it goes to.", reason="unknown-destination")
@@ -497,10 +494,7 @@ class Choice:
 
 
 def draft_package(desk: Desk, made: Preview, form: PackageForm, *, actor: str) -> Action:
-    """Keep a previewed package as a draft for a second person to sign.
-
-    Raises `ActionError`, and `CaseError` as `get_ready`, `held`, and `changed` for a case that changed meanwhile.
-    """
+    """Keep a previewed package as a draft for a second person to sign. Raises `ActionError` and `CaseError`."""
     case, now = made.gathered.case, desk.clock()
     with desk.store.write() as connection:
         lead, standing = get_ready(connection, case.case_id)
@@ -611,10 +605,7 @@ def check_still_right(desk: Desk, connection: Connection, action: Action) -> Non
 
 
 def release_package(desk: Desk, action_id: str, *, signature: Release | Unsigned, actor: str) -> Action:
-    """Release a package with its signature; the caller has checked that this person may send an unsigned one alone.
-
-    Raises as `check_still_right` and `release_action`.
-    """
+    """Release a package with its signature; the caller has checked that this person may send an unsigned one alone."""
     with desk.store.write() as connection:
         action = get_action(connection, action_id)
         check_still_right(desk, connection, action)

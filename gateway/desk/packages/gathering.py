@@ -97,11 +97,7 @@ class GatheredCase:
 
 
 def get_ready(connection: Connection, wanted: str) -> tuple[CaseRow, Standing]:
-    """Return the case in which a report is worked on, once it may leave.
-
-    Raises `CaseError`: `unknown-case`, `synthetic`, `already-closed`, `not-opened`, `not-assessed`,
-    `assessment-stale`.
-    """
+    """Return the case in which a report is worked on, once it may leave. Raises `CaseError`."""
     found = get_lead(connection, wanted)
     if found.synthetic:
         raise CaseError("This is a synthetic case: it has no report to pass on.", reason="synthetic")
@@ -126,7 +122,7 @@ def list_read_or_not(connection: Connection, lead: CaseRow) -> list[CaseRow]:
 
 
 def gather_case(desk: Desk, wanted: str, *, actor: str) -> GatheredCase:
-    """Open everything that a package of a case may hold, which is recorded. Raises as `get_ready`, and `VaultError`."""
+    """Open everything that a package of a case may hold, which is recorded. Raises `VaultError`."""
     with desk.store.read() as connection:
         lead, standing = get_ready(connection, wanted)
         read = count_read(connection, lead)
@@ -511,11 +507,7 @@ def draw_passphrase(desk: Desk) -> str:
 
 
 def make_file(desk: Desk, action: Action, *, passphrase: str, actor: str) -> PackageFile:
-    """Return the sealed file of a released package, or the letter; it is recorded.
-
-    Raises `ActionError` (`not-released`), `PackageError` (`changed`), `ReadError` for a passphrase that is none, and as
-    `open_body`.
-    """
+    """Return the sealed file of a released package, or the letter; it is recorded."""
     if action.way == "mailbox" or action.state not in _STATES:
         raise ActionError("Only a released sealed file or letter is made into a file.", reason="not-released")
     if action.way == "sealed-file":
