@@ -36,13 +36,12 @@ from gateway.desk.actions.model import (
     ASKING,
     BY_CODE,
     KIND_TITLES,
+    KINDS,
     OUT_STATES,
     STAGES,
-    TO_DESTINATIONS,
     WAY_TITLES,
     Action,
     ActionError,
-    ActionKind,
     choose_reached,
     count_stages,
     is_late,
@@ -76,14 +75,6 @@ from partner_sdk.wire.mailbox import MAX_ENTRY_CHARACTERS, PACKAGE_OUTCOMES
 
 blueprint = Blueprint("actions", __name__)
 destinations = Blueprint("destinations", __name__)  # a word of the menu of its own
-# The permission to write in the thread of each kind. What goes to a service in a referral or an alert is checked for
-# names on pages of its own (`notices/`).
-WRITERS: Final[Mapping[ActionKind, Permission]] = {
-    "package": Permission.SEND_ON,
-    "redirect": Permission.SEND_ON,
-    "information-request": Permission.ASK_SERVICES,
-    "preservation-request": Permission.ASK_SERVICES,
-}
 OUT_KINDS: Final[Mapping[OutKind, str]] = {"answer": "An answer", "question": "A question", "note": "A note"}
 IN_KINDS: Final[Mapping[InKind, str]] = {
     "acknowledge": "They took it",
@@ -141,22 +132,23 @@ def list_all() -> ResponseReturnValue:
 @staff_rule(Permission.READ_CASES)
 def show_action(action_id: str) -> ResponseReturnValue:
     """Show an action with its thread closed."""
-    return _show(get_action_or_404(action_id, kinds=KIND_TITLES), [])
+    return _show(get_action_or_404(action_id, kinds=KINDS), [])
 
 
 @blueprint.post("/actions/<action_id>/read")
 @staff_rule(Permission.READ_CASES, body_bytes=FORM_BYTES)
 def post_read(action_id: str) -> ResponseReturnValue:
     """Open the newest entries of the thread, or a page of earlier ones, which is recorded."""
-    return _show(get_action_or_404(action_id, kinds=KIND_TITLES), [], is_open=True)
+    return _show(get_action_or_404(action_id, kinds=KINDS), [], is_open=True)
 
 
 def _get_writable(action_id: str) -> Action:
     """Return an action that this person may write to, or answer 404 or 403."""
-    action = get_action_or_404(action_id, kinds=KIND_TITLES)
-    if action.kind not in WRITERS:
+    action = get_action_or_404(action_id, kinds=KINDS)
+    writer = KINDS[action.kind].writes
+    if writer is None:
         not_found()
-    check_permission(get_signed_in().roles, WRITERS[action.kind], case=find_scope(action))
+    check_permission(get_signed_in().roles, writer, case=find_scope(action))
     return action
 
 
@@ -183,12 +175,12 @@ def _show(action: Action, faults: list[Fault], *, is_open: bool = False) -> Resp
         recipient = name_recipients(desk, connection, [action])[action.action_id]
         case = None if action.case_id is None else get_case(connection, action.case_id)
     texts = open_entries(desk, action, entries, actor=get_name()) if is_open else {}
-    writer = WRITERS.get(action.kind)
+    writer = KINDS[action.kind].writes
     is_writer = writer is not None and is_permitted(writer, case=find_scope(action))
     return show_page(
         "action.html",
         action=action,
-        kind=KIND_TITLES[action.kind],
+        kind=KINDS[action.kind].title,
         way=WAY_TITLES[action.way],
         recipient=recipient,
         case=case,
@@ -228,7 +220,7 @@ def post_write(action: Action, typed: Typed) -> None:
     if kind is None:
         raise ActionError("Choose what it is.", reason="no-kind")
     # Police and other bodies work on the case itself: an answer to their question may name the person.
-    if action.kind not in TO_DESTINATIONS:
+    if not KINDS[action.kind].to_body:
         with desk.store.read() as connection:
             case = None if action.case_id is None else get_case(connection, action.case_id)
         texts = {"Text": typed["entry_text"]}

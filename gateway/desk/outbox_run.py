@@ -21,6 +21,7 @@ from gateway.desk.outbox.queue import (
     OutboxRow,
     Outcome,
     Run,
+    Sender,
     count_failing,
     send_kind,
     try_again,
@@ -55,7 +56,7 @@ def _write_due_messages(desk: Desk) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class ForgetSender:
+class ForgetSender(Sender):
     """Sends the signed lists of reports that the gateway is to forget. Its answer is the confirmation."""
 
     run: Run
@@ -70,12 +71,6 @@ class ForgetSender:
         for signed in items:
             self.run.feed.put_list("forget", signed)
         return [None] * len(items)
-
-    def sent(self, connection: Connection, row: Row[Any], item: bytes) -> None:
-        """Do nothing: the entry itself is the record."""
-
-    def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
-        """Do nothing: the alarm names it, and no certificate is made."""
 
 
 KINDS: Final = (

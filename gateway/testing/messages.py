@@ -20,7 +20,7 @@ from gateway.desk.actions.ledger import (
     withdraw_action,
     write_entry,
 )
-from gateway.desk.actions.model import TO_DESTINATIONS, WITHOUT_CASE, ActionKind, get_action
+from gateway.desk.actions.model import KINDS, ActionKind, get_action
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time, to_base64url
 from partner_sdk.wire.mailbox import (
@@ -86,9 +86,9 @@ def release_example(desk: Desk, kind: ActionKind, *, partner: str, case_id: str 
     Raises `ValueError` for a package to a partner that is not in `BODIES`, and without a case for any kind but an
     alert; `ActionError` for a partner that is not enrolled.
     """
-    if kind in TO_DESTINATIONS and partner not in BODIES:
+    if KINDS[kind].to_body and partner not in BODIES:
         raise ValueError(f"Packages of a sandbox go to {' or '.join(BODIES)}.")
-    if case_id is None and kind not in WITHOUT_CASE:
+    if case_id is None and KINDS[kind].is_about_case:
         raise ValueError("It is about a case: submit a report first.")
     action_id = desk.make_id()
     body = encode_body(_make_body(desk, kind, action_id=action_id, partner=partner))
@@ -97,8 +97,8 @@ def release_example(desk: Desk, kind: ActionKind, *, partner: str, case_id: str 
             desk,
             connection,
             kind=kind,
-            case_id=None if kind in WITHOUT_CASE else case_id,
-            recipient=BODIES[partner] if kind in TO_DESTINATIONS else partner,
+            case_id=case_id if KINDS[kind].is_about_case else None,
+            recipient=BODIES[partner] if KINDS[kind].to_body else partner,
             way="mailbox",
             body=body,
             actor=actor,

@@ -26,10 +26,8 @@ from sqlalchemy import Connection, func, insert, select, update
 from gateway.desk import audit
 from gateway.desk.actions.destinations import PROTECTING
 from gateway.desk.actions.model import (
-    ASKING,
+    KINDS,
     OUT_STATES,
-    TO_DESTINATIONS,
-    WITHOUT_CASE,
     Action,
     ActionError,
     ActionKind,
@@ -47,7 +45,6 @@ from gateway.desk.inbox import Intake, collect_items, keep_envelope
 from gateway.desk.keyring.case_boxes import close_box, get_box
 from gateway.desk.keyring.key_set import make_copy_context, seal_own_copy
 from gateway.desk.partners.mailbox import store_message
-from gateway.desk.people import releases
 from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.people.register import find_person
 from gateway.desk.people.releases import Release, ReleaseError, verify_release
@@ -306,15 +303,6 @@ MAX_BODY_BYTES: Final = 1024 * 1024
 # Why no second person signed: one person releases its kind, the duty officer sends it alone in a crisis, or it is an
 # example of a sandbox.
 Unsigned = Literal["one-person", "sent-alone", "example"]
-_SENT_ALONE: Final[frozenset[ActionKind]] = frozenset({"package", "alert"})
-# The kind of the signature, by the kind of action.
-_SIGNED_AS: Final[Mapping[ActionKind, str]] = {
-    "package": releases.PACKAGE,
-    "redirect": releases.PACKAGE,
-    "terms-referral": releases.REFERRAL,
-    "alert": releases.SERVICE_ALERT,
-    "invitation": releases.INVITATION,
-}
 # As of a step of a case.
 MAX_REASON_CHARACTERS: Final = 300
 
@@ -340,7 +328,7 @@ def draft_action(
     `action_id` first (`desk.make_id`). `covers`, of a package, is the number of its reports that were read
     (`cases.assessing.count_read`). Raises `ActionError` and `OpeningError`.
     """
-    if case_id is None and kind not in WITHOUT_CASE:
+    if case_id is None and KINDS[kind].is_about_case:
         raise ValueError(f"A {kind} is about a case.")
     if (covers is None) is (kind == "package"):
         raise ValueError("A package, and nothing else, gives how many read reports it covers.")
@@ -429,8 +417,8 @@ def release_action(
 def _check_signature(desk: Desk, connection: Connection, action: Action, signature: Release | Unsigned) -> None:
     if not isinstance(signature, Release):
         has_exception = {
-            "one-person": action.kind in ASKING,
-            "sent-alone": action.kind in _SENT_ALONE,
+            "one-person": KINDS[action.kind].signed_as is None,
+            "sent-alone": KINDS[action.kind].goes_alone,
             "example": desk.config.environment == "sandbox",
         }
         if not has_exception[signature]:
@@ -439,7 +427,7 @@ def _check_signature(desk: Desk, connection: Connection, action: Action, signatu
     release = verify_release(connection, signature.id)
     alert = select(SERVICE_ALERTS.c.alert_id).where(SERVICE_ALERTS.c.action_id == action.action_id)
     subject = connection.execute(alert).scalar() if action.kind == "alert" else action.action_id
-    if (release.kind, release.subject) != (_SIGNED_AS.get(action.kind), subject):
+    if (release.kind, release.subject) != (KINDS[action.kind].signed_as, subject):
         raise ReleaseError("A second person signed another draft, and not this one.", reason="not-signed")
 
 
@@ -452,7 +440,7 @@ def withdraw_action(desk: Desk, connection: Connection, action_id: str, *, reaso
     text = _get_clean_reason(reason)
     if action.state in ("withdrawn", "ended"):
         raise ActionError("This was withdrawn or ended already.", reason="not-open")
-    is_out, is_told_why = action.sent_at is not None, action.kind in TO_DESTINATIONS
+    is_out, is_told_why = action.sent_at is not None, KINDS[action.kind].to_body
     if is_out:
         write_entry(desk, connection, action, kind="recall", text=text if is_told_why else "", actor=actor)
     if not is_out or not is_told_why:

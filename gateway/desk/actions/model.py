@@ -5,7 +5,7 @@ question.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final, Literal
 
@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, case, exists, false, func, lit
 from gateway.desk.actions.destinations import Destination, load_register
 from gateway.desk.outbox.queue import SENT_AT, record
 from gateway.desk.partners.register import PartnerError, get_partner
+from gateway.desk.people import releases
 from gateway.desk.people.permissions import ANY_CASE, BY_THE_DESK, FACULTY_OF, CaseScope, Permission, Role, is_allowed
 from gateway.desk.placements.register import find_owner_name
 from gateway.desk.store.agency_tables import OUTBOX, PARTNERS
@@ -22,6 +23,7 @@ from gateway.desk.uk_times import format_uk_day_of, get_uk_day_of
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time, parse_time
+from partner_sdk.wire.mailbox import MessageKind
 
 ActionKind = Literal[
     "package",
@@ -34,16 +36,79 @@ ActionKind = Literal[
 ]
 ActionWay = Literal["mailbox", "sealed-file", "letter"]
 ActionState = Literal["drafted", "released", "sent", "acknowledged", "answered", "ended", "failed", "withdrawn"]
-# Each kind as a page names it.
-KIND_TITLES: Final[dict[ActionKind, str]] = {
-    "package": "Package",
-    "redirect": "Redirected report",
-    "information-request": "Request for information",
-    "preservation-request": "Request to preserve data",
-    "terms-referral": "Referral of a breach of terms",
-    "alert": "Warning to services",
-    "invitation": "Invitation to enrol",
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What differs between the kinds of action: a new one is a row of `KINDS`, a page of its content, and its draft.
+
+    `makes` drafts it, sends it by hand and withdraws it; `writes` in its thread, where that has a page. `signed_as` is
+    the kind of the second person's signature, with its own permission (people/releases.py); without one the officer
+    who makes it releases it. `goes_alone`: in a crisis the duty officer sends it, and it is signed afterwards.
+    """
+
+    title: str
+    makes: Permission
+    writes: Permission | None = None
+    signed_as: str | None = None
+    goes_alone: bool = False
+    to_body: bool = False  # of the register of destinations; every other kind goes to a partner or a service
+    is_about_case: bool = True
+    message: MessageKind | None = None  # of the mailbox; None for one that goes as a letter alone
+    owed: Literal["acknowledge", "answer"] | None = None  # an officer takes it by name; an answer comes by its day
+
+
+_REQUEST: Final = Kind(
+    title="Request for information",
+    makes=Permission.ASK_SERVICES,
+    writes=Permission.ASK_SERVICES,
+    message="information-request",
+    owed="answer",
+)
+# A redirected report goes as a package does: one archive.
+_PACKAGE: Final = Kind(
+    title="Package",
+    makes=Permission.MAKE_PACKAGES,
+    writes=Permission.SEND_ON,
+    signed_as=releases.PACKAGE,
+    goes_alone=True,
+    to_body=True,
+    message="package",
+    owed="acknowledge",
+)
+KINDS: Final[Mapping[ActionKind, Kind]] = {
+    "package": _PACKAGE,
+    "redirect": replace(_PACKAGE, title="Redirected report", goes_alone=False),
+    "information-request": _REQUEST,
+    "preservation-request": replace(_REQUEST, title="Request to preserve data", message="preservation-request"),
+    "terms-referral": Kind(
+        title="Referral of a breach of terms",
+        makes=Permission.REFER_TERMS,
+        writes=Permission.REFER_TERMS,
+        signed_as=releases.REFERRAL,
+        message="terms-referral",
+    ),
+    # About no single case: its pattern is seen in many. The page of the alert has every thread, and writes in them.
+    "alert": Kind(
+        title="Warning to services",
+        makes=Permission.ALERT_SERVICES,
+        signed_as=releases.SERVICE_ALERT,
+        goes_alone=True,
+        is_about_case=False,
+        message="alert",
+        owed="acknowledge",
+    ),
+    "invitation": Kind(
+        title="Invitation to enrol",
+        makes=Permission.MANAGE_PARTNERS,
+        signed_as=releases.INVITATION,
+        is_about_case=False,
+    ),
 }
+KIND_TITLES: Final[Mapping[ActionKind, str]] = {kind: one.title for kind, one in KINDS.items()}
+TO_DESTINATIONS: Final = frozenset(kind for kind, one in KINDS.items() if one.to_body)
+ACKNOWLEDGED: Final = frozenset(kind for kind, one in KINDS.items() if one.owed == "acknowledge")
+ASKING: Final = frozenset(kind for kind, one in KINDS.items() if one.owed == "answer")
 WAY_TITLES: Final[dict[ActionWay, str]] = {
     "mailbox": "By the mailbox at the gateway",
     "sealed-file": "As a sealed file",
@@ -69,12 +134,6 @@ FAILURE_TITLES: Final[dict[str, str]] = {
     "with-police": "Police or child protection took its case.",
     "outcome-held": "The outcome of its case is held back.",
 }
-# About no single case: its pattern is seen in many, or it asks a service to enrol.
-WITHOUT_CASE: Final[frozenset[ActionKind]] = frozenset({"alert", "invitation"})
-# To a body of the register of destinations; every other kind goes to a partner or a service.
-TO_DESTINATIONS: Final[frozenset[ActionKind]] = frozenset({"package", "redirect"})
-# An answer is owed, by the day that it names.
-ASKING: Final[frozenset[ActionKind]] = frozenset({"information-request", "preservation-request"})
 # It has left, and the other side may still write about it.
 OUT_STATES: Final[tuple[ActionState, ...]] = ("sent", "acknowledged", "answered")
 # A person of this desk or of the other side has something left to do.
@@ -313,8 +372,6 @@ def _make_gone(message: str) -> ActionError:
     return ActionError(message, reason="recipient-gone")
 
 
-# An officer takes them by name; a request is answered, and a referral or an invitation asks for nothing.
-ACKNOWLEDGED: Final[frozenset[ActionKind]] = frozenset({"package", "redirect", "alert"})
 _IS_UNREAD: Final = (THREAD_ENTRIES.c.direction == "in") & THREAD_ENTRIES.c.read_at.is_(None)
 _UNREAD: Final = select(THREAD_ENTRIES.c.action_id).where(_IS_UNREAD)
 _ASKED: Final = select(CASE_ACTIONS.c.action_id).join(THREAD_ENTRIES, IS_ASKED)

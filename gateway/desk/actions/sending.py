@@ -19,11 +19,11 @@ from gateway.desk.actions.ledger import change_state, open_stored_body, write_en
 from gateway.desk.actions.model import (
     ASKING,
     FOR_OTHERS,
+    KINDS,
     OPEN_STATES,
     TO_DESTINATIONS,
     Action,
     ActionError,
-    ActionKind,
     find_action,
     get_action,
     get_mailbox,
@@ -31,7 +31,7 @@ from gateway.desk.actions.model import (
 )
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.collection.links import list_cluster
-from gateway.desk.outbox.queue import GiveUp, Run
+from gateway.desk.outbox.queue import GiveUp, Run, Sender
 from gateway.desk.partners.mailbox import MessageSender, has_message, store_message
 from gateway.desk.partners.register import PartnerError
 from gateway.desk.people.permissions import BY_THE_DESK
@@ -42,7 +42,6 @@ from gateway.desk.wiring import Desk
 from gateway.exchange.feed import NewItem
 from partner_sdk.errors import FormatError, OpeningError, SealingError
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.mailbox import MessageKind
 
 Embargo = Literal["legal-hold", "for-action", "outcome-held", "package-open", "with-police"]
 # As the rest of a sentence: "Not referred: the case, or one linked to it, ...".
@@ -139,15 +138,6 @@ def write_reminders(desk: Desk) -> int:
 
 
 FAILED: Final = "action-failed"
-# A redirected report goes as a package does: one archive. An invitation goes to a service without a mailbox.
-_MESSAGES: Final[dict[ActionKind, MessageKind]] = {
-    "package": "package",
-    "redirect": "package",
-    "information-request": "information-request",
-    "preservation-request": "preservation-request",
-    "terms-referral": "terms-referral",
-    "alert": "alert",
-}
 # A fault of this action alone: it keeps back no other.
 _OWN_FAULTS: Final = (ActionError, FormatError, OpeningError, PartnerError, SealingError)
 
@@ -191,6 +181,9 @@ def _write(desk: Desk, connection: Connection, action: Action, *, vault: Vault) 
         raise ActionError("It has expired.", reason="expired")
     if action.kind == "terms-referral":
         check_embargo(connection, action.subject, now=desk.clock())
+    kind = KINDS[action.kind].message
+    if kind is None:
+        raise ActionError("This kind goes by letter alone.", reason="recipient-gone")
     if has_message(connection, action.action_id):
         # The id of a package comes back with its form: a person may give that of an earlier message.
         raise ActionError("Another message has its number.", reason="written-already")
@@ -198,7 +191,7 @@ def _write(desk: Desk, connection: Connection, action: Action, *, vault: Vault) 
         desk,
         connection,
         partner=get_mailbox(desk, connection, kind=action.kind, recipient=action.recipient),
-        kind=_MESSAGES[action.kind],
+        kind=kind,
         body=open_stored_body(desk, connection, action, vault=vault),
         actor=action.released_by or BY_THE_DESK,
         about_case=action.case_id,
@@ -227,7 +220,7 @@ def _fail_unreleased(desk: Desk) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class ActionSender:
+class ActionSender(Sender):
     """Sends every message of partners' mailboxes, and notes the result on its action."""
 
     run: Run

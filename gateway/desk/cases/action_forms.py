@@ -1,24 +1,25 @@
-"""The forms on the page of every outgoing action: sign and release, record that it was sent, withdraw, end.
+"""The forms on the page of every outgoing action: sign and release, record that it was sent, withdraw.
 
-Each kind has its own page and permissions; each act is here once. The second person's signature of a notice covers the
+Each kind has its own page; each act is here once. The second person's signature of a notice covers the
 action, its recipient and its content: another content has another hash, so its signature is gone.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from datetime import datetime
 
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
-from gateway.desk.actions.ledger import end_action, record_sent, withdraw_action
-from gateway.desk.actions.model import Action, ActionError, ActionKind, find_action, get_action
+from gateway.desk.actions.ledger import record_sent, release_action, withdraw_action
+from gateway.desk.actions.model import KINDS, Action, ActionError, ActionKind, find_action, get_action
 from gateway.desk.cases.holding import make_scope
 from gateway.desk.cases.model import get_case, has_control_characters, normalise
 from gateway.desk.people.permissions import CaseScope, Permission
 from gateway.desk.people.releases import Release, draft_release, find_release, get_signed
 from gateway.desk.views.page import Fault, Forms, Typed, check_route, get_desk, get_name, go_to
 from gateway.desk.views.touch import sign_on_page
+from gateway.desk.wiring import Desk
 from gateway.web.problem_pages import not_found
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.mailbox import MAX_ALERT_CHARACTERS
@@ -45,71 +46,70 @@ def find_scope(action: Action) -> CaseScope | None:
 def make_action_forms(
     blueprint: Blueprint,
     kinds: Collection[ActionKind],
+    path: str,
     *,
     page: str,
     show: Callable[[Action, list[Fault]], ResponseReturnValue],
-    fields: Mapping[str, str] | None = None,
+    sent_at: str = "",
+    begins: Callable[[Desk, Connection, Action], datetime] | None = None,
+    is_notice: bool = False,
 ) -> Forms[Action]:
-    """Return the decorator for the forms of some kinds; `show` gets the action as it is after a refusal."""
+    """Return the decorator for the forms of some kinds, with those that are alike: release, sent by hand, withdrawn.
+
+    `show` gets the action as it is after a refusal. `sent_at` is the place of a refusal to record that it was sent;
+    `is_notice` adds the release by `release_notice`.
+    """
+    (makes,) = {KINDS[kind].makes for kind in kinds}
 
     def show_now(action: Action, faults: list[Fault]) -> ResponseReturnValue:
         with get_desk().store.read() as connection:
             now = get_action(connection, action.action_id)
         return show(now, faults)
 
-    return Forms(
+    forms = Forms(
         blueprint,
         find=lambda action_id: get_action_or_404(action_id, kinds=kinds),
         show=show_now,
         then=lambda action, _place: go_to(page, action_id=action.action_id),
-        fields=fields or {},
     )
 
-
-def add_release(forms: Forms[Action], path: str, release: Callable[..., Action]) -> None:
-    """Add the form that signs and releases a notice, e.g. by `release_referral`."""
-
-    @forms.post(f"{path}/<action_id>/release", Permission.RELEASE_NOTICES, at="release")
     def post_release(action: Action, _typed: Typed) -> None:
-        """Sign a notice as a second person and release it; signed before, it is only released."""
         desk = get_desk()
         with desk.store.read() as connection:
             signature = find_signature(connection, action)
         if signature is not None and signature.signed_by is None:
             sign_on_page(signature, body=describe_action(action))
-        release(desk, action.action_id, actor=get_name())
+        release_notice(desk, action.action_id, actor=get_name(), begins=begins)
 
-
-def add_sent(forms: Forms[Action], path: str, permission: Permission, *, at: str) -> None:
-    """Add the form that records that a person sent a released file or letter."""
-
-    @forms.post(f"{path}/<action_id>/sent", permission, at=at)
     def post_sent(action: Action, _typed: Typed) -> None:
-        """Record that a file or letter went."""
         with get_desk().store.write() as connection:
             record_sent(get_desk(), connection, action.action_id, actor=get_name())
 
-
-def add_withdrawal(forms: Forms[Action], path: str, permission: Permission) -> None:
-    """Add the form that withdraws an action, or recalls one that went."""
-
-    @forms.post(f"{path}/<action_id>/withdraw", permission, at="withdraw_reason")
     def post_withdraw(action: Action, typed: Typed) -> None:
-        """Withdraw an action; once it was sent, a recall goes out in its thread."""
         if action.kind == "invitation" and action.sent_at is not None:
             raise ActionError("It was sent: record the answer instead.", reason="not-open")
         with get_desk().store.write() as connection:
             withdraw_action(get_desk(), connection, action.action_id, reason=typed["withdraw_reason"], actor=get_name())
 
+    if is_notice:
+        forms.post(f"{path}/<action_id>/release", Permission.RELEASE_NOTICES, at="release")(post_release)
+    if sent_at:
+        forms.post(f"{path}/<action_id>/sent", makes, at=sent_at)(post_sent)
+    forms.post(f"{path}/<action_id>/withdraw", makes, at="withdraw_reason")(post_withdraw)
+    return forms
 
-def add_end(forms: Forms[Action], path: str, permission: Permission) -> None:
-    """Add the form that ends an action."""
 
-    @forms.post(f"{path}/<action_id>/end", permission, at="state-title")
-    def post_end(action: Action, _typed: Typed) -> None:
-        """End an action: nothing more is expected of its recipient."""
-        with get_desk().store.write() as connection:
-            end_action(get_desk(), connection, action.action_id, actor=get_name())
+def release_notice(
+    desk: Desk, action_id: str, *, actor: str, begins: Callable[[Desk, Connection, Action], datetime] | None = None
+) -> Action:
+    """Release a signed notice, to leave at the time that `begins` gives; released before, it stays as it is."""
+    with desk.store.write() as connection:
+        action = get_action(connection, action_id)
+        signature = get_signature(connection, action)
+        if action.state == "released":
+            return action
+        not_before = None if begins is None else begins(desk, connection, action)
+        return release_action(desk, connection, action_id, signature=signature, actor=actor, not_before=not_before)
 
 
 def describe_action(action: Action) -> bytes:

@@ -17,16 +17,12 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 
-from gateway.desk.actions.ledger import EntryText, draft_action, end_action, open_body, release_action, take_entry
+from gateway.desk.actions.ledger import EntryText, draft_action, end_action, open_body, take_entry
 from gateway.desk.actions.model import Action, ActionError, ActionKind, get_action, list_where
 from gateway.desk.cases.action_forms import (
-    add_release,
-    add_sent,
-    add_withdrawal,
     draft_signature,
     find_signature,
     get_action_or_404,
-    get_signature,
     make_action_forms,
 )
 from gateway.desk.cases.model import has_control_characters, normalise
@@ -166,16 +162,6 @@ def draft_invitation(desk: Desk, service: str, *, channel: str, to: str, actor: 
         )
         draft_signature(connection, action, by=actor, now=now)
         return action
-
-
-def release_invitation(desk: Desk, action_id: str, *, actor: str) -> Action:
-    """Release a signed invitation, to be sent by hand; released before, it stays as it is."""
-    with desk.store.write() as connection:
-        action = get_action(connection, action_id)
-        signature = get_signature(connection, action)
-        if action.state == "released":
-            return action
-        return release_action(desk, connection, action_id, signature=signature, actor=actor)
 
 
 def record_answer(desk: Desk, action_id: str, *, answer: str, actor: str) -> Action:
@@ -346,10 +332,9 @@ def _show(action: Action, faults: list[Fault]) -> ResponseReturnValue:
     )
 
 
-forms = make_action_forms(blueprint, KINDS, page="inviting.show_invitation", show=_show)
-add_release(forms, "/invitations", release_invitation)
-add_sent(forms, "/invitations", Permission.MANAGE_PARTNERS, at="state")
-add_withdrawal(forms, "/invitations", Permission.MANAGE_PARTNERS)
+forms = make_action_forms(
+    blueprint, KINDS, "/invitations", page="inviting.show_invitation", show=_show, sent_at="state", is_notice=True
+)
 
 
 @forms.post("/invitations/<action_id>/answer", Permission.MANAGE_PARTNERS, at="answer")

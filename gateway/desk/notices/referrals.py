@@ -17,33 +17,26 @@ from flask.typing import ResponseReturnValue
 from msgspec import Meta
 from sqlalchemy import Connection
 
-from gateway.desk.actions.ledger import draft_action, open_body, release_action, write_entry
+from gateway.desk.actions.ledger import draft_action, open_body
 from gateway.desk.actions.model import (
-    OUT_STATES,
     Action,
     ActionError,
     ActionKind,
     find_recipient,
-    get_action,
     list_actions,
 )
 from gateway.desk.actions.sending import check_embargo
 from gateway.desk.cases.action_forms import (
-    add_end,
-    add_release,
-    add_withdrawal,
     draft_signature,
     find_signature,
     get_action_or_404,
-    get_clean_text,
-    get_signature,
     make_action_forms,
 )
 from gateway.desk.cases.assessing import get_standing
 from gateway.desk.cases.case_page import get_case_or_404
 from gateway.desk.cases.holding import check_not_held, get_lead, hold_unless_closed
 from gateway.desk.cases.model import CaseError, CaseRow
-from gateway.desk.cases.search import check_outgoing, check_traces, open_traces
+from gateway.desk.cases.search import check_traces, open_traces
 from gateway.desk.identifiers.extracting import Identifier, normalise_account, normalise_link, normalise_username
 from gateway.desk.identifiers.index import Traces, is_of_reporter
 from gateway.desk.partners.register import get_partner_names
@@ -68,7 +61,6 @@ from partner_sdk.errors import OpeningError, ReportAbuseError
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
 from partner_sdk.wire.mailbox import (
     MAX_ACCOUNT_CHARACTERS,
-    MAX_ALERT_CHARACTERS,
     AskedAccount,
     Notifier,
     ReferralFacts,
@@ -223,31 +215,10 @@ def choose_service(connection: Connection, lead: CaseRow, *, now: datetime) -> t
     return service, get_partner_names(connection).get(service, service)
 
 
-def release_referral(desk: Desk, action_id: str, *, actor: str) -> Action:
-    """Release a signed referral: it leaves on a random day; released before, it stays as it is."""
-    now = desk.clock()
-    with desk.store.write() as connection:
-        action = get_action(connection, action_id)
-        signature = get_signature(connection, action)
-        if action.state == "released":
-            return action
-        check_embargo(connection, action.subject, now=now)
-        not_before = now + choose_wait(desk.random)
-        return release_action(desk, connection, action_id, signature=signature, actor=actor, not_before=not_before)
-
-
-def write_to_service(desk: Desk, action_id: str, *, text: str, actor: str) -> None:
-    """Write to the service in the thread of a referral that was sent. Raises `ActionError` and `CaseError`."""
-    text = get_clean_text(text, "Your words")
-    with desk.store.read() as connection:
-        action = get_action(connection, action_id)
-        lead = get_lead(connection, action.subject)
-    check_outgoing(desk, {"Your words": text}, about=lead, actor=actor, recipient=action.recipient)
-    with desk.store.write() as connection:
-        action = get_action(connection, action_id)
-        if action.state not in OUT_STATES:
-            raise ActionError("This has not gone yet, or was withdrawn or ended.", reason="not-sent")
-        write_entry(desk, connection, action, kind="note", text=text, actor=actor)
+def begin_referral(desk: Desk, connection: Connection, action: Action) -> datetime:
+    """Return the random day on which a referral leaves. Raises `ActionError` for an embargo on its case."""
+    check_embargo(connection, action.subject, now=desk.clock())
+    return desk.clock() + choose_wait(desk.random)
 
 
 def choose_wait(random: Random) -> timedelta:
@@ -377,23 +348,12 @@ def _show(action: Action, faults: list[Fault]) -> ResponseReturnValue:
         case=case,
         service=names.get(action.recipient, action.recipient),
         body=body,
-        is_out=action.state in OUT_STATES,
-        most=MAX_ALERT_CHARACTERS,
-        typed=read_typed(),
         release=release,
         me=get_name(),
         fault=faults[0].message if faults else None,
     )
 
 
-forms = make_action_forms(blueprint, KINDS, page="referrals.show_referral", show=_show)
-add_release(forms, "/referrals", release_referral)
-add_withdrawal(forms, "/referrals", Permission.REFER_TERMS)
-add_end(forms, "/referrals", Permission.REFER_TERMS)
-
-
-@forms.post("/referrals/<action_id>/write", Permission.REFER_TERMS, at="entry")
-def post_write(action: Action, typed: Typed) -> ResponseReturnValue:
-    """Write to the service in the thread of its referral."""
-    write_to_service(get_desk(), action.action_id, text=typed["entry"], actor=get_name())
-    return go_to("actions.show_action", action_id=action.action_id)
+make_action_forms(
+    blueprint, KINDS, "/referrals", page="referrals.show_referral", show=_show, begins=begin_referral, is_notice=True
+)

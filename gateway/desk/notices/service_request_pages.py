@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 from gateway.desk import audit
 from gateway.desk.actions.ledger import open_body
 from gateway.desk.actions.model import ASKING, KIND_TITLES, Action, format_clock
-from gateway.desk.cases.action_forms import add_sent, add_withdrawal, get_action_or_404, make_action_forms
+from gateway.desk.cases.action_forms import get_action_or_404, make_action_forms
 from gateway.desk.cases.case_page import get_case_or_404
 from gateway.desk.cases.model import CaseError, CaseRow, get_case, parse_day
 from gateway.desk.cases.search import list_case_reports, make_case_traces, open_reports
@@ -152,9 +152,9 @@ def _show_request(action: Action, faults: Sequence[Fault], *, is_open: bool = Fa
     )
 
 
-forms = make_action_forms(blueprint, ASKING, page="asking.show_request", show=_show_request)
-add_sent(forms, "/service-requests", Permission.ASK_SERVICES, at="letter")
-add_withdrawal(forms, "/service-requests", Permission.ASK_SERVICES)
+forms = make_action_forms(
+    blueprint, ASKING, "/service-requests", page="asking.show_request", show=_show_request, sent_at="letter"
+)
 
 
 @forms.post("/service-requests/<action_id>/read", Permission.READ_CASES, at="words")

@@ -19,7 +19,7 @@ from gateway.desk import audit
 from gateway.desk.carriers import DeliveryError, MailCarrier, make_mail, make_mail_carrier, post_json
 from gateway.desk.config import make_origin
 from gateway.desk.escalation import MAILTO, Level
-from gateway.desk.outbox.queue import IS_OPEN, GiveUp, Hold, Outcome, Run, drop, queue, record
+from gateway.desk.outbox.queue import IS_OPEN, GiveUp, Hold, Outcome, Run, Sender, drop, queue, record
 from gateway.desk.people.passkeys import NewKey, add_passkey, list_passkeys
 from gateway.desk.people.permissions import BY_THE_DESK, Permission, is_allowed
 from gateway.desk.people.register import find_person, get_person, list_roles
@@ -399,7 +399,7 @@ def add_told_passkey(
     queue(connection, "passkey", [f"{statement.person} {number}"], now=now)
 
 
-class PasskeyMailSender:
+class PasskeyMailSender(Sender):
     """Writes to a person whose account a passkey joined; one without an address learns it on the desk's pages alone."""
 
     def __init__(self, run: Run) -> None:
@@ -433,12 +433,6 @@ class PasskeyMailSender:
             carrier.send(mail)
         return [None] * len(items)
 
-    def sent(self, connection: Connection, row: Row[Any], item: EmailMessage) -> None:
-        """Do nothing: the entry itself shows that it went."""
-
-    def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
-        """Do nothing: the desk's pages show it all the same."""
-
 
 @dataclass(slots=True)
 class AlertsSent:
@@ -470,7 +464,7 @@ class NextCalls:
 
 
 @dataclass(slots=True)
-class AlertSender:
+class AlertSender(Sender):
     """Sends the open alert to the level whose turn it is, or to the next one that takes it."""
 
     run: Run
@@ -507,9 +501,6 @@ class AlertSender:
         now = self.run.desk.clock()
         is_news = get_alert(connection, item.alert.id).count > item.alert.count
         queue(connection, "alert", [row.subject], now=now if is_news or self.waits_until is None else self.waits_until)
-
-    def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
-        """Do nothing: no alert is given up."""
 
     def _call(self, plan: NextCalls) -> None:
         desk = self.run.desk

@@ -6,10 +6,11 @@ find it together, and never loses one: a claim expires if its run is killed.
 """
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal
 
 from sqlalchemy import (
     ColumnElement,
@@ -317,25 +318,27 @@ class Stop:
     code: str | None = None
 
 
-class Sender(Protocol):
-    """Sends the entries of one kind in one run."""
+class Sender(ABC):
+    """Sends the entries of one kind in one run. With nothing else to record, the entry itself is the record."""
 
+    @abstractmethod
     def load(self, connection: Connection, row: Row[Any]) -> Any:
         """Return the message to send, from the current record; or `Hold`, `GiveUp` or `Stop`.
 
         Runs in the transaction that claims the entry.
         """
 
+    @abstractmethod
     def send(self, items: Sequence[Any]) -> Sequence[GiveUp | None]:
         """Send the loaded messages, and return for each None, or the reason why it can never be sent.
 
         Raises `DeliveryError` or the feed client's errors; then none of them counts as sent.
         """
 
-    def sent(self, connection: Connection, row: Row[Any], item: Any) -> None:
+    def sent(self, connection: Connection, row: Row[Any], item: Any) -> None:  # noqa: B027 - most record nothing more
         """Record the consequences, in the transaction that marks an entry as sent."""
 
-    def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
+    def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:  # noqa: B027 - as above
         """Record the consequences, in the transaction that gives an entry up."""
 
 

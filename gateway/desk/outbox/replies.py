@@ -43,6 +43,7 @@ from gateway.desk.outbox.queue import (
     GiveUp,
     Hold,
     Run,
+    Sender,
     Stop,
     drop,
     order_by_state,
@@ -208,7 +209,7 @@ def list_without_place(connection: Connection, *, most: int) -> list[WrittenRepl
 
 
 @dataclass(frozen=True, slots=True)
-class ReplySender:
+class ReplySender(Sender):
     """Sends sealed replies to the gateway."""
 
     run: Run
@@ -223,9 +224,6 @@ class ReplySender:
         results = self.run.feed.put_items(REPLY_ITEM, tuple(items))
         # It has an alarm of its own kind, which names the reference.
         return [GiveUp(NO_PLACE, is_alarm=False) if result == NO_PLACE else None for result in results]
-
-    def sent(self, connection: Connection, row: Row[Any], item: NewItem) -> None:
-        """Do nothing."""
 
     def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
         reply, now = _get_reply(connection, row), self.run.desk.clock()
@@ -431,7 +429,7 @@ class _Macs(NamedTuple):
     domain: bytes | None
 
 
-class NoteSender:
+class NoteSender(Sender):
     """Sends notes by mail and text message; a failed carrier ends its channel for this run."""
 
     def __init__(self, run: Run) -> None:

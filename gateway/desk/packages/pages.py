@@ -16,7 +16,7 @@ from markupsafe import Markup
 from gateway.desk.actions.destinations import GROUP_TITLES, Destination, load_register
 from gateway.desk.actions.ledger import open_body
 from gateway.desk.actions.model import Action, ActionError, ActionKind, find_action, get_action
-from gateway.desk.cases.action_forms import add_sent, add_withdrawal, get_action_or_404, make_action_forms
+from gateway.desk.cases.action_forms import get_action_or_404, make_action_forms
 from gateway.desk.cases.assessing import ShownSuggestion, list_who_can_help
 from gateway.desk.cases.case_files import FileOfReport
 from gateway.desk.cases.case_page import MOST_PAGE_BYTES, PageState, get_case_or_404, show_page_again
@@ -417,9 +417,9 @@ def _show_package(action: Action, faults: list[Fault], *, page: bytes | None = N
     )
 
 
-package_forms = make_action_forms(blueprint, TAKEN_AS, page="packages.show_package", show=_show_package)
-add_sent(package_forms, "/packages", Permission.MAKE_PACKAGES, at="state-title")
-add_withdrawal(package_forms, "/packages", Permission.MAKE_PACKAGES)
+package_forms = make_action_forms(
+    blueprint, TAKEN_AS, "/packages", page="packages.show_package", show=_show_package, sent_at="state-title"
+)
 
 
 @package_forms.post("/packages/<action_id>/read", Permission.READ_CASES, at="state-title")

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, literal, select
 from gateway.desk import audit
 from gateway.desk.keyring.case_boxes import close_box, get_box
 from gateway.desk.keyring.key_set import make_copy_context, make_mailbox_key, seal_own_copy
-from gateway.desk.outbox.queue import NO_PLACE, GiveUp, Run, queue, record
+from gateway.desk.outbox.queue import NO_PLACE, GiveUp, Run, Sender, queue, record
 from gateway.desk.partners.register import PartnerError, get_partner
 from gateway.desk.store import copy_fields
 from gateway.desk.store.agency_tables import MAILBOX_MESSAGES, OUTBOX
@@ -170,7 +170,7 @@ def get_signed_message(desk: Desk, connection: Connection, message_id: str, *, v
 
 
 @dataclass(frozen=True, slots=True)
-class MessageSender:
+class MessageSender(Sender):
     """Sends sealed messages to the gateway, one by one."""
 
     run: Run
@@ -200,9 +200,6 @@ class MessageSender:
         connection.execute(
             update(MAILBOX_MESSAGES).where(MAILBOX_MESSAGES.c.message_id == item.item_id).values(replaces=None)
         )
-
-    def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
-        """Do nothing: the alarm names it, and later messages are still sent."""
 
 
 def seal_message(signed: bytes, *, message: MailboxMessage, recipient: Row[Any]) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select
 
 from gateway.desk.collection.set_aside import list_unnotified, mark_notified
-from gateway.desk.outbox.queue import COLLECTED, NO_OPEN_REQUEST, Run, queue_stage
+from gateway.desk.outbox.queue import COLLECTED, NO_OPEN_REQUEST, Run, Sender, queue_stage
 from gateway.desk.partners.mailbox import store_message
 from gateway.desk.partners.outcomes import release_due
 from gateway.desk.people.permissions import BY_THE_DESK
@@ -97,7 +97,7 @@ def _write_unanswering_notice(desk: Desk, connection: Connection, *, partner: st
 
 
 @dataclass(frozen=True, slots=True)
-class StageSender:
+class StageSender(Sender):
     """Sends the stages of reports to the gateway."""
 
     run: Run
@@ -121,6 +121,3 @@ class StageSender:
     def sent(self, connection: Connection, row: Row[Any], item: StageItem) -> None:
         if item.set_aside_reason == NO_OPEN_REQUEST:
             _write_unanswering_notice(self.run.desk, connection, partner=item.partner, report_id=item.report_id)
-
-    def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
-        """Do nothing: the alarm names it, and a later stage of the report is sent as a new one."""

@@ -8,7 +8,7 @@ from sqlalchemy import insert
 
 from gateway.desk.actions.ledger import open_body, record_sent
 from gateway.desk.actions.model import Action, ActionError
-from gateway.desk.cases.action_forms import find_signature
+from gateway.desk.cases.action_forms import find_signature, release_notice
 from gateway.desk.digests.making import BatchOrder, make_all
 from gateway.desk.digests.records import get_record, make_digest_id
 from gateway.desk.digests.releases import reject_digest
@@ -21,7 +21,6 @@ from gateway.desk.notices.invitations import (
     parse_invitation,
     print_invitation,
     record_answer,
-    release_invitation,
 )
 from gateway.desk.people.releases import ReleaseError
 from gateway.desk.placements.merges import add_merge
@@ -166,7 +165,7 @@ def test_desk_without_an_address_invites_no_service(desk: Desk) -> None:
 def test_letter_leaves_with_the_signature_of_a_second_person_alone(reachable: Desk) -> None:
     action = invite(reachable)
     with pytest.raises(ReleaseError) as caught:
-        release_invitation(reachable, action.action_id, actor=ACTOR)
+        release_notice(reachable, action.action_id, actor=ACTOR)
     assert caught.value.reason == "not-signed"
     page = Browser(reachable).sign_in(ACTOR)
     assert page.get(f"/invitations/{action.action_id}/letter").status_code == 404

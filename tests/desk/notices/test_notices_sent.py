@@ -68,16 +68,16 @@ def test_referral_is_sent_after_its_wait_and_answered_in_its_thread(reachable: L
         take_entry(reachable.desk, connection, sent, kind="answer", text=text, actor=reachable.partner.partner)
     assert reread(reachable.desk, action).state == "answered"
     browser = Browser(reachable.desk).sign_in(ACTOR)
-    page = f"/referrals/{action.action_id}"
-    assert browser.get(page).status_code == 200
-    refused = browser.post(f"{page}/write", entry=f"Sam {MARKER} thanks you.")
+    assert browser.get(f"/referrals/{action.action_id}").status_code == 200
+    page = f"/actions/{action.action_id}"
+    refused = browser.post(f"{page}/write", entry_kind="note", entry_text=f"Sam {MARKER} thanks you.")
     assert (refused.status_code, "Nothing here may show who reported." in refused.text) == (409, True)
-    assert browser.post(f"{page}/write", entry="Thank you.").status_code == 303
+    assert browser.post(f"{page}/write", entry_kind="note", entry_text="Thank you.").status_code == 303
     assert browser.post(f"{page}/end").status_code == 303
     send_out(reachable.desk, "message")
     entries = list_bodies(reachable, "thread-message", ThreadMessage)
     assert [(one.kind, one.text) for one in entries] == [("note", "Thank you."), ("close", "")]
-    assert browser.post(f"{page}/write", entry="More.").status_code == 409
+    assert browser.post(f"{page}/write", entry_kind="note", entry_text="More.").status_code == 409
 
 
 def test_embargo_that_came_after_the_release_stops_a_referral_and_says_why(reachable: Loop) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from gateway.desk.actions.ledger import open_body, withdraw_action
 from gateway.desk.actions.model import Action, ActionError
 from gateway.desk.actions.sending import EMBARGO_TITLES, Embargo, find_embargo
-from gateway.desk.cases.action_forms import find_signature
+from gateway.desk.cases.action_forms import find_signature, release_notice
 from gateway.desk.cases.model import CaseError
 from gateway.desk.cases.opening import open_case
 from gateway.desk.collection.links import add_link
@@ -19,11 +19,11 @@ from gateway.desk.notices.referrals import (
     LONGEST_WAIT,
     SHORTEST_WAIT,
     Referral,
+    begin_referral,
     choose_wait,
     draft_referral,
     list_rules,
     load_terms,
-    release_referral,
 )
 from gateway.desk.partners.outcomes import record_outcome
 from gateway.desk.people.releases import ReleaseError
@@ -291,7 +291,7 @@ def test_every_rule_is_a_title_that_stands_in_a_sentence() -> None:
 def test_referral_leaves_with_the_signature_of_a_second_person_alone(reachable: Desk, case_id: str) -> None:
     action = refer(reachable, case_id)
     with pytest.raises(ReleaseError) as caught:
-        release_referral(reachable, action.action_id, actor="b-second")
+        release_notice(reachable, action.action_id, actor="b-second", begins=begin_referral)
     assert caught.value.reason == "not-signed"
     with reachable.store.read() as connection:
         signature = find_signature(connection, action)

@@ -58,8 +58,6 @@ POST /cases/<case_id>/referral                    REFER_TERMS
 GET  /referrals/<action_id>                       REFER_TERMS
 POST /referrals/<action_id>/release               RELEASE_NOTICES
 POST /referrals/<action_id>/withdraw              REFER_TERMS
-POST /referrals/<action_id>/write                 REFER_TERMS
-POST /referrals/<action_id>/end                   REFER_TERMS
 GET  /service-alerts                              ALERT_SERVICES
 POST /service-alerts                              ALERT_SERVICES
 GET  /service-alerts/new                          ALERT_SERVICES
