@@ -18,10 +18,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from gateway.config import ROLES_VARIABLE, STATE_VARIABLE, GatewayConfig, Role, check_roles, load_config, parse_roles
 from gateway.health import register_health
 from gateway.keys import read_cookie_secret
-from gateway.web.logs import configure_logging
-from gateway.web.metrics import start_sending
-from gateway.web.problem_pages import API_PREFIXES
-from gateway.web.server_spec import TRUSTED_PROXIES
+from gateway.web.logs import configure_logging, start_sending
+from gateway.web.rules import API_PREFIXES
+from gateway.web.serving import TRUSTED_PROXIES
 from gateway.web.web_app import finish_web_app, make_web_app
 from gateway.wiring import Gateway, make_gateway, put_gateway
 from partner_sdk.key_files import SEED_BYTES

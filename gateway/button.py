@@ -20,8 +20,7 @@ import brotli  # type: ignore[import-untyped] # its wheel has no types
 from flask import Blueprint, Flask, Response, current_app, request
 from flask.typing import ResponseReturnValue
 
-from gateway.web.problem_pages import not_found
-from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from gateway.web.rules import NO_LIMIT, CsrfRule, Login, not_found, rule
 from partner_sdk.wire.canonical import encode
 
 SCRIPT = "report-abuse-button.js"

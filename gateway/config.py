@@ -14,7 +14,7 @@ import msgspec
 from gateway.databases.addresses import check_database_uri
 from gateway.guidance.agency import AGENCY_FILE
 from gateway.keys import check_no_foreign_keys
-from gateway.web.server_spec import DEFAULT_BODY_SECONDS
+from gateway.web.serving import DEFAULT_BODY_SECONDS
 from gateway.web.settings import SettingsError, check_origin, is_loopback, read_settings
 from partner_sdk.durable_files import write_new_durably
 from partner_sdk.wire.receipts import INSTANCE_PATTERN

@@ -25,7 +25,7 @@ from gateway.store.reports import (
     insert_report,
     is_reference_taken,
 )
-from gateway.web.metrics import METER
+from gateway.web.logs import METER
 from partner_sdk.wire.canonical import (
     REFERENCE_RANDOM_BYTES,
     check_reference,

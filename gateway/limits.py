@@ -30,12 +30,9 @@ from limits.storage import RedisStorage, Storage, storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
 from gateway.config import MEMORY_URI, STORE_SCHEMES
-from gateway.web.logs import log_event, log_failure
-from gateway.web.metrics import METER
-from gateway.web.network_bucket import TIERS, BucketHasher, Tier, list_networks
-from gateway.web.problem_pages import RequestRefusedError
-from gateway.web.request_checks import REFUSED
-from gateway.web.rules import find_current_rule
+from gateway.web.callers import TIERS, BucketHasher, Tier, list_networks
+from gateway.web.logs import METER, log_event, log_failure
+from gateway.web.rules import REFUSED, RequestRefusedError, find_current_rule
 from gateway.web.settings import SettingsError
 from partner_sdk.durable_files import read_bounded
 from partner_sdk.errors import LocalStateError

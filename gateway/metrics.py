@@ -1,6 +1,6 @@
 """Answers Prometheus for one listener: the counts of its workers, and gauges of the database.
 
-Runs in the process of `serve`, on loopback alone. Workers send what they counted in datagrams (gateway/web/metrics.py),
+Runs in the process of `serve`, on loopback alone. Workers send what they counted in datagrams (gateway/web/logs.py),
 so a worker's end takes at most a second of counts along, and leaves no file.
 """
 
@@ -20,8 +20,7 @@ from gateway.store import StorageUnavailableError, Store
 from gateway.store.evidence import count_evidence
 from gateway.store.published import find_oldest_unlogged, read_head
 from gateway.store.reports import list_waiting
-from gateway.web.logs import log_failure
-from gateway.web.metrics import BOUNDS, METRICS, PREFIX, SUM, Row
+from gateway.web.logs import BOUNDS, METRICS, PREFIX, SUM, Row, log_failure
 from gateway.web.settings import SettingsError
 from partner_sdk.wire.canonical import get_decoder
 

@@ -23,7 +23,7 @@ from gateway.store import StorageUnavailableError
 from gateway.store.evidence import ConflictingEvidenceError
 from gateway.store.items import ConflictingInvitationError, ConflictingItemError, NoRoomError
 from gateway.web.logs import log_failure
-from gateway.web.problem_pages import make_problem_response
+from gateway.web.rules import make_problem_response
 from partner_sdk.errors import FieldFault, ReportAbuseError
 from partner_sdk.wire import problems
 from partner_sdk.wire.problems import (

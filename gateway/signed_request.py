@@ -23,8 +23,7 @@ from gateway.exchange.feed import RegisterEntry, list_former_keys
 from gateway.key_state import AcceptedKeys
 from gateway.limits import SharedStore
 from gateway.refusals import NotReadyError
-from gateway.web.problem_pages import RequestRefusedError
-from gateway.web.rules import find_current_rule
+from gateway.web.rules import RequestRefusedError, find_current_rule
 from gateway.wiring import Gateway, get_gateway
 from partner_sdk.errors import FormatError, SignatureProfileError
 from partner_sdk.wire import problems

@@ -47,10 +47,8 @@ from gateway.public_log import publishing
 from gateway.start_checks import BEHIND, LOG_KEY_FIX, advise_behind, find_wrong_clock, find_wrong_receipt_key
 from gateway.store import StorageUnavailableError, Store, open_store
 from gateway.store.creation import UnknownSchemaError, migrate_store
-from gateway.web.logs import configure_logging, log_event, log_failure
-from gateway.web.metrics import SOCKET_VARIABLE
-from gateway.web.server_spec import DEFAULT_BODY_SECONDS
-from gateway.web.serving import Listener, ServerGroup, ServingError
+from gateway.web.logs import SOCKET_VARIABLE, configure_logging, log_event, log_failure
+from gateway.web.serving import DEFAULT_BODY_SECONDS, Listener, ServerGroup, ServingError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.public_log import origin_of
 

@@ -1,10 +1,16 @@
-"""Commands that make or change a gateway's state: its keys, pin, epoch, evidence and database."""
+"""Commands that make, change and show a gateway's state: keys, pin, epoch, evidence, database, doctor, counts.
+
+Counts are kept by name and week, never by person. `stale-data` reads only the days of each file, so it needs no state
+folder.
+"""
 
 import uuid
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
+import msgspec
 
 from gateway.clock import utc_now
 from gateway.commands.terminal import (
@@ -20,14 +26,32 @@ from gateway.commands.terminal import (
     state_option,
 )
 from gateway.config import StateFolder, load_config, load_pin
+from gateway.doctor import examine
 from gateway.evidence import open_blobs
 from gateway.evidence.blobs import LocalBlobs, check_blobs, copy_blobs
+from gateway.guidance.commands import (
+    BY,
+    KEY,
+    ON,
+    ROLE,
+    WHY,
+    WORDS,
+    describe_standing,
+    format_standing,
+    print_stale,
+    stale_options,
+)
+from gateway.guidance.signoffs import CODE_CHARACTERS, Act
+from gateway.guidance.signposts import COUNTRIES_FILE, SIGNPOSTS_FILE
 from gateway.new_gateway import MAX_PIN_FILE_BYTES, NEXT_CARD_FILE, NewGateway, begin_key_change, create_gateway
+from gateway.signoffs import list_standings, record
 from gateway.store import StorageUnavailableError, open_store
 from gateway.store.creation import begin_epoch, move_store
+from gateway.store.store import list_counts
 from gateway.web.settings import SettingsError
 from partner_sdk.durable_files import read_bounded, write_durably
 from partner_sdk.errors import LocalStateError
+from partner_sdk.finding import describe_findings, format_finding, is_well
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.signing import parse_pin
 
@@ -226,4 +250,129 @@ def move_database(state: Path, *, as_json: bool) -> int:
         print_json({"rows": moved})
     else:
         say(f"The server has all {sum(moved.values())} rows of {folder.database}, {moved['reports']} of them reports.")
+    return DONE
+
+
+# A test fails for a dated file that is in no list.
+DATED_FILES: Final = (SIGNPOSTS_FILE, COUNTRIES_FILE)
+
+
+@command(example="--state /var/lib/report-abuse --json")
+@state_option
+@json_option
+def doctor(state: Path, *, as_json: bool) -> int:
+    """Check a gateway and list its faults."""
+    findings = examine(state, clock=utc_now)
+    if as_json:
+        print_json(describe_findings(findings))
+    else:
+        for line in (line for finding in findings for line in format_finding(finding)):
+            say(line)
+    return DONE if is_well(findings) else FAULT
+
+
+@command(example="--state /var/lib/report-abuse --json")
+@state_option
+@json_option
+def counts(state: Path, *, as_json: bool) -> int:
+    """List the weekly counts of the form and of each campaign's link."""
+    folder, config = StateFolder(state), load_config(state)
+    store = open_store(
+        folder.database,
+        lock_path=folder.lock,
+        uri=config.database_uri,
+        lock_timeout_seconds=config.lock_timeout_seconds,
+    )
+    try:
+        with store.read() as connection:
+            weekly = list_counts(connection)
+    finally:
+        store.close()
+    if as_json:
+        rows = [{"name": count.name, "number": count.number, "week": count.week} for count in weekly]
+        print_json({"counts": rows})
+        return DONE
+    for count in weekly:
+        say(f"{count.week}  {count.number:7}  {count.name}")
+    if not weekly:
+        say("Nothing has been counted yet.")
+    return DONE
+
+
+@command(example="--days 90 --json")
+@stale_options
+def stale_data(state: Path | None, days: int, *, as_json: bool) -> int:
+    """List facts whose last check is too old.
+
+    The facts are bodies, numbers, countries and promises. Exit code 1 when the list has any.
+    """
+    return print_stale(DATED_FILES, today=utc_now().date(), state=state, days=days, as_json=as_json)
+
+
+_STATE = "--state /var/lib/report-abuse-gateway"
+
+
+@command(example=f"{_STATE} --json")
+@state_option
+@json_option
+def list_all(state: Path, *, as_json: bool) -> int:
+    """List every check: given, owed or stale.
+
+    A check is stale once the words that were read have changed. Exit code 1 when any is owed or stale.
+    """
+    load_config(state)
+    standings = list_standings(state)
+    if as_json:
+        print_json({"checks": [describe_standing(one) for one in standings]})
+    else:
+        for one in standings:
+            say(format_standing(one))
+    return DONE if all(one.state == "given" for one in standings) else FAULT
+
+
+@command(
+    example=f'form-en-youth-panel {_STATE} --by "S. Safety" --role "Youth panel lead" --words 81d50c2f --on 2026-11-20'
+)
+@KEY
+@state_option
+@BY
+@ROLE
+@WORDS
+@ON
+@json_option
+def give(key: str, state: Path, *, by: str, role: str, words: str, on: datetime | None, as_json: bool) -> int:
+    """Record that the words of a check were read.
+
+    Give it when the reader found them right. It counts for exactly these words: when a release
+    changes them, the check is owed again.
+    """
+    day = None if on is None else on.date()
+    return _record(state, key, act="give", by=by, role=role, words=words, checked_on=day, as_json=as_json)
+
+
+@command(example=f'form-en-youth-panel {_STATE} --by "S. Safety" --role "Youth panel lead" --why "Wrong sheet."')
+@KEY
+@state_option
+@BY
+@ROLE
+@WHY
+@json_option
+def withdraw(key: str, state: Path, *, by: str, role: str, why: str, as_json: bool) -> int:
+    """Withdraw a check that was given.
+
+    The record keeps both.
+    """
+    return _record(state, key, act="withdraw", by=by, role=role, why=why, as_json=as_json)
+
+
+def _record(state: Path, key: str, *, act: Act, as_json: bool, **fields: Any) -> int:
+    load_config(state)
+    entry = record(state, key, act=act, now=utc_now(), **fields)
+    if as_json:
+        print_json(msgspec.to_builtins(entry))
+        return DONE
+    done, code = ("given" if act == "give" else "withdrawn"), entry.words_sha256[:CODE_CHARACTERS]
+    say(f"{entry.key} is {done} by {entry.by} ({entry.role}) for the words {code}, {entry.version}.")
+    left = sum(one.state != "given" for one in list_standings(state))
+    say("Every sign-off is given." if left == 0 else f"Sign-offs still owed: {left}.")
     return DONE

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from sqlalchemy.exc import DBAPIError
 
-from gateway.web.metrics import METER
+from gateway.web.logs import METER
 
 # behind: the database has lost committed reports. log-gone: its write-ahead log was removed while in use. unsafe: the
 # settings of its server could lose a committed report.

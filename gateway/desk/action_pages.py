@@ -70,7 +70,7 @@ from gateway.desk.views.page import (
     staff_rule,
 )
 from gateway.guidance.signposts import load_countries, load_signposts
-from gateway.web.problem_pages import not_found
+from gateway.web.rules import not_found
 from partner_sdk.wire.mailbox import MAX_ENTRY_CHARACTERS, PACKAGE_OUTCOMES
 
 blueprint = Blueprint("actions", __name__)

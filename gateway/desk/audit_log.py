@@ -26,7 +26,7 @@ from gateway.desk.uk_times import get_start_of, get_uk_day
 from gateway.desk.views.page import Fault, get_desk, get_name, parse_row_number, show_page, staff_rule
 from gateway.desk.wiring import Desk
 from gateway.exchange.desk_statements import AuditAnchor
-from gateway.web.problem_pages import not_found
+from gateway.web.rules import not_found
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import encode, format_time, parse_time
 

@@ -48,7 +48,7 @@ from gateway.desk.views.page import (
 )
 from gateway.desk.watch import describe_concern, list_concerns, list_unreviewed_actions, list_untaken
 from gateway.desk.wiring import Desk
-from gateway.web.problem_pages import not_found
+from gateway.web.rules import not_found
 from partner_sdk.wire.canonical import format_time
 
 _MOST_ACTS: Final = 30  # of one case, in one night

@@ -68,7 +68,7 @@ from gateway.exchange.public_report import (
 )
 from gateway.guidance.risk import assess_public
 from gateway.guidance.signposts import load_countries
-from gateway.web.problem_pages import not_found
+from gateway.web.rules import not_found
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError, SealingError
 from partner_sdk.wire.canonical import check_report_id, convert, encode, format_time
 from partner_sdk.wire.sealing import seal

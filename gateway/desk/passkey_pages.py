@@ -61,8 +61,7 @@ from gateway.desk.views.touch import (
     read_statement,
     take_page_touch,
 )
-from gateway.web.problem_pages import not_found
-from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from gateway.web.rules import NO_LIMIT, CsrfRule, Login, not_found, rule
 from partner_sdk.errors import ReportAbuseError
 
 blueprint = Blueprint("passkeys", __name__)

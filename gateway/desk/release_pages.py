@@ -26,7 +26,7 @@ from gateway.desk.people.releases import (
 from gateway.desk.people.sessions import StartLink, get_link_folder, hash_code, make_start_link
 from gateway.desk.views.page import get_desk, get_signed_in, parse_row_number, show_page, staff_rule
 from gateway.desk.views.touch import BEGIN_BYTES, FORM_BYTES, answer_fault, begin_touch, get_origin, sign_on_page
-from gateway.web.problem_pages import not_found
+from gateway.web.rules import not_found
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import encode, parse_time
 

@@ -29,8 +29,8 @@ from gateway.signed_request import (
 )
 from gateway.store import Store
 from gateway.store.items import StoredItem, acknowledge_item, find_invitation, has_own_item, keep_item, list_own_items
-from gateway.web.long_wait import WAIT_KEY, Wait
 from gateway.web.rules import CsrfRule, Login, rule
+from gateway.web.wsgi_bridge import WAIT_KEY, Wait
 from gateway.wiring import Gateway, get_gateway
 from partner_sdk.wire import problems
 from partner_sdk.wire.button import MAX_ADOPTION_BODY_BYTES, AdoptionPost

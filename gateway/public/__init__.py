@@ -41,9 +41,16 @@ from gateway.public.views.thanks import post_thanks, show_thanks
 from gateway.public.views.unusual import answer_csrf_failure, make_error_page, show_problem
 from gateway.public.visit import make_state_key, select_language
 from gateway.public.wording import load_service_wording, load_wordings, select_language_by
-from gateway.web.problem_pages import not_found, use_html_error, use_problem_page
-from gateway.web.request_checks import on_csrf_failure
-from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from gateway.web.rules import (
+    NO_LIMIT,
+    CsrfRule,
+    Login,
+    not_found,
+    on_csrf_failure,
+    rule,
+    use_html_error,
+    use_problem_page,
+)
 from gateway.wiring import Gateway
 from partner_sdk.wire.button import LANGUAGES
 

@@ -31,8 +31,7 @@ from sqlalchemy import Connection
 from gateway.databases.database import Database, translate_error
 from gateway.databases.failures import StorageUnavailableError, get_system_reason, make_storage_error
 from gateway.store.connections import Connections, HighWaterMark, KeptConnection, Mark, abandon
-from gateway.web.logs import log_failure
-from gateway.web.metrics import METER
+from gateway.web.logs import METER, log_failure
 
 FIRST_PAUSE_SECONDS = 0.0001  # a durable commit takes about 0.4 ms; poll sooner
 LONGEST_PAUSE_SECONDS = 0.001

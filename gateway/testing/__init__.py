@@ -12,14 +12,13 @@ when they are first used (PEP 562), so that a test run without a sandbox does no
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-_HOMES = {"Sandbox": "sandbox", "SandboxEntry": "messages", "SandboxReport": "agency"}
+_HOMES = {"Sandbox": "sandbox", "SandboxEntry": "agency", "SandboxReport": "agency"}
 
 __all__ = ["Sandbox", "SandboxEntry", "SandboxReport", "scenarios"]
 
 if TYPE_CHECKING:
     from gateway.testing import scenarios as scenarios
-    from gateway.testing.agency import SandboxReport as SandboxReport
-    from gateway.testing.messages import SandboxEntry as SandboxEntry
+    from gateway.testing.agency import SandboxEntry, SandboxReport
     from gateway.testing.sandbox import Sandbox as Sandbox
 
 

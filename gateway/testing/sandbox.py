@@ -26,12 +26,15 @@ from gateway.testing.agency import (
     ORIGIN,
     STAFF,
     SandboxAgency,
+    SandboxEntry,
     SandboxReport,
     copy_template,
     make_synthetic_digest,
     make_temporary_folder,
+    read_thread,
+    release_example,
+    write_to_thread,
 )
-from gateway.testing.messages import SandboxEntry, read_thread, release_example, write_to_thread
 from gateway.testing.scenarios import Scenario
 from gateway.testing.transport import WsgiTransport
 from partner_sdk import Partner

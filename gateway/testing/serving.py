@@ -16,7 +16,7 @@ from gateway.commands.serve import make_listener
 from gateway.commands.terminal import print_json, say
 from gateway.config import ListenerConfig
 from gateway.testing.agency import SandboxAgency, SandboxStepError, make_temporary_folder
-from gateway.web import stop_request
+from gateway.web import serving
 from gateway.web.logs import log_failure
 from gateway.web.serving import ServerGroup, check_port_is_free
 from partner_sdk.client.account import enrol
@@ -27,7 +27,7 @@ from partner_sdk.wire.canonical import encode
 HOST: Final = "127.0.0.1"
 ROUND_SECONDS: Final = 1.0
 READY_PARTNER: Final = "example-service"
-STOP_SIGNALS: Final = (*stop_request.STOP_SIGNALS, signal.SIGHUP)
+STOP_SIGNALS: Final = (*serving.STOP_SIGNALS, signal.SIGHUP)
 
 
 def serve_sandbox(*, port: int, partner_folder: Path | None, as_json: bool) -> int:

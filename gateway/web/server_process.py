@@ -33,7 +33,7 @@ from gateway.web.process_guard import (
     protect_memory,
     stop_accepting,
 )
-from gateway.web.server_spec import SPEC_VARIABLE, TRUSTED_PROXIES, ServerSpec
+from gateway.web.serving import SPEC_VARIABLE, TRUSTED_PROXIES, ServerSpec
 from partner_sdk.wire.canonical import decode
 
 if TYPE_CHECKING:
@@ -65,9 +65,8 @@ def load_worker_app(spec: ServerSpec, master_pid: int, has_loaded: Connection | 
     configure_logging(spec.name)
     gc.disable()  # nothing that is loaded is garbage: an app loads in 14 % less time
     # Imported here, as in `make_body_rule`: only workers need these modules.
-    from gateway.web.body_reader import BodyReader
-    from gateway.web.silent_connections import SilentConnections
-    from gateway.web.wsgi_bridge import WsgiBridge
+    from gateway.web.callers import SilentConnections
+    from gateway.web.wsgi_bridge import BodyReader, WsgiBridge
 
     module, _, factory = spec.target.partition(":")
     try:

@@ -1,26 +1,101 @@
 """Starts, watches and stops the server processes of a command; each listener is its own process group.
 
-Leaves no process behind: stopping ends the whole group, and if this process is killed, the kernel kills the rest.
+Leaves no process behind: stopping ends the whole group, and if this process is killed, the kernel kills the rest. What
+it passes to them contains no secret and no personal data.
 """
 
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Final
 
 import msgspec
 
 from gateway.web.logs import log_event
-from gateway.web.server_spec import DEFAULT_BODY_SECONDS, SPEC_VARIABLE, ServerSpec
-from gateway.web.stop_request import stop_on_signals
+
+SPEC_VARIABLE: Final = "REPORT_ABUSE_SERVER_SPEC"
+TRUSTED_PROXIES: Final = "TRUSTED_PROXIES"
+"""Key in an app's config: the number of trusted proxies in front of it."""
+DEFAULT_BODY_SECONDS: Final = 20.0
+DEFAULT_WORKER_MIB: Final = 512  # an idle worker has about 100; bodies may take another 192
+DEFAULT_LOOK_SECONDS: Final = 30
+
+
+class ServerSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One listener, as JSON in the environment of its process."""
+
+    name: str
+    target: str
+    host: str
+    port: int
+    workers: int
+    threads: int
+    body_seconds: float
+    parent_pid: int
+    worker_memory_mib: int = DEFAULT_WORKER_MIB
+    memory_look_seconds: int = DEFAULT_LOOK_SECONDS
+
+
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopRequest:
+    """A flag that a signal handler sets and threads wait for.
+
+    Not a `threading.Event`: if the signal interrupts `Event.wait`, the handler's `set` waits for ever for the lock that
+    the interrupted thread holds.
+    """
+
+    def __init__(self) -> None:
+        self._reading, self._writing = os.pipe()
+        os.set_blocking(self._writing, False)
+
+    def set(self) -> None:
+        """Make the request; safe in a signal handler."""
+        with suppress(BlockingIOError):  # the pipe is full of earlier requests
+            os.write(self._writing, b"\0")
+
+    def is_set(self) -> bool:
+        """Return whether the request was made."""
+        return self.wait(0)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait up to `seconds` for the request; return whether it was made."""
+        poll = select.poll()  # one for each call: no two threads may wait with the same
+        poll.register(self._reading, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
+    def close(self) -> None:
+        """Close both ends."""
+        os.close(self._reading)
+        os.close(self._writing)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[StopRequest]:
+    """Yield a request that SIGTERM and SIGINT set. Main thread only."""
+    request = StopRequest()
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        request.set()
+
+    former = {number: signal.signal(number, ask) for number in STOP_SIGNALS}
+    try:
+        yield request
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+        request.close()
+
 
 POLL_SECONDS: Final = 0.05
 PORT_WAIT_SECONDS: Final = 3.0

@@ -34,11 +34,11 @@ ROWS: Final[Rows] = {
     "receipt signature": (
         ("~", "<method 'sign' of 'cryptography.hazmat.bindings._rust.openssl.ed25519.Ed25519PrivateKey' objects>"),
     ),
-    "log line": (("request_log.py", "_log_answer"),),
+    "log line": (("rules.py", "_log_answer"),),
     "limiter": (("limits.py", "check"),),
     "keys still the newest?": (("key_state.py", "find_keys"),),
-    "header table": (("headers.py", "add"),),
-    "body rule": (("request_checks.py", "_check_body"),),
+    "header table": (("web_app.py", "add"),),
+    "body rule": (("rules.py", "_check_body"),),
     "everything": (("door_profile.py", "call"),),
 }
 

@@ -29,8 +29,8 @@ ROWS: Final[Rows] = {
     "templates": (("environment.py", "render"),),
     "session cookie, read and signed": (("web_app.py", "open_session"), ("web_app.py", "save_session")),
     "limiter": (("limits.py", "is_over"),),
-    "forgery check": (("request_checks.py", "_check_post"),),
-    "log line": (("request_log.py", "_log_answer"),),
+    "forgery check": (("rules.py", "_check_post"),),
+    "log line": (("rules.py", "_log_answer"),),
     "sealing": (("sealing.py", "seal"),),
     "everything": (("journey_profile.py", "answer"),),
 }

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.web.server_spec import SPEC_VARIABLE
+from gateway.web.serving import SPEC_VARIABLE
 
 TICKS = os.sysconf("SC_CLK_TCK")
 

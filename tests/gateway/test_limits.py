@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 
 from gateway.clock import utc_now
 from gateway.limits import SWEEP_EVERY, Effect, Limits, ProcessStore, Subject, make_rows, open_shared_store
-from gateway.web.network_bucket import BucketHasher, list_networks
+from gateway.web.callers import BucketHasher, list_networks
 from gateway.web.rules import CsrfRule, Login, rule
 from gateway.web.settings import SettingsError
 from gateway.web.web_app import finish_web_app, make_web_app

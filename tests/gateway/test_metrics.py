@@ -20,7 +20,7 @@ from gateway.limits import open_shared_store
 from gateway.metrics import Collector, DatabaseGauges, ListenerCounts, answering
 from gateway.public_log import publish_log
 from gateway.store import StorageUnavailableError
-from gateway.web.metrics import BUCKETS, MAX_ROWS, METER, METRICS, PREFIX, Meter, send_counts
+from gateway.web.logs import BUCKETS, MAX_ROWS, METER, METRICS, PREFIX, Meter, send_counts
 from gateway.web.settings import SettingsError
 from tests.builders import Door, House, Partner, seal_report
 from tests.builders.local_servers import find_free_port

@@ -9,7 +9,7 @@ from flask import Flask
 from gateway.config import MEMORY_URI
 from gateway.limits import open_shared_store
 from gateway.signed_request import check_path, check_signature
-from gateway.web.problem_pages import RequestRefusedError
+from gateway.web.rules import RequestRefusedError
 from partner_sdk.errors import SignatureProfileError
 from partner_sdk.wire import problems
 from partner_sdk.wire.signing import key_id_of

@@ -11,9 +11,7 @@ from flask_wtf.csrf import generate_csrf
 from werkzeug.test import TestResponse
 
 from gateway.web.logs import AllowListFormatter
-from gateway.web.problem_pages import RequestRefusedError
-from gateway.web.request_checks import on_csrf_failure
-from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from gateway.web.rules import NO_LIMIT, CsrfRule, Login, RequestRefusedError, on_csrf_failure, rule
 from gateway.web.web_app import WebApp, finish_web_app, make_web_app
 from partner_sdk.errors import FieldFault
 from partner_sdk.wire import problems

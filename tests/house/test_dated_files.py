@@ -4,14 +4,14 @@ import re
 from datetime import date
 from pathlib import Path
 
-import gateway.commands.checks
+import gateway.commands.state
 import gateway.desk.commands.setup
 from gateway.guidance.agency import AGENCY_EXAMPLE
 from gateway.guidance.dated_data import read_facts
 from tests.house.sources import ROOT, files
 
 DATED_FILES = {
-    *gateway.commands.checks.DATED_FILES,
+    *gateway.commands.state.DATED_FILES,
     *gateway.desk.commands.setup.DATED_FILES,
     AGENCY_EXAMPLE,  # both commands list it, or the file of a state folder
 }

@@ -64,7 +64,7 @@ MAY_IMPORT_THE_DESK = "gateway.testing"
 def test_gateway_never_imports_the_desk_but_for_the_sandbox() -> None:
     importers = {a[0] for a in arrows("gateway") if starts(a[1], "gateway.desk")}
     outside = {importer for importer in importers if not starts(importer, "gateway.desk")}
-    assert outside == {f"{MAY_IMPORT_THE_DESK}.{name}" for name in ("agency", "messages", "sandbox")}
+    assert outside == {f"{MAY_IMPORT_THE_DESK}.{name}" for name in ("agency", "sandbox")}
 
 
 def test_sandbox_is_imported_by_its_command_alone() -> None:

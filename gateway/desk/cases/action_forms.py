@@ -20,7 +20,7 @@ from gateway.desk.people.releases import Release, draft_release, find_release, g
 from gateway.desk.views.page import Fault, Forms, Typed, check_route, get_desk, get_name, go_to
 from gateway.desk.views.touch import sign_on_page
 from gateway.desk.wiring import Desk
-from gateway.web.problem_pages import not_found
+from gateway.web.rules import not_found
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.mailbox import MAX_ALERT_CHARACTERS
 

@@ -88,7 +88,7 @@ from gateway.desk.views.page import (
 from gateway.desk.wiring import Desk
 from gateway.exchange.public_codes import NOT_UK, WELSH
 from gateway.exchange.public_report import MAX_BODY_CHARACTERS, PublicReport
-from gateway.web.problem_pages import not_found
+from gateway.web.rules import not_found
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.submission import PUBLIC_SENDER

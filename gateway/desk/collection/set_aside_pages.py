@@ -28,7 +28,7 @@ from gateway.desk.views.page import (
     show_page,
     staff_rule,
 )
-from gateway.web.problem_pages import not_found
+from gateway.web.rules import not_found
 
 blueprint = Blueprint("set_aside", __name__)
 FORM_BYTES: Final = 4096

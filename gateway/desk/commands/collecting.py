@@ -44,7 +44,7 @@ from gateway.desk.terminal import (
 from gateway.desk.watch import publish_staffing, settle_alarms
 from gateway.desk.wiring import Desk, open_desk
 from gateway.web.logs import format_exception
-from gateway.web.stop_request import StopRequest, stop_on_signals
+from gateway.web.serving import StopRequest, stop_on_signals
 from partner_sdk.errors import ReportAbuseError, TransportError, UnavailableError
 from partner_sdk.lazy_group import FiniteRange
 

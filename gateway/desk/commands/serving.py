@@ -32,8 +32,7 @@ from gateway.desk.vault.process import VaultClient, WatchedKeys, listen, serve_c
 from gateway.desk.wiring import Desk, make_holder, open_desk, utc_now
 from gateway.web.logs import catch_stray_exceptions, configure_logging, log_event
 from gateway.web.process_guard import die_with_parent, lock_memory
-from gateway.web.serving import Listener, ServerGroup, ServingError, make_child_environment
-from gateway.web.stop_request import stop_on_signals
+from gateway.web.serving import Listener, ServerGroup, ServingError, make_child_environment, stop_on_signals
 
 # A vault that cannot start must not be started five times a second.
 VAULT_RESTART_SECONDS: Final = 2.0

@@ -48,7 +48,7 @@ from gateway.desk.views.page import (
 )
 from gateway.desk.views.touch import FORM_BYTES as TOUCH_BYTES
 from gateway.desk.views.touch import sign_on_page
-from gateway.web.problem_pages import not_found
+from gateway.web.rules import not_found
 from partner_sdk.digests.page import render_article
 from partner_sdk.digests.page import render_overview_article as render_overview
 from partner_sdk.digests.view import make_digest_page

@@ -63,7 +63,7 @@ from gateway.desk.views.page import (
 )
 from gateway.desk.views.touch import sign_on_page
 from gateway.desk.wiring import Desk
-from gateway.web.problem_pages import not_found
+from gateway.web.rules import not_found
 from partner_sdk.errors import OpeningError, ReportAbuseError
 from partner_sdk.wire.canonical import encode, format_time
 from partner_sdk.wire.mailbox import MAX_ALERT_CHARACTERS, ServiceAlert, encode_body, parse_body

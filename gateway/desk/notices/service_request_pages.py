@@ -40,7 +40,7 @@ from gateway.desk.people.register import format_person
 from gateway.desk.placements.register import find_owner_name
 from gateway.desk.uk_times import get_uk_day
 from gateway.desk.views.page import FORM_BYTES, Fault, Typed, get_desk, get_name, read_typed, show_page, staff_rule
-from gateway.web.problem_pages import not_found
+from gateway.web.rules import not_found
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.mailbox import ACCOUNT_KINDS, AskedAccount
 

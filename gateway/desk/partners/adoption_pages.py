@@ -37,7 +37,7 @@ from gateway.desk.views.page import (
     show_page,
     staff_rule,
 )
-from gateway.web.problem_pages import not_found
+from gateway.web.rules import not_found
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.button import AskingService, format_request_number
 from partner_sdk.wire.canonical import encode

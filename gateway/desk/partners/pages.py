@@ -26,7 +26,7 @@ from gateway.desk.partners.registrations import get_partner_view
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.register import IN_REGISTER, list_placements
 from gateway.desk.views.page import Fault, Typed, get_desk, get_name, go_to, read_typed, show_page, staff_rule
-from gateway.web.problem_pages import not_found
+from gateway.web.rules import not_found
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.enrolment import list_registration_gaps

@@ -15,9 +15,7 @@ from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.placements.checks import BY_RUNNER, take_checks
 from gateway.desk.placements.runner import PostRate, is_runner_token
 from gateway.desk.views.page import get_desk
-from gateway.web.problem_pages import RequestRefusedError, make_problem_response
-from gateway.web.request_checks import check_own_origin
-from gateway.web.rules import CsrfRule, Login, rule
+from gateway.web.rules import CsrfRule, Login, RequestRefusedError, check_own_origin, make_problem_response, rule
 from partner_sdk.errors import FormatError
 from partner_sdk.wire import problems
 from partner_sdk.wire.button import MAX_CHECKS_BODY_BYTES

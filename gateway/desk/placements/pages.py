@@ -52,7 +52,7 @@ from gateway.desk.views.page import (
     show_page,
     staff_rule,
 )
-from gateway.web.problem_pages import not_found
+from gateway.web.rules import not_found
 
 # How to fix each blank required term of a placement, in the order of the form.
 _MISSING_TERMS: Final = {

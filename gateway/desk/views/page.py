@@ -48,9 +48,7 @@ from gateway.desk.people.sessions import Session, begin_session, end_session, fi
 from gateway.desk.suggestions import PROGRAM
 from gateway.desk.uk_times import format_passed, format_short_time, format_uk_day, format_uk_day_of, format_uk_time
 from gateway.desk.wiring import Desk
-from gateway.web.problem_pages import not_found
-from gateway.web.request_checks import FORM
-from gateway.web.rules import NO_LIMIT, SAFE_METHODS, CsrfRule, Login, RouteRule, find_current_rule
+from gateway.web.rules import FORM, NO_LIMIT, SAFE_METHODS, CsrfRule, Login, RouteRule, find_current_rule, not_found
 from gateway.web.settings import is_loopback
 from partner_sdk.errors import ReportAbuseError
 

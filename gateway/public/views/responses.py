@@ -40,9 +40,9 @@ from gateway.public.visit import (
     remember_wait,
 )
 from gateway.public.wording import get_other_language
-from gateway.web.headers import WebResponse
 from gateway.web.logs import log_failure
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from gateway.web.web_app import WebResponse
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -40,7 +40,7 @@ from gateway.public.visit import (
     remember_asked_language,
     start_visit,
 )
-from gateway.web.request_checks import REFUSED
+from gateway.web.rules import REFUSED
 from partner_sdk.wire.problems import Problem
 
 KIND_PAGES: Mapping[int, str] = {

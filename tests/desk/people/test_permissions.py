@@ -14,14 +14,7 @@ from gateway.desk.people.permissions import (
     check_permission,
     is_allowed,
 )
-from gateway.web.rules import (
-    NO_LIMIT,
-    CsrfRule,
-    Login,
-    RouteRule,
-    RouteRuleError,
-    check_every_route_has_a_rule,
-)
+from gateway.web.rules import NO_LIMIT, CsrfRule, Login, RouteRule, RouteRuleError, check_every_route_has_a_rule
 
 # By role: analyst, adviser, operations, harm reduction (f: cases handed to the faculty or them, and the crisis lane),
 # SPOC, partner manager, duty officer (c: crisis lane only), supervisor, auditor, administrator.

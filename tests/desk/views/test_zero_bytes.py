@@ -5,8 +5,7 @@ import re
 import pytest
 
 from gateway.desk.wiring import Desk
-from gateway.web.request_checks import FORM
-from gateway.web.rules import Login, find_rule
+from gateway.web.rules import FORM, Login, find_rule
 from tests.desk.view_builders import Browser
 
 

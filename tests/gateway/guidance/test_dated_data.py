@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import gateway.commands.checks
+import gateway.commands.state
 from gateway.cli import main as run_gateway
 from gateway.guidance.dated_data import WHOLE_FILE, DatedFact, list_stale, make_line, read_facts
 from gateway.guidance.signposts import load_signposts
@@ -94,12 +94,12 @@ def test_entry_with_something_to_prove_is_listed_whatever_its_day(tmp_path: Path
 def test_command_gives_1_and_names_each_stale_entry(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(gateway.commands.checks, "utc_now", lambda: datetime(2026, 12, 2, tzinfo=UTC))
+    monkeypatch.setattr(gateway.commands.state, "utc_now", lambda: datetime(2026, 12, 2, tzinfo=UTC))
     assert run_gateway(["stale-data", "--json"]) == 1
     owed = json.loads(capsys.readouterr().out)["stale"]
     assert len(owed) == 16
     assert all(row["to_prove"] for row in owed)  # on the day of the last check nothing else is listed
-    monkeypatch.setattr(gateway.commands.checks, "utc_now", lambda: datetime(2031, 1, 1, tzinfo=UTC))
+    monkeypatch.setattr(gateway.commands.state, "utc_now", lambda: datetime(2031, 1, 1, tzinfo=UTC))
     assert run_gateway(["stale-data", "--json"]) == 1
     answer = json.loads(capsys.readouterr().out)
     assert answer["days"] == 180
@@ -112,7 +112,7 @@ def test_command_gives_1_and_names_each_stale_entry(
 def test_command_refuses_an_undated_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(gateway.commands.checks, "DATED_FILES", (write(tmp_path, "[body]\nname = 1"),))
+    monkeypatch.setattr(gateway.commands.state, "DATED_FILES", (write(tmp_path, "[body]\nname = 1"),))
     assert run_gateway(["stale-data"]) == 2
     assert "facts.toml: body needs checked_on" in capsys.readouterr().err
 

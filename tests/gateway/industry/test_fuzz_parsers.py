@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from gateway.description.document import get_call
 from gateway.industry import ROUTES
 from gateway.signed_request import check_path
-from gateway.web.problem_pages import RequestRefusedError
-from gateway.web.wsgi_environ import AmbiguousHeadersError, make_environ
+from gateway.web.rules import RequestRefusedError
+from gateway.web.wsgi_bridge import AmbiguousHeadersError, make_environ
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode, parse_exact
 from partner_sdk.wire.submission import ReportPost, SubmissionStatement

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.industry import ROUTES
-from gateway.web.request_checks import REFUSED
-from gateway.web.wsgi_environ import AmbiguousHeadersError, make_environ
+from gateway.web.rules import REFUSED
+from gateway.web.wsgi_bridge import AmbiguousHeadersError, make_environ
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode, to_base64url
 from partner_sdk.wire.signing import StatementKind, parse_statement, sign_statement

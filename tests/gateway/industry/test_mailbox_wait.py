@@ -8,10 +8,9 @@ from http import HTTPStatus
 
 import pytest
 
-from gateway.web import long_wait
-from gateway.web.body_reader import BodyReader
+from gateway.web import wsgi_bridge
 from gateway.web.server_process import make_body_rule
-from gateway.web.wsgi_bridge import WsgiBridge
+from gateway.web.wsgi_bridge import BodyReader, WsgiBridge
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import to_base64url
 from partner_sdk.wire.mailbox import MAX_WAIT_SECONDS
@@ -63,12 +62,12 @@ async def until(is_true: Callable[[], bool]) -> None:
             await asyncio.sleep(LOOK_SECONDS)
 
 
-@pytest.mark.parametrize("places", [long_wait.MOST_WAITING, 1], ids=["of-one-partner", "of-all"])
+@pytest.mark.parametrize("places", [wsgi_bridge.MOST_WAITING, 1], ids=["of-one-partner", "of-all"])
 def test_all_places_to_wait_are_taken_and_a_p1_is_stored_at_once_until_a_message_ends_the_waits(
     house: House, partner: Partner, monkeypatch: pytest.MonkeyPatch, places: int
 ) -> None:
-    monkeypatch.setattr(long_wait, "MOST_WAITING", places)
-    monkeypatch.setattr(long_wait, "log_failure", lambda error: pytest.fail(repr(error)))
+    monkeypatch.setattr(wsgi_bridge, "MOST_WAITING", places)
+    monkeypatch.setattr(wsgi_bridge, "log_failure", lambda error: pytest.fail(repr(error)))
     report = seal_report(partner, key=house.agency.sealing_key, priority="P1")
 
     async def play() -> None:
@@ -77,13 +76,13 @@ def test_all_places_to_wait_are_taken_and_a_p1_is_stored_at_once_until_a_message
         def start(call: Call) -> "asyncio.Task[None]":
             return asyncio.ensure_future(bridge(call.scope(), call.receive, call.send))
 
-        calls = [wait_call(house, partner) for _ in range(min(places, long_wait.MOST_OF_ONE))]
+        calls = [wait_call(house, partner) for _ in range(min(places, wsgi_bridge.MOST_OF_ONE))]
         waiting = [start(call) for call in calls]
         await until(lambda: bridge.count_waiting() == len(calls))
         surplus = wait_call(house, partner)
         await start(surplus)
         assert (surplus.status, surplus.body) == (HTTPStatus.OK, b'{"messages":[]}')
-        assert surplus.answer_headers["retry-after"] == str(long_wait.COME_BACK_SECONDS)
+        assert surplus.answer_headers["retry-after"] == str(wsgi_bridge.COME_BACK_SECONDS)
         urgent = make_call(house, partner, PartnerCall("POST", "/v1/reports", report.body))
         await start(urgent)
         assert urgent.status == HTTPStatus.CREATED
@@ -141,7 +140,7 @@ def test_request_that_is_sent_again_as_it_was_holds_no_place(house: House, partn
 def test_wait_is_shorter_than_the_proxy_waits_for_an_answer() -> None:
     proxy = (ROOT / "gateway/web/nginx/report-abuse.conf").read_text("utf-8")
     (seconds,) = re.findall(r"^\s*proxy_read_timeout (\d+)s;", proxy, re.MULTILINE)
-    assert int(seconds) >= MAX_WAIT_SECONDS + 2 * long_wait.LOOK_SECONDS
+    assert int(seconds) >= MAX_WAIT_SECONDS + 2 * wsgi_bridge.LOOK_SECONDS
 
 
 @pytest.mark.parametrize("wait", ["26", "-1", "1.5", "01", "", "1&wait=2", "1e1"])

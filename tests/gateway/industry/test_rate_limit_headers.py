@@ -12,8 +12,7 @@ from werkzeug.test import TestResponse
 
 from gateway.config import LimitsConfig
 from gateway.limits import Effect, Subject
-from gateway.web.request_checks import REFUSED
-from gateway.web.rules import find_rule
+from gateway.web.rules import REFUSED, find_rule
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import make_report_id
 from partner_sdk.wire.problems import PROBLEMS

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.keys import derive_limit_secret, read_receipt_key
 from gateway.limits import QUEUE_SECONDS, SLOW_SECONDS
-from gateway.web.network_bucket import SLOTS, BucketHasher
+from gateway.web.callers import SLOTS, BucketHasher
 from tests.gateway.public.fixtures import PublicHouse, make_public_house, put_over
 from tests.gateway.public.person import SHORT_ANSWERS, Person, read_form, read_title
 

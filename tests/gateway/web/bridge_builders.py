@@ -5,9 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.web.body_reader import BodyReader
 from gateway.web.server_process import make_body_rule, make_journey_finder
-from gateway.web.wsgi_bridge import WsgiApp, WsgiBridge
+from gateway.web.wsgi_bridge import BodyReader, WsgiApp, WsgiBridge
 
 FORM = ((b"content-type", b"application/x-www-form-urlencoded"),)
 LEAVES = None

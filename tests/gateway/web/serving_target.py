@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Flask
 
-from gateway.web.long_wait import WAIT_KEY, Wait
+from gateway.web.wsgi_bridge import WAIT_KEY, Wait
 from tests.gateway.web_builders import make_test_app
 
 Start = Callable[..., Any]

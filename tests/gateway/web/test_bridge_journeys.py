@@ -9,12 +9,11 @@ from urllib.parse import urlencode
 import pytest
 
 from gateway.public.wording import load_wording
-from gateway.web.request_checks import REFUSED
-from gateway.web.request_threads import MOST_AFTER_REFUSALS, REFUSALS_ALLOWED, REFUSALS_OF_A_JOURNEY
+from gateway.web.callers import MOST_AFTER_REFUSALS, REFUSALS_ALLOWED, REFUSALS_OF_A_JOURNEY
+from gateway.web.rules import REFUSED
 from gateway.web.server_process import make_journey_finder
 from gateway.web.web_app import CookieSerializer, Session
-from gateway.web.wsgi_bridge import WsgiBridge
-from gateway.web.wsgi_environ import OPENED_SESSION, drop_headers
+from gateway.web.wsgi_bridge import OPENED_SESSION, WsgiBridge, drop_headers
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.person import Person, read_form
 from tests.gateway.web.bridge_builders import FORM, Call, call_all, hold, make_bridge, serve

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from gateway.web.body_reader import SMALL_BODY_BYTES
-from gateway.web.network_bucket import CallerNetworks, find_caller
-from gateway.web.request_checks import MAX_FORM_FIELDS, REFUSED
-from gateway.web.request_threads import (
+from gateway.web.callers import (
     MAX_WAITING_AFTER_REFUSALS,
     MOST_AFTER_REFUSALS,
     REFUSALS_ALLOWED,
+    CallerNetworks,
     NetworkTurns,
     TooManyWaitingError,
+    find_caller,
 )
-from gateway.web.wsgi_bridge import MAX_HEAD_BYTES
+from gateway.web.rules import MAX_FORM_FIELDS, REFUSED
+from gateway.web.wsgi_bridge import MAX_HEAD_BYTES, SMALL_BODY_BYTES
 from tests.builders import House
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.web.bridge_builders import FORM, LEAVES, Call, call_all, hold, make_bridge, serve

@@ -3,8 +3,7 @@
 import pytest
 from itsdangerous import BadSignature
 
-from gateway.web.headers import HEADERS, SURFACES, headers_for
-from gateway.web.web_app import CookieSerializer, Session
+from gateway.web.web_app import HEADERS, SURFACES, CookieSerializer, Session, headers_for
 from tests.gateway.web_builders import call, make_test_app
 
 LOCAL = "http://127.0.0.1:8080"

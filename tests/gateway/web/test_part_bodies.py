@@ -8,9 +8,8 @@ from collections import deque
 import pytest
 from flask import Flask, Response, request
 
-from gateway.web.body_reader import BodyStream
-from gateway.web.request_checks import apply_body_limits
-from gateway.web.rules import BodyRoom, CsrfRule, Login, find_rule, rule
+from gateway.web.rules import BodyRoom, CsrfRule, Login, apply_body_limits, find_rule, rule
+from gateway.web.wsgi_bridge import BodyStream
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES
 from tests.builders import House
 from tests.gateway.web.bridge_builders import Call, make_bridge

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from gateway.web.problem_pages import use_html_error
+from gateway.web.rules import use_html_error
 from partner_sdk.wire.problems import PROBLEMS, Problem
 from tests.gateway.web_builders import JSON_BYTES, MARKER, ORIGIN, call, make_test_app
 

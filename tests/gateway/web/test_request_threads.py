@@ -6,7 +6,7 @@ import weakref
 
 import pytest
 
-from gateway.web.request_threads import RequestThreads
+from gateway.web.callers import RequestThreads
 
 
 class _Request:

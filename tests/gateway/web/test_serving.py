@@ -19,13 +19,13 @@ import pytest
 import requests
 
 from gateway.web import server_process, serving
-from gateway.web.server_spec import ServerSpec
 from gateway.web.serving import (
     MAX_RESTARTS_IN_WINDOW,
     Listener,
     PortInUseError,
     ServerGroup,
     ServerProcess,
+    ServerSpec,
     ServingError,
     check_port_is_free,
     start_server,

@@ -11,10 +11,9 @@ import pytest
 
 from gateway.commands.serve import make_listener
 from gateway.config import ListenerConfig
-from gateway.web.network_bucket import name_whole_network
+from gateway.web.callers import MOST_OF_A_NETWORK, SilentConnections, name_whole_network
 from gateway.web.server_process import MAX_CONNECTIONS
 from gateway.web.serving import ServerGroup
-from gateway.web.silent_connections import MOST_OF_A_NETWORK, SilentConnections
 from tests.builders import Partner, make_house
 from tests.builders.local_servers import find_free_port
 from tests.gateway.web.process_watch import count_open

@@ -6,13 +6,13 @@ import subprocess
 import sys
 import threading
 
-from gateway.web.stop_request import stop_on_signals
+from gateway.web.serving import stop_on_signals
 from tests.house.sources import ROOT
 
 # A signal at each call inside the wait: one that comes while a lock is held would leave the process waiting for ever.
 HIT_EVERY_MOMENT = """
 import signal, sys
-from gateway.web.stop_request import stop_on_signals
+from gateway.web.serving import stop_on_signals
 hits = 0
 def hit(frame, event, argument):
     global hits

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from gateway.web.body_reader import SMALL_BODY_BYTES
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, get_body_terms, rule
 from gateway.web.web_app import WebApp
+from gateway.web.wsgi_bridge import SMALL_BODY_BYTES
 from tests.gateway.web.bridge_builders import LEAVES, Call, make_bridge, serve
 from tests.gateway.web_builders import FORM_BYTES, JSON_BYTES, MARKER, LogCatcher, make_test_app
 

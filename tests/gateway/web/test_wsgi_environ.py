@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.web.wsgi_environ import AmbiguousHeadersError, make_environ
+from gateway.web.wsgi_bridge import AmbiguousHeadersError, make_environ
 
 
 def scope_of(*headers: tuple[bytes, bytes], path: bytes = b"/v1/status") -> dict[str, object]:
