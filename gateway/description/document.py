@@ -225,9 +225,9 @@ def resolve(schema: Schema, components: Mapping[str, Schema]) -> Schema:
 
 @cache
 def read_examples() -> Mapping[str, Any]:
-    """Return an example of each JSON body by operationId, from the wire's test vectors."""
-    vectors = json.loads(files("partner_sdk").joinpath("vectors/calls.json").read_bytes())
-    return {case["operation"]: case["body"] for case in vectors["cases"] if case["expect"] == "success"}
+    """Return an example of each JSON body by operationId; `make vectors` writes them with the vectors of the calls."""
+    examples: dict[str, Any] = json.loads(files(__package__).joinpath("examples.json").read_bytes())
+    return examples
 
 
 OPENAPI_VERSION: Final = "3.1.1"

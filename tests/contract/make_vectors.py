@@ -30,7 +30,10 @@ from tests.contract.vector_makers.staffing import make_staffing
 from tests.contract.vector_makers.statement import make_statements
 from tests.contract.vector_makers.thread_entry import make_thread_entries
 
-FOLDER = Path(__file__).resolve().parents[2] / "partner_sdk" / "vectors"
+REPOSITORY = Path(__file__).resolve().parents[2]
+FOLDER = REPOSITORY / "partner_sdk" / "vectors"
+# The bodies that the description of /v1 shows: the calls that succeed, shipped with the gateway.
+EXAMPLES = REPOSITORY / "gateway" / "description" / "examples.json"
 MAKERS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "calls": make_calls,
     "envelope": make_envelopes,
@@ -58,6 +61,12 @@ def print_file(name: str) -> str:
     return json.dumps(MAKERS[name](), indent=1, ensure_ascii=False) + "\n"
 
 
+def print_examples(calls: Mapping[str, Any]) -> str:
+    """Return the text of the description's examples, from the vectors of the calls."""
+    bodies = {case["operation"]: case["body"] for case in calls["cases"] if case["expect"] == "success"}
+    return json.dumps(bodies, indent=1, ensure_ascii=False) + "\n"
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Write the files that are named on the command line; without a name, all."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -69,6 +78,8 @@ def main(words: Sequence[str] | None = None) -> int:
     FOLDER.mkdir(exist_ok=True)
     for name, text in texts.items():
         (FOLDER / f"{name}.json").write_text(text, encoding="utf-8")
+    if "calls" in texts:
+        EXAMPLES.write_text(print_examples(json.loads(texts["calls"])), encoding="utf-8")
     return 0
 
 

@@ -36,6 +36,10 @@ def test_file_without_boxes_is_what_its_maker_makes(name: str) -> None:
     assert print_file(name) == (FOLDER / f"{name}.json").read_text(encoding="utf-8")
 
 
+def test_examples_of_the_description_are_the_calls_that_succeed() -> None:
+    assert make_vectors.print_examples(FILES["calls"]) == make_vectors.EXAMPLES.read_text(encoding="utf-8")
+
+
 def test_only_the_file_that_is_named_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(make_vectors, "FOLDER", tmp_path)
     assert make_vectors.main(["page"]) == 0

@@ -63,9 +63,7 @@ def test_wheel_holds_every_module_the_specification_and_the_examples(wheel: Path
     of_pages = [path for name in ("static", "templates/console") for path in (SOURCE / "console" / name).iterdir()]
     assert len(of_pages) >= 10
     assert {f"partner_sdk/{path.relative_to(SOURCE)}" for path in of_pages} <= names
-    vectors = {f"partner_sdk/vectors/{path.name}" for path in (SOURCE / "vectors").glob("*.json")}
-    assert vectors
-    assert vectors <= names
+    assert [name for name in names if "/vectors/" in name] == []
     tops = {name.split("/")[0] for name in names}
     assert tops == {"partner_sdk", "report_abuse_partner_sdk-0.1.0.dist-info"}
 
