@@ -28,7 +28,6 @@ from gateway.demo.walks import (
     read_replies,
     walk_to_thanks,
 )
-from partner_sdk.button.well_known import PATH
 from partner_sdk.wire.canonical import encode
 
 GATEWAY, DESK, PARTNER = "gateway.cli", "gateway.desk.cli", "partner_sdk.cli"
@@ -369,7 +368,7 @@ class Loop:
             "service", "gateway.demo.service", "--port", str(self.ports.service), "--origin", self.origin,
             "--partner-state", str(self.partner_state),
         )  # fmt: skip
-        self.processes.wait_for(f"{self.service}{PATH}")
+        self.processes.wait_for(f"{self.service}{CHAT.path}")
         return f"an example service is on {self.ports.service}, with the button on each of its pages"
 
     def file_button_checks(self) -> int:

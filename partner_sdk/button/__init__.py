@@ -1,4 +1,4 @@
-"""The button of a service: its snippet for every framework, the policy line it needs, and a service's statement.
+"""The button of a service: its snippet for every framework, and the policy line it needs.
 
 Works offline: the released files are known by their hashes. Never touches a key, except in `page_contexts.py`.
 """

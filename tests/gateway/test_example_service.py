@@ -8,7 +8,6 @@ from flask.testing import FlaskClient
 from gateway.demo.service.app import MESSAGES, MESSAGES_FACTS, PLACES, Place, make_app
 from partner_sdk.button.page_contexts import PageContexts
 from partner_sdk.button.snippet import make_snippet
-from partner_sdk.button.well_known import PATH, parse_well_known
 from partner_sdk.wire.button import parse_context_token
 from tests.builders import NOW, PUBLIC_ORIGIN, Agency, StillClock
 from tests.sdk.button.button_builders import read_nodes
@@ -44,7 +43,7 @@ def test_places_are_five_different_ones() -> None:
     assert len(PLACES) == len({one.placement for one in PLACES}) == len({one.surface for one in PLACES}) == 5
 
 
-@pytest.mark.parametrize("path", [*NAMES, "/", PATH, "/none"])
+@pytest.mark.parametrize("path", [*NAMES, "/", "/none"])
 def test_every_answer_has_the_strict_policy(service: FlaskClient, path: str) -> None:
     policy = service.get(path).headers["Content-Security-Policy"]
     assert policy.split("; ") == [
@@ -90,14 +89,6 @@ def test_page_has_its_button_when_nothing_can_be_sealed(tmp_path: Path) -> None:
     late = PageContexts.open(tmp_path / "partner", clock=StillClock(NOW.replace(year=2027)))
     page = make_app(origin=PUBLIC_ORIGIN, contexts=late).test_client().get(MESSAGES.path)
     assert page.text.count(make_snippet(PUBLIC_ORIGIN, placement=MESSAGES.placement)) == 1
-
-
-def test_service_says_of_its_button_what_is_so(service: FlaskClient) -> None:
-    answer = service.get(PATH)
-    assert answer.content_type == "application/json"
-    found = parse_well_known(answer.data)
-    assert found.agency == PUBLIC_ORIGIN
-    assert set(found.placements) == {one.placement for one in PLACES}
 
 
 def test_start_leads_to_the_chat_room(service: FlaskClient) -> None:

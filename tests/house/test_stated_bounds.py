@@ -102,9 +102,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.public.returning:PASSES", 1, WIRE, "memory 16,384 KiB, passes 1, lanes 1"),
     ("gateway.public.returning:LANES", 1, WIRE, "memory 16,384 KiB, passes 1, lanes 1"),
     ("gateway.public.returning:RETURN_DAYS", 180, WIRE, "keeps it, and the messages, for 180 days"),
-    # checks and the service's own file
-    ("partner_sdk.button.well_known:MAX_WELL_KNOWN_BYTES", 16 * KIB, WIRE, "JSON of at most 16 KiB"),
-    ("partner_sdk.button.well_known:MAX_DAYS", 366, WIRE, "`expires` (at most 366 days away)"),
+    # checks
     ("partner_sdk.wire.button:MAX_CHECKS_BODY_BYTES", 512 * KIB, WIRE, "at most 512 KiB and 200 checks"),
     ("partner_sdk.wire.button:MAX_CHECKS", 200, WIRE, "at most 512 KiB and 200 checks"),
     ("gateway.desk.placements.runner:MOST_POSTS", 120, WIRE, "at most 120 posts a minute"),

@@ -9,18 +9,13 @@ from typing import Final
 from flask import Flask, Response, current_app, redirect, render_template
 from werkzeug.wrappers import Response as Answer
 
-from gateway.clock import utc_now
 from partner_sdk.button.frameworks import ReportAbuseButton
 from partner_sdk.button.page_contexts import PageContexts, PageFacts
 from partner_sdk.button.snippet import make_policy
-from partner_sdk.button.well_known import PATH, encode_well_known, make_well_known
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.button import ContextAccount, ContextMessage, Surface
-from partner_sdk.wire.enrolment import ContactPoint
 
 SERVICE_NAME: Final = "Example Chat"
-CONTACT: Final = ContactPoint(email="safety@chat.example", name="Safety team")
-HOURS: Final = "Every day, 08:00 to 22:00, London"
 _SERVICE: Final = "example-service"
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -79,7 +74,6 @@ def make_app(*, origin: str, contexts: PageContexts | None) -> Flask:
     ReportAbuseButton(app, origin=origin)
     app.after_request(add_headers)
     app.add_url_rule("/", "home", show_home)
-    app.add_url_rule(PATH, "well-known", show_well_known)
     for place in PLACES:
         app.add_url_rule(place.path, place.path, show_page, defaults={"place": place})
     return app
@@ -114,21 +108,6 @@ def find_token(contexts: PageContexts | None) -> str | None:
         return contexts.make_token(MESSAGES_FACTS)
     except ReportAbuseError:
         return None
-
-
-def show_well_known() -> Response:
-    """Describe the button at its well-known address."""
-    found = make_well_known(
-        agency=_get_service().origin,
-        placement=PLACES[-1].placement,
-        placements=tuple(place.placement for place in PLACES),
-        service=SERVICE_NAME,
-        contact=CONTACT,
-        hours=HOURS,
-        languages=("en",),
-        now=utc_now(),
-    )
-    return Response(encode_well_known(found), content_type="application/json")
 
 
 def _get_service() -> Service:
