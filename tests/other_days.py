@@ -38,7 +38,7 @@ ZONES: Final = {
     "gateway.desk.uk_times": "UK",
     "gateway.desk.notices.service_requests": "UK",
     "gateway.desk.figures.counts": "UK",
-    "partner_sdk.console.uk_times": "UK",
+    "partner_sdk.console.questions": "UK",
 }
 # Files and waits keep the time of this machine. By default faketime ends a wait on the monotonic clock at once while
 # that clock is not moved: each thread of Python that waits for its turn asks for it without a rest (12,790 calls of the

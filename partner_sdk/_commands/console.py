@@ -33,9 +33,9 @@ def console(call: Call, *, person: str | None, no_open: bool, port: int, idle_mi
     """Serve pages in your browser, for people without a developer."""
     try:
         from partner_sdk.console.app import make_console_app
-        from partner_sdk.console.jobs import EXTENSION
         from partner_sdk.console.page import Console
         from partner_sdk.console.people import read_name
+        from partner_sdk.console.sent import EXTENSION
         from partner_sdk.console.server import ConsoleServer
         from partner_sdk.console.session import Door
     except ModuleNotFoundError as error:

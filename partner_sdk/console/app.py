@@ -1,4 +1,4 @@
-"""Makes the console's app: every page behind one door (session.py), with one table of headers."""
+"""The console's app: every page behind one door (session.py) with one table of headers, and the front page."""
 
 from datetime import datetime
 from http import HTTPStatus
@@ -10,46 +10,54 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from partner_sdk.client._partner_state import PartnerProfile, PartnerState
-from partner_sdk.console import (
-    account_pages,
-    agency_pages,
-    button_pages,
-    checking_pages,
-    collecting,
-    digest_pages,
-    enrolling_pages,
-    file_pages,
-    front_pages,
-    outcomes_pages,
-    package_pages,
-    people_pages,
-    replying,
-    sent_pages,
-    writing_pages,
+from partner_sdk.console import accounts, agency, feedback, mailbox, sent, writing
+from partner_sdk.console.agency import find_waiting_work
+from partner_sdk.console.drafts import Drafts, sweep
+from partner_sdk.console.page import (
+    Console,
+    NavItem,
+    bind_console,
+    describe_error,
+    get_console,
+    list_typed,
+    locate_fault,
+    show_page,
 )
-from partner_sdk.console.draft_files import sweep
-from partner_sdk.console.drafts import Drafts
-from partner_sdk.console.file_pages import ConsoleRequest, remove_parts
-from partner_sdk.console.jobs import EXTENSION, Jobs
-from partner_sdk.console.page import Console, bind_console, describe_error, list_typed, locate_fault, show_page
 from partner_sdk.console.people import make_console_folder
-from partner_sdk.console.questions import format_choice
+from partner_sdk.console.questions import format_choice, show_uk_times_in
+from partner_sdk.console.sent import EXTENSION, Jobs, list_rows, list_spool
 from partner_sdk.console.session import Door, Told, check_request, find_first_question, find_session, open_to_all
-from partner_sdk.console.uk_times import show_uk_times_in
+from partner_sdk.console.writing import ConsoleRequest, get_drafts, remove_parts
 from partner_sdk.digests.page import read_style
 from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.uk_clock import format_uk_time
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.problems import NOT_A_REPORT
 
-# The modules of pages whose first page stands in the menu, in its order, and the others.
+blueprint = Blueprint("front", __name__, template_folder="templates")
+
+FRONT_NAV: Final = NavItem("Home", "front.get_front")
+NEWEST: Final = 5
+
+
+@blueprint.get("/")
+def get_front() -> Response:
+    """Show the waiting work."""
+    waiting = list_spool()
+    return show_page(
+        "front.html",
+        work=find_waiting_work(),
+        waiting=waiting,
+        urgent=any(one.priority == "P1" for one in waiting),
+        drafts=get_drafts().list_all(),
+        rows=list_rows(most=NEWEST),
+        now=get_console().clock(),
+    )
+
+
 MENU: Final = (
-    *(front_pages, sent_pages, agency_pages, outcomes_pages),
-    *(digest_pages, button_pages, account_pages, people_pages),
-)
-PAGES: Final = (
-    *(*MENU, enrolling_pages, writing_pages, file_pages, checking_pages),
-    *(collecting, replying, package_pages),
+    *(FRONT_NAV, sent.NAV, agency.NAV, feedback.OUTCOMES_NAV),
+    *(feedback.DIGESTS_NAV, feedback.BUTTON_NAV, accounts.ACCOUNT_NAV, accounts.PEOPLE_NAV),
 )
 
 # A report is at most 1 MiB of JSON; a form spells a letter of another script in nine characters.
@@ -57,7 +65,6 @@ MAX_FORM_BYTES: Final = 4 * 1024 * 1024
 MAX_FORM_PARTS: Final = 1000
 
 _STATIC: Final = Path(__file__).with_name("static")
-blueprint = Blueprint("door", __name__, template_folder="templates")
 
 HEADERS: Final = {
     # Only the console's own files load and run; its script asks it alone for the progress of a file.
@@ -105,14 +112,14 @@ def make_console_app(console: Console, door: Door) -> Flask:
     app.after_request(_add_headers)
     app.register_error_handler(HTTPException, _show_http_error)
     app.register_error_handler(ReportAbuseError, _show_error)
-    app.register_blueprint(blueprint)
-    for pages in PAGES:
-        app.register_blueprint(pages.blueprint)
+    rooms = (accounts, agency, feedback, mailbox, sent, writing)
+    for one in (blueprint, accounts.enrolling, *(room.blueprint for room in rooms)):
+        app.register_blueprint(one)
     app.jinja_env.filters.update(choice=format_choice, moment=_format_moment, moments_in=show_uk_times_in)
     app.context_processor(
         lambda: {
             "visit": find_session(),
-            "menu": [one.NAV for one in MENU],
+            "menu": MENU,
             "profile": _find_profile(console.state),
             "not_a_report": NOT_A_REPORT,
             "take_told": _take_told,

@@ -1,21 +1,26 @@
 """The questions of one page of a draft, read off the outline of the model, and the answers in its form.
 
 A page shows one object: the case, one of its parts such as the incident, or one item of a list such as a login. Answers
-that are valid are kept even if others of the page are not; those come back as they were typed.
+that are valid are kept even if others of the page are not; those come back as they were typed. A label belongs to a
+field: `none` is "No action" of a service, and "None of these" of the kind of case. Times are typed and shown as the
+clock of the United Kingdom shows them, and kept in UTC.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from hashlib import sha256
 from typing import Any, Final
 
+import msgspec
 from msgspec import inspect
 
-from partner_sdk.console.choice_labels import find_labels
-from partner_sdk.console.draft_files import FILES
-from partner_sdk.console.places import CASE, Place, join_path
-from partner_sdk.console.report_drafts import (
+from partner_sdk.console.drafts import (
+    FILES,
     NOT_HELD_REASONS,
     YES_NO,
+    AnswerError,
     Owner,
     Section,
     applies,
@@ -24,20 +29,351 @@ from partner_sdk.console.report_drafts import (
     find_only_value,
     find_reading,
     get_item_type,
+    get_root,
     list_choices,
+    make_file_id,
     may_be_none,
     name_part,
     read_answer,
     takes_lines,
 )
-from partner_sdk.console.uk_times import EXAMPLE as UK_TIME_EXAMPLE
-from partner_sdk.console.uk_times import HINT as UK_TIME_HINT
-from partner_sdk.console.uk_times import read_uk_moment, show_uk_moment, spell_uk_moment
 from partner_sdk.errors import FormatError
 from partner_sdk.report.model import MOMENT
 from partner_sdk.report.outline import Field, Part, may_be_not_held
 from partner_sdk.report.reading import MOST_USEFUL, list_asked_fields
+from partner_sdk.uk_clock import UK, format_uk_time, is_shown_twice, list_moments
+from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.submission import Priority, ReportKind
+
+Labels = Mapping[str, str]
+
+_OTHER: Final = {"other": "Something else"}
+_ACCOUNT_USES: Final = {"account": "The account's own", "recovery": "To recover the account", "billing": "For bills"}
+_CHILD_TOOK_IT: Final = "A picture or film that a child took of themselves"
+
+LABELS: Final[Mapping[str, Labels]] = {
+    "category": {
+        "meet_offline": "Asked to meet in person",
+        "grooming": "Grooming: winning a child's trust to harm them",
+        "coercion_blackmail": "Coercion or blackmail",
+        "sexual_talk": "Sexual talk",
+        "sexual_acts_live": "Sexual acts, live",
+        "risk_behaviour": "Risky behaviour by a child",
+    },
+    "sub_label": {
+        "sextortion": "Sextortion: blackmail with pictures",
+        "livestream": "On a live stream",
+        "sadistic_exploitation": "Sadistic exploitation: made to harm themselves or others",
+        "self_generated_images": "Pictures that a child took of themselves",
+        "child_to_child": "Between children",
+        "off_platform_move": "Asked to go on in another app",
+        "ai_generated": "Made with AI",
+        "none": "None of these",
+    },
+    "sector": {
+        "online": "Online service",
+        "mobile": "Mobile network",
+        "financial": "Financial service",
+        "other": "Another sector",
+    },
+    "discovered_by": {
+        "user_complaint": "A user complained",
+        "moderator": "A moderator saw it",
+        "employee": "Another employee saw it",
+        "hash_match": "A match with a list of known files",
+        "classifier": "A program that judges content",
+        "external_tip": "A tip from outside",
+        "other": "Another way",
+    },
+    "actions/action": {
+        "content_removed": "Content removed",
+        "account_limited": "Account limited",
+        "account_suspended": "Account suspended",
+        "account_closed": "Account closed",
+        "none": "No action",
+        **_OTHER,
+    },
+    "account_actions/action": {
+        "limited": "Limited",
+        "suspended": "Suspended",
+        "closed": "Closed",
+        "restored": "Restored",
+        **_OTHER,
+    },
+    "medium": {
+        "chat": "Chat",
+        "voice_video": "Voice or video call",
+        "live_stream": "Live stream",
+        "game": "Game",
+        "forum": "Forum",
+        "web_page": "Web page",
+        "email": "Email",
+        "phone_sms": "Phone or text message",
+        "payment": "Payment",
+        "peer_to_peer": "File sharing between users",
+        "ai_tool": "AI tool",
+        "offline": "In person",
+    },
+    "incident/tags": {
+        "sextortion": "Sextortion: blackmail with pictures",
+        "solicitation": "A child was asked for sexual acts or pictures",
+        "minor_to_minor": "Between children",
+        "livestream": "On a live stream",
+        "self_generated": _CHILD_TOOK_IT,
+        "sadistic_exploitation": "Sadistic exploitation: made to harm themselves or others",
+        "ai_generated": "Made with AI",
+        "spam": "Sent to many, as spam",
+    },
+    "harm_signs": {
+        "threat_to_life": "A life is in danger",
+        "self_harm": "A child harms themselves, or may",
+        "meeting_soon": "A meeting is planned soon",
+        "ongoing_abuse": "The abuse is still going on",
+        "lives_with_child": "The suspect lives with the child",
+        "other": "Another sign",
+    },
+    "body": {
+        "police": "Police",
+        "child_protection": "Child protection",
+        "hotline": "A hotline, such as the IWF",
+        "ncmec": "NCMEC, in the United States",
+        "other_agency": "Another agency",
+    },
+    "emails/use": {**_ACCOUNT_USES, "other": "Another use"},
+    "phones/type": {
+        "mobile": "Mobile",
+        "home": "Home",
+        "work": "Work",
+        "recovery": "To recover the account",
+        "other": "Another kind",
+    },
+    "addresses/use": {
+        "home": "Home",
+        "work": "Work",
+        "school": "School",
+        "billing": "For bills",
+        "shipping": "For deliveries",
+        "other": "Another use",
+    },
+    "logins/event": {
+        "login": "Signed in",
+        "registration": "Opened the account",
+        "upload": "Uploaded a file",
+        "message": "Sent a message",
+        "payment": "Paid",
+        **_OTHER,
+    },
+    "age_band": {
+        "under_11": "Under 11",
+        "11_12": "11 or 12",
+        "13_15": "13 to 15",
+        "16_17": "16 or 17",
+        "under_18": "Under 18",
+        "18_plus": "18 or older",
+    },
+    "age_basis": {
+        "verified": "Verified by the service",
+        "stated": "Stated by the person",
+        "estimated": "Estimated by the service",
+        "appearance": "Judged by how they look",
+        "unknown": "Not known",
+    },
+    "part": {
+        "complainant": "Person who complained",
+        "witness": "Witness",
+        "recipient": "Intended recipient",
+        "other": "Another part",
+    },
+    "messages/type": {
+        "text": "Text",
+        "picture": "Picture",
+        "video": "Film",
+        "voice": "Voice message",
+        "file": "File",
+        "link": "Link",
+        "call": "Call",
+        "system": "Line of the service itself",
+        **_OTHER,
+    },
+    "relevance": {"reported": "The file that is reported", "supplemental": "A file that helps to understand it"},
+    "hashes/type": {
+        "sha256": "SHA-256",
+        "sha1": "SHA-1",
+        "md5": "MD5",
+        "pdq": "PDQ",
+        "photodna": "PhotoDNA",
+        "tmk": "TMK",
+        "other": "Another kind",
+    },
+    "files/tags": {
+        "infant": "A baby or a toddler",
+        "physical_harm": "Physical harm",
+        "gore": "Gore",
+        "bestiality": "With an animal",
+        "live": "From a live stream",
+        "self_produced": _CHILD_TOOK_IT,
+        "ai_generated": "Made with AI",
+        "drawing_or_virtual": "A drawing, or made by a computer",
+        "meme": "Sent as a joke (meme)",
+        "viral": "Shared by many (viral)",
+    },
+    "industry_class": {"A1": "A1", "A2": "A2", "B1": "B1", "B2": "B2"},
+    "not_held": {
+        "none_exists": "We looked: there is none",
+        "not_collected": "We do not collect it",
+        "no_longer_kept": "We no longer keep it",
+        "deleted_by_user": "The user deleted it",
+        "not_applicable": "It does not apply here",
+        "not_yet_known": "We do not know yet",
+        "law_forbids": "The law forbids it",
+        "unknown": "We cannot say",
+    },
+}
+
+
+def find_labels(pattern: str) -> Labels | None:
+    """Return the labels of the choices of a field by its place, e.g. `/suspects/phones/type`, or None."""
+    name = pattern.rpartition("/")[2]
+    return LABELS.get("/".join(pattern.split("/")[-2:])) or LABELS.get(name)
+
+
+CASE: Final = "case"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an object of the draft lies: `path` is that of its page, e.g. `suspects/0/logins/1`."""
+
+    section: Section
+    path: str
+    above: str | None
+
+    @property
+    def seen(self) -> str:
+        """A digest of the object, to notice that another window changed it."""
+        return sha256(msgspec.json.encode(self.section.owner)).hexdigest()
+
+
+def find_place(root: Owner, path: str) -> Place | None:
+    """Return the object that a page of the draft shows, or None. A part that is always there is made."""
+    section, above = get_root(root), None
+    if path == CASE:
+        return Place(section, path, None)
+    steps = path.split("/")
+    for count, step in enumerate(steps):
+        if step.isascii() and step.isdigit():
+            continue
+        found = next((one for one in section.part.fields if one.name == step and one.part is not None), None)
+        if found is None:
+            return None
+        if found.is_list:
+            number = steps[count + 1] if count + 1 < len(steps) else ""
+            items = section.list_items(found)
+            if not (number.isascii() and number.isdigit() and len(number) < 6 and int(number) < len(items)):
+                return None
+            above = "/".join(steps[:count]) or None
+            section = items[int(number)]
+        else:
+            if not isinstance(section.owner.get(step), dict):
+                section.owner[step] = {}
+            section = section.get_part(found)
+    return Place(section, path, above)
+
+
+def add_item(place: Place, name: str) -> str | None:
+    """Add an object to a list of this one and return the path of its page, or None if there is no such list."""
+    found = next((one for one in place.section.part.fields if one.name == name and one.part and one.is_list), None)
+    if found is None:
+        return None
+    owner = place.section.owner
+    if not isinstance(owner.get(name), list):
+        owner[name] = []
+    # A file needs an id that the other pages can name; people need not invent it.
+    owner[name].append({"file_id": make_file_id(owner)} if place.path == CASE and name == FILES else {})
+    return join_path(place.path, f"{name}/{len(owner[name]) - 1}")
+
+
+def remove_item(root: Owner, path: str) -> bool:
+    """Remove the item of a list that a page shows; return whether it was one."""
+    above, _, number = path.rpartition("/")
+    if not number.isdigit() or find_place(root, path) is None:
+        return False
+    holder, _, name = above.rpartition("/")
+    place = find_place(root, holder or CASE)
+    if place is None:
+        return False
+    del place.section.owner[name][int(number)]
+    if not place.section.owner[name]:
+        del place.section.owner[name]
+    return True
+
+
+def join_path(path: str, rest: str) -> str:
+    """Return the path of a page below another one."""
+    return rest if path == CASE else f"{path}/{rest}"
+
+
+# Copied from a log it may name its zone; GMT is UTC, also in summer.
+_ZONES: Final = {"Z": UTC, "UTC": UTC, "GMT": UTC, "BST": timezone(timedelta(hours=1))}
+_TYPED: Final = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)\s?(Z|UTC|GMT|BST)?", re.ASCII | re.IGNORECASE)
+_KEPT: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\b", re.ASCII)
+HINT: Final = "UK time, as the clock showed it on that day"
+EXAMPLE: Final = "2026-11-25 08:30"
+
+
+def read_uk_moment(text: str) -> str:
+    """Return a typed UK day and time in UTC, e.g. `2026-07-24T17:30:00Z` for `2026-07-24T18:30`.
+
+    A time may end in `UTC`, `GMT` or `BST`. Raises `AnswerError`.
+    """
+    found = _TYPED.fullmatch(text.strip())
+    if found is None:
+        raise AnswerError(f"Write the day and the time like {EXAMPLE}.", reason="not-an-answer")
+    try:
+        typed = datetime.fromisoformat(f"{found[1]}T{found[2]}")
+    except ValueError:
+        raise AnswerError("Give a day and a time that exist.", reason="not-an-answer") from None
+    zone = _ZONES.get((found[3] or "").upper())
+    if zone is not None:
+        try:
+            return format_time(typed.replace(tzinfo=zone))
+        except OverflowError:
+            raise AnswerError("Give a day and a time that exist.", reason="not-an-answer") from None
+    fits = list_moments(typed)
+    if not fits:
+        raise AnswerError("The clocks of the UK did not show this time on that day.", reason="not-an-answer")
+    if len(fits) > 1:
+        message = (
+            f"The clocks showed this time twice: write {found[1]} {found[2]} BST for the first, GMT for the second."
+        )
+        raise AnswerError(message, reason="not-an-answer")
+    return format_time(fits[0])
+
+
+def show_uk_moment(text: str) -> str:
+    """Return a kept time as it is typed, e.g. `2026-07-24T18:30`; with its zone where the clocks showed it twice."""
+    moment = parse_time(text)
+    local = moment.astimezone(UK)
+    shown = local.replace(tzinfo=None).isoformat(timespec="seconds" if local.second else "minutes")
+    return f"{shown.replace('T', ' ')} {local:%Z}" if is_shown_twice(moment) else shown
+
+
+def spell_uk_moment(text: str) -> str:
+    """Return how a kept time was understood, e.g. `Friday 24 July 2026, 18:30 BST, which is 17:30 UTC`."""
+    moment = parse_time(text)
+    local = moment.astimezone(UK)
+    spelled = f"{local:%A} {local.day} {local:%B %Y}, {_show_clock(local)} {local:%Z}"
+    return spelled if local.utcoffset() == timedelta() else f"{spelled}, which is {_show_clock(moment)} UTC"
+
+
+def _show_clock(moment: datetime) -> str:
+    return f"{moment:%H:%M:%S}" if moment.second else f"{moment:%H:%M}"
+
+
+def show_uk_times_in(text: str) -> str:
+    """Return a line of the program with its times as people read them, e.g. `until 1 Jul 2026, 01:00 BST`."""
+    return _KEPT.sub(lambda found: format_uk_time(parse_time(found[0])), text)
+
 
 _FILE_ID: Final = f"/{FILES}/file_id"
 _RANK: Final = {pattern: place for place, pattern in enumerate(MOST_USEFUL)}
@@ -278,13 +614,13 @@ def _is_long(one: Field) -> bool:
 def _make_hint(one: Field) -> str:
     hint = find_hint(one) or ""
     if _is_moment(one):
-        hint = UK_TIME_HINT
+        hint = HINT
     elif isinstance(get_item_type(one), inspect.IntType):
         hint = "A whole number"
     elif one.is_list and one.part is None and not list_choices(one):
         hint = f"One on each line{f': {hint}' if hint else ''}"
     if may_be_none(one):
-        hint = f"{hint}, like {UK_TIME_EXAMPLE}; or the word none"
+        hint = f"{hint}, like {EXAMPLE}; or the word none"
     return f"{hint[:1].upper()}{hint[1:]}"
 
 

@@ -1,19 +1,55 @@
 """Serves the console on 127.0.0.1 until Ctrl-C, or until it was not used for a while.
 
-Werkzeug's own server, which comes with Flask (docs/decisions/0066). It writes no log: an address may hold an id.
+Werkzeug's own server, which comes with Flask (docs/decisions/0066). It writes no log: an address may hold an id. Every
+account of the machine sees the list of processes, and with it the link that a browser was started with; and a browser
+sends the console's cookie to every port of this machine. So Linux is asked which account's program is at the other end.
 """
 
+import os
+import sys
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from http import HTTPStatus
+from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any, Final
 
 from flask import Flask
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response
 
-from partner_sdk.console.peer import is_own_program
+# The rows of IPv4, and those of programs that reach IPv4 through a socket of IPv6.
+_TABLES: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+_LOCAL, _REMOTE, _ACCOUNT = 1, 2, 7
+_ROOT: Final = 0  # reads every folder anyway, and forwards the connections of containers and of WSL
+Place = tuple[str, int]
+
+
+def is_own_program(client: Place, *, server: Place) -> bool:
+    """Return whether a client is a program of this account or of root; also where the system does not tell."""
+    return find_account(client, server=server) in {None, _ROOT, os.getuid()}
+
+
+def find_account(client: Place, *, server: Place) -> int | None:
+    """Return the id of the account that holds the client's end, or None without such a row, e.g. on macOS."""
+    for table, prefix in zip(_TABLES, ("", _spell(bytes(8)) + _spell(b"\x00\x00\xff\xff")), strict=True):
+        wanted = [f"{prefix}{_spell(IPv4Address(host).packed)}:{port:04X}" for host, port in (client, server)]
+        try:
+            rows = table.read_text("ascii").splitlines()
+        except OSError:
+            continue
+        for row in map(str.split, rows):
+            if row[_LOCAL : _REMOTE + 1] == wanted:
+                return int(row[_ACCOUNT])
+    return None
+
+
+def _spell(address: bytes) -> str:
+    """Return bytes of an address as the kernel does: words of four bytes, each as a number of this machine."""
+    words = (address[start : start + 4] for start in range(0, len(address), 4))
+    return "".join(f"{int.from_bytes(word, sys.byteorder):08X}" for word in words)
+
 
 HOST: Final = "127.0.0.1"
 _LOOK_SECONDS: Final = 5.0

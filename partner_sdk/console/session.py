@@ -148,7 +148,7 @@ def find_first_question(*, is_enrolled: bool) -> ResponseReturnValue | None:
     if not is_enrolled and request.blueprint != ENROLLING:
         return redirect(url_for("enrolling.get_enrol"), HTTPStatus.SEE_OTHER)
     if get_session().person is None and not getattr(view, _BEFORE_A_PERSON, False):
-        return redirect(url_for("people.get_choice"), HTTPStatus.SEE_OTHER)
+        return redirect(url_for("accounts.get_choice"), HTTPStatus.SEE_OTHER)
     return None
 
 

@@ -79,7 +79,7 @@ def open_console(
     """Serve the console of a partner, and yield a person at its open link."""
     # A page waits for the mailbox as long as a busy machine takes.
     patience = {"PAGE_WAITS_SECONDS": 60.0, "BUTTON_WAITS_SECONDS": 60.0}
-    with Sandbox() as sandbox, mock.patch.multiple("partner_sdk.console.collecting", **patience):
+    with Sandbox() as sandbox, mock.patch.multiple("partner_sdk.console.mailbox", **patience):
         state = folder / "partner"
         if is_enrolled:
             sandbox.enrol(state).close()

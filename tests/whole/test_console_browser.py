@@ -6,7 +6,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, expect
 
 from partner_sdk.client._evidence_upload import Progress
-from partner_sdk.console.jobs import EXTENSION, Job
+from partner_sdk.console.sent import EXTENSION, Job
 from partner_sdk.report import parse_report
 from partner_sdk.wire.canonical import encode
 from tests.builders import EXAMPLE_REPORT

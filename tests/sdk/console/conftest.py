@@ -14,7 +14,7 @@ from tests.sdk.sdk_builders import make_state
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a page wait for the mailbox as long as a busy machine takes."""
     for name in ("PAGE_WAITS_SECONDS", "BUTTON_WAITS_SECONDS"):
-        monkeypatch.setattr(f"partner_sdk.console.collecting.{name}", 60.0)
+        monkeypatch.setattr(f"partner_sdk.console.mailbox.{name}", 60.0)
 
 
 @pytest.fixture

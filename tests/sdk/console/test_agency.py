@@ -236,14 +236,14 @@ class SlowGateway(ScriptedGateway):
 
 
 def test_slow_gateway_holds_no_page_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("partner_sdk.console.collecting.PAGE_WAITS_SECONDS", 0.01)
+    monkeypatch.setattr("partner_sdk.console.mailbox.PAGE_WAITS_SECONDS", 0.01)
     gateway = SlowGateway()
     slow = ConsoleBrowser(make_state(tmp_path / "partner").folder, gateway)
     slow.open_link()
     slow.get("/")
     assert "Still collecting." in slow.page
     gateway.go.set()
-    monkeypatch.setattr("partner_sdk.console.collecting.PAGE_WAITS_SECONDS", 60.0)
+    monkeypatch.setattr("partner_sdk.console.mailbox.PAGE_WAITS_SECONDS", 60.0)
     slow.get("/agency")
     assert "does not answer now" in slow.page
 

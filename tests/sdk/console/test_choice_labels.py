@@ -1,8 +1,7 @@
 """A page offers the choices of a report in the words of a person, never in prettified codes."""
 
-from partner_sdk.console.choice_labels import LABELS, find_labels
-from partner_sdk.console.questions import format_answer
-from partner_sdk.console.report_drafts import NOT_HELD_REASONS, YES_NO, find_only_value, list_choices
+from partner_sdk.console.drafts import NOT_HELD_REASONS, YES_NO, find_only_value, list_choices
+from partner_sdk.console.questions import LABELS, find_labels, format_answer
 from partner_sdk.report.outline import get_field, get_outline, list_fields
 from tests.sdk.console.console_builders import ConsoleBrowser
 

@@ -54,7 +54,7 @@ def test_every_route_but_the_link_and_the_files_is_closed(closed: ConsoleBrowser
         status = (closed.post if method == "POST" else closed.get)(path).status_code
         if path and status != 401:
             opened.add(rule.endpoint)
-    assert opened == {"door.get_style", "door.get_script", "door.get_icon"}
+    assert opened == {"front.get_style", "front.get_script", "front.get_icon"}
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost:40123", "127.0.0.1", "127.0.0.1:40124", f"{HOST}."])
@@ -125,7 +125,7 @@ def test_fault_of_a_page_is_logged_without_its_message(
         raise RuntimeError("words of a report")
 
     draft = browser.begin()
-    monkeypatch.setattr("partner_sdk.console.writing_pages.find_place", fail)
+    monkeypatch.setattr("partner_sdk.console.writing.find_place", fail)
     assert browser.get(f"{draft}/at/incident").status_code == 500
     assert "words of a report" not in browser.page + caplog.text
     assert "A page failed: RuntimeError in test_door.py:" in caplog.text

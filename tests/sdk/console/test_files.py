@@ -10,7 +10,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from gateway.testing.transport import WsgiTransport
-from partner_sdk.console.jobs import EXTENSION, Job
+from partner_sdk.console.sent import EXTENSION, Job
 from tests.builders import House
 from tests.sdk.console.console_builders import FILE_ANSWERS, ConsoleBrowser
 from tests.sdk.sdk_builders import DOWN, ScriptedGateway

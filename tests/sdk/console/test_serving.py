@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from partner_sdk.console.peer import find_account
-from partner_sdk.console.server import ConsoleServer
+from partner_sdk.console.server import ConsoleServer, find_account
 from tests.builders import StillClock
 from tests.sdk.sdk_builders import make_state
 
@@ -139,7 +138,7 @@ def test_program_that_reaches_the_console_through_a_socket_of_ipv6_is_found(
     here = "0000000000000000FFFF00000100007F"  # the kernel's spelling on a machine with the low byte first
     table = tmp_path / "tcp6"
     table.write_text(f"  sl  local_address ...\n   0: {here}:9C40 {here}:1F90 01 0:0 00:0 00000000  1234 0 77 1\n")
-    monkeypatch.setattr("partner_sdk.console.peer._TABLES", (tmp_path / "missing", table))
+    monkeypatch.setattr("partner_sdk.console.server._TABLES", (tmp_path / "missing", table))
     monkeypatch.setattr("sys.byteorder", "little")
     assert find_account(("127.0.0.1", 40_000), server=("127.0.0.1", 8080)) == 1234
 
@@ -148,7 +147,7 @@ def test_program_that_reaches_the_console_through_a_socket_of_ipv6_is_found(
 def test_program_of_another_account_is_refused(
     monkeypatch: pytest.MonkeyPatch, account: int | None, status: int
 ) -> None:
-    monkeypatch.setattr("partner_sdk.console.peer.find_account", lambda _client, *, server: account)
+    monkeypatch.setattr("partner_sdk.console.server.find_account", lambda _client, *, server: account)
     with serving(Flask(__name__), clock=StillClock()) as server:
         connection = HTTPConnection(server.host, timeout=30)
         connection.request("GET", "/open/x")

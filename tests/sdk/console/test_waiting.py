@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from partner_sdk.client.threads import Line, Thread
-from partner_sdk.console.waiting import list_rows, say_clock
+from partner_sdk.console.agency import list_rows, say_clock
 from tests.builders import NOW
 from tests.sdk.commands.test_thread_commands import REFERRAL
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from partner_sdk.console.report_drafts import AnswerError, find_doubt, find_reading, read_answer
+from partner_sdk.console.drafts import AnswerError, find_doubt, find_reading, read_answer
 from partner_sdk.report.model import Child, Discovery, IndustryReport, Reporter, Suspect
 from partner_sdk.report.outline import get_field
 

@@ -1,43 +1,69 @@
-"""Writing a report: begin it, and go through its pages.
+"""Writing a report: its pages, its files, and the last page with its gaps, the text to be sealed and the send button.
 
-Each button saves the page first, so that no word is lost on the way to another one.
+Each button saves the page first, so that no word is lost on the way to another one. Files are copied from the browser
+into the draft.
 """
 
 from dataclasses import dataclass
 from http import HTTPStatus
+from io import BytesIO
+from pathlib import Path
 from secrets import token_bytes
-from typing import Final
+from typing import IO, Any, Final
 
-from flask import Blueprint, Response, abort, jsonify, make_response, request
+from flask import Blueprint, Request, Response, abort, g, jsonify, make_response, request
 from flask.typing import ResponseReturnValue
 
+from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client._receipts import find_delivery, get_report_id
 from partner_sdk.client._submissions import check_earlier_reference
-from partner_sdk.console.choice_labels import LABELS
-from partner_sdk.console.draft_files import DraftFiles
-from partner_sdk.console.drafts import Drafts, KeptDraft
+from partner_sdk.console.drafts import DraftFiles, Drafts, KeptDraft, Owner, check_room, get_root, open_part
 from partner_sdk.console.page import (
+    ErrorLines,
+    describe_error,
     get_console,
     get_person,
     get_state,
     go_to,
     is_by_script,
     note_act,
+    open_partner,
     show_page,
 )
 from partner_sdk.console.people import make_console_folder
-from partner_sdk.console.places import CASE, Place, add_item, find_place, remove_item
-from partner_sdk.console.questions import Question, list_questions, name_kind, read_form, title_item
-from partner_sdk.console.report_drafts import Owner, get_root
-from partner_sdk.console.sending import find_job
-from partner_sdk.console.sent_pages import Row, list_rows
-from partner_sdk.console.session import get_session
-from partner_sdk.errors import FormatError, ReportAbuseError
-from partner_sdk.report.outline import get_field
+from partner_sdk.console.questions import (
+    CASE,
+    LABELS,
+    Place,
+    Question,
+    add_item,
+    find_place,
+    list_questions,
+    lower_first,
+    name_kind,
+    read_form,
+    remove_item,
+    title_field,
+    title_item,
+)
+from partner_sdk.console.sent import Row, deliver, end_draft, find_job, list_rows, resume_files, send_with_files
+from partner_sdk.console.session import get_session, takes_files
+from partner_sdk.errors import (
+    EvidenceError,
+    FormatError,
+    LocalStateError,
+    RepeatedReportError,
+    ReportAbuseError,
+    ReportError,
+)
+from partner_sdk.report import IndustryReport, measure_completeness, parse_report
+from partner_sdk.report.outline import get_field, get_outline
+from partner_sdk.report.reading import MUST_BE_THERE, format_preview, make_preview
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
 from partner_sdk.wire.submission import Priority, ReportKind
 
 blueprint = Blueprint("writing", __name__)
+
 _REASONS: Final = list(LABELS["not_held"].items())
 
 MOST_OFFERED: Final = 100
@@ -72,7 +98,7 @@ def get_draft(draft_id: str) -> KeptDraft:
     if job is not None and (draft is None or not job.is_done):
         if is_by_script():
             abort(HTTPStatus.CONFLICT)
-        abort(make_response(go_to("files.get_sending", key=draft_id)))
+        abort(make_response(go_to("writing.get_sending", key=draft_id)))
     if draft is None:
         sealed = get_session().sealed.get(draft_id)
         if sealed is not None:
@@ -368,3 +394,267 @@ def post_priority(draft_id: str) -> ResponseReturnValue:
     if priority is not None:
         kept.change(priority=priority)
     return go_to(".get_contents", draft_id=draft_id, notice="Saved.")
+
+
+@dataclass(frozen=True, slots=True)
+class Pointed:
+    """A fault or a gap of the report, with the page on which to answer it."""
+
+    title: str
+    detail: str
+    path: str | None
+    anchor: str
+
+
+def _point_at(pointer: str, detail: str) -> Pointed:
+    """Return the page and the question that a JSON pointer names, e.g. `#/suspects/0/logins/1/ip`."""
+    steps = pointer.removeprefix("#").strip("/").split("/")
+    try:
+        title = title_field(get_field(pointer))
+    except KeyError:
+        return Pointed(pointer, detail, None, "")
+    if steps[-1].isdigit() and len(steps) > 1:  # one of a list of plain values
+        steps = steps[:-1]
+    objects, anchor = steps[:-1], steps[-1]
+    is_list = any(one.name == anchor and one.part is not None for one in get_outline().fields)
+    path = None if not objects and is_list else "/".join(objects) or CASE
+    where = _name_objects(objects)
+    detail = "It needs an answer." if detail == MUST_BE_THERE else detail
+    return Pointed(f"{where}: {lower_first(title)}" if where else title, detail, path, anchor)
+
+
+def _name_objects(steps: list[str]) -> str:
+    """Return the way to an object by the names of its pages, e.g. `Suspect 1, login 2` for `suspects/0/logins/1`."""
+    names = []
+    for count, step in enumerate(steps, start=1):
+        if step.isdigit():
+            continue
+        field = get_field(f"#/{'/'.join(steps[:count])}")
+        is_item = field.is_list and count < len(steps)
+        names.append(f"{name_kind(field.part)} {int(steps[count]) + 1}" if is_item else title_field(field))
+    return ", ".join([name if place else f"{name[:1].upper()}{name[1:]}" for place, name in enumerate(names)])
+
+
+def _read_report(kept: KeptDraft) -> IndustryReport:
+    settings = kept.settings
+    return parse_report(kept.read().encode(), priority=settings.priority, kind=settings.kind)
+
+
+@blueprint.get("/drafts/<draft_id>/check")
+def get_check(draft_id: str) -> Response:
+    """Show a draft as it will be sealed, with its missing answers and how complete it is."""
+    return _show_check(get_draft(draft_id))
+
+
+def _show_check(
+    kept: KeptDraft, *, error: ErrorLines | None = None, repeated: RepeatedReportError | None = None
+) -> Response:
+    settings = kept.settings
+    values: dict[str, Any] = {
+        "draft": kept,
+        "error": error,
+        "repeated": repeated,
+        "faults": [],
+        "missing": [],
+        "score": None,
+        "text": "",
+    }
+    try:
+        report = _read_report(kept)
+    except ReportError as refused:
+        values["faults"] = [_point_at(one.pointer, one.detail) for one in refused.faults]
+        values["error"] = None if refused.faults else describe_error(refused)
+        return show_page("check.html", **values)
+    completeness = measure_completeness(report)
+    preview = make_preview(
+        report, priority=settings.priority, kind=settings.kind, earlier_reference=settings.earlier_reference
+    )
+    values["missing"] = [_point_at(pointer, "") for pointer in completeness.missing]
+    values["score"] = completeness.score
+    values["text"] = format_preview(preview).partition("\n\n")[2]
+    status = HTTPStatus.OK if error is None else HTTPStatus.UNPROCESSABLE_ENTITY
+    return show_page("check.html", status=status, **values)
+
+
+@blueprint.post("/drafts/<draft_id>/send")
+def post_send(draft_id: str) -> ResponseReturnValue:
+    """Seal a draft, delete its readable words, and send it; without the gateway it waits sealed."""
+    again = request.form.get("again") == "yes"
+    with get_drafts().sealing():
+        kept = get_draft(draft_id)
+        files = get_copies(draft_id)
+        try:
+            report_id = _find_sealed(kept)
+            if report_id is None:
+                report = _read_report(kept)
+                if files.list_copies(kept.read().root):
+                    send_with_files(kept, report, files, again=again)
+                    return go_to("writing.get_sending", key=draft_id)
+                report_id = _seal(kept, report, again=again)
+        except ReportAbuseError as error:
+            repeated = error if isinstance(error, RepeatedReportError) else None
+            return _show_check(kept, error=describe_error(error), repeated=repeated)
+        get_session().sealed[draft_id] = report_id
+        end_draft(kept, drafts=get_drafts(), report_id=report_id, by=get_person())
+    return deliver(report_id)
+
+
+def _find_sealed(kept: KeptDraft) -> str | None:
+    """Return the id of the report that this draft was sealed as, if the console ended before the draft was deleted."""
+    report_id = kept.settings.report_id
+    return None if report_id is None or get_state().find_submission(report_id) is None else report_id
+
+
+def _seal(kept: KeptDraft, report: IndustryReport, *, again: bool) -> str:
+    settings, report_id = kept.settings, make_id()
+    kept.change(report_id=report_id)
+    saved: list[str] = []
+    try:
+        with open_partner() as partner:
+            partner.seal_report(
+                report,
+                priority=settings.priority,
+                kind=settings.kind,
+                earlier_reference=settings.earlier_reference,
+                report_id=report_id,
+                again=again,
+                on_saved=saved.append,
+            )
+    except ReportAbuseError:
+        if not saved:  # else it is on the disk, and only the newer key was not to be had
+            raise
+    return report_id
+
+
+_PARTS: Final = "console_parts"
+
+
+class ConsoleRequest(Request):
+    """A request whose files are written straight into the console's own folder, and nowhere else."""
+
+    def _get_file_stream(  # Werkzeug's own hook for this
+        self,
+        total_content_length: int | None,
+        content_type: str | None,
+        filename: str | None = None,
+        content_length: int | None = None,
+    ) -> IO[bytes]:
+        del content_type, filename, content_length
+        if not PartnerState.is_in(get_console().state):
+            return BytesIO()  # an invitation: there is no folder yet, and its secret belongs on no disk
+        folder = make_console_folder(get_console().state)
+        check_room(folder, size_bytes=total_content_length or 0)
+        part = open_part(folder)
+        g.setdefault(_PARTS, []).append(part)
+        return part
+
+
+def remove_parts(_: BaseException | None) -> None:
+    """Delete every upload of a request that was not taken into a draft."""
+    for part in g.get(_PARTS, ()):
+        part.close()
+        Path(part.name).unlink(missing_ok=True)
+
+
+@blueprint.get("/drafts/<draft_id>/files")
+def get_upload(draft_id: str) -> Response:
+    """Show the files of a draft, and the form that adds more."""
+    return _show_upload(draft_id)
+
+
+def _show_upload(draft_id: str, *, fault: str = "") -> Response:
+    kept = get_draft(draft_id)
+    root = kept.read().root
+    return show_page(
+        "files.html",
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if fault else HTTPStatus.OK,
+        draft=kept,
+        rows=_list_rows(root, copies=get_copies(draft_id).list_copies(root)),
+        fault=fault,
+    )
+
+
+def _list_rows(root: Owner, *, copies: dict[str, Path]) -> list[dict[str, Any]]:
+    held, part = root.get("files"), get_field("#/files").part
+    required = {one.name for one in part.fields if one.needed == "must"} if part is not None else set()
+    return [
+        {
+            "path": f"files/{number}",
+            "name": item.get("name") or item.get("file_id") or f"File {number + 1}",
+            "size_bytes": item.get("size_bytes"),
+            "goes": item.get("file_id") in copies,
+            "is_ready": required <= set(item),
+        }
+        for number, item in enumerate(held if isinstance(held, list) else [])
+        if isinstance(item, dict)
+    ]
+
+
+@blueprint.post("/drafts/<draft_id>/files")
+@takes_files
+def post_upload(draft_id: str) -> ResponseReturnValue:
+    """Take the uploaded files into the draft."""
+    kept = get_draft(draft_id)
+    uploads = [one for one in request.files.getlist("file") if one.filename]
+    if not uploads:
+        return _answer_upload(draft_id, fault="Choose a file first.")
+    for one in uploads:
+        one.stream.flush()
+    try:
+        with kept.changing() as draft:
+            for one in uploads:
+                part = Path(str(getattr(one.stream, "name", "")))
+                file_id = get_copies(draft_id).add(part, name=one.filename or "", root=draft.root)
+                note_act("file-added", about=f"{draft_id}.{file_id}")
+            place = f"files/{len(draft.root['files']) - 1}"
+    except (EvidenceError, LocalStateError) as error:
+        return _answer_upload(draft_id, fault=str(error))
+    if len(uploads) == 1:
+        notice = "The file is copied. Please answer the questions about it."
+        return _answer(go_to("writing.get_section", draft_id=draft_id, path=place, notice=notice))
+    notice = f"{len(uploads)} files are copied. Please answer the questions of each."
+    return _answer(go_to(".get_upload", draft_id=draft_id, notice=notice))
+
+
+def _answer_upload(draft_id: str, *, fault: str) -> ResponseReturnValue:
+    if is_by_script():
+        return _answer(go_to(".get_upload", draft_id=draft_id, warning=fault))
+    return _show_upload(draft_id, fault=fault)
+
+
+def _answer(redirect: ResponseReturnValue) -> ResponseReturnValue:
+    """Send the browser on; the script that showed the progress gets the address, and the notice stays unread."""
+    response = make_response(redirect)
+    return jsonify({"location": response.location}) if is_by_script() else response
+
+
+@blueprint.get("/sending/<key>")
+def get_sending(key: str) -> ResponseReturnValue:
+    """Show how far the files of a report are, or go on to its end."""
+    job = find_job(key)
+    if job is None:
+        abort(HTTPStatus.NOT_FOUND)
+    if not job.is_done:
+        return show_page("sending.html", job=job, rows=job.list_rows())
+    fault = None if job.error is None else " ".join((job.error.title, *job.error.lines))
+    if job.report_id is None:
+        return go_to("writing.get_check", draft_id=key, warning=f"It was not sent: {fault}")
+    if fault:
+        return go_to("sent.get_report", report_id=job.report_id, warning=f"Not finished: {fault}")
+    return go_to("sent.get_report", report_id=job.report_id, notice="Everything is delivered.")
+
+
+@blueprint.get("/sending/<key>.json")
+def get_sending_json(key: str) -> ResponseReturnValue:
+    """Return the same for the script of that page."""
+    job = find_job(key)
+    if job is None:
+        abort(HTTPStatus.NOT_FOUND)
+    return jsonify({"is_done": job.is_done, "files": job.list_rows(), "reference": job.reference})
+
+
+@blueprint.post("/reports/<report_id>/files")
+def post_resume(report_id: str) -> ResponseReturnValue:
+    """Send the files of a report that still wait."""
+    resume_files(report_id)
+    return go_to(".get_sending", key=report_id)
