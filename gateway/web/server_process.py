@@ -65,7 +65,6 @@ def load_worker_app(spec: ServerSpec, master_pid: int, has_loaded: Connection | 
     configure_logging(spec.name)
     gc.disable()  # nothing that is loaded is garbage: an app loads in 14 % less time
     # Imported here, as in `make_body_rule`: only workers need these modules.
-    from gateway.web.callers import SilentConnections
     from gateway.web.wsgi_bridge import BodyReader, WsgiBridge
 
     module, _, factory = spec.target.partition(":")
@@ -90,8 +89,6 @@ def load_worker_app(spec: ServerSpec, master_pid: int, has_loaded: Connection | 
         bridge.leave()
 
     signal.signal(LEAVE_SIGNAL, leave)
-    if not count_trusted_proxies(app):
-        SilentConnections(port=spec.port, busy=bridge.busy).watch()
     # The app lives as long as the worker: no search for garbage needs to walk through it. The first would take a tenth
     # of the worker's start, and find no page of memory to give back.
     gc.freeze()

@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
-from gateway.web.callers import Caller, CallerNetworks, CallerTurns, Peer, RequestThreads, TooManyWaitingError
+from gateway.web.callers import Caller, CallerNetworks, CallerTurns, RequestThreads, TooManyWaitingError
 from gateway.web.logs import log_failure
 from gateway.web.rules import NO_BODY, REFUSED, SAFE_METHODS, BodyRoom, BodyTerms
 
@@ -415,8 +415,6 @@ class WsgiBridge:
         self._part_turns = asyncio.Semaphore(max(1, threads // 2))
         self._waits = Waits(self._threads, look_seconds=look_seconds)
         self._is_leaving = False
-        self.busy: set[Peer] = set()
-        """The callers whose complete requests are being answered."""
 
     def leave(self) -> None:
         """From now on close each connection after its answer, so that the next request goes to another worker.
@@ -501,8 +499,6 @@ class WsgiBridge:
             else:
                 _send(said, send, closes=closes or self._is_leaving)
 
-        peer = (environ["REMOTE_ADDR"], environ["REMOTE_PORT"])
-        self.busy.add(peer)
         try:
             await self._turns.run(caller, self._threads, answer)
             if kept and receive is not None:
@@ -510,8 +506,6 @@ class WsgiBridge:
         except TooManyWaitingError:
             _send(await self._get_busy_answer(environ), send, closes=True)
             return
-        finally:
-            self.busy.discard(peer)
         is_refused = environ["REQUEST_METHOD"] not in SAFE_METHODS and not COUNTED_REFUSALS.isdisjoint(statuses)
         if counts and is_refused:
             self._turns.count_refusal(caller)

@@ -167,12 +167,6 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("partner_sdk.wire.evidence:PART_BYTES", 8 * MIB, SETTINGS, "8 MiB for a part of evidence"),
     ("gateway.web.wsgi_bridge:ROOM_BYTES", 64 * MIB, SETTINGS, "A process holds 64 MiB of each"),
     ("gateway.web.server_process:MAX_CONNECTIONS", 2048, SETTINGS, "**Connections.** 2,048 for each process"),
-    (
-        "gateway.web.callers:MOST_OF_A_NETWORK",
-        256,
-        SETTINGS,
-        "one network holds 256 without a whole request",
-    ),
     ("gateway.web.wsgi_bridge:MAX_HEAD_BYTES", 16 * KIB, SETTINGS, "Heads: 16 KiB and 100 headers"),
     ("gateway.web.rules:MAX_FORM_FIELDS", 200, SETTINGS, "Forms: 200 fields"),
     ("gateway.web.callers:MOST_AFTER_REFUSALS", 4, SETTINGS, "answered four requests at a time"),
