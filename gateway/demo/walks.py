@@ -222,7 +222,7 @@ _NO_ATTESTATION: Final = b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x59"
 
 
 class SoftPasskey:
-    """One device of one person. `counter` goes up with each touch; a test may set it back."""
+    """One device of one person. `counter` goes up with each step-up; a test may set it back."""
 
     def __init__(self, origin: str, *, random: Callable[[int], bytes], flags: int = PRESENT | VERIFIED) -> None:
         self.origin = origin
@@ -243,7 +243,7 @@ class SoftPasskey:
         client_data = self._make_client_data("webauthn.create", options)
         return self._make_answer(attestationObject=attestation, clientDataJSON=client_data)
 
-    def touch(self, options: Mapping[str, Any]) -> str:
+    def step_up(self, options: Mapping[str, Any]) -> str:
         """Return the JSON that a browser makes of `navigator.credentials.get(options)`."""
         self.counter += 1
         client_data = self._make_client_data("webauthn.get", options)
@@ -314,7 +314,7 @@ class DeskWalk:
         if found is None:
             raise WalkError(f"There is nothing to sign at {page}.")
         begun = self._begin(page, found[1])
-        answer = self._passkey.touch(begun["options"])
+        answer = self._passkey.step_up(begun["options"])
         self.send(page, f"{page}/{action}", statement=begun["statement"], answer=answer)
 
     def _at(self, path: str) -> str:
@@ -324,12 +324,12 @@ class DeskWalk:
         page = read_page(shown if "<" in shown else self.read(shown))
         form = {**page.list_hidden(path), **fields}
         answer = self._browser.post(self._at(path), data=form, timeout=TIMEOUT_SECONDS, allow_redirects=False)
-        if answer.status_code != HTTPStatus.UNAUTHORIZED or path.startswith("/touch"):
+        if answer.status_code != HTTPStatus.UNAUTHORIZED or path.startswith("/step-up"):
             return answer
-        # The desk asks for a touch of the last five minutes, and then takes the form again.
-        begun = self._begin("/passkeys", "/touch/begin")
-        touched = {"statement": begun["statement"], "answer": self._passkey.touch(begun["options"])}
-        self.show("/passkeys", "/touch", **touched)
+        # The desk asks for a step-up of the last five minutes, and then takes the form again.
+        begun = self._begin("/passkeys", "/step-up/begin")
+        answered = {"statement": begun["statement"], "answer": self._passkey.step_up(begun["options"])}
+        self.show("/passkeys", "/step-up", **answered)
         return self._browser.post(self._at(path), data=form, timeout=TIMEOUT_SECONDS, allow_redirects=False)
 
     def _begin(self, shown: str, path: str) -> Any:

@@ -38,7 +38,7 @@ from gateway.desk.retention import pages as retention_pages
 from gateway.desk.rights import pages as rights_pages
 from gateway.desk.vault import VaultError
 from gateway.desk.views.page import bind_desk, get_desk, show_error, show_page, sign_out, staff_rule
-from gateway.desk.views.touch import bind_touches
+from gateway.desk.views.step_up import bind_step_up
 from gateway.desk.watch import describe_watch, find_unfit, settle_alarms
 from gateway.desk.wiring import Desk, open_desk
 from gateway.web.logs import configure_logging
@@ -124,7 +124,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     load_register(desk.paths.destinations)  # a mistake in it stops the start, not a page
     bind_desk(app, desk, origin=origin)
     app.register_error_handler(VaultError, _show_vault_error)
-    bind_touches(app)
+    bind_step_up(app)
     checks_pages.bind_post_rate(app)
     app.register_blueprint(blueprint)
     for pages in (

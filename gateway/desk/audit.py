@@ -287,7 +287,7 @@ OF_DESK: Final = {
     "read-replies": "read the replies of a case",
     "read-thread": "read the thread of an action",
     "refuse-account-change": "refused a change that a partner asked for",
-    "refuse-touch": "refused a touch of a passkey",
+    "refuse-step-up": "refused a step-up",
     "renew-delegation": "renewed the delegation of the root key",
     "repeat-destruction": "destroyed cases again after a restore",
     "replace-sealing-key": "replaced a sealing key",

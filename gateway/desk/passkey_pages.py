@@ -1,4 +1,4 @@
-"""Pages about passkeys: sign in, register by a link, your own passkeys, and a touch.
+"""Pages about passkeys: sign in, register by a link, your own passkeys, and a step-up.
 
 A passkey joins an account by the word of an older one, or of two supervisors: never by a session alone.
 """
@@ -34,7 +34,7 @@ from gateway.desk.people.sessions import (
     StartLinkError,
     get_link_folder,
     hash_code,
-    note_touch,
+    note_step_up,
     read_start_link,
     use_start_link,
 )
@@ -50,16 +50,16 @@ from gateway.desk.views.page import (
     staff_rule,
     take_wanted,
 )
-from gateway.desk.views.touch import (
+from gateway.desk.views.step_up import (
     BEGIN_BYTES,
     FORM_BYTES,
     answer_begin,
     answer_fault,
     answer_json,
-    begin_touch,
+    begin_step_up,
     make_page_statement,
     read_statement,
-    take_page_touch,
+    take_page_step_up,
 )
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, not_found, rule
 from partner_sdk.errors import ReportAbuseError
@@ -96,7 +96,7 @@ def show_sign_in() -> ResponseReturnValue:
 @_open_begin
 def post_sign_in_begin() -> ResponseReturnValue:
     """Answer passkeys.js with a challenge for any passkey of this desk."""
-    return begin_touch("sign-in")
+    return begin_step_up("sign-in")
 
 
 @blueprint.post("/sign-in")
@@ -104,7 +104,7 @@ def post_sign_in_begin() -> ResponseReturnValue:
 def post_sign_in() -> ResponseReturnValue:
     """Sign in with a passkey."""
     try:
-        sign_in(take_page_touch("sign-in").person)
+        sign_in(take_page_step_up("sign-in").person)
     except ReportAbuseError as error:
         return show_page("sign_in.html", status=HTTPStatus.UNAUTHORIZED, fault=str(error))
     return _go_home()
@@ -128,7 +128,7 @@ def post_start(secret: str) -> ResponseReturnValue:
         if _read_link(secret).code_sha256:
             return _show_start(secret, fault="This link needs its code.")
         link = use_start_link(get_link_folder(desk.paths.state), secret, now=desk.clock())
-        # The link stands for the touch of a passkey that a visitor of the demonstration may not have.
+        # The link stands for the step-up of a passkey that a visitor of the demonstration may not have.
         sign_in(link.person)
     except StartLinkError as error:
         return show_page("sign_in.html", status=HTTPStatus.UNAUTHORIZED, fault=str(error))
@@ -173,22 +173,22 @@ def post_start_register(secret: str) -> ResponseReturnValue:
     return go_to("passkeys.show_own")
 
 
-@blueprint.post("/touch/begin")
+@blueprint.post("/step-up/begin")
 @staff_rule(Permission.SIGN_OUT, body_bytes=BEGIN_BYTES)
-def post_touch_begin() -> ResponseReturnValue:
+def post_step_up_begin() -> ResponseReturnValue:
     """Answer passkeys.js with a challenge for the signed-in person."""
-    return begin_touch("touch", person=get_signed_in().person)
+    return begin_step_up("step-up", person=get_signed_in().person)
 
 
-@blueprint.post("/touch")
+@blueprint.post("/step-up")
 @staff_rule(Permission.SIGN_OUT, body_bytes=FORM_BYTES)
-def post_touch() -> ResponseReturnValue:
-    """Take a touch: the session is unlocked, and fresh for five minutes."""
+def post_step_up() -> ResponseReturnValue:
+    """Take a step-up: the session is unlocked, and fresh for five minutes."""
     try:
-        take_page_touch("touch", person=get_signed_in().person)
+        take_page_step_up("step-up", person=get_signed_in().person)
     except ReportAbuseError as error:
         return answer_fault(error)
-    note_touch(get_desk(), str(session.get("secret", "")))
+    note_step_up(get_desk(), str(session.get("secret", "")))
     return answer_json({})
 
 
@@ -233,7 +233,7 @@ def post_confirm_begin(key_sha256: str) -> ResponseReturnValue:
     """Answer passkeys.js with a challenge that holds the hash of a new passkey."""
     if not _HASH.fullmatch(key_sha256):
         not_found()
-    return begin_touch("vouch", person=get_signed_in().person, subject=_ADD, body_sha256=key_sha256)
+    return begin_step_up("vouch", person=get_signed_in().person, subject=_ADD, body_sha256=key_sha256)
 
 
 @blueprint.post("/passkeys/confirm")
@@ -244,7 +244,7 @@ def post_confirm() -> ResponseReturnValue:
     try:
         statement = read_statement("register", person=person, field="new_statement")
         key = verify_new_key(request.form.get("new_answer", ""), statement=statement)
-        take_page_touch("vouch", person=person, subject=_ADD, body_sha256=_hash_key(key))
+        take_page_step_up("vouch", person=person, subject=_ADD, body_sha256=_hash_key(key))
         with desk.store.write() as connection:
             label = request.form.get("label", "")
             add_told_passkey(connection, key, statement, label=label, by=person, now=desk.clock())
@@ -259,7 +259,7 @@ def post_acknowledge_begin(number: str) -> ResponseReturnValue:
     """Answer passkeys.js with a challenge for the word that a new passkey is the person's own."""
     if not _HASH.fullmatch(number):
         not_found()
-    return begin_touch("vouch", person=get_signed_in().person, subject=f"{_ACKNOWLEDGE} {number}")
+    return begin_step_up("vouch", person=get_signed_in().person, subject=f"{_ACKNOWLEDGE} {number}")
 
 
 @blueprint.post("/passkeys/<number>/acknowledge")
@@ -268,7 +268,7 @@ def post_acknowledge(number: str) -> ResponseReturnValue:
     """Take the person's word that a new passkey is theirs; then no page asks for it any more."""
     desk, person = get_desk(), get_signed_in().person
     try:
-        by = take_page_touch("vouch", person=person, subject=f"{_ACKNOWLEDGE} {number}")
+        by = take_page_step_up("vouch", person=person, subject=f"{_ACKNOWLEDGE} {number}")
         with desk.store.write() as connection:
             acknowledge_passkey(connection, person, number, by=by, now=desk.clock())
     except ReportAbuseError as error:
@@ -277,7 +277,7 @@ def post_acknowledge(number: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/passkeys/<number>/end")
-@staff_rule(Permission.SIGN_OUT, body_bytes=BEGIN_BYTES, needs_touch=True)
+@staff_rule(Permission.SIGN_OUT, body_bytes=BEGIN_BYTES, needs_step_up=True)
 def post_end(number: str) -> ResponseReturnValue:
     """End one of the signed-in person's passkeys."""
     desk, person = get_desk(), get_signed_in().person

@@ -25,7 +25,7 @@ from gateway.desk.people.releases import (
 )
 from gateway.desk.people.sessions import StartLink, get_link_folder, hash_code, make_start_link
 from gateway.desk.views.page import get_desk, get_signed_in, parse_row_number, show_page, staff_rule
-from gateway.desk.views.touch import BEGIN_BYTES, FORM_BYTES, answer_fault, begin_touch, get_origin, sign_on_page
+from gateway.desk.views.step_up import BEGIN_BYTES, FORM_BYTES, answer_fault, begin_step_up, get_origin, sign_on_page
 from gateway.web.rules import not_found
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import encode, parse_time
@@ -50,7 +50,7 @@ def post_begin(number: str) -> ResponseReturnValue:
     except ReleaseError as error:
         return answer_fault(error)
     digest = release.body_sha256.hex()
-    return begin_touch("release", person=person, subject=release.statement_subject, body_sha256=digest)
+    return begin_step_up("release", person=person, subject=release.statement_subject, body_sha256=digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def show_recoveries() -> ResponseReturnValue:
 
 
 @blueprint.post("/recoveries")
-@staff_rule(Permission.RECOVER_PASSKEYS, body_bytes=BEGIN_BYTES, needs_touch=True)
+@staff_rule(Permission.RECOVER_PASSKEYS, body_bytes=BEGIN_BYTES, needs_step_up=True)
 def post_ask() -> ResponseReturnValue:
     """Ask for a recovery as the first supervisor, whose half is a code."""
     desk, by = get_desk(), get_signed_in().person

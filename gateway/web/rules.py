@@ -93,7 +93,7 @@ class RouteRule:
     `limit` names a row of the app's limits, or `none`; `surface` picks the headers. `other_limits` names rows that may
     count a request instead, depending on its body. `body_room` names the room for its bodies. `log_word` replaces the
     route in the log where the path would reveal an answer. `permission` is required of staff; other callers have none.
-    `needs_touch` asks for a fresh touch of a passkey.
+    `needs_step_up` asks for a fresh step-up of a passkey.
     """
 
     login: Login
@@ -106,7 +106,7 @@ class RouteRule:
     log_word: str = ""
     other_limits: tuple[str, ...] = ()
     permission: Enum | None = None
-    needs_touch: bool = False
+    needs_step_up: bool = False
 
     def __call__(self, view: View) -> View:
         """Attach this rule to a view function."""

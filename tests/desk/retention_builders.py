@@ -8,17 +8,17 @@ from sqlalchemy import update
 
 from gateway.desk.keyring.publication import share_passkeys
 from gateway.desk.people.permissions import Role
-from gateway.desk.people.releases import Release, get_touch, sign_release
+from gateway.desk.people.releases import Release, get_step_up, sign_release
 from gateway.desk.retention.destruction import begin_destruction, finish_destruction
 from gateway.desk.retention.lists import DUE, SignedList, draft_destruction, get_signatures
 from gateway.desk.store.agency_tables import OUTBOX
 from gateway.desk.store.schema import CASES
-from gateway.desk.vault import SignedTouch
+from gateway.desk.vault import SignedStepUp
 from gateway.desk.vault.destructions import KNOWN_FOR, STOP_WITHIN
 from gateway.desk.wiring import Desk
 from gateway.guidance.destruction import DestructionReason
 from partner_sdk.wire.canonical import format_time
-from tests.desk.people.touch_builders import register, state_release, touch
+from tests.desk.people.step_up_builders import register, state_release, step_up
 from tests.desk.people_builders import ensure_person
 from tests.desk.view_builders import ORIGIN, PASSKEYS
 
@@ -60,7 +60,7 @@ def sign(desk: Desk, release: Release, *, by: str, body: bytes) -> Release:
     """Sign a draft with a person's passkey."""
     now = desk.clock()
     statement = state_release(release, person=by, now=now, origin=ORIGIN)
-    answer = touch(PASSKEYS[desk.paths.state, by], statement)
+    answer = step_up(PASSKEYS[desk.paths.state, by], statement)
     with desk.store.write() as connection:
         return sign_release(connection, release.id, body=body, answer=answer, statement=statement, now=now)
 
@@ -74,11 +74,11 @@ def sign_list(desk: Desk, release: Release, *, by: str = SECOND) -> Release:
     return sign(desk, found.second, by=by, body=body)
 
 
-def list_touches(desk: Desk, destruction_id: str) -> tuple[SignedTouch, SignedTouch]:
-    """Return the touches of both people."""
+def list_step_ups(desk: Desk, destruction_id: str) -> tuple[SignedStepUp, SignedStepUp]:
+    """Return the step_ups of both people."""
     found = read_signatures(desk, destruction_id)
     with desk.store.read() as connection:
-        return get_touch(connection, found.author), get_touch(connection, found.second)
+        return get_step_up(connection, found.author), get_step_up(connection, found.second)
 
 
 def begin(desk: Desk, case_ids: list[str], *, reason: DestructionReason = DUE) -> str:

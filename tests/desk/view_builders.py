@@ -275,10 +275,10 @@ class Browser:
         assert self.get("/passkeys").status_code == 200
         return passkey
 
-    def touch(self, begin: str, path: str, **fields: Any) -> TestResponse:
-        """Send a form with a touch of this person's passkey, e.g. `touch("/touch/begin", "/touch")`."""
+    def step_up(self, begin: str, path: str, **fields: Any) -> TestResponse:
+        """Send a form with a step-up of this person's passkey, e.g. `step_up("/step-up/begin", "/step-up")`."""
         begun = self.begin(begin)
-        return self.post(path, statement=begun["statement"], answer=self.passkey.touch(begun["options"]), **fields)
+        return self.post(path, statement=begun["statement"], answer=self.passkey.step_up(begun["options"]), **fields)
 
     def sign_in(self, person: str = "a-assessor", roles: Collection[Role] = tuple(Role)) -> "Browser":
         """Sign in with the person's passkey; a new one is registered by a link first."""
@@ -288,7 +288,7 @@ class Browser:
             return self
         self.passkey = known
         self.get("/sign-in")
-        answer = self.touch("/sign-in/begin", "/sign-in")
+        answer = self.step_up("/sign-in/begin", "/sign-in")
         assert answer.status_code == 303
         assert self.get(answer.location).status_code == 200
         return self

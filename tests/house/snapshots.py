@@ -79,7 +79,7 @@ def _list_ruled_routes(app: Flask) -> Iterator[str]:
         line = f"{method} {path}: {rule.login.name}, {permission}, {'+'.join(rule.limits)}, {rule.csrf.name}"
         if rule.body_bytes:
             line += f", {rule.body_bytes} bytes of {rule.body_media_type} in {rule.room.name}"
-        yield line + (", step-up" if rule.needs_touch else "")
+        yield line + (", step-up" if rule.needs_step_up else "")
 
 
 def _list_console_routes(app: Flask) -> Iterator[str]:

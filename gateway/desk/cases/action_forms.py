@@ -18,7 +18,7 @@ from gateway.desk.cases.model import get_case, has_control_characters, normalise
 from gateway.desk.people.permissions import CaseScope, Permission
 from gateway.desk.people.releases import Release, draft_release, find_release, get_signed
 from gateway.desk.views.page import Fault, Forms, Typed, check_route, get_desk, get_name, go_to
-from gateway.desk.views.touch import sign_on_page
+from gateway.desk.views.step_up import sign_on_page
 from gateway.desk.wiring import Desk
 from gateway.web.rules import not_found
 from partner_sdk.wire.canonical import encode

@@ -343,7 +343,7 @@ _MOST_OF_A_NAME: Final = 40
 
 
 @blueprint.post("/cases/<case_id>/files/<evidence_id>")
-@staff_rule(Permission.OPEN_FILES, body_bytes=FORM_BYTES, needs_touch=True)
+@staff_rule(Permission.OPEN_FILES, body_bytes=FORM_BYTES, needs_step_up=True)
 def post_open_file(case_id: str, evidence_id: str) -> ResponseReturnValue:
     """Send one opened and verified file; the reader is recorded. If it stays closed, the page shows the reason."""
     case = get_case_or_404(case_id)
@@ -361,7 +361,7 @@ def post_open_file(case_id: str, evidence_id: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/cases/<case_id>/files/<evidence_id>/look")
-@staff_rule(Permission.OPEN_FILES, body_bytes=FORM_BYTES, needs_touch=True)
+@staff_rule(Permission.OPEN_FILES, body_bytes=FORM_BYTES, needs_step_up=True)
 def post_look(case_id: str, evidence_id: str) -> ResponseReturnValue:
     """Show one opened and verified picture, grey and blurred; the reader is recorded."""
     case, desk = get_case_or_404(case_id), get_desk()

@@ -70,7 +70,7 @@ from gateway.desk.views.page import (
     read_typed,
     staff_rule,
 )
-from gateway.desk.views.touch import sign_on_page
+from gateway.desk.views.step_up import sign_on_page
 from gateway.exchange.public_report import MAX_BODY_CHARACTERS
 from partner_sdk.errors import FormatError, LocalStateError, ReportAbuseError
 from partner_sdk.wire.canonical import check_report_id

@@ -46,8 +46,8 @@ from gateway.desk.views.page import (
     show_page,
     staff_rule,
 )
-from gateway.desk.views.touch import FORM_BYTES as TOUCH_BYTES
-from gateway.desk.views.touch import sign_on_page
+from gateway.desk.views.step_up import FORM_BYTES as STEP_UP_BYTES
+from gateway.desk.views.step_up import sign_on_page
 from gateway.web.rules import not_found
 from partner_sdk.digests.page import render_article
 from partner_sdk.digests.page import render_overview_article as render_overview
@@ -154,7 +154,7 @@ def show_digest(digest_id: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/digests/<digest_id>/release")
-@staff_rule(Permission.RELEASE_DIGESTS, body_bytes=TOUCH_BYTES)
+@staff_rule(Permission.RELEASE_DIGESTS, body_bytes=STEP_UP_BYTES)
 def post_release(digest_id: str) -> ResponseReturnValue:
     """Sign a digest as a second person and send it to its partner's mailbox; signed before, it is only sent."""
     record = _get(digest_id)
@@ -172,7 +172,7 @@ def post_release(digest_id: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/digests/<digest_id>/reject")
-@staff_rule(Permission.RELEASE_DIGESTS, body_bytes=FORM_BYTES, needs_touch=True)
+@staff_rule(Permission.RELEASE_DIGESTS, body_bytes=FORM_BYTES, needs_step_up=True)
 def post_reject(digest_id: str) -> ResponseReturnValue:
     """Reject a digest for a reason that stays here, and inform its partner; its budget stays spent."""
     record = _get(digest_id)
@@ -184,7 +184,7 @@ def post_reject(digest_id: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/digests/<digest_id>/propose")
-@staff_rule(Permission.RELEASE_DIGESTS, body_bytes=FORM_BYTES, needs_touch=True)
+@staff_rule(Permission.RELEASE_DIGESTS, body_bytes=FORM_BYTES, needs_step_up=True)
 def post_propose(digest_id: str) -> ResponseReturnValue:
     """Propose to make an overview public, for a second person to sign."""
     record, desk = _get(digest_id), get_desk()
@@ -197,7 +197,7 @@ def post_propose(digest_id: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/digests/<digest_id>/publish")
-@staff_rule(Permission.RELEASE_DIGESTS, body_bytes=TOUCH_BYTES)
+@staff_rule(Permission.RELEASE_DIGESTS, body_bytes=STEP_UP_BYTES)
 def post_publish(digest_id: str) -> ResponseReturnValue:
     """Sign the publication of an overview as a second person; its files can then be downloaded."""
     record = _get(digest_id)

@@ -61,7 +61,7 @@ from gateway.desk.views.page import (
     show_page,
     staff_rule,
 )
-from gateway.desk.views.touch import sign_on_page
+from gateway.desk.views.step_up import sign_on_page
 from gateway.desk.wiring import Desk
 from gateway.web.rules import not_found
 from partner_sdk.errors import OpeningError, ReportAbuseError
@@ -551,7 +551,7 @@ def post_release(alert: ServiceAlertRow, _typed: Typed) -> None:
     release_alert(desk, alert.alert_id, actor=get_name())
 
 
-@forms.post("/service-alerts/<alert_id>/alone", Permission.ALERT_ALONE, at="release", needs_touch=True)
+@forms.post("/service-alerts/<alert_id>/alone", Permission.ALERT_ALONE, at="release", needs_step_up=True)
 def post_alone(alert: ServiceAlertRow, _typed: Typed) -> None:
     """Release an alert about a case in the crisis lane as its duty officer alone."""
     release_alone(get_desk(), alert.alert_id, actor=get_name())

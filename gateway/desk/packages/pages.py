@@ -77,7 +77,7 @@ from gateway.desk.views.page import (
     show_page,
     staff_rule,
 )
-from gateway.desk.views.touch import sign_on_page
+from gateway.desk.views.step_up import sign_on_page
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, ReportAbuseError
 from partner_sdk.package_reader import ReadError
@@ -451,7 +451,7 @@ def post_release(action: Action, _typed: Typed) -> None:
 
 
 @package_forms.post(
-    "/packages/<action_id>/send-alone", Permission.SEND_PACKAGES_ALONE, at="state-title", needs_touch=True
+    "/packages/<action_id>/send-alone", Permission.SEND_PACKAGES_ALONE, at="state-title", needs_step_up=True
 )
 def post_send_alone(action: Action, _typed: Typed) -> None:
     """Release the package of a crisis case as the duty officer alone; a second person reviews it next morning."""
@@ -460,7 +460,7 @@ def post_send_alone(action: Action, _typed: Typed) -> None:
     release_package(get_desk(), action.action_id, signature="sent-alone", actor=get_name())
 
 
-@package_forms.post("/packages/<action_id>/file", Permission.MAKE_PACKAGES, at="state-title", needs_touch=True)
+@package_forms.post("/packages/<action_id>/file", Permission.MAKE_PACKAGES, at="state-title", needs_step_up=True)
 def post_file(action: Action, typed: Typed) -> ResponseReturnValue:
     """Hand out the sealed file under the passphrase of this form, or the letter; a large one goes by the command."""
     try:

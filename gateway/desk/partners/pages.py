@@ -87,7 +87,7 @@ def show_partner(partner: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/partners/<partner>/approve")
-@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES, needs_touch=True)
+@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES, needs_step_up=True)
 def post_approve(partner: str) -> ResponseReturnValue:
     """Put the keys of an enrolment into the register, if the partner read the shown key id aloud."""
     typed = read_typed()
@@ -104,14 +104,14 @@ def post_end_invitation(partner: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/partners/<partner>/suspend")
-@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES, needs_touch=True)
+@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES, needs_step_up=True)
 def post_suspend(partner: str) -> ResponseReturnValue:
     """Stop taking a partner's reports. Its buttons stay: a child on its pages can still press one."""
     return _do(partner, lambda: suspend_partner(get_desk(), partner=partner, actor=get_name()))
 
 
 @blueprint.post("/partners/<partner>/revoke")
-@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES, needs_touch=True)
+@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES, needs_step_up=True)
 def post_revoke(partner: str) -> ResponseReturnValue:
     """End a lost or stolen key, or all keys of a partner, without a grace period."""
     typed = read_typed()
@@ -128,7 +128,7 @@ def post_revoke(partner: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/partners/<partner>/accept")
-@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES, needs_touch=True)
+@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES, needs_step_up=True)
 def post_accept(partner: str) -> ResponseReturnValue:
     """Accept a change: a registration takes effect here, new keys take effect with the register."""
     typed = read_typed()

@@ -37,7 +37,7 @@ from gateway.desk.vault.assertions import (
     Answer,
     Purpose,
     Statement,
-    TouchError,
+    StepUpError,
     check_own_frame,
     get_rp_id,
     parse_statement,
@@ -50,7 +50,7 @@ from partner_sdk.wire.canonical import decode, format_time, parse_base64url, par
 
 _Decoded = TypeVar("_Decoded")
 
-TOUCH_WITHIN: Final = timedelta(minutes=5)
+STEP_UP_WITHIN: Final = timedelta(minutes=5)
 # The purposes that bind a person: a release, and their word that a passkey is theirs. A new passkey serves none.
 SIGNING: Final[frozenset[Purpose]] = frozenset({"release", "vouch"})
 MOST_CREDENTIAL_BYTES: Final = 1023  # CTAP 2.1 §6.1.2: the longest credential id
@@ -73,14 +73,14 @@ class NewKey:
 def make_statement(
     *, purpose: Purpose, origin: str, browser: str, now: datetime, random: bytes, **what: str
 ) -> Statement:
-    """Return the statement of one touch, with 32 random bytes; `what` is its person, subject and `body_sha256`."""
+    """Return the statement of one step-up, with 32 random bytes; `what` is its person, subject and `body_sha256`."""
     if len(random) != _NONCE_BYTES:
         raise ValueError(f"A statement takes {_NONCE_BYTES} random bytes.")
     return Statement(
         purpose=purpose,
         origin=origin,
         browser=browser,
-        expires_at=format_time(now + TOUCH_WITHIN),
+        expires_at=format_time(now + STEP_UP_WITHIN),
         nonce=to_base64url(random),
         **what,
     )
@@ -95,7 +95,7 @@ def seal_statement(statement: Statement, *, key: bytes) -> str:
 def open_statement(
     text: str, *, key: bytes, purpose: Purpose, origin: str, browser: str, person: str, now: datetime
 ) -> Statement:
-    """Return the statement of a form. Raises `TouchError` (`old-touch`, `other-touch`).
+    """Return the statement of a form. Raises `StepUpError` (`old-step-up`, `other-step-up`).
 
     It must have this process's seal, and be for this purpose, browser and person.
     """
@@ -115,12 +115,12 @@ def open_statement(
 
 
 def spend_challenge(connection: Connection, statement: Statement, *, now: datetime) -> None:
-    """Spend a statement, so that no touch counts twice. Raises `TouchError` (`spent-touch`)."""
+    """Spend a statement, so that no step-up counts twice. Raises `StepUpError` (`spent-step-up`)."""
     moment = format_time(now)
     connection.execute(delete(SPENT_CHALLENGES).where(SPENT_CHALLENGES.c.expires_at <= moment))
     known = select(SPENT_CHALLENGES.c.challenge).where(SPENT_CHALLENGES.c.challenge == statement.challenge)
     if connection.execute(known).first() is not None:
-        raise TouchError("This touch has been used. Touch your passkey again.", reason="spent-touch")
+        raise StepUpError("This answer has been used. Touch your passkey again.", reason="spent-step-up")
     values = {"challenge": statement.challenge, "expires_at": statement.expires_at}
     connection.execute(insert(SPENT_CHALLENGES).values(values))
 
@@ -156,7 +156,7 @@ class _Attestation(msgspec.Struct, frozen=True):
 
 
 def parse_answer(text: str) -> Answer:
-    """Return a device's answer from the JSON of a browser. Raises `TouchError` (`malformed`)."""
+    """Return a device's answer from the JSON of a browser. Raises `StepUpError` (`malformed`)."""
     found = _decode(text, kind=_Assertion)
     part = found.response
     try:
@@ -182,7 +182,7 @@ def _decode(text: str, *, kind: type[_Decoded]) -> _Decoded:
 
 
 def verify_new_key(text: str, *, statement: Statement) -> NewKey:
-    """Return the passkey of a browser's answer to a registration. Raises `TouchError` (`malformed`, `bad-touch`)."""
+    """Return the passkey of a browser's answer to a registration. Raises `StepUpError` (`malformed`, `bad-step-up`)."""
     from webauthn import verify_registration_response
     from webauthn.helpers import bytes_to_base64url
     from webauthn.helpers.structs import (
@@ -224,13 +224,13 @@ def verify_new_key(text: str, *, statement: Statement) -> NewKey:
     )
 
 
-def make_touch_options(statement: Statement, *, allowed: list[bytes]) -> Mapping[str, Any]:
+def make_step_up_options(statement: Statement, *, allowed: list[bytes]) -> Mapping[str, Any]:
     """Return the options for `navigator.credentials.get`; without `allowed`, any passkey of this desk."""
     return {
         "allowCredentials": [{"id": to_base64url(one), "type": "public-key"} for one in allowed],
         "challenge": to_base64url(statement.challenge),
         "rpId": get_rp_id(statement.origin),
-        "timeout": int(TOUCH_WITHIN / timedelta(milliseconds=1)),
+        "timeout": int(STEP_UP_WITHIN / timedelta(milliseconds=1)),
         "userVerification": "required",
     }
 
@@ -251,7 +251,7 @@ def make_key_options(
         # The library's own list: EdDSA, ECDSA with P-256, RSA (RFC 8812; RFC 9053).
         "pubKeyCredParams": [{"alg": one, "type": "public-key"} for one in (-8, -7, -257)],
         "rp": {"id": get_rp_id(statement.origin), "name": agency},
-        "timeout": int(TOUCH_WITHIN / timedelta(milliseconds=1)),
+        "timeout": int(STEP_UP_WITHIN / timedelta(milliseconds=1)),
         "user": {"displayName": name, "id": to_base64url(handle), "name": name},
     }
 
@@ -260,12 +260,12 @@ def _make_seal(raw: bytes, key: bytes) -> bytes:
     return hmac.digest(key, _SEAL_LABEL + raw, "sha256")
 
 
-def _refuse_old() -> TouchError:
-    return TouchError("That took longer than five minutes, or the desk restarted. Try again.", reason="old-touch")
+def _refuse_old() -> StepUpError:
+    return StepUpError("That took longer than five minutes, or the desk restarted. Try again.", reason="old-step-up")
 
 
-def _refuse_malformed() -> TouchError:
-    return TouchError("The browser's answer cannot be read. Try again, or use another browser.", reason="malformed")
+def _refuse_malformed() -> StepUpError:
+    return StepUpError("The browser's answer cannot be read. Try again, or use another browser.", reason="malformed")
 
 
 # A person who did not add a passkey has this long to see it on the desk's pages or in the mail, and to end it.
@@ -341,7 +341,7 @@ def add_passkey(
     """Add a verified passkey of the statement's person, spend the statement, and return the passkey's number.
 
     The first one of a person signs at once; a later one after a day. Raises `PasskeyError` (`bad-label`,
-    `known-passkey`, `too-many`) and `TouchError` (`spent-touch`).
+    `known-passkey`, `too-many`) and `StepUpError` (`spent-step-up`).
     """
     person = statement.person
     if find_passkey(connection, key.credential_id) is not None:
@@ -447,29 +447,29 @@ def check_may_link(connection: Connection, person: str) -> None:
         )
 
 
-def take_touch(connection: Connection, answer: Answer, statement: Statement, *, now: datetime) -> Passkey:
-    """Verify a touch, spend its statement, count it, and return its passkey with the person.
+def take_step_up(connection: Connection, answer: Answer, statement: Statement, *, now: datetime) -> Passkey:
+    """Verify a step-up, spend its statement, count it, and return its passkey with the person.
 
-    Raises `TouchError`: `unknown-passkey`, `ended-passkey`, `other-person`, `new-passkey`, `bad-touch`,
-    `copied-passkey`, `spent-touch`.
+    Raises `StepUpError`: `unknown-passkey`, `ended-passkey`, `other-person`, `new-passkey`, `bad-step-up`,
+    `copied-passkey`, `spent-step-up`.
     """
     found = find_passkey(connection, answer.credential_id)
     if found is None:
-        raise TouchError("This desk does not know this passkey.", reason="unknown-passkey")
+        raise StepUpError("This desk does not know this passkey.", reason="unknown-passkey")
     if found.ended_at is not None:
-        raise TouchError("This passkey was ended. Use another one.", reason="ended-passkey")
+        raise StepUpError("This passkey was ended. Use another one.", reason="ended-passkey")
     # A signed-in person uses their own; at sign-in the device itself names the person, and must name the right one.
     is_own = found.person == statement.person if statement.person else answer.handle == make_handle(found.person)
     if not is_own:
-        raise TouchError("This passkey belongs to another person.", reason="other-person")
+        raise StepUpError("This passkey belongs to another person.", reason="other-person")
     if statement.purpose in SIGNING and not found.is_trusted(now):
-        raise TouchError(
+        raise StepUpError(
             f"This passkey is new: it signs from {format_uk_time(found.signs_from)}. Until then use another one.",
             reason="new-passkey",
         )
     counter = verify_answer(answer, statement=statement.encode(), public_key=found.public_key)
     if (counter or found.sign_count) and counter <= found.sign_count:
-        raise TouchError(
+        raise StepUpError(
             "This passkey counts backwards, so it may have been copied. It was refused; tell a supervisor now.",
             reason="copied-passkey",
         )
@@ -480,11 +480,11 @@ def take_touch(connection: Connection, answer: Answer, statement: Statement, *, 
     return found
 
 
-def record_refusal(store: DeskStore, answer: Answer, error: TouchError, *, person: str, now: datetime) -> None:
-    """Record a refused touch in the audit log, and raise an alarm for a passkey that may be a copy."""
+def record_refusal(store: DeskStore, answer: Answer, error: StepUpError, *, person: str, now: datetime) -> None:
+    """Record a refused step-up in the audit log, and raise an alarm for a passkey that may be a copy."""
     number, actor = make_number(answer.credential_id), person or BY_THE_DESK
     with store.write() as connection:
-        audit.append_entry(connection, "refuse-touch", number, at=now, actor=actor, reason=error.reason)
+        audit.append_entry(connection, "refuse-step-up", number, at=now, actor=actor, reason=error.reason)
         if error.reason == "copied-passkey":
             raise_alarm(connection, COPIED, number, now=now)
 

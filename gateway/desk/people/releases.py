@@ -1,7 +1,7 @@
 """Two people for one action: a person drafts it, and another signs the hash of its exact bytes with a passkey.
 
 A draft names its kind, its subject and the SHA-256 of its bytes, e.g. `digest`, `2026-Q3.example-chat` and the hash of
-the digest. The signer's touch has the hash inside its challenge, and is stored whole: `verify_release` needs only
+the digest. The signer's step-up has the hash inside its challenge, and is stored whole: `verify_release` needs only
 stored rows, so an auditor can repeat it years later. Bytes that changed since have no signature.
 """
 
@@ -15,14 +15,14 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, insert, select
 
 from gateway.desk import audit
-from gateway.desk.people.passkeys import find_passkey, take_touch
+from gateway.desk.people.passkeys import find_passkey, take_step_up
 from gateway.desk.people.permissions import Permission
 from gateway.desk.store.agency_tables import RELEASE_SIGNATURES, RELEASES
 from gateway.desk.store.engine import copy_fields
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.uk_times import format_uk_time
-from gateway.desk.vault import SignedTouch
-from gateway.desk.vault.assertions import Answer, Statement, TouchError, parse_statement, refuse_other, verify_answer
+from gateway.desk.vault import SignedStepUp
+from gateway.desk.vault.assertions import Answer, Statement, StepUpError, parse_statement, refuse_other, verify_answer
 from gateway.desk.vault.destructions import AUTHOR, SECOND
 from partner_sdk.errors import FormatError, ReportAbuseError
 from partner_sdk.wire.canonical import format_time
@@ -97,7 +97,7 @@ class Release:
 
     @property
     def statement_subject(self) -> str:
-        """The subject of the statement that a signer's touch is for."""
+        """The subject of the statement that a signer's step-up is for."""
         return f"{self.kind} {self.subject}"
 
 
@@ -164,15 +164,15 @@ def sign_release(
 ) -> Release:
     """Sign a draft as the statement's person. Two at once: the first wins, the other learns who and when.
 
-    Raises `ReleaseError` (`unknown-release`, `changed`, `signed-before`, `same-person`) and `TouchError` as
-    `take_touch` does.
+    Raises `ReleaseError` (`unknown-release`, `changed`, `signed-before`, `same-person`) and `StepUpError` as
+    `take_step_up` does.
     """
     release = get_release(connection, release_id)
     if hashlib.sha256(body).digest() != release.body_sha256:
         raise ReleaseError("This has changed since you read it. Nothing was signed: read it again.", reason="changed")
     check_may_sign(release, by=statement.person)
     _check_covers(statement, release)
-    passkey = take_touch(connection, answer, statement, now=now)
+    passkey = take_step_up(connection, answer, statement, now=now)
     connection.execute(
         insert(RELEASE_SIGNATURES).values(
             release_id=release.id,
@@ -241,19 +241,19 @@ def verify_release(connection: Connection, release_id: int) -> Release:
         verify_answer(answer, statement=bytes(row.statement), public_key=public_key)
     except FormatError:
         raise _refuse(release, "its statement cannot be read") from None
-    except TouchError:
+    except StepUpError:
         raise _refuse(release, "the signature does not cover it") from None
     return release
 
 
-def get_touch(connection: Connection, release: Release) -> SignedTouch:
-    """Return the touch that signed a release, for the vault to verify. Raises `ReleaseError` (`not-signed`)."""
-    names = SignedTouch.__struct_fields__
+def get_step_up(connection: Connection, release: Release) -> SignedStepUp:
+    """Return the step-up that signed a release, for the vault to verify. Raises `ReleaseError` (`not-signed`)."""
+    names = SignedStepUp.__struct_fields__
     columns = [RELEASE_SIGNATURES.c[name] for name in names]
     row = connection.execute(select(*columns).where(RELEASE_SIGNATURES.c.release_id == release.id)).first()
     if row is None:
         raise ReleaseError("Nobody signed this draft.", reason="not-signed")
-    return SignedTouch(**{name: bytes(row._mapping[name]) for name in names})
+    return SignedStepUp(**{name: bytes(row._mapping[name]) for name in names})
 
 
 def list_signed(connection: Connection) -> Iterator[int]:

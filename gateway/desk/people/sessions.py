@@ -1,7 +1,7 @@
 """One-time links, and the sessions that they begin: how a person at this machine signs in to the desk's pages.
 
 A session is a row of the desk's store and belongs to a person. It ends at sign-out, after 8 hours, and at any change of
-its person's roles; a copied cookie ends with it. After 15 minutes without a request it is locked until a touch of the
+its person's roles; a copied cookie ends with it. After 15 minutes without a request it is locked until a step-up of the
 person's passkey. It answers only to the browser that began it.
 
 Never keeps the link itself: only its hash, as the name of a file that the first use of the link deletes.
@@ -41,13 +41,13 @@ _MAX_FILE_BYTES: Final = 2048
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session's person, with their name and present roles, its start, and its last touch of a passkey."""
+    """A session's person, with their name and present roles, its start, and its last step-up of a passkey."""
 
     person: str
     name: str
     roles: frozenset[Role]
     began_at: datetime
-    touched_at: datetime
+    stepped_up_at: datetime
     is_locked: bool
 
 
@@ -148,7 +148,7 @@ def begin_session(desk: Desk, person: str, *, browser: str) -> str:
             raise StartLinkError("You have no role at this desk. An administrator grants roles.", reason="no-role")
         connection.execute(delete(SESSIONS).where(SESSIONS.c.began_at < format_time(now - SESSION_LIFETIME)))
         moment = format_time(now)
-        values = {"person": person, "began_at": moment, "seen_at": moment, "touched_at": moment}
+        values = {"person": person, "began_at": moment, "seen_at": moment, "stepped_up_at": moment}
         hashes = {"secret_sha256": _hash_session(secret), "browser_sha256": _hash_browser(browser)}
         connection.execute(insert(SESSIONS).values(values | hashes))
         audit.append_entry(connection, "sign-in", person, at=now, actor=person)
@@ -175,14 +175,14 @@ def find_session(desk: Desk, secret: str, *, browser: str) -> Session | None:
         # A page is not refused because the collector is writing: the next request notes the time.
         with suppress(DeskStoreError), desk.store.write() as connection:
             connection.execute(update(SESSIONS).where(SESSIONS.c.secret_sha256 == key).values(seen_at=format_time(now)))
-    return Session(row.person, name, roles, began_at, parse_time(row.touched_at), is_locked)
+    return Session(row.person, name, roles, began_at, parse_time(row.stepped_up_at), is_locked)
 
 
-def note_touch(desk: Desk, secret: str) -> None:
-    """Note a touch of the passkey of this session's person: it unlocks the session, and is fresh for five minutes."""
+def note_step_up(desk: Desk, secret: str) -> None:
+    """Note a step-up of the passkey of this session's person: it unlocks the session, and is fresh for five minutes."""
     moment, key = format_time(desk.clock()), _hash_session(secret)
     with desk.store.write() as connection:
-        values = {"seen_at": moment, "touched_at": moment}
+        values = {"seen_at": moment, "stepped_up_at": moment}
         connection.execute(update(SESSIONS).where(SESSIONS.c.secret_sha256 == key).values(values))
 
 

@@ -28,7 +28,7 @@ from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.outbox.queue import SENT_AT, queue
 from gateway.desk.people.passkeys import is_in_audit_log
 from gateway.desk.people.permissions import BY_THE_DESK, Permission
-from gateway.desk.people.releases import DESTRUCTION, DESTRUCTION_DRAFT, Release, get_signed, get_touch
+from gateway.desk.people.releases import DESTRUCTION, DESTRUCTION_DRAFT, Release, get_signed, get_step_up
 from gateway.desk.retention.lists import (
     DUE,
     REFUSALS,
@@ -210,8 +210,8 @@ def begin_destruction(desk: Desk, destruction_id: str, *, actor: str) -> None:
         forget = _make_forget_list(connection, wanted, issued_at=format_time(now))
         # Inside the transaction: if the vault refuses, nothing has changed; after a failed commit a repeat is safe.
         signer = desk.load_signer()
-        touches = get_touch(connection, signed.author), get_touch(connection, signed.second)
-        _check_all(signer.begin_destruction(body, touches), wanted)
+        step_ups = get_step_up(connection, signed.author), get_step_up(connection, signed.second)
+        _check_all(signer.begin_destruction(body, step_ups), wanted)
         _set_destroyed(connection, wanted, format_time(now))
         values = {"begun_at": format_time(now), "forget": signer.sign(forget)}
         mine = DESTRUCTIONS.c.destruction_id == destruction_id

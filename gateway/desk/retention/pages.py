@@ -30,7 +30,7 @@ from gateway.desk.retention.lists import (
 from gateway.desk.uk_times import get_uk_day
 from gateway.desk.vault.destructions import read_destructions
 from gateway.desk.views.page import Fault, get_desk, get_name, go_to, read_typed, show_page, staff_rule
-from gateway.desk.views.touch import FORM_BYTES, sign_on_page
+from gateway.desk.views.step_up import FORM_BYTES, sign_on_page
 from gateway.guidance.destruction import MOST_CASES, peek_certificate
 from gateway.web.rules import not_found
 from partner_sdk.errors import ReportAbuseError

@@ -376,7 +376,7 @@ SESSIONS: Final = Table(
     Column("person", PlainText, nullable=False),
     Column("began_at", PlainText, nullable=False),
     Column("seen_at", PlainText, nullable=False),  # its last request, to the minute
-    Column("touched_at", PlainText, nullable=False),  # the last touch of a passkey, or the sign-in by a link
+    Column("stepped_up_at", PlainText, nullable=False),  # the last step-up of a passkey, or the sign-in by a link
     Index(None, "person"),
 )
 
@@ -388,7 +388,7 @@ PASSKEYS: Final = Table(
     Column("credential_id", LargeBinary, primary_key=True),
     Column("person", PlainText, nullable=False),
     Column("public_key", LargeBinary, nullable=False),  # COSE (RFC 9052), as the device gave it
-    Column("sign_count", Number, nullable=False),  # of the last touch; 0 for a device that does not count
+    Column("sign_count", Number, nullable=False),  # of the last step-up; 0 for a device that does not count
     Column("is_synced", Boolean, nullable=False),  # its maker may copy it to the person's other devices
     Column("label", PlainText, nullable=False),
     Column("added_at", PlainText, nullable=False),
@@ -401,7 +401,7 @@ PASSKEYS: Final = Table(
     Index(None, "person"),
 )
 
-# Hashes of challenges that a touch has answered, until they expire: no touch counts twice.
+# Hashes of challenges that a step-up has answered, until they expire: no step-up counts twice.
 SPENT_CHALLENGES: Final = Table(
     "spent_challenges",
     METADATA,

@@ -162,8 +162,8 @@ class LearnPasskeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     passkeys: Annotated[tuple[KnownPasskey, ...], Meta(max_length=MOST_CASES)]
 
 
-class SignedTouch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One touch of a passkey, with the statement that it signed (`assertions`)."""
+class SignedStepUp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One step-up of a passkey, with the statement that it signed (`assertions`)."""
 
     authenticator_data: bytes
     client_data: bytes
@@ -176,7 +176,7 @@ class BeginDestruction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Close the keys of every report on a list that its author and a second person signed."""
 
     listed: bytes  # the exact bytes of a `DestructionList`
-    touches: tuple[SignedTouch, SignedTouch]
+    step_ups: tuple[SignedStepUp, SignedStepUp]
 
 
 class ChangeDestruction(

@@ -1,7 +1,7 @@
-"""One touch of a passkey as it was signed: its statement, the device's answer, and the check of both.
+"""One step-up of a passkey as it was signed: its statement, the device's answer, and the check of both.
 
-Needs no database, so that the vault and an auditor can repeat it. Never takes a touch without the device's own check of
-the person (a fingerprint, a face or a PIN).
+Needs no database, so that the vault and an auditor can repeat it. Never takes a step-up without the device's own check
+of the person (a fingerprint, a face or a PIN).
 """
 
 import hashlib
@@ -14,17 +14,17 @@ import msgspec
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import encode, parse_exact
 
-Purpose = Literal["sign-in", "touch", "register", "release", "vouch"]
+Purpose = Literal["sign-in", "step-up", "register", "release", "vouch"]
 MOST_STATEMENT_BYTES: Final = 4096
-_CHALLENGE_LABEL: Final = b"report-abuse desk touch v1\0"
+_CHALLENGE_LABEL: Final = b"report-abuse desk step-up v1\0"
 
 
-class TouchError(ReportAbuseError):
-    """A touch is refused; its message is for the person at the page."""
+class StepUpError(ReportAbuseError):
+    """A step-up is refused; its message is for the person at the page."""
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The purpose of one touch, e.g. `release` of `digest 2026-Q3.example-chat` with the hash of its bytes.
+    """The purpose of one step-up, e.g. `release` of `digest 2026-Q3.example-chat` with the hash of its bytes.
 
     `browser` is a hash of the browser's own token. `person` is empty at sign-in: the passkey itself names them.
     """
@@ -72,9 +72,9 @@ def parse_statement(raw: bytes) -> Statement:
 def verify_answer(answer: Answer, *, statement: bytes, public_key: bytes) -> int:
     """Return the device's counter if the key signed this statement with a check of the person.
 
-    Needs nothing but its arguments, so that an auditor can repeat it. Raises `TouchError` (`bad-touch`).
+    Needs nothing but its arguments, so that an auditor can repeat it. Raises `StepUpError` (`bad-step-up`).
     """
-    # Imported here: the library brings a tenth of a second that commands without a touch do not need.
+    # Imported here: the library brings a tenth of a second that commands without a step-up do not need.
     from webauthn import verify_authentication_response
     from webauthn.helpers import bytes_to_base64url
     from webauthn.helpers.structs import AuthenticationCredential, AuthenticatorAssertionResponse
@@ -111,7 +111,7 @@ def get_rp_id(origin: str) -> str:
 
 
 def check_own_frame(client_data: bytes) -> None:
-    """Raise `TouchError` (`bad-touch`) for an answer from a frame of another site."""
+    """Raise `StepUpError` (`bad-step-up`) for an answer from a frame of another site."""
     from webauthn.helpers import parse_client_data_json
 
     # The library leaves this to its caller: no page of ours is shown in a frame of another site.
@@ -119,14 +119,14 @@ def check_own_frame(client_data: bytes) -> None:
         raise refuse_bad()
 
 
-def refuse_other() -> TouchError:
-    """Return the error of a touch for another purpose, person, browser or draft."""
-    return TouchError("This touch was for another page or another person. Nothing was changed.", reason="other-touch")
+def refuse_other() -> StepUpError:
+    """Return the error of a step-up for another purpose, person, browser or draft."""
+    return StepUpError("That was for another page or another person. Nothing was changed.", reason="other-step-up")
 
 
-def refuse_bad() -> TouchError:
+def refuse_bad() -> StepUpError:
     """Return the error of an answer that does not verify."""
-    return TouchError(
+    return StepUpError(
         "The passkey's answer is not for this desk, or it did not check that it was you. Try again.",
-        reason="bad-touch",
+        reason="bad-step-up",
     )

@@ -19,8 +19,8 @@ from typing import Final, Literal
 import msgspec
 from msgspec.structs import replace
 
-from gateway.desk.vault import BeginDestruction, CaseKey, ChangeDestruction, KnownPasskey, SignedTouch, VaultError
-from gateway.desk.vault.assertions import Answer, TouchError, parse_statement, verify_answer
+from gateway.desk.vault import BeginDestruction, CaseKey, ChangeDestruction, KnownPasskey, SignedStepUp, VaultError
+from gateway.desk.vault.assertions import Answer, StepUpError, parse_statement, verify_answer
 from gateway.desk.vault.case_keys import CaseKeys, KeyState
 from gateway.desk.vault.record import Record, RecordError
 from gateway.guidance.destruction import DestructionList, ForgetList
@@ -30,7 +30,7 @@ from partner_sdk.wire.canonical import encode, format_time, parse_base64url, par
 from partner_sdk.wire.signing import MAX_LIST_BYTES
 
 DESTRUCTIONS_FILE: Final = "destructions.jsonl"
-# The subjects of the two touches, each before the list's id: its author's, and the second person's.
+# The subjects of the two step_ups, each before the list's id: its author's, and the second person's.
 AUTHOR: Final = "destruction-draft"
 SECOND: Final = "destruction"
 # A list that was signed by mistake, by deceit or by a taken process is stopped within this time.
@@ -155,8 +155,8 @@ class Destructions:
         if listed.environment != environment:
             raise VaultError("The list is for another environment than this desk's.", reason="wrong-environment")
         people = tuple(
-            _get_signer(known, touch, f"{purpose} {listed.destruction_id}", request.listed, now=now)
-            for purpose, touch in zip((AUTHOR, SECOND), request.touches, strict=True)
+            _get_signer(known, step_up, f"{purpose} {listed.destruction_id}", request.listed, now=now)
+            for purpose, step_up in zip((AUTHOR, SECOND), request.step_ups, strict=True)
         )
         if len(set(people)) != len(people):
             raise _refuse("one person signed it twice")
@@ -249,25 +249,25 @@ def _seal(line: Line, under: KeyFile) -> str:
     return to_base64url(hmac.digest(key, _SEAL_LABEL + encode(replace(line, seal="")), "sha256"))
 
 
-def _get_signer(known: Known, touch: SignedTouch, subject: str, listed: bytes, *, now: datetime) -> str:
-    """Return the signer of the list by this touch. Raises `VaultError` (`not-signed`)."""
-    passkey, since = known.passkeys.get(to_base64url(touch.credential_id), (None, now))
+def _get_signer(known: Known, step_up: SignedStepUp, subject: str, listed: bytes, *, now: datetime) -> str:
+    """Return the signer of the list by this step-up. Raises `VaultError` (`not-signed`)."""
+    passkey, since = known.passkeys.get(to_base64url(step_up.credential_id), (None, now))
     if passkey is None:
         raise _refuse("the vault does not know a passkey of it. It learns new ones with `publish`, each day")
     if now < since + KNOWN_FOR:
         day = format_time(since + KNOWN_FOR)
         raise _refuse(f"the vault has known a passkey of {passkey.person} for too short a time; it counts from {day}")
     answer = Answer(
-        credential_id=touch.credential_id,
-        client_data=touch.client_data,
-        authenticator_data=touch.authenticator_data,
-        signature=touch.signature,
+        credential_id=step_up.credential_id,
+        client_data=step_up.client_data,
+        authenticator_data=step_up.authenticator_data,
+        signature=step_up.signature,
         handle=b"",
     )
     try:
-        statement = parse_statement(touch.statement)
-        verify_answer(answer, statement=touch.statement, public_key=passkey.public_key)
-    except (FormatError, TouchError):
+        statement = parse_statement(step_up.statement)
+        verify_answer(answer, statement=step_up.statement, public_key=passkey.public_key)
+    except (FormatError, StepUpError):
         raise _refuse("a signature is not genuine") from None
     signed = (statement.purpose, statement.person, statement.subject, statement.body_sha256)
     if signed != ("release", passkey.person, subject, hashlib.sha256(listed).hexdigest()):

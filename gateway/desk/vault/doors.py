@@ -43,7 +43,7 @@ from gateway.desk.vault import (
     Reason,
     Request,
     Sign,
-    SignedTouch,
+    SignedStepUp,
     SignRequest,
     Status,
     Unlock,
@@ -186,13 +186,13 @@ class Signer:
         """Hand over every passkey in use, for destructions a week from now. Raises as `sign`, and `RecordError`."""
         self._ask_for_numbers(LearnPasskeys(passkeys=tuple(passkeys)))
 
-    def begin_destruction(self, listed: bytes, touches: tuple[SignedTouch, SignedTouch]) -> frozenset[int]:
+    def begin_destruction(self, listed: bytes, step_ups: tuple[SignedStepUp, SignedStepUp]) -> frozenset[int]:
         """Close the keys of a list that its author and a second person signed, and return their numbers.
 
         Safe to repeat. Raises `VaultError` (`not-signed`, `stopped`), `OpeningError` (`does-not-open`) for a number of
         another case, and as `learn_passkeys`.
         """
-        return self._ask_for_numbers(BeginDestruction(listed=listed, touches=touches))
+        return self._ask_for_numbers(BeginDestruction(listed=listed, step_ups=step_ups))
 
     def change_destruction(
         self, destruction_id: str, to: Literal["stopped", "destroyed"], *, actor: str

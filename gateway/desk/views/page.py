@@ -93,10 +93,10 @@ MENU: Final = (
 )
 
 
-def staff_rule(permission: Permission, *, body_bytes: int = 0, needs_touch: bool = False) -> RouteRule:
+def staff_rule(permission: Permission, *, body_bytes: int = 0, needs_step_up: bool = False) -> RouteRule:
     """Return the rule of a page for people with a permission; with `body_bytes`, that of a form with its token.
 
-    With `needs_touch` their last touch of a passkey is at most five minutes old (`views/touch.py`).
+    With `needs_step_up` their last step-up of a passkey is at most five minutes old (`views/step_up.py`).
     """
     return RouteRule(
         login=Login.STAFF,
@@ -104,7 +104,7 @@ def staff_rule(permission: Permission, *, body_bytes: int = 0, needs_touch: bool
         limit=NO_LIMIT,
         csrf=CsrfRule.TOKEN if body_bytes else CsrfRule.NO_POST,
         body_bytes=body_bytes,
-        needs_touch=needs_touch,
+        needs_step_up=needs_step_up,
     )
 
 
@@ -307,7 +307,7 @@ class Forms(Generic[Subject]):
         note: str = "",
         fields: Mapping[str, str] = _NO_FIELDS,
         place: str = "",
-        needs_touch: bool = False,
+        needs_step_up: bool = False,
     ) -> Callable[[Callable[[Subject, Typed], object]], Callable[..., ResponseReturnValue]]:
         """Make a function the answer to a post; `at` is the field of a refusal that has no other.
 
@@ -331,7 +331,7 @@ class Forms(Generic[Subject]):
                     return self.show(found, [Fault(known.get(error.reason, at), str(error))])
                 return done if isinstance(done, Response) else self.then(found if done is None else done, place)
 
-            rule = staff_rule(permission, body_bytes=FORM_BYTES, needs_touch=needs_touch)
+            rule = staff_rule(permission, body_bytes=FORM_BYTES, needs_step_up=needs_step_up)
             view: Callable[..., ResponseReturnValue] = self.blueprint.post(path, endpoint=act.__name__)(rule(answer))
             return view
 
@@ -401,7 +401,7 @@ def _check_permission() -> ResponseReturnValue | None:
             session[_WANTED] = request.path
         return show_page("sign_in.html", status=HTTPStatus.UNAUTHORIZED)
     if found.is_locked:
-        return None  # the touch that it is asked for comes first
+        return None  # the step-up that it is asked for comes first
     check_route()
     return None
 

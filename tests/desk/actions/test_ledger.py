@@ -212,7 +212,7 @@ def test_release_needs_the_signature_of_this_draft_or_an_exception_of_its_kind(d
     assert mine is not None
     assert unsigned is not None
     browser = Browser(desk).sign_in("b-second")
-    browser.touch(f"/releases/{mine.id}/begin", f"/referrals/{signed.action_id}/release")
+    browser.step_up(f"/releases/{mine.id}/begin", f"/referrals/{signed.action_id}/release")
     for signature in (unsigned, mine):
         with pytest.raises(ReleaseError) as caught, desk.store.write() as connection:
             release_action(desk, connection, other.action_id, signature=signature, actor=ACTOR)

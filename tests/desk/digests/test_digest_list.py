@@ -15,7 +15,7 @@ from gateway.desk.people.releases import PUBLICATION
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.digest import parse_overview
 from tests.desk.digests.digest_builders import add_cases, clock
-from tests.desk.people.touch_builders import release_by_two
+from tests.desk.people.step_up_builders import release_by_two
 from tests.desk.view_builders import Browser, Clock, make_test_desk
 
 

@@ -23,7 +23,7 @@ from partner_sdk.digests.page import render_page
 from partner_sdk.wire.digest import Digest, parse_digest, render_table
 from tests.desk.digests.digest_builders import NOW, PARTNER, QUARTER, add_case, add_cases, clock, make_order, make_store
 from tests.desk.made_models import hold_open
-from tests.desk.people.touch_builders import sign_digest
+from tests.desk.people.step_up_builders import sign_digest
 from tests.desk.view_builders import Browser
 
 DIGEST_ID = make_digest_id(partner=PARTNER, quarter=QUARTER)

@@ -49,7 +49,7 @@ from partner_sdk.wire.digest import NO_ROWS, NOTHING_SHOWN, Overview, OverviewLi
 from partner_sdk.wire.mailbox import peek_message
 from tests.desk.digests.digest_builders import NOW, PARTNER, add_case, add_cases, clock, draw_noise, make_store
 from tests.desk.made_models import hold_open
-from tests.desk.people.touch_builders import release_by_two, sign_digest
+from tests.desk.people.step_up_builders import release_by_two, sign_digest
 from tests.desk.view_builders import Browser, Clock, make_test_desk
 
 YEAR = parse_period("2025")

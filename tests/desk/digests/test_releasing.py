@@ -23,7 +23,7 @@ from partner_sdk.wire.canonical import format_time, parse_base64url
 from partner_sdk.wire.digest import parse_digest
 from partner_sdk.wire.mailbox import peek_message
 from tests.desk.digests.digest_builders import PARTNER
-from tests.desk.people.touch_builders import sign_digest
+from tests.desk.people.step_up_builders import sign_digest
 from tests.desk.view_builders import Clock, make_test_desk
 
 QUARTER = "2025-Q4"

@@ -24,7 +24,7 @@ from tests.desk.collection.test_lost_at_either_side import copy_database, restor
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.digests.digest_builders import PARTNER, QUARTER, add_cases, make_order
 from tests.desk.loop_model import copy_loop
-from tests.desk.people.touch_builders import sign_digest
+from tests.desk.people.step_up_builders import sign_digest
 
 DIGEST_ID = make_digest_id(partner=PARTNER, quarter=QUARTER)
 

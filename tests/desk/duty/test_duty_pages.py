@@ -32,7 +32,7 @@ def test_link_of_a_notice_leads_through_the_sign_in_and_acknowledges_only_by_its
     file_urgent(loop)
     path = send_and_get_path(loop, desk_pager)
     assert browser.get(path).status_code == 401
-    answer = browser.touch("/sign-in/begin", "/sign-in")
+    answer = browser.step_up("/sign-in/begin", "/sign-in")
     assert (answer.status_code, answer.location) == (303, path)
     page = browser.get(path)
     assert "I am dealing with it" in page.text
@@ -73,7 +73,7 @@ def test_sign_in_returns_to_no_other_page(loop: Loop) -> None:
     assert browser.get("/duty").status_code == 200
     browser.post("/sign-out")
     assert browser.get("/outbox").status_code == 401
-    assert browser.touch("/sign-in/begin", "/sign-in").location == "/duty"
+    assert browser.step_up("/sign-in/begin", "/sign-in").location == "/duty"
 
 
 def test_page_lists_the_crisis_cases_with_their_wait_and_holder_and_no_other(

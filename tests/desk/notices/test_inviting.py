@@ -67,7 +67,7 @@ def sign(desk: Desk, action: Action) -> Action:
         signature = find_signature(connection, action)
     assert signature is not None
     path = f"/invitations/{action.action_id}/release"
-    assert Browser(desk).sign_in("b-second").touch(f"/releases/{signature.id}/begin", path).status_code == 303
+    assert Browser(desk).sign_in("b-second").step_up(f"/releases/{signature.id}/begin", path).status_code == 303
     return reread(desk, action)
 
 

@@ -68,7 +68,7 @@ def release(desk: Desk, action: Action, *, person: str = "b-second") -> tuple[Ac
     assert signature is not None
     browser = Browser(desk).sign_in(person)
     if signature.signed_by is None:
-        answer = browser.touch(f"/releases/{signature.id}/begin", f"/referrals/{action.action_id}/release")
+        answer = browser.step_up(f"/releases/{signature.id}/begin", f"/referrals/{action.action_id}/release")
     else:
         answer = browser.post(f"/referrals/{action.action_id}/release")
     assert answer.status_code in (303, 409)

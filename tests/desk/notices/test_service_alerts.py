@@ -76,7 +76,7 @@ def sign(desk: Desk, alert: ServiceAlertRow, *, person: str = "b-second") -> Non
     """Sign an alert with a passkey at the desk's page."""
     browser = Browser(desk).sign_in(person)
     assert alert.release is not None
-    answer = browser.touch(f"/releases/{alert.release.id}/begin", f"/service-alerts/{alert.alert_id}/release")
+    answer = browser.step_up(f"/releases/{alert.release.id}/begin", f"/service-alerts/{alert.alert_id}/release")
     assert answer.status_code == 303, answer.text
 
 

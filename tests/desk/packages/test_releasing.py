@@ -96,7 +96,7 @@ def test_person_who_did_not_read_it_signs_nothing(desk: Desk, maker: Browser, se
     second.get(f"/packages/{action.action_id}")
     with desk.store.read() as connection:
         (release,) = list_open(connection, PACKAGE)
-    refused = second.touch(f"/releases/{release.id}/begin", f"/packages/{action.action_id}/release")
+    refused = second.step_up(f"/releases/{release.id}/begin", f"/packages/{action.action_id}/release")
     assert refused.status_code == 409
     assert "Read it first" in refused.text
     assert find(desk, action.action_id).state == "drafted"

@@ -137,8 +137,8 @@ POST /passkeys/<number>/end                       SIGN_OUT
 POST /passkeys/begin                              SIGN_OUT
 POST /passkeys/confirm                            SIGN_OUT
 POST /passkeys/confirm/<key_sha256>/begin         SIGN_OUT
-POST /touch                                       SIGN_OUT
-POST /touch/begin                                 SIGN_OUT
+POST /step-up                                       SIGN_OUT
+POST /step-up/begin                                 SIGN_OUT
 POST /releases/<number>/begin                     SIGN_OUT
 GET  /recoveries                                  RECOVER_PASSKEYS
 POST /recoveries                                  RECOVER_PASSKEYS

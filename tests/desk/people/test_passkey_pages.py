@@ -1,4 +1,4 @@
-"""The desk's pages of passkeys, without a browser: sign-in, links, touches, locked sessions, recovery."""
+"""The desk's pages of passkeys, without a browser: sign-in, links, step_ups, locked sessions, recovery."""
 
 import re
 import secrets
@@ -49,12 +49,12 @@ def enter(desk: Desk, person: str) -> tuple[Browser, SoftPasskey]:
 def sign_in(browser: Browser, passkey: SoftPasskey) -> TestResponse:
     browser.get("/sign-in")
     browser.passkey = passkey
-    return browser.touch("/sign-in/begin", "/sign-in")
+    return browser.step_up("/sign-in/begin", "/sign-in")
 
 
-def touch(browser: Browser, passkey: SoftPasskey) -> TestResponse:
+def step_up(browser: Browser, passkey: SoftPasskey) -> TestResponse:
     browser.passkey = passkey
-    return browser.touch("/touch/begin", "/touch")
+    return browser.step_up("/step-up/begin", "/step-up")
 
 
 def test_link_registers_a_passkey_once_and_the_passkey_signs_in(people: Desk) -> None:
@@ -110,8 +110,8 @@ def test_replayed_sign_in_is_refused(people: Desk) -> None:
     browser = Browser(people)
     browser.get("/sign-in")
     found = browser.begin("/sign-in/begin")
-    form = {"statement": found["statement"], "answer": passkey.touch(found["options"])}
-    # In another browser, which was asked for no such touch.
+    form = {"statement": found["statement"], "answer": passkey.step_up(found["options"])}
+    # In another browser, which was asked for no such step-up.
     thief = Browser(people)
     thief.get("/sign-in")
     assert thief.post("/sign-in", **form).status_code == 401
@@ -127,15 +127,15 @@ def test_sign_in_after_five_minutes_is_refused(people: Desk, clock: Clock) -> No
     browser.get("/sign-in")
     found = browser.begin("/sign-in/begin")
     clock.now += timedelta(minutes=5)
-    said = browser.post("/sign-in", statement=found["statement"], answer=passkey.touch(found["options"]))
+    said = browser.post("/sign-in", statement=found["statement"], answer=passkey.step_up(found["options"]))
     assert (said.status_code, "longer than five minutes" in said.text) == (401, True)
 
 
 def test_passkey_that_counts_backwards_is_refused_with_an_alarm(people: Desk) -> None:
     browser, passkey = enter(people, ANALYST)
-    assert touch(browser, passkey).status_code == 200
+    assert step_up(browser, passkey).status_code == 200
     passkey.counter = 0
-    said = touch(browser, passkey)
+    said = step_up(browser, passkey)
     assert (said.status_code, "may have been copied" in said.text) == (409, True)
     with people.store.read() as connection:
         assert [one.kind for one in list_alarms(connection)] == ["passkey-copied"]
@@ -145,10 +145,10 @@ def test_made_up_passkey_fills_no_audit_log(people: Desk) -> None:
     stranger = SoftPasskey(ORIGIN, random=secrets.token_bytes)
     assert sign_in(Browser(people), stranger).status_code == 401
     with people.store.read() as connection:
-        assert connection.execute(AUDIT.select().where(AUDIT.c.action == "refuse-touch")).all() == []
+        assert connection.execute(AUDIT.select().where(AUDIT.c.action == "refuse-step-up")).all() == []
 
 
-def test_session_is_locked_after_15_minutes_and_a_touch_brings_back_what_was_typed(people: Desk, clock: Clock) -> None:
+def test_session_is_locked_after_15_minutes_and_a_step_up_brings_back_the_form(people: Desk, clock: Clock) -> None:
     browser, passkey = enter(people, ANALYST)
     clock.now += timedelta(minutes=15)
     typed = "Typed <b>\r\n\u202eand \u200bkept\n"
@@ -161,7 +161,7 @@ def test_session_is_locked_after_15_minutes_and_a_touch_brings_back_what_was_typ
     # A page that was only looked at comes back with its address.
     page = browser.get("/?state=closed")
     assert (page.status_code, 'name="state" value="closed"' in page.text) == (401, True)
-    assert touch(browser, passkey).status_code == 200
+    assert step_up(browser, passkey).status_code == 200
     assert browser.get("/?state=closed").status_code == 200
 
 
@@ -170,7 +170,7 @@ def test_locked_session_is_not_opened_by_another_persons_passkey(people: Desk, c
     _, other = enter(people, FIRST)
     clock.now += timedelta(minutes=15)
     browser.get("/")
-    assert touch(browser, other).status_code == 409
+    assert step_up(browser, other).status_code == 409
     assert browser.get("/").status_code == 401
 
 
@@ -186,7 +186,7 @@ def propose(browser: Browser, new: SoftPasskey) -> tuple[str, dict[str, str]]:
 
 
 def copy_cookie(browser: Browser) -> Browser:
-    """Return a thief's browser with a copy of the cookie, within five minutes of a touch and without the device."""
+    """Return a thief's browser with a copy of the cookie, within five minutes of a step-up and without the device."""
     thief = Browser(browser.desk)
     cookie = browser.client.get_cookie("desk", domain="localhost")
     assert cookie is not None
@@ -198,17 +198,17 @@ def copy_cookie(browser: Browser) -> Browser:
 def test_copied_cookie_registers_no_passkey(people: Desk) -> None:
     victim, passkey = enter(people, ANALYST)
     victim.get("/passkeys")
-    begun = victim.begin("/touch/begin")
-    replayed = {"statement": begun["statement"], "answer": passkey.touch(begun["options"])}
-    assert victim.post("/touch", **replayed).status_code == 200
+    begun = victim.begin("/step-up/begin")
+    replayed = {"statement": begun["statement"], "answer": passkey.step_up(begun["options"])}
+    assert victim.post("/step-up", **replayed).status_code == 200
     thief = copy_cookie(victim)
     begin, fields = propose(thief, thief.passkey)
-    assert thief.touch(begin, "/passkeys/confirm", **fields).status_code == 409
+    assert thief.step_up(begin, "/passkeys/confirm", **fields).status_code == 409
     assert thief.post("/passkeys/confirm", **replayed, **fields).status_code == 409
     # A word for one key adds no other.
     own, other = propose(victim, SoftPasskey(ORIGIN, random=secrets.token_bytes)), propose(thief, thief.passkey)
     asked = victim.begin(own[0])
-    word = {"statement": asked["statement"], "answer": passkey.touch(asked["options"])}
+    word = {"statement": asked["statement"], "answer": passkey.step_up(asked["options"])}
     assert thief.post("/passkeys/confirm", **word, **other[1]).status_code == 409
     with people.store.read() as connection:
         assert [one.label for one in list_passkeys(connection, ANALYST)] == ["blue key"]
@@ -228,12 +228,12 @@ def test_new_passkey_signs_nothing_for_a_day_and_its_person_is_told_until_they_a
     thief = copy_cookie(victim)
     begin, fields = propose(thief, thief.passkey)
     asked = thief.begin(begin)
-    word = {"statement": asked["statement"], "answer": passkey.touch(asked["options"])}
+    word = {"statement": asked["statement"], "answer": passkey.step_up(asked["options"])}
     assert thief.post("/passkeys/confirm", **word, **fields).status_code == 303
     assert sign_in(thief, thief.passkey).status_code == 303
     thief.get("/recoveries")
     for _ in range(2):
-        said = thief.touch("/releases/1/begin", "/recoveries/1")
+        said = thief.step_up("/releases/1/begin", "/recoveries/1")
         assert (said.status_code, "This passkey is new: it signs from" in said.text) == (409, True)
         clock.now += timedelta(minutes=3)
     with people.store.read() as connection:
@@ -241,18 +241,18 @@ def test_new_passkey_signs_nothing_for_a_day_and_its_person_is_told_until_they_a
         assert list_open(connection, "passkey-recovery") != []
     # It neither speaks for itself nor pushes out the person's own.
     acknowledge = f"/passkeys/{new.number}/acknowledge"
-    assert thief.touch(f"{acknowledge}/begin", acknowledge).status_code == 409
+    assert thief.step_up(f"{acknowledge}/begin", acknowledge).status_code == 409
     own = next(one for one in read_numbers(thief) if one != new.number)
-    assert touch(thief, thief.passkey).status_code == 200
+    assert step_up(thief, thief.passkey).status_code == 200
     assert thief.post(f"/passkeys/{own}/end").status_code == 409
     for path in ("/", "/passkeys", "/recoveries"):
         assert "<bdi>grey key</bdi> joined your account" in victim.get(path).text
-    assert victim.touch(f"{acknowledge}/begin", acknowledge).status_code == 303
+    assert victim.step_up(f"{acknowledge}/begin", acknowledge).status_code == 303
     assert "joined your account" not in victim.get("/").text
     # One who alters the register too is found by the audit log.
     with people.store.write() as connection:
         connection.execute(update(PASSKEYS).values(signs_from="2026-01-01T00:00:00Z"))
-    assert thief.touch("/releases/1/begin", "/recoveries/1").status_code == 200
+    assert thief.step_up("/releases/1/begin", "/recoveries/1").status_code == 200
     with people.store.read() as connection, pytest.raises(ReleaseError, match="no such passkey"):
         verify_release(connection, 1)
 
@@ -261,16 +261,16 @@ def read_numbers(browser: Browser) -> list[str]:
     return re.findall(r"/passkeys/([0-9a-f]{8})/end", browser.get("/passkeys").text)
 
 
-def test_copied_cookie_without_a_fresh_touch_ends_no_passkey(people: Desk, clock: Clock) -> None:
+def test_copied_cookie_without_a_fresh_step_up_ends_no_passkey(people: Desk, clock: Clock) -> None:
     browser, passkey = enter(people, ANALYST)
     begin, fields = propose(browser, SoftPasskey(ORIGIN, random=secrets.token_bytes))
-    assert browser.touch(begin, "/passkeys/confirm", **fields).status_code == 303
+    assert browser.step_up(begin, "/passkeys/confirm", **fields).status_code == 303
     numbers = read_numbers(browser)
     assert len(numbers) == 2
     clock.now += timedelta(minutes=5)
     page = browser.post(f"/passkeys/{numbers[1]}/end")
     assert (page.status_code, "Touch your passkey" in page.text) == (401, True)
-    assert touch(browser, passkey).status_code == 200
+    assert step_up(browser, passkey).status_code == 200
     assert sorted(browser.post(f"/passkeys/{number}/end").status_code for number in numbers) == [303, 409]
 
 
@@ -317,7 +317,7 @@ def test_two_supervisors_recover_lost_passkeys_and_neither_half_works_alone(peop
     second.get("/recoveries")
     asked = second.begin(f"/releases/{number}/begin")
     signed = second.post(
-        f"/recoveries/{number}", statement=asked["statement"], answer=second_key.touch(asked["options"])
+        f"/recoveries/{number}", statement=asked["statement"], answer=second_key.step_up(asked["options"])
     )
     link = re.search(rf'class="code">{re.escape(ORIGIN)}(/start/[\w-]+)<', signed.text)
     assert link is not None, signed.text

@@ -12,7 +12,7 @@ from gateway.desk.people.register import end_role
 from gateway.desk.people.releases import DIGEST
 from gateway.desk.wiring import Desk
 from partner_sdk.finding import Finding
-from tests.desk.people.touch_builders import register, release_by_two
+from tests.desk.people.step_up_builders import register, release_by_two
 from tests.desk.people_builders import ACTOR, ensure_person
 from tests.desk.view_builders import Clock
 

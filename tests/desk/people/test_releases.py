@@ -25,9 +25,9 @@ from gateway.desk.people.releases import (
 from gateway.desk.store import DeskStore
 from gateway.desk.store.agency_tables import PASSKEYS
 from gateway.desk.store.schema import APPEND_ONLY
-from gateway.desk.vault.assertions import TouchError
+from gateway.desk.vault.assertions import StepUpError
 from tests.desk.digests.digest_builders import make_store
-from tests.desk.people.touch_builders import NOW, register, release_by_two, state, state_release, touch
+from tests.desk.people.step_up_builders import NOW, register, release_by_two, state, state_release, step_up
 
 MAKER, SECOND = "maker-one", "second-two"
 SUBJECT, BODY = "2026-Q3.example-chat", b'{"the digest":1}'
@@ -48,7 +48,7 @@ def sign(store: DeskStore, release: Release, *, by: str = SECOND, body: bytes = 
         passkey = register(connection, by)
     statement = changes.get("statement") or state_release(release, person=by)
     with store.write() as connection:
-        answer = touch(passkey, statement)
+        answer = step_up(passkey, statement)
         return sign_release(connection, release.id, body=body, answer=answer, statement=statement, now=NOW)
 
 
@@ -96,14 +96,14 @@ def test_bytes_that_changed_since_are_refused(store: DeskStore) -> None:
     refuse(ReleaseError, "changed", lambda: sign(store, release, body=BODY + b" "))
 
 
-def test_touch_for_another_draft_or_purpose_is_refused(store: DeskStore) -> None:
+def test_step_up_for_another_draft_or_purpose_is_refused(store: DeskStore) -> None:
     release, other = draft(store), draft(store, body=b"other")
     for statement in (
         state_release(other, person=SECOND),
-        state("touch", person=SECOND),
+        state("step-up", person=SECOND),
         state("release", person=SECOND, subject=f"overview {SUBJECT}", body_sha256=release.body_sha256.hex()),
     ):
-        refuse(TouchError, "other-touch", partial(sign, store, release, statement=statement))
+        refuse(StepUpError, "other-step-up", partial(sign, store, release, statement=statement))
 
 
 def test_of_two_who_sign_at_once_the_first_wins_and_the_other_learns_who_and_when(store: DeskStore) -> None:

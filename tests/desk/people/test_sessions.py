@@ -22,7 +22,7 @@ def copy_cookie(source: Browser, target: Browser) -> None:
     target.client.set_cookie("desk", cookie.value, domain="localhost")
 
 
-def test_a_session_is_locked_after_fifteen_minutes_without_a_request_until_a_touch(desk: Desk, clock: Clock) -> None:
+def test_a_session_is_locked_after_fifteen_minutes_without_a_request_until_a_step_up(desk: Desk, clock: Clock) -> None:
     browser = Browser(desk).sign_in()
     clock.now += timedelta(minutes=14, seconds=59)
     assert browser.get("/").status_code == 200  # and counts from here again
@@ -31,7 +31,7 @@ def test_a_session_is_locked_after_fifteen_minutes_without_a_request_until_a_tou
     clock.now += timedelta(minutes=15)
     assert browser.get("/").status_code == 401
     assert browser.get("/desk.css").status_code == 200
-    assert browser.touch("/touch/begin", "/touch").status_code == 200
+    assert browser.step_up("/step-up/begin", "/step-up").status_code == 200
     assert browser.get("/").status_code == 200
     clock.now += timedelta(hours=8)
     assert "Sign in to the desk" in browser.get("/").text
@@ -90,7 +90,7 @@ def test_menu_and_first_page_are_those_that_the_person_may_open(desk: Desk) -> N
         person = f"o-{role}"
         Browser(desk).sign_in(person, [Role(role)])
         browser = Browser(desk).sign_in(person)
-        page = browser.get(browser.touch("/sign-in/begin", "/sign-in").location)
+        page = browser.get(browser.step_up("/sign-in/begin", "/sign-in").location)
         assert page.status_code == 200
         nav = page.text.partition("<nav")[2].partition("</nav>")[0]
         assert [word for word in ("Cases", "Outbox", "Placements", "Digests", "Figures") if f">{word}<" in nav] == words

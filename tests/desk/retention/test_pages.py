@@ -69,7 +69,7 @@ def test_author_signs_first_another_signs_and_either_stops_it_within_the_week(
     def press(browser: Browser) -> int:
         begin = re.search(r'data-begin="([^"]+)"', browser.get("/retention").text)
         assert begin is not None
-        return browser.touch(begin[1], f"{action[1]}/sign").status_code
+        return browser.step_up(begin[1], f"{action[1]}/sign").status_code
 
     assert "signs it first" in second.get("/retention").text
     assert second.post(f"{action[1]}/sign").status_code == 409

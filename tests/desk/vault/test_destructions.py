@@ -15,7 +15,7 @@ from gateway.desk.keyring.publication import share_passkeys
 from gateway.desk.people.passkeys import end_passkey, list_passkeys
 from gateway.desk.retention.destruction import finish_due, stop_destruction
 from gateway.desk.retention.lists import DUE, draft_destruction
-from gateway.desk.vault import BeginDestruction, ChangeDestruction, SignedTouch, destructions
+from gateway.desk.vault import BeginDestruction, ChangeDestruction, SignedStepUp, destructions
 from gateway.desk.vault.case_keys import CASE_KEYS_FILE
 from gateway.desk.vault.destructions import DESTRUCTIONS_FILE, KNOWN_FOR, STOP_WITHIN, read_destructions
 from gateway.desk.vault.process import VaultClient, encode_message, listen, receive_frame, send_frame, serve_connections
@@ -25,14 +25,14 @@ from gateway.guidance.destruction import DestructionList, ForgetList, ForgottenE
 from partner_sdk.errors import OpeningError, ReportAbuseError
 from partner_sdk.wire.canonical import encode, format_time, parse_exact, to_base64url
 from partner_sdk.wire.signing import MAX_LIST_BYTES
-from tests.desk.people.touch_builders import register, state_release, touch
+from tests.desk.people.step_up_builders import register, state_release, step_up
 from tests.desk.retention_builders import (
     A_YEAR,
     FIRST,
     SECOND,
     begin,
     close_all,
-    list_touches,
+    list_step_ups,
     read_signatures,
     sign_list,
 )
@@ -59,7 +59,7 @@ def signed(desk: Desk, clock: Clock) -> BeginDestruction:
     clock.now += A_YEAR
     release = sign_list(desk, draft_destruction(desk, [case_id], reason=DUE, actor=FIRST))
     body = bytes(read_signatures(desk, release.subject).row.body)
-    return BeginDestruction(listed=body, touches=list_touches(desk, release.subject))
+    return BeginDestruction(listed=body, step_ups=list_step_ups(desk, release.subject))
 
 
 def refuse(ask: Any, request: Any, reason: str = "not-signed") -> str:
@@ -79,13 +79,13 @@ def is_readable(desk: Desk, signed: BeginDestruction) -> bool:
         return False
 
 
-def touch_for(desk: Desk, signed: BeginDestruction, person: str) -> SignedTouch:
+def step_up_for(desk: Desk, signed: BeginDestruction, person: str) -> SignedStepUp:
     """Return a person's touch as the second one, as taken pages let them give it."""
     listed = parse_exact(signed.listed, kind=DestructionList, max_bytes=MAX_LIST_BYTES)
     second, passkey = read_signatures(desk, listed.destruction_id).second, PASSKEYS[desk.paths.state, person]
     statement = state_release(second, person=person, now=desk.clock(), origin=ORIGIN)
-    answer = touch(passkey, statement)
-    return SignedTouch(
+    answer = step_up(passkey, statement)
+    return SignedStepUp(
         authenticator_data=answer.authenticator_data,
         client_data=answer.client_data,
         credential_id=passkey.credential_id,
@@ -99,8 +99,8 @@ def forge(signed: BeginDestruction, **changes: Any) -> BeginDestruction:
 
 
 def test_unsigned_call_through_the_socket_is_refused(desk: Desk, client: VaultClient, signed: BeginDestruction) -> None:
-    junk = SignedTouch(authenticator_data=b"", client_data=b"", credential_id=b"none", signature=b"", statement=b"")
-    refuse(client.ask, forge(signed, touches=(junk, junk)))
+    junk = SignedStepUp(authenticator_data=b"", client_data=b"", credential_id=b"none", signature=b"", statement=b"")
+    refuse(client.ask, forge(signed, step_ups=(junk, junk)))
     # The call of before: a case and a number, without any signature.
     raw = encode_message(signed).replace(b"begin-destruction", b"destroy-case-keys")
     connection = client._connect()
@@ -116,11 +116,11 @@ def test_unsigned_call_through_the_socket_is_refused(desk: Desk, client: VaultCl
 
 def test_one_persons_two_signatures_are_refused(desk: Desk, signed: BeginDestruction) -> None:
     ask = desk.find_holder()
-    author, second = signed.touches
-    for touches in ((author, author), (second, second), (second, author)):
-        refuse(ask, forge(signed, touches=touches))
-    both = touch_for(desk, signed, FIRST)
-    assert "one person signed it twice" in refuse(ask, forge(signed, touches=(author, both)))
+    author, second = signed.step_ups
+    for step_ups in ((author, author), (second, second), (second, author)):
+        refuse(ask, forge(signed, step_ups=step_ups))
+    both = step_up_for(desk, signed, FIRST)
+    assert "one person signed it twice" in refuse(ask, forge(signed, step_ups=(author, both)))
     assert is_readable(desk, signed)
 
 
@@ -133,8 +133,8 @@ def test_list_whose_bytes_were_altered_is_refused(desk: Desk, signed: BeginDestr
     assert altered != signed.listed
     refuse(ask, forge(signed, listed=altered))
     refuse(ask, forge(signed, listed=signed.listed.replace(b'"live"', b'"sandbox"')), "wrong-environment")
-    first = msgspec.structs.replace(signed.touches[0], signature=b"\0" * 64)
-    refuse(ask, forge(signed, touches=(first, signed.touches[1])))
+    first = msgspec.structs.replace(signed.step_ups[0], signature=b"\0" * 64)
+    refuse(ask, forge(signed, step_ups=(first, signed.step_ups[1])))
     assert is_readable(desk, signed)
 
 
@@ -146,7 +146,7 @@ def test_passkey_counts_a_week_after_the_vault_learned_of_it_and_not_after_its_e
     with desk.store.write() as connection:
         forged = register(connection, "s-forged", origin=ORIGIN, now=desk.clock())
     PASSKEYS[desk.paths.state, "s-forged"] = forged
-    request = forge(signed, touches=(signed.touches[0], touch_for(desk, signed, "s-forged")))
+    request = forge(signed, step_ups=(signed.step_ups[0], step_up_for(desk, signed, "s-forged")))
     assert "does not know" in refuse(ask, request)
     share_passkeys(desk)
     clock.now += KNOWN_FOR - timedelta(seconds=1)

@@ -367,7 +367,7 @@ def test_a_digest_is_made_previewed_and_released_by_two_people(
     assert sent == []
     second = Browser(desk).sign_in("second-two")
     second.get(f"/digests/{digest_id}")
-    assert second.touch("/releases/1/begin", f"/digests/{digest_id}/release").status_code == 303
+    assert second.step_up("/releases/1/begin", f"/digests/{digest_id}/release").status_code == 303
     assert sent == [(PARTNER, "digest", body, "second-two"), "sent"]
     assert "The partner&#39;s copy" in second.get(f"/digests/{digest_id}").text
 

@@ -57,7 +57,7 @@
     return navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) });
   }
 
-  // A page that was sent away for a touch keeps its form beside: after the touch that form is sent, byte for byte.
+  // A page that was sent away for a step-up keeps its form beside: after the step-up that form is sent, byte for byte.
   function finish(form) {
     var held = document.getElementById("held");
     if (!held) { send(form); return undefined; }

@@ -65,7 +65,7 @@ def test_second_person_signs_and_the_case_may_close(desk: Desk, case_id: str) ->
     second = Browser(desk).sign_in(SECOND, [Role.ANALYST])
     page = second.post(f"/cases/{case_id}/read").text
     assert "A Okafor (a-okafor)</bdi> prepared this" in page
-    assert second.touch(find_begin(page), f"/cases/{case_id}/no-reply").status_code == 303
+    assert second.step_up(find_begin(page), f"/cases/{case_id}/no-reply").status_code == 303
     assert list_reasons(desk, case_id) == []
     assert "Signed by <bdi>B Singh (b-singh)</bdi>" in second.get(f"/cases/{case_id}").text
     with desk.store.read() as connection:
@@ -85,7 +85,7 @@ def test_decision_waits_in_a_lane_of_those_who_may_sign_it(desk: Desk, case_id: 
     second = Browser(desk).sign_in(SECOND)
     assert f"/cases/{case_id}?lane=unsigned" in second.get("/?lane=unsigned").text
     begin = find_begin(second.post(f"/cases/{case_id}/read").text)
-    assert second.touch(begin, f"/cases/{case_id}/no-reply").status_code == 303
+    assert second.step_up(begin, f"/cases/{case_id}/no-reply").status_code == 303
     assert find_lane(SECOND, Role.ANALYST) == []
     record_reply(desk, case_id, GivenReply(NO_SAFE_CONTACT, "The school is closed"), actor=FIRST)
     assert find_lane(SECOND, Role.ANALYST) == [("No reply: to sign ", "1")]
@@ -127,7 +127,7 @@ def test_reason_that_changed_since_needs_a_new_signature(desk: Desk, case_id: st
     begin = find_begin(second.post(f"/cases/{case_id}/read").text)
     begun = second.begin(begin)
     record_reply(desk, case_id, GivenReply(NO_SAFE_CONTACT, "The school is closed"), actor=FIRST)
-    answer = second.passkey.touch(begun["options"])
+    answer = second.passkey.step_up(begun["options"])
     refused = second.post(f"/cases/{case_id}/no-reply", statement=begun["statement"], answer=answer)
     assert "Nothing was changed" in refused.text
     assert list_reasons(desk, case_id) == ["no-reply-unsigned"]
@@ -138,19 +138,19 @@ def test_reason_that_changed_since_needs_a_new_signature(desk: Desk, case_id: st
 def test_person_who_did_not_open_the_reason_signs_nothing(desk: Desk, case_id: str, clock: Clock) -> None:
     second = Browser(desk).sign_in(SECOND, [Role.ANALYST])
     second.get(f"/cases/{case_id}")
-    refused = second.touch("/releases/1/begin", f"/cases/{case_id}/no-reply")
+    refused = second.step_up("/releases/1/begin", f"/cases/{case_id}/no-reply")
     assert (refused.status_code, "you sign the reason, which opens with it" in refused.text) == (409, True)
     assert list_reasons(desk, case_id) == ["no-reply-unsigned"]
     clock.now += timedelta(minutes=1)
     record_reply(desk, case_id, GivenReply(NO_SAFE_CONTACT, "The school is closed"), actor=FIRST)
-    refused = second.touch("/releases/2/begin", f"/cases/{case_id}/no-reply")
+    refused = second.step_up("/releases/2/begin", f"/cases/{case_id}/no-reply")
     assert refused.status_code == 409, "the refusal opened the page again, before this reason"
 
 
 def test_signature_is_for_the_sealed_box_of_its_own_step(desk: Desk, case_id: str) -> None:
     second = Browser(desk).sign_in(SECOND, [Role.ANALYST])
     begin = find_begin(second.post(f"/cases/{case_id}/read").text)
-    assert second.touch(begin, f"/cases/{case_id}/no-reply").status_code == 303
+    assert second.step_up(begin, f"/cases/{case_id}/no-reply").status_code == 303
     with desk.store.read() as connection:
         found = get_case(connection, case_id)
         step, signed = find_reply_step(connection, found), describe_no_reply(connection, found)

@@ -16,7 +16,7 @@ from gateway.desk.people.passkeys import (
     make_handle,
     make_key_options,
     make_statement,
-    make_touch_options,
+    make_step_up_options,
     parse_answer,
     verify_new_key,
 )
@@ -30,7 +30,7 @@ _NAMES = itertools.count(1)
 
 
 def state(purpose: Any, *, person: str, now: datetime = NOW, origin: str = ORIGIN, **what: str) -> Statement:
-    """Return a fresh statement for one touch in one browser."""
+    """Return a fresh statement for one step-up in one browser."""
     random = secrets.token_bytes(32)
     return make_statement(
         purpose=purpose, origin=origin, browser="browser", now=now, random=random, person=person, **what
@@ -54,9 +54,9 @@ def make_options(statement: Statement) -> Any:
     return make_key_options(statement, agency="The agency", name=statement.person, handle=handle, known=[])
 
 
-def touch(passkey: SoftPasskey, statement: Statement) -> Answer:
+def step_up(passkey: SoftPasskey, statement: Statement) -> Answer:
     """Return the passkey's parsed answer to a statement."""
-    return parse_answer(passkey.touch(make_touch_options(statement, allowed=[])))
+    return parse_answer(passkey.step_up(make_step_up_options(statement, allowed=[])))
 
 
 def state_release(release: Release, *, person: str, now: datetime = NOW, origin: str = ORIGIN) -> Statement:
@@ -80,7 +80,7 @@ def release_by_two(
     passkey = register(connection, by, now=now - SIGNS_AFTER)
     statement = state_release(release, person=by, now=now)
     return sign_release(
-        connection, release.id, body=body, answer=touch(passkey, statement), statement=statement, now=now
+        connection, release.id, body=body, answer=step_up(passkey, statement), statement=statement, now=now
     )
 
 
@@ -92,5 +92,5 @@ def sign_digest(store: DeskStore, digest_id: str, *, by: str = "second-two", now
         assert release is not None
         passkey = register(connection, by, now=now - SIGNS_AFTER)
         statement = state_release(release, person=by, now=now)
-        answer = touch(passkey, statement)
+        answer = step_up(passkey, statement)
         sign_release(connection, release.id, body=get_body(record), answer=answer, statement=statement, now=now)

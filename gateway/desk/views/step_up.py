@@ -1,7 +1,7 @@
-"""Touches on the desk's pages: the challenge for a form, its answer, and the page that asks for a touch.
+"""Step-ups on the desk's pages: the challenge for a form, its answer, and the page that asks for a step-up.
 
-A session without a page for 15 minutes is locked, and a route with `needs_touch` wants a touch of the last five
-minutes. Both answer with one page that keeps the sent form in hidden fields and sends it again after the touch.
+A session without a page for 15 minutes is locked, and a route with `needs_step_up` wants a step-up of the last five
+minutes. Both answer with one page that keeps the sent form in hidden fields and sends it again after the step-up.
 """
 
 import hashlib
@@ -14,21 +14,21 @@ from flask_wtf.csrf import generate_csrf  # type: ignore[import-untyped]  # the 
 
 from gateway.desk.people.passkeys import (
     SIGNING,
-    TOUCH_WITHIN,
+    STEP_UP_WITHIN,
     Passkey,
     find_passkey,
     list_passkeys,
     make_statement,
-    make_touch_options,
+    make_step_up_options,
     open_statement,
     parse_answer,
     record_refusal,
     seal_statement,
-    take_touch,
+    take_step_up,
 )
 from gateway.desk.people.releases import Release, sign_release
-from gateway.desk.people.sessions import note_touch
-from gateway.desk.vault.assertions import Answer, Purpose, Statement, TouchError, refuse_other
+from gateway.desk.people.sessions import note_step_up
+from gateway.desk.vault.assertions import Answer, Purpose, Statement, StepUpError, refuse_other
 from gateway.desk.views.page import find_signed_in, get_desk, get_signed_in, list_kept, show_page
 from gateway.web.rules import SAFE_METHODS, Login, find_current_rule
 from partner_sdk.errors import ReportAbuseError
@@ -39,15 +39,17 @@ FORM_BYTES: Final = 32_768  # a statement and a device's answer, each in a form'
 _NONCE_BYTES: Final = 32
 _TOKEN: Final = "csrf_token"  # noqa: S105 - the name of a field
 # The ways out of a locked session.
-_OPEN_WHEN_LOCKED: Final = frozenset({"passkeys.post_touch_begin", "passkeys.post_touch", "sign_in.post_sign_out"})
+_OPEN_WHEN_LOCKED: Final = frozenset({"passkeys.post_step_up_begin", "passkeys.post_step_up", "sign_in.post_sign_out"})
 
 
-def bind_touches(app: Flask) -> None:
-    """Ask for a touch before locked sessions and routes that need one; call it after `bind_desk`."""
-    app.before_request(_ask_for_touch)
+def bind_step_up(app: Flask) -> None:
+    """Ask for a step-up before locked sessions and routes that need one; call it after `bind_desk`."""
+    app.before_request(_ask_for_step_up)
 
 
-def begin_touch(purpose: Purpose, *, person: str = "", subject: str = "", body_sha256: str = "") -> ResponseReturnValue:
+def begin_step_up(
+    purpose: Purpose, *, person: str = "", subject: str = "", body_sha256: str = ""
+) -> ResponseReturnValue:
     """Answer passkeys.js with a sealed statement and the options for the browser."""
     statement = make_page_statement(purpose, person=person, subject=subject, body_sha256=body_sha256)
     now = get_desk().clock()
@@ -56,8 +58,8 @@ def begin_touch(purpose: Purpose, *, person: str = "", subject: str = "", body_s
     allowed = [one.credential_id for one in mine if purpose not in SIGNING or one.is_trusted(now)]
     if purpose in SIGNING and not allowed:
         fault = "You have no passkey that signs yet: a new one signs after a day. See the page Your passkeys."
-        return answer_fault(TouchError(fault, reason="no-passkey"))
-    return answer_begin(statement, make_touch_options(statement, allowed=allowed))
+        return answer_fault(StepUpError(fault, reason="no-passkey"))
+    return answer_begin(statement, make_step_up_options(statement, allowed=allowed))
 
 
 def make_page_statement(purpose: Purpose, **what: str) -> Statement:
@@ -89,7 +91,7 @@ def answer_fault(error: ReportAbuseError) -> ResponseReturnValue:
 
 
 def read_statement(purpose: Purpose, *, person: str = "", field: str = "statement") -> Statement:
-    """Return the statement of this form. Raises `TouchError`."""
+    """Return the statement of this form. Raises `StepUpError`."""
     return open_statement(
         request.form.get(field, ""),
         key=_get_key(),
@@ -101,23 +103,23 @@ def read_statement(purpose: Purpose, *, person: str = "", field: str = "statemen
     )
 
 
-def take_page_touch(purpose: Purpose, *, person: str = "", subject: str = "", body_sha256: str = "") -> Passkey:
-    """Take the touch of this form and return its passkey; a refused touch of a known passkey is recorded."""
+def take_page_step_up(purpose: Purpose, *, person: str = "", subject: str = "", body_sha256: str = "") -> Passkey:
+    """Take the step-up of this form and return its passkey; a refused step-up of a known passkey is recorded."""
     desk, statement = get_desk(), read_statement(purpose, person=person)
     if (statement.subject, statement.body_sha256) != (subject, body_sha256):
         raise refuse_other()
     answer = parse_answer(request.form.get("answer", ""))
     try:
         with desk.store.write() as connection:
-            passkey = take_touch(connection, answer, statement, now=desk.clock())
-    except TouchError as error:
+            passkey = take_step_up(connection, answer, statement, now=desk.clock())
+    except StepUpError as error:
         _record(answer, error, person=person)
         raise
     return passkey
 
 
 def sign_on_page(release: Release, *, body: bytes) -> Release:
-    """Sign a release with the touch of this form, as the signed-in person. Raises `ReleaseError` and `TouchError`."""
+    """Sign a release with this form, as the signed-in person. Raises `ReleaseError` and `StepUpError`."""
     desk, person = get_desk(), get_signed_in().person
     statement = read_statement("release", person=person)
     answer = parse_answer(request.form.get("answer", ""))
@@ -125,10 +127,10 @@ def sign_on_page(release: Release, *, body: bytes) -> Release:
     try:
         with desk.store.write() as connection:
             signed = sign_release(connection, release.id, body=body, answer=answer, statement=statement, now=now)
-    except TouchError as error:
+    except StepUpError as error:
         _record(answer, error, person=person)
         raise
-    note_touch(desk, str(session.get("secret", "")))
+    note_step_up(desk, str(session.get("secret", "")))
     return signed
 
 
@@ -137,7 +139,7 @@ def get_origin() -> str:
     return str(current_app.config["DESK_ORIGIN"])
 
 
-def _record(answer: Answer, error: TouchError, *, person: str) -> None:
+def _record(answer: Answer, error: StepUpError, *, person: str) -> None:
     desk = get_desk()
     with desk.store.read() as connection:
         is_known = find_passkey(connection, answer.credential_id) is not None
@@ -157,19 +159,19 @@ def _get_browser() -> str:
     return hashlib.sha256(str(session.get(_TOKEN, "")).encode()).hexdigest()
 
 
-def _ask_for_touch() -> ResponseReturnValue | None:
+def _ask_for_step_up() -> ResponseReturnValue | None:
     stated, found = find_current_rule(), find_signed_in()
     if stated is None or stated.login is not Login.STAFF or found is None or request.endpoint in _OPEN_WHEN_LOCKED:
         return None
-    is_stale = get_desk().clock() - found.touched_at >= TOUCH_WITHIN
-    if not found.is_locked and not (stated.needs_touch and is_stale):
+    is_stale = get_desk().clock() - found.stepped_up_at >= STEP_UP_WITHIN
+    if not found.is_locked and not (stated.needs_step_up and is_stale):
         return None
     is_post = request.method not in SAFE_METHODS
     kept = list_kept(without={_TOKEN})
     with get_desk().store.read() as connection:
         has_passkey = bool(list_passkeys(connection, found.person))
     return show_page(
-        "touch.html",
+        "step_up.html",
         status=HTTPStatus.UNAUTHORIZED,
         is_locked=found.is_locked,
         has_passkey=has_passkey,
