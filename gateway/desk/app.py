@@ -22,7 +22,7 @@ from gateway.desk.cases import pages as case_pages
 from gateway.desk.cases import work_pages
 from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.replying.templates import load_release_files
-from gateway.desk.collection import set_aside_pages
+from gateway.desk.collection import quarantine_pages
 from gateway.desk.config import ORIGIN_VARIABLE, STATE_VARIABLE, DeskConfigError
 from gateway.desk.digests import pages as digest_pages
 from gateway.desk.figures import pages as figures_pages
@@ -128,7 +128,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     checks_pages.bind_post_rate(app)
     app.register_blueprint(blueprint)
     for pages in (
-        *(case_pages, work_pages, set_aside_pages),
+        *(case_pages, work_pages, quarantine_pages),
         package_pages,
         *(referrals, service_alerts, invitations),
         *(outbox_pages, action_pages, placement_pages, checks_pages, adoption_pages, digest_pages),

@@ -125,16 +125,9 @@ program: Final = DeskProgram(
             "Collect reports and enrolments from the gateway, and send the outbox.",
         ),
         "alarms": ("gateway.desk.commands.collecting:alarms", "List the open alarms: gaps, forks, forgeries."),
-        "set-aside": _make_group(
-            "set-aside",
-            "Rows that did not verify or open: list, open, retry, resolve.",
-            room="commands.set_aside",
-            commands={
-                "list": "List the rows by sender and cause; with --rows or --all row by row, the most urgent first.",
-                "open": "Open a row and print its content; the audit log records it.",
-                "retry": "Judge every row again, with today's keys and register.",
-                "resolve": "Mark a row as resolved, or all rows of one sender and cause; their bytes stay.",
-            },
+        "quarantine": (
+            "gateway.desk.commands.collecting:quarantine",
+            "List the reports in quarantine, which did not verify or open.",
         ),
         "import": ("gateway.desk.commands.importing:import_command", "Import a sealed report from a file."),
         "evidence": _make_group(

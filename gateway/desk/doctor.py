@@ -38,7 +38,7 @@ from gateway.desk.placements.checks import (
 from gateway.desk.retention.destruction import compare_with_vault, list_forgotten
 from gateway.desk.retention.lists import MOST_COUNTED, count_past_review, list_drafts, list_due
 from gateway.desk.store.agency_tables import DIGEST_DRAWS, LEDGER
-from gateway.desk.store.schema import SET_ASIDE
+from gateway.desk.store.schema import QUARANTINE
 from gateway.desk.suggestions import suggest
 from gateway.desk.uk_times import get_uk_day
 from gateway.desk.vault import Status
@@ -267,13 +267,13 @@ def _examine_work(desk: Desk) -> Iterator[CheckResult]:
     with desk.store.read() as connection:
         alarms = count_alarms(connection)
         aside = connection.execute(
-            select(func.count()).select_from(SET_ASIDE).where(SET_ASIDE.c.resolved_at.is_(None))
+            select(func.count()).select_from(QUARANTINE).where(QUARANTINE.c.resolved_at.is_(None))
         ).scalar_one()
     if alarms or aside:
-        detail = f"{alarms} alarms are open and {aside} rows are set aside."
-        yield "warning", detail, "See `alarms` and `set-aside list`."
+        detail = f"{alarms} alarms are open and {aside} rows are in quarantine."
+        yield "warning", detail, "See `alarms`, and the page Quarantine."
     else:
-        yield "ok", "No alarm is open and nothing is set aside.", ""
+        yield "ok", "No alarm is open and the quarantine is empty.", ""
 
 
 def _examine_cases(desk: Desk) -> Iterator[CheckResult]:

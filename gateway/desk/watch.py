@@ -1,4 +1,4 @@
-"""Watches for silent failures: collecting, alerts and their acknowledgement, the shelf of set-aside rows, late answers.
+"""Watches for silent failures: collecting, alerts and their acknowledgement, the quarantine, late answers.
 
 Each is a state: its alarm is raised while the cause lasts, cleared once it is gone, and stays on record. Never stores
 content: codes, counts and times.
@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from gateway.desk.actions.model import find_late
 from gateway.desk.alarms import AlarmRow, list_alarms, raise_alarm
 from gateway.desk.collection import damage
-from gateway.desk.collection.shelf import list_full_shares
+from gateway.desk.collection.quarantine import list_full_senders
 from gateway.desk.collection.standing import (
     MOST_NAMED,
     CollectorState,
@@ -57,7 +57,7 @@ NOT_ACKNOWLEDGED: Final = "alert-not-acknowledged"
 ESCALATION_RAN_OUT: Final = "escalation-ran-out"
 NIGHT_UNTAKEN: Final = "night-not-taken-over"
 CRISIS_UNREAD: Final = "crisis-unread"
-SHELF_FULL: Final = "shelf-full"
+QUARANTINE_FULL: Final = "quarantine-full"
 VAULT_CLOSED: Final = "vault-closed"
 NOT_ANCHORED: Final = "audit-not-anchored"
 UNREVIEWED: Final = "package-unreviewed"
@@ -123,7 +123,7 @@ ADVICE: Final[dict[str, tuple[str, str, str]]] = {
         "Bring it back from a backup, then run {}.",
         "doctor --deep",
     ),
-    SHELF_FULL: ("A sender has filled its share of the set-aside shelf", "Read the rows: {}.", "set-aside list"),
+    QUARANTINE_FULL: ("A sender has filled its room in quarantine", "Read the page Quarantine.", ""),
 }
 
 
@@ -170,8 +170,8 @@ def list_concerns(connection: Connection, *, desk: Desk) -> list[Concern]:
         concerns.append(Concern(OVERDUE, late[1], late[0]))
     concerns += _list_damage(connection, state, now=now)
     concerns += [
-        Concern(SHELF_FULL, parse_time(share.last_at), share.rows, share.partner)
-        for share in list_full_shares(connection)
+        Concern(QUARANTINE_FULL, parse_time(last_at), rows, partner)
+        for partner, rows, last_at in list_full_senders(connection)
     ]
     return concerns
 

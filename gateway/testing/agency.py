@@ -44,8 +44,8 @@ from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseRow, get_case, list_cases
 from gateway.desk.cases.opening import open_case
 from gateway.desk.collection.collect import collect_reports
+from gateway.desk.collection.quarantine import list_quarantined, list_waiting_bytes
 from gateway.desk.collection.row_checks import BY_GATEWAY
-from gateway.desk.collection.set_aside import list_set_aside, list_waiting_bytes
 from gateway.desk.config import DeskConfig, DeskPaths
 from gateway.desk.digests.tables import QUARTER_TABLES, Table
 from gateway.desk.evidence.collecting import collect_evidence
@@ -511,7 +511,7 @@ class SandboxAgency:
                 for row in connection.execute(query).all()
             ]
             waiting = list_waiting_bytes(connection, channel=BY_GATEWAY)
-            reasons = {row.id: row.reason for row in list_set_aside(connection)}
+            reasons = {row.id: row.reason for row in list_quarantined(connection)}
         found = []
         for row, box in rows:
             intake = peek_intake(bytes(row.intake))

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.desk.collection.set_aside import list_set_aside
+from gateway.desk.collection.quarantine import list_quarantined
 from gateway.desk.store.schema import ALARMS
 from gateway.keys import read_receipt_key
 from partner_sdk.key_files import load_signing_key
@@ -19,9 +19,9 @@ def alarms(loop: Loop) -> list[tuple[str, str]]:
         return [(row.kind, row.subject) for row in rows]
 
 
-def set_aside(loop: Loop) -> list[tuple[str, str, bool]]:
+def quarantined(loop: Loop) -> list[tuple[str, str, bool]]:
     with loop.desk.store.read() as connection:
-        return [(row.reason, row.priority, row.alarmed) for row in list_set_aside(connection)]
+        return [(row.reason, row.priority, row.alarmed) for row in list_quarantined(connection)]
 
 
 def waiting_at_gateway(loop: Loop) -> int:

@@ -1,4 +1,4 @@
-"""Nothing stops silently: a stopped collector, reports and alerts that wait, a full shelf; `/status` and `/health`."""
+"""Nothing stops silently: collector, reports, alerts, a full quarantine; `/status` and `/health`."""
 
 import json
 import resource
@@ -16,8 +16,7 @@ from sqlalchemy import event
 from gateway.desk.alarms import clear_alarm, list_alarms
 from gateway.desk.app import make_desk_app
 from gateway.desk.cli import main
-from gateway.desk.collection import shelf
-from gateway.desk.collection.shelf import resolve_group
+from gateway.desk.collection import quarantine
 from gateway.desk.collection.standing import get_collector_state, note_failed
 from gateway.desk.config import WatchConfig
 from gateway.desk.doctor import examine
@@ -224,24 +223,18 @@ def test_crisis_unread_past_its_promised_hour_is_an_alarm_even_if_acknowledged(l
     assert "crisis-unread" not in codes(loop)
 
 
-def test_full_share_of_the_shelf_is_an_alarm_until_it_is_resolved(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shelf, "MOST_ROWS_OF_ONE", 2)
+def test_sender_with_too_many_in_quarantine_is_an_alarm_until_they_are_settled(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quarantine, "MOST_ROWS_OF_ONE", 2)
     for _ in range(3):
         loop.send_industry()
     loop.gateway_sql("UPDATE reports SET envelope = x'00'")
     assert loop.collect().left == 1
-    assert codes(loop) == ["shelf-full"]
+    assert codes(loop) == ["quarantine-full"]
     assert loop.partner.partner in read_first_page(loop)
     with loop.desk.store.write() as connection:
-        resolve_group(
-            connection,
-            partner=loop.partner.partner,
-            reason="envelope-mismatch",
-            up_to=2,
-            resolution="forged",
-            actor=ACTOR,
-            now=loop.clock(),
-        )
+        quarantine.resolve_row(connection, 2, resolution="forged", actor=ACTOR, now=loop.clock(), with_alike=True)
     assert codes(loop) == []
     assert loop.collect().left == 0
 

@@ -113,7 +113,7 @@ def test_reports_of_both_keys_are_filed_and_the_old_key_ends(loop: Loop) -> None
     loop.restart_gateway()
     loop.send_industry()
     collected = loop.collect()
-    assert (collected.filed, collected.set_aside, collected.gaps) == (2, 0, [])
+    assert (collected.filed, collected.quarantined, collected.gaps) == (2, 0, [])
     end_receipt_key(loop.desk, former, actor=ACTOR)
     loop.publish()
     keys = loop.gateway.key_state.find_keys()
@@ -175,7 +175,7 @@ def test_service_that_still_signs_with_an_ended_key_gives_no_receipt(loop: Loop)
     assert loop.send_industry().is_new
     assert {loop.open_app(role).test_client().get("/health").status_code for role in ROLES} == {200}
     collected = loop.collect()
-    assert (collected.filed, collected.set_aside) == (2, 0)
+    assert (collected.filed, collected.quarantined) == (2, 0)
 
 
 def test_form_shows_the_phone_numbers_before_anybody_types_while_its_key_has_ended(loop: Loop) -> None:

@@ -309,8 +309,8 @@ def make_case_pages(folder: Path) -> Pages:
     loop.clock.advance(minutes=9)
     found["alarms"] = browser.get("/").text
     assert "Something has stopped" in found["alarms"]
-    assert "1 report is set aside" in found["alarms"]
-    found["set aside"] = browser.post("/set-aside/1/open").text
+    assert "1 report is in quarantine" in found["alarms"]
+    found["set aside"] = browser.post("/quarantine/1/open").text
     assert "It cannot be decrypted" in found["set aside"]
     return found
 

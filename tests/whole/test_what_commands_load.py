@@ -120,7 +120,6 @@ COMPLETED = {
     "report-abuse-desk ke": ["keys"],
     "report-abuse-desk keys re": ["renew-delegation", "replace-sealing", "revoke"],
     "report-abuse-desk case list --al": ["--all"],
-    "report-abuse-desk set-aside resolve --how ": ["forged", "sender-told", "police-told", "lost"],
 }
 
 

@@ -207,7 +207,7 @@ def get_case_file(files: CaseFiles, wanted: str) -> CaseFile:
 def _list_others(
     desk: Desk, case: CaseRow, references: Sequence[EvidenceReference], *, actor: str, compared: ComparedReports
 ) -> Sequence[_Other]:
-    """Return the sender's other reports that name the same evidence, without those that do not open."""
+    """Return the sender's other reports that name the same evidence, if they open."""
     evidence_ids = {one.evidence_id for one in references}
     with desk.store.read() as connection:
         named = list_reports_naming(connection, partner=case.partner, evidence_ids=evidence_ids, limit=MOST_OTHERS + 1)

@@ -66,7 +66,7 @@ _CLOSES_ALL_THE_SAME: Final = frozenset({"later-open", "request-open", "entry-un
 
 
 def list_open(desk: Desk, connection: Connection, found: CaseRow) -> list[CaseError]:
-    """Return everything that is open about a case, by the reason of each; of a closed one, what came from outside."""
+    """Return all that is open about a case, by the reason of each; of a closed one, only messages from outside."""
     mine = list[CaseError]()
     if found.closed_at is None:
         if found.opened_at is None:
@@ -93,7 +93,7 @@ def list_owed(connection: Connection, found: CaseRow, matters: Iterable[CaseErro
 def list_open_outside(
     desk: Desk, connection: Connection, cases: Sequence[CaseRow]
 ) -> Mapping[str, Sequence[CaseError]]:
-    """Return what the other sides wait for, by the id of each of these cases: bodies, services, and the person.
+    """Return the matters that other sides wait for, by the id of each of these cases: bodies, services, and the person.
 
     A question without an answer stays open however its action stands, e.g. a package that was "answered" before.
     """

@@ -501,7 +501,7 @@ def _read(row: Row[Any]) -> CaseStep:
 def open_texts(
     desk: Desk, case: CaseRow, steps: Sequence[CaseStep], *, actor: str, reason: Reason = "read"
 ) -> dict[str, StepText]:
-    """Return the texts of the newest steps, by step id; a reading is recorded. Those that do not open are left out.
+    """Return the texts of the newest steps, by step id; a reading is recorded. Unopened texts are left out.
 
     A key is destroyed at the end of its time, and a box that is not the one of its step does not open.
     """

@@ -39,8 +39,7 @@ from gateway.desk.cases.queue import CRISIS, move_case
 from gateway.desk.cases.queue_page import keep_view, make_queue_pane
 from gateway.desk.cases.replying.replies import list_sampled_replies
 from gateway.desk.cases.search import MOST_TYPED, OWN_REFERENCE, name_account, search_cases
-from gateway.desk.collection.set_aside import format_plain
-from gateway.desk.collection.shelf import format_cause, format_sender, list_groups
+from gateway.desk.collection.quarantine import count_quarantined, format_plain
 from gateway.desk.outbox.alerts import find_unacknowledged
 from gateway.desk.people.permissions import NotPermittedError, Permission, format_roles, is_allowed
 from gateway.desk.people.register import format_person, list_exposure
@@ -72,7 +71,6 @@ from partner_sdk.wire.canonical import encode
 blueprint = Blueprint("cases", __name__)
 blueprint.app_url_defaults(keep_view)
 case_forms = make_case_forms(blueprint)
-MOST_GROUPS = 10
 EXPOSURE_PERIOD = timedelta(days=7)
 
 
@@ -116,7 +114,7 @@ def _show_list(
         workers = list_workers(connection) if is_assigner else []
         alarms = count_alarms(connection)
         alert = find_unacknowledged(connection)
-        set_aside = list_groups(connection)
+        quarantined, urgent = count_quarantined(connection)
         asked, unread_entries = count_asked(connection), count_unread(connection)
         adoption_count = count_button_requests(connection)
     return show_page(
@@ -124,12 +122,8 @@ def _show_list(
         pane=pane,
         concerns=[(describe_concern(one, now=desk.clock()), format_advice(one.code)) for one in concerns],
         alert=alert,
-        set_aside=set_aside[:MOST_GROUPS],
-        set_aside_count=len(set_aside),
-        set_aside_total=sum(group.count for group in set_aside),
-        format_cause=format_cause,
-        format_sender=lambda partner: format_sender(partner, names=pane.names),
-        set_aside_urgent=sum(group.urgent for group in set_aside),
+        quarantined=quarantined,
+        quarantined_urgent=urgent,
         adoption_count=adoption_count,
         alarm_count=alarms,
         asked=asked,

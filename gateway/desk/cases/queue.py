@@ -345,7 +345,7 @@ def count_view(connection: Connection, view: QueueView, *, today: date, lanes: M
 
 
 def count_requests(connection: Connection, *, today: date) -> tuple[int, int]:
-    """Return the number of cases with open requests, and of those that are late."""
+    """Return the number of cases with open requests, and of late ones."""
     late = func.count().filter(CASES.c.request_due < today.isoformat())
     row = connection.execute(
         select(func.count(), late).where(CASES.c.request_due.is_not(None), CASES.c.destroyed_at.is_(None))

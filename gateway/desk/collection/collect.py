@@ -1,7 +1,7 @@
 """Collects from the feed: judges each row, stores it durably, and only then acknowledges it.
 
 Never acknowledges a row that is not on this desk's own disk, and never lets one bad row delay the next. An
-acknowledgement means "stored here, byte for byte": a row that was set aside is acknowledged too, because its bytes are
+acknowledgement means "stored here, byte for byte": a row in quarantine is acknowledged too, because its bytes are
 kept.
 """
 
@@ -19,6 +19,7 @@ from gateway.desk.alarms import raise_alarm
 from gateway.desk.collection.chain import Link, add_links, make_link
 from gateway.desk.collection.damage import Held, find_log_fault, list_filed, list_held, mend_reports
 from gateway.desk.collection.filing import is_another, list_imported, list_imported_references, store_verified
+from gateway.desk.collection.quarantine import Group, find_claim, keep_row, list_waiting_bytes, resolve_row
 from gateway.desk.collection.risk import assess
 from gateway.desk.collection.row_checks import (
     BY_GATEWAY,
@@ -28,8 +29,6 @@ from gateway.desk.collection.row_checks import (
     VerifiedRow,
     check_row,
 )
-from gateway.desk.collection.set_aside import find_claim, keep_row, list_waiting_bytes, resolve_row
-from gateway.desk.collection.shelf import Shelf
 from gateway.desk.collection.standing import (
     count_hidden,
     get_collector_state,
@@ -58,8 +57,8 @@ MOST_PAGES: Final = 10_000
 # The share of a run for rows that an earlier run left at the gateway, after everything newer.
 LEFT_PAGES: Final = 5
 LEFT_TIME: Final = timedelta(seconds=10)
-MOST_SET_ASIDE: Final = 2_000
-MOST_SET_ASIDE_BYTES: Final = 512 * 1024 * 1024
+MOST_QUARANTINED: Final = 2_000
+MOST_QUARANTINED_BYTES: Final = 512 * 1024 * 1024
 # The gateway has reports that it cannot read: pages of its database are damaged.
 UNREADABLE: Final = "unreadable-at-gateway"
 # The gateway counts more waiting reports than it shows or names.
@@ -80,13 +79,13 @@ Progress = Callable[[int], None]
 class Collected:
     """The result of one run: row counts, and the chain's open gaps and new epochs.
 
-    `left` counts rows that stay at the gateway because their sender's share of the shelf is full.
+    `left` counts rows that stay at the gateway because their sender has too many in quarantine.
     """
 
     filed: int = 0
     mended: int = 0  # reports that were missing or damaged here
-    set_aside: int = 0
-    set_aside_bytes: int = 0
+    quarantined: int = 0
+    quarantined_bytes: int = 0
     left: int = 0
     left_urgent: int = 0  # the number of them that state P1
     known: int = 0
@@ -201,7 +200,7 @@ class _Reading:
             if self.feed.acknowledge(REPORT, claims) < len(claims):
                 note_today(self.desk, NOT_TAKEN, self.status)
             if self.progress is not None:
-                self.progress(collected.filed + collected.set_aside)
+                self.progress(collected.filed + collected.quarantined)
             self.reached, self.pages = max(self.reached, page.last), self.pages + 1
             if until is not None:
                 if self.reached >= until:
@@ -234,10 +233,10 @@ def take_rows(
         add_links(connection, _links(judged, filed=verified), now=now)
         _note_ahead(connection, judged, now=now)
         if verified or kept:
-            audit.append_entry(connection, "collect", "feed", at=now, actor=actor, filed=filed_now, set_aside=kept)
+            audit.append_entry(connection, "collect", "feed", at=now, actor=actor, filed=filed_now, quarantined=kept)
     collected.filed += filed_now
     collected.mended += mended
-    collected.set_aside += kept
+    collected.quarantined += kept
     collected.known += known + len(verified) - filed_now
     collected.left += len(left)
     collected.passed.update(sha256(one.raw).digest() for one in judged if one.raw in left or _claim(one) is None)
@@ -247,7 +246,7 @@ def take_rows(
 
 
 def try_again(desk: Desk, *, actor: str, accept_ended_key: int | None = None) -> Collected:
-    """Judge every row that was set aside again, with today's keys and register.
+    """Judge every row in quarantine again, with today's keys and register.
 
     `accept_ended_key` is the number of one row whose partner has confirmed that it sent it although its key had ended.
     """
@@ -359,18 +358,18 @@ def _clash(one: _Judged, row: VerifiedRow, what: str, *, reason: str) -> _Judged
 def _store_refused(
     connection: Connection, judged: Sequence[_Judged], *, desk: Desk, actor: str, collected: Collected
 ) -> tuple[int, set[bytes]]:
-    """Store refused rows; return how many are new, and the bytes of those that stay at the gateway."""
+    """Store refused rows; return how many are new, and the bytes of rows left at the gateway."""
     kept = urgent = 0
     left: set[bytes] = set()
-    shelf, now = Shelf(connection), desk.clock()
+    alerted, now = set[Group](), desk.clock()
     for one in judged:
         if one.refused is None:
             continue
-        row = keep_row(connection, one.raw, one.refused, shelf=shelf, actor=actor, now=now)
+        row = keep_row(connection, one.raw, one.refused, alerted=alerted, actor=actor, now=now)
         if row.outcome == "kept":
             kept += 1
             urgent += row.needs_alert
-            collected.set_aside_bytes += len(one.raw)
+            collected.quarantined_bytes += len(one.raw)
             collected.refused[one.refused.reason] = collected.refused.get(one.refused.reason, 0) + 1
         elif row.outcome == "full":
             left.add(one.raw)
@@ -404,8 +403,8 @@ def _claim(one: _Judged) -> Acknowledgement | None:
 def _is_enough(collected: Collected, *, pages: int) -> bool:
     return (
         pages >= MOST_PAGES
-        or collected.set_aside >= MOST_SET_ASIDE
-        or collected.set_aside_bytes >= MOST_SET_ASIDE_BYTES
+        or collected.quarantined >= MOST_QUARANTINED
+        or collected.quarantined_bytes >= MOST_QUARANTINED_BYTES
     )
 
 

@@ -567,7 +567,7 @@ def list_held(desk: Desk, rows: Sequence[VerifiedRow]) -> dict[bytes, Held]:
 
 
 def list_filed(connection: Connection, intakes: Mapping[bytes, IntakeStatement]) -> set[bytes]:
-    """Return the digests of those intake statements whose reports were filed, whatever is left of them."""
+    """Return the digests of the intake statements whose reports were filed, even if their rows are damaged."""
     links = select(CHAIN_LINKS.c.statement_sha256).where(
         CHAIN_LINKS.c.instance.in_({one.instance for one in intakes.values()}),
         CHAIN_LINKS.c.partner.in_({one.clear.partner for one in intakes.values()}),

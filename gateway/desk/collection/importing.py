@@ -15,6 +15,7 @@ from sqlalchemy import Connection, insert, select, tuple_
 from gateway.desk import audit
 from gateway.desk.collection.collect import ALWAYS, DUPLICATE_ID
 from gateway.desk.collection.filing import BY_FILE, NewCase, file_cases, make_own_reference
+from gateway.desk.collection.quarantine import Claim, keep_bytes, list_waiting_bytes, resolve_row
 from gateway.desk.collection.risk import assess
 from gateway.desk.collection.row_checks import (
     RowRefusedError,
@@ -27,8 +28,6 @@ from gateway.desk.collection.row_checks import (
     read_clear_fields,
     weigh,
 )
-from gateway.desk.collection.set_aside import Claim, keep_bytes, list_waiting_bytes, resolve_row
-from gateway.desk.collection.shelf import Shelf
 from gateway.desk.collection.standing import load_trusted_keys
 from gateway.desk.keyring.case_boxes import close_reports, find_report_key, make_keys
 from gateway.desk.outbox.alerts import queue_alert
@@ -124,9 +123,9 @@ def _check(post: ReportPost, *, trusted: TrustedKeys, seen_at: datetime) -> Veri
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The result for one file: `receipt` and `reference` are None if it was set aside for `reason`."""
+    """The result for one file: `receipt` and `reference` are None if it is in quarantine for `reason`."""
 
-    state: Literal["filed", "known", "set-aside"]
+    state: Literal["filed", "known", "quarantined"]
     reference: str | None = None
     receipt: bytes | None = None
     reason: str | None = None
@@ -149,7 +148,7 @@ def import_report(desk: Desk, raw: bytes, *, actor: str) -> Imported:
     """Check and file a sealed report from a file, and answer it, in one durable transaction.
 
     A file that is not a sealed report raises `FormatError` and is not kept. A report that does not verify or open is
-    set aside, byte for byte, like a row of the feed.
+    kept in quarantine, byte for byte, like a row of the feed.
     """
     read = parse_post(raw)
     said, submission_raw = peek_submission(read.statement), encode(read.statement)
@@ -163,16 +162,16 @@ def import_report(desk: Desk, raw: bytes, *, actor: str) -> Imported:
         post = check_post(raw, trusted=load_trusted_keys(desk, actor=actor), seen_at=seen_at)
     except RowRefusedError as refused:
         with desk.store.write() as connection:
-            return _set_aside(connection, raw, refused, actor=actor, now=now)
+            return _quarantine(connection, raw, refused, actor=actor, now=now)
     with desk.store.write() as connection:
         try:
             return _take(desk, connection, post, actor=actor, now=now)
         except RowRefusedError as refused:
-            return _set_aside(connection, raw, refused, actor=actor, now=now)
+            return _quarantine(connection, raw, refused, actor=actor, now=now)
 
 
 def try_imports_again(desk: Desk, *, actor: str, accept_ended_key: int | None = None) -> Sequence[Imported]:
-    """Judge the set-aside files again; return the reports now filed or known, with their receipts."""
+    """Judge the files in quarantine again; return the reports now filed or known, with their receipts."""
     trusted = load_trusted_keys(desk, actor=actor)
     with desk.store.read() as connection:
         waiting = list_waiting_bytes(connection, channel=BY_FILE)
@@ -291,7 +290,7 @@ def _find_held(
     )
 
 
-def _set_aside(connection: Connection, raw: bytes, refused: RowRefusedError, *, actor: str, now: datetime) -> Imported:
+def _quarantine(connection: Connection, raw: bytes, refused: RowRefusedError, *, actor: str, now: datetime) -> Imported:
     claim = peek_post_claim(raw)
     kept = keep_bytes(
         connection,
@@ -300,9 +299,9 @@ def _set_aside(connection: Connection, raw: bytes, refused: RowRefusedError, *, 
         claim=claim,
         stated_priority=refused.stated_priority,
         channel=BY_FILE,
-        shelf=Shelf(connection),
+        alerted=set(),
         actor=actor,
         now=now,
     )
     queue_alert(connection, count=int(kept.needs_alert), now=now)
-    return Imported("set-aside", reason=refused.reason)
+    return Imported("quarantined", reason=refused.reason)

@@ -66,7 +66,7 @@ def reconcile(desk: Desk, feed: FeedClient, *, actor: str) -> Reconciled:
     if result.missing_here and _ask_again(feed, [theirs[place] for place in result.missing_here]):
         collected = collect_reports(desk, feed, actor=actor, from_start=True)
         result = _compare(desk, status, theirs=theirs, is_whole=is_whole)
-        result.brought_back = collected.filed + collected.set_aside
+        result.brought_back = collected.filed + collected.quarantined
     now = desk.clock()
     with desk.store.write() as connection:
         if not result.is_whole:

@@ -14,6 +14,7 @@ from gateway.desk.alarms import clear_alarm, list_alarms, list_subjects
 from gateway.desk.collection.chain import GAP
 from gateway.desk.collection.collect import Collected, collect_reports
 from gateway.desk.collection.damage import UNCHECKED
+from gateway.desk.collection.quarantine import list_quarantined
 from gateway.desk.collection.reconcile import Reconciled, reconcile
 from gateway.desk.collection.standing import note_failed
 from gateway.desk.config import DeskPaths, load_config
@@ -133,9 +134,9 @@ def keep_going(work: Callable[[], int], *, every_seconds: float, stop: StopReque
 def collect(call: Call, every: float | None, *, is_reconciled: bool) -> int:
     """Collect reports and enrolments from the gateway, and send the outbox.
 
-    Alerts go first; evidence comes last, still sealed. A row that does not verify or open is set aside and kept.
+    Alerts go first; evidence comes last, still sealed. A row that does not verify or open is kept in quarantine.
 
-    Exit code 1: a row was set aside, a sender's share of the shelf is full, the gateway holds reports that it cannot
+    Exit code 1: a row went into quarantine, a sender has too many there, the gateway holds reports that it cannot
     read or does not show, an enrolment was refused, a gap or a new epoch of the gateway's chains is open, its public
     log contradicts the one seen before, --reconcile found a difference, a note did not go out, or an alert was not
     delivered or acknowledged.
@@ -254,7 +255,7 @@ class _Taken:
         refused = self.enrolments.refused or self.changes.refused or self.entries.refused
         waits = collected.unreadable or collected.hidden or collected.left
         alarms = collected.gaps or collected.new_epochs or collected.log_fault
-        return not (collected.set_aside or alarms or waits or refused) and (
+        return not (collected.quarantined or alarms or waits or refused) and (
             self.reconciled is None or self.reconciled.is_even
         )
 
@@ -276,8 +277,8 @@ class _Taken:
             "mended": collected.mended,
             "new_epochs": collected.new_epochs,
             "reconciled": None if self.reconciled is None else asdict(self.reconciled),
-            "set_aside": collected.set_aside,
-            "set_aside_reasons": collected.refused,
+            "quarantined": collected.quarantined,
+            "quarantine_reasons": collected.refused,
             "thread_entries": self.entries.taken,
             "thread_entries_refused": self.entries.refused,
             "unreadable": collected.unreadable,
@@ -353,10 +354,27 @@ def alarms(call: Call, clear: int | None) -> int:
     return print_result(call, found, *lines, empty="No alarm is open.", code=LOOK if rows else DONE)
 
 
+@desk_command(Permission.SEE_QUARANTINE, example="--json")
+@click.option("--all", "with_resolved", is_flag=True, help="Those that were settled too.")
+def quarantine(call: Call, *, with_resolved: bool) -> int:
+    """List the reports in quarantine, which did not verify or open.
+
+    The most urgent come first. Sender and priority are their own claims. The page Quarantine opens and settles them.
+    """
+    with open_desk(call.state).store.read() as connection:
+        rows = list_quarantined(connection, with_resolved=with_resolved)
+    lines = (
+        f"{one.id:5} {one.priority} {'URGENT' if one.is_urgent else '':6} {one.reason:24} {one.quarantined_at}"
+        f" {one.claimed_partner or '?'}"
+        for one in rows
+    )
+    return print_result(call, {"quarantined": [asdict(one) for one in rows]}, *lines, empty="The quarantine is empty.")
+
+
 def _print_collected(collected: Collected) -> None:
-    say(f"{collected.filed} filed, {collected.set_aside} set aside, {collected.known} known already.")
+    say(f"{collected.filed} filed, {collected.quarantined} in quarantine, {collected.known} known already.")
     for reason, count in sorted(collected.refused.items()):
-        say(f"SET ASIDE: {count} because of {reason}. See: {suggest('set-aside list')}")
+        say(f"QUARANTINE: {count} because of {reason}. Read the page Quarantine.")
     if collected.unreadable:
         say(
             f"UNREADABLE: the gateway holds {len(collected.unreadable)} report(s) in damaged pages. "
@@ -369,8 +387,8 @@ def _print_collected(collected: Collected) -> None:
         )
     if collected.left:
         say(
-            f"SHELF FULL: {collected.left} stay at the gateway: their sender's share is full. "
-            f"See: {suggest('set-aside list')}"
+            f"QUARANTINE FULL: {collected.left} stay at the gateway: their sender has too many here. "
+            "Read the page Quarantine."
         )
     if collected.log_fault == UNCHECKED:
         say("PUBLIC LOG: it could not be checked. Ask the gateway's operator to run `doctor`.")

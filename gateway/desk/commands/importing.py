@@ -9,7 +9,6 @@ import click
 from gateway.desk.collection.importing import Imported, import_report
 from gateway.desk.outbox_run import send_outbox
 from gateway.desk.people.permissions import Permission
-from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import DONE, FILE, LOOK, Call, desk_command, print_json, say
 from gateway.desk.wiring import open_desk
 from partner_sdk.durable_files import find_bytes, read_bounded, write_durably
@@ -32,7 +31,7 @@ def import_command(call: Call, path: Path, receipt_out: Path | None) -> int:
     The partner made the file with `report-abuse-partner report submit --to-file`. The report is judged and filed like
     one from the gateway, and the partner's receipt is written. The same file again gives the same receipt.
 
-    Exit code 1: the report was set aside, with its reason and without a receipt, or the outbox needs a person.
+    Exit code 1: the report is in quarantine, with its reason and without a receipt, or the outbox needs a person.
     """
     desk = open_desk(call.state)
     receipt_path = receipt_out or path.with_name(path.name + RECEIPT_SUFFIX)
@@ -76,8 +75,8 @@ def _write_receipt(path: Path, receipt: bytes) -> None:
 
 def _tell(imported: Imported, receipt_path: Path) -> None:
     if imported.receipt is None:
-        say(f"SET ASIDE because of {imported.reason}: the file is kept here, and there is no receipt.")
-        say(f"See: {suggest('set-aside list')}")
+        say(f"IN QUARANTINE because of {imported.reason}: the file is kept here, and there is no receipt.")
+        say("Read the page Quarantine.")
         say("Ask the partner by another channel whether it sent this.")
         return
     say(f"{imported.reference} {_FATES[imported.state]}.")

@@ -17,7 +17,7 @@ from gateway.desk.digests.tables import NOT_STATED
 from gateway.desk.keyring.key_set import Period, Quarter, get_quarter_of
 from gateway.desk.placements.checks import BY_RUNNER
 from gateway.desk.store.agency_tables import OUTCOME_SIGNALS, PLACEMENT_CHECKS, PLACEMENTS
-from gateway.desk.store.schema import CASE_ACTIONS, CASES, SET_ASIDE
+from gateway.desk.store.schema import CASE_ACTIONS, CASES, QUARANTINE
 from partner_sdk.report import describe_field
 from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.digest import DigestCell, DigestTable, make_exact_cell
@@ -226,9 +226,9 @@ _REPORTS: Final = (
     .group_by("day", *_KEYS[1:])
 )
 _UNREAD: Final = select(func.count()).where(
-    SET_ASIDE.c.claimed_partner == bindparam("partner"),
-    SET_ASIDE.c.is_proven.is_(True),
-    _make_span(SET_ASIDE.c.set_aside_at),
+    QUARANTINE.c.claimed_partner == bindparam("partner"),
+    QUARANTINE.c.is_proven.is_(True),
+    _make_span(QUARANTINE.c.quarantined_at),
 )
 # A released outcome is known to the partner only once its message is written.
 _OUTCOMES: Final = select(func.count()).where(

@@ -471,7 +471,7 @@ def _note_unnamed(run: _Run) -> None:
         return
     with run.desk.store.read() as connection:
         partners = {partner for partner, _ in run.unnamed}
-        may_name = {partner for partner in partners if holdings.has_set_aside(connection, partner=partner)}
+        may_name = {partner for partner in partners if holdings.has_quarantined(connection, partner=partner)}
     for partner, evidence_id in run.unnamed:
         if partner not in may_name:
             run.done.refused += 1

@@ -19,7 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from gateway.desk.store.schema import CASES, EVIDENCE, NAMED_EVIDENCE, SET_ASIDE
+from gateway.desk.store.schema import CASES, EVIDENCE, NAMED_EVIDENCE, QUARANTINE
 from partner_sdk.durable_files import make_private_folder, sync_folder, write_durably
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 from partner_sdk.wire.canonical import check_report_id, format_time, parse_base64url
@@ -294,9 +294,9 @@ def list_differing(connection: Connection) -> list[tuple[str, str]]:
     return [(row.partner, row.evidence_id) for row in rows]
 
 
-def has_set_aside(connection: Connection, *, partner: str) -> bool:
-    """Return whether a set-aside row claims this partner: it may be the only one that names the evidence."""
-    waiting = select(SET_ASIDE.c.id).where(SET_ASIDE.c.claimed_partner == partner, SET_ASIDE.c.resolved_at.is_(None))
+def has_quarantined(connection: Connection, *, partner: str) -> bool:
+    """Return whether a row in quarantine claims this partner: it may be the only one that names the evidence."""
+    waiting = select(QUARANTINE.c.id).where(QUARANTINE.c.claimed_partner == partner, QUARANTINE.c.resolved_at.is_(None))
     return connection.execute(waiting.limit(1)).first() is not None
 
 

@@ -287,7 +287,7 @@ def keys_revoke(call: Call, key_id: str) -> int:
     """Revoke a signing key that leaked, with all its signatures, and publish.
 
     A thief can sign with any date, so its earlier signatures end too. Partners can no longer check old receipts and
-    messages of this key, and reports that wait at the gateway under a revoked receipt key are set aside for a person.
+    messages of this key, and reports that wait at the gateway under a revoked receipt key go into quarantine.
 
     Make the successor first: `keys rotate`. For a leaked key-set key use `keys renew-delegation --new-key`, for a
     sealing key `keys replace-sealing`.

@@ -423,7 +423,7 @@ def check_receipt_key_unused(desk: Desk, key_id: str) -> None:
     if is_used:
         raise BootstrapError(
             f"A gateway signed a report with {key_id} in the last hour. Restart every service of every gateway with "
-            "the new key first, and wait an hour: reports under an ended key are set aside. If the key has to end "
+            "the new key first, and wait an hour: reports under an ended key go into quarantine. If the key has to end "
             "at once, use --now.",
             reason="key-in-use",
         )

@@ -24,7 +24,7 @@ from gateway.desk.people.passkeys import NewKey, add_passkey, list_passkeys
 from gateway.desk.people.permissions import BY_THE_DESK, Permission, is_allowed
 from gateway.desk.people.register import find_person, get_person, list_roles
 from gateway.desk.store.agency_tables import ALERT_CALLS, ALERTS, OUTBOX
-from gateway.desk.store.schema import CASES, SET_ASIDE
+from gateway.desk.store.schema import CASES, QUARANTINE
 from gateway.desk.uk_times import format_uk_time
 from gateway.desk.vault.assertions import Statement
 from gateway.desk.wiring import Desk
@@ -268,15 +268,15 @@ def hash_link(secret: str) -> bytes:
 
 
 def count_unread(connection: Connection, *, since: str) -> int:
-    """Return the number of unopened crisis cases since then, plus waiting set-aside rows.
+    """Return the number of unopened crisis cases since then, plus rows in quarantine.
 
     A case and its sender's additions count once.
     """
     cases = select(func.count(func.coalesce(CASES.c.joined_to, CASES.c.case_id).distinct())).where(*_list_unread(since))
     # Of any priority: the sealed content may be more urgent than the stated priority.
-    group = SET_ASIDE.c.reason + " " + func.coalesce(SET_ASIDE.c.claimed_partner, "")
+    group = QUARANTINE.c.reason + " " + func.coalesce(QUARANTINE.c.claimed_partner, "")
     rows = select(func.count(group.distinct())).where(
-        SET_ASIDE.c.resolved_at.is_(None), SET_ASIDE.c.set_aside_at >= since
+        QUARANTINE.c.resolved_at.is_(None), QUARANTINE.c.quarantined_at >= since
     )
     return int(connection.execute(cases).scalar_one()) + int(connection.execute(rows).scalar_one())
 

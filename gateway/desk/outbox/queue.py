@@ -252,7 +252,7 @@ def queue_stage(
 ) -> None:
     """Queue a report's stage, with its outcome once released, in the caller's transaction.
 
-    A set-aside report is `collected` with a reason, and one filed later is `collected` without. An outcome queued
+    A report in quarantine is `collected` with a reason, and one filed later is `collected` without. An outcome queued
     earlier stays if no new one is given: it was released already.
     """
     if partner == PUBLIC_SENDER:

@@ -18,7 +18,7 @@ from partner_sdk.wire.enrolment import get_signing_key_id
 def suspend_partner(desk: Desk, *, partner: str, actor: str) -> PartnerState:
     """Stop taking a partner's new reports, and return its previous state; `publish` puts it into effect at the gateway.
 
-    The desk itself sets aside rows that it first sees under this key after a grace period (row_checks.py). Raises
+    The desk itself quarantines rows that it first sees under this key after a grace period (row_checks.py). Raises
     `PartnerError` (`unknown-partner`).
     """
     now = desk.clock()

@@ -1,6 +1,6 @@
 """The stage of a partner's report, for its sender: stages that fall due by time are queued here; the outbox sends them.
 
-Set-aside reports are announced here too, because collecting must not depend on a partner's mailbox.
+Reports in quarantine are announced here too, because collecting must not depend on a partner's mailbox.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select
 
-from gateway.desk.collection.set_aside import list_unnotified, mark_notified
+from gateway.desk.collection.quarantine import list_unnotified, mark_notified
 from gateway.desk.outbox.queue import COLLECTED, NO_OPEN_REQUEST, Run, Sender, queue_stage
 from gateway.desk.partners.mailbox import store_message
 from gateway.desk.partners.outcomes import release_due
@@ -38,18 +38,18 @@ COARSE_REASONS: Final[dict[str, SetAsideReason]] = {
 
 
 def queue_due_stages(desk: Desk) -> None:
-    """Queue the stages of reports that were set aside, and of outcomes that are due."""
+    """Queue the stages of reports in quarantine, and of outcomes that are due."""
     _queue_set_aside_stages(desk)
     release_due(desk)
 
 
 def coarsen(reason: str) -> SetAsideReason:
-    """Return the sender's reason code for a set-aside report, e.g. `unreadable` for `unreadable-content`."""
+    """Return the sender's reason code for a report in quarantine, e.g. `unreadable` for `unreadable-content`."""
     return COARSE_REASONS.get(reason, "held")
 
 
 def _queue_set_aside_stages(desk: Desk) -> None:
-    """Queue the stage of every report that was set aside or filed after all, and one notice for partner and reason."""
+    """Queue the stage of every report in quarantine or filed after all, and one notice for partner and reason."""
     now = desk.clock()
     notices: dict[tuple[str, SetAsideReason], list[SetAsideReport]] = {}
     with desk.store.write() as connection:

@@ -78,8 +78,8 @@ class Permission(Enum):
     ALERT_ALONE = "release a warning in a crisis alone"
     RELEASE_NOTICES = "release referrals, warnings and invitations"
     SEE_INVITATIONS = "see invitations to services"
-    SEE_SET_ASIDE = "see reports set aside"
-    RESOLVE_SET_ASIDE = "open and resolve reports set aside"
+    SEE_QUARANTINE = "see reports in quarantine"
+    RESOLVE_QUARANTINE = "open and settle reports in quarantine"
     IMPORT_REPORTS = "import sealed reports from files"
     SIGN_OFF = "sign off the words that this desk sends"
     # Retention
@@ -153,8 +153,8 @@ ROLES_OF: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
             (Permission.ALERT_ALONE, (Role.DUTY_OFFICER,)),
             (Permission.RELEASE_NOTICES, (Role.ANALYST, Role.SUPERVISOR)),
             (Permission.SEE_INVITATIONS, (Role.ANALYST, Role.PARTNER_MANAGER, Role.SUPERVISOR)),
-            (Permission.SEE_SET_ASIDE, (Role.ANALYST, Role.SUPERVISOR, Role.ADMINISTRATOR)),
-            (Permission.RESOLVE_SET_ASIDE, (Role.ANALYST, Role.SUPERVISOR)),
+            (Permission.SEE_QUARANTINE, (Role.ANALYST, Role.SUPERVISOR, Role.ADMINISTRATOR)),
+            (Permission.RESOLVE_QUARANTINE, (Role.ANALYST, Role.SUPERVISOR)),
             (Permission.IMPORT_REPORTS, (Role.ANALYST, Role.SUPERVISOR, Role.ADMINISTRATOR)),
             (Permission.SIGN_OFF, (Role.ADVISER, Role.HARM_REDUCTION, Role.SUPERVISOR)),
             (Permission.HOLD_CASES, (Role.SUPERVISOR,)),
@@ -192,7 +192,7 @@ ROLES_OF: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
 OF_THE_MACHINE: Final = frozenset(
     {
         *(Permission.RUN_DESK, Permission.PUBLISH, Permission.CHECK_AUDIT, Permission.CLEAR_ALARMS),
-        *(Permission.SEE_SET_ASIDE, Permission.SEE_OUTBOX),
+        *(Permission.SEE_QUARANTINE, Permission.SEE_OUTBOX),
     }
 )
 

@@ -396,7 +396,7 @@ def check_is_person(actor: str) -> None:
         raise PersonError("Only a person decides this: run it from an account that belongs to one.", reason="no-person")
 
 
-_REPORTS: Final = ("open-case", "open-set-aside")
+_REPORTS: Final = ("open-case", "open-quarantined")
 _FILES: Final = ("open-evidence",)
 
 

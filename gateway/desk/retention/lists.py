@@ -48,8 +48,8 @@ from gateway.desk.store.schema import (
     IMPORTED_REPORTS,
     NAMED_EVIDENCE,
     PAGE_CONTEXTS,
+    QUARANTINE,
     REPORTS,
-    SET_ASIDE,
     THREAD_ENTRIES,
 )
 from gateway.desk.uk_times import add_months, get_uk_day, get_uk_day_of
@@ -331,11 +331,11 @@ def _of_case(table: Table) -> Callable[[CaseRow], ColumnElement[bool]]:
 
 
 def _of_aside(report: CaseRow) -> ColumnElement[bool]:
-    """Return the condition of rows that were set aside as this report and resolved since: its bytes once more."""
+    """Return the condition of rows in quarantine as this report and resolved since: its bytes once more."""
     return and_(
-        SET_ASIDE.c.claimed_partner == report.partner,
-        SET_ASIDE.c.claimed_report_id == report.report_id,
-        SET_ASIDE.c.resolved_at.is_not(None),
+        QUARANTINE.c.claimed_partner == report.partner,
+        QUARANTINE.c.claimed_report_id == report.report_id,
+        QUARANTINE.c.resolved_at.is_not(None),
     )
 
 
@@ -347,7 +347,7 @@ def _of_thread(report: CaseRow) -> ColumnElement[bool]:
 BOXES: Final = (
     Boxes(REPORTS, _of_report(REPORTS), {"envelope": b""}),
     Boxes(IMPORTED_REPORTS, _of_report(IMPORTED_REPORTS), {"envelope": b""}),
-    Boxes(SET_ASIDE, _of_aside, {"row": b""}),
+    Boxes(QUARANTINE, _of_aside, {"row": b""}),
     # Steps are only ever added; the vault's key was the only way into these boxes.
     Boxes(CASE_STEPS, _of_case(CASE_STEPS), {"box": None}, is_emptied=False),
     Boxes(REPLY_MESSAGES, _of_case(REPLY_MESSAGES), {"envelope": b"", "desk_copy": None}),

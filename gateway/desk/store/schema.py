@@ -66,8 +66,8 @@ REPORTS: Final = Table(
 )
 
 # Rows that did not verify or open, kept byte for byte with the reason: never dropped, and shown first by priority.
-SET_ASIDE: Final = Table(
-    "set_aside",
+QUARANTINE: Final = Table(
+    "quarantine",
     METADATA,
     Column("id", Number, primary_key=True),
     Column("row_sha256", LargeBinary, nullable=False, unique=True),
@@ -81,17 +81,17 @@ SET_ASIDE: Final = Table(
     Column("claimed_report_id", PlainText),
     Column("intake_sha256", LargeBinary),
     Column("row", SealedBytes, nullable=False),
-    Column("set_aside_at", PlainText, nullable=False),
+    Column("quarantined_at", PlainText, nullable=False),
     Column("resolved_at", PlainText),
     Column("resolution", PlainText),
     Column("channel", PlainText, nullable=False, server_default=text("'gateway'")),  # gateway, file
     # If the intake statement is genuine: its reference, and whether a key of the partner signed for the report.
     Column("reference", PlainText),
     Column("is_proven", Boolean, nullable=False, server_default=false()),
-    Column("told", PlainText),  # set-aside, filed: the last state sent to its sender
+    Column("told", PlainText),  # quarantined, filed: the last state sent to its sender
 )
 add_partial_index(
-    "ix_set_aside_waiting", SET_ASIDE.c.claimed_partner, SET_ASIDE.c.reason, where=SET_ASIDE.c.resolved_at.is_(None)
+    "ix_quarantine_waiting", QUARANTINE.c.claimed_partner, QUARANTINE.c.reason, where=QUARANTINE.c.resolved_at.is_(None)
 )
 
 # Every link seen, so that a late row fills its gap and a second row with the same number is a fork.

@@ -7,11 +7,9 @@ import shlex
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.desk.cli import main
 from tests.desk.desk_loop import Loop
-from tests.desk.import_builders import import_sealed, seal_for
 from tests.desk.loop_model import copy_loop_of_now
 from tests.documents import CASEWORK, list_lines
 
@@ -41,12 +39,6 @@ def test_person_is_added_and_signs_in(loop: Loop, capsys: pytest.CaptureFixture[
     assert "a-okafor  Amina Okafor  analyst, partner-manager" in capsys.readouterr().out
     assert run_section(loop, "Sign in") == [0]
     assert "http://localhost:8702/" in capsys.readouterr().out
-
-
-def test_forged_row_is_settled(loop: Loop) -> None:
-    reason = import_sealed(loop, seal_for(loop, signed_by=Ed25519PrivateKey.generate())).reason
-    names = {"submission-not-genuine": str(reason), "open 3 ": "open 1 ", "--up-to 41": "--up-to 1"}
-    assert run_section(loop, "Rows that were set aside", **names) == [0, 0, 0, 0]
 
 
 def test_cases_are_indexed(loop: Loop) -> None:

@@ -190,7 +190,7 @@ def test_imported_file_in_the_crisis_lane_alerts(loop: Loop) -> None:
     assert alerts(loop) == [1]
 
 
-def test_row_that_is_set_aside_alerts_where_it_seals_a_crisis_though_it_claims_p3(loop: Loop) -> None:
+def test_row_that_is_quarantined_alerts_where_it_seals_a_crisis_though_it_claims_p3(loop: Loop) -> None:
     report = make_partners_report("threat_to_life")
     sealed = seal_report(loop.partner, key=loop.sealing_key(), report=report, priority="P3")
     loop.send_industry(sealed)
@@ -273,7 +273,7 @@ def test_row_of_a_partner_whose_priority_the_gateway_lowered_is_weighed_as_the_p
     resign_newest(loop, clear=msgspec.structs.replace(newest_statement(loop).clear, priority="P3"))
     loop.collect()
     with loop.desk.store.read() as connection:
-        assert connection.exec_driver_sql("SELECT stated_priority, is_urgent FROM set_aside").all() == [("P2", 1)]
+        assert connection.exec_driver_sql("SELECT stated_priority, is_urgent FROM quarantine").all() == [("P2", 1)]
     assert alerts(loop) == [1]
 
 

@@ -11,7 +11,7 @@ from gateway.desk.collection.reconcile import reconcile
 from gateway.desk.feed_client import FeedClient
 from partner_sdk.wire.receipts import FIRST_PREVIOUS
 from tests.desk.desk_loop import ACTOR, Loop
-from tests.desk.forgery import alarms, resign_newest, set_aside
+from tests.desk.forgery import alarms, quarantined, resign_newest
 
 FIRST = "0f8fad5b-d9cb-469f-a165-70867728950e"
 SECOND = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
@@ -135,7 +135,7 @@ def test_gap_is_not_closed_by_a_gateway_that_names_itself_like_a_part_of_the_ala
         loop.send_public()
         resign_newest(loop, **changes)
         assert loop.collect().filed == 0
-    assert set_aside(loop) == [("intake-misspelled", "P1", True)] * 2
+    assert quarantined(loop) == [("intake-misspelled", "P1", True)] * 2
     assert loop.count("chain_links") == 0
 
 
@@ -143,7 +143,7 @@ def test_key_of_one_gateway_does_not_speak_for_another(loop: Loop) -> None:
     loop.send_public()
     resign_newest(loop, instance="gateway-2")
     assert loop.collect().filed == 0
-    assert set_aside(loop) == [("wrong-instance", "P1", True)]
+    assert quarantined(loop) == [("wrong-instance", "P1", True)]
     assert loop.count("chain_links") == 0
 
 

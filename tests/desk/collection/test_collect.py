@@ -1,4 +1,4 @@
-"""Collecting against a real gateway: verified rows are filed, others are set aside and kept, nothing is lost.
+"""Collecting against a real gateway: verified rows are filed, others are kept in quarantine, nothing is lost.
 
 The gateway's database is changed by hand here, as an attacker with its disk could.
 """
@@ -13,7 +13,7 @@ from gateway.desk.cases.model import list_cases
 from gateway.desk.cases.opening import open_case
 from gateway.desk.collection.collect import Collected, collect_reports, try_again
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.store.schema import REPORTS, SET_ASIDE
+from gateway.desk.store.schema import QUARANTINE, REPORTS
 from gateway.exchange.feed import ItemKind, ItemPage
 from gateway.exchange.public_report import encode_public_report
 from gateway.intake import NewReport
@@ -27,14 +27,14 @@ from partner_sdk.wire.submission import PUBLIC_SENDER, report_context
 from tests.builders import Partner, make_clear_fields, make_industry_report, make_key, seal_report, sign_for_envelope
 from tests.desk.case_box_builders import list_case_ids, open_outer
 from tests.desk.desk_loop import ACTOR, Loop, make_public_report, seal_public
-from tests.desk.forgery import alarms, newest_statement, resign_newest, set_aside, waiting_at_gateway
+from tests.desk.forgery import alarms, newest_statement, quarantined, resign_newest, waiting_at_gateway
 from tests.desk.view_builders import count_openings
 
 
 def test_report_of_each_door_is_filed_as_a_case_and_acknowledged(loop: Loop) -> None:
     industry, public = loop.send_industry(), loop.send_public()
     collected = loop.collect()
-    assert (collected.filed, collected.set_aside, collected.gaps) == (2, 0, [])
+    assert (collected.filed, collected.quarantined, collected.gaps) == (2, 0, [])
     assert waiting_at_gateway(loop) == 0
     with loop.desk.store.read() as connection:
         assert {case.reference for case in list_cases(connection)} == {industry.reference, public.reference}
@@ -137,16 +137,16 @@ ALTERATIONS = {
 
 
 @pytest.mark.parametrize("reason", sorted(ALTERATIONS))
-def test_row_altered_by_hand_is_set_aside_with_its_reason_and_the_rest_goes_on(loop: Loop, reason: str) -> None:
+def test_row_altered_by_hand_is_quarantined_with_its_reason_and_the_rest_goes_on(loop: Loop, reason: str) -> None:
     for _ in range(3):
         loop.send_industry()
     loop.gateway_sql(ALTERATIONS[reason])
     collected = loop.collect()
-    assert (collected.filed, collected.set_aside) == (2, 1)
-    assert set_aside(loop) == [(reason, "P1", reason != "malformed")]
+    assert (collected.filed, collected.quarantined) == (2, 1)
+    assert quarantined(loop) == [(reason, "P1", reason != "malformed")]
     assert (reason in [kind for kind, _ in alarms(loop)]) == (reason != "malformed")
     # Kept once, however often it comes again.
-    assert loop.collect().set_aside == 0
+    assert loop.collect().quarantined == 0
 
 
 def test_row_whose_columns_were_changed_is_judged_by_its_statement_and_reported(loop: Loop) -> None:
@@ -160,44 +160,44 @@ def test_row_whose_columns_were_changed_is_judged_by_its_statement_and_reported(
     assert sorted(kind for kind, _ in alarms(loop)) == ["acknowledgement-not-taken", "chain-gap"]
 
 
-def test_statement_with_a_forged_signature_is_set_aside(loop: Loop) -> None:
+def test_statement_with_a_forged_signature_is_quarantined(loop: Loop) -> None:
     loop.send_industry()
     forger = load_signing_key(make_key(KeyRole.RECEIPT, name="forger"))
     raw = sign_intake(newest_statement(loop), receipt_key=forger)
     loop.gateway_sql("UPDATE reports SET intake = ?", raw)
     assert loop.collect().filed == 0
-    assert set_aside(loop) == [("intake-not-genuine", "P1", True)]
+    assert quarantined(loop) == [("intake-not-genuine", "P1", True)]
 
 
-def test_row_put_in_by_hand_for_a_partner_who_never_sent_it_is_set_aside(loop: Loop) -> None:
+def test_row_put_in_by_hand_for_a_partner_who_never_sent_it_is_quarantined(loop: Loop) -> None:
     forger = load_signing_key(make_key(KeyRole.SUBMISSION, name="forger"))
     # Somebody who holds the gateway with its receipt key, but no partner's key.
     loop.send_industry(seal_report(loop.partner, key=loop.sealing_key(), signed_by=forger))
     assert loop.collect().filed == 0
-    assert set_aside(loop) == [("submission-not-genuine", "P1", True)]
+    assert quarantined(loop) == [("submission-not-genuine", "P1", True)]
 
 
-def test_report_that_one_partner_signs_in_anothers_name_is_set_aside(loop: Loop) -> None:
+def test_report_that_one_partner_signs_in_anothers_name_is_quarantined(loop: Loop) -> None:
     other = Partner("other-chat")
     loop.enrol(partner=other)
     loop.send_industry(seal_report(loop.partner, key=loop.sealing_key(), signed_by=other.submission_key))
     assert loop.collect().filed == 0
-    assert set_aside(loop) == [("submission-not-genuine", "P1", True)]
+    assert quarantined(loop) == [("submission-not-genuine", "P1", True)]
 
 
-def test_partners_report_passed_off_as_public_is_set_aside(loop: Loop) -> None:
+def test_partners_report_passed_off_as_public_is_quarantined(loop: Loop) -> None:
     loop.send_industry()
     resign_newest(loop, door="public", submission_sha256=None)
     loop.gateway_sql("UPDATE reports SET submission = NULL")
     assert loop.collect().filed == 0
-    assert set_aside(loop)[0][0] == "door-mismatch"
+    assert quarantined(loop)[0][0] == "door-mismatch"
 
 
-def test_clear_fields_that_the_gateway_changed_are_set_aside_at_the_higher_priority(loop: Loop) -> None:
+def test_clear_fields_that_the_gateway_changed_are_quarantined_at_the_higher_priority(loop: Loop) -> None:
     loop.send_industry(priority="P2")
     resign_newest(loop, clear=msgspec.structs.replace(newest_statement(loop).clear, priority="P3"))
     assert loop.collect().filed == 0
-    assert set_aside(loop) == [("clear-fields-mismatch", "P2", True)]
+    assert quarantined(loop) == [("clear-fields-mismatch", "P2", True)]
     assert [kind for kind, _ in alarms(loop)] == ["clear-fields-mismatch"]
 
 
@@ -206,17 +206,17 @@ def test_clear_fields_that_the_gateway_changed_are_set_aside_at_the_higher_prior
     [{"priority": "P1"}, {"kind": "retraction"}, {"evidence_ids": ("01a211d3-7340-7100-bd26-c4bfe4e0f4c1",)}],
     ids=["priority", "kind", "evidence"],
 )
-def test_clear_fields_that_differ_inside_the_seal_are_set_aside(loop: Loop, inside: dict[str, Any]) -> None:
+def test_clear_fields_that_differ_inside_the_seal_are_quarantined(loop: Loop, inside: dict[str, Any]) -> None:
     clear = make_clear_fields(loop.partner.partner, priority="P3")
     sealed = SealedIndustryReport(clear=msgspec.structs.replace(clear, **inside), report=make_industry_report())
     envelope = seal(encode_sealed_report(sealed), key=loop.sealing_key(), context=report_context(clear)).to_bytes()
     statement = sign_for_envelope(clear, envelope, private_key=loop.partner.submission_key)
     loop.gateway.intake.accept(NewReport(door="industry", envelope=envelope, submission=statement, clear=clear))
     assert loop.collect().filed == 0
-    assert set_aside(loop) == [("clear-fields-mismatch", inside.get("priority", "P3"), True)]
+    assert quarantined(loop) == [("clear-fields-mismatch", inside.get("priority", "P3"), True)]
 
 
-def test_placement_that_differs_inside_the_seal_is_set_aside(loop: Loop) -> None:
+def test_placement_that_differs_inside_the_seal_is_quarantined(loop: Loop) -> None:
     report = make_public_report(placement="example-chat")
     loop.gateway.intake.accept(
         NewReport(
@@ -228,33 +228,33 @@ def test_placement_that_differs_inside_the_seal_is_set_aside(loop: Loop) -> None
         )
     )
     assert loop.collect().filed == 0
-    assert set_aside(loop)[0][0] == "clear-fields-mismatch"
+    assert quarantined(loop)[0][0] == "clear-fields-mismatch"
 
 
-def test_what_does_not_open_is_set_aside_and_acknowledged_because_it_is_kept(loop: Loop) -> None:
+def test_what_does_not_open_is_quarantined_and_acknowledged_because_it_is_kept(loop: Loop) -> None:
     report = make_public_report()
     other = msgspec.structs.replace(report.clear, priority="P1")
     envelope = seal(encode_public_report(report), key=loop.sealing_key(), context=report_context(other)).to_bytes()
     loop.gateway.intake.accept(NewReport(door="public", envelope=envelope, submission=None, clear=report.clear))
     loop.send_public()
     collected = loop.collect()
-    assert (collected.filed, collected.set_aside) == (1, 1)
-    assert set_aside(loop) == [("does-not-open", "P1", False)]
+    assert (collected.filed, collected.quarantined) == (1, 1)
+    assert quarantined(loop) == [("does-not-open", "P1", False)]
     assert waiting_at_gateway(loop) == 0
     with loop.desk.store.read() as connection:
-        kept = bytes(connection.execute(SET_ASIDE.select()).one().row)
+        kept = bytes(connection.execute(QUARANTINE.select()).one().row)
     assert to_base64url(envelope).encode() in kept
 
 
-def test_content_of_another_form_is_set_aside(loop: Loop) -> None:
+def test_content_of_another_form_is_quarantined(loop: Loop) -> None:
     clear = make_clear_fields(PUBLIC_SENDER, priority="P3")
     envelope = seal(b'{"story":"hello"}', key=loop.sealing_key(), context=report_context(clear)).to_bytes()
     loop.gateway.intake.accept(NewReport(door="public", envelope=envelope, submission=None, clear=clear))
     loop.collect()
-    assert set_aside(loop) == [("unreadable-content", "P1", False)]
+    assert quarantined(loop) == [("unreadable-content", "P1", False)]
 
 
-def test_second_report_under_a_taken_id_is_set_aside(loop: Loop) -> None:
+def test_second_report_under_a_taken_id_is_quarantined(loop: Loop) -> None:
     sealed = seal_report(loop.partner, key=loop.sealing_key())
     loop.send_industry(sealed)
     loop.collect()
@@ -262,21 +262,21 @@ def test_second_report_under_a_taken_id_is_set_aside(loop: Loop) -> None:
     loop.gateway_sql("UPDATE reports SET report_id = 'moved-away'")
     loop.send_industry(again)
     assert loop.collect().filed == 0
-    assert set_aside(loop)[0][0] == "duplicate-report-id"
+    assert quarantined(loop)[0][0] == "duplicate-report-id"
     assert loop.count("reports") == 1
 
 
-def test_set_aside_row_is_filed_once_its_key_is_back(loop: Loop) -> None:
+def test_quarantined_row_is_filed_once_its_key_is_back(loop: Loop) -> None:
     loop.send_public()
     path = loop.desk.paths.sealing_key("2026-Q4")
     away = path.with_suffix(".away")
     path.rename(away)
-    assert loop.collect().set_aside == 1
-    assert set_aside(loop)[0][0] == "unknown-key"
+    assert loop.collect().quarantined == 1
+    assert quarantined(loop)[0][0] == "unknown-key"
     assert try_again(loop.desk, actor=ACTOR).filed == 0
     away.rename(path)
     assert try_again(loop.desk, actor=ACTOR).filed == 1
-    assert set_aside(loop) == []
+    assert quarantined(loop) == []
     assert loop.count("cases") == 1
 
 
@@ -290,7 +290,7 @@ def test_rows_that_cannot_be_acknowledged_do_not_hold_up_the_run(loop: Loop) -> 
     for _ in range(2):
         loop.send_public()
     loop.gateway_sql("UPDATE reports SET intake = x''")
-    assert loop.collect().set_aside == 2
+    assert loop.collect().quarantined == 2
     assert loop.collect() == Collected(known=2, gaps=loop.collect().gaps)
     assert waiting_at_gateway(loop) == 2
 
@@ -312,7 +312,7 @@ def test_partner_that_signs_with_new_keys_keeps_its_earlier_reports(loop: Loop) 
     assert open_case(loop.desk, accepted.reference, actor=ACTOR).case.partner == loop.partner.partner
 
 
-def test_row_json_in_another_spelling_is_set_aside(loop: Loop) -> None:
+def test_row_json_in_another_spelling_is_quarantined(loop: Loop) -> None:
     loop.send_public()
 
     class OtherSpelling(FeedClient):
@@ -325,7 +325,7 @@ def test_row_json_in_another_spelling_is_set_aside(loop: Loop) -> None:
 
     feed = loop.make_feed(OtherSpelling)
     collect_reports(loop.desk, feed, actor=ACTOR)
-    assert set_aside(loop) == [("malformed", "P1", False)]
+    assert quarantined(loop) == [("malformed", "P1", False)]
 
 
 def test_rows_that_cannot_be_acknowledged_do_not_hold_up_the_rest(loop: Loop) -> None:
@@ -345,7 +345,7 @@ def test_rows_that_cannot_be_acknowledged_do_not_hold_up_the_rest(loop: Loop) ->
             return super().get_items(kind, limit=2, after=after)
 
     collected = collect_reports(loop.desk, loop.make_feed(SmallPages), actor=ACTOR)
-    assert (collected.filed, collected.set_aside) == (1, 3)
+    assert (collected.filed, collected.quarantined) == (1, 3)
     assert open_case(loop.desk, accepted.reference, actor=ACTOR).case.partner == loop.partner.partner
 
 

@@ -84,7 +84,7 @@ def lose_keys(loop: Loop, reference: str) -> None:
 def test_whole_desk_has_no_damage(loop: Loop, references: list[str]) -> None:
     lost = loop.send_industry()
     loop.gateway_sql("UPDATE reports SET envelope = x'00' WHERE reference = ?", lost.reference)
-    assert loop.collect().set_aside == 1  # its link has no report, and its row is kept
+    assert loop.collect().quarantined == 1  # its link has no report, and its row is kept
     found = run_pass(loop)
     assert (found.gaps, found.waiting_again, found.not_taken, len(references)) == ([], 0, [], 5)
 
@@ -261,7 +261,7 @@ def test_damaged_report_whose_partner_has_another_key_since_is_healed(loop: Loop
     flip_bit(loop, hurt)
     assert run_pass(loop).waiting_again == 1
     collected = loop.collect()
-    assert (collected.mended, collected.set_aside) == (1, 0)
+    assert (collected.mended, collected.quarantined) == (1, 0)
     assert run_pass(loop).gaps == []
 
 
@@ -282,9 +282,9 @@ def test_another_report_never_takes_the_place_of_a_stored_one(
     loop.gateway_sql("UPDATE reports SET report_id = report_id || 'x' WHERE reference = ?", hurt)
     forged = loop.send_industry(report_id=before.report_id)
     collected = loop.collect()
-    assert (collected.mended, collected.set_aside, collected.filed) == (0, 1, 0)
+    assert (collected.mended, collected.quarantined, collected.filed) == (0, 1, 0)
     assert forged.reference != hurt
-    # Neither a second showing nor the row that was set aside changes that.
+    # Neither a second showing nor the row in quarantine changes that.
     loop.gateway_sql("UPDATE reports SET acknowledged_at = NULL WHERE reference = ?", forged.reference)
     collected = loop.collect()
     assert (collected.mended, collected.filed) == (0, 0)
@@ -307,11 +307,11 @@ def test_lost_report_does_not_replace_the_whole_one_under_its_id(loop: Loop, ref
     # The first one comes again.
     loop.gateway_sql("UPDATE reports SET acknowledged_at = NULL WHERE reference = ?", hurt)
     collected = loop.collect()
-    assert (collected.mended, collected.set_aside) == (0, 1)
+    assert (collected.mended, collected.quarantined) == (0, 1)
     assert open_outer(loop.desk, get_case_id(loop, other.reference))
 
 
-def test_another_report_under_the_id_of_a_lost_row_is_set_aside_and_the_next_is_filed(
+def test_another_report_under_the_id_of_a_lost_row_is_quarantined_and_the_next_is_filed(
     loop: Loop, references: list[str]
 ) -> None:
     """Seen: the case still had the id, and the run ended with an error of the database, each time."""
@@ -323,7 +323,7 @@ def test_another_report_under_the_id_of_a_lost_row_is_set_aside_and_the_next_is_
     loop.send_industry(report_id=report_id)
     later = loop.send_industry()
     collected = loop.collect()
-    assert (collected.filed, collected.set_aside) == (1, 1)
+    assert (collected.filed, collected.quarantined) == (1, 1)
     assert open_outer(loop.desk, get_case_id(loop, later.reference))
     # The lost one itself heals its case.
     loop.gateway_sql("UPDATE reports SET acknowledged_at = NULL WHERE reference = ?", hurt)
@@ -331,12 +331,12 @@ def test_another_report_under_the_id_of_a_lost_row_is_set_aside_and_the_next_is_
     assert open_outer(loop.desk, get_case_id(loop, hurt))
 
 
-def test_report_that_was_set_aside_before_it_was_filed_is_healed_too(loop: Loop) -> None:
-    """Seen: its bytes among the rows set aside passed for the report, so that its loss was no alarm."""
+def test_report_that_was_quarantined_before_it_was_filed_is_healed_too(loop: Loop) -> None:
+    """Seen: its bytes among the rows in quarantine passed for the report, so that its loss was no alarm."""
     hurt = loop.send_industry().reference
     path = loop.desk.paths.sealing_key("2026-Q4")
     path.rename(path.with_suffix(".away"))
-    assert loop.collect().set_aside == 1
+    assert loop.collect().quarantined == 1
     path.with_suffix(".away").rename(path)
     assert try_again(loop.desk, actor=ACTOR).filed == 1
     lose_row(loop, hurt)

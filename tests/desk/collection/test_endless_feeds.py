@@ -78,14 +78,14 @@ def make_links(*sequences: int) -> ReconciliationPage:
     return ReconciliationPage(more=True, statements=tuple(rows))
 
 
-@pytest.mark.parametrize("bound", ["MOST_PAGES", "MOST_SET_ASIDE", "MOST_SET_ASIDE_BYTES"])
+@pytest.mark.parametrize("bound", ["MOST_PAGES", "MOST_QUARANTINED", "MOST_QUARANTINED_BYTES"])
 def test_endless_reports_are_left_after_a_bound_with_one_alarm(
     loop: Loop, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
     monkeypatch.setattr(collect, bound, 20)
     feed = loop.make_feed(Endless)
     collected = collect.collect_reports(loop.desk, feed, actor=ACTOR)
-    assert 0 < collected.set_aside <= 20
+    assert 0 < collected.quarantined <= 20
     assert [kind for kind, _ in alarms(loop)] == [collect.ENDLESS]
 
 

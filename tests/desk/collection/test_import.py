@@ -32,7 +32,7 @@ from tests.builders import (
 from tests.builders.evidence import hand_over
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.evidence_builders import collect_all, make_film, open_door, post, seal_with, tell_of
-from tests.desk.forgery import alarms, resign_newest, set_aside, waiting_at_gateway
+from tests.desk.forgery import alarms, quarantined, resign_newest, waiting_at_gateway
 from tests.desk.import_builders import cases_of, check, import_sealed, make_file, make_post, seal_for
 from tests.desk.outbox_builders import list_all_alerts, send_out
 
@@ -97,11 +97,11 @@ def test_imported_report_that_comes_through_the_gateway_is_acknowledged_chained_
     accepted = loop.send_industry(sealed)
     loop.send_industry()
     collected = loop.collect()
-    assert (collected.filed, collected.known, collected.set_aside, collected.gaps) == (2, 1, 0, [])
+    assert (collected.filed, collected.known, collected.quarantined, collected.gaps) == (2, 1, 0, [])
     assert waiting_at_gateway(loop) == 0
     (case,) = [case for case in cases_of(loop) if case.report_id == sealed.clear.report_id]
     assert (case.channel, case.reference, case.other_reference) == ("file", imported.reference, accepted.reference)
-    assert (alarms(loop), set_aside(loop)) == ([], [])
+    assert (alarms(loop), quarantined(loop)) == ([], [])
     assert import_sealed(loop, sealed).receipt == imported.receipt
     with loop.desk.store.read() as connection:
         check_chain(connection)
@@ -136,7 +136,7 @@ def test_stage_that_the_gateway_could_not_take_is_told_again_once_it_knows_the_r
 
 
 @pytest.mark.parametrize("first_way", ["file", "gateway"])
-def test_other_report_under_a_taken_id_is_set_aside_and_alarmed(loop: Loop, first_way: str) -> None:
+def test_other_report_under_a_taken_id_is_quarantined_and_alarmed(loop: Loop, first_way: str) -> None:
     sealed = seal_for(loop)
     other = seal_for(loop, report_id=sealed.clear.report_id, priority="P1")
     if first_way == "file":
@@ -148,7 +148,7 @@ def test_other_report_under_a_taken_id_is_set_aside_and_alarmed(loop: Loop, firs
         loop.send_industry(sealed)
         loop.collect()
         assert import_sealed(loop, other).reason == "duplicate-report-id"
-    assert set_aside(loop) == [("duplicate-report-id", "P1", True)]
+    assert quarantined(loop) == [("duplicate-report-id", "P1", True)]
     assert [kind for kind, _ in alarms(loop)] == ["duplicate-report-id"]
     assert len(cases_of(loop)) == 1
 
@@ -171,7 +171,7 @@ def test_file_whose_report_comes_through_the_gateway_signed_with_the_next_key_is
     imported = import_sealed(loop, sealed)
     accepted = loop.send_industry(sign_again(loop, sealed))
     collected = loop.collect()
-    assert (collected.known, collected.set_aside, collected.gaps) == (1, 0, [])
+    assert (collected.known, collected.quarantined, collected.gaps) == (1, 0, [])
     (case,) = cases_of(loop)
     assert (case.reference, case.other_reference) == (imported.reference, accepted.reference)
     assert alarms(loop) == []
@@ -195,7 +195,7 @@ def test_report_that_is_here_comes_as_a_file_signed_with_the_next_key_and_gets_i
     loop.clock.advance(minutes=5)
     assert import_sealed(loop, again).receipt == imported.receipt
     assert len(cases_of(loop)) == 1
-    assert (alarms(loop), set_aside(loop)) == ([], [])
+    assert (alarms(loop), quarantined(loop)) == ([], [])
 
 
 def test_same_box_under_a_strangers_key_is_no_word_of_the_partner(loop: Loop) -> None:
@@ -207,22 +207,22 @@ def test_same_box_under_a_strangers_key_is_no_word_of_the_partner(loop: Loop) ->
     assert import_sealed(loop, forged).reason == "submission-not-genuine"
 
 
-def test_file_of_a_stranger_is_set_aside_with_its_reason_and_pages_when_it_says_urgent(loop: Loop) -> None:
+def test_file_of_a_stranger_is_quarantined_with_its_reason_and_pages_when_it_says_urgent(loop: Loop) -> None:
     sealed = seal_report(Partner("stranger"), key=loop.sealing_key(), priority="P1")
     imported = import_sealed(loop, sealed)
-    assert (imported.state, imported.reason, imported.receipt) == ("set-aside", "submission-not-genuine", None)
-    assert set_aside(loop) == [("submission-not-genuine", "P1", True)]
+    assert (imported.state, imported.reason, imported.receipt) == ("quarantined", "submission-not-genuine", None)
+    assert quarantined(loop) == [("submission-not-genuine", "P1", True)]
     assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [1]
     import_sealed(loop, sealed)
-    assert len(set_aside(loop)) == 1
+    assert len(quarantined(loop)) == 1
     assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [1]
 
 
-def test_file_for_another_environment_is_set_aside(loop: Loop) -> None:
+def test_file_for_another_environment_is_quarantined(loop: Loop) -> None:
     assert import_sealed(loop, seal_for(loop, environment="sandbox")).reason == "wrong-environment"
 
 
-def test_file_whose_envelope_was_exchanged_is_set_aside(loop: Loop) -> None:
+def test_file_whose_envelope_was_exchanged_is_quarantined(loop: Loop) -> None:
     sealed, other = seal_for(loop, priority="P3"), seal_for(loop)
     raw = encode(msgspec.structs.replace(make_post(sealed), envelope=to_base64url(other.envelope)))
     assert import_report(loop.desk, raw, actor=ACTOR).reason == "submission-not-genuine"
@@ -244,7 +244,7 @@ def test_file_whose_seal_says_another_priority_than_its_statement_counts_at_the_
 def test_what_is_no_sealed_report_is_refused_and_nothing_is_kept(loop: Loop, raw: bytes) -> None:
     with pytest.raises(FormatError):
         import_report(loop.desk, raw, actor=ACTOR)
-    assert set_aside(loop) == []
+    assert quarantined(loop) == []
 
 
 def test_file_with_one_more_byte_is_refused(loop: Loop) -> None:
@@ -265,23 +265,23 @@ def test_file_under_a_key_that_has_ended_counts_within_the_grace_and_by_word_aft
     loop.clock.advance(seconds=KEY_ENDED_GRACE.total_seconds() + 1)
     assert import_sealed(loop, late).reason == "key-ended"
     assert import_sealed(loop, early).state == "known"
-    assert set_aside(loop) == [("key-ended", "P3", True)]
+    assert quarantined(loop) == [("key-ended", "P3", True)]
     assert try_again(loop.desk, actor=ACTOR).filed == 0
     assert try_imports_again(loop.desk, actor=ACTOR) == []
     (taken,) = try_imports_again(loop.desk, actor=ACTOR, accept_ended_key=1)
     assert taken.state == "filed"
     assert check(loop, taken, late)
-    assert set_aside(loop) == []
+    assert quarantined(loop) == []
     assert import_sealed(loop, late).receipt == taken.receipt
 
 
-def test_file_that_was_set_aside_is_filed_once_its_partner_is_registered(loop: Loop) -> None:
+def test_file_that_was_quarantined_is_filed_once_its_partner_is_registered(loop: Loop) -> None:
     newcomer = Partner("new-service")
     sealed = seal_report(newcomer, key=loop.sealing_key())
-    assert import_sealed(loop, sealed).state == "set-aside"
+    assert import_sealed(loop, sealed).state == "quarantined"
     loop.enrol(partner=newcomer)
     assert [one.state for one in try_imports_again(loop.desk, actor=ACTOR)] == ["filed"]
-    assert set_aside(loop) == []
+    assert quarantined(loop) == []
     assert [case.channel for case in cases_of(loop)] == ["file"]
 
 

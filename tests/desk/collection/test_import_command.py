@@ -4,7 +4,6 @@ import json
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,7 +14,7 @@ from partner_sdk.client._receipts import check_desk_receipt
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES
 from tests.builders import Partner, SealedReport, seal_report
 from tests.desk.desk_loop import Loop
-from tests.desk.forgery import set_aside
+from tests.desk.forgery import quarantined
 from tests.desk.import_builders import cases_of, key_set_of, make_post, seal_for, write_file
 from tests.desk.mail_server import run_receiver
 from tests.desk.outbox.test_outbox_commands import set_up
@@ -84,17 +83,15 @@ def test_import_writes_over_no_other_file_and_keeps_the_report(
     assert json.loads(capsys.readouterr().out)["state"] == "known"
 
 
-def test_import_of_a_strangers_file_says_that_it_is_set_aside_and_writes_no_receipt(
+def test_import_of_a_strangers_file_says_that_it_is_quarantined_and_writes_no_receipt(
     this_time: Loop, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sealed = seal_report(Partner("stranger"), key=this_time.sealing_key(), priority="P3", created_at=this_time.clock())
     path = write_file(tmp_path, sealed)
     assert run(path) == LOOK
-    assert "SET ASIDE because of submission-not-genuine" in capsys.readouterr().out
+    assert "IN QUARANTINE because of submission-not-genuine" in capsys.readouterr().out
     assert list(tmp_path.glob("*receipt*")) == []
-    assert len(set_aside(this_time)) == 1
-    assert main(["set-aside", "list", "--state", str(this_time.desk.paths.state)]) == DONE
-    assert "came as files" in capsys.readouterr().out
+    assert len(quarantined(this_time)) == 1
 
 
 @pytest.mark.parametrize("raw", [b"", b"{}", b"x" * (MAX_REPORT_BODY_BYTES + 1)], ids=["empty", "other", "huge"])
@@ -102,7 +99,7 @@ def test_import_of_what_is_no_report_is_refused(this_time: Loop, run: Run, tmp_p
     path = tmp_path / "x"
     path.write_bytes(raw)
     assert run(path) == WRONG_USE
-    assert set_aside(this_time) == []
+    assert quarantined(this_time) == []
 
 
 def test_import_of_no_file_is_said(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,18 +113,3 @@ def test_urgent_file_is_paged_at_once(this_time: Loop, run: Run, tmp_path: Path)
         set_up(this_time, pager=posts.url)
         assert run(path) == DONE
         assert len(posts.taken) == 1
-
-
-def test_set_aside_retry_files_imports_too_and_says_how_to_get_the_receipt(
-    this_time: Loop, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    newcomer: Any = Partner("new-service")
-    path = write_file(tmp_path, seal_report(newcomer, key=this_time.sealing_key()))
-    assert run(path) == LOOK
-    this_time.enrol(partner=newcomer)
-    capsys.readouterr()
-    assert main(["set-aside", "retry", "--state", str(this_time.desk.paths.state)]) == DONE
-    said = capsys.readouterr().out
-    assert "1 filed now" in said
-    assert "run `import` again with each file" in said
-    assert run(path) == DONE

@@ -13,7 +13,7 @@ from partner_sdk.wire.receipts import peek_intake
 from partner_sdk.wire.submission import clear_fields_of, open_submission
 from tests.builders import seal_report
 from tests.desk.desk_loop import Loop
-from tests.desk.forgery import alarms, newest_statement, resign_newest, set_aside
+from tests.desk.forgery import alarms, newest_statement, quarantined, resign_newest
 from tests.desk.industry_builders import file, find, open_page, send
 
 
@@ -28,9 +28,9 @@ def test_operator_changes_a_priority(loop: Loop, said: str, changed: str) -> Non
     statement = newest_statement(loop)
     resign_newest(loop, clear=msgspec.structs.replace(statement.clear, priority=changed))
     collected = loop.collect()
-    assert (collected.filed, collected.set_aside) == (0, 1)
+    assert (collected.filed, collected.quarantined) == (0, 1)
     # Whoever lowers it wins nothing: the higher of the two counts, a person is told, and the bytes are kept.
-    assert set_aside(loop) == [("clear-fields-mismatch", "P1", True)]
+    assert quarantined(loop) == [("clear-fields-mismatch", "P1", True)]
     assert [kind for kind, _ in alarms(loop)] == ["clear-fields-mismatch"]
     assert loop.count("alerts") == 1
 
@@ -51,7 +51,7 @@ def test_operator_changes_a_priority_in_the_partners_own_statement(loop: Loop) -
         submission_sha256=hashlib.sha256(forged.statement).hexdigest(),
     )
     assert loop.collect().filed == 0
-    ((reason, priority, alarmed),) = set_aside(loop)
+    ((reason, priority, alarmed),) = quarantined(loop)
     assert (reason, priority, alarmed) == ("submission-not-genuine", "P1", True)
 
 
@@ -70,8 +70,8 @@ def test_operator_injects_a_retraction(loop: Loop) -> None:
         NewReport(door="industry", envelope=forged.envelope, submission=forged.statement, clear=forged.clear)
     )
     collected = loop.collect()
-    assert (collected.filed, collected.set_aside) == (0, 1)
-    assert set_aside(loop) == [("submission-not-genuine", "P1", True)]
+    assert (collected.filed, collected.quarantined) == (0, 1)
+    assert quarantined(loop) == [("submission-not-genuine", "P1", True)]
     assert [kind for kind, _ in alarms(loop)] == ["submission-not-genuine"]
     after = find(loop, case.reference)
     assert (after.closed_at, after.priority) == (None, "P1")
@@ -87,7 +87,7 @@ def test_operator_makes_a_retraction_of_a_true_supplement(loop: Loop) -> None:
     statement = newest_statement(loop)
     resign_newest(loop, clear=msgspec.structs.replace(statement.clear, kind="retraction"))
     loop.collect()
-    assert set_aside(loop) == [("clear-fields-mismatch", "P2", True)]
+    assert quarantined(loop) == [("clear-fields-mismatch", "P2", True)]
     assert reports_of(loop, case.reference) == ["initial"]
 
 
@@ -100,6 +100,6 @@ def test_operator_sends_a_true_report_a_second_time_as_a_retraction_of_itself(lo
     loop.gateway_sql("UPDATE reports SET acknowledged_at = NULL")
     resign_newest(loop, clear=changed)
     loop.collect()
-    assert [reason for reason, _, _ in set_aside(loop)] == ["clear-fields-mismatch"]
+    assert [reason for reason, _, _ in quarantined(loop)] == ["clear-fields-mismatch"]
     assert encode(changed) != encode(intake.clear)
     assert reports_of(loop, case.reference) == ["initial"]

@@ -15,7 +15,7 @@ from gateway.desk.cases.opening import open_case
 from gateway.desk.collection.chain import FORK, GAP, WENT_BACK
 from gateway.desk.collection.collect import collect_reports
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.store.schema import SET_ASIDE
+from gateway.desk.store.schema import QUARANTINE
 from gateway.exchange.feed import ReportRow
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.report import SealedIndustryReport, encode_sealed_report, make_sealed_report
@@ -26,16 +26,16 @@ from tests.builders import SealedReport, make_industry_report, make_key, seal_re
 from tests.desk.case_box_builders import list_case_ids, open_outer
 from tests.desk.desk_loop import ACTOR, Loop, make_public_report, seal_public
 from tests.desk.evidence_builders import open_door
-from tests.desk.forgery import alarms, newest_statement, resign_newest, set_aside, waiting_at_gateway
+from tests.desk.forgery import alarms, newest_statement, quarantined, resign_newest, waiting_at_gateway
 from tests.desk.import_builders import cases_of, check, import_sealed
 from tests.desk.placement_builders import agree
 
 
 def envelopes_here(loop: Loop) -> set[bytes]:
-    """Return every envelope that the desk holds, filed or set aside."""
+    """Return every envelope that the desk holds, filed or in quarantine."""
     filed = {open_outer(loop.desk, case_id) for case_id in list_case_ids(loop.desk)}
     with loop.desk.store.read() as connection:
-        rows = [bytes(one) for one in connection.execute(SET_ASIDE.select()).scalars(SET_ASIDE.c.row)]
+        rows = [bytes(one) for one in connection.execute(QUARANTINE.select()).scalars(QUARANTINE.c.row)]
     kept = (msgspec.json.decode(one, type=ReportRow).envelope for one in rows)
     return filed | {parse_base64url(one) for one in kept}
 
@@ -70,7 +70,7 @@ def forge(loop: Loop, like: SealedReport) -> bytes:
     return seal(content, key=loop.sealing_key(), context=report_context(like.clear)).to_bytes()
 
 
-def test_two_envelopes_that_were_swapped_are_both_set_aside_with_an_alarm_and_kept(loop: Loop) -> None:
+def test_two_envelopes_that_were_swapped_are_both_quarantined_with_an_alarm_and_kept(loop: Loop) -> None:
     first, second = send(loop), send(loop)
     third = send(loop)
     for sequence, sealed in ((1, second), (2, first)):
@@ -81,7 +81,7 @@ def test_two_envelopes_that_were_swapped_are_both_set_aside_with_an_alarm_and_ke
             sequence,
         )
     assert loop.collect().filed == 1
-    assert set_aside(loop) == [("envelope-mismatch", "P1", True)] * 2
+    assert quarantined(loop) == [("envelope-mismatch", "P1", True)] * 2
     # One alarm for one sender and one cause; both rows are kept.
     assert [kind for kind, _ in alarms(loop)] == ["envelope-mismatch"]
     assert envelopes_here(loop) == {first.envelope, second.envelope, third.envelope}
@@ -89,7 +89,7 @@ def test_two_envelopes_that_were_swapped_are_both_set_aside_with_an_alarm_and_ke
     assert [case.report_id for case in cases_of(loop)] == [third.clear.report_id]
 
 
-def test_two_envelopes_that_were_swapped_with_the_receipt_key_are_set_aside_too(loop: Loop) -> None:
+def test_two_envelopes_that_were_swapped_with_the_receipt_key_are_quarantined_too(loop: Loop) -> None:
     first, second = send(loop), send(loop)
     exchange_newest_envelope(loop, first.envelope, with_receipt_key=True)
     collected = loop.collect()
@@ -101,7 +101,7 @@ def test_two_envelopes_that_were_swapped_with_the_receipt_key_are_set_aside_too(
 @pytest.mark.parametrize(
     ("with_receipt_key", "reason"), [(False, "envelope-mismatch"), (True, "submission-not-genuine")]
 )
-def test_forged_envelope_is_set_aside_under_any_signature(loop: Loop, with_receipt_key: bool, reason: str) -> None:
+def test_forged_envelope_is_quarantined_under_any_signature(loop: Loop, with_receipt_key: bool, reason: str) -> None:
     sealed = send(loop)
     forged = forge(loop, sealed)
     exchange_newest_envelope(loop, forged, with_receipt_key=with_receipt_key)
@@ -124,7 +124,7 @@ def test_report_whose_envelope_he_replaced_is_brought_back_by_its_partner_as_a_f
     assert content.report == make_industry_report()
 
 
-def test_forged_submission_beside_a_forged_envelope_is_set_aside(loop: Loop) -> None:
+def test_forged_submission_beside_a_forged_envelope_is_quarantined(loop: Loop) -> None:
     sealed = send(loop)
     stranger = load_signing_key(make_key(KeyRole.SUBMISSION, name="operator"))
     forged = seal_report(loop.partner, key=loop.sealing_key(), signed_by=stranger, report_id=sealed.clear.report_id)
@@ -135,7 +135,7 @@ def test_forged_submission_beside_a_forged_envelope_is_set_aside(loop: Loop) -> 
     assert [kind for kind, _ in alarms(loop)] == ["submission-not-genuine"]
 
 
-def test_envelope_of_the_public_that_was_exchanged_without_the_receipt_key_is_set_aside(loop: Loop) -> None:
+def test_envelope_of_the_public_that_was_exchanged_without_the_receipt_key_is_quarantined(loop: Loop) -> None:
     loop.send_public()
     clear = newest_statement(loop).clear
     other = seal_public(make_public_report(clear=clear, story="Something else."), key=loop.sealing_key())
@@ -202,11 +202,11 @@ def test_old_row_that_is_offered_again_is_known_and_files_nothing(loop: Loop) ->
     loop.collect()
     loop.gateway_sql("UPDATE reports SET acknowledged_at = NULL")
     collected = loop.collect()
-    assert (collected.known, collected.filed, collected.set_aside) == (1, 0, 0)
+    assert (collected.known, collected.filed, collected.quarantined) == (1, 0, 0)
     assert (len(cases_of(loop)), waiting_at_gateway(loop), alarms(loop)) == (1, 0, [])
 
 
-def test_old_report_under_a_new_number_is_set_aside_with_an_alarm(loop: Loop) -> None:
+def test_old_report_under_a_new_number_is_quarantined_with_an_alarm(loop: Loop) -> None:
     send(loop)
     send(loop)
     loop.collect()
@@ -219,7 +219,7 @@ def test_old_report_under_a_new_number_is_set_aside_with_an_alarm(loop: Loop) ->
     assert len(cases_of(loop)) == 2
 
 
-def test_old_envelope_and_statement_under_a_new_id_are_set_aside(loop: Loop) -> None:
+def test_old_envelope_and_statement_under_a_new_id_are_quarantined(loop: Loop) -> None:
     first = send(loop)
     send(loop)
     new_id = newest_statement(loop).clear
@@ -241,7 +241,7 @@ def test_placement_in_the_column_alone_changes_nothing(loop: Loop) -> None:
 
 
 @pytest.mark.parametrize("placement", ["rival-app", None])
-def test_placement_that_was_changed_with_the_receipt_key_is_set_aside_with_an_alarm(
+def test_placement_that_was_changed_with_the_receipt_key_is_quarantined_with_an_alarm(
     loop: Loop, placement: str | None
 ) -> None:
     loop.send_public(placement="example-chat")
@@ -251,7 +251,7 @@ def test_placement_that_was_changed_with_the_receipt_key_is_set_aside_with_an_al
     assert cases_of(loop) == []
 
 
-def test_placement_on_a_report_of_a_partner_is_set_aside_with_an_alarm(loop: Loop) -> None:
+def test_placement_on_a_report_of_a_partner_is_quarantined_with_an_alarm(loop: Loop) -> None:
     send(loop)
     resign_newest(loop, placement="rival-app")
     assert loop.collect().refused == {"door-mismatch": 1}

@@ -142,7 +142,7 @@ def test_whole_loop_by_commands(desk: Terminal, loop: Loop) -> None:
     loop.send_public()
     loop.send_industry(created_at=utc_now())
     collected = desk.run("collect", "--reconcile", "--json")
-    assert (collected.code, collected.json["filed"], collected.json["set_aside"]) == (DONE, 2, 0)
+    assert (collected.code, collected.json["filed"], collected.json["quarantined"]) == (DONE, 2, 0)
     assert collected.json["reconciled"]["compared"] == 2
     listed = desk.run("case", "list", "--json").json["cases"]
     assert {case["door"] for case in listed} == {"public", "industry"}
@@ -169,24 +169,19 @@ def test_enrolment_with_earlier_keys_names_the_partner_and_what_to_do(desk: Term
     assert desk.run("collect").code == DONE  # told once: what was refused is kept and acknowledged
 
 
-def test_set_aside_row_makes_exit_code_1_and_is_listed(desk: Terminal, loop: Loop) -> None:
+def test_quarantined_row_makes_exit_code_1_and_is_listed(desk: Terminal, loop: Loop) -> None:
     publish(desk, loop)
     loop.send_public()
     loop.gateway_sql("UPDATE reports SET envelope = x'00'")
     collected = desk.run("collect")
     assert collected.code == LOOK
-    assert "SET ASIDE: 1 because of envelope-mismatch" in collected.out
-    (row,) = desk.run("set-aside", "list", "--json").json["set_aside"]
+    assert "QUARANTINE: 1 because of envelope-mismatch" in collected.out
+    (row,) = desk.run("quarantine", "--json").json["quarantined"]
     assert (row["reason"], row["priority"], row["alarmed"]) == ("envelope-mismatch", "P1", True)
-    assert desk.run("set-aside", "retry", "--json").json == {"filed": 0, "known": 0, "waiting": 1}
     alarms = desk.run("alarms", "--json")
     assert (alarms.code, [one["kind"] for one in alarms.json["alarms"]]) == (LOOK, ["envelope-mismatch"])
     assert desk.run("alarms", "--clear", "1").code == DONE
     assert desk.run("alarms", "--clear", "1").code == WRONG_USE
-    assert desk.run("set-aside", "resolve", "1", "--how", "forged").code == DONE
-    assert desk.run("set-aside", "list", "--json").json == {"groups": [], "set_aside": []}
-    (kept,) = desk.run("set-aside", "list", "--all", "--json").json["set_aside"]
-    assert kept["resolution"] == "forged"
 
 
 def test_gateway_that_does_not_answer_makes_exit_code_3(desk: Terminal) -> None:

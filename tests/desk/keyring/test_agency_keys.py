@@ -102,7 +102,7 @@ def test_reports_come_in_while_every_key_changes(loop: Loop) -> None:
         step()
         sent += 2
     collected = loop.collect()
-    assert (collected.filed, collected.set_aside, collected.gaps) == (sent, 0, [])
+    assert (collected.filed, collected.quarantined, collected.gaps) == (sent, 0, [])
 
 
 def test_rotation_that_is_begun_twice_makes_one_key(loop: Loop) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import insert, select
 
 from gateway.desk.collection.collect import collect_reports
 from gateway.desk.outbox.alerts import AlertsSent, queue_alert
-from gateway.desk.store.schema import AUDIT, SET_ASIDE
+from gateway.desk.store.schema import AUDIT, QUARANTINE
 from gateway.desk.vault import signing
 from gateway.exchange.desk_statements import AlertNotice
 from gateway.exchange.public_report import Meeting
@@ -319,20 +319,20 @@ def test_what_a_sender_adds_to_an_urgent_case_is_not_counted_beside_it(
     assert send_alerts(loop.desk).waiting == 1
 
 
-def test_alert_stays_while_a_set_aside_row_waits(loop: Loop, desk_pager: Posts, other_pager: Posts) -> None:
+def test_alert_stays_while_a_quarantined_row_waits(loop: Loop, desk_pager: Posts, other_pager: Posts) -> None:
     set_pagers(loop, desk_pager, other_pager)
     desk_pager.status = 503
     file_urgent(loop)
     open_all(loop)
     with loop.desk.store.write() as connection:
         connection.execute(
-            insert(SET_ASIDE).values(
+            insert(QUARANTINE).values(
                 row_sha256=b"x",
                 reason="does-not-open",
                 alarmed=True,
                 priority="P2",
                 row=b"",
-                set_aside_at=format_time(loop.clock()),
+                quarantined_at=format_time(loop.clock()),
             )
         )
     assert send_alerts(loop.desk).waiting == 1

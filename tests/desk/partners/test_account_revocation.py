@@ -48,14 +48,14 @@ def test_key_is_refused_from_the_next_request_on(loop: Loop, service: Service) -
     assert states(loop) == ["revoked"]
 
 
-def test_what_the_desk_first_sees_under_a_revoked_key_is_set_aside(loop: Loop, service: Service) -> None:
+def test_what_the_desk_first_sees_under_a_revoked_key_is_quarantined(loop: Loop, service: Service) -> None:
     partner = service.open()
     partner.submit(REPORT, priority="P2", again=True)
     loop.collect()
     partner.submit(REPORT, priority="P2", again=True)
     revoke(loop)
     collected = loop.collect()
-    assert (collected.filed, collected.set_aside, collected.refused) == (0, 1, {"key-ended": 1})
+    assert (collected.filed, collected.quarantined, collected.refused) == (0, 1, {"key-ended": 1})
     # It may have been the partner's own: a person asks, and files it by the partner's word.
     assert try_again(loop.desk, actor=ACTOR).filed == 0
     assert try_again(loop.desk, actor=ACTOR, accept_ended_key=1).filed == 1

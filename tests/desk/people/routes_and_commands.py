@@ -90,9 +90,11 @@ POST /keys                                        SEE_QUEUE
 GET  /manual-entry                                 ENTER_REPORTS
 POST /manual-entry                                 ENTER_REPORTS
 GET  /manual-entry/<report_id>                          ENTER_REPORTS
-GET  /set-aside                                   SEE_SET_ASIDE
-POST /set-aside/<number>/open                     RESOLVE_SET_ASIDE
-POST /set-aside/<number>/resolve                  RESOLVE_SET_ASIDE
+GET  /quarantine                                  SEE_QUARANTINE
+POST /quarantine/try-again                        SEE_QUARANTINE
+POST /quarantine/<number>/accept                  RESOLVE_QUARANTINE
+POST /quarantine/<number>/open                    RESOLVE_QUARANTINE
+POST /quarantine/<number>/dismiss                 RESOLVE_QUARANTINE
 GET  /actions                                     SEE_QUEUE
 GET  /actions/<action_id>                         READ_CASES
 POST /actions/<action_id>/again                   READ_CASES
@@ -150,8 +152,7 @@ COMMANDS = """
 SEE_QUEUE          case list
 OPEN_FILES         evidence save
 MAKE_PACKAGES      package save
-SEE_SET_ASIDE      set-aside list, set-aside retry
-RESOLVE_SET_ASIDE  set-aside open, set-aside resolve
+SEE_QUARANTINE     quarantine
 IMPORT_REPORTS     import
 SIGN_OFF           signoff give, signoff list, signoff withdraw
 CLEAR_ALARMS       alarms

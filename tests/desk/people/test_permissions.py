@@ -46,8 +46,8 @@ ALERT_SERVICES    x . f . . . c x . .
 ALERT_ALONE       . . . . . . c . . .
 RELEASE_NOTICES   x . . . . . . x . .
 SEE_INVITATIONS   x . . . . x . x . .
-SEE_SET_ASIDE     x . . . . . . x . x
-RESOLVE_SET_ASIDE x . . . . . . x . .
+SEE_QUARANTINE    x . . . . . . x . x
+RESOLVE_QUARANTINE x . . . . . . x . .
 IMPORT_REPORTS    x . . . . . . x . x
 SIGN_OFF          . x . x . . . x . .
 HOLD_CASES        . . . . . . . x . .
@@ -118,7 +118,7 @@ def test_roles_add_up_and_no_role_has_nothing() -> None:
 
 def test_neither_administrator_nor_auditor_opens_anything() -> None:
     content = {
-        *(Permission.SEE_QUEUE, Permission.READ_CASES, Permission.OPEN_FILES, Permission.RESOLVE_SET_ASIDE),
+        *(Permission.SEE_QUEUE, Permission.READ_CASES, Permission.OPEN_FILES, Permission.RESOLVE_QUARANTINE),
         *(Permission.REPLY, Permission.ASSESS_CASES, Permission.ASK_SERVICES, Permission.MANAGE_PARTNERS),
     }
     for role in (Role.ADMINISTRATOR, Role.AUDITOR):

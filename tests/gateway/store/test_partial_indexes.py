@@ -71,6 +71,6 @@ def test_condition_of_every_partial_index_is_a_text_in_the_file_of_its_table() -
     of_desk = [word for one in callers["gateway.desk.store.schema"] for word in ast.walk(one)]
     assert len(of_desk) >= 30
     assert {one.id for one in of_desk if isinstance(one, ast.Name)} <= {
-        *("CASES", "CHAIN_LINKS", "SET_ASIDE", "true", "false", "_IN_CRISIS"),
+        *("CASES", "CHAIN_LINKS", "QUARANTINE", "true", "false", "_IN_CRISIS"),
     }
     assert {one.value for one in of_desk if isinstance(one, ast.Constant)} == {None}

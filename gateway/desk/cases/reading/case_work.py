@@ -90,7 +90,7 @@ class Event:
 def make_timeline(
     desk: Desk, lead: CaseRow, steps: Sequence[Event], *, sender: str, reasons: Mapping[str, str] = MappingProxyType({})
 ) -> list[Event]:
-    """Return what happened to a case, the oldest first. `steps` are those of the case, the newest first.
+    """Return the events of a case, the oldest first. `steps` are those of the case, the newest first.
 
     `reasons` are the sender's, by case id, of opened reports.
     """

@@ -1,0 +1,141 @@
+"""Pages of the quarantine: the list, one opened row, trying again, and dismissing.
+
+Content appears only in the response to the post that opened it. Never verified: a row may be forged.
+"""
+
+from typing import Final
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+
+from gateway.desk.collection.collect import try_again
+from gateway.desk.collection.importing import try_imports_again
+from gateway.desk.collection.quarantine import (
+    OpenedRow,
+    QuarantinedRow,
+    QuarantineError,
+    format_cause,
+    format_plain,
+    format_sender,
+    list_quarantined,
+    open_row,
+    resolve_row,
+)
+from gateway.desk.people.permissions import Permission
+from gateway.desk.placements.register import get_owner_names
+from gateway.desk.views.page import (
+    FORM_BYTES,
+    Fault,
+    get_desk,
+    get_name,
+    go_to,
+    parse_row_number,
+    read_list_page,
+    read_typed,
+    show_page,
+    staff_rule,
+)
+from gateway.web.rules import not_found
+
+blueprint = Blueprint("quarantine", __name__)
+# More characters than a person reads on a page.
+MOST_CHARACTERS: Final = 100_000
+RESOLUTION_TITLES: Final = {
+    "forged": "It was forged",
+    "sender-told": "Its sender knows and sends it again",
+    "police-told": "The police know",
+    "lost": "It cannot be saved",
+}
+
+
+@blueprint.get("/quarantine")
+@staff_rule(Permission.SEE_QUARANTINE)
+def list_all() -> ResponseReturnValue:
+    """Show the waiting rows without opening any."""
+    return _show()
+
+
+@blueprint.post("/quarantine/try-again")
+@staff_rule(Permission.SEE_QUARANTINE, body_bytes=FORM_BYTES)
+def post_try_again() -> ResponseReturnValue:
+    """Judge every row again, with today's keys and register."""
+    return _try_again()
+
+
+@blueprint.post("/quarantine/<number>/accept")
+@staff_rule(Permission.RESOLVE_QUARANTINE, body_bytes=FORM_BYTES)
+def post_accept(number: str) -> ResponseReturnValue:
+    """File a row whose partner's key had ended: the partner confirmed by another channel that it sent it."""
+    return _try_again(accept_ended_key=parse_row_number(number))
+
+
+@blueprint.post("/quarantine/<number>/open")
+@staff_rule(Permission.RESOLVE_QUARANTINE, body_bytes=FORM_BYTES)
+def post_open(number: str) -> ResponseReturnValue:
+    """Open a row and record the reader."""
+    return _show(_open(number))
+
+
+@blueprint.post("/quarantine/<number>/dismiss")
+@staff_rule(Permission.RESOLVE_QUARANTINE, body_bytes=FORM_BYTES)
+def post_dismiss(number: str) -> ResponseReturnValue:
+    """Record how a row was dealt with, or all like it up to this one; their bytes stay."""
+    desk, typed = get_desk(), read_typed()
+    if typed["how"] not in RESOLUTION_TITLES:
+        return _show(_open(number), faults=[Fault("how", "Choose how the report was dealt with.")])
+    row, how, with_alike = parse_row_number(number), typed["how"], typed["alike"] == "yes"
+    try:
+        with desk.store.write() as connection:
+            resolve_row(connection, row, resolution=how, actor=get_name(), now=desk.clock(), with_alike=with_alike)
+    except QuarantineError:
+        not_found()
+    return go_to("quarantine.list_all")
+
+
+def _try_again(accept_ended_key: int | None = None) -> ResponseReturnValue:
+    desk, actor = get_desk(), get_name()
+    collected = try_again(desk, actor=actor, accept_ended_key=accept_ended_key)
+    files = try_imports_again(desk, actor=actor, accept_ended_key=accept_ended_key)
+    filed = collected.filed + sum(one.state == "filed" for one in files)
+    return _show(tried=(filed, collected.known + len(files) + collected.filed - filed), files=len(files))
+
+
+def _open(number: str) -> OpenedRow:
+    try:
+        return open_row(get_desk(), parse_row_number(number), actor=get_name())
+    except QuarantineError:
+        not_found()
+
+
+def _show(
+    opened: OpenedRow | None = None,
+    *,
+    faults: list[Fault] | None = None,
+    tried: tuple[int, int] | None = None,
+    files: int = 0,
+) -> ResponseReturnValue:
+    with get_desk().store.read() as connection:
+        rows, names = list_quarantined(connection), get_owner_names(connection)
+    listed_page = read_list_page(found=len(rows))
+    content = "" if opened is None or opened.plain is None else format_plain(opened.plain, with_blanks=False)
+    alike = [] if opened is None else [one for one in rows if _is_alike(one, opened.row)]
+    return show_page(
+        "quarantine.html",
+        rows=rows[listed_page.rows],
+        listed_page=listed_page,
+        opened=opened,
+        alike=len(alike),
+        content=content[:MOST_CHARACTERS],
+        is_cut=len(content) > MOST_CHARACTERS,
+        resolutions=RESOLUTION_TITLES.items(),
+        format_cause=format_cause,
+        format_sender=lambda partner: format_sender(partner, names=names),
+        tried=tried,
+        files=files,
+        faults=faults or [],
+    )
+
+
+def _is_alike(one: QuarantinedRow, row: QuarantinedRow) -> bool:
+    same = (one.claimed_partner, one.reason, one.channel) == (row.claimed_partner, row.reason, row.channel)
+    return same and one.id <= row.id
