@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
@@ -144,88 +143,30 @@ class DeskConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     contact: ContactConfig = ContactConfig()
 
 
-@dataclass(frozen=True, slots=True)
 class DeskPaths:
     """The files of one desk folder."""
 
-    state: Path
-
-    @property
-    def config(self) -> Path:
-        """The settings."""
-        return self.state / "desk.toml"
-
-    @property
-    def agency(self) -> Path:
-        """The agency's hours and promises."""
-        return self.state / AGENCY_FILE
-
-    @property
-    def escalation(self) -> Path:
-        """Whom an alert calls, in which order (escalation.py)."""
-        return self.state / "escalation.toml"
-
-    @property
-    def destinations(self) -> Path:
-        """The agency's own contacts and protocols, where it has written any (actions/destinations.py)."""
-        return self.state / "destinations.toml"
-
-    @property
-    def pin(self) -> Path:
-        """The pin, for the gateway's operator."""
-        return self.state / "agency.pin"
-
-    @property
-    def next_pin(self) -> Path:
-        """The pin with a pending feed key, also for the gateway's operator."""
-        return self.state / "next.pin"
-
-    @property
-    def delegation(self) -> Path:
-        """The root's signed delegation to the key-set key: public, needed at each publication."""
-        return self.state / "delegation.json"
-
-    @property
-    def root_change(self) -> Path:
-        """The step from the previous root to the present one, signed by both; absent before the first change."""
-        return self.state / "root-change.json"
-
-    @property
-    def root(self) -> Path:
-        """The root keys: only `init` and a key change need them, so this folder may be kept offline."""
-        return self.state / "root"
-
-    @property
-    def keys(self) -> Path:
-        """The keys in daily use."""
-        return self.state / "keys"
-
-    @property
-    def vault(self) -> Path:
-        """The folder of the vault: its record of openings, and its socket while it runs."""
-        return self.state / "vault"
-
-    @property
-    def database(self) -> Path:
-        """The database of reports, cases and actions, unless `database_uri` names a server."""
-        return self.state / "desk.sqlite"
-
-    @property
-    def evidence(self) -> Path:
-        """Partners' evidence, still sealed."""
-        return self.state / "evidence"
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.config = state / "desk.toml"
+        self.agency = state / AGENCY_FILE  # its hours and promises
+        self.escalation = state / "escalation.toml"  # whom an alert calls, in which order
+        self.destinations = state / "destinations.toml"  # the agency's own contacts and protocols, if it wrote any
+        self.pin = state / "agency.pin"  # for the gateway's operator
+        self.next_pin = state / "next.pin"  # with a pending feed key, also for the gateway's operator
+        # The root's signed delegation to the key-set key: public, needed at each publication.
+        self.delegation = state / "delegation.json"
+        # The step from the previous root to the present one, signed by both; absent before the first change.
+        self.root_change = state / "root-change.json"
+        self.root = state / "root"  # the root keys: only `init` and a key change need them, so it may be offline
+        self.keys = state / "keys"  # in daily use
+        self.vault = state / "vault"  # its record of openings, and its socket while it runs
+        self.database = state / "desk.sqlite"  # unless `database_uri` names a server
+        self.evidence = state / "evidence"  # of partners, still sealed
 
     def sealing_key(self, quarter: str) -> Path:
-        """The private sealing key of one quarter, e.g. `2026-Q4`."""
+        """Return the private sealing key of one quarter, e.g. `2026-Q4`."""
         return self.keys / f"sealing-{quarter}.key"
-
-
-# Settings of earlier versions, by name, and where they are now.
-_MOVED: Final = {
-    "post_room": "rename the table [post_room] to [carriers]. Its keys stay the same.",
-    "pager": "move the addresses of [pager] into escalation.toml (docs/running.md, step 10), and remove the table.",
-    "acknowledge_within_minutes": "remove it: each level of escalation.toml has its own wait_minutes.",
-}
 
 
 def load_config(paths: DeskPaths) -> DeskConfig:
@@ -235,13 +176,7 @@ def load_config(paths: DeskPaths) -> DeskConfig:
             f"There is no desk in {paths.state}. Run `report-abuse-desk init --state {paths.state} ...` first.",
             reason="no-desk",
         )
-    try:
-        config = read_settings(paths.config, kind=DeskConfig)
-    except SettingsError as error:
-        advice = next((advice for name, advice in _MOVED.items() if f"`{name}`" in str(error)), None)
-        if advice is None:
-            raise
-        raise SettingsError(f"{paths.config}: {advice}", reason="bad-settings") from None
+    config = read_settings(paths.config, kind=DeskConfig)
     check_config(config)
     return config
 

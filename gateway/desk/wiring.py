@@ -3,7 +3,7 @@
 import functools
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +16,8 @@ from gateway.desk.vault import Ask, PublicKey, Reason
 from gateway.desk.vault.case_keys import CASE_KEYS_FILE, CaseKeys
 from gateway.desk.vault.destructions import Destructions
 from gateway.desk.vault.doors import Signer, Vault
-from gateway.desk.vault.holder import Holder, Keys
-from gateway.desk.vault.key_folder import KeyFolder, OwnKeys, find_protection
+from gateway.desk.vault.holder import Holder, WatchedKeys
+from gateway.desk.vault.key_folder import find_protection
 from gateway.desk.vault.process import VaultClient
 from gateway.desk.vault.record import OPENINGS_FILE, OpeningRecord
 from gateway.guidance.agency import Agency, load_agency
@@ -112,7 +112,7 @@ def open_desk(
 
 
 def make_holder(
-    keys: Keys,
+    keys: WatchedKeys,
     *,
     folder: Path,
     config: DeskConfig,
@@ -137,15 +137,14 @@ def _make_finder(
     paths: DeskPaths, *, config: DeskConfig, clock: Clock, random: Random, may_hold_keys: bool
 ) -> Callable[[], Ask]:
     """Return a function that finds the holder: a vault that runs, or else this process, for keys without passphrase."""
-    client, folder = VaultClient(paths.vault), KeyFolder(paths.keys)
-    holder = make_holder(OwnKeys(folder), folder=paths.vault, config=config, clock=clock, random=random)
+    client, keys = VaultClient(paths.vault), WatchedKeys(paths.keys, clock=utc_now)  # as its files have the time
+    holder = make_holder(keys, folder=paths.vault, config=config, clock=clock, random=random)
 
     def find() -> Ask:
         # Keys under a passphrase are in the vault alone, which asked for it once.
         if not may_hold_keys or client.is_there() or find_protection(paths.keys) is not None:
             return client.ask
-        # Read anew each time: a command of another process may have changed them.
-        return replace(holder, keys=OwnKeys(folder)).answer
+        return holder.answer
 
     return find
 

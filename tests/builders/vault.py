@@ -2,7 +2,7 @@
 
 from gateway.desk.vault import Answer, Bytes, OpenBox, Request
 from gateway.desk.vault.doors import Vault
-from gateway.desk.vault.opening import SealingKeys
+from gateway.desk.vault.holder import SealingKeys
 from partner_sdk.key_files import KeyFile
 
 

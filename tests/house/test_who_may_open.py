@@ -13,7 +13,7 @@ from tests.house.sources import files, module_of, walk
 
 # What a return code opens, for who has typed its words: the gateway itself could not (docs/decisions/0010).
 MAY_DECRYPT_A_REPLY = {"gateway.public.returning"}
-MAY_DECRYPT_A_BOX = {"gateway.desk.vault.opening", "partner_sdk.client.mailbox"} | MAY_DECRYPT_A_REPLY
+MAY_DECRYPT_A_BOX = {"gateway.desk.vault.holder", "partner_sdk.client.mailbox"} | MAY_DECRYPT_A_REPLY
 MAY_ENCRYPT_A_BOX = {"partner_sdk.wire.sealing"}
 # A file that a partner handed over: opened at the desk, when a person asks for it (docs/decisions/0019).
 MAY_DECRYPT_EVIDENCE = {"gateway.desk.evidence.holdings"}
@@ -143,7 +143,7 @@ def test_sandbox_reads_with_the_vault_of_its_own_desk_and_names_no_key() -> None
 def test_desk_never_makes_the_private_key_of_a_return_code() -> None:
     assert users_of(MAKE_A_RETURN_KEY, among=desk()) == set()
     assert users_of({"Argon2id"}, among=desk()) == DERIVES_FROM_A_PASSPHRASE
-    assert users_of(XWING_KEYS, among=desk()) == {"gateway.desk.vault.opening"}
+    assert users_of(XWING_KEYS, among=desk()) == {"gateway.desk.vault.holder"}
 
 
 def test_private_keys_of_the_desk_are_read_in_the_vault_and_roots_where_a_person_brings_them() -> None:

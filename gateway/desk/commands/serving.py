@@ -28,7 +28,8 @@ from gateway.desk.terminal import (
     print_result,
 )
 from gateway.desk.vault import VaultError
-from gateway.desk.vault.process import VaultClient, WatchedKeys, listen, serve_connections, unlock_with_credentials
+from gateway.desk.vault.holder import WatchedKeys, unlock_with_credentials
+from gateway.desk.vault.process import VaultClient, listen, serve_connections
 from gateway.desk.wiring import Desk, make_holder, open_desk, utc_now
 from gateway.web.logs import catch_stray_exceptions, configure_logging, log_event
 from gateway.web.process_guard import die_with_parent, lock_memory

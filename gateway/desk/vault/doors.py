@@ -5,7 +5,7 @@ Both hold no key: they ask a holder, in this process or behind a socket.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -54,6 +54,9 @@ from gateway.desk.vault.signing import KINDS_BY_PAYLOAD, Signable
 from partner_sdk.wire.canonical import encode, parse_base64url
 from partner_sdk.wire.sealing import Envelope, SealContext
 from partner_sdk.wire.signing import PUBLIC_KEY_BYTES
+
+AnswerT = TypeVar("AnswerT", Bytes, Hashes, Heads, Made, Numbers, Status)
+ValueT = TypeVar("ValueT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ class Vault:
             reason=self.reason,
             place=box.place if isinstance(box, CaseBox) else None,
         )
-        return _ask_for_bytes(self.ask, request)
+        return _ask(self.ask, request, Bytes).value
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,25 +126,19 @@ class Signer:
 
         Raises `FormatError` for a statement that breaks its format, `LocalStateError` for its key, `VaultError`.
         """
-        return _ask_for_bytes(self.ask, Sign(kind=KINDS_BY_PAYLOAD[type(statement)], payload=encode(statement)))
+        return _ask(self.ask, Sign(kind=KINDS_BY_PAYLOAD[type(statement)], payload=encode(statement)), Bytes).value
 
     def make_key(self, name: str) -> PublicKey:
         """Return the public part of the key file `keys/NAME.key`, made if it is missing. Raises as `sign`."""
-        return self._ask_for_key(MakeKey(name=name))
-
-    def _ask_for_key(self, request: MakeKey | ReadKey) -> PublicKey:
-        answer = self.ask(request)
-        if not isinstance(answer, Made):
-            raise _make_mismatch()
-        return answer.key
+        return _ask(self.ask, MakeKey(name=name), Made).key
 
     def read_key(self, name: str) -> PublicKey:
         """Return the public part of a key in daily use. Raises as `sign`."""
-        return self._ask_for_key(ReadKey(name=name))
+        return _ask(self.ask, ReadKey(name=name), Made).key
 
     def hash_text(self, kind: HashKind, text: str) -> bytes:
         """Return the 32 bytes of a keyed hash; its key is made at the first one. Raises as `sign`."""
-        return _ask_for_bytes(self.ask, HashText(kind=kind, text=text))
+        return _ask(self.ask, HashText(kind=kind, text=text), Bytes).value
 
     def hash_identifiers(self, identifiers: Sequence[tuple[str, str]]) -> list[bytes]:
         """Return the keyed hashes of identifiers of reports, 16 bytes each, with one key for each kind.
@@ -151,10 +148,7 @@ class Signer:
         found: list[bytes] = []
         for start in range(0, len(identifiers), MOST_IDENTIFIERS):
             some = tuple(identifiers[start : start + MOST_IDENTIFIERS])
-            answer = self.ask(HashIdentifiers(identifiers=some))
-            if not isinstance(answer, Hashes) or len(answer.values) != len(some):
-                raise _make_mismatch()
-            found += answer.values
+            found += _take_all(_ask(self.ask, HashIdentifiers(identifiers=some), Hashes).values, of=len(some))
         return found
 
     def make_case_keys(self, case_ids: Sequence[str], *, above: int) -> list[int]:
@@ -165,10 +159,8 @@ class Signer:
         found: list[int] = []
         for start in range(0, len(case_ids), MOST_CASES):
             some = tuple(case_ids[start : start + MOST_CASES])
-            answer = self.ask(MakeCaseKeys(case_ids=some, above=above))
-            if not isinstance(answer, Numbers) or len(answer.values) != len(some):
-                raise _make_mismatch()
-            found += answer.values
+            request = MakeCaseKeys(case_ids=some, above=above)
+            found += _take_all(_ask(self.ask, request, Numbers).values, of=len(some))
         return found
 
     def close_boxes(self, boxes: Sequence[tuple[CasePlace, bytes]]) -> list[bytes]:
@@ -176,10 +168,9 @@ class Signer:
         closed: list[bytes] = []
         for start in range(0, len(boxes), MOST_CASES):
             some = boxes[start : start + MOST_CASES]
-            answer = self.ask(CloseHeads(heads=tuple((place, box[:HEAD_BYTES]) for place, box in some)))
-            if not isinstance(answer, Heads) or len(answer.values) != len(some):
-                raise _make_mismatch()
-            closed += (head + box[HEAD_BYTES:] for head, (_, box) in zip(answer.values, some, strict=True))
+            request = CloseHeads(heads=tuple((place, box[:HEAD_BYTES]) for place, box in some))
+            heads = _take_all(_ask(self.ask, request, Heads).values, of=len(some))
+            closed += (head + box[HEAD_BYTES:] for head, (_, box) in zip(heads, some, strict=True))
         return closed
 
     def learn_passkeys(self, passkeys: Sequence[KnownPasskey]) -> None:
@@ -207,10 +198,7 @@ class Signer:
     def _ask_for_numbers(
         self, request: ListLostKeys | LearnPasskeys | BeginDestruction | ChangeDestruction
     ) -> frozenset[int]:
-        answer = self.ask(request)
-        if not isinstance(answer, Numbers):
-            raise _make_mismatch()
-        return frozenset(answer.values)
+        return frozenset(_ask(self.ask, request, Numbers).values)
 
     def list_lost_keys(self, keys: Sequence[CaseKey]) -> frozenset[int]:
         """Return the numbers of keys that the vault lacks or cannot read, destroyed ones apart. Raises as `sign`."""
@@ -219,21 +207,15 @@ class Signer:
 
     def get_status(self) -> Status:
         """Return the state of the holder. Raises `LocalStateError` for a damaged key file, `VaultError`."""
-        return self._ask_for_status(GetStatus())
+        return _ask(self.ask, GetStatus(), Status)
 
     def unlock(self, passphrases: tuple[str, ...]) -> Status:
         """Open the keys of a vault. Raises `VaultError`: `wrong-passphrase`, `no-passphrase`, `busy`."""
-        return self._ask_for_status(Unlock(passphrases=tuple(normalise_passphrase(one) for one in passphrases)))
+        return _ask(self.ask, Unlock(passphrases=tuple(normalise_passphrase(one) for one in passphrases)), Status)
 
     def lock(self) -> Status:
         """Make a vault forget its keys. Raises `VaultError` (`no-passphrase`)."""
-        return self._ask_for_status(Lock())
-
-    def _ask_for_status(self, request: GetStatus | Unlock | Lock) -> Status:
-        answer = self.ask(request)
-        if not isinstance(answer, Status):
-            raise _make_mismatch()
-        return answer
+        return _ask(self.ask, Lock(), Status)
 
     def load_feed_key(self, name: FeedKeyName = "feed") -> "FeedKey":
         """Return a key for the client of the feed; each signature is made in the vault. Raises as `sign`."""
@@ -253,7 +235,7 @@ class FeedKey(Ed25519PrivateKey):
 
     def sign(self, data: object) -> bytes:
         """Return the vault's signature over the signature base of a request to the feed."""
-        return _ask_for_bytes(self._ask, SignRequest(base=bytes(data), key=self._name))  # type: ignore[call-overload]  # the library's own type, `Buffer`, is new in Python 3.12
+        return _ask(self._ask, SignRequest(base=bytes(data), key=self._name), Bytes).value  # type: ignore[call-overload]  # the library's own type, `Buffer`, is new in Python 3.12
 
     def private_bytes_raw(self) -> bytes:
         """Refuse: the bytes are in the vault."""
@@ -272,11 +254,17 @@ class FeedKey(Ed25519PrivateKey):
         return self
 
 
-def _ask_for_bytes(ask: Ask, request: Request) -> bytes:
+def _ask(ask: Ask, request: Request, kind: type[AnswerT]) -> AnswerT:
     answer = ask(request)
-    if not isinstance(answer, Bytes):
+    if not isinstance(answer, kind):
         raise _make_mismatch()
-    return answer.value
+    return answer
+
+
+def _take_all(values: tuple[ValueT, ...], *, of: int) -> tuple[ValueT, ...]:
+    if len(values) != of:
+        raise _make_mismatch()
+    return values
 
 
 def _make_mismatch() -> VaultError:

@@ -1,17 +1,24 @@
-"""The holder of the desk's private keys: answers the requests of this package, one function for each.
+"""The holder of the desk's private keys: it opens boxes, signs and hashes, one function for each request.
 
-Never returns or logs a secret. An opening is recorded before it happens.
+Never returns or logs a secret. An opening is recorded before it happens, each kind of box at its own door and in the
+context of its signed statements, never in another.
 """
 
 import hashlib
 import hmac
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
+from threading import Lock as ThreadLock
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec.structs import replace
 
@@ -42,19 +49,94 @@ from gateway.desk.vault import (
     SignRequest,
     Status,
     Unlock,
+    VaultError,
     to_public,
 )
 from gateway.desk.vault.case_keys import CaseKeys
 from gateway.desk.vault.destructions import Destructions
-from gateway.desk.vault.key_folder import wipe
-from gateway.desk.vault.opening import SealingKeys, check_door
+from gateway.desk.vault.key_folder import (
+    MAX_PASSPHRASE_BYTES,
+    KeyFolder,
+    Secrets,
+    find_protection,
+    make_locked_error,
+    make_open_error,
+    normalise_passphrase,
+    open_protection,
+    wipe,
+)
 from gateway.desk.vault.record import OpeningRecord
 from gateway.desk.vault.signing import get_rule, sign_request
 from gateway.guidance.destruction import ForgetList
-from partner_sdk.key_files import SEED_BYTES, KeyFile, KeyRole, load_signing_key
+from gateway.web.logs import log_event
+from partner_sdk.errors import EnvelopeError, OpeningError, ReportAbuseError
+from partner_sdk.key_files import SEED_BYTES, KeyFile, KeyRole, load_signing_key, load_xwing_private_key
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_exact
+from partner_sdk.wire.sealing import KEY_ID_BYTES, Envelope, make_suite, unpad
 from partner_sdk.wire.signature_profile import check_signature_base
 from partner_sdk.wire.signing import MAX_LIST_BYTES, Environment, StatementKind
+from partner_sdk.wire.submission import AGENCY
+
+# Of these only the desk's own copy is addressed to the agency. The child's and the partner's are addressed to a
+# reference or an id, and sealed to another key.
+_OWN_COPIES: Final = frozenset({"reply", "mailbox"})
+
+
+class SealingKeys:
+    """The agency's private sealing keys, loaded once."""
+
+    __slots__ = ("_private_keys", "_suite")
+
+    def __init__(self, key_files: Iterable[KeyFile]) -> None:
+        self._suite = make_suite()
+        # Loading a key costs more than opening a box: each is expanded once and kept (see `load_xwing_private_key`).
+        self._private_keys = MappingProxyType(
+            {parse_base64url(one.key_id, length=KEY_ID_BYTES): _load(one) for one in key_files}
+        )
+
+    @property
+    def key_ids(self) -> tuple[bytes, ...]:
+        """The ids of these keys."""
+        return tuple(sorted(self._private_keys))
+
+    def open(self, request: OpenBox) -> bytes:
+        """Return the plain bytes of a box.
+
+        Raises `OpeningError`: `wrong-purpose`, `wrong-recipient`, `unknown-key`, `does-not-open`, `bad-padding`.
+        """
+        check_door(request)
+        context = request.context
+        try:
+            envelope = Envelope.parse(request.envelope)
+        except EnvelopeError as error:
+            raise OpeningError(str(error), reason="does-not-open") from None
+        private_key = self._private_keys.get(envelope.key_id)
+        if private_key is None:
+            raise OpeningError("The box is sealed to a key that this desk does not have.", reason="unknown-key")
+        try:
+            # RFC 9180 §5.1: base mode; all context is in `info`, because the library has no `aad` argument.
+            padded = self._suite.decrypt(envelope.box, private_key, info=context.info(key_id=envelope.key_id))
+        except (InvalidTag, ValueError):
+            raise OpeningError(
+                "The box does not open: it was altered, or sealed in another context than its statement gives.",
+                reason="does-not-open",
+            ) from None
+        return unpad(padded, purpose=request.purpose, sender=context.sender)
+
+
+def check_door(request: OpenBox) -> None:
+    """Raise `OpeningError` (`wrong-purpose`, `wrong-recipient`) for a box that belongs to another door."""
+    if request.context.purpose != request.purpose:
+        raise OpeningError(
+            f"This door of the vault opens only boxes of the purpose {request.purpose}.", reason="wrong-purpose"
+        )
+    if request.purpose in _OWN_COPIES and request.context.recipient != AGENCY:
+        raise OpeningError("This door opens only the desk's own copy of a message.", reason="wrong-recipient")
+
+
+def _load(key_file: KeyFile) -> MLKEM768X25519PrivateKey:
+    return load_xwing_private_key(parse_base64url(key_file.secret, length=SEED_BYTES))
+
 
 _HASH_LABELS: Final = MappingProxyType[HashKind, bytes](
     {
@@ -69,43 +151,128 @@ _IDENTIFIER_LABEL: Final = b"report-abuse desk identifier v1\0"
 IDENTIFIER_HASH_BYTES: Final = 16
 
 
-class Folder(Protocol):
-    """The files of the keys, able to read their secrets."""
-
-    def read(self, name: str, *, role: KeyRole) -> KeyFile:
-        """Return a key. Raises `LocalStateError`."""
-
-    def make(self, name: str, *, environment: Environment, now: datetime, random: Callable[[int], bytes]) -> KeyFile:
-        """Return a key, made if it is missing. Raises `LocalStateError`, `VaultError` (`unknown-name`)."""
+# Two changes within one tick of the file system's clock have the same times (4 ms on Linux): keys that were read so
+# soon after a change are read once more.
+SETTLED_AFTER_NS: Final = 50_000_000
 
 
-class Keys(Protocol):
-    """The keys as they are now. Each method raises `VaultError` (`locked`) while they are locked."""
+class WatchedKeys:
+    """The keys of one folder, for every thread of the vault."""
 
-    def get_folder(self) -> Folder:
-        """Return the files."""
+    def __init__(self, folder: Path, *, clock: Callable[[], datetime], is_memory_locked: bool = False) -> None:
+        self._path, self._clock = folder, clock
+        self._is_memory_locked = is_memory_locked
+        self._lock, self._unlocking = ThreadLock(), ThreadLock()
+        self._secrets: Secrets | None = None
+        self._loaded: SealingKeys | None = None
+        self._stamp: tuple[tuple[str, int, int, int, int], ...] | None = None
+
+    def get_folder(self) -> KeyFolder:
+        """Return the folder. Raises `VaultError` (`locked`)."""
+        secrets = self._secrets
+        if secrets is None and find_protection(self._path) is not None:
+            raise make_locked_error()
+        return KeyFolder(self._path, secrets)
 
     def get_sealing_keys(self) -> SealingKeys:
-        """Return the sealing keys. Raises `LocalStateError` for a damaged file."""
+        """Return the sealing keys as their files are now. Raises `LocalStateError`, `VaultError` (`locked`)."""
+        with self._lock:
+            # Asked inside the lock: keys that were read beside a `lock` would stay in memory after it.
+            folder = self.get_folder()
+            stamp = folder.get_stamp()
+            if self._loaded is None or stamp != self._stamp:
+                read_at = int(self._clock().timestamp() * 1_000_000_000)
+                self._loaded = SealingKeys(folder.list_sealing_keys())
+                newest = max((max(times) for _, *times, _, _ in stamp), default=0)
+                self._stamp = stamp if read_at - newest > SETTLED_AFTER_NS else None
+            return self._loaded
 
     def get_public(self, name: str) -> PublicKey:
-        """Return the public part of a key, also while the keys are locked. Raises `LocalStateError`."""
+        """Return the public part of a key, also while the keys are locked."""
+        return KeyFolder(self._path, self._secrets).read_public(name)
 
     def get_status(self) -> Status:
-        """Return the state for other processes, also while the keys are locked. Raises `LocalStateError`."""
+        """Return the state for other processes. Raises `LocalStateError`."""
+        protection = find_protection(self._path)
+        is_locked = protection is not None and self._secrets is None
+        return Status(
+            custodians=() if protection is None else tuple(one.name for one in protection.custodians),
+            is_locked=is_locked,
+            is_memory_locked=self._is_memory_locked,
+            key_ids=() if is_locked else self.get_sealing_keys().key_ids,
+            open_files=KeyFolder(self._path).count_open_files(),
+        )
 
     def unlock(self, passphrases: Sequence[str | bytes]) -> Status:
-        """Open the keys. Raises `VaultError` (`wrong-passphrase`, `no-passphrase`)."""
+        """Open the keys. Raises `VaultError`: `wrong-passphrase`, `no-passphrase`, `busy`; `LocalStateError`."""
+        # One at a time: each takes a quarter of a gigabyte for each custodian.
+        if not self._unlocking.acquire(blocking=False):
+            raise VaultError("Another person unlocks the vault at this moment. Try again.", reason="busy")
+        try:
+            protection = find_protection(self._path)
+            if protection is None:
+                raise make_open_error()
+            secrets = open_protection(protection, passphrases)
+            with self._lock:
+                self._secrets, self._loaded = secrets, None
+        except ReportAbuseError as error:
+            log_event("vault-not-unlocked", reason=error.reason)
+            raise
+        finally:
+            self._unlocking.release()
+        log_event("vault-unlocked")
+        return self.get_status()
 
     def lock(self) -> Status:
-        """Forget the keys. Raises `VaultError` (`no-passphrase`) for keys that have no passphrase."""
+        """Forget the keys."""
+        if find_protection(self._path) is None:
+            raise make_open_error()
+        with self._lock:
+            self._secrets = self._loaded = None
+        log_event("vault-locked")
+        return self.get_status()
+
+
+# Set by systemd for a unit with `LoadCredential=` (systemd.exec(5)); one file for each custodian, in their order.
+CREDENTIALS_VARIABLE: Final = "CREDENTIALS_DIRECTORY"
+CREDENTIAL_FILES: Final = ("passphrase-1", "passphrase-2")
+
+
+def unlock_with_credentials(keys: WatchedKeys) -> None:
+    """Unlock with the passphrases that the service manager hands over, if there are any. Never raises."""
+    folder = os.environ.get(CREDENTIALS_VARIABLE)
+    paths = [Path(folder, name) for name in CREDENTIAL_FILES] if folder else []
+    # After a failure it stays locked, and a person can still unlock it.
+    try:
+        passphrases = [_read_passphrase(path) for path in paths if path.is_file()]
+    except OSError:
+        log_event("vault-not-unlocked", reason="unreadable-credential")
+        return
+    if passphrases:
+        with suppress(ReportAbuseError):  # logged
+            keys.unlock(passphrases)
+    for passphrase in passphrases:
+        wipe(passphrase)
+
+
+def _read_passphrase(path: Path) -> bytes:
+    raw = bytearray(MAX_PASSPHRASE_BYTES + 2)  # one that a file object fills would leave copies
+    with path.open("rb", buffering=0) as handle:
+        length = handle.readinto(raw) or 0
+    while length and raw[length - 1] in b"\r\n":
+        length -= 1
+    text = raw[:length].decode("utf-8", "replace")
+    try:
+        return normalise_passphrase(text)
+    finally:
+        wipe(raw)
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
     """The holder for one desk."""
 
-    keys: Keys
+    keys: WatchedKeys
     record: OpeningRecord
     case_keys: CaseKeys
     destructions: Destructions

@@ -19,7 +19,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatch
-from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Final, Literal
@@ -32,8 +31,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec import Meta
 
-from gateway.desk.vault import LOCKED, PublicKey, Status, VaultError, to_public
-from gateway.desk.vault.opening import SealingKeys
+from gateway.desk.vault import LOCKED, PublicKey, VaultError, to_public
 from partner_sdk.durable_files import sync_folder, write_durably
 from partner_sdk.errors import FormatError, LocalStateError
 from partner_sdk.key_files import (
@@ -419,38 +417,3 @@ def make_locked_error() -> VaultError:
 def make_open_error() -> VaultError:
     """Return the error of an attempt to lock or unlock keys without a passphrase."""
     return VaultError("The desk's keys have no passphrase: run `keys protect` first.", reason="no-passphrase")
-
-
-class OwnKeys:
-    """The keys of a process that holds them itself; every one must be without a passphrase."""
-
-    def __init__(self, folder: KeyFolder) -> None:
-        self._folder = folder
-
-    @cached_property
-    def _sealing_keys(self) -> SealingKeys:
-        return SealingKeys(self._folder.list_sealing_keys())
-
-    def get_folder(self) -> KeyFolder:
-        """Return the folder."""
-        return self._folder
-
-    def get_sealing_keys(self) -> SealingKeys:
-        """Return the sealing keys."""
-        return self._sealing_keys
-
-    def get_public(self, name: str) -> PublicKey:
-        """Return the public part of a key."""
-        return self._folder.read_public(name)
-
-    def get_status(self) -> Status:
-        """Return the state."""
-        return Status(key_ids=self._sealing_keys.key_ids, open_files=self._folder.count_open_files())
-
-    def unlock(self, passphrases: Sequence[str | bytes]) -> Status:
-        """Refuse: these keys are open."""
-        raise make_open_error()
-
-    def lock(self) -> Status:
-        """Refuse: these keys have no passphrase."""
-        raise make_open_error()

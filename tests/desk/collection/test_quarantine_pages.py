@@ -175,7 +175,7 @@ def test_row_leaves_the_list_once_a_person_has_chosen_how_it_was_dealt_with(loop
 
 
 def test_every_cause_and_every_resolution_has_words() -> None:
-    sources = [*Path("gateway/desk/collection").glob("*.py"), *map(Path, ("gateway/desk/vault/opening.py", ENVELOPE))]
+    sources = [*Path("gateway/desk/collection").glob("*.py"), *map(Path, ("gateway/desk/vault/holder.py", ENVELOPE))]
     raised = {name for file in sources for name in list_reasons(file)}
     assert len(raised) >= 18
     assert set(EXPLANATIONS) == {*raised, KEY_ENDED, DUPLICATE_ID} - NOT_OF_ROWS

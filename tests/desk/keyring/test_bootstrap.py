@@ -260,12 +260,3 @@ def test_publish_says_what_is_newly_signed_what_is_published_at_last_and_what_st
     loop.clock.advance(days=2)
     assert main(words) == 0
     assert capsys.readouterr().out.startswith("Key set: serial 3, newly signed. Register: serial 3, newly signed.\n")
-
-
-def test_table_that_was_renamed_is_refused_with_its_new_name(tmp_path: Path) -> None:
-    make(tmp_path / "desk")
-    paths = DeskPaths(tmp_path / "desk")
-    paths.config.write_text(paths.config.read_text().replace("[carriers]", "[post_room]"))
-    with pytest.raises(SettingsError, match=r"rename the table \[post_room\] to \[carriers\]") as caught:
-        load_config(paths)
-    assert caught.value.reason == "bad-settings"

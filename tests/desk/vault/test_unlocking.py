@@ -19,10 +19,9 @@ from gateway.desk.doctor import examine
 from gateway.desk.keyring.commands import protect_keys
 from gateway.desk.keyring.publication import OPENINGS_NOTED, note_openings
 from gateway.desk.terminal import ask_passphrase
-from gateway.desk.vault import VaultError, key_folder, process
+from gateway.desk.vault import VaultError, holder, key_folder
+from gateway.desk.vault.holder import SealingKeys, WatchedKeys, unlock_with_credentials
 from gateway.desk.vault.key_folder import KeyFolder, Secrets
-from gateway.desk.vault.opening import SealingKeys
-from gateway.desk.vault.process import WatchedKeys, unlock_with_credentials
 from gateway.desk.vault.record import OPENINGS_FILE
 from gateway.desk.watch import VAULT_CLOSED, find_unfit, settle_alarms
 from gateway.desk.wiring import Desk, open_desk
@@ -153,11 +152,11 @@ def test_vault_starts_locked_when_credentials_or_the_protection_cannot_be_read(
     for name, passphrase in (("passphrase-1", FIRST), ("passphrase-2", SECOND)):
         (tmp_path / name).write_text(passphrase, encoding="utf-8")
     if damage == "credential":
-        monkeypatch.setattr(process, "_read_passphrase", refuse_to_read)
+        monkeypatch.setattr(holder, "_read_passphrase", refuse_to_read)
     else:
         (locked.paths.keys / key_folder.PROTECTION_FILE).write_bytes(b"{}")
     reasons: list[str] = []
-    monkeypatch.setattr(process, "log_event", lambda _, *, reason: reasons.append(reason))
+    monkeypatch.setattr(holder, "log_event", lambda _, *, reason: reasons.append(reason))
     keys = WatchedKeys(locked.paths.keys, clock=locked.clock)
     unlock_with_credentials(keys)
     assert reasons == ["unreadable-credential" if damage == "credential" else "bad-protection"]
