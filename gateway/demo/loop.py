@@ -288,10 +288,10 @@ class Loop:
         addresses = ("--gateway-origin", self.origin, "--feed", self.site.feed_origin)
         self.run_desk("init", *addresses, *self.site.list_desk_options(), "--name", ADMINISTRATOR)
         self._write_settings()
-        new = [(name, role) for name, role in PEOPLE.values() if name != ADMINISTRATOR]
-        adding = [(DESK, "people", "add", name, "--role", role, *self._desk_options()) for name, role in new]
-        adding.append((DESK, "people", "grant", "a-administrator", *ALSO, *self._desk_options()))
-        self.processes.run_together(adding)
+        for name, role in PEOPLE.values():
+            if name != ADMINISTRATOR:
+                self.run_desk("people", "add", name, "--role", role)
+        self.run_desk("people", "grant", MANAGER, *ALSO)
         until = (utc_now().date() + timedelta(days=365)).isoformat()
         self.run_desk("people", "authority", *ASSESSORS, "risk-assessment", "--until", until)
         self.processes.run(
@@ -373,12 +373,10 @@ class Loop:
 
     def file_button_checks(self) -> int:
         """Check the button of every page as the partner, and post the results to the desk; returns how many pass."""
-        commands = [
-            (PARTNER, "button", "check", f"{self.service}{one.path}", "--placement", one.placement, "--json")
+        found = [
+            self.run_partner("button", "check", f"{self.service}{one.path}", "--placement", one.placement, "--json")
             for one in PLACES
         ]
-        where = ("--state", str(self.partner_state))
-        found = [json.loads(said) for said in self.processes.run_together([(*one, *where) for one in commands])]
         token = json.loads(self.run_desk("placement", "runner-token", "--json"))["token"]
         posted = requests.post(
             f"http://127.0.0.1:{self.ports.desk}/placement-checks",

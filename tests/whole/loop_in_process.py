@@ -1,20 +1,12 @@
-"""Opens a loop for the tests that start from one: its servers are processes, its short commands run in this one.
-
-The commands are the same, read the same words and write the same files, and a process for each takes half a second of a
-core. They run one after another, because their output would mix. test_demo.py and test_documents_run.py start each
-command as a process, as a person would.
-"""
+"""Opens a loop for the tests that start from one, and does at its desk what people do on pages."""
 
 import contextlib
-import io
 import os
-from collections.abc import Iterator, Sequence
-from importlib import import_module
+from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
 from gateway.demo.loop import MANAGER, PARTNER_ID, PARTNER_NAME, Loop, Site
-from gateway.demo.processes import DemoError
 from gateway.desk.cases.model import CaseRow, list_cases
 from gateway.desk.keyring.publication import publish
 from gateway.desk.partners.approval import approve_partner
@@ -28,7 +20,7 @@ from partner_sdk.client.transport import make_session
 @contextlib.contextmanager
 def open_enrolled_loop(folder: Path, *, port: int, site: Site | None = None) -> Iterator[Loop]:
     """Yield a running loop with an enrolled partner: keys made, gateway served, lists published."""
-    with running_here(Loop(folder, port=port, site=site)) as loop:
+    with running(Loop(folder, port=port, site=site)) as loop:
         loop.start_servers()
         loop.make_keys()
         loop.start_gateway()
@@ -67,28 +59,8 @@ def opened_desk(desk_state: Path) -> Iterator[Desk]:
 
 
 @contextlib.contextmanager
-def running_here(loop: Loop) -> Iterator[Loop]:
-    """Let the short commands of a loop run in this process; stop its servers at the end."""
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(mock.patch.dict(os.environ))  # a cluster names its certificate there
+def running(loop: Loop) -> Iterator[Loop]:
+    """Stop a loop's servers at the end, and forget what it named in this process's environment."""
+    with mock.patch.dict(os.environ), contextlib.ExitStack() as stack:
         stack.callback(loop.stop)
-        with (
-            mock.patch.object(loop.processes, "run", run_here),
-            mock.patch.object(loop.processes, "run_together", run_here_in_turn),
-        ):
-            yield loop
-
-
-def run_here(module: str, *words: str) -> str:
-    """Run a command in this process and return its output; raises `DemoError` if it fails."""
-    said, complaint = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(complaint):
-        code = import_module(module).main(words)
-    if code != 0:
-        raise DemoError(f"{module} {' '.join(words[:2])} ended with {code}: {complaint.getvalue()}")
-    return said.getvalue()
-
-
-def run_here_in_turn(commands: Sequence[Sequence[str]]) -> list[str]:
-    """Run commands one after another, because their output would mix; results as from `run_here`."""
-    return [run_here(*command) for command in commands]
+        yield loop

@@ -54,7 +54,7 @@ from tests.gateway.industry.test_isolation import (
 from tests.gateway.web.process_watch import wait_until
 from tests.postgresql import connect
 from tests.sdk.evidence_builders import make_report
-from tests.whole.loop_in_process import enrol_here, running_here
+from tests.whole.loop_in_process import enrol_here, running
 
 STEPS = [
     *("servers", "keys", "gateway", "desk", "publish", "police", "enrol", "service", "button"),
@@ -75,7 +75,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Loop, li
     """A running cluster, the lines that its steps printed, and their result."""
     port = find_free_ports(PORTS)
     printed: list[str] = []
-    with running_here(Loop(tmp_path_factory.mktemp("cluster"), port=port, site=Cluster(Ports(port)))) as loop:
+    with running(Loop(tmp_path_factory.mktemp("cluster"), port=port, site=Cluster(Ports(port)))) as loop:
         yield loop, printed, run_steps(loop, printed.append)
     # Each ends by itself, though this process still holds connections of its own to the database.
     killed = [name for name, one in loop.processes.named.items() if one.returncode == -signal.SIGKILL]
