@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import door_profile, figures, journey_profile
+from tests.bench import figures
 from tests.bench.figures import (
     ANONYMITY,
     BENCHES,
@@ -21,8 +21,6 @@ from tests.bench.figures import (
     parse_figures,
     write_part,
 )
-from tests.bench.profile_rows import Rows
-from tests.house.sources import files
 
 MARKER = re.compile(r"^<!-- begin (\w+) -->\n(.*?)^<!-- end \1 -->\n", re.MULTILINE | re.DOTALL)
 
@@ -51,16 +49,6 @@ def test_each_part_names_its_day_its_commit_and_its_command() -> None:
 @pytest.mark.parametrize("bench", sorted(BENCHES))
 def test_each_benchmark_can_be_started(bench: str) -> None:
     assert importlib.import_module(f"tests.bench.{bench}").main.__doc__
-
-
-@pytest.mark.parametrize("rows", [door_profile.ROWS, journey_profile.ROWS], ids=["door", "journey"])
-def test_each_row_of_a_profile_names_functions_that_exist(rows: Rows) -> None:
-    ours = files(".py", below=("gateway", "partner_sdk", "tests"))
-    of_libraries = {"environment.py", "sessions.py"}  # Jinja's and Flask's
-    wanted = [one for names in rows.values() for one in names if one[0] not in of_libraries | {"~"}]
-    assert wanted
-    found = {(path.name, name) for path in ours for name in re.findall(r"def (\w+)", path.read_text("utf-8"))}
-    assert [one for one in wanted if one not in found] == []
 
 
 def test_part_is_made_anew_and_the_rest_stays() -> None:
