@@ -35,12 +35,15 @@ from tests.desk.asking_builders import ask, make_stranger
 from tests.desk.cases.test_whole_case_files import make_cover, send_cover, send_first
 from tests.desk.desk_loop import ACTOR
 from tests.desk.digests.digest_builders import PARTNER, QUARTER, add_cases, seed_noise
+from tests.desk.duty.duty_builders import NIGHT_OFFICER, send_and_get_path, set_night
 from tests.desk.evidence_builders import make_film
 from tests.desk.figures.test_page import add_waited
 from tests.desk.industry_builders import file, make_full_report
 from tests.desk.loop_model import copy_loop
+from tests.desk.mail_server import run_receiver
 from tests.desk.notice_builders import SERVICES, add_referable, add_service, make_reachable
 from tests.desk.notices.test_asking import read_public
+from tests.desk.outbox_builders import file_urgent
 from tests.desk.packages.package_builders import make_content
 from tests.desk.packages.package_forms import DUTY, FORM, SECOND, add_urgent, sign
 from tests.desk.packages.package_forms import draft as draft_package
@@ -249,6 +252,25 @@ def make_rights_pages(folder: Path) -> Pages:
     return found | {"export": take(browser.post(f"/cases/{case_id}/requests/export"))}
 
 
+def make_duty_pages(folder: Path) -> Pages:
+    """Return the pages of a night on duty: the link of an alert, the crisis cases, one of them, and the hand-over."""
+    loop = copy_loop(folder)
+    with run_receiver() as first, run_receiver() as second:
+        set_night(loop, first, second)
+        file_urgent(loop)
+        duty = Browser(loop.desk).sign_in(NIGHT_OFFICER, {Role.DUTY_OFFICER})
+        alert = send_and_get_path(loop, first)
+    found = {"alert": take(duty.get(alert)), "duty": take(duty.get("/duty"))}
+    duty.post(alert)
+    found["taken alert"] = take(duty.get(alert))
+    (case,) = set(re.findall(r'class="duty-case[^"]*" href="([^"?]+)', found["duty"]))
+    duty.post(f"{case}/claim")
+    found["case"] = take(duty.post(f"{case}/read"))
+    found["hand-over"] = take(duty.get("/duty/hand-over"))
+    note = case.removeprefix("/cases/")
+    return found | {"no note": take(duty.post("/duty/hand-over", **{f"note-{note}": ""}), 409)}
+
+
 # Each maker, and how many pages it makes: none is left out unseen.
 MAKERS: dict[Callable[[Path], Pages], int] = {
     make_queue_pages: 8,
@@ -259,6 +281,7 @@ MAKERS: dict[Callable[[Path], Pages], int] = {
     make_notice_pages: 16,
     make_package_pages: 10,
     make_rights_pages: 4,
+    make_duty_pages: 6,
 }
 
 
@@ -286,6 +309,17 @@ def test_axe_finds_nothing_on_any_page(window: Page, tmp_path: Path, make: Calla
         show(window, html)
         faults += list_page_faults(window, name)
     assert faults == []
+
+
+def test_page_on_duty_is_pressed_with_a_thumb(window: Page, tmp_path: Path) -> None:
+    window.set_viewport_size({"width": 390, "height": 780})
+    heights = []
+    for html in make_duty_pages(tmp_path / "desk").values():
+        show(window, html)
+        targets = window.locator("button.main-action, .jump a, .duty-case, a.duty-link").all()
+        heights += [box["height"] for one in targets if (box := one.bounding_box()) is not None]
+    assert len(heights) > 5
+    assert min(heights) >= 44
 
 
 def make_case_pages(folder: Path) -> Pages:
