@@ -36,6 +36,7 @@ from gateway.desk.outbox.alerts import (
 from gateway.desk.people.permissions import CaseScope, Permission, Role, check_permission
 from gateway.desk.people.register import format_person
 from gateway.desk.views.page import (
+    FORM_BYTES,
     Fault,
     get_desk,
     get_name,
@@ -158,9 +159,6 @@ def _describe(desk: Desk, connection: Connection, case: CaseRow, *, person: str,
 
 
 blueprint = Blueprint("duty", __name__)
-FORM_BYTES = 4096
-# Notes for twenty cases, each of 4,000 characters of four bytes, percent-encoded.
-HAND_OVER_BYTES = 1_048_576
 _NOTE: Final = "note-"
 
 
@@ -228,7 +226,7 @@ def show_hand_over() -> ResponseReturnValue:
 
 
 @blueprint.post("/duty/hand-over")
-@staff_rule(Permission.TAKE_CASES, body_bytes=HAND_OVER_BYTES)
+@staff_rule(Permission.TAKE_CASES, body_bytes=FORM_BYTES)
 def post_hand_over() -> ResponseReturnValue:
     """Write the notes for the signed-in person's cases of the night."""
     typed, desk = read_typed(), get_desk()
@@ -240,7 +238,7 @@ def post_hand_over() -> ResponseReturnValue:
 
 
 @blueprint.post("/duty/hand-over/take")
-@staff_rule(Permission.TAKE_CASES, body_bytes=HAND_OVER_BYTES)
+@staff_rule(Permission.TAKE_CASES, body_bytes=FORM_BYTES)
 def post_take() -> ResponseReturnValue:
     """Take the shown cases of the night over, by the signed-in person's name."""
     take_night_over(get_desk(), request.form.getlist("case"), actor=get_name(), roles=get_signed_in().roles)

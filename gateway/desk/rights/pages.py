@@ -8,7 +8,7 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.cases.case_page import get_case_or_404
-from gateway.desk.cases.model import CaseError, CaseRow, format_day, parse_day
+from gateway.desk.cases.model import CaseRow, format_day, parse_day
 from gateway.desk.cases.queue import count_requests
 from gateway.desk.people.permissions import Permission
 from gateway.desk.rights.requests import (
@@ -37,8 +37,8 @@ from gateway.desk.rights.requests import (
 )
 from gateway.desk.uk_times import get_uk_day
 from gateway.desk.views.page import (
-    FORM_BYTES,
     Fault,
+    Forms,
     Typed,
     get_desk,
     get_name,
@@ -49,11 +49,8 @@ from gateway.desk.views.page import (
     staff_rule,
 )
 from gateway.exchange.public_codes import REQUESTS
-from partner_sdk.errors import ReportAbuseError
 
 blueprint = Blueprint("rights", __name__)
-# The longest text and note, in letters of four bytes, each spelled in twelve characters of a form.
-ANSWER_BYTES: Final = 320 * 1024
 KINDS: Final = {SEE: "See it", CORRECT: "Correct it", WIPE: "Wipe it"}
 WAY_TITLES: Final = {
     BY_CODE: "In this report, with their return code",
@@ -84,6 +81,13 @@ _FIELDS: Final = {
     "no-sentence": "text",
     "too-long": "text",
 }
+forms = Forms(
+    blueprint,
+    find=get_case_or_404,
+    show=lambda case, faults: _show(case, read_typed(), faults),
+    then=lambda case, _: go_to("rights.show_case", case_id=case.case_id),
+    fields=_FIELDS,
+)
 
 
 @blueprint.get("/requests")
@@ -112,72 +116,53 @@ def show_case(case_id: str) -> ResponseReturnValue:
     return _show(get_case_or_404(case_id), Typed())
 
 
-@blueprint.post("/cases/<case_id>/requests")
-@staff_rule(Permission.ANSWER_REQUESTS, body_bytes=FORM_BYTES)
-def post_record(case_id: str) -> ResponseReturnValue:
+@forms.post(
+    "/cases/<case_id>/requests",
+    Permission.ANSWER_REQUESTS,
+    at="asked",
+    note="asked",
+    fields={"bad-day": "asked_on", "bad-code": "new_kind", "request-open": "new_kind", "not-by-code": "way"},
+)
+def post_record(case: CaseRow, typed: Typed) -> None:
     """Record a request and the way that it came."""
-    case, typed = get_case_or_404(case_id), read_typed()
-    try:
-        asked_on = parse_day(typed["asked_on"])
-        record_request(
-            get_desk(),
-            case.case_id,
-            typed["new_kind"],
-            way=typed["way"],
-            asked_on=asked_on,
-            note=typed["asked"],
-            actor=get_name(),
-        )
-    except CaseError as error:
-        fields = {"bad-day": "asked_on", "bad-code": "new_kind", "request-open": "new_kind", "not-by-code": "way"}
-        return _show(case, typed, [Fault(fields.get(error.reason, "asked"), str(error))])
-    return go_to("rights.show_case", case_id=case.case_id)
+    record_request(
+        get_desk(),
+        case.case_id,
+        typed["new_kind"],
+        way=typed["way"],
+        asked_on=parse_day(typed["asked_on"]),
+        note=typed["asked"],
+        actor=get_name(),
+    )
 
 
-@blueprint.post("/cases/<case_id>/requests/text")
-@staff_rule(Permission.ANSWER_REQUESTS, body_bytes=ANSWER_BYTES)
-def post_text(case_id: str) -> ResponseReturnValue:
+@forms.post("/cases/<case_id>/requests/text", Permission.ANSWER_REQUESTS, at="text")
+def post_text(case: CaseRow, typed: Typed) -> ResponseReturnValue:
     """Show the page again with a prepared text for this decision, to be read and changed; nothing is stored."""
-    case, typed = get_case_or_404(case_id), read_typed()
     if typed["decision"] == REFUSED and typed["ground"] not in dict(list_grounds(typed["kind"])):
         return _show(case, typed, [Fault("ground", "Choose the law's reason first.")])
     if typed["decision"] not in DECISIONS.get(typed["kind"], ()):
         return _show(case, typed, [Fault("decision", "Choose the decision first.")])
-    try:
-        text = _prepare(case, typed)
-    except ReportAbuseError as error:
-        return _show(case, typed, [Fault("text", str(error))])
-    return _show(case, Typed(typed | {"text": text}))
+    return _show(case, Typed(typed | {"text": _prepare(case, typed)}))
 
 
-@blueprint.post("/cases/<case_id>/requests/answer")
-@staff_rule(Permission.ANSWER_REQUESTS, body_bytes=ANSWER_BYTES)
-def post_answer(case_id: str) -> ResponseReturnValue:
+@forms.post("/cases/<case_id>/requests/answer", Permission.ANSWER_REQUESTS, at="told_by")
+def post_answer(case: CaseRow, typed: Typed) -> ResponseReturnValue | None:
     """Record the decision on a request and send it."""
-    case, typed = get_case_or_404(case_id), read_typed()
     names = ("kind", "decision", "ground", "identity", "told_by", "text", "note")
     decision = Decision(**{name: typed[name] for name in names})
     if decision.kind not in REQUESTS or decision.decision not in DECISIONS[decision.kind]:
         return _show(case, typed, [Fault("decision", "Choose the decision.")])
     if decision.told_by not in WAYS:
         return _show(case, typed, [Fault("told_by", "Choose how they are told.")])
-    try:
-        answer_request(get_desk(), case.case_id, decision, actor=get_name(), message_id=typed["message_id"])
-    except ReportAbuseError as error:
-        return _show(case, typed, [Fault(_FIELDS.get(error.reason, "told_by"), str(error))])
-    return go_to("rights.show_case", case_id=case.case_id)
+    answer_request(get_desk(), case.case_id, decision, actor=get_name(), message_id=typed["message_id"])
+    return None
 
 
-@blueprint.post("/cases/<case_id>/requests/export")
-@staff_rule(Permission.ANSWER_REQUESTS, body_bytes=FORM_BYTES)
-def post_export(case_id: str) -> ResponseReturnValue:
+@forms.post("/cases/<case_id>/requests/export", Permission.ANSWER_REQUESTS, at="export")
+def post_export(case: CaseRow, _typed: Typed) -> ResponseReturnValue:
     """Show a person's reports and our replies, to print or read out; the audit log has it as an export."""
-    case = get_case_or_404(case_id)
-    try:
-        export = export_case(get_desk(), case.case_id, actor=get_name())
-    except ReportAbuseError as error:
-        return _show(case, Typed(), [Fault("export", str(error))])
-    return show_page("export.html", case=case, export=export)
+    return show_page("export.html", case=case, export=export_case(get_desk(), case.case_id, actor=get_name()))
 
 
 def _prepare(case: CaseRow, typed: Typed) -> str:

@@ -152,7 +152,7 @@ def test_hold_is_placed_with_a_sealed_reason_seen_as_overdue_and_lifted(desk: De
     browser = Browser(desk).sign_in()
     browser.get(f"/cases/{case_id}")
     for fields, said in (
-        ({"hold_reason": "", "hold_review": "2027-02-01"}, "Write why."),
+        ({"hold_reason": "", "hold_review": "2027-02-01"}, "Give the reason."),
         ({"hold_reason": "A court.", "hold_review": "soon"}, "Write the date like this"),
         ({"hold_reason": "A court.", "hold_review": "2029-02-01"}, "within a year"),
     ):
