@@ -72,9 +72,9 @@ lock: tools ## resolve the newest libraries into requirements.lock, with hashes,
 		--no-emit-package report-abuse-partner-sdk -o requirements.lock setup.cfg
 	@echo "Now: make install, then .venv/bin/python .ci/supply-chain sbom > gateway/operations/sbom.cdx.json"
 
-wheels: tools ## build both packages into dist/, twice, and compare: equal sources give equal bytes
+wheels: tools ## build the three packages into dist/, twice, and compare: equal sources give equal bytes
 	@.ci/wheels dist
 
 clean: ## remove what was built (not the state folder)
-	@rm -rf .venv build dist *.egg-info partner_sdk/build partner_sdk/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv build dist *.egg-info partner_sdk/build partner_sdk/*.egg-info partner_sdk/console/build partner_sdk/console/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find gateway partner_sdk tests widget -name __pycache__ -prune -exec rm -rf {} +

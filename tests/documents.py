@@ -73,7 +73,7 @@ NOT_RUN: Final[dict[str, str]] = {
     "report-abuse-gateway demo --state /tmp/panel": f"{_SERVES}tests/whole/test_demo.py",
     "rm -r /tmp/panel": "deletes what the demonstration of the line before wrote",
     "pip install ./partner_sdk": _INSTALLS,
-    "pip install ./partner_sdk[console]": _INSTALLS,
+    "pip install ./partner_sdk ./partner_sdk/console": _INSTALLS,
     "pip install ./partner_sdk .": _INSTALLS,
     "pip install ./partner_sdk .[testing]": _INSTALLS,
     "report-abuse-checker run --list pages.json --post http://127.0.0.1:8702 --token-file runner.token --every 24": (

@@ -18,8 +18,8 @@ from typing import Final
 import msgspec
 
 from gateway.checker.network_addresses import IsAllowed, Resolve, make_session
-from partner_sdk.button.check import Expected, check_link, explain_no_page, make_unreachable
-from partner_sdk.button.check.page_fetch import DEADLINE_SECONDS, USER_AGENT, fetch_page, find_address
+from partner_sdk.console.check import Expected, check_link, explain_no_page, make_unreachable
+from partner_sdk.console.check.page_fetch import DEADLINE_SECONDS, USER_AGENT, fetch_page, find_address
 from partner_sdk.errors import FormatError, TransportError
 from partner_sdk.wire.button import NEVER_ASKED, ButtonCheck, CheckList, CheckTarget
 

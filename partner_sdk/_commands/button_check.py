@@ -22,12 +22,12 @@ from partner_sdk._commands.runtime import (
     shared_options,
 )
 from partner_sdk.client.exchange import check_origin
-from partner_sdk.errors import FormatError, TransportError
+from partner_sdk.errors import FormatError, LocalStateError, TransportError
 from partner_sdk.wire.button import ButtonCheck
 
 if TYPE_CHECKING:
-    from partner_sdk.button.check import Expected, Known
-    from partner_sdk.button.check.page_fetch import SignedIn
+    from partner_sdk.console.check import Expected, Known
+    from partner_sdk.console.check.page_fetch import SignedIn
 
 EXIT_NO_PAGE: Final = 5
 FORMATS: Final = ("text", "json", "junit")
@@ -42,7 +42,7 @@ _EXIT_CODES: Final = """Exit codes:
 
 # A beginning or an end of an element, a comment or a doctype; `<https://chat.example>` of Markdown is none.
 _TAG: Final = re.compile(rb"</?[a-z][a-z0-9-]*(?:\s|/?>)|<!--|<!doctype", re.IGNORECASE)
-# `button.check` is imported when the command runs, which loads a browser if one is asked for.
+# `console.check` is imported when the command runs: a package of its own, which may load a browser.
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,14 @@ def check(
 
     PAGE is an address, a file of HTML, or - for standard input.
     """
-    from partner_sdk.button.check import check_link, explain_no_page, make_unreachable
+    try:
+        from partner_sdk.console.check import check_link, explain_no_page, make_unreachable
+    except ModuleNotFoundError as error:
+        if error.name != "partner_sdk.console":
+            raise
+        raise LocalStateError(
+            "The check is a package of its own: pip install report-abuse-partner-console", reason="no-extra"
+        ) from None
 
     expected = _make_expected(call, page, placement=placement, known_file=known, origin=origin)
     signed_in = _read_signed_in(page, state_file=state_file, cookies_file=cookies_file)
@@ -150,7 +157,7 @@ def check(
 def _make_expected(
     call: Call, page: str, *, placement: str | None, known_file: str | None, origin: str | None
 ) -> "Expected":
-    from partner_sdk.button.check import MAX_KNOWN_BYTES, Expected, parse_known
+    from partner_sdk.console.check import MAX_KNOWN_BYTES, Expected, parse_known
 
     known: Known | None = None
     if known_file is not None:
@@ -168,7 +175,7 @@ def _make_expected(
 
 
 def _read_signed_in(page: str, *, state_file: str | None, cookies_file: str | None) -> "SignedIn | None":
-    from partner_sdk.button.check.page_fetch import MAX_STATE_BYTES, parse_cookies_file, parse_storage_state
+    from partner_sdk.console.check.page_fetch import MAX_STATE_BYTES, parse_cookies_file, parse_storage_state
 
     file = state_file or cookies_file
     if file is None:
@@ -188,7 +195,7 @@ def _read_signed_in(page: str, *, state_file: str | None, cookies_file: str | No
 
 
 def _read_source(call: Call, page: str, *, signed_in: "SignedIn | None", agent: str | None = None) -> Source:
-    from partner_sdk.button.check.page_fetch import MAX_PAGE_BYTES, USER_AGENT, fetch_page
+    from partner_sdk.console.check.page_fetch import MAX_PAGE_BYTES, USER_AGENT, fetch_page
 
     if not is_address(page):
         raw = read_page_file(page, max_bytes=MAX_PAGE_BYTES)
@@ -214,8 +221,8 @@ def _check_in_browser(
     height: int,
     widths: tuple[int, ...],
 ) -> ButtonCheck:
-    from partner_sdk.button.check.browser import make_user_agent, open_chromium
-    from partner_sdk.button.check.browser_check import Screen, check_in_browser
+    from partner_sdk.console.check.browser import make_user_agent, open_chromium
+    from partner_sdk.console.check.browser_check import Screen, check_in_browser
 
     is_root = os.geteuid() == 0
     if is_root:
@@ -236,7 +243,7 @@ def _check_in_browser(
 
 
 def _say(call: Call, check: ButtonCheck, *, form: str) -> None:
-    from partner_sdk.button.check.findings import format_check, format_junit
+    from partner_sdk.console.check.findings import format_check, format_junit
 
     if form == "json":
         text = json.dumps(msgspec.to_builtins(check), indent=2, ensure_ascii=True, sort_keys=True)

@@ -39,10 +39,10 @@ def console(call: Call, *, person: str | None, no_open: bool, port: int, idle_mi
         from partner_sdk.console.server import ConsoleServer
         from partner_sdk.console.session import Door
     except ModuleNotFoundError as error:
-        if error.name not in {"flask", "werkzeug"}:
+        if error.name not in {"partner_sdk.console", "flask", "werkzeug"}:
             raise
         raise LocalStateError(
-            "The pages need the extra `console`: pip install 'report-abuse-partner-sdk[console]'", reason="no-extra"
+            "The pages are a package of their own: pip install report-abuse-partner-console", reason="no-extra"
         ) from None
     is_enrolled = PartnerState.is_in(call.state)
     if is_enrolled:

@@ -22,9 +22,9 @@ from typing import Final
 
 from playwright.sync_api import Browser
 
-from partner_sdk.button.check import check_link
-from partner_sdk.button.check.browser import open_chromium
-from partner_sdk.button.check.browser_check import check_in_browser
+from partner_sdk.console.check import check_link
+from partner_sdk.console.check.browser import open_chromium
+from partner_sdk.console.check.browser_check import check_in_browser
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.button import ButtonCheck
 from tests.bench.figures import Figure, make_figure, make_parser, print_figures

@@ -26,7 +26,6 @@ CHECKED_BY: Final = {
     "csharp": ("tests/sdk/button/test_native_guide.py",),
     "html": ("tests/widget/test_button.py",),
     "ini": (HERE, "tests/house/test_documented_commands.py"),
-    "json": ("tests/sdk/button/test_placement_doc.py",),
     "jsx": (HERE,),
     "kotlin": ("tests/sdk/button/test_native_guide.py",),
     "python": ("tests/sdk/test_guide_python.py", "tests/sdk/test_sdk_readme.py"),

@@ -45,7 +45,7 @@ def test_import_loads_no_module_of_the_package_and_no_library() -> None:
     assert [name for name in loaded if name.split(".")[0] in (*HEAVY, "msgspec", "cryptography")] == []
 
 
-EXTRAS = ("partner_sdk.button.check", "partner_sdk.console")
+EXTRAS = ("partner_sdk.console.check", "partner_sdk.console")
 LIBRARIES_OF_EXTRAS = ("flask", "playwright", "pytest", "xml.etree")
 
 

@@ -1,4 +1,4 @@
-"""The SDK's own wheel: alone with its five libraries and theirs, every module of it imports."""
+"""The SDK's own wheel: alone with its five libraries and theirs, each module imports; and the console's beside it."""
 
 import email
 import re
@@ -13,8 +13,8 @@ from tests.empty_environment import build_wheel, make_environment, needed_distri
 REPOSITORY = Path(__file__).parents[2]
 SOURCE = REPOSITORY / "partner_sdk"
 DECLARED = {"click", "cryptography", "http-message-signatures", "msgspec", "requests"}
-# For `digest --pdf`, `button check` and `console`: sending reports needs none.
-EXTRAS = {"flask", "fpdf2", "playwright", "tzdata"}
+# For `digest --pdf`: sending reports needs none.
+EXTRAS = {"fpdf2"}
 FOREIGN = {"flask", "sqlalchemy", "gateway", "alembic", "werkzeug", "opendp", "pytest", "requests_http_signature"}
 
 # Imports every module of the package, and prints where each came from and which foreign ones are there.
@@ -22,18 +22,12 @@ PROBE = """
 import importlib, pkgutil, sys
 import partner_sdk
 names = [module.name for module in pkgutil.walk_packages(partner_sdk.__path__, "partner_sdk.")]
-pages = []
 for name in names:
-    try:
-        importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != "flask" or not name.startswith("partner_sdk.console."):
-            raise
-        pages.append(name)
+    importlib.import_module(name)
 from partner_sdk.cli import main
 print(partner_sdk.__file__)
 print(len(names))
-print(len(pages), main(["console"]))
+print(main(["console"]), main(["button", "check", "page.html", "--origin", "https://report.example"]))
 print(*sorted({name.split(".")[0] for name in sys.modules}))
 """
 
@@ -57,12 +51,10 @@ def test_wheel_holds_every_module_the_specification_and_the_examples(wheel: Path
         f"partner_sdk/{path.relative_to(SOURCE)}" for path in [*SOURCE.glob("*.py"), *SOURCE.glob("[a-z]*/*.py")]
     }
     assert len(modules) >= 40
-    assert modules <= names
+    assert {name for name in modules if "/console/" not in name} <= names
     assert {"partner_sdk/WIRE.md", "partner_sdk/py.typed", "partner_sdk/examples/report.json"} <= names
     assert "partner_sdk/examples/full-report.json" in names
-    of_pages = [path for name in ("static", "templates/console") for path in (SOURCE / "console" / name).iterdir()]
-    assert len(of_pages) >= 10
-    assert {f"partner_sdk/{path.relative_to(SOURCE)}" for path in of_pages} <= names
+    assert [name for name in names if name.startswith("partner_sdk/console/")] == []
     assert [name for name in names if "/vectors/" in name] == []
     tops = {name.split("/")[0] for name in names}
     assert tops == {"partner_sdk", "report_abuse_partner_sdk-0.1.0.dist-info"}
@@ -97,11 +89,27 @@ def test_wheel_needs_nothing_but_its_libraries(wheel: Path, tmp_path: Path) -> N
     python = make_environment(tmp_path / "only", wheel)
     done = subprocess.run([python, "-I", "-c", PROBE], capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    place, count, pages, loaded = done.stdout.splitlines()
+    place, count, codes, loaded = done.stdout.splitlines()
     assert place.startswith(str(tmp_path / "only"))
     assert int(count) >= 30
-    # The pages alone need the extra, and their command names it.
-    without, code = map(int, pages.split())
-    assert 5 <= without < len(list((SOURCE / "console").glob("*.py")))
-    assert (code, "pip install 'report-abuse-partner-sdk[console]'" in done.stderr) == (1, True)
+    # The commands of the other package name it.
+    assert codes == "1 1"
+    assert re.findall("pip install ([a-z-]+)", done.stderr) == 2 * ["report-abuse-partner-console"]
     assert not FOREIGN & set(loaded.split())
+
+
+def test_wheel_of_the_console_adds_every_file_of_its_own_to_the_package(wheel: Path, tmp_path: Path) -> None:
+    own = build_wheel(SOURCE / "console", tmp_path)
+    assert own.name == "report_abuse_partner_console-0.1.0-py3-none-any.whl"
+    names = read_requirements(own)
+    assert {name for name, is_extra in names.items() if not is_extra} == {"report-abuse-partner-sdk", "flask", "tzdata"}
+    assert {name for name, is_extra in names.items() if is_extra} == {"playwright"}
+    with zipfile.ZipFile(own) as archive:
+        held = {name for name in archive.namelist() if not name.startswith("report_abuse_partner_console-")}
+    files = {path for path in (SOURCE / "console").rglob("*.*") if path.is_file() and "__pycache__" not in path.parts}
+    beside = {SOURCE / "console" / name for name in ("README.md", "pyproject.toml", "setup.cfg")}
+    assert held == {f"partner_sdk/{path.relative_to(SOURCE)}" for path in files - beside}
+    python = make_environment(tmp_path / "both", wheel, own)
+    probe = "import partner_sdk.console.app, partner_sdk.console.check; print(partner_sdk.console.app.__file__)"
+    done = subprocess.run([python, "-I", "-c", probe], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert (done.returncode, done.stdout.startswith(str(tmp_path / "both"))) == (0, True), done.stderr

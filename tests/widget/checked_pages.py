@@ -10,9 +10,9 @@ from typing import Final
 
 from playwright.sync_api import Browser, BrowserContext, Route
 
-from partner_sdk.button.check import Expected
-from partner_sdk.button.check.browser import open_chromium
-from partner_sdk.button.check.browser_check import Screen, check_in_browser
+from partner_sdk.console.check import Expected
+from partner_sdk.console.check.browser import open_chromium
+from partner_sdk.console.check.browser_check import Screen, check_in_browser
 from partner_sdk.wire.button import ButtonCheck
 from tests.sdk.button.pages import ADDRESS, ORIGIN, PLACEMENT
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from partner_sdk.button.check.browser import open_chromium
+from partner_sdk.console.check.browser import open_chromium
 from tests.widget.agency_door import AgencyDoor, open_agency_door
 from tests.widget.browsers import Chromium, Visitor, open_chromium_visitor
 from tests.widget.checked_pages import CheckBrowsers, find_shell, open_check_browsers

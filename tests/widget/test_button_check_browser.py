@@ -7,9 +7,9 @@ from functools import partial
 import pytest
 from playwright.sync_api import Browser
 
-from partner_sdk.button.check import browser as chromium_room
-from partner_sdk.button.check.browser import open_chromium
-from partner_sdk.button.check.browser_check import Screen
+from partner_sdk.console.check import browser as chromium_room
+from partner_sdk.console.check.browser import open_chromium
+from partner_sdk.console.check.browser_check import Screen
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.button import ButtonCheck
 from tests.sdk.button.pages import ORIGIN, PLACEMENT, PLAIN, WITH_SCRIPT, make_page

@@ -7,8 +7,8 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser
 
-from partner_sdk.button.check import Expected
-from partner_sdk.button.check.browser_check import check_in_browser
+from partner_sdk.console.check import Expected
+from partner_sdk.console.check.browser_check import check_in_browser
 from partner_sdk.wire.button import ButtonCheck
 from tests.sdk.button.pages import PLAIN, WITH_SCRIPT, make_page
 from tests.whole.example_service import serve_example_service

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error
 
-from partner_sdk.button.check import Expected, browser_check
-from partner_sdk.button.check import browser as chromium_room
-from partner_sdk.button.check.browser_check import Prepare, Screen, check_in_browser, leave_as_it_is
 from partner_sdk.button.snippet import make_snippet
+from partner_sdk.console.check import Expected, browser_check
+from partner_sdk.console.check import browser as chromium_room
+from partner_sdk.console.check.browser_check import Prepare, Screen, check_in_browser, leave_as_it_is
 from partner_sdk.errors import TransportError
 from partner_sdk.wire.button import ButtonCheck
 from tests.sdk.button.pages import PLACEMENT, PLAIN, make_page

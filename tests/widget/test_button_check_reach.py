@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Browser, Route
 
-from partner_sdk.button.check import Expected
-from partner_sdk.button.check.browser_check import Screen, check_in_browser, leave_as_it_is
 from partner_sdk.button.snippet import make_snippet
+from partner_sdk.console.check import Expected
+from partner_sdk.console.check.browser_check import Screen, check_in_browser, leave_as_it_is
 from tests.sdk.button.pages import PLACEMENT, PLAIN, make_page
 from tests.widget.agency_door import AgencyDoor
 from tests.widget.checked_pages import check, list_codes

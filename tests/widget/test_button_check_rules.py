@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Route
 
-from partner_sdk.button.check import findings as findings_module
-from partner_sdk.button.check.browser_check import Loads, read_page
-from partner_sdk.button.check.findings import Expected, make_check, make_unreachable, read_codes
-from partner_sdk.button.check.rules import judge_page
 from partner_sdk.button.release import EARLIER_SCRIPTS, ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH, VERSION
 from partner_sdk.button.snippet import LANGUAGES, SIZES, make_snippet
+from partner_sdk.console.check import findings as findings_module
+from partner_sdk.console.check.browser_check import Loads, read_page
+from partner_sdk.console.check.findings import Expected, make_check, make_unreachable, read_codes
+from partner_sdk.console.check.rules import judge_page
 from partner_sdk.wire.button import ButtonCheck, CheckPost, encode_checks, parse_checks
 from tests.sdk.button.pages import ADDRESS, LINK, ORIGIN, PLACEMENT, PLAIN, SEEDS, WITH_SCRIPT, Seed, make_page
 from tests.sdk.button.pasting import ENDS, FOREIGN, PLACES, paste

@@ -12,9 +12,9 @@ from xml.etree import ElementTree as ET
 import msgspec
 import pytest
 
-from partner_sdk.button.check.page_fetch import check_page_address, fetch_page
 from partner_sdk.cli import main
 from partner_sdk.client.transport import make_session
+from partner_sdk.console.check.page_fetch import check_page_address, fetch_page
 from partner_sdk.errors import FormatError, ReportAbuseError, TransportError
 from partner_sdk.wire.button import ButtonCheck, CheckList, CheckPost, CheckTarget, encode_checks, parse_checks
 from tests.builders.local_servers import run_server

@@ -2,7 +2,7 @@
 
 import pytest
 
-from partner_sdk.button.check.browser import RequestWatch
+from partner_sdk.console.check.browser import RequestWatch
 
 AGENCY = "https://report.agency.example"
 

@@ -1,6 +1,5 @@
-"""docs/placement.md matches the code: commands, pictures, the words of the button, and the file of a service."""
+"""docs/placement.md matches the code: commands, pictures and the words of the button."""
 
-import json
 import re
 import shlex
 from pathlib import Path
@@ -77,12 +76,6 @@ def test_every_flavour_has_its_row() -> None:
 
 def test_policy_is_the_one_that_the_command_prints() -> None:
     assert f"`{make_policy(ORIGIN, form='script', by='host').line}`" in DOC
-
-
-def test_every_field_of_a_services_own_file_has_its_row() -> None:
-    (shown,) = re.findall(r"```json\n(.*?)```", DOC, re.DOTALL)
-    table = DOC.split("| Field | Says |")[1].split("\n\n")[0]
-    assert re.findall(r"^\| `([a-z]+)` \|", table, re.MULTILINE) == list(json.loads(shown))
 
 
 def test_every_picture_is_small_is_shown_and_has_words_for_it() -> None:

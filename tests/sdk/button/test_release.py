@@ -17,8 +17,8 @@ FOR_BUILDING = {"setup.cfg", "pyproject.toml", "ABOUT.md", "LICENSE"}
 FILES = sorted(
     path.relative_to(SDK)
     for path in list_files(SDK)
-    # setuptools leaves the first behind; the second is a package of its own, for npm
-    if not path.parent.name.endswith(".egg-info") and not path.is_relative_to(SDK / "npm")
+    # setuptools leaves the first behind; the second is a package of its own, for npm; the third is in no wheel
+    if not path.parent.name.endswith(".egg-info") and path.relative_to(SDK).parts[0] not in {"npm", "vectors"}
 )
 
 
@@ -58,23 +58,31 @@ def test_golden_file_with_script_names_the_released_script() -> None:
         assert f'integrity="{release.SCRIPT_INTEGRITY}"' in read_golden(language, "script")
 
 
-def test_every_file_of_the_sdk_that_is_no_code_has_a_pattern_in_its_package() -> None:
+@pytest.mark.parametrize(("folder", "package"), [(SDK, "partner_sdk"), (SDK / "console", "partner_sdk.console")])
+def test_every_file_is_of_one_package_of_the_two_distributions(folder: Path, package: str) -> None:
     settings = configparser.ConfigParser()
-    settings.read(SDK / "setup.cfg", encoding="utf-8")
-    patterns = settings["options.package_data"]["partner_sdk"].split()
-    data = [path for path in FILES if path.suffix != ".py" and path.name not in FOR_BUILDING]
-    assert len(data) > 25
+    settings.read(folder / "setup.cfg", encoding="utf-8")
+    patterns = {
+        Path(*name.split(".")[package.count(".") + 1 :], one)
+        for name, line in settings["options.package_data"].items()
+        for one in line.split()
+    }
+    console = SDK / "console"
+    files = [
+        path.relative_to(folder.relative_to(SDK))
+        for path in FILES
+        if (SDK / path).is_relative_to(folder) and (folder == console or not (SDK / path).is_relative_to(console))
+    ]
+    data = [
+        path
+        for path in files
+        if path.suffix != ".py" and path.name not in (*FOR_BUILDING, *(["README.md"] * (folder == console)))
+    ]
+    assert data
     # A pattern without a folder must not seem to take what lies in one.
-    taken = {path for path in data for one in patterns if len(path.parts) == len(Path(one).parts) and path.match(one)}
+    taken = {path for path in data for one in patterns if len(path.parts) == len(one.parts) and path.match(str(one))}
     assert [str(path) for path in data if path not in taken] == []
     # And no pattern is of files that went away.
-    assert [one for one in patterns if not any(path.match(one) for path in data)] == []
-
-
-def test_every_folder_of_the_sdk_with_code_is_a_package() -> None:
-    settings = configparser.ConfigParser()
-    settings.read(SDK / "setup.cfg", encoding="utf-8")
-    folders = {path.parent for path in FILES if path.suffix == ".py"}
-    packages = sorted(".".join(("partner_sdk", *folder.parts)) for folder in folders)
-    assert len(packages) >= 8
-    assert sorted(settings["options"]["packages"].split()) == packages
+    assert [str(one) for one in patterns if not any(path.match(str(one)) for path in data)] == []
+    packages = {".".join((package, *path.parent.parts)) for path in files if path.suffix == ".py"}
+    assert sorted(settings["options"]["packages"].split()) == sorted(packages)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from partner_sdk.button.check.page_fetch import (
+from partner_sdk.console.check.page_fetch import (
     SignedIn,
     is_sign_in_address,
     parse_cookies_file,

@@ -29,14 +29,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urldefrag
 
-from partner_sdk.button.check.findings import Expected, Notice
-from partner_sdk.button.check.page_fetch import Address, find_address
+from partner_sdk.console.check.findings import Expected, Notice
+from partner_sdk.console.check.page_fetch import Address, find_address
 from partner_sdk.errors import ReportAbuseError, TransportError
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ElementHandle, Frame, Page, Request, Route, WebSocketRoute
 
-INSTALL_PLAYWRIGHT: Final = "pip install 'report-abuse-partner-sdk[browser]'"
+INSTALL_PLAYWRIGHT: Final = "pip install 'report-abuse-partner-console[browser]'"
 INSTALL_CHROMIUM: Final = "sudo apt-get install chromium"
 # Not chromium-headless-shell, which starts quicker: it has no plugins and no `window.chrome`, so a page can tell it
 # from a person's browser and show it another button.

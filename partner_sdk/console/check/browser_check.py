@@ -15,7 +15,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
-from partner_sdk.button.check.browser import (
+from partner_sdk.button.snippet import WORDS
+from partner_sdk.console.check.browser import (
     CHECK_SECONDS,
     Pressed,
     RequestWatch,
@@ -26,10 +27,10 @@ from partner_sdk.button.check.browser import (
     name_as_person,
     press,
 )
-from partner_sdk.button.check.findings import Expected, Notice, format_notice, make_check, make_unreachable, read_codes
-from partner_sdk.button.check.link_check import get_charset, judge_source
-from partner_sdk.button.check.page_fetch import SignedIn, find_address, is_sign_in_address, join_address
-from partner_sdk.button.check.rules import (
+from partner_sdk.console.check.findings import Expected, Notice, format_notice, make_check, make_unreachable, read_codes
+from partner_sdk.console.check.link_check import get_charset, judge_source
+from partner_sdk.console.check.page_fetch import SignedIn, find_address, is_sign_in_address, join_address
+from partner_sdk.console.check.rules import (
     LEAST_SIZE,
     SCRIPT_HASHES,
     SCRIPT_NAME,
@@ -37,10 +38,9 @@ from partner_sdk.button.check.rules import (
     judge_page,
     list_released_shapes,
 )
-from partner_sdk.button.check.rules import (
+from partner_sdk.console.check.rules import (
     Page as PageFacts,
 )
-from partner_sdk.button.snippet import WORDS
 from partner_sdk.errors import TransportError
 from partner_sdk.wire.button import ButtonCheck
 from partner_sdk.wire.canonical import convert
@@ -489,7 +489,7 @@ def _look(
 @cache
 def read_script(name: str) -> str:
     """Return a script of this folder that runs in the page."""
-    return files("partner_sdk.button.check").joinpath(name).read_text("utf-8")
+    return files("partner_sdk.console.check").joinpath(name).read_text("utf-8")
 
 
 def list_links(page: "Page", *, expected: Expected) -> list["ElementHandle"]:

@@ -18,16 +18,6 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree as ET
 
-from partner_sdk.button.check.findings import (
-    CONSENT_ATTRIBUTES,
-    CONSENT_CLASSES,
-    TRACKING_ATTRIBUTES,
-    TRACKING_CLASSES,
-    Expected,
-    Notice,
-    is_tracker,
-)
-from partner_sdk.button.check.page_fetch import Address, decode_all, find_address, is_alike, join_address
 from partner_sdk.button.release import (
     EARLIER_SCRIPTS,
     ELEMENT,
@@ -40,6 +30,16 @@ from partner_sdk.button.release import (
     VERSION,
 )
 from partner_sdk.button.snippet import SIZES, TOKEN_CHARACTERS, WORDS, Language, make_policy
+from partner_sdk.console.check.findings import (
+    CONSENT_ATTRIBUTES,
+    CONSENT_CLASSES,
+    TRACKING_ATTRIBUTES,
+    TRACKING_CLASSES,
+    Expected,
+    Notice,
+    is_tracker,
+)
+from partner_sdk.console.check.page_fetch import Address, decode_all, find_address, is_alike, join_address
 from partner_sdk.wire.button import FRAGMENT_NAME, MAX_TOKEN_CHARACTERS, TEST_LINK_ID, is_placement
 
 MAX_BUTTONS: Final = 20

@@ -269,7 +269,7 @@ class Code:
 @cache
 def read_codes() -> dict[str, Code]:
     """Return the table, in its order."""
-    text = files("partner_sdk.button.check").joinpath("codes.toml").read_text("utf-8")
+    text = files("partner_sdk.console.check").joinpath("codes.toml").read_text("utf-8")
     return convert(tomllib.loads(text), kind=dict[str, Code])
 
 
