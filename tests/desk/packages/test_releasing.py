@@ -1,7 +1,13 @@
-"""A package leaves once a second person has read and signed it; at night a duty officer alone, reviewed later."""
+"""A package leaves once a second person has read and signed it; at night a duty officer alone, reviewed later.
+
+The file of a released package: sealed under a passphrase of its page, read by the stand-alone reader.
+"""
 
 import hashlib
 import html
+import io
+import re
+import zipfile
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +27,19 @@ from gateway.desk.store.agency_tables import RELEASES
 from gateway.desk.store.schema import CASES
 from gateway.desk.watch import UNREVIEWED, list_concerns
 from gateway.desk.wiring import Desk
-from tests.desk.packages.package_forms import DUTY, MAKER, SECOND, add_urgent, draft, find, find_begin, post, sign
+from partner_sdk.package_reader import unseal
+from tests.desk.packages.package_forms import (
+    DUTY,
+    MAKER,
+    MARKER,
+    SECOND,
+    add_urgent,
+    draft,
+    find,
+    find_begin,
+    post,
+    sign,
+)
 from tests.desk.view_builders import Browser, Clock, add_sealed_case
 from tests.desk.work_builders import assess
 
@@ -252,3 +270,41 @@ def test_package_that_failed_before_it_went_is_released_again(
     assert "This recipient is no longer registered, or has no mailbox." in page
     assert second.post(f"/packages/{action.action_id}/release").status_code == 303
     assert find(desk, action.action_id).state == "released"
+
+
+PASSPHRASE = re.compile(r'name="passphrase" value="([^"]+)"')
+
+
+def test_sealed_file_holds_the_archive_that_was_signed(desk: Desk, maker: Browser, case_id: str) -> None:
+    action = draft(desk, maker, case_id)
+    path = f"/packages/{action.action_id}"
+    early = maker.post(f"{path}/file", passphrase="K7QF2-M9TXD-4BWRZ-0ACH8")
+    assert (early.status_code, "Only a released sealed file" in early.text) == (409, True)
+    assert sign(Browser(desk).sign_in(SECOND, [Role.ANALYST]), action).status_code == 303
+    found = PASSPHRASE.search(maker.get(path).text)
+    assert found is not None
+    assert "Take the passphrase of this page" in maker.post(f"{path}/file", passphrase="short").text
+    answer = maker.post(f"{path}/file", passphrase=found[1])
+    assert answer.status_code == 200
+    assert answer.headers["Content-Disposition"].endswith('.sealed"')
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
+    assert MARKER.encode() not in answer.data
+    archive = b"".join(unseal(io.BytesIO(answer.data), passphrase=found[1]))
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        assert opened.read("manifest.json") == unpack(action.way, open_body(desk, action, actor=MAKER)).manifest
+        assert MARKER in html.unescape(opened.read("page.html").decode())
+
+
+def test_letter_is_the_pdf(desk: Desk, maker: Browser, case_id: str) -> None:
+    own = '[kent]\nchannel = "letter"\nchecked_on = 2026-11-28\nsource = "a letter"\n'
+    desk.paths.destinations.write_text(own, "utf-8")
+    load_register.cache_clear()
+    action = draft(desk, maker, case_id)
+    assert action.way == "letter"
+    sign(Browser(desk).sign_in(SECOND, [Role.ANALYST]), action)
+    path = f"/packages/{action.action_id}"
+    assert "Save the letter, to print" in maker.get(path).text
+    answer = maker.post(f"{path}/file")
+    assert answer.data.startswith(b"%PDF-")
+    assert maker.post(f"{path}/sent").status_code == 303
+    assert find(desk, action.action_id).state == "sent"
