@@ -178,12 +178,8 @@ class MailCarrier(Protocol):
 class SmtpLogin:
     """The login of a mail server."""
 
-    name: str
-    password: str
-
-    def __repr__(self) -> str:
-        """Show nothing: a repr ends in logs."""
-        return "SmtpLogin()"
+    name: str = field(repr=False)  # a repr ends in logs
+    password: str = field(repr=False)
 
 
 class SmtpCarrier:

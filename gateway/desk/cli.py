@@ -191,12 +191,6 @@ program: Final = DeskProgram(
             },
         ),
         "stale-data": ("gateway.desk.commands.setup:stale_data", "List facts whose last check is too old."),
-        "outbox": _make_group(
-            "outbox",
-            "Everything this desk sends, including short notes: send.",
-            room="outbox_run",
-            commands={"send": "Send every due entry: alerts, stages, messages, replies and notes."},
-        ),
         "digest": _make_group(
             "digest",
             "Digests: list.",

@@ -77,16 +77,10 @@ from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields, report_conte
 
 # By path, e.g. `contact.ways`: a text, or a tuple of codes.
 Answers = Mapping[str, str | tuple[str, ...]]
-
-
 # A letter may have lain somewhere; an older day is a slip of the hand.
 OLDEST: Final = timedelta(days=366)
-
-
 # A clock on a wall may run ahead of the desk's.
 CLOCK_LEAD: Final = timedelta(minutes=5)
-
-
 # What the desk fills in; everything else of the model is asked on the page.
 FILLED_IN: Final = frozenset(
     {
@@ -300,11 +294,7 @@ _SPOKEN: Final = {
         *("X-ray", "Yankee", "Zulu"),
     )
 }
-
-
 FieldKind = Literal["radio", "checkbox", "select", "text", "area"]
-
-
 # By group, the most important first: an analyst types while the person speaks.
 # Four stand open, in two columns on a wide screen; the rest unfold.
 _GROUPS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
@@ -345,16 +335,12 @@ _GROUPS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
         ),
     ),
 )
-
-
 # Labels that fit a question better than a reader's heading.
 _QUESTIONS: Final = {
     "signals": "If someone is in danger: have they called 999?",
     "country": "Country, if not in the UK",
     "story": "What they said, in their own words",
 }
-
-
 _OPTIONS: Final = {
     "signals": {
         f"{DANGER_PREFIX}called": "Yes",
@@ -362,18 +348,12 @@ _OPTIONS: Final = {
         f"{DANGER_PREFIX}carry_on": "Not yet",
     }
 }
-
-
 _HINTS: Final = {
     "danger": "Danger now: they call 999 first, or you do it for them.",
     "reporter_age_band": "Not said counts as under 18: an answer is then owed.",
     "contact.who_must_not_know": "Nobody named here may learn of this.",
 }
-
-
 _STORY: Final = "story"
-
-
 _DETAILS: Final = {
     BY_CALL: "contact.phone",
     BY_TEXT: "contact.phone",
@@ -493,15 +473,9 @@ def _make_question(path: str) -> Question:
 _SHAPES: Final = {
     path: (hint.__metadata__[0].max_length, is_list(hint)) for path, hint in list_paths() if path not in FILLED_IN
 }
-
-
 blueprint = Blueprint("manual_entry", __name__)
-
-
 # Every text at its most, in letters of four bytes, each spelled in twelve characters of a form.
 PAGE_BYTES: Final = 160 * 1024
-
-
 _FIELDS: Final = {
     "bad-channel": "channel",
     "bad-day": "day",
@@ -510,14 +484,10 @@ _FIELDS: Final = {
     "not-from-public": "adds_to",
     "entered-already": "adds_to",
 }
-
-
 _FAULTS: Final = {
     "unknown-case": "No report at this desk has this reference. Ask them to read it again, or leave this blank.",
     "not-from-public": "This reference is not of a report from a person. Ask them to read it again.",
 }
-
-
 _NOT_FILED: Final = "It was not filed, and everything you typed is still here. Press again in a minute."
 
 

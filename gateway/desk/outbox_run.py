@@ -1,4 +1,4 @@
-"""The kinds of outgoing messages as a table in the order of sending, the run that sends them all, and its command.
+"""The kinds of outgoing messages as a table in the order of sending, and the run that sends them all.
 
 Never shows an address.
 """
@@ -29,10 +29,9 @@ from gateway.desk.outbox.queue import (
 from gateway.desk.outbox.replies import GIVE_UP_AFTER, LEASE, NoteSender, ReplySender, forget_old_notes
 from gateway.desk.partners.outcomes import write_outcome_notes
 from gateway.desk.partners.stages import StageSender, queue_due_stages
-from gateway.desk.people.permissions import Permission
 from gateway.desk.store.schema import DESTRUCTIONS
-from gateway.desk.terminal import DONE, LOOK, Call, desk_command, print_json, say
-from gateway.desk.wiring import Desk, open_desk
+from gateway.desk.terminal import say
+from gateway.desk.wiring import Desk
 from gateway.web.logs import format_exception
 from partner_sdk.wire.canonical import parse_time
 
@@ -216,20 +215,3 @@ def send_outbox(desk: Desk, *, is_silent: bool = False) -> OutboxRun:
     """Send every due entry, alerts first. A failure holds back nothing else and is reported at the end."""
     sent = send_due(desk, is_silent=is_silent)
     return OutboxRun(sent, alerts=describe_alerts(desk, sent.of("alert")))
-
-
-@desk_command(Permission.RUN_DESK, example="--json")
-def outbox_send(call: Call) -> int:
-    """Send every due entry: alerts, stages, messages, replies and notes.
-
-    `collect` does the same at its end. Exit code 1: an entry was given up or refused, a carrier failed, or an alert was
-    not delivered or acknowledged.
-    """
-    sent = send_outbox(open_desk(call.state))
-    if call.as_json:
-        print_json(sent.as_json())
-    else:
-        sent.tell()
-    if sent.error is not None:
-        raise sent.error
-    return DONE if sent.is_well else LOOK

@@ -630,12 +630,6 @@ def count_refused(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).select_from(REFUSED_ENTRIES)).scalar_one())
 
 
-def _has_room(connection: Connection, partner: str) -> bool:
-    mine = select(func.count()).select_from(REFUSED_ENTRIES).where(REFUSED_ENTRIES.c.partner == partner)
-    is_one_full = connection.execute(mine).scalar_one() >= MOST_REFUSED_OF_ONE
-    return not is_one_full and count_refused(connection) < MOST_REFUSED
-
-
 def _take(connection: Connection, row: ItemRow, *, desk: Desk, trusted: TrustedKeys) -> bool | None:
     try:
         # An impossible name is not stored as one.
@@ -643,14 +637,16 @@ def _take(connection: Connection, row: ItemRow, *, desk: Desk, trusted: TrustedK
         check_report_id(row.item_id)
     except FormatError:
         return None
-    if _is_known(connection, row):
+    mine = (THREAD_ENTRIES.c.by == row.address) & (THREAD_ENTRIES.c.outside_id == row.item_id)
+    if connection.execute(select(THREAD_ENTRIES.c.entry_id).where(mine)).first() is not None:
         return None
     try:
         entry = _open(row, desk=desk, trusted=trusted)
         action = _get_action(connection, entry, partner=row.address)
     except (_RefusedError, FormatError, OpeningError, StatementError) as error:
         return _refuse(connection, row, desk=desk, reason=error.reason)
-    if _is_destroyed(connection, action):
+    gone = (CASES.c.case_id == action.case_id) & CASES.c.destroyed_at.is_not(None)
+    if connection.execute(select(CASES.c.case_id).where(gone)).first() is not None:
         # Nothing of a destroyed case is kept again; its partner reads in the thread that it was closed.
         audit.append_entry(
             connection,
@@ -696,7 +692,9 @@ def _refuse(connection: Connection, row: ItemRow, *, desk: Desk, reason: str) ->
     mine = (REFUSED_ENTRIES.c.partner == row.address) & (REFUSED_ENTRIES.c.entry_id == row.item_id)
     now = desk.clock()
     is_kept = connection.execute(select(REFUSED_ENTRIES.c.entry_id).where(mine)).first() is not None
-    if not is_kept and _has_room(connection, row.address):
+    theirs = select(func.count()).select_from(REFUSED_ENTRIES).where(REFUSED_ENTRIES.c.partner == row.address)
+    is_one_full = connection.execute(theirs).scalar_one() >= MOST_REFUSED_OF_ONE
+    if not is_kept and not is_one_full and count_refused(connection) < MOST_REFUSED:
         connection.execute(
             insert(REFUSED_ENTRIES).values(
                 partner=row.address,
@@ -708,13 +706,3 @@ def _refuse(connection: Connection, row: ItemRow, *, desk: Desk, reason: str) ->
         )
     raise_alarm(connection, REFUSED, f"{row.address}: {reason} on {now:%Y-%m-%d}", now=now)
     return False
-
-
-def _is_known(connection: Connection, row: ItemRow) -> bool:
-    mine = (THREAD_ENTRIES.c.by == row.address) & (THREAD_ENTRIES.c.outside_id == row.item_id)
-    return connection.execute(select(THREAD_ENTRIES.c.entry_id).where(mine)).first() is not None
-
-
-def _is_destroyed(connection: Connection, action: Action) -> bool:
-    gone = (CASES.c.case_id == action.case_id) & CASES.c.destroyed_at.is_not(None)
-    return connection.execute(select(CASES.c.case_id).where(gone)).first() is not None

@@ -523,8 +523,7 @@ def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
 _WAITS_FOR_ANSWER: Final = CASE_ACTIONS.c.kind.in_(ASKING) & CASE_ACTIONS.c.state.in_(
     ("released", "sent", "acknowledged")
 )
-# The leads of the cases that wait for an answer: a request stays with the report that led the case when it was made.
-
+# A request stays with the report that led the case when it was made.
 _LEAD_ID: Final = func.coalesce(_ABOUT.c.joined_to, _ABOUT.c.case_id)
 
 
@@ -538,21 +537,15 @@ class Clock:
 
 def format_clock(action: Action, *, today: date) -> Clock:
     """Return the clock of a request; days are those of the United Kingdom."""
-    left = count_days_left(action, today=today)
+    # Of an answered request, at the answer; 0 for one without a due time.
+    until = today if action.answered_at is None else get_uk_day_of(action.answered_at)
+    left = 0 if action.due_at is None else (get_uk_day_of(action.due_at) - until).days
     if action.answered_at is not None:
         late = f", {_format_late(-left)}" if left < 0 else ""
         return Clock(f"Answered {format_uk_day_of(action.answered_at)}{late}", is_late=False)
     if action.state in {"withdrawn", "failed", "ended"}:
         return Clock(action.state.capitalize(), is_late=action.state == "failed")
     return _format_left(left)
-
-
-def count_days_left(action: Action, *, today: date) -> int:
-    """Return the days left, below 0 if late; of an answered request, at the answer. 0 for one without a due time."""
-    if action.due_at is None:
-        return 0
-    until = today if action.answered_at is None else get_uk_day_of(action.answered_at)
-    return (get_uk_day_of(action.due_at) - until).days
 
 
 def list_clocks(connection: Connection, *, today: date) -> Mapping[str, Clock]:

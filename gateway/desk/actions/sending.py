@@ -24,6 +24,7 @@ from gateway.desk.actions.model import (
     TO_DESTINATIONS,
     Action,
     ActionError,
+    ActionState,
     find_action,
     get_action,
     get_mailbox,
@@ -65,13 +66,21 @@ def find_embargo(connection: Connection, case_id: str, *, now: datetime) -> Emba
     if any(row.hold_review is not None for row in rows):
         return "legal-hold"
     case_ids = {row.case_id for row in rows}
-    if _has_open_package(connection, case_ids):
+    # A package that was withdrawn, or ended with its outcome, holds nothing back.
+    is_open = CASE_ACTIONS.c.kind.in_(TO_DESTINATIONS) & CASE_ACTIONS.c.state.in_(OPEN_STATES)
+    packages = select(CASE_ACTIONS.c.action_id).where(CASE_ACTIONS.c.case_id.in_(case_ids), is_open)
+    if connection.execute(packages.limit(1)).first() is not None:
         return "package-open"
-    if _is_with_police(connection, case_ids):
+    passed_on = CASE_STEPS.c.case_id.in_(case_ids), CASE_STEPS.c.kind == "pass-on"
+    details = connection.execute(select(CASE_STEPS.c.detail).where(*passed_on)).scalars()
+    if any(json.loads(detail).get("protects") for detail in details):
         return "with-police"
     if _is_for_action(connection, case_ids):
         return "for-action"
-    return "outcome-held" if _has_held_outcome(connection, case_ids, now=now) else None
+    waits = OUTCOME_SIGNALS.c.released_at.is_(None) & OUTCOME_SIGNALS.c.taken_back_at.is_(None)
+    held = OUTCOME_SIGNALS.c.case_id.in_(case_ids), waits, OUTCOME_SIGNALS.c.held_until > format_time(now)
+    found = connection.execute(select(OUTCOME_SIGNALS.c.signal_id).where(*held).limit(1)).first()
+    return None if found is None else "outcome-held"
 
 
 def check_embargo(connection: Connection, case_id: str, *, now: datetime) -> None:
@@ -79,19 +88,6 @@ def check_embargo(connection: Connection, case_id: str, *, now: datetime) -> Non
     embargo = find_embargo(connection, case_id, now=now)
     if embargo is not None:
         raise ActionError(f"Not referred: this case, or one linked to it, {EMBARGO_TITLES[embargo]}.", reason=embargo)
-
-
-def _has_open_package(connection: Connection, case_ids: Collection[str]) -> bool:
-    wanted = CASE_ACTIONS.c.case_id.in_(case_ids), CASE_ACTIONS.c.kind.in_(TO_DESTINATIONS)
-    # One that was withdrawn, or ended with its outcome, holds nothing back.
-    query = select(CASE_ACTIONS.c.action_id).where(*wanted, CASE_ACTIONS.c.state.in_(OPEN_STATES))
-    return connection.execute(query.limit(1)).first() is not None
-
-
-def _is_with_police(connection: Connection, case_ids: Collection[str]) -> bool:
-    wanted = CASE_STEPS.c.case_id.in_(case_ids), CASE_STEPS.c.kind == "pass-on"
-    details = connection.execute(select(CASE_STEPS.c.detail).where(*wanted)).scalars()
-    return any(json.loads(detail).get("protects") for detail in details)
 
 
 def _is_for_action(connection: Connection, case_ids: Collection[str]) -> bool:
@@ -105,12 +101,6 @@ def _is_for_action(connection: Connection, case_ids: Collection[str]) -> bool:
         one["best_placed"] not in NOT_FOR_ACTION or any(one[name] != "no" for name in _QUESTIONS)
         for one in standing.values()
     )
-
-
-def _has_held_outcome(connection: Connection, case_ids: Collection[str], *, now: datetime) -> bool:
-    waits = OUTCOME_SIGNALS.c.released_at.is_(None) & OUTCOME_SIGNALS.c.taken_back_at.is_(None)
-    held = OUTCOME_SIGNALS.c.case_id.in_(case_ids), waits, OUTCOME_SIGNALS.c.held_until > format_time(now)
-    return connection.execute(select(OUTCOME_SIGNALS.c.signal_id).where(*held).limit(1)).first() is not None
 
 
 # Of a request whose answer takes days. A package is acknowledged in hours: its reminder goes when it is late.
@@ -149,8 +139,13 @@ def write_action_messages(desk: Desk) -> int:
     with a code and an alarm. Raises the errors of the vault and of the signing key: the rest stays released for the
     next run.
     """
-    _fail_unreleased(desk)
     now = format_time(desk.clock())
+    # Also every draft whose time ended before its release, e.g. an alert that no second person signed.
+    late = (CASE_ACTIONS.c.state == "drafted") & (CASE_ACTIONS.c.expires_at <= now)
+    with desk.store.read() as connection:
+        unreleased = list_where(connection, late)
+    for one in unreleased:
+        _fail_if(desk, one, state="drafted", code="expired")
     may_go = or_(CASE_ACTIONS.c.not_before.is_(None), CASE_ACTIONS.c.not_before <= now)
     with desk.store.read() as connection:
         due = list_where(connection, (CASE_ACTIONS.c.state == "released") & (CASE_ACTIONS.c.way == "mailbox") & may_go)
@@ -168,10 +163,7 @@ def _write_or_fail(desk: Desk, found: Action, *, vault: Vault) -> bool:
                 return False  # withdrawn in the meantime, or sent by another run
             _write(desk, connection, action, vault=vault)
     except _OWN_FAULTS as error:
-        with desk.store.write() as connection:
-            action = get_action(connection, found.action_id)
-            if action.state == "released":
-                fail_action(desk, connection, action, code=error.reason)
+        _fail_if(desk, found, state="released", code=error.reason)
         return False
     return True
 
@@ -207,16 +199,11 @@ def fail_action(desk: Desk, connection: Connection, action: Action, *, code: str
     raise_alarm(connection, FAILED, f"{action.kind} {action.action_id}: {code}", now=desk.clock())
 
 
-def _fail_unreleased(desk: Desk) -> None:
-    """Fail every draft whose time ended before its release, e.g. an alert that no second person signed."""
-    late = (CASE_ACTIONS.c.state == "drafted") & (CASE_ACTIONS.c.expires_at <= format_time(desk.clock()))
-    with desk.store.read() as connection:
-        found = list_where(connection, late)
-    for one in found:
-        with desk.store.write() as connection:
-            action = get_action(connection, one.action_id)
-            if action.state == "drafted":
-                fail_action(desk, connection, action, code="expired")
+def _fail_if(desk: Desk, found: Action, *, state: ActionState, code: str) -> None:
+    with desk.store.write() as connection:
+        action = get_action(connection, found.action_id)
+        if action.state == state:
+            fail_action(desk, connection, action, code=code)
 
 
 @dataclass(frozen=True, slots=True)

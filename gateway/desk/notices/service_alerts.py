@@ -211,13 +211,6 @@ def get_alert(connection: Connection, alert_id: str) -> ServiceAlertRow:
     return _to_row(connection, alert_id, actions)
 
 
-def find_alert_id(connection: Connection, action_id: str) -> str | None:
-    """Return the alert of an action, or None."""
-    query = select(SERVICE_ALERTS.c.alert_id).where(SERVICE_ALERTS.c.action_id == action_id)
-    found: str | None = connection.execute(query).scalar()
-    return found
-
-
 def list_alerts(connection: Connection) -> list[ServiceAlertRow]:
     """Return every alert, the newest first."""
     by_id: dict[str, list[Action]] = {}
@@ -327,11 +320,6 @@ def list_threads(
         texts = {} if reader is None else open_entries(desk, action, entries, actor=reader)
         threads.append(RecipientThread(action, entries, texts))
     return threads
-
-
-def count_longest(connection: Connection, alert: ServiceAlertRow) -> int:
-    """Return the number of entries in the longest thread of an alert."""
-    return max(count_entries(connection, one.action_id) for one in alert.actions)
 
 
 def post_entry(desk: Desk, alert_id: str, *, services: Collection[str], text: str, actor: str) -> int:
@@ -456,7 +444,8 @@ def post_read(alert_id: str) -> ResponseReturnValue:
 def _get(alert_id: str) -> ServiceAlertRow:
     with get_desk().store.read() as connection:
         try:
-            alert = get_alert(connection, find_alert_id(connection, alert_id) or alert_id)
+            of_action = select(SERVICE_ALERTS.c.alert_id).where(SERVICE_ALERTS.c.action_id == alert_id)
+            alert = get_alert(connection, connection.execute(of_action).scalar() or alert_id)
         except ActionError:
             not_found()
     if alert.first.case_id is not None:
@@ -507,7 +496,8 @@ def _show(alert: ServiceAlertRow, faults: list[Fault], *, is_open: bool = False)
     desk = get_desk()
     with desk.store.read() as connection:
         names, is_crisis = get_owner_names(connection), is_in_crisis(connection, alert)
-        page = read_list_page(found=count_longest(connection, alert), most=MOST_OPENED_ENTRIES)
+        longest = max(count_entries(connection, one.action_id) for one in alert.actions)
+        page = read_list_page(found=longest, most=MOST_OPENED_ENTRIES)
     try:
         body = parse_body(open_body(desk, alert.first, actor=get_name()), body=ServiceAlert)
     except OpeningError:

@@ -5,10 +5,9 @@ Never shows the words of a report or of a request without a post, which records 
 
 from collections.abc import Sequence
 from datetime import date
-from http import HTTPStatus
 from typing import Final
 
-from flask import Blueprint, Response, redirect, request, url_for
+from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
 from gateway.desk import audit
@@ -39,7 +38,17 @@ from gateway.desk.people.permissions import Permission
 from gateway.desk.people.register import format_person
 from gateway.desk.placements.register import find_owner_name
 from gateway.desk.uk_times import get_uk_day
-from gateway.desk.views.page import FORM_BYTES, Fault, Typed, get_desk, get_name, read_typed, show_page, staff_rule
+from gateway.desk.views.page import (
+    FORM_BYTES,
+    Fault,
+    Typed,
+    get_desk,
+    get_name,
+    go_to,
+    read_typed,
+    show_page,
+    staff_rule,
+)
 from gateway.web.rules import not_found
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.mailbox import ACCOUNT_KINDS, AskedAccount
@@ -112,7 +121,7 @@ def post_ask(case_id: str) -> ResponseReturnValue:
         action = ask_service(get_desk(), case.case_id, _read_asking(typed), actor=get_name())
     except ReportAbuseError as error:
         return _show(case, typed, [_make_fault(error)])
-    return redirect(url_for("asking.show_request", action_id=action.action_id), HTTPStatus.SEE_OTHER)
+    return go_to("asking.show_request", action_id=action.action_id)
 
 
 @blueprint.get("/service-requests/<action_id>")
@@ -179,6 +188,9 @@ def post_letter(action: Action, _typed: Typed) -> Response:
 
 
 def _read_asking(typed: Typed) -> Asking:
+    numbers = range(1, TYPED_ACCOUNTS + 1)
+    rows = [AskedAccount(kind=typed[f"kind_{one}"], value=typed[f"value_{one}"]) for one in numbers]
+    ticked = [parse_account(code) for code in request.form.getlist("account")]
     return Asking(
         request_id=typed["request_id"],
         kind="preservation-request" if typed["kind"] == "preservation-request" else "information-request",
@@ -189,18 +201,11 @@ def _read_asking(typed: Typed) -> Asking:
         necessity=typed["necessity"],
         question=typed["question"],
         address=typed["address"],
-        accounts=_read_accounts(typed),
+        accounts=tuple(dict.fromkeys([*ticked, *(one for one in rows if one.value)])),
         is_own_account=bool(typed["own_account"]),
         due=_read_day(typed, "due", reason="bad-day"),
         preserve_until=_read_day(typed, "preserve_until", reason="bad-preserve-day"),
     )
-
-
-def _read_accounts(typed: Typed) -> tuple[AskedAccount, ...]:
-    numbers = range(1, TYPED_ACCOUNTS + 1)
-    rows = [AskedAccount(kind=typed[f"kind_{one}"], value=typed[f"value_{one}"]) for one in numbers]
-    ticked = [parse_account(code) for code in request.form.getlist("account")]
-    return tuple(dict.fromkeys([*ticked, *(one for one in rows if one.value)]))
 
 
 def _read_day(typed: Typed, name: str, *, reason: str) -> date | None:

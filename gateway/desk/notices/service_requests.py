@@ -18,7 +18,7 @@ from sqlalchemy import Connection, select
 
 from gateway.desk import audit
 from gateway.desk.actions.ledger import MAX_BODY_BYTES, draft_action, release_action
-from gateway.desk.actions.model import Action, ActionError, find_action
+from gateway.desk.actions.model import KINDS, Action, ActionError, find_action
 from gateway.desk.cases.assessing import get_standing
 from gateway.desk.cases.model import (
     MAX_NOTE_CHARACTERS,
@@ -127,7 +127,7 @@ class Content:
     due_at: str
     legal_basis: str
     purpose: str
-    accounts: tuple[AskedAccount, ...]
+    accounts: tuple[AskedAccount, ...] = ()
     question: str = ""
     reference: str = ""
     preserve_until: str = ""
@@ -163,26 +163,9 @@ def read_content(action: Action, raw: bytes) -> Content:
 
 
 def _read(body: InformationRequest | PreservationRequest, *, name: str = "", address: str = "") -> Content:
-    if isinstance(body, InformationRequest):
-        return Content(
-            due_at=body.due_at,
-            legal_basis=body.legal_basis,
-            purpose=body.purpose,
-            accounts=body.accounts or (),
-            question=body.question,
-            reference=body.reference or "",
-            name=name,
-            address=address,
-        )
-    return Content(
-        due_at=body.due_at,
-        legal_basis=body.legal_basis,
-        purpose=body.purpose,
-        accounts=body.accounts,
-        preserve_until=body.preserve_until,
-        name=name,
-        address=address,
-    )
+    given = {field: value for field, value in msgspec.structs.asdict(body).items() if value is not None}
+    known = {field: given[field] for field in Content.__dataclass_fields__ if field in given}
+    return Content(**known, name=name, address=address)
 
 
 # None of the laws in laws.toml sets a time in days, so this is the agency's own choice.
@@ -419,10 +402,6 @@ def _choose_day(day: date | None, *, now: datetime, usual: int, most: int) -> da
     return datetime.combine(day, time(23, 59, 59), tzinfo=UK)
 
 
-TITLES: Final = {
-    "information-request": "Request for information",
-    "preservation-request": "Request to preserve data",
-}
 # Crockford's letters: none is taken for another on paper.
 _LETTERS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _REFERENCE_LETTERS: Final = 10
@@ -440,7 +419,7 @@ def draw_letter(action: Action, content: Content, *, agency: str, signed_by: str
     # Imported here: the library of PDFs brings a third of a second that a process without paper does not need.
     from gateway.desk.paper import Paper
 
-    reference, title = make_reference(action.action_id), TITLES[action.kind]
+    reference, title = make_reference(action.action_id), KINDS[action.kind].title
     made_at = action.released_at or action.drafted_at
     paper = Paper(title=f"{title} {reference}", made_at=parse_time(made_at), foot=f"{agency}, {reference}", head="")
     paper.write_text(agency, is_bold=True)

@@ -248,11 +248,6 @@ def finish_call(connection: Connection, call_id: int, *, alert: AlertRow, now: d
     connection.execute(told.where(ALERTS.c["count"] <= alert.count).values(news_at=None))
 
 
-def fail_call(connection: Connection, call_id: int, *, code: str) -> None:
-    """Record why a notice was not taken."""
-    connection.execute(update(ALERT_CALLS).where(ALERT_CALLS.c.id == call_id).values(failed_because=code))
-
-
 def find_call_by_link(connection: Connection, secret: str) -> tuple[AlertRow, AlertCall] | None:
     """Return the alert and call of a notice's link."""
     found = connection.execute(select(*_CALL_COLUMNS).where(ALERT_CALLS.c.link_sha256 == hash_link(secret))).first()
@@ -286,13 +281,6 @@ def count_danger_today(connection: Connection, *, since: str) -> int:
     root = func.coalesce(CASES.c.joined_to, CASES.c.case_id).label("root")
     rows = connection.execute(select(root, CASES.c.factors).where(*_list_unread(since)))
     return len({row.root for row in rows if is_danger_today(row.factors)})
-
-
-def find_last_call(connection: Connection, level: str) -> datetime | None:
-    """Return when a level last took a notice."""
-    query = select(func.max(ALERT_CALLS.c.taken_at)).where(ALERT_CALLS.c.level == level)
-    last = connection.execute(query).scalar()
-    return None if last is None else parse_time(last)
 
 
 def _list_unread(since: str) -> tuple[ColumnElement[bool], ...]:
@@ -483,8 +471,9 @@ class AlertSender(Sender):
         if plan is None:
             last = [one for one in list_calls(connection, [alert.id]) if one.taken_at is not None][-1]
             return Hold(until=parse_time(last.waits_until))
-        last_at = find_last_call(connection, plan.levels[0][0].title)
-        if last_at is not None and now < last_at + COALESCED:
+        taken = select(func.max(ALERT_CALLS.c.taken_at)).where(ALERT_CALLS.c.level == plan.levels[0][0].title)
+        last_at = connection.execute(taken).scalar()
+        if last_at is not None and now < parse_time(last_at) + COALESCED:
             return Hold()
         unread = min(alert.count, count_unread(connection, since=alert.first_at))
         danger_today = count_danger_today(connection, since=alert.first_at)
@@ -522,7 +511,8 @@ class AlertSender(Sender):
             except (DeliveryError, LocalStateError) as error:
                 failure = error if isinstance(error, DeliveryError) else DeliveryError(reason=error.reason)
                 with desk.store.write() as connection:
-                    fail_call(connection, call_id, code=error.reason)
+                    mine = ALERT_CALLS.c.id == call_id
+                    connection.execute(update(ALERT_CALLS).where(mine).values(failed_because=error.reason))
                 continue
             with desk.store.write() as connection:
                 finish_call(connection, call_id, alert=plan.alert, now=desk.clock())

@@ -417,25 +417,21 @@ def send_kind(run: Run, kind: OutboxKind) -> Outcome:
     """Send every due entry of a kind. A failure is kept in the outcome; only the desk's database raises."""
     outcome = Outcome()
     try:
-        _do_step(kind.before, run.desk, outcome)
-        _Sending(run, kind, outcome).go()
+        if kind.before is not None:
+            kind.before(run.desk)
     except DeskStoreError:
         raise  # locked or full: the next run finds every entry as it is
+    except Exception as error:  # noqa: BLE001 - what is queued goes out all the same
+        outcome.fail(error)
+    try:
+        _Sending(run, kind, outcome, kind.open(run)).go()
+    except DeskStoreError:
+        raise
     except Exception as error:  # noqa: BLE001 - one kind keeps back no other; its words may be a report's
         outcome.fail(error)
     with run.desk.store.read() as connection:
         outcome.open = count_open(connection, kind.name)
     return outcome
-
-
-def _do_step(step: Callable[[Desk], object] | None, desk: Desk, outcome: Outcome) -> None:
-    try:
-        if step is not None:
-            step(desk)
-    except DeskStoreError:
-        raise
-    except Exception as error:  # noqa: BLE001 - what is queued goes out all the same
-        outcome.fail(error)
 
 
 Claimed = tuple[Row[Any], Any]
@@ -446,17 +442,11 @@ class _Sending:
     run: Run
     kind: OutboxKind
     outcome: Outcome
+    sender: Sender
     refused: int = 0
     silent_lanes: set[str] = field(default_factory=set)  # an unanswered entry holds back the later ones in its lane
     is_stopped: bool = False
     ends_at: datetime | None = None
-    _sender: Sender | None = None
-
-    @property
-    def sender(self) -> Sender:
-        if self._sender is None:
-            self._sender = self.kind.open(self.run)
-        return self._sender
 
     def go(self) -> None:
         if self.kind.within is not None:

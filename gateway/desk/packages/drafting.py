@@ -40,7 +40,6 @@ from gateway.desk.evidence.holdings import count_arrived
 from gateway.desk.packages.archive import Packed
 from gateway.desk.packages.content import (
     MOST_ITEMS,
-    Account,
     Condition,
     EvidenceItem,
     LegalGround,
@@ -48,7 +47,6 @@ from gateway.desk.packages.content import (
     Officer,
     PackageContent,
     Parts,
-    Person,
     Redaction,
     SafeContact,
     Section,
@@ -70,6 +68,7 @@ from gateway.desk.people.permissions import ROLE_TITLES, Role
 from gateway.desk.people.register import find_person, list_roles
 from gateway.desk.people.releases import Release, draft_release, list_of_subjects, list_open
 from gateway.desk.store.schema import CASE_ACTIONS
+from gateway.desk.views.page import Fault
 from gateway.desk.wiring import Desk
 from gateway.exchange.public_report import PublicReport
 from partner_sdk.wire.canonical import encode, format_time, parse_exact
@@ -127,14 +126,6 @@ class PackageForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     adds_to: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class FormFault:
-    """One fault of a form: its field, and how to fix it."""
-
-    field: str
-    message: str
-
-
 def suggest_title(gathered: GatheredCase) -> str:
     """Return a title without names, from the assessment, e.g. `Grooming, child of 13 to 15`."""
     kind, age = dict(KINDS).get(gathered.standing.kind, "Report"), dict(AGE_BANDS).get(gathered.standing.age_band, "")
@@ -163,28 +154,28 @@ def get_destination(desk: Desk, kind: ActionKind, key: str) -> Destination:
     return body
 
 
-def list_form_faults(desk: Desk, connection: Connection, gathered: GatheredCase, form: PackageForm) -> list[FormFault]:
+def list_form_faults(desk: Desk, connection: Connection, gathered: GatheredCase, form: PackageForm) -> list[Fault]:
     """Return everything that keeps this form from becoming a draft, in the order of the page."""
     return [*_list_body_faults(desk, form), *_list_text_faults(form), *_list_choice_faults(connection, gathered, form)]
 
 
-def _list_body_faults(desk: Desk, form: PackageForm) -> Iterator[FormFault]:
+def _list_body_faults(desk: Desk, form: PackageForm) -> Iterator[Fault]:
     try:
         body = get_destination(desk, form.kind, form.destination)
     except CaseError as error:
-        yield FormFault("destination", str(error))
+        yield Fault("destination", str(error))
         body = None
     bases = load_legal_bases()
     chosen = [bases[code] for code in form.legal if code in bases]
     if not chosen or len(chosen) != len(form.legal):
-        yield FormFault("legal", "Choose the law that allows it.")
+        yield Fault("legal", "Choose the law that allows it.")
     elif body is not None and not all(body.group in one.groups for one in chosen):
-        yield FormFault("legal", f"One of these laws is not for {body.name}. Choose those that are.")
+        yield Fault("legal", f"One of these laws is not for {body.name}. Choose those that are.")
     elif form.kind == REDIRECT and not any(one.agreed for one in chosen):
-        yield FormFault("legal", "A report is redirected only if the person who reported agreed: choose that law.")
+        yield Fault("legal", "A report is redirected only if the person who reported agreed: choose that law.")
 
 
-def _list_text_faults(form: PackageForm) -> Iterator[FormFault]:
+def _list_text_faults(form: PackageForm) -> Iterator[Fault]:
     needed = {
         "why": "Write why this body.",
         "summary": "Write what happened and what you ask for, in a few sentences.",
@@ -194,32 +185,32 @@ def _list_text_faults(form: PackageForm) -> Iterator[FormFault]:
     for name, most in MOST_CHARACTERS.items():
         text = getattr(form, name)
         if len(text) > most:
-            yield FormFault(name, f"Make this shorter: {most:,} characters at most, and there are {len(text):,}.")
+            yield Fault(name, f"Make this shorter: {most:,} characters at most, and there are {len(text):,}.")
         elif any(not char.isprintable() and char not in "\n\t" for char in text):
-            yield FormFault(name, "This contains characters that a page cannot show. Remove them.")
+            yield Fault(name, "This contains characters that a page cannot show. Remove them.")
         elif not text and name in needed and not (name == "officer_telephone" and form.officer_email):
-            yield FormFault(name, needed[name])
+            yield Fault(name, needed[name])
 
 
-def _list_choice_faults(connection: Connection, gathered: GatheredCase, form: PackageForm) -> Iterator[FormFault]:
+def _list_choice_faults(connection: Connection, gathered: GatheredCase, form: PackageForm) -> Iterator[Fault]:
     handling = load_handling()
     if not set(form.handling) <= handling.keys():
-        yield FormFault("handling", "One of these conditions is not on the list. Choose again.")
+        yield Fault("handling", "One of these conditions is not on the list. Choose again.")
     person = find_person(connection, form.officer)
     if person is None or person.ended_at is not None:
-        yield FormFault("officer", "Choose the officer of this desk who supports the package.")
+        yield Fault("officer", "Choose the officer of this desk who supports the package.")
     known = {one.case.case_id for one in gathered.reports}
     if not form.reports or not set(form.reports) <= known:
-        yield FormFault("reports", "Choose at least one report of this case.")
+        yield Fault("reports", "Choose at least one report of this case.")
     files = {get_evidence_id(one): one for one in gathered.files}
     if not set(form.evidence) <= files.keys():
-        yield FormFault("evidence", "One of these files is not of this case. Choose again.")
+        yield Fault("evidence", "One of these files is not of this case. Choose again.")
     elif form.evidence_as == ENCLOSED and any(files[one].file.held is None for one in form.evidence):
-        yield FormFault("evidence", "A file that has not reached the desk cannot be enclosed. Send it by reference.")
+        yield Fault("evidence", "A file that has not reached the desk cannot be enclosed. Send it by reference.")
     if form.evidence_as not in {BY_REFERENCE, ENCLOSED}:
-        yield FormFault("evidence_as", "Choose how the files go.")
+        yield Fault("evidence_as", "Choose how the files go.")
     if form.reporter not in {NAMED, LEFT_OUT}:
-        yield FormFault("reporter", "Choose whether the person who reported is named.")
+        yield Fault("reporter", "Choose whether the person who reported is named.")
 
 
 def get_evidence_id(row: FileOfReport) -> str:
@@ -268,6 +259,11 @@ def make_content(
     parts = [_make_parts(one, number, told=told) for number, one in enumerate(chosen, start=1)]
     hides = form.reporter == LEFT_OUT
     officer = _make_officer(connection, form)
+    people = tuple(person for part in parts for person in part.people)[:MOST_ITEMS]
+    holders = {one.key for one in people}
+    usual = (Condition(title=one.title, say=one.say) for code, one in load_handling().items() if code in form.handling)
+    special = (Condition(title="For this package", say=form.handling_note),) if form.handling_note else ()
+    notes = Line(label="Notes", text=form.guidance, is_quoted=True)
     return PackageContent(
         package_id=package_id,
         environment=desk.config.environment,
@@ -283,13 +279,14 @@ def make_content(
         redaction=Redaction(hides_reporter=hides, reason=form.reporter_reason or _REASONS[form.reporter]),
         assessment=tuple(_list_assessment(gathered, chosen)),
         legal=tuple(_list_legal(form)),
-        handling=tuple(_list_handling(form)),
+        handling=(*usual, *special),
         officer=officer,
         reports=tuple(_make_report(one, part, n) for n, (one, part) in enumerate(zip(chosen, parts, strict=True), 1)),
-        people=_cut_people(parts),
-        accounts=_cut_accounts(parts),
+        people=people,
+        # A service may know a thousand logins: the sections of the report have every one of them.
+        accounts=tuple(one for part in parts for one in part.accounts if one.holder in holders)[:MOST_ITEMS],
         evidence=tuple(_list_evidence(desk, gathered, chosen, form)),
-        guidance=_make_guidance(form),
+        guidance=(Section(title="From the supporting officer", lines=(notes,)),) if form.guidance else (),
         urgent=tuple(dict.fromkeys(said for part in parts for said in part.urgent)),
     )
 
@@ -354,14 +351,6 @@ def _list_legal(form: PackageForm) -> Iterator[LegalGround]:
             )
 
 
-def _list_handling(form: PackageForm) -> Iterator[Condition]:
-    for code, one in load_handling().items():
-        if code in form.handling:
-            yield Condition(title=one.title, say=one.say)
-    if form.handling_note:
-        yield Condition(title="For this package", say=form.handling_note)
-
-
 def _make_officer(connection: Connection, form: PackageForm) -> Officer:
     person, roles = find_person(connection, form.officer), list_roles(connection, form.officer)
     titles = [ROLE_TITLES[role] for role in Role if role in roles]
@@ -381,23 +370,9 @@ def _make_report(one: GatheredReport, parts: Parts, number: int) -> SourceReport
         received_at=one.case.received_at,
         sealed_sha256=one.sealed_sha256,
         sections=parts.sections,
-        original=_get_original(one),
+        # Letter for letter; of a partner's without the secrets that open its sealed files.
+        original=encode(one.content if isinstance(one.content, PublicReport) else one.content.report).decode(),
     )
-
-
-def _get_original(one: GatheredReport) -> str:
-    """Return the report letter for letter; of a partner's without the secrets that open its sealed files."""
-    return encode(one.content if isinstance(one.content, PublicReport) else one.content.report).decode()
-
-
-def _cut_people(parts: Sequence[Parts]) -> tuple[Person, ...]:
-    return tuple(person for part in parts for person in part.people)[:MOST_ITEMS]
-
-
-def _cut_accounts(parts: Sequence[Parts]) -> tuple[Account, ...]:
-    # A service may know a thousand logins: the sections of the report have every one of them.
-    holders = {one.key for one in _cut_people(parts)}
-    return tuple(one for part in parts for one in part.accounts if one.holder in holders)[:MOST_ITEMS]
 
 
 def _list_evidence(
@@ -433,14 +408,6 @@ def _describe_file(desk: Desk, row: FileOfReport) -> EvidenceItem | None:
     )
 
 
-def _make_guidance(form: PackageForm) -> tuple[Section, ...]:
-    if not form.guidance:
-        return ()
-    return (
-        Section(title="From the supporting officer", lines=(Line(label="Notes", text=form.guidance, is_quoted=True),)),
-    )
-
-
 def list_leaks(content: PackageContent, page: bytes) -> list[str]:
     """Return the withheld words of a content that its page still has, e.g. a name in the story; blank without any."""
     if not content.redaction.hides_reporter:
@@ -464,7 +431,7 @@ _MOST_READINGS: Final = 200
 class FormRefusedError(CaseError):
     """A form has faults; each names its field."""
 
-    def __init__(self, faults: Sequence[FormFault]) -> None:
+    def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)
         super().__init__(faults[0].message, reason="form-refused")
 

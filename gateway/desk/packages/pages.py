@@ -5,11 +5,10 @@ Everything typed comes back with each answer. The case's text appears only in th
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Final
 
 import msgspec
-from flask import Blueprint, Response, redirect, request, url_for
+from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
@@ -70,6 +69,7 @@ from gateway.desk.views.page import (
     Typed,
     get_desk,
     get_name,
+    go_to,
     is_permitted,
     list_kept,
     list_permitted,
@@ -132,11 +132,6 @@ def make_first_form(gathered: GatheredCase, *, kind: ActionKind) -> PackageForm:
         reporter=NAMED if kind == REDIRECT else "",
         reporter_reason="",
     )
-
-
-def to_typed(form: PackageForm) -> Typed:
-    """Return the single fields of a form, for the page."""
-    return Typed({name: getattr(form, name) for name in (*_CHOICES, *MOST_CHARACTERS)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +209,8 @@ def post_start(case_id: str) -> ResponseReturnValue:
         gathered = gather_case(get_desk(), case.case_id, actor=get_name())
         form = _find_earlier_form(gathered) or make_first_form(gathered, kind=read_kind())
     except ReportAbuseError as error:
-        return _send_back(case, error)
+        # Nothing was typed yet.
+        return show_page_again(case, PageState([Fault("who-title", str(error))], heading="No package can be made yet"))
     return _show(gathered, form)
 
 
@@ -226,7 +222,7 @@ def post_preview(case_id: str) -> ResponseReturnValue:
     try:
         made = _make(case, form)
     except FormRefusedError as error:
-        return _show_faults(case, form, [Fault(one.field, one.message) for one in error.faults])
+        return _show_faults(case, form, error.faults)
     except ReportAbuseError as error:
         return _show_faults(case, form, [Fault("destination", str(error))])
     return _show(made.gathered, form, preview=made)
@@ -237,11 +233,16 @@ def post_preview(case_id: str) -> ResponseReturnValue:
 def post_draft(case_id: str) -> ResponseReturnValue:
     """Fix the bytes, and ask a second person to read and sign them."""
     case, form, desk = get_case_or_404(case_id), read_form(), get_desk()
-    package_id = _find_package_id()
+    # The number that the preview gave, so that a second press makes no second draft; any other value is none.
+    package_id: str | None = request.form.get("package_id", "")
+    try:
+        check_report_id(package_id or "")
+    except FormatError:
+        package_id = None
     with desk.store.read() as connection:
         earlier = None if package_id is None else find_action(connection, package_id)
     if earlier is not None and earlier.case_id == case.case_id:
-        return _go_to(earlier)  # a second press of the button
+        return go_to("packages.show_package", action_id=earlier.action_id)  # a second press of the button
     try:
         made = _make(case, form, package_id=package_id)
         if request.form.get("mark", "") != make_mark(form):
@@ -249,24 +250,10 @@ def post_draft(case_id: str) -> ResponseReturnValue:
             return _show(made.gathered, form, preview=made, faults=[changed])
         action = draft_package(desk, made, form, actor=get_name())
     except FormRefusedError as error:
-        return _show_faults(case, form, [Fault(one.field, one.message) for one in error.faults])
+        return _show_faults(case, form, error.faults)
     except ReportAbuseError as error:
         return _show_faults(case, form, [Fault("destination", str(error))])
-    return _go_to(action)
-
-
-def _go_to(action: Action) -> ResponseReturnValue:
-    return redirect(url_for("packages.show_package", action_id=action.action_id), HTTPStatus.SEE_OTHER)
-
-
-def _find_package_id() -> str | None:
-    """Return the number that the preview gave, so that a second press makes no second draft; other values are none."""
-    package_id = request.form.get("package_id", "")
-    try:
-        check_report_id(package_id)
-    except FormatError:
-        return None
-    return package_id
+    return go_to("packages.show_package", action_id=action.action_id)
 
 
 def _make(case: CaseRow, form: PackageForm, *, package_id: str | None = None) -> Preview:
@@ -324,11 +311,6 @@ def _show_faults(case: CaseRow, form: PackageForm, faults: Sequence[Fault]) -> R
     return _show(gathered, form, faults=faults)
 
 
-def _send_back(case: CaseRow, error: ReportAbuseError) -> ResponseReturnValue:
-    """Show the case, which cannot leave as it is, with the reason; nothing was typed yet."""
-    return show_page_again(case, PageState([Fault("who-title", str(error))], heading="No package can be made yet"))
-
-
 def _show(
     gathered: GatheredCase, form: PackageForm, *, faults: Sequence[Fault] = (), preview: Preview | None = None
 ) -> ResponseReturnValue:
@@ -337,7 +319,7 @@ def _show(
         case=gathered.case,
         closed=gathered.closed,
         form=form,
-        typed=to_typed(form),
+        typed=Typed({name: getattr(form, name) for name in (*_CHOICES, *MOST_CHARACTERS)}),
         title=TITLES[form.kind],
         offered=make_offered(get_desk(), gathered, form),
         most=MOST_CHARACTERS,

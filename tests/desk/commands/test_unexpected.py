@@ -124,7 +124,7 @@ def test_alert_that_fails_unexpectedly_keeps_back_no_note(
     served.collect()
     with monkeypatch.context() as patch:
         patch.setattr("gateway.desk.outbox.alerts.count_anew", fail)
-        assert main(["outbox", "send", "--state", str(served.desk.paths.state)]) == LOOK
+        assert main(["collect", "--state", str(served.desk.paths.state)]) == LOOK
     said = capsys.readouterr()
     assert "1 notes sent" in said.out
     assert "ALERT NOT DELIVERED: unexpected, LookupError" in said.out

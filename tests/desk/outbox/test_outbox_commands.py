@@ -1,4 +1,4 @@
-"""`outbox send`, and a `collect` that keeps going: words, JSON, exit codes and how it ends."""
+"""What `collect` sends at its end, and one that keeps going: words, JSON, exit codes and how it ends."""
 
 import json
 import os
@@ -72,7 +72,7 @@ def test_collect_alerts_and_warns_when_no_pager_is_on(served: Loop, capsys: pyte
     assert "ALERT NOT DELIVERED: 1 urgent" in capsys.readouterr().out
     with run_receiver() as posts:
         set_up(served, pager=posts.url)
-        assert run(served, "outbox", "send") == DONE
+        assert run(served, "collect") == DONE
         assert len(posts.taken) == 1
     assert "1 alert(s) sent to the people on duty." in capsys.readouterr().out
 
@@ -90,27 +90,27 @@ def test_gateway_that_is_away_does_not_keep_back_page_and_notes(loop: Loop, caps
 
 
 def test_carrier_that_fails_makes_exit_code_1_and_a_fault_of_the_doctor(
-    loop: Loop, capsys: pytest.CaptureFixture[str]
+    served: Loop, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    send_asking(loop)
-    loop.collect()
-    (loop.folder / "file").touch()
-    set_up(loop, folder=str(loop.folder / "file" / "below"))
-    assert run(loop, "outbox", "send") == LOOK
+    send_asking(served)
+    served.collect()
+    (served.folder / "file").touch()
+    set_up(served, folder=str(served.folder / "file" / "below"))
+    assert run(served, "collect") == LOOK
     assert "NOTE NOT SENT: 1 because of folder." in capsys.readouterr().out
-    run(loop, "doctor", "--json")
+    run(served, "doctor", "--json")
     findings = json.loads(capsys.readouterr().out)["findings"]
     assert [one["verdict"] for one in findings if one["name"] == "outbox"] == ["fault"]
 
 
 def test_secret_file_that_is_missing_keeps_back_notes_and_no_page(
-    loop: Loop, capsys: pytest.CaptureFixture[str]
+    served: Loop, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    send_asking(loop, danger="yes")
-    loop.collect()
+    send_asking(served, danger="yes")
+    served.collect()
     with run_receiver() as posts:
-        set_up(loop, pager=posts.url, mail="smtp", smtp_host="mail.example", smtp_login_file="/no/such/file")
-        assert run(loop, "outbox", "send") == LOOK
+        set_up(served, pager=posts.url, mail="smtp", smtp_host="mail.example", smtp_login_file="/no/such/file")
+        assert run(served, "collect") == LOOK
         assert len(posts.taken) == 1
     assert "NOTE NOT SENT: 1 because of no-secret-file." in capsys.readouterr().out
 

@@ -280,7 +280,7 @@ def test_an_account_without_a_person_does_the_machines_own_work_only(
     told = capsys.readouterr().err
     assert "The account report-abuse of this machine belongs to no person of this desk." in told
     assert f"report-abuse-desk people account HANDLE --account report-abuse --state {state}" in told
-    assert main(["outbox", "send", "--state", state]) == 0
+    assert main(["case", "index", "--state", state]) == 0
 
 
 def test_a_refused_command_names_the_roles(desk: Desk, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
