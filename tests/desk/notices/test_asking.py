@@ -370,16 +370,3 @@ def test_case_page_says_who_asks_and_closed_cases_ask_nothing(loop: Loop) -> Non
     assert f'href="/cases/{case.case_id}/ask"' in page
     assert "Request for information to Example Chat" in page
     assert Browser(loop.desk).sign_in().get("/service-requests/unknown").status_code == 404
-
-
-def test_entry_in_the_thread_is_searched_for_the_reporter_too(loop: Loop) -> None:
-    reference = read_public(loop)
-    action = ask(loop, reference, make_stranger(loop))
-    send_out(loop.desk, "message")
-    browser, place = Browser(loop.desk).sign_in(), f"/actions/{action.action_id}"
-    browser.get(place)
-    refused = browser.post(f"{place}/write", entry_kind="note", entry_text="Sam said so.")
-    assert (refused.status_code, "Nothing here may show who reported" in refused.text) == (409, True)
-    assert loop.count("thread_entries") == 0
-    assert browser.post(f"{place}/write", entry_kind="note", entry_text="It is urgent.").status_code == 303
-    assert f'href="/service-requests/{action.action_id}"' in browser.get(place).text

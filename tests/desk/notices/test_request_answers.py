@@ -88,16 +88,6 @@ def test_longest_question_of_wide_letters_reaches_the_partner(loop: Loop) -> Non
     assert parse_body(parse_base64url(message.body), body=InformationRequest).question == "🙂" * 2000
 
 
-def test_partner_that_is_suspended_before_it_was_sent_gets_nothing_and_the_request_fails(loop: Loop) -> None:
-    action = ask(loop, read(loop).reference)
-    set_partner(loop.desk, state="suspended")
-    send_out(loop.desk, "message")
-    failed = reread(loop, action.action_id)
-    assert (failed.state, failed.failed_because) == ("failed", "recipient-suspended")
-    assert read_mailbox(loop) == []
-    assert clock(loop, action.action_id) == "Failed"
-
-
 @pytest.mark.parametrize(
     ("days", "words"), [(0, "7 days left"), (6, "1 day left"), (7, "Due today"), (8, "1 day late"), (9, "2 days late")]
 )

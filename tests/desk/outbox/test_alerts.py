@@ -338,15 +338,6 @@ def test_urgent_report_alerts_the_desk_in_its_hours_with_a_signed_count(
     assert other_pager.taken == []
 
 
-def test_other_times_alert_the_other_body(loop: Loop, desk_pager: Posts, other_pager: Posts) -> None:
-    set_pagers(loop, desk_pager, other_pager, now=SATURDAY)
-    file_urgent(loop)
-    send_alerts(loop.desk)
-    assert desk_pager.taken == []
-    ((_, body),) = other_pager.taken
-    assert open_with_key_set(loop, body, target="out_of_hours").target == "out_of_hours"
-
-
 def test_own_hours_of_the_agency_decide_who_is_alerted(loop: Loop, desk_pager: Posts, other_pager: Posts) -> None:
     path = loop.desk.paths.agency
     days = 'days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]'
@@ -416,31 +407,6 @@ def test_one_minute_holds_one_notice_with_the_count_of_all_unread_cases(
     ]
 
 
-def test_escalation_that_takes_nothing_is_tried_every_minute_until_it_does(
-    loop: Loop, desk_pager: Posts, other_pager: Posts
-) -> None:
-    set_pagers(loop, desk_pager, other_pager)
-    loop.desk = replace(loop.desk, random=bytes)
-    desk_pager.status = 500
-    file_urgent(loop)
-    waits = []
-    for tries in range(1, 8):
-        loop.desk = replace(loop.desk, random=lambda count, tries=tries: bytes([tries]) * count)
-        sent = send_alerts(loop.desk)
-        assert (sent.sent, sent.waiting, sent.is_stuck) == (0, 1, True)
-        assert sent.warnings == [
-            f"ALERT NOT DELIVERED: 1 urgent since {format_time(IN_HOURS)}, server-error. Phone the people on duty."
-        ]
-        next_try_at = parse_time(list_all_alerts(loop.desk)[0]["next_try_at"])
-        waits.append((next_try_at - loop.clock()).total_seconds())
-        loop.clock.now = next_try_at
-    assert set(waits) == {45.0}
-    desk_pager.status = 200
-    loop.desk = replace(loop.desk, random=lambda count: bytes([9]) * count)
-    assert send_alerts(loop.desk) == AlertsSent(sent=1)
-    assert len(desk_pager.taken) == 8
-
-
 def test_alert_whose_cases_are_opened_while_it_is_on_its_way_is_not_taken_back(
     loop: Loop, desk_pager: Posts, other_pager: Posts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -460,26 +426,6 @@ def test_alert_whose_cases_are_opened_while_it_is_on_its_way_is_not_taken_back(
     with loop.desk.store.read() as connection:
         noted = select(AUDIT.c.detail).where(AUDIT.c.action == "send-alert")
         assert connection.execute(noted).scalars().all() == ['{"call":1,"count":1,"turn":1}']
-
-
-def test_report_filed_while_an_alert_is_sent_is_told_of_next(
-    loop: Loop, desk_pager: Posts, other_pager: Posts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    set_pagers(loop, desk_pager, other_pager)
-    file_urgent(loop)
-    sign = signing.sign_alert
-
-    def file_another_first(*given: Any, **named: Any) -> bytes:
-        file_urgent(loop)
-        return sign(*given, **named)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(signing, "sign_alert", file_another_first)
-        assert send_alerts(loop.desk).sent == 1
-    loop.clock.advance(minutes=1)
-    assert send_alerts(loop.desk) == AlertsSent(sent=1)
-    assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [2]
-    assert [open_with_key_set(loop, body).count for _, body in desk_pager.taken] == [1, 2]
 
 
 def test_notice_that_is_never_taken_names_its_rung_and_cause(loop: Loop, desk_pager: Posts) -> None:
