@@ -34,7 +34,6 @@ from tests.desk.asking_builders import NIGHT_OWL, ask, make_asking, make_preserv
 from tests.desk.cases.test_industry_cases import CLOSING
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import file, make_full_report, read, set_partner
-from tests.desk.outbox_builders import send_out
 from tests.desk.view_builders import Browser
 from tests.desk.work_builders import assess_and_close, make_ready
 from tests.public_report_builders import make_contact, make_known_person

@@ -19,7 +19,7 @@ from partner_sdk.wire.mailbox import AskedAccount, InformationRequest, Preservat
 from tests.builders import Partner, make_industry_report, seal_report
 from tests.desk.asking_builders import NIGHT_OWL, ask, make_asking, make_preservation, make_stranger
 from tests.desk.desk_loop import ACTOR, Loop
-from tests.desk.industry_builders import collect_and_send, file, find, read, read_mailbox, set_partner
+from tests.desk.industry_builders import collect_and_send, file, find, read, read_mailbox
 from tests.desk.notices.test_asking import read_public
 from tests.desk.outbox_builders import send_out
 

@@ -24,7 +24,7 @@ from gateway.desk.watch import settle_alarms
 from gateway.exchange.desk_statements import AlertNotice
 from gateway.exchange.public_report import Meeting
 from gateway.guidance.agency import load_agency
-from partner_sdk.wire.canonical import format_time, parse_time
+from partner_sdk.wire.canonical import format_time
 from tests.builders import make_clear_fields
 from tests.desk.desk_loop import Loop
 from tests.desk.mail_server import Posts, run_mail_server
