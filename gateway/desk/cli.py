@@ -68,11 +68,10 @@ program: Final = DeskProgram(
         ),
         "retention": _make_group(
             "retention",
-            "How long cases are kept: run, verify.",
+            "How long cases are kept: run.",
             room="retention.destruction",
             commands={
                 "run": "Draft the cases whose time is over, and finish lists whose week is over.",
-                "verify": "Verify every certificate of destruction.",
             },
         ),
         "doctor": ("gateway.desk.commands.setup:doctor", "Check this desk and list its faults."),
@@ -92,15 +91,14 @@ program: Final = DeskProgram(
                 "account": "Give a person the account by which commands know them, or take it away.",
                 "mail": "Set the address for mail about a person's own passkeys, or take it away.",
                 "link": "Print for each person a one-time address that registers their first passkey.",
-                "verify-releases": "Verify the second person's signature of everything that two people released.",
             },
         ),
         "audit": _make_group(
             "audit",
             "The audit log: check, accept-loss.",
-            room="keyring.commands",
+            room="commands.setup",
             commands={
-                "check": "Check the audit log: its hash chain, and its anchors at the gateway.",
+                "check": "Check the audit log, every second signature, and every certificate of destruction.",
                 "accept-loss": "Record that entries of the audit log are lost, "
                 "after this desk was restored from a backup.",
             },

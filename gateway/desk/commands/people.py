@@ -11,12 +11,9 @@ from gateway.desk.people import register
 from gateway.desk.people.passkeys import end_all
 from gateway.desk.people.permissions import Permission, Role
 from gateway.desk.people.register import AUTHORITIES
-from gateway.desk.people.releases import ReleaseError, list_signed, verify_release
 from gateway.desk.people.sessions import LIFETIME, make_persons_links
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import (
-    DONE,
-    LOOK,
     Call,
     desk_command,
     port_option,
@@ -182,26 +179,6 @@ def people_link(call: Call, people: tuple[str, ...], port: int) -> int:
     addresses = {person: f"{origin}/start/{secret}" for person, secret in secrets.items()}
     lines = [f"{one}  (for {person}, once, within {minutes} minutes)" for person, one in addresses.items()]
     return print_result(call, {"addresses": addresses, "minutes": minutes}, *lines)
-
-
-@desk_command(Permission.CHECK_AUDIT, example="--json")
-def people_verify_releases(call: Call) -> int:
-    """Verify the second person's signature of everything that two people released.
-
-    Each must cover the exact bytes, and be made with a passkey that the audit log shows registered for its person. Exit
-    code 1 when one does not.
-    """
-    verified, faults = 0, []
-    with open_desk(call.state).store.read() as connection:
-        for release_id in list_signed(connection):
-            try:
-                verify_release(connection, release_id)
-                verified += 1
-            except ReleaseError as error:
-                faults.append(str(error))
-    line = f"{verified} signatures are genuine, {len(faults)} are not."
-    found = {"faults": faults, "verified": verified}
-    return print_result(call, found, *faults, line, code=LOOK if faults else DONE)
 
 
 def _print_roles(call: Call, desk: Desk, person: str) -> int:

@@ -1,18 +1,21 @@
-"""Commands that make a desk and keep it in order: init, gateway, publish, doctor, stale-data."""
+"""Commands that make a desk and keep it in order: init, gateway, publish, the audit log, doctor, stale-data."""
 
 import secrets
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import click
+import msgspec
 
 from gateway.desk import audit
 from gateway.desk.actions.destinations import FACT_FILES, RULES_FILE
 from gateway.desk.collection.risk import PHRASES_FILE
 from gateway.desk.config import DeskConfig, DeskPaths, load_config
 from gateway.desk.doctor import examine
-from gateway.desk.keyring.anchoring import anchor_audit
+from gateway.desk.keyring.anchoring import accept_loss, anchor_audit, check_audit, note_check
 from gateway.desk.keyring.publication import (
     BootstrapError,
     FirstPerson,
@@ -28,15 +31,18 @@ from gateway.desk.packages.content import HANDLING_FILE, LEGAL_BASES_FILE
 from gateway.desk.partners.invitations import publish_invitations
 from gateway.desk.people.permissions import Permission
 from gateway.desk.people.register import get_account
+from gateway.desk.people.releases import list_signed, verify_release
+from gateway.desk.retention.destruction import list_certificates, verify_certificate
 from gateway.desk.store import move_store
 from gateway.desk.suggestions import suggest
-from gateway.desk.terminal import DONE, EXIT_CODES, FILE, LOOK, Call, desk_command, print_result
+from gateway.desk.terminal import DONE, EXIT_CODES, FILE, LOOK, TRY_AGAIN, Call, desk_command, print_result
+from gateway.desk.uk_times import format_uk_time
 from gateway.desk.wiring import open_desk, utc_now
 from gateway.exchange.feed import MAX_CARD_BYTES, parse_gateway_card
 from gateway.guidance.commands import print_stale, stale_options
 from gateway.guidance.signposts import SIGNPOSTS_FILE
 from partner_sdk.durable_files import read_bounded
-from partner_sdk.errors import LocalStateError
+from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.finding import describe_findings, format_finding, is_well
 from partner_sdk.lazy_group import ExampleCommand
 from partner_sdk.wire.signing import Environment
@@ -185,6 +191,60 @@ def publish_command(call: Call) -> int:
             else []
         ),
     )
+
+
+@desk_command(Permission.CHECK_AUDIT)
+def audit_check(call: Call) -> int:
+    """Check the audit log, every second signature, and every certificate of destruction.
+
+    The log by its hash chain and its anchors at the gateway; a signature must cover the exact bytes, and be made with a
+    passkey that the log shows registered for its person. Exit code 1: an entry was altered, removed, inserted or
+    written anew, or an anchor, a signature or a certificate does not hold. Exit code 3: the gateway was not asked, so
+    the log was compared only with the anchors that are kept here.
+    """
+    desk = open_desk(call.state)
+    check, unsigned = check_audit(desk), list[str]()
+    note_check(desk, check)
+    with desk.store.read() as connection:
+        signed, certificates = list(list_signed(connection)), list_certificates(connection)
+        checks: list[tuple[str, Callable[[], object]]] = [
+            *(("", partial(verify_release, connection, one)) for one in signed),
+            *(
+                (f"{one.destruction_id}: ", partial(verify_certificate, desk, connection, bytes(one.certificate)))
+                for one in certificates
+            ),
+        ]
+        for name, verify in checks:
+            try:
+                verify()
+            except ReportAbuseError as error:
+                unsigned.append(f"{name}{error}")
+    code = LOOK if check.faults or unsigned else TRY_AGAIN if check.not_asked else DONE
+    newest = f", the newest of {format_uk_time(check.newest_at)}" if check.newest_at else ""
+    lines = [*(f"{fault.detail} {fault.advice}" for fault in check.faults), *unsigned]
+    if check.is_whole:
+        lines.append(f"The audit log is whole: {check.entries} entries. {check.anchors} anchors match{newest}.")
+    if not unsigned:
+        lines.append(f"Genuine: {len(signed)} second signatures, {len(certificates)} certificates of destruction.")
+    if check.not_asked:
+        lines.append(f"The gateway was not asked: only the anchors kept here were compared. {check.not_asked}")
+    found = {
+        "certificates": len(certificates),
+        "signatures": len(signed),
+        "unsigned": unsigned,
+        "whole": check.is_whole,
+    }
+    return print_result(call, msgspec.to_builtins(check) | found, *lines, *check.losses, code=code)
+
+
+@desk_command(Permission.MANAGE_KEYS)
+def audit_accept_loss(call: Call) -> int:
+    """Record that entries of the audit log are lost, after this desk was restored from a backup.
+
+    The loss stays in the log and in every later check, with your name.
+    """
+    losses = accept_loss(open_desk(call.state), actor=call.actor)
+    return print_result(call, {"losses": losses}, *losses)
 
 
 @desk_command(None)

@@ -1,4 +1,4 @@
-"""Commands for the agency's own keys, and for the audit log, which they anchor.
+"""Commands for the agency's own keys: list, rotate, renew the delegation, replace, revoke, destroy, protect.
 
 Passphrases may be changed at any time: after each step the files open under one set of passphrases: the former ones
 until `protection.json` is replaced, then the new ones.
@@ -11,11 +11,9 @@ from datetime import datetime
 from pathlib import Path
 
 import click
-import msgspec
 from sqlalchemy import select
 
 from gateway.desk import audit
-from gateway.desk.keyring.anchoring import accept_loss, check_audit, note_check
 from gateway.desk.keyring.delegation import (
     ROTATED_ROLES,
     begin_rotation,
@@ -34,13 +32,11 @@ from gateway.desk.terminal import (
     DONE,
     FILE,
     LOOK,
-    TRY_AGAIN,
     Call,
     ask_passphrase,
     desk_command,
     print_result,
 )
-from gateway.desk.uk_times import format_uk_time
 from gateway.desk.vault import VaultError
 from gateway.desk.vault.key_folder import (
     MOST_CUSTODIANS,
@@ -376,33 +372,3 @@ def _ask_new_passphrase(name: str) -> str:
     if ask_passphrase(f"The same again, {name}: ") != passphrase:
         raise VaultError("The two are not the same. Nothing was changed.", reason="not-the-same")
     return passphrase
-
-
-@desk_command(Permission.CHECK_AUDIT)
-def audit_check(call: Call) -> int:
-    """Check the audit log: its hash chain, and its anchors at the gateway.
-
-    Exit code 1: an entry was altered, removed, inserted or written anew, or an anchor does not hold. Exit code 3: the
-    gateway was not asked, so the log was compared only with the anchors that are kept here.
-    """
-    desk = open_desk(call.state)
-    check = check_audit(desk)
-    note_check(desk, check)
-    code = LOOK if check.faults else TRY_AGAIN if check.not_asked else DONE
-    newest = f", the newest of {format_uk_time(check.newest_at)}" if check.newest_at else ""
-    lines = [f"{fault.detail} {fault.advice}" for fault in check.faults]
-    if check.is_whole:
-        lines.append(f"The audit log is whole: {check.entries} entries. {check.anchors} anchors match{newest}.")
-    if check.not_asked:
-        lines.append(f"The gateway was not asked: only the anchors kept here were compared. {check.not_asked}")
-    return print_result(call, msgspec.to_builtins(check) | {"whole": check.is_whole}, *lines, *check.losses, code=code)
-
-
-@desk_command(Permission.MANAGE_KEYS)
-def audit_accept_loss(call: Call) -> int:
-    """Record that entries of the audit log are lost, after this desk was restored from a backup.
-
-    The loss stays in the log and in every later check, with your name.
-    """
-    losses = accept_loss(open_desk(call.state), actor=call.actor)
-    return print_result(call, {"losses": losses}, *losses)

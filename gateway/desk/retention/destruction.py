@@ -454,29 +454,6 @@ def retention_run(call: Call, *, dry_run: bool) -> int:
     )
 
 
-@desk_command(Permission.SEE_RETENTION, example="--json")
-def retention_verify(call: Call) -> int:
-    """Verify every certificate of destruction.
-
-    The desk's signature, and those of both people over the list. Exit code 1 if one is not genuine.
-    """
-    desk, checked, faults = open_desk(call.state), list[dict[str, Any]](), list[str]()
-    with desk.store.read() as connection:
-        for row in list_certificates(connection):
-            try:
-                found = verify_certificate(desk, connection, bytes(row.certificate))
-                checked.append({"certificate": row.destruction_id, "cases": len(found.destroyed)})
-            except ReportAbuseError as error:
-                faults.append(f"{row.destruction_id}: {error}")
-    return print_result(
-        call,
-        {"faults": faults, "verified": checked},
-        f"{len(checked)} certificates are genuine.",
-        *(f"Not genuine: {one}" for one in faults),
-        code=LOOK if faults else DONE,
-    )
-
-
 def _describe(one: DueCase, *, is_drafted: bool) -> dict[str, str]:
     state = f"stays: {REFUSALS[one.refusal]}" if one.refusal else "on a list" if is_drafted else "may go"
     return {
