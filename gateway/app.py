@@ -1,36 +1,79 @@
-"""Makes the gateway's Flask app for the roles of one process; imports no other role.
+"""Makes the gateway's Flask app for the roles of one process; imports no other role, and never the desk.
 
-Never imports the desk.
+`/health` says yes or no, with no detail that helps an attacker: 503 if and only if the process cannot work, because the
+store fails, there is no active sealing key, or its receipt key is not in use. A damaged database that still accepts
+reports is 200 `damaged`, so the form stays open. The reasons are in the log and in `report-abuse-gateway doctor`.
 """
 
 import hashlib
 import hmac
+import logging
 import os
 import secrets
 from collections.abc import Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-from flask import Flask, Response, request
+from flask import Blueprint, Flask, Response, current_app, request
 from flask.typing import ResponseReturnValue
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from gateway.config import ROLES_VARIABLE, STATE_VARIABLE, GatewayConfig, Role, check_roles, load_config, parse_roles
-from gateway.health import register_health
 from gateway.keys import read_cookie_secret
-from gateway.web.logs import configure_logging, start_sending
-from gateway.web.rules import API_PREFIXES
+from gateway.store import StorageUnavailableError
+from gateway.web.logs import configure_logging, log_event, log_failure, start_sending
+from gateway.web.rules import API_PREFIXES, NO_LIMIT, CsrfRule, Login, rule
 from gateway.web.serving import TRUSTED_PROXIES
 from gateway.web.web_app import finish_web_app, make_web_app
-from gateway.wiring import Gateway, make_gateway, put_gateway
+from gateway.wiring import Gateway, get_gateway, make_gateway, put_gateway
 from partner_sdk.key_files import SEED_BYTES
+from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.problems import ENVIRONMENT_HEADER, format_environment
-from partner_sdk.wire.signing import Environment
 
+RETRY_SECONDS = 10
 COOKIE_NAME: Final = "journey"
 _API_PATHS: Final = (*API_PREFIXES, "/health")
 _SESSION_LABEL: Final = b"report-abuse session signature v1"
 PREFIX = "/v1"
+
+blueprint = Blueprint("health", __name__)
+
+
+@blueprint.get("/health")
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="api")
+def get_health() -> ResponseReturnValue:
+    """Answer 200 when the process can work, else 503, at which a load balancer removes it."""
+    gateway = get_gateway(current_app)
+    is_ready = is_healthy(gateway, roles=current_app.extensions["gateway_roles"])
+    status = HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
+    body = encode({"status": ("damaged" if gateway.soundness.is_damaged() else "ok") if is_ready else "unavailable"})
+    response = Response(body, status=status, content_type="application/json")
+    if not is_ready:
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
+    return response
+
+
+def is_healthy(gateway: Gateway, *, roles: tuple[str, ...]) -> bool:
+    """Return whether the store works and, except on the feed, a report could be sealed and its receipt accepted.
+
+    The feed is healthy without keys, because keys arrive through it.
+    """
+    if gateway.soundness.find_fault() is not None:
+        return False
+    try:
+        active = gateway.key_state.find_active_key()
+    except StorageUnavailableError as error:
+        log_failure(error, event="health")
+        return False
+    if set(roles) == {"feed"}:
+        return True
+    if active is None:
+        return False
+    if not active[0].is_in_use(gateway.receipt_key_id, now=gateway.clock()):
+        log_event("receipt-key-not-in-use", level=logging.ERROR)
+        return False
+    return True
 
 
 def make_app(config: GatewayConfig, roles: Sequence[Role], *, state: Path, gateway: Gateway | None = None) -> Flask:
@@ -43,7 +86,10 @@ def make_app(config: GatewayConfig, roles: Sequence[Role], *, state: Path, gatew
     app = make_web_app(
         "gateway",
         origin=config.origin_for(roles),
-        secret_key=_make_session_secret(state, roles=roles),
+        # It signs cookies; only the form has any, so other roles never read the cookie key.
+        secret_key=hmac.digest(read_cookie_secret(state), _SESSION_LABEL, hashlib.sha256)
+        if "public" in roles
+        else secrets.token_bytes(SEED_BYTES),
         surface_of=_surface_of,
         html_error=_plain_error,
         cookie_name=COOKIE_NAME,
@@ -57,35 +103,31 @@ def make_app(config: GatewayConfig, roles: Sequence[Role], *, state: Path, gatew
     put_gateway(app, gateway)
     app.extensions["gateway_roles"] = tuple(roles)
     gateway.limits.register(app)
-    apply_environment_header(app, environment=config.environment)
-    register_health(app)
-    for role in roles:
-        _register_role(app, gateway, role=role)
-    finish_web_app(app, limits=gateway.limits.names)
-    return app
+    environment = format_environment(config.environment)
 
+    @app.after_request
+    def name_environment(response: Response) -> Response:
+        """Name it in every answer under `/v1`, so that a rehearsal is never taken for a report (WIRE.md §10)."""
+        if request.path == PREFIX or request.path.startswith(f"{PREFIX}/"):
+            response.headers[ENVIRONMENT_HEADER] = environment
+        return response
 
-def _make_session_secret(state: Path, *, roles: Sequence[Role]) -> bytes:
-    """Return the secret that signs cookies; only the form has any, so other roles never read the cookie key."""
-    if "public" not in roles:
-        return secrets.token_bytes(SEED_BYTES)
-    return hmac.digest(read_cookie_secret(state), _SESSION_LABEL, hashlib.sha256)
-
-
-def _register_role(app: Flask, gateway: Gateway, *, role: Role) -> None:
+    app.register_blueprint(blueprint)
     # Imported here, so that the process of one door does not load the others.
-    if role == "public":
+    if "public" in roles:
         from gateway.public import register as register_public
 
         register_public(app, gateway)
-    elif role == "industry":
+    if "industry" in roles:
         from gateway.industry import register as register_industry
 
         register_industry(app, gateway)
-    else:
+    if "feed" in roles:
         from gateway.feed import register as register_feed
 
         register_feed(app, gateway)
+    finish_web_app(app, limits=gateway.limits.names)
+    return app
 
 
 def make_worker_app() -> Flask:
@@ -105,19 +147,3 @@ def _surface_of(path: str) -> str:
 def _plain_error(status: int, request_id: str) -> ResponseReturnValue:
     """Answer paths outside the public door, e.g. a mistyped API address; the public door has pages of its own."""
     return f'<!doctype html><html lang="en"><title>{status}</title><p>{status}. Request {request_id}.</p></html>'
-
-
-def apply_environment_header(app: Flask, *, environment: Environment) -> None:
-    """Add the environment header to every answer under `/v1`: `live`, or `sandbox; NOT A REPORT` (WIRE.md §10).
-
-    Problems and unknown paths carry it too, so that a rehearsal is never taken for a report.
-    """
-    value = format_environment(environment)
-
-    def add(response: Response) -> Response:
-        path = request.path
-        if path == PREFIX or path.startswith(f"{PREFIX}/"):
-            response.headers[ENVIRONMENT_HEADER] = value
-        return response
-
-    app.after_request(add)

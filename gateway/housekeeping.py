@@ -23,7 +23,7 @@ from gateway.store import Store
 from gateway.store.evidence import forget_collected, forget_unreferenced, list_named_blobs
 from gateway.store.items import sweep_drafts, sweep_return_places
 from gateway.store.reports import delete_collected
-from gateway.store.soundness import Soundness
+from gateway.store.store import Soundness
 from gateway.web.logs import log_failure
 
 KEEP_UNREFERENCED: Final = timedelta(days=14)

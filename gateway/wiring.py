@@ -22,7 +22,7 @@ from gateway.key_state import KeyState
 from gateway.keys import RECEIPT_KEY, derive_limit_secret, list_role_keys, read_receipt_key
 from gateway.limits import Limits, SharedStore, make_rows, open_shared_store
 from gateway.store import Store, open_store
-from gateway.store.soundness import Soundness
+from gateway.store.store import Soundness
 from gateway.web.callers import BucketHasher
 from partner_sdk.key_files import SEED_BYTES, load_signing_key
 from partner_sdk.wire.signing import Pin

@@ -125,7 +125,8 @@ class HighWaterMark:
 
 
 def _format(mark: Mark) -> bytes:
-    return _LINE.format(mark.position, mark.intake_sha256.hex(), _sum_of(mark)).encode()
+    checksum = zlib.crc32(mark.intake_sha256, mark.position & 0xFFFFFFFF)
+    return _LINE.format(mark.position, mark.intake_sha256.hex(), checksum).encode()
 
 
 def _parse(raw: bytes) -> Mark | None:
@@ -135,10 +136,6 @@ def _parse(raw: bytes) -> Mark | None:
     except ValueError:
         return None
     return mark if _format(mark) == raw else None
-
-
-def _sum_of(mark: Mark) -> int:
-    return zlib.crc32(mark.intake_sha256, mark.position & 0xFFFFFFFF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +186,7 @@ class Connections:
         self.readers: list[KeptConnection] = []
         # An unclosed store leaves no open file behind (Python 3.13 warns of each). Not at exit: the system closes them
         # then, and a forked child must not touch its parent's.
-        weakref.finalize(self, _close_lists, self.writers, self.readers).atexit = False
+        weakref.finalize(self, close_all, self.writers, self.readers).atexit = False
 
     def start(
         self, idle: list[KeptConnection], action: Callable[[Connection], Result]
@@ -312,15 +309,11 @@ def _take_idle(idle: list[KeptConnection], *, file: Identity) -> KeptConnection 
         kept[2].close()
 
 
-def _close_lists(*idle: list[KeptConnection]) -> None:
-    for one in idle:
-        close_all(one)
-
-
-def close_all(idle: list[KeptConnection]) -> None:
-    """Close the idle connections of a list."""
-    while idle:
-        idle.pop()[2].close()
+def close_all(*lists: list[KeptConnection]) -> None:
+    """Close the idle connections of each list."""
+    for idle in lists:
+        while idle:
+            idle.pop()[2].close()
 
 
 def abandon(connection: Connection) -> None:

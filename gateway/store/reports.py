@@ -8,7 +8,7 @@ statement. If a page of the database is damaged, returns every readable row, and
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple
@@ -147,6 +147,7 @@ _FIND = PreparedStatement(
 _IS_TAKEN = PreparedStatement(select(reports.c.position).where(reports.c.reference == bindparam("reference")))
 _STAGE = select(reports.c.stage).where(reports.c.reference == bindparam("reference"))
 _WRITTEN_LATER = {"acknowledged_at", "outcome", "set_aside_reason"}
+_GIVEN = tuple(field.name for field in fields(NewRow))
 _INSERT = PreparedStatement(
     insert(reports).values({c.name: bindparam(c.name) for c in reports.c if c.name not in _WRITTEN_LATER})
 )
@@ -192,30 +193,8 @@ def find_stage(connection: Connection, *, reference: str) -> str | None:
 
 def insert_report(connection: Connection, *, row: NewRow) -> None:
     """Store a report at stage `received`."""
-    _INSERT.run(
-        connection,
-        {
-            "position": row.position,
-            "sequence": row.sequence,
-            "epoch": row.epoch,
-            "report_id": row.report_id,
-            "partner": row.partner,
-            "environment": row.environment,
-            "door": row.door,
-            "reference": row.reference,
-            "kind": row.kind,
-            "priority": row.priority,
-            "placement": row.placement,
-            "received_at": to_epoch_seconds(row.received_at),
-            "stage": STAGE_RECEIVED,
-            "envelope": row.envelope,
-            "envelope_sha256": row.envelope_sha256,
-            "submission": row.submission,
-            "submission_sha256": row.submission_sha256,
-            "intake": row.intake,
-            "intake_sha256": row.intake_sha256,
-        },
-    )
+    values = {name: getattr(row, name) for name in _GIVEN}
+    _INSERT.run(connection, values | {"received_at": to_epoch_seconds(row.received_at), "stage": STAGE_RECEIVED})
 
 
 STAGE_COLLECTED = "collected"

@@ -1,28 +1,36 @@
-"""The store: transactions on persistent connections, with writers in one queue, and weekly counts of events.
+"""The store: transactions on persistent connections, with writers in one queue; checks of it; weekly counts of events.
 
-Never confirms a write before it is committed and synced; never keeps half of one.
+Never confirms a write before it is committed and synced; never keeps half of one. A check writes and reads back a row
+the size of a report, at most once in PROBE_SECONDS however often a load balancer asks, and recovers by itself.
 
 Counts are names of events and numbers: never by person, network or report, and never by less than a week.
 """
 
+import logging
 import os
 import secrets
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, insert, or_, select, text
 
 from gateway.databases.columns import PreparedStatement
 from gateway.databases.database import Database, make_database, translate_error
-from gateway.databases.failures import StorageUnavailableError, make_storage_error
+from gateway.databases.failures import (
+    FailureReason,
+    StorageUnavailableError,
+    make_storage_error,
+)
 from gateway.store.connections import Connections, HighWaterMark, KeptConnection, Mark, abandon, close_all, holds_report
 from gateway.store.schema import counts, probes
 from gateway.store.writers import WriterLock, Writers
+from gateway.web.logs import log_event, log_failure
 
 DEFAULT_LOCK_TIMEOUT_SECONDS = 5.0
 PROBE_BYTES = 68 * 1024  # a padded public report with its statement
@@ -249,3 +257,64 @@ def add_count(connection: Connection, *, name: str, week: str) -> None:
 def list_counts(connection: Connection) -> list[Count]:
     """Return every count, by week and name."""
     return [Count(*row) for row in connection.execute(_LIST)]
+
+
+PROBE_SECONDS: Final = 5.0
+
+
+class Soundness:
+    """The state of the storage, as one process knows it. A file shares the result of the last page check."""
+
+    def __init__(self, store: Store, *, elapsed: Callable[[], float] = time.monotonic) -> None:
+        self._store = store
+        self._elapsed = elapsed
+        self._probing = threading.Lock()
+        self._probed_at: float | None = None
+        self._fault: FailureReason | None = None
+
+    @property
+    def _mark_of_damage(self) -> Path:
+        return self._store.path.with_suffix(".damaged")
+
+    def find_fault(self) -> FailureReason | None:
+        """Return the reason why nothing can be stored, or None if a recent test write succeeded."""
+        # While one thread writes, the others return the last result, so that no queue grows behind a slow disk.
+        if self._probing.acquire(blocking=self._probed_at is None):
+            try:
+                if self._probed_at is None or self._elapsed() - self._probed_at >= PROBE_SECONDS:
+                    self._fault = self._probe()
+                    self._probed_at = self._elapsed()
+            finally:
+                self._probing.release()
+        return self._fault
+
+    def look_for_damage(self) -> bool:
+        """Check every page of the database, share the result with all processes, and return whether one is damaged.
+
+        Raises StorageUnavailableError.
+        """
+        is_damaged = self._store.has_damage()
+        try:
+            if is_damaged:
+                log_event("storage-damaged", level=logging.ERROR, reason="quick-check")
+                self._mark_of_damage.touch(mode=0o600)
+            else:
+                self._mark_of_damage.unlink(missing_ok=True)
+        except OSError as error:
+            log_failure(error, event="storage-check-not-kept")
+        return is_damaged
+
+    def is_damaged(self) -> bool:
+        """Return whether the last page check, by any process, found damage."""
+        return self._mark_of_damage.exists()
+
+    def _probe(self) -> FailureReason | None:
+        try:
+            self._store.check()
+        except StorageUnavailableError as error:
+            if error.reason != self._fault:
+                log_failure(error, event="storage-unavailable")
+            return error.reason
+        if self._fault is not None:
+            log_event("storage-available")
+        return None

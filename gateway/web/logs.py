@@ -106,8 +106,8 @@ def configure_logging(process_role: str) -> None:
 def catch_stray_exceptions() -> None:
     """Log uncaught exceptions by type and location, instead of printing message and source lines."""
     sys.excepthook = _log_stray
-    threading.excepthook = _log_stray_in_thread
-    sys.unraisablehook = _log_unraisable
+    threading.excepthook = _log_caught
+    sys.unraisablehook = _log_caught
 
 
 def log_event(event: str, *, level: int = logging.INFO, **fields: str | int) -> None:
@@ -173,12 +173,7 @@ def _log_stray(_kind: type[BaseException], error: BaseException, _trace: Traceba
     log_failure(error, event="stray-exception")
 
 
-def _log_stray_in_thread(arguments: threading.ExceptHookArgs) -> None:
-    if arguments.exc_value is not None:
-        log_failure(arguments.exc_value, event="stray-exception")
-
-
-def _log_unraisable(arguments: "sys.UnraisableHookArgs") -> None:
+def _log_caught(arguments: "threading.ExceptHookArgs | sys.UnraisableHookArgs") -> None:
     if arguments.exc_value is not None:
         log_failure(arguments.exc_value, event="stray-exception")
 

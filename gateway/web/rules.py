@@ -402,9 +402,7 @@ def not_found() -> NoReturn:
 
 
 def _pages(app: Flask) -> _ProblemPages:
-    pages = app.extensions[_PAGES_EXTENSION]
-    if not isinstance(pages, _ProblemPages):
-        raise TypeError("app.extensions['problem_pages'] was replaced.")
+    pages: _ProblemPages = app.extensions[_PAGES_EXTENSION]
     return pages
 
 
@@ -559,7 +557,8 @@ def apply_csrf(app: Flask, *, origin: str) -> None:
     app.extensions[_CSRF_EXTENSION] = _Csrf(origin=origin, protect=CSRFProtect(app))
     app.before_request(_check_post)
     app.register_error_handler(CSRFError, _answer_csrf_failure)
-    app.register_error_handler(ForeignOriginError, _answer_foreign_post)
+    # The door must not show it again: the text comes from another site, not from the person.
+    app.register_error_handler(ForeignOriginError, answer_http_error)
 
 
 def on_csrf_failure(app: Flask, *, blueprint: str, answer: CsrfFailure) -> None:
@@ -567,26 +566,19 @@ def on_csrf_failure(app: Flask, *, blueprint: str, answer: CsrfFailure) -> None:
     _csrf(app).failures[blueprint] = answer
 
 
-def check_origin_headers(*, own_origin: str) -> None:
+def check_own_origin() -> None:
     """Raise `ForeignOriginError` if Origin or Sec-Fetch-Site is present and foreign; both may be absent."""
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None and site not in {"same-origin", "none"}:
         raise ForeignOriginError()
     origin = request.headers.get("Origin")
     # "null" names no site: some settings send it for a page's own post, and the token must still be valid.
-    if origin not in {None, "null", own_origin}:
+    if origin not in {None, "null", _csrf(current_app).origin}:
         raise ForeignOriginError()
 
 
-def check_own_origin() -> None:
-    """Check the origin headers against the current app's origin, for a route whose rule needs no token."""
-    check_origin_headers(own_origin=_csrf(current_app).origin)
-
-
 def _csrf(app: Flask) -> _Csrf:
-    csrf = app.extensions[_CSRF_EXTENSION]
-    if not isinstance(csrf, _Csrf):
-        raise TypeError("app.extensions['csrf_failures'] was replaced.")
+    csrf: _Csrf = app.extensions[_CSRF_EXTENSION]
     return csrf
 
 
@@ -602,8 +594,3 @@ def _check_post() -> None:
 
 def _answer_csrf_failure(error: HTTPException) -> ResponseReturnValue:
     return _csrf(current_app).failures.get(request.blueprint or "", lambda: answer_http_error(error))()
-
-
-def _answer_foreign_post(error: HTTPException) -> ResponseReturnValue:
-    # The door must not show it again: the text comes from another site, not from the person.
-    return answer_http_error(error)

@@ -52,11 +52,11 @@ def fill_the_disk(state: Path) -> None:
     """Print the answers of `/health` and `doctor` before, during and after a full disk."""
     from gateway.app import make_app
     from gateway.doctor import examine
-    from gateway.store import soundness
+    from gateway.store import store
 
     gateway = open_gateway(state)
     client = make_app(gateway.config, ("industry",), state=state, gateway=gateway).test_client()
-    soundness.PROBE_SECONDS = 0.0  # type: ignore[misc]  # a process of its own, which waits for nothing
+    store.PROBE_SECONDS = 0.0  # type: ignore[misc]  # a process of its own, which waits for nothing
 
     def tell(line: object) -> None:
         sys.stdout.write(f"{line}\n")

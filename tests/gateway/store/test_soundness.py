@@ -12,7 +12,7 @@ from gateway.housekeeping import PAGES_EVERY, Rounds
 from gateway.intake import NewReport
 from gateway.store import StorageUnavailableError
 from gateway.store.reports import count_waiting, list_links, read_waiting
-from gateway.store.soundness import PROBE_SECONDS, Soundness
+from gateway.store.store import PROBE_SECONDS, Soundness
 from tests.builders import House, Partner, make_house
 from tests.damaged_database import INDEX_LEAF, TABLE_LEAF, damage_pages
 from tests.gateway.store_builders import finish_process, new_industry_report, start_process

@@ -1,7 +1,11 @@
-"""The bridge shares rooms and threads among networks: one network's requests keep no other one out."""
+"""The bridge shares rooms and threads among networks: one network's requests keep no other one out.
+
+The worker threads of a server process keep nothing of a request that is answered.
+"""
 
 import asyncio
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,6 +19,7 @@ from gateway.web.callers import (
     REFUSALS_ALLOWED,
     CallerNetworks,
     NetworkTurns,
+    RequestThreads,
     TooManyWaitingError,
     find_caller,
 )
@@ -302,3 +307,25 @@ def test_bodies_that_a_bad_line_cuts_or_slows_are_not_counted_as_refused() -> No
             call = serve(bridge, Call(length=9, pieces=pieces, address=FLOOD))
             assert call.status in {400, 408}
     assert bridge._turns.strangers._refusals == {}
+
+
+class _Request:
+    """Stands for all that a job holds: the text of a report, and the connection it came on."""
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_thread_that_waits_holds_nothing_of_its_last_job(fails: bool) -> None:
+    threads, is_gone = RequestThreads(1), threading.Event()
+
+    async def run_once() -> None:
+        request = _Request()
+        weakref.finalize(request, is_gone.set)
+
+        def job(held: _Request = request) -> None:
+            if fails:
+                raise ValueError(str(held))
+
+        await threads.run(job)
+
+    asyncio.run(run_once())
+    assert is_gone.wait(timeout=10)

@@ -1,4 +1,7 @@
-"""Real server processes: none outlives its parent, a dead one comes back, and no port is shared by two commands."""
+"""Real server processes: none outlives its parent, a dead one comes back, and no port is shared by two commands.
+
+A request to stop reaches the loop that waits for it, whatever it is doing when the signal comes.
+"""
 
 import ctypes
 import os
@@ -29,10 +32,12 @@ from gateway.web.serving import (
     ServingError,
     check_port_is_free,
     start_server,
+    stop_on_signals,
 )
 from tests.builders.local_servers import find_free_port
 from tests.gateway.web.process_watch import find_living, is_gone, is_listening, read_core_limit, wait_until
 from tests.gateway.web_builders import JSON_BYTES
+from tests.house.sources import ROOT
 
 TARGET = "tests.gateway.web.serving_target:make_app"
 
@@ -404,3 +409,42 @@ def test_server_refuses_bodies_that_are_too_large_or_of_no_stated_length() -> No
         assert requests.post(url, data=b"x" * (JSON_BYTES + 1), headers=headers, timeout=10).status_code == 413
         assert requests.post(url, data=iter([b"x", b"y"]), headers=headers, timeout=10).status_code == 411
         assert requests.get(url, timeout=10).headers["Server"] == "web"
+
+
+# A signal at each call inside the wait: one that comes while a lock is held would leave the process waiting for ever.
+HIT_EVERY_MOMENT = """
+import signal, sys
+from gateway.web.serving import stop_on_signals
+hits = 0
+def hit(frame, event, argument):
+    global hits
+    hits += 1
+    signal.raise_signal(signal.SIGTERM)
+with stop_on_signals() as stop:
+    sys.setprofile(hit)
+    stop.wait(0.01)
+    sys.setprofile(None)
+    assert stop.is_set()
+assert hits >= 3, hits
+print("stopped")
+"""
+
+
+def test_signal_at_any_moment_of_the_wait_is_a_request() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HIT_EVERY_MOMENT], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "stopped\n"
+
+
+def test_request_is_made_once_and_stays() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with stop_on_signals() as stop:
+        assert not stop.is_set()
+        assert not stop.wait(0.01)
+        timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        assert stop.wait(30)
+        assert stop.is_set()
+        timer.join()
+    assert signal.getsignal(signal.SIGTERM) is before

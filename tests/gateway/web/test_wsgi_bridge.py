@@ -143,7 +143,7 @@ def test_ceiling_of_a_body_is_the_rule_of_its_route() -> None:
     assert [value for value in found.values() if value] == [JSON_BYTES, FORM_BYTES]
 
 
-@pytest.mark.parametrize("name", [b"host", b"content-length", b"content-type"])
+@pytest.mark.parametrize("name", [b"host", b"content-length", b"content-type", b"content-encoding"])
 def test_header_that_may_come_once_is_refused_twice(name: bytes) -> None:
     headers = ((b"content-type", b"application/json"), (name, b"2"), (name, b"3"))
     call = serve(make_bridge(make_test_app()), Call(headers=headers, pieces=(b"ab",)))
