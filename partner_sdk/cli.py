@@ -1,4 +1,4 @@
-"""`report-abuse-partner`: the SDK for people and scripts. Runs one command and returns its exit code."""
+"""`report-abuse-partner`: the SDK for scripts. Runs one command and returns its exit code."""
 
 import sys
 from collections.abc import Sequence
@@ -13,15 +13,13 @@ from partner_sdk.lazy_group import LazyGroup, run_program
 PROGRAM: Final = "report-abuse-partner"
 _ROOM: Final = "partner_sdk._commands"
 COMMANDS: Final = {
-    "report": (f"{_ROOM}.report:report", "Submit reports and follow them."),
-    "spool": (f"{_ROOM}.spool:spool", "Sealed reports waiting for their receipts."),
-    "evidence": (f"{_ROOM}.evidence:evidence", "Hand over files that belong to reports."),
+    "report": (f"{_ROOM}.reports:report", "Submit reports and follow them."),
+    "spool": (f"{_ROOM}.reports:spool", "List and send everything that waits."),
+    "evidence": (f"{_ROOM}.reports:evidence", "Hand over files that belong to reports."),
     "receipt": (f"{_ROOM}.receipts:receipt", "Check and keep receipts."),
     "inbox": (f"{_ROOM}.mailbox:inbox", "Fetch, check, save and list the agency's messages."),
-    "digest": (f"{_ROOM}.digest:digest", "Show your newest digest, or write it for people and programs."),
-    "request": (f"{_ROOM}.request:request", "Answer the agency's questions and requests about accounts."),
-    "package": (f"{_ROOM}.package:package", "Read and answer the agency's intelligence packages."),
-    "alert": (f"{_ROOM}.alert:alert", "Read the agency's alerts, and write about them."),
+    "thread": (f"{_ROOM}.mailbox:thread", "Read packages, requests and alerts, and write about them."),
+    "digest": (f"{_ROOM}.mailbox:digest", "Print your newest digest, and write it for people."),
     "enrol": (f"{_ROOM}.account:enrol", "Answer the agency's invitation."),
     "keys": (f"{_ROOM}.account:keys", "List and change this partner's keys."),
     "account": (f"{_ROOM}.account:account", "Register this partner, or show its registration."),
@@ -30,7 +28,7 @@ COMMANDS: Final = {
         "Serve pages in your browser, for people without a developer.",
     ),
     "button": (f"{_ROOM}.button:button", "Put the Report Abuse button on your pages, and check it."),
-    "doctor": (f"{_ROOM}.doctor:doctor", "List faults and how to fix them."),
+    "doctor": (f"{_ROOM}.account:doctor", "List faults and how to fix them."),
 }
 
 

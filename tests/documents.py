@@ -20,7 +20,6 @@ PLACEMENT: Final = "tests/sdk/test_readme_lines.py::test_lines_of_the_placement_
 CASEWORK: Final = "tests/desk/cases/test_casework_lines.py"
 MOVING: Final = "tests/whole/test_moving_rows.py::test_lines_move_gateway_and_desk_and_everything_goes_on"
 README: Final = "tests/sdk/test_readme_lines.py::test_lines_of_the_readme_run_in_order"
-PACKAGES: Final = "tests/sdk/test_readme_lines.py::test_lines_of_the_officers_page_run_in_order"
 
 # The test that runs the blocks of a section, by document and the beginning of its heading.
 RUN_BY: Final[dict[tuple[str, str], str]] = {
@@ -48,7 +47,6 @@ RUN_BY: Final[dict[tuple[str, str], str]] = {
     ("docs/running.md", "Backup"): SET_UP,
     ("docs/running.md", "The desk's people"): CASEWORK,
     ("docs/running.md", "The gateway's database"): SET_UP,
-    ("docs/guides/packages.md", ""): PACKAGES,
     ("docs/placement.md", ""): PLACEMENT,
     ("partner_sdk/README.md", ""): README,
     ("widget/README.md", ""): README,

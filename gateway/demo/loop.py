@@ -397,7 +397,7 @@ class Loop:
 
     def submit_industry_report(self, file: Path) -> dict[str, Any]:
         """Submit a report file through the SDK and verify the receipt offline; returns the command's output."""
-        sent: dict[str, Any] = self.run_partner("report", "submit", str(file), "--priority", "P2", "--json")
+        sent: dict[str, Any] = self.run_partner("report", "submit", str(file), "--priority", "P2")
         return sent
 
     def verify_receipt(self, report_id: str) -> bool:
@@ -460,13 +460,15 @@ class Loop:
 
     def take_answers(self, *, package: str, request_id: str) -> tuple[bool, bool]:
         """Send both, and answer as their recipients; returns whether the desk shows either answer."""
-        answer = self.folder / "answer.txt"
-        answer.write_text("On the first of November. [message]", encoding="utf-8")
+        taken, answered = self.folder / "taken.json", self.folder / "answer.json"
+        taken.write_text(json.dumps({"kind": "acknowledge", "by": OFFICER}), encoding="utf-8")
+        answer = {"kind": "answer", "by": "Trust and Safety", "text": "On the first of November. [message]"}
+        answered.write_text(json.dumps(answer), encoding="utf-8")
         self.run_desk("collect")
         police = ("--state", str(self.police_state))
-        self.processes.run(PARTNER, "package", "open", package, "--out", str(self.folder / "police-package"), *police)
-        self.processes.run(PARTNER, "package", "acknowledge", package, "--by", OFFICER, *police)
-        self.run_partner("request", "answer", request_id, "--by", "Trust and Safety", "--text-file", str(answer))
+        self.processes.run(PARTNER, "thread", "open", package, "--out", str(self.folder / "police-package"), *police)
+        self.processes.run(PARTNER, "thread", "write", package, str(taken), *police)
+        self.run_partner("thread", "write", request_id, str(answered))
         self.run_desk("collect")
         is_taken = TAKEN in self._people[ANALYST].read(f"/packages/{package}")
         return is_taken, ANSWERED in self._people[CONTACT_POINT].read(f"/service-requests/{request_id}")
@@ -485,7 +487,7 @@ class Loop:
 
     def pull_digest(self, quarter: str) -> dict[str, Any]:
         """Pull, verify and open the digest as the partner; returns the digest from the command's output."""
-        pulled: dict[str, Any] = self.run_partner("digest", "--quarter", quarter, "--json")
+        pulled: dict[str, Any] = self.run_partner("digest", "--quarter", quarter)
         return pulled
 
     def make_start_links(self, *people: str) -> dict[str, str]:
@@ -501,9 +503,9 @@ class Loop:
         return ("--state", str(self.desk_state))
 
     def run_partner(self, *arguments: str) -> Any:
-        """Run a command of the partner; returns the parsed object with `--json`, else None."""
+        """Run a command of the partner and return the object that it prints."""
         output = self.processes.run(PARTNER, *arguments, "--state", str(self.partner_state))
-        return json.loads(output) if "--json" in arguments else None
+        return json.loads(output)
 
     def stop(self) -> None:
         """End every session and process."""

@@ -1,17 +1,17 @@
-"""The commands `enrol`, `keys` and `account`: enrol a partner, change its keys, register it."""
-
-import json
+"""The commands `enrol`, `keys`, `account` and `doctor`: enrol a partner, change its keys, register it, find faults."""
 
 import click
 import msgspec
 
 from partner_sdk._commands.runtime import (
     EXIT_DONE,
+    EXIT_FAILED,
     FEW_EXIT_CODES,
     Call,
     PartnerCommand,
     PartnerGroup,
     Speaker,
+    pick,
     read_input,
     say_example,
     shared_options,
@@ -26,6 +26,8 @@ from partner_sdk.client.account import (
     send_registration,
 )
 from partner_sdk.client.account import enrol as answer_invitation
+from partner_sdk.client.checkup import examine
+from partner_sdk.finding import describe_findings, is_well
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import check_filled_in
 from partner_sdk.wire.enrolment import (
@@ -59,14 +61,15 @@ def enrol(call: Call, *, invitation: str, registration: str | None) -> int:
         clock=call.runtime.clock,
         registration=None if registration is None else read_registration(registration, environment=found.environment),
     )
-    lines = (
-        f"Enrolled as {made.profile.partner} at {made.profile.origin}; folder {call.state}.",
-        f"Root fingerprint {found.root_fingerprint}",
-        *_format_keys(made.key_ids),
-        "Read these to the agency by phone. Run `doctor` to see when it has approved you.",
-        f"Delete {invitation}: its secret has been used.",
-    )
-    return call.answer({"key_ids": made.key_ids, "partner": made.profile.partner, "status": "waiting"}, lines)
+    call.speaker.warn("Read the key ids and the root fingerprint to the agency by phone; `doctor` shows its approval.")
+    call.speaker.warn(f"Delete {invitation}: its secret has been used.")
+    fields = {
+        "key_ids": made.key_ids,
+        **pick(made.profile, "origin", "partner"),
+        "root_fingerprint": found.root_fingerprint,
+        "status": "waiting",
+    }
+    return call.answer(fields)
 
 
 @click.group(cls=PartnerGroup)
@@ -92,26 +95,22 @@ def update(call: Call, *, file: str) -> int:
     registration = read_registration(file, environment=call.partner.profile.environment)
     sent = send_registration(call.partner, registration, now=call.runtime.clock())
     gaps = list_registration_gaps(registration)
-    if not call.is_json:
-        _warn_of_gaps(call, gaps)
-    fields = {"change_id": sent.change_id, "missing": list(gaps), "status": "waiting"}
-    return call.answer(fields, [f"Sent to the agency, change {sent.change_id}. A person there reads it."])
+    return call.answer({"change_id": sent.change_id, "missing": list(gaps), "status": "waiting"})
 
 
-@account.command(example="--json")
+@account.command(example="")
 @shared_options
 def show(call: Call) -> int:
-    """Show the last registration sent."""
+    """Show the last registration sent.
+
+    `missing` is what the agency will ask for. Without `sent_at` it did not arrive: run account update again.
+    """
     sent = find_sent_registration(call.partner.state)
-    fields = {"account": None if sent is None else msgspec.to_builtins(sent)}
-    if sent is None:
-        return call.answer(fields, ["Nothing was registered from here: see account template and account update."])
-    arrived = f"sent {sent.sent_at}" if sent.sent_at else "NOT SENT YET: run account update again"
-    shown = json.dumps(msgspec.to_builtins(sent.registration), indent=2, ensure_ascii=False)
-    call.answer(fields, [f"change {sent.change_id}, made {sent.made_at}, {arrived}", shown])
-    if not call.is_json:
-        _warn_of_gaps(call, list_registration_gaps(sent.registration))
-    return EXIT_DONE
+    fields = {
+        "account": None if sent is None else msgspec.to_builtins(sent),
+        "missing": [] if sent is None else list(list_registration_gaps(sent.registration)),
+    }
+    return call.answer(fields)
 
 
 def read_registration(name: str, *, environment: Environment) -> Registration:
@@ -123,11 +122,6 @@ def read_registration(name: str, *, environment: Environment) -> Registration:
     if environment == "live":
         check_filled_in(registration, examples=(TEMPLATE,))
     return registration
-
-
-def _warn_of_gaps(call: Call, gaps: tuple[str, ...]) -> None:
-    for gap in gaps:
-        call.speaker.warn(f"Missing: {gap.replace('_', ' ')}. The agency will ask for it.")
 
 
 @click.group(cls=PartnerGroup)
@@ -147,30 +141,16 @@ def rotate(call: Call, *, ask_again: bool, anew: bool) -> int:
     renewed = renew_keys(call.partner, now=call.runtime.clock(), ask_again=ask_again, anew=anew)
     rotation = renewed.rotation
     if renewed.changed_at is not None:
-        said = (
-            f"The new keys have been in force since {renewed.changed_at}. Nothing was sent; --anew requests different "
-            "keys."
+        call.speaker.warn("Nothing was sent: the new keys are in force. --anew requests different keys.")
+    elif not rotation.is_done:
+        call.speaker.warn(
+            "Read both submission key ids to the agency by phone. Until it accepts the new keys, the old ones stay in "
+            "use; then the next command, e.g. `doctor`, switches to the new ones."
         )
-        return call.answer(_to_fields(rotation), [said, *_format_keys(rotation.key_ids)])
-    if rotation.is_done:
-        lines = [
-            "The new keys are in force here, at the gateway and at the agency.",
-            "The old keys are kept for at least 14 days, and until the agency has written to the new mailbox.",
-            *_format_keys(rotation.key_ids),
-        ]
-    else:
-        has = "still has" if renewed.had_begun else "has"
-        lines = [
-            f"The agency {has} to accept the new keys, change {rotation.change_id}.",
-            f"submission key id {rotation.key_ids['submission']} (old)",
-            f"submission key id {rotation.new_key_ids['submission']} (new)",
-            "Read both to the agency by phone. Until it accepts them, the old keys stay in use.",
-            "After that the next command, e.g. `doctor`, switches to the new keys and reports it.",
-        ]
-    return call.answer(_to_fields(rotation), lines)
+    return call.answer({**_to_fields(rotation), "changed_at": renewed.changed_at})
 
 
-@keys.command("list", example="--json")
+@keys.command("list", example="")
 @shared_options
 def show_keys(call: Call) -> int:
     """List the keys of this folder."""
@@ -191,18 +171,7 @@ def show_keys(call: Call) -> int:
         "former_keys": [key.key_id for key in kept],
         "former_mailbox_keys": [key.key_id for key in former],
     }
-    waits = f"new: waits for the agency, change {rotation.change_id}"
-    lines = (
-        *(f"{role} key id {key.key_id}, made {key.created_at}" for role, key in current.items()),
-        *(f"{line}, {waits}" for line in _format_keys(rotation.new_key_ids)),
-        *(f"{key.role} key id {key.key_id}, old: kept until the agency has used the new ones" for key in kept),
-        *(f"mailbox key id {key.key_id}, old: still opens messages sealed to it" for key in former),
-    )
-    return call.answer(fields, lines)
-
-
-def _format_keys(key_ids: dict[str, str]) -> list[str]:
-    return [f"{role} key id {key_id}" for role, key_id in key_ids.items()]
+    return call.answer(fields)
 
 
 def _to_fields(rotation: Rotation) -> dict[str, object]:
@@ -212,3 +181,11 @@ def _to_fields(rotation: Rotation) -> dict[str, object]:
         "new_key_ids": rotation.new_key_ids,
         "status": "done" if rotation.is_done else "waiting",
     }
+
+
+@click.command(cls=PartnerCommand, example="")
+@shared_options
+def doctor(call: Call) -> int:
+    """List faults and how to fix them."""
+    findings = list(examine(call.partner, now=call.runtime.clock(), environ=call.runtime.environ))
+    return call.answer(describe_findings(findings), code=EXIT_DONE if is_well(findings) else EXIT_FAILED)

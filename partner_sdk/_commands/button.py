@@ -15,7 +15,7 @@ from partner_sdk._commands.runtime import (
     out_option,
     read_input,
     say_example,
-    shared_options,
+    text_options,
 )
 from partner_sdk.button.frameworks import FILE_NAMES, FLAVOURS, Flavour, make_flavour
 from partner_sdk.button.snippet import (
@@ -83,7 +83,7 @@ def button() -> None:
 @click.option("--size", type=click.Choice(SIZES), default=44, show_default=True, help="The icon's size in pixels.")
 @origin_option
 @out_option
-@shared_options
+@text_options
 def snippet(
     call: Call,
     *,
@@ -120,7 +120,7 @@ def snippet(
     "--form", type=click.Choice(FORMS), default="script", show_default=True, help="As you chose it for the snippet."
 )
 @origin_option
-@shared_options
+@text_options
 def csp(call: Call, *, by: By, form: Form, origin: str | None) -> int:
     """Show the line that your Content-Security-Policy needs."""
     policy = make_policy(call.get_origin(origin), form=form, by=by)
@@ -142,7 +142,7 @@ button.add_command(check)
 @click.argument("file")
 @click.option("--lifetime", metavar="SECONDS", type=int, help="How long it is valid: 1 to 86,400 (default: 43,200).")
 @click.option("--href", "is_href", is_flag=True, help="Print the full address of the link.")
-@shared_options
+@text_options
 def context(call: Call, *, file: str, lifetime: int | None, is_href: bool) -> int:
     """Seal the facts about one page, for its button's link.
 
@@ -184,7 +184,7 @@ def context(call: Call, *, file: str, lifetime: int | None, is_href: bool) -> in
     metavar="HEX",
     help="The fingerprint of the agency's root, 64 digits; without it TLS alone is trusted.",
 )
-@shared_options
+@text_options
 def adopt(call: Call, *, file: str | None, is_example: bool, origin: str | None, root_fingerprint: str | None) -> int:
     """Ask the agency for the button; no invitation is needed.
 

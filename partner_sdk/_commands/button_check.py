@@ -19,7 +19,7 @@ from partner_sdk._commands.runtime import (
     origin_option,
     read_input,
     read_page_file,
-    shared_options,
+    text_options,
 )
 from partner_sdk.client.exchange import check_origin
 from partner_sdk.errors import FormatError, LocalStateError, TransportError
@@ -100,7 +100,7 @@ def _read_placement(text: str) -> str:
     show_default=True,
     help="A screen width, with --browser; may be repeated.",
 )
-@shared_options
+@text_options
 def check(
     call: Call,
     *,

@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from partner_sdk._commands.runtime import EXIT_DONE, FEW_EXIT_CODES, Call, PartnerCommand, shared_options
+from partner_sdk._commands.runtime import EXIT_DONE, FEW_EXIT_CODES, Call, PartnerCommand, text_options
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.errors import LocalStateError
 
@@ -28,7 +28,7 @@ MOST_PORT: Final = 65_535
     show_default=True,
     help="End after so long without a click.",
 )
-@shared_options
+@text_options
 def console(call: Call, *, person: str | None, no_open: bool, port: int, idle_minutes: int) -> int:
     """Serve pages in your browser, for people without a developer."""
     try:

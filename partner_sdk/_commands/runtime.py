@@ -1,11 +1,11 @@
-"""The frame of every command: shared options, exit codes, the lines that it writes, and the machine around it.
+"""The frame of every command: shared options, exit codes, the JSON that it writes, and the machine around it.
 
-Each line names the environment, so that a rehearsal is never taken for a report. Never writes a character that steers a
-terminal: text from outside passes `make_printable`. Imports nothing heavy: the help of the program loads this file.
+A command is for machines: one JSON object on standard output, and warnings for a person on standard error. Each names
+the environment, so that a rehearsal is never taken for a report. Only `button` and `console` write text for a person,
+unless `--json` is given. Never writes a character that steers a terminal: text from outside passes `make_printable`.
+Imports nothing heavy: the help of the program loads this file.
 """
 
-import csv
-import io
 import json
 import os
 import sys
@@ -100,14 +100,6 @@ class Speaker:
         sys.stdout.write(text.encode("ascii", "backslashreplace").decode("ascii"))
         sys.stdout.flush()
 
-    def say_csv(self, text: str) -> None:
-        """Write CSV with the environment as its first column."""
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        for place, row in enumerate(csv.reader(io.StringIO(text))):
-            first = "environment" if place == 0 else self._name_environment()
-            writer.writerow([first, *map(make_printable, row)])
-        sys.stdout.flush()
-
     def _name_environment(self) -> str:
         # Imported here, as below: a line without a mark needs no format of the wire.
         from partner_sdk.wire.problems import NOT_A_REPORT
@@ -158,7 +150,7 @@ class Call:
     speaker: Speaker = field(default_factory=lambda: Speaker(None))
     state: Path = Path(DEFAULT_STATE)
     ca_file: Path | None = None
-    is_json: bool = False
+    is_json: bool = True
 
     @cached_property
     def partner(self) -> "Partner":
@@ -186,7 +178,7 @@ class Call:
                 self.partner.close()
 
     def answer(self, fields: dict[str, Any], lines: Iterable[str] = (), *, code: int = EXIT_DONE) -> int:
-        """Write a result, as JSON under `--json`, else as lines; return the exit code."""
+        """Write a result as JSON, or as `lines` without the `--json` of `text_options`; return the exit code."""
         if self.is_json:
             self.speaker.say_json(fields)
         else:
@@ -213,7 +205,7 @@ class Call:
         return EXIT_DONE
 
     def fail(self, error: ReportAbuseError) -> int:
-        """Show an error, as JSON too under `--json`, and return `EXIT_FAILED`."""
+        """Show an error, as JSON too, and return `EXIT_FAILED`."""
         self.warn_of(error)
         if self.is_json:
             faults = error.faults if isinstance(error, ReportError) else ()
@@ -298,15 +290,21 @@ def shared_options(function: Run) -> Run:
     @click.option(
         "--ca-file", metavar="FILE", type=click.Path(path_type=Path), help="Trust only this certificate authority."
     )
-    @click.option("--json", "is_json", is_flag=True, help="Print one JSON object for machines.")
     @click.pass_context
     @wraps(function)
     def run(ctx: click.Context, /, **options: Any) -> int:
         call: Call = ctx.obj
-        call.state, call.ca_file, call.is_json = (options.pop(name) for name in ("state", "ca_file", "is_json"))
+        call.state, call.ca_file = options.pop("state"), options.pop("ca_file")
+        call.is_json = options.pop("is_json", True)
         return call.run(lambda: function(call, **options))
 
     return run
+
+
+def text_options(function: Run) -> Run:
+    """Add the options of a command that writes text for a person, unless `--json` is given."""
+    option = click.option("--json", "is_json", is_flag=True, help="Print one JSON object for machines.")
+    return option(shared_options(function))
 
 
 origin_option: Final = click.option(

@@ -470,7 +470,7 @@ def list_requests(state: PartnerState, *, messages: Iterable[OpenedMessage] | No
     return Questions(questions=tuple(ordered), unreadable=found.unreadable)
 
 
-_UNKNOWN: Final = "No request with this id is saved here: `request list` fetches them. Give the id of an open one."
+_UNKNOWN: Final = "No request with this id is saved here: `thread list` fetches them. Give the id of an open one."
 _MOST_NAMED: Final = 5
 
 
@@ -526,7 +526,7 @@ def _describe(asked: Question) -> str:
         about = "it" if asked.reference is None else asked.reference
         return f"Your report {', '.join(asked.answers)} answers it. Send more as a supplement to {about}."
     ended = {"answered": "You answered it", "declined": "You declined it", "recalled": "The agency withdrew it"}
-    return f"{ended.get(asked.state, 'The agency closed it')}: `request show {asked.request_id}` shows the thread."
+    return f"{ended.get(asked.state, 'The agency closed it')}: `thread show {asked.request_id}` shows all of it."
 
 
 def _refuse(message: str, *, reason: str, detail: str) -> ReportError:

@@ -276,7 +276,7 @@ def _mailbox(partner: Partner, *, now: datetime) -> Iterator[Finding]:
         if one.due_at is None or one.state not in {*OPEN_STATES, "waiting"}:
             continue
         text = f"request {one.message_id} is due {format_time(one.due_at)}"
-        fix = f"Run request show {one.message_id}, and answer it."
+        fix = f"Run thread show {one.message_id}, and answer it."
         if one.state == "waiting":
             fix = "The answer is sealed and waiting: run spool flush."
         if one.is_overdue(now):

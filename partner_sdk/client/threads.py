@@ -655,7 +655,7 @@ def check_asked(thread: Thread) -> None:
     check_not_recalled(thread)
     check_not_said(thread, kind="answer")
     raise MailboxError(
-        "The agency has asked nothing about this package; use `report-abuse-partner package ask`.",
+        "The agency has asked nothing about this package: write a question or a note.",
         reason="nothing-asked",
     )
 

@@ -309,7 +309,7 @@ SET_ASIDE_REASONS: Final[dict[SetAsideReason, str]] = {
     "not-proven": "Its statement is not signed by a current key of yours. Tell the agency by phone if you sent it.",
     "no-open-request": (
         "It is a response, but names no open question. It is filed with the report that it names, and answers "
-        "nothing. Run `request list`, and answer the right question."
+        "nothing. Run `thread list`, and answer the right question."
     ),
     "held": "The agency is looking into it. You need do nothing.",
 }

@@ -46,7 +46,7 @@ def flip_bytes_of_evidence(loop: Loop) -> None:
     film, report = loop.folder / "film", loop.folder / "report.json"
     film.write_bytes(b"a film")
     report.write_bytes(encode(make_industry_report(files=make_report("file-1").files)))
-    loop.run_partner("report", "submit", str(report), *_WITH_FILM, f"file-1={film}", "--json")
+    loop.run_partner("report", "submit", str(report), *_WITH_FILM, f"file-1={film}")
     ((evidence_id, blob),) = ask_database(loop, _NEWEST_FILM)
     flip_part(loop, blob)
     found = collect(loop)["evidence"]

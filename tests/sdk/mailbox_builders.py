@@ -1,7 +1,10 @@
 """Mailbox messages as the desk makes them, good ones and bad ones."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from gateway.exchange.feed import MAILBOX_MESSAGE
 from gateway.store.items import put_item
@@ -9,14 +12,19 @@ from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import format_time, make_report_id, parse_base64url, to_base64url
 from partner_sdk.wire.mailbox import (
     FIRST_PREVIOUS,
+    AskedAccount,
+    InformationRequest,
     MailboxItem,
     MailboxMessage,
+    ReferralFacts,
+    TermsReferral,
+    encode_body,
     mailbox_context,
     message_sha256,
     sign_message,
 )
 from partner_sdk.wire.sealing import seal
-from tests.builders import NOW, Agency, House, Partner, sealing_key_of
+from tests.builders import DAY, NOW, Agency, House, Partner, sealing_key_of
 
 
 @dataclass(frozen=True)
@@ -82,3 +90,42 @@ def post_to(house: House, *posts: Post) -> None:
                 envelope=parse_base64url(post.item.envelope),
                 now=NOW,
             )
+
+
+REFERENCE = "K7QF-2M9TX-D"
+REPORT_ID = make_report_id(NOW, bytes(10))
+REQUEST = InformationRequest(
+    due_at=format_time(NOW + 7 * DAY),
+    legal_basis="Online Safety Act 2023, section 66",
+    purpose="To find the child.",
+    question="From which IP address did the account log in on 24 November?\nAnd from which port?",
+    reference=REFERENCE,
+    report_id=REPORT_ID,
+    request_id=make_report_id(NOW, b"\1" * 10),
+)
+REFERRAL = TermsReferral(
+    account=AskedAccount(kind="username", value="mild_example"),
+    facts=ReferralFacts(explanation="It is said.", good_faith=True, locations=("https://chat.example/u/1",)),
+    rule="Minimum age",
+)
+
+
+def make_request(place: int, **changes: str) -> InformationRequest:
+    """Return another question of the agency."""
+    return msgspec.structs.replace(REQUEST, request_id=make_report_id(NOW, bytes([place]) * 10), **changes)
+
+
+def make_asked(request: InformationRequest) -> Post:
+    """Return the first message of a mailbox: this question."""
+    body = to_base64url(encode_body(request))
+    return make_post(1, posted_as=request.request_id, body=body, kind="information-request")
+
+
+def post_bodies(house: House, *bodies: bytes, kind: str = "information-request") -> None:
+    """Put a chain of messages with these bodies into the gateway's mailbox."""
+    posts: list[Post] = []
+    for place, body in enumerate(bodies, start=1):
+        previous = message_sha256(posts[-1].signed) if posts else FIRST_PREVIOUS
+        named = json.loads(body).get("request_id")
+        posts.append(make_post(place, previous, posted_as=named, body=to_base64url(body), kind=kind))
+    post_to(house, *posts)

@@ -117,7 +117,7 @@ class Terminal:
         self.out, self.err = self.capsys.readouterr()
         return code
 
-    def json(self) -> dict[str, object]:
+    def json(self) -> dict[str, Any]:
         found = json.loads(self.out)
         assert isinstance(found, dict)
         return found

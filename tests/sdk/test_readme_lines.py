@@ -12,16 +12,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.desk.packages.archive import seal_file
 from gateway.testing import Sandbox, scenarios
 from partner_sdk import Partner
 from partner_sdk._commands.runtime import EXIT_NOT_DELIVERED, STATE_VARIABLE, Runtime
 from partner_sdk.cli import main
-from partner_sdk.package_reader import Costs
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.enrolment import TEMPLATE
 from tests.builders import EXAMPLE_REPORT
-from tests.documents import PACKAGES, PLACEMENT, README, list_lines
+from tests.documents import PLACEMENT, README, list_lines
 from tests.sdk.evidence_builders import make_report
 from tests.sdk.renew_button_release import REPOSITORY
 
@@ -74,7 +72,7 @@ class Service:
 
     def read_json(self, line: str) -> Any:
         self.capture.readouterr()
-        self.run(f"report-abuse-partner {line} --json")
+        self.run(f"report-abuse-partner {line}")
         return json.loads(self.capture.readouterr().out)
 
 
@@ -89,10 +87,6 @@ def let_the_desk_work(service: Service, _: pytest.MonkeyPatch) -> None:
 
 def write_a_report(service: Service, _: pytest.MonkeyPatch) -> None:
     service.write("report.json", EXAMPLE_REPORT.read_bytes())
-
-
-def write_an_answer(service: Service, _: pytest.MonkeyPatch) -> None:
-    service.write("answer.json", EXAMPLE_REPORT.read_bytes())
 
 
 def pipe_a_report(service: Service, patch: pytest.MonkeyPatch) -> None:
@@ -135,7 +129,7 @@ def leave_a_file_unsent(service: Service, _: pytest.MonkeyPatch) -> None:
     service.sandbox.next_requests(scenarios.unavailable(), times=20)
     service.run("report-abuse-partner report submit report.json --priority P1 --evidence file-1=clip.mp4")
     service.sandbox.cancel_scenarios()
-    (waiting,) = service.read_json("evidence status")["evidence"]
+    (waiting,) = service.read_json("spool status")["evidence"]
     service.names[ID] = waiting["report_id"]
 
 
@@ -156,31 +150,13 @@ def carry_it_to_the_desk(service: Service, _: pytest.MonkeyPatch) -> None:
 
 
 def be_asked(service: Service, _: pytest.MonkeyPatch) -> None:
-    service.write("answer.txt", b"From port 1234.")
+    service.write("entry.json", b'{"kind": "question", "by": "Anna Example", "text": "Which account?"}')
+    service.write("answer.json", EXAMPLE_REPORT.read_bytes())
     service.names[ID] = service.sandbox.send_question(service.submit().reference, "From which port?")
 
 
-def be_asked_about_the_package(service: Service, _: pytest.MonkeyPatch) -> None:
-    service.sandbox.write_to_thread(service.names[ID], "question", "Is it in your area?")
-
-
-def be_alerted(service: Service, _: pytest.MonkeyPatch) -> None:
-    service.write("found.txt", b"Two accounts, both closed.")
-    service.names[ID] = service.sandbox.send_example("alert")
-
-
 def get_a_package(service: Service, _: pytest.MonkeyPatch) -> None:
-    service.write("question.txt", b"Which school does the child go to?")
-    service.write("answer.txt", b"It is in our area.")
     service.names[ID] = service.sandbox.send_example("package")
-
-
-def get_a_sealed_file(service: Service, _: pytest.MonkeyPatch) -> None:
-    passphrase, archive = "K7QF2-M9TXD-4BWRZ-0ACH8", b"an archive"
-    costs = Costs(memory_kib=64, passes=1, lanes=1)
-    pieces = seal_file([archive], size_bytes=len(archive), passphrase=passphrase, salt=bytes(16), costs=costs)
-    service.write("package.sealed", b"".join(pieces))
-    service.write("passphrase.txt", passphrase.encode())
 
 
 def fill_in_the_request(service: Service, _: pytest.MonkeyPatch) -> None:
@@ -216,15 +192,8 @@ BEFORE: dict[str, Callable[[Service, pytest.MonkeyPatch], None]] = {
     "spool status": empty_the_spool,
     "spool write": write_it_again,
     "receipt add": carry_it_to_the_desk,
-    "request list": be_asked,
-    f"request answer {ID} answer.json": write_an_answer,
-    f"request answer {ID} --by": be_asked,
-    "request decline": be_asked,
-    "alert list": be_alerted,
-    "package list": get_a_package,
-    "package answer": be_asked_about_the_package,
-    "package decline": get_a_package,
-    "package unseal": get_a_sealed_file,
+    "thread list": be_asked,
+    "thread open": get_a_package,
     "button context": bring_page,
     "button adopt request.json": fill_in_the_request,
     "inbox": get_mail,
@@ -263,13 +232,3 @@ def test_lines_of_the_placement_page_run_in_order(service: Service) -> None:
     service.sandbox.enrol(service.state)
     run_lines(service, PLACEMENT, "docs/placement.md")
     assert {path.name for path in service.folder.glob("report_abuse.*")} == {"report_abuse.py"}
-
-
-def test_lines_of_the_officers_page_run_in_order(service: Service) -> None:
-    service.sandbox.enrol(service.state)
-    service.submit()
-    run_lines(service, PACKAGES, "docs/guides/packages.md")
-    assert (service.folder / "case-folder" / "page.pdf").read_bytes().startswith(b"%PDF")
-    thread = service.sandbox.read_thread(service.names[ID])
-    own = [one.kind for one in thread if one.direction == "in"]
-    assert own == ["acknowledge", "question", "answer", "outcome"]

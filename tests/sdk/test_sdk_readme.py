@@ -24,8 +24,8 @@ from tests.builders import EXAMPLE_REPORT, NOW, House, make_house
 from tests.command_lines import list_commands, parse
 from tests.sdk.client.rotation_builders import AGENCY, World
 from tests.sdk.client.test_key_rotation import REPORT
-from tests.sdk.commands.test_requests import REQUEST
 from tests.sdk.evidence_builders import make_report, write_plain
+from tests.sdk.mailbox_builders import REQUEST
 from tests.sdk.sdk_builders import make_state, session_for
 
 SDK = Path(__file__).parents[2] / "partner_sdk"

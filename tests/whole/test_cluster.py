@@ -111,7 +111,7 @@ def test_servers_of_the_cluster_hold_no_typed_word_and_no_private_key_of_the_des
     film, report = tmp_path / "film", tmp_path / "report.json"
     film.write_text(words_of_film * 20_000, encoding="utf-8")
     report.write_bytes(encode(make_industry_report(files=make_report("file-1").files)))
-    loop.run_partner("report", "submit", str(report), "--priority", "P2", "--evidence", f"file-1={film}", "--json")
+    loop.run_partner("report", "submit", str(report), "--priority", "P2", "--evidence", f"file-1={film}")
     with connect(site.database_uri) as connection:
         ((reference,),) = connection.execute("SELECT max(reference) FROM reports").fetchall()
     with connect(f"postgresql://postgres@127.0.0.1:{site.database_port}/postgres?passfile={site.passwords}") as owner:

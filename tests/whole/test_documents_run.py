@@ -108,7 +108,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
 def submit_example(partner: list[str], *, capsys: pytest.CaptureFixture[str], code: int = 0) -> str:
     """Submit a report as the partner, which ends with `code`, and return its id."""
     capsys.readouterr()
-    words = ["report", "submit", str(EXAMPLE_REPORT), "--priority", "P2", "--json", "--again", *partner]
+    words = ["report", "submit", str(EXAMPLE_REPORT), "--priority", "P2", "--again", *partner]
     assert run_partner(words, runtime=Runtime(sleep=lambda _: None)) == code
     return str(json.loads(capsys.readouterr().out)["report_id"])
 
@@ -116,7 +116,7 @@ def submit_example(partner: list[str], *, capsys: pytest.CaptureFixture[str], co
 def list_differing(partner: list[str], *, capsys: pytest.CaptureFixture[str]) -> set[str]:
     """Return the ids of all reports whose receipts the gateway does not honour."""
     capsys.readouterr()
-    assert run_partner(["receipt", "verify", "--all", "--online", "--json", *partner]) == 4
+    assert run_partner(["receipt", "verify", "--all", "--online", *partner]) == 4
     return {row["report_id"] for row in json.loads(capsys.readouterr().out)["differing"]}
 
 
@@ -152,7 +152,7 @@ def test_lines_lead_from_the_first_key_to_a_closed_case_and_back_from_a_backup(
     report = make_industry_report(files=make_report("file-1").files)
     Path("report.json").write_bytes(encode(report))
     words = ["report", "submit", "report.json", "--priority", "P2", "--again", *partner]
-    assert run_partner([*words, "--evidence", "file-1=clip.mp4", "--json"]) == 0
+    assert run_partner([*words, "--evidence", "file-1=clip.mp4"]) == 0
     machine.names["K7QF-2M9TX-D"] = json.loads(capsys.readouterr().out)["reference"]
     assert run_partner([*words, "--to-file", "sealed-report.json"]) == 0
     assert run_partner(["keys", "rotate", *partner]) == 0

@@ -246,6 +246,6 @@ def test_four_parts_in_flight_add_at_most_64_mib_to_all_processes_together(loop:
 
 def test_partner_finds_its_receipts_in_the_public_log_that_serve_publishes(loop: Loop) -> None:
     loop.submit_industry_report(EXAMPLE_REPORT)
-    found = loop.run_partner("receipt", "verify", "--all", "--online", "--json")
+    found = loop.run_partner("receipt", "verify", "--all", "--online")
     assert (found["differing"], found["log"]["reason"]) == ([], None)
     assert found["log"]["size"] >= 1

@@ -77,7 +77,7 @@ def machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Machin
 def send_report(machines: Machines, *, capsys: pytest.CaptureFixture[str]) -> str:
     """Submit a report as the partner and return its id."""
     capsys.readouterr()
-    words = ("report", "submit", "report.json", "--priority", "P2", "--json", "--again")
+    words = ("report", "submit", "report.json", "--priority", "P2", "--again")
     assert run_partner([*words, "--state", str(machines.folder / "report-abuse")]) == 0
     sent = json.loads(capsys.readouterr().out)
     return str(sent["report_id"])

@@ -56,7 +56,7 @@ class Stream:
 
 
 def begin_flush(loop: Loop) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "partner_sdk.cli", "spool", "flush", "--state", str(loop.partner_state), "--json"]
+    command = [sys.executable, "-m", "partner_sdk.cli", "spool", "flush", "--state", str(loop.partner_state)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -100,7 +100,7 @@ def test_what_an_outage_keeps_back_goes_by_file_or_after_it_and_is_one_case_each
         assert set(list_undelivered(loop)) == {urgent, both_ways}
     finally:
         loop.start_gateway()
-    flushed = loop.run_partner("spool", "flush", "--json")
+    flushed = loop.run_partner("spool", "flush")
     assert flushed["undelivered"] == []
     assert sorted(one["report_id"] for one in flushed["delivered"]) == sorted([urgent, both_ways])
     report_ids, _ = stored(loop)
@@ -133,11 +133,11 @@ def check_flush_names_the_emergency_and_keeps_it(loop: Loop) -> str:
 def hand_over_by_file(loop: Loop, folder: Path) -> str:
     """Write a report for the desk, import it, and take its receipt back; return its id."""
     out, receipt = folder / "for-the-desk.json", folder / "from-the-desk.json"
-    words = ("report", "submit", str(EXAMPLE_REPORT), "--priority", "P2", "--to-file", str(out), "--json", "--again")
+    words = ("report", "submit", str(EXAMPLE_REPORT), "--priority", "P2", "--to-file", str(out), "--again")
     report_id = str(loop.run_partner(*words)["report_id"])
     imported = json.loads(loop.run_desk("import", str(out), "--receipt-out", str(receipt), "--json"))
     assert imported["state"] == "filed"
-    added = loop.run_partner("receipt", "add", str(receipt), "--json")
+    added = loop.run_partner("receipt", "add", str(receipt))
     assert (added["report_id"], added["reference"]) == (report_id, imported["reference"])
     assert (added["signed_by"], added["verified"]) == ("desk", True)
     return report_id

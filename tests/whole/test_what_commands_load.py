@@ -214,7 +214,7 @@ def test_command_of_a_partner_that_sends_nothing_never_loads_what_sends() -> Non
         ("button", "csp", *origin),
     )
     loaded = list_loaded_by_all("partner_sdk.cli", dict.fromkeys(sends_nothing, 0))
-    assert {"partner_sdk._commands.report", "partner_sdk._commands.button"} <= loaded
+    assert {"partner_sdk._commands.reports", "partner_sdk._commands.button"} <= loaded
     sending = {"partner_sdk.client.partner", "partner_sdk.client.transport", "partner_sdk.client.http"}
     assert loaded & {*sending, *SENDING, *PAGES, "sqlalchemy"} == set()
     assert {name for name in loaded if name.startswith("gateway")} == set()

@@ -122,7 +122,7 @@ def test_partner_that_is_not_known_is_told_to_call_and_to_send_again(line: Termi
     house.publish(Partner().entry(state="suspended"), serial=2)
     assert line.run("report", "submit", REPORT, "--priority", "P2") == EXIT_NOT_DELIVERED
     assert NOT_KNOWN in line.err
-    assert line.run("report", "submit", "--resume") == EXIT_NOT_DELIVERED
+    assert line.run("spool", "flush") == EXIT_NOT_DELIVERED
     assert NOT_KNOWN in line.err
     assert line.run("inbox") == EXIT_FAILED
     assert NOT_KNOWN in line.err
@@ -143,14 +143,14 @@ def test_folder_whose_enrolment_was_replaced_is_told_how_its_reports_get_through
 @pytest.mark.parametrize("raw", [b"", b"cat", b"{}", EXAMPLE_REPORT.read_bytes()])
 def test_file_that_is_no_receipt_is_no_alarm(line: Terminal, tmp_path: Path, raw: bytes) -> None:
     (tmp_path / "file").write_bytes(raw)
-    assert line.run("receipt", "verify", str(tmp_path / "file"), "--json") == EXIT_FAILED
+    assert line.run("receipt", "verify", str(tmp_path / "file")) == EXIT_FAILED
     assert "This is not a receipt file" in line.err
     assert "is NOT valid" not in line.err
     assert line.json()["verified"] is False
 
 
 def test_receipt_of_another_folder_is_still_an_alarm(line: Terminal, house: House, tmp_path: Path) -> None:
-    assert line.run("report", "submit", REPORT, "--priority", "P2", "--json") == 0
+    assert line.run("report", "submit", REPORT, "--priority", "P2") == 0
     receipt = str(line.json()["receipt_file"])
     make_state(tmp_path / "other", agency=house.agency)
     line.folder = tmp_path / "other"

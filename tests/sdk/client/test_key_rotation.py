@@ -139,14 +139,14 @@ def test_key_files_of_a_rotation_are_closed_to_others_and_the_box_tells_nothing(
 
 def test_command_says_both_key_ids_and_lists_the_keys(enrolled: World, capsys: pytest.CaptureFixture[str]) -> None:
     assert enrolled.run("keys", "rotate") == 0
-    told = capsys.readouterr().out
-    rotation = describe_rotation(enrolled.open().state)
-    assert f"{rotation.key_ids['submission']} (old)" in told
-    assert f"{rotation.new_key_ids['submission']} (new)" in told
+    said = capsys.readouterr()
+    told, rotation = json.loads(said.out), describe_rotation(enrolled.open().state)
+    assert (told["key_ids"], told["new_key_ids"]) == (rotation.key_ids, rotation.new_key_ids)
+    assert "Read both submission key ids to the agency by phone" in said.err
     enrolled.decide()
-    assert enrolled.run("keys", "rotate", "--json") == 0
+    assert enrolled.run("keys", "rotate") == 0
     assert json.loads(capsys.readouterr().out)["status"] == "done"
-    assert enrolled.run("keys", "list", "--json") == 0
+    assert enrolled.run("keys", "list") == 0
     listed = json.loads(capsys.readouterr().out)
     assert listed["key_ids"] == rotation.new_key_ids
     assert listed["former_mailbox_keys"] == [rotation.key_ids["mailbox"]]
@@ -176,7 +176,7 @@ def test_doctor_goes_over_by_itself_once_the_agency_has_accepted(enrolled: World
 def test_command_that_goes_over_says_so_on_standard_error(enrolled: World, capsys: pytest.CaptureFixture[str]) -> None:
     enrolled.rotate()
     enrolled.decide()
-    assert enrolled.run("report", "submit", str(EXAMPLE_REPORT), "--priority", "P2", "--json") == 0
+    assert enrolled.run("report", "submit", str(EXAMPLE_REPORT), "--priority", "P2") == 0
     said = capsys.readouterr()
     assert "this folder now uses them" in said.err
     assert json.loads(said.out)["delivered"] is True
@@ -190,8 +190,8 @@ def test_rotate_that_is_run_once_more_after_another_command_went_over_asks_for_n
     assert enrolled.run("inbox") == 0
     capsys.readouterr()
     assert enrolled.run("keys", "rotate") == 0
-    assert "The new keys have been in force since" in capsys.readouterr().out
-    assert enrolled.run("keys", "rotate", "--json") == 0
+    assert "Nothing was sent: the new keys are in force" in capsys.readouterr().err
+    assert enrolled.run("keys", "rotate") == 0
     assert json.loads(capsys.readouterr().out)["status"] == "done"
     assert enrolled.house.items(ACCOUNT_CHANGE) == []
     assert enrolled.run("keys", "rotate", "--anew") == 0

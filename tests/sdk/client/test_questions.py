@@ -10,17 +10,9 @@ from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.errors import ReportError
 from partner_sdk.wire.mailbox import encode_body
 from tests.builders import DAY, EXAMPLE_REPORT, NOW, House, StillClock, make_industry_report
-from tests.sdk.commands.test_requests import (
-    REFERENCE,
-    REPORT_ID,
-    REQUEST,
-    collect,
-    make_asked,
-    make_request,
-    post_bodies,
-    states_of,
-)
+from tests.sdk.commands.test_threads import collect, states_of
 from tests.sdk.evidence_builders import EvidenceGateway, make_report, open_partner, write_plain
+from tests.sdk.mailbox_builders import REFERENCE, REPORT_ID, REQUEST, make_asked, make_request, post_bodies
 from tests.sdk.sdk_builders import ScriptedGateway, Terminal, session_for
 
 

@@ -36,7 +36,7 @@ from tests.sdk.client.test_client import (
     posts_of,
     sign_receipt,
 )
-from tests.sdk.commands.test_requests import REQUEST, make_asked
+from tests.sdk.mailbox_builders import REQUEST, make_asked
 from tests.sdk.sdk_builders import Answer, ScriptedGateway, make_state, session_for
 
 

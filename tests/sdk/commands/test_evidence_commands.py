@@ -1,11 +1,9 @@
-"""`evidence add`, `status`, `resume`, `discard`, `report submit --evidence`: output for people and machines."""
+"""`report submit --evidence`, `evidence add` and `discard`, and what `spool` says of files that wait."""
 
-import io
 from pathlib import Path
 
 import pytest
 
-from partner_sdk._commands.delivery import EvidenceBar, format_progress
 from partner_sdk._commands.runtime import EMERGENCY, EXIT_FAILED, EXIT_NOT_DELIVERED
 from partner_sdk.cli import main
 from partner_sdk.client._evidence_upload import Progress
@@ -44,7 +42,7 @@ def report(tmp_path: Path) -> str:
 def leave_waiting(line: Terminal, gateway: EvidenceGateway, report: str, path: Path) -> str:
     """Deliver a P1 whose evidence stops after one part; return its id."""
     gateway.fault = Cut(parts=1)
-    code = line.run("report", "submit", report, "--priority", "P1", "--evidence", f"file-1={path}", "--json")
+    code = line.run("report", "submit", report, "--priority", "P1", "--evidence", f"file-1={path}")
     assert code == EXIT_NOT_DELIVERED
     return str(line.json()["report_id"])
 
@@ -55,8 +53,8 @@ def test_submit_hands_the_named_files_over(
     one, two = write_plain(tmp_path, "a", 5), write_plain(tmp_path, "b=c", 6)
     words = ("--evidence", f"file-1={one}", "--evidence", f"file-2={two}")
     assert line.run("report", "submit", report, "--priority", "P2", *words) == 0
-    assert "Delivered. Reference" in line.out
-    assert "All files of report" in line.out
+    said = line.json()
+    assert (said["delivered"], said["evidence_waiting"], said["evidence_reason"]) == (True, [], None)
     (sealed,) = gateway.read_posts()
     assert [len(open_reference(gateway, one)) for one in sealed.evidence] == [5, 6]
 
@@ -64,52 +62,28 @@ def test_submit_hands_the_named_files_over(
 def test_p1_that_is_delivered_says_so_and_not_to_call_when_only_its_files_wait(
     line: Terminal, gateway: EvidenceGateway, report: str, tmp_path: Path
 ) -> None:
-    gateway.fault = Cut(parts=0)
-    path = write_plain(tmp_path, "a", 5)
-    code = line.run("report", "submit", report, "--priority", "P1", "--evidence", f"file-1={path}")
-    assert code == EXIT_NOT_DELIVERED
-    assert "Delivered. Reference" in line.out
-    assert "EVIDENCE WAITS: file-1" in line.err
-    assert "Run `evidence resume`" in line.err
-    # While it is being tried, each wait says it; at the end the report is through.
-    assert not line.err.rstrip().endswith(EMERGENCY)
-
-
-def test_json_names_what_waits_and_why(line: Terminal, gateway: EvidenceGateway, report: str, tmp_path: Path) -> None:
     leave_waiting(line, gateway, report, write_plain(tmp_path, "a", THREE_PARTS))
     said = line.json()
     assert (said["delivered"], said["evidence_waiting"], said["evidence_reason"]) == (True, ["file-1"], "connection")
     assert said["supplement"] is None
+    assert "EVIDENCE WAITS: file-1" in line.err
+    assert "`spool flush` sends the rest" in line.err
+    # While it is being tried, each wait says it; at the end the report is through.
+    assert not line.err.rstrip().endswith(EMERGENCY)
 
 
-def test_status_counts_the_parts_that_are_there_and_resume_sends_the_rest(
+def test_flush_sends_the_rest_and_no_part_twice(
     line: Terminal, gateway: EvidenceGateway, report: str, tmp_path: Path
 ) -> None:
     report_id = leave_waiting(line, gateway, report, write_plain(tmp_path, "a", THREE_PARTS))
-    assert line.run("evidence", "status") == EXIT_NOT_DELIVERED
-    assert "the gateway's share is unknown: it was not reached, or it refused (connection)" in line.out
     gateway.fault = lambda _: None
-    assert line.run("evidence", "status", "--json") == EXIT_NOT_DELIVERED
-    (row,) = line.json()["evidence"]
-    assert (row["report_id"], row["stage"]) == (report_id, "delivered")
-    (file,) = row["files"]
-    assert (file["parts"], file["parts_there"], file["is_complete"]) == (3, 1, False)
     before = gateway.count("PUT")
-    assert line.run("evidence", "resume") == 0
+    assert line.run("spool", "flush") == 0
     assert gateway.count("PUT") == before + 2
-    assert "A supplement with the fingerprints of the sealed files followed: " in line.out
-    for words in (("evidence", "status"), ("evidence", "resume")):
-        assert line.run(*words) == 0
-        assert "Nothing is waiting" in line.out
-
-
-def test_resuming_a_submit_goes_on_with_evidence_too(
-    line: Terminal, gateway: EvidenceGateway, report: str, tmp_path: Path
-) -> None:
-    leave_waiting(line, gateway, report, write_plain(tmp_path, "a", 5))
-    gateway.fault = lambda _: None
-    assert line.run("report", "submit", "--resume") == 0
-    assert line.run("evidence", "status") == 0
+    (row,) = line.json()["evidence"]
+    assert row["report_id"] == report_id
+    assert row["supplement"] is not None
+    assert line.run("spool", "status") == 0
 
 
 def test_report_that_is_not_delivered_is_exit_code_3_with_the_emergency_words(
@@ -121,14 +95,12 @@ def test_report_that_is_not_delivered_is_exit_code_3_with_the_emergency_words(
     assert code == EXIT_NOT_DELIVERED
     assert "NOT DELIVERED. Report" in line.err
     assert line.err.rstrip().endswith(EMERGENCY)
-    assert line.run("evidence", "status") == EXIT_NOT_DELIVERED
-    assert "waits in the spool" in line.out
 
 
 def test_missing_file_fails_and_nothing_is_sealed(
     line: Terminal, gateway: EvidenceGateway, report: str, tmp_path: Path
 ) -> None:
-    words = ("report", "submit", report, "--priority", "P2", "--evidence", f"file-1={tmp_path}/none", "--json")
+    words = ("report", "submit", report, "--priority", "P2", "--evidence", f"file-1={tmp_path}/none")
     assert line.run(*words) == EXIT_FAILED
     assert "no-such-file" in line.err
     assert line.json()["report_id"] is None
@@ -154,7 +126,6 @@ def test_pairs_that_do_not_fit_are_told(line: Terminal, report: str, pairs: list
     [
         ("report", "submit", "x", "--priority", "P2", "--evidence", "file-1"),
         ("report", "submit", "x", "--priority", "P2", "--evidence", "=x"),
-        ("report", "submit", "--resume", "--evidence", "file-1=x"),
         ("report", "submit", "x", "--priority", "P2", "--evidence", "file-1=x", "--to-file", "y"),
         ("evidence",),
         ("evidence", "add", "x", "file-1=y"),
@@ -171,7 +142,7 @@ def test_wrong_usage_is_exit_code_2(words: tuple[str, ...], capsys: pytest.Captu
 def test_add_sends_a_supplement_to_a_report_that_was_delivered(
     line: Terminal, gateway: EvidenceGateway, report: str, tmp_path: Path
 ) -> None:
-    assert line.run("report", "submit", report, "--priority", "P2", "--json") == 0
+    assert line.run("report", "submit", report, "--priority", "P2") == 0
     reference = str(line.json()["reference"])
     path = write_plain(tmp_path, "a", 5)
     assert line.run("evidence", "add", report, "--earlier-reference", reference, f"file-1={path}") == 0
@@ -185,26 +156,10 @@ def test_discard_forgets_the_secret_and_says_what_the_report_still_names(
 ) -> None:
     report_id = leave_waiting(line, gateway, report, write_plain(tmp_path, "a", 5))
     assert line.run("evidence", "discard", report_id) == 0
-    assert "The report still names it" in line.out
+    assert "The report still names them" in line.err
     assert list((tmp_path / "p" / "evidence").iterdir()) == []
     assert line.run("evidence", "discard", report_id) == EXIT_FAILED
     assert "no-such-evidence" in line.err
-
-
-def test_interrupted_submit_is_listed_with_what_to_do(
-    line: Terminal, gateway: EvidenceGateway, tmp_path: Path, report: str
-) -> None:
-    def interrupt(progress: Progress) -> None:
-        if progress.stage == "sending":
-            raise KeyboardInterrupt
-
-    files = {"file-1": write_plain(tmp_path, "a", 5)}
-    with pytest.raises(KeyboardInterrupt):
-        open_partner(tmp_path / "p", gateway).submit(
-            Path(report).read_bytes(), priority="P2", evidence=files, on_progress=interrupt
-        )
-    assert line.run("evidence", "status") == EXIT_NOT_DELIVERED
-    assert "waits in the spool: `spool flush`" in line.out
 
 
 def test_submit_that_a_missing_file_stopped_is_listed_with_what_to_do(
@@ -220,12 +175,13 @@ def test_submit_that_a_missing_file_stopped_is_listed_with_what_to_do(
         open_partner(tmp_path / "p", gateway).submit(
             Path(report).read_bytes(), priority="P2", evidence={"file-1": path}, on_progress=remove
         )
-    assert line.run("evidence", "status") == EXIT_NOT_DELIVERED
-    assert "submit it again" in line.out
-    (entry,) = (tmp_path / "p" / "evidence").glob("*.json")
-    assert line.run("evidence", "discard", entry.stem) == 0
-    assert "Its report was never sealed" in line.out
-    assert "send a correction" not in line.out
+    assert line.run("spool", "status") == EXIT_NOT_DELIVERED
+    (row,) = line.json()["evidence"]
+    assert row["report_is_sealed"] is False
+    assert "run the same `report submit` again" in row["advice"]
+    assert line.run("evidence", "discard", row["report_id"]) == 0
+    assert line.json()["named_by_report"] is False
+    assert "send a correction" not in line.err
 
 
 def test_discard_of_what_is_handed_over_gives_nothing_up_and_says_so(
@@ -233,59 +189,19 @@ def test_discard_of_what_is_handed_over_gives_nothing_up_and_says_so(
 ) -> None:
     report_id = leave_waiting(line, gateway, report, write_plain(tmp_path, "a", 5))
     gateway.fault = lambda _: None
-    assert line.run("evidence", "resume") == 0
+    assert line.run("spool", "flush") == 0
     kept = (tmp_path / "p" / "evidence" / f"{report_id}.json").read_bytes()
     assert line.run("evidence", "discard", report_id) == EXIT_FAILED
-    assert line.out == ""
-    assert "all files of this report are handed over to the agency" in line.err
+    assert line.json()["reason"] == "nothing-to-discard"
     assert (tmp_path / "p" / "evidence" / f"{report_id}.json").read_bytes() == kept
 
 
-@pytest.mark.parametrize("command", [("evidence", "resume"), ("spool", "flush")])
 def test_file_that_is_gone_is_named_with_where_it_belongs_and_how_to_give_it_up(
-    line: Terminal, gateway: EvidenceGateway, report: str, tmp_path: Path, command: tuple[str, str]
+    line: Terminal, gateway: EvidenceGateway, report: str, tmp_path: Path
 ) -> None:
     path = write_plain(tmp_path, "a", 5)
     report_id = leave_waiting(line, gateway, report, path)
     gateway.fault = lambda _: None
     path.unlink()
-    assert line.run(*command) == EXIT_NOT_DELIVERED
+    assert line.run("spool", "flush") == EXIT_NOT_DELIVERED
     assert f"file-1: put it back at {path}, or run `evidence discard {report_id}`." in line.err
-    assert line.run("evidence", "status") == EXIT_NOT_DELIVERED
-    assert "It is no longer there" in line.out
-
-
-class Terminals(io.StringIO):
-    """A stream that claims to be a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-def draw(stream: io.StringIO, *moments: float) -> str:
-    clock = iter(moments)
-    bar = EvidenceBar("[live]", stream=stream, count_seconds=lambda: next(clock))
-    for done in range(len(moments)):
-        bar.show(Progress(file_id="file-1", stage="sending", done_bytes=done, total_bytes=10))
-    bar.end()
-    return stream.getvalue()
-
-
-def test_bar_shows_nothing_for_two_seconds_and_then_at_most_five_times_a_second() -> None:
-    assert draw(Terminals(), 0, 1, 1.9) == ""
-    drawn = draw(Terminals(), 0, 2, 2.1, 2.2, 2.3, 5)
-    assert drawn.count("\r") == 3
-    assert drawn.endswith("\n")
-
-
-def test_bar_is_not_drawn_where_nobody_watches() -> None:
-    assert draw(io.StringIO(), 0, 3, 6) == ""
-
-
-def test_line_of_the_bar_names_file_share_and_megabytes_and_steers_no_terminal() -> None:
-    progress = Progress(
-        file_id="a\x1b[2J" + "x" * 90, stage="sending", done_bytes=512_000_000, total_bytes=2_048_000_000
-    )
-    said = format_progress(progress, label="[live]")
-    assert said == "[live] a?[2Jxxxxxxxxxxxxxxxxxxx sent [######------------------]  25%   512 of 2,048 MB"
-    assert "100%" in format_progress(Progress(file_id="a", stage="reading", done_bytes=0, total_bytes=0), label="")

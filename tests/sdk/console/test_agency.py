@@ -14,10 +14,9 @@ from partner_sdk.wire.mailbox import FIRST_PREVIOUS, InformationRequest, Message
 from tests.builders import DAY, NOW, House, Partner
 from tests.sdk.client.test_packages import make_package
 from tests.sdk.client.test_threads import ALERT, IDS, KINDS, PACKAGE, PRESERVE, WORDS, post_all, read_at_desk, tell
-from tests.sdk.commands.test_requests import make_request
 from tests.sdk.console.console_builders import ORIGIN, ConsoleBrowser
 from tests.sdk.console.test_writing import list_words_on_disk
-from tests.sdk.mailbox_builders import Post, make_post, post_to
+from tests.sdk.mailbox_builders import Post, make_post, make_request, post_to
 from tests.sdk.sdk_builders import DOWN, ScriptedGateway, make_state
 
 ONCE = re.compile(r'name="once" value="([^"]+)"')

@@ -7,7 +7,7 @@ import pytest
 from partner_sdk.client.threads import Line, Thread
 from partner_sdk.console.agency import list_rows, say_clock
 from tests.builders import NOW
-from tests.sdk.commands.test_thread_commands import REFERRAL
+from tests.sdk.mailbox_builders import REFERRAL
 
 
 @pytest.mark.parametrize(
