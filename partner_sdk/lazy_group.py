@@ -20,7 +20,7 @@ class LazyGroup(click.Group):
     """A click group whose help, completion and usage errors import no command.
 
     `table` maps each command's name to its object, written as an entry point, and its summary in the help, e.g.
-    `{"doctor": ("partner_sdk._commands.account:doctor", "List faults and how to fix them.")}`. The help keeps its order.
+    `{"doctor": ("partner_sdk._commands.account:doctor", "List faults.")}`. The help keeps its order.
     A group inside is no entry point but another `LazyGroup`.
     """
 
