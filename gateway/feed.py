@@ -18,7 +18,7 @@ import msgspec
 from flask import Blueprint, Flask, Response, current_app
 from sqlalchemy import Connection
 
-from gateway.exchange.desk_statements import MAX_PAGE_ANCHORS, AnchorPage
+from gateway.exchange.desk_statements import MAX_PAGE_ANCHORS, AnchorPage, ForgetList
 from gateway.exchange.feed import (
     EVIDENCE,
     KINDS,
@@ -40,16 +40,16 @@ from gateway.exchange.feed import (
     Side,
     StagePost,
 )
-from gateway.guidance.destruction import ForgetList
 from gateway.public_log import find_log_file
-from gateway.refusals import UnknownItemError, register_refusals
 from gateway.signed_request import (
+    UnknownItemError,
     answer_json,
     check_path,
     check_signature,
     get_number,
     parse_public_key,
     read_signed_body,
+    register_refusals,
 )
 from gateway.store import StorageUnavailableError
 from gateway.store.connections import find_instance

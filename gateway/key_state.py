@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from gateway.exchange.desk_statements import open_anchor, parse_anchors, peek_anchor
+from gateway.exchange.desk_statements import ForgetList, open_anchor, open_forget_list, parse_anchors, peek_anchor
 from gateway.exchange.feed import PartnerRegister, RegisterEntry, verify_register
 from gateway.guidance.agency import Staffing, open_staffing
-from gateway.guidance.destruction import ForgetList, open_forget_list
 from gateway.store import Store
 from gateway.store.published import (
     PublishedVersion,

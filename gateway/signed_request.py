@@ -1,8 +1,8 @@
-"""Authenticates requests at the industry door and the feed: first the headers, then the body.
+"""Authenticates requests at the industry door and the feed, first the headers, then the body, and answers both.
 
 Never reads the body before the signature over its digest is verified. Never reveals which check failed, except to a
 caller whose signature matches a known key: it learns which rule of the profile it broke. Each door supplies its own
-keys. Both answer in canonical JSON, or with stored signed bytes.
+keys. Both answer in canonical JSON, or with stored signed bytes. Never echoes the request in a problem.
 
 A partner's key counts only if it is in the register signed by the agency.
 """
@@ -17,17 +17,40 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
 
-from flask import Response, current_app, request
+from flask import Blueprint, Response, current_app, request
 
-from gateway.exchange.feed import RegisterEntry, list_former_keys
+from gateway.evidence.keeper import EvidencePausedError, EvidenceQuotaError, IncompleteEvidenceError
+from gateway.exchange.feed import ENROLMENT, RegisterEntry, list_former_keys
+from gateway.intake import (
+    ConflictingReportError,
+    EnvelopeMismatchError,
+    NoActiveKeyError,
+    ReceiptKeyNotInUseError,
+    ReferenceTakenError,
+    UnknownSealingKeyError,
+    WrongDoorError,
+    WrongEnvironmentError,
+)
 from gateway.key_state import AcceptedKeys
 from gateway.limits import SharedStore
-from gateway.refusals import NotReadyError
-from gateway.web.rules import RequestRefusedError, find_current_rule
+from gateway.store import StorageUnavailableError
+from gateway.store.evidence import ConflictingEvidenceError
+from gateway.store.items import ConflictingInvitationError, ConflictingItemError, NoRoomError
+from gateway.web.logs import log_failure
+from gateway.web.rules import RequestRefusedError, find_current_rule, make_problem_response
 from gateway.wiring import Gateway, get_gateway
-from partner_sdk.errors import FormatError, SignatureProfileError
+from partner_sdk.errors import FieldFault, FormatError, ReportAbuseError, SignatureProfileError
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, parse_base64url
+from partner_sdk.wire.problems import (
+    ANY,
+    SDK_ERRORS,
+    ErrorRow,
+    Problem,
+    find_error_detail,
+    find_error_problem,
+    list_error_faults,
+)
 from partner_sdk.wire.signature_profile import (
     CONTENT_TYPE,
     STAND_IN_KEY,
@@ -40,6 +63,73 @@ from partner_sdk.wire.signature_profile import (
     parse_signature_headers,
 )
 from partner_sdk.wire.signing import PUBLIC_KEY_BYTES
+
+
+class NotReadyError(ReportAbuseError):
+    """The agency has not published its keys yet, so no caller can be authenticated."""
+
+
+class UnknownInvitationError(ReportAbuseError):
+    """No open invitation has this secret."""
+
+
+class UnknownItemError(ReportAbuseError):
+    """The caller owns nothing with this id."""
+
+
+# The first matching row wins.
+TABLE: tuple[ErrorRow, ...] = (
+    *SDK_ERRORS,
+    (NotReadyError, ANY, problems.NOT_READY),
+    (UnknownInvitationError, ANY, problems.UNKNOWN_INVITATION),
+    (UnknownItemError, ANY, problems.NOT_FOUND),
+    (ReceiptKeyNotInUseError, ANY, problems.STORAGE_UNAVAILABLE),
+    (NoActiveKeyError, ANY, problems.NO_ACTIVE_KEY),
+    (UnknownSealingKeyError, ANY, problems.UNKNOWN_AGENCY_KEY),
+    (ConflictingReportError, ANY, problems.CONFLICTING_REPORT),
+    (ReferenceTakenError, ANY, problems.CONFLICTING_REPORT),
+    (EnvelopeMismatchError, ANY, problems.ENVELOPE_MISMATCH),
+    (WrongEnvironmentError, ANY, problems.STATEMENT_REFUSED),
+    (WrongDoorError, ANY, problems.STATEMENT_REFUSED),
+    # An invitation accepts one box: for any other it counts as used.
+    (ConflictingItemError, ENROLMENT.name, problems.UNKNOWN_INVITATION),
+    (ConflictingItemError, ANY, problems.CONFLICTING_MESSAGE),
+    (NoRoomError, ANY, problems.ADOPTION_FULL),
+    (ConflictingInvitationError, ANY, problems.CONFLICTING_MESSAGE),
+    (ConflictingEvidenceError, ANY, problems.CONFLICTING_EVIDENCE),
+    (EvidenceQuotaError, ANY, problems.EVIDENCE_QUOTA),
+    (EvidencePausedError, ANY, problems.EVIDENCE_PAUSED),
+    (IncompleteEvidenceError, ANY, problems.INCOMPLETE_EVIDENCE),
+    (StorageUnavailableError, ANY, problems.STORAGE_UNAVAILABLE),
+)
+
+
+def register_refusals(blueprint: Blueprint) -> None:
+    """Answer the errors of the table inside this blueprint; the app handles all others."""
+    for kind in dict.fromkeys(kind for kind, _reason, _problem in TABLE):
+        blueprint.register_error_handler(kind, answer_refusal)
+
+
+def answer_refusal(error: Exception) -> Response:
+    """Return the problem document of an error of the table."""
+    problem = get_problem(error)
+    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log_failure(error, event=problem.slug)
+    return make_problem_response(problem, detail=find_error_detail(error), faults=list_faults(error))
+
+
+def get_problem(error: Exception) -> Problem:
+    """Return the problem for an error; raises `KeyError` if the table has none."""
+    found = find_error_problem(error, table=TABLE)
+    if found is None:
+        raise KeyError(type(error).__name__)
+    return found
+
+
+def list_faults(error: Exception) -> tuple[FieldFault, ...]:
+    """Return a JSON pointer for each fault: in the evidence, or in the body that could not be decoded."""
+    return error.faults if isinstance(error, IncompleteEvidenceError) else list_error_faults(error)
+
 
 # Larger than any chunk that the server reads from a connection (granian: 408 KiB), so that none is split.
 PIECE_BYTES: Final = 1024 * 1024

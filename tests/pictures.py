@@ -26,7 +26,7 @@ from gateway.desk.collection.row_checks import SealedContent
 from gateway.desk.people.permissions import Role
 from gateway.exchange.public_report import PublicReport
 from gateway.guidance.agency import Agency
-from gateway.public.navigation import SIDE_PATHS
+from gateway.public.door import SIDE_PATHS
 from partner_sdk.wire.button import LANGUAGES
 from partner_sdk.wire.canonical import REFERENCE_RANDOM_BYTES, make_reference, parse_time
 from tests.desk.cases.test_queue_order import LINES, make_case

@@ -14,7 +14,7 @@ from msgspec import Meta
 from gateway.desk.addresses import find_email_address, is_safe_url
 from gateway.exchange.desk_statements import AlertTarget
 from gateway.guidance.agency import Agency, Weekday
-from gateway.guidance.dated_data import Source
+from gateway.guidance.signposts import Source
 from gateway.web.settings import SettingsError, read_settings
 
 MAILTO: Final = "mailto:"

@@ -19,8 +19,8 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
-from gateway.guidance.dated_data import Source
 from gateway.guidance.risk import Urgency
+from gateway.guidance.signposts import Source
 from gateway.web.settings import SettingsError, read_settings
 from partner_sdk.durable_files import write_new_durably
 from partner_sdk.errors import StatementError

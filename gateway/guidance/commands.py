@@ -11,8 +11,8 @@ import click
 import msgspec
 
 from gateway.guidance.agency import AGENCY_EXAMPLE, AGENCY_FILE
-from gateway.guidance.dated_data import STALE_DAYS, list_stale, make_line, make_row, read_facts
 from gateway.guidance.signoffs import CODE_CHARACTERS, Standing
+from gateway.guidance.signposts import STALE_DAYS, list_stale, make_line, make_row, read_facts
 
 NONE_STALE: Final = 0
 SOME_STALE: Final = 1

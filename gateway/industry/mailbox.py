@@ -15,11 +15,12 @@ from typing import Annotated
 from flask import Response, current_app, request
 from msgspec import Meta
 
-from gateway.description.document import Answer, Call, describe
+from gateway.description import Answer, Call, describe
 from gateway.exchange.feed import ACCOUNT_CHANGE, ADOPTION_REQUEST, ENROLMENT, MAILBOX_MESSAGE, THREAD_ENTRY, ItemKind
 from gateway.intake import UnknownSealingKeyError
-from gateway.refusals import UnknownInvitationError, UnknownItemError
 from gateway.signed_request import (
+    UnknownInvitationError,
+    UnknownItemError,
     answer_bytes,
     answer_json,
     get_accepted_keys,

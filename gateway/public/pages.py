@@ -22,8 +22,7 @@ from flask_wtf.csrf import generate_csrf  # type: ignore[import-untyped]  # the 
 from gateway.exchange.public_codes import MEETS_TODAY, YOUNGEST_BANDS
 from gateway.guidance.advice import Audience
 from gateway.guidance.signposts import OTHER, PostKind
-from gateway.public.door import PublicDoor
-from gateway.public.drafts import NO_VERSION, JourneyKeys
+from gateway.public.door import ABOUT_PAGES, Action, PublicDoor, get_path, make_see_action
 from gateway.public.journey import (
     CHECK,
     DANGER_HELP,
@@ -40,7 +39,7 @@ from gateway.public.journey import (
     make_profile,
     pack_answers,
 )
-from gateway.public.navigation import ABOUT_PAGES, Action, get_path, make_see_action
+from gateway.public.visit import NO_VERSION, JourneyKeys
 from gateway.public.wording import Voice, find_in_voice, get_language, get_other_language, make_voice
 
 Ways = Literal["buttons", "links", "none"]

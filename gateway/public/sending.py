@@ -43,7 +43,6 @@ from gateway.guidance.agency import make_promise
 from gateway.guidance.risk import Urgency, assess_public
 from gateway.intake import Accepted, NewReport, ReferenceTakenError
 from gateway.public.door import PublicDoor
-from gateway.public.drafts import Draft, JourneyKeys, OpenedDraft, Sent, make_submit_token, make_text_mac, write_draft
 from gateway.public.journey import (
     FIELD_BY_NAME,
     SCREENS,
@@ -60,6 +59,7 @@ from gateway.public.journey import (
 from gateway.public.journey.fields import NotGiven
 from gateway.public.journey.screens import TOLD_KINDS
 from gateway.public.returning import ReturnPlace, WayBack
+from gateway.public.visit import Draft, JourneyKeys, OpenedDraft, Sent, make_submit_token, make_text_mac, write_draft
 from gateway.public.wording import DEFAULT_LANGUAGE, get_language
 from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.sealing import MAX_PUBLIC_REPORT_BYTES, SealingKey, seal

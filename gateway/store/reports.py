@@ -36,8 +36,8 @@ from sqlalchemy.exc import DBAPIError
 from gateway.databases.columns import PreparedStatement
 from gateway.databases.database import surviving_damage
 from gateway.databases.failures import is_damage
+from gateway.exchange.desk_statements import ForgetList
 from gateway.exchange.feed import StageItem, WaitingReports
-from gateway.guidance.destruction import ForgetList
 from gateway.store.connections import Mark
 from gateway.store.evidence import forget_evidence
 from gateway.store.items import forget_return_place

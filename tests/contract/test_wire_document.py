@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from gateway import industry
-from gateway.description.document import get_call
+from gateway.description import get_call
 from gateway.exchange import public_codes, public_report
 from gateway.exchange.feed import (
     KINDS,

@@ -16,7 +16,7 @@ from gateway.desk.store.schema import CASES
 from gateway.desk.vault import SignedStepUp
 from gateway.desk.vault.destructions import KNOWN_FOR, STOP_WITHIN
 from gateway.desk.wiring import Desk
-from gateway.guidance.destruction import DestructionReason
+from gateway.exchange.desk_statements import DestructionReason
 from partner_sdk.wire.canonical import format_time
 from tests.desk.people.step_up_builders import register, state_release, step_up
 from tests.desk.people_builders import ensure_person

@@ -17,7 +17,7 @@ from gateway.intake import ReceiptKeyNotInUseError
 from gateway.keys import find_signing_key, read_receipt_key
 from gateway.new_gateway import NEXT_CARD_FILE as NEXT
 from gateway.new_gateway import begin_key_change, finish_key_changes
-from gateway.refusals import get_problem
+from gateway.signed_request import get_problem
 from gateway.web.serving import ServingError
 from partner_sdk.key_files import KeyRole, write_key_file
 from partner_sdk.wire.signing import KeySet

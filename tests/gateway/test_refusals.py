@@ -7,7 +7,7 @@ import pytest
 from gateway import intake
 from gateway.databases import database
 from gateway.evidence import keeper
-from gateway.refusals import TABLE, get_problem, list_faults
+from gateway.signed_request import TABLE, get_problem, list_faults
 from gateway.store import evidence, items
 from partner_sdk import errors
 from partner_sdk.errors import FormatError

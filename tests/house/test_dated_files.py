@@ -7,7 +7,7 @@ from pathlib import Path
 import gateway.commands.state
 import gateway.desk.commands.setup
 from gateway.guidance.agency import AGENCY_EXAMPLE
-from gateway.guidance.dated_data import read_facts
+from gateway.guidance.signposts import read_facts
 from tests.house.sources import ROOT, files
 
 DATED_FILES = {

@@ -125,13 +125,13 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
         "warns 60 days before the list of bank holidays ends",
     ),
     # what is kept, and for how long
-    ("gateway.public.drafts:IDLE_SECONDS", 3600, RUNNING, "drafts an hour after they were last saved"),
+    ("gateway.public.visit:IDLE_SECONDS", 3600, RUNNING, "drafts an hour after they were last saved"),
     ("gateway.housekeeping:KEEP_COLLECTED", 30 * DAY, RUNNING, "evidence 30 days after the desk acknowledged them"),
     ("gateway.public.returning:RETURN_DAYS", 180, RUNNING, "a return code's replies 180 days after Send"),
     ("gateway.housekeeping:KEEP_UNREFERENCED", 14 * DAY, RUNNING, "no report has named 14 days after its newest part"),
     ("gateway.housekeeping:KEEP_UNNAMED", DAY, RUNNING, "the old bytes go after a day"),
     ("gateway.housekeeping:PAGES_EVERY", 6 * HOUR, RUNNING, "at the start and every six hours"),
-    ("gateway.guidance.dated_data:STALE_DAYS", 180, DATA, "how old (180 if left out)"),
+    ("gateway.guidance.signposts:STALE_DAYS", 180, DATA, "how old (180 if left out)"),
     # the desk
     (
         "gateway.desk.people.sessions:LIFETIME",
@@ -162,7 +162,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.config:MAX_CONTACT_CHARACTERS", 200, SETTINGS, "postal address of at most 200 characters"),
     ("gateway.config:MAX_BANNER_CHARACTERS", 300, SETTINGS, "every page of the form, at most 300 characters"),
     ("gateway.config:MAX_DRAFTS", 10_000_000, SETTINGS, "with a long story; from 1 to 10000000"),
-    ("gateway.public.views.responses:FORM_BODY_BYTES", 256 * KIB, SETTINGS, "**Bodies.** 256 KiB at the form"),
+    ("gateway.public.views.screens:FORM_BODY_BYTES", 256 * KIB, SETTINGS, "**Bodies.** 256 KiB at the form"),
     ("partner_sdk.wire.submission:MAX_REPORT_BODY_BYTES", 6 * MIB, SETTINGS, "6 MiB for a report at `/v1`"),
     ("partner_sdk.wire.evidence:PART_BYTES", 8 * MIB, SETTINGS, "8 MiB for a part of evidence"),
     ("gateway.web.wsgi_bridge:ROOM_BYTES", 64 * MIB, SETTINGS, "A process holds 64 MiB of each"),

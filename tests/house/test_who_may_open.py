@@ -19,7 +19,7 @@ MAY_ENCRYPT_A_BOX = {"partner_sdk.wire.sealing"}
 MAY_DECRYPT_EVIDENCE = {"gateway.desk.evidence.holdings"}
 # Symmetric drafts, opened under a key that only the person's session cookie holds, and a visit's state in that cookie:
 # no word of a report, sealed against whoever reads the cookie.
-MAY_DECRYPT_A_DRAFT = {"gateway.public.drafts"}
+MAY_DECRYPT_A_DRAFT = {"gateway.public.visit"}
 
 
 # Evidence is encrypted in segments, into a buffer of the sealer's own; whoever encrypts it opens nothing.

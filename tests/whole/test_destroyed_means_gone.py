@@ -15,7 +15,7 @@ from gateway.desk.store.agency_tables import OUTBOX, REPLY_MESSAGES
 from gateway.desk.store.schema import CASES, DESTRUCTIONS
 from gateway.desk.vault.destructions import STOP_WITHIN
 from gateway.desk.vault.key_folder import KeyFolder
-from gateway.guidance.destruction import open_forget_list, peek_certificate, sign_forget_list
+from gateway.exchange.desk_statements import open_forget_list, peek_certificate, sign_forget_list
 from gateway.store.schema import evidence_parts, items, reports, return_places
 from partner_sdk.errors import ProblemError
 from partner_sdk.key_files import KeyRole, load_signing_key

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser
 from werkzeug.test import TestResponse
 
+from gateway.public.door import SIDE_PATHS
 from gateway.public.journey import SCREENS
-from gateway.public.navigation import SIDE_PATHS
 from partner_sdk.wire.button import LANGUAGES
 from tests.gateway.public.every_page import ASKED_AGAIN, list_afterwards, list_too_long, list_unusual, walk_all_pages
 from tests.gateway.public.walks import SHORTEST

@@ -23,8 +23,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.exchange.public_codes import NOT_SURE
-from gateway.guidance.dated_data import Source
-from gateway.guidance.signposts import Signpost, load_signposts
+from gateway.guidance.signposts import Signpost, Source, load_signposts
 from gateway.web.settings import SettingsError, read_settings
 from partner_sdk.durable_files import read_bounded
 from partner_sdk.errors import LocalStateError

@@ -55,7 +55,7 @@ from gateway.desk.views.page import (
     staff_rule,
 )
 from gateway.desk.wiring import Desk, Random
-from gateway.guidance.dated_data import Source
+from gateway.guidance.signposts import Source
 from gateway.web.settings import read_settings
 from partner_sdk.errors import OpeningError, ReportAbuseError
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id

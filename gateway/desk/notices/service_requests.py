@@ -53,7 +53,7 @@ from gateway.desk.placements.register import get_owner_names
 from gateway.desk.store.schema import CASES
 from gateway.desk.uk_times import format_uk_day_of, get_uk_day
 from gateway.desk.wiring import Desk
-from gateway.guidance.dated_data import Source
+from gateway.guidance.signposts import Source
 from gateway.web.settings import read_settings
 from partner_sdk.errors import FormatError
 from partner_sdk.uk_clock import UK

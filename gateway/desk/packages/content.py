@@ -23,7 +23,7 @@ from msgspec import Meta
 from gateway.desk.actions.destinations import Group
 from gateway.desk.hidden_text import format_code_point, replace_hidden
 from gateway.desk.uk_times import format_uk_day, format_uk_time
-from gateway.guidance.dated_data import Source
+from gateway.guidance.signposts import Source
 from gateway.web.settings import read_settings
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import Sha256Hex, parse_time

@@ -55,7 +55,7 @@ from gateway.desk.vault import VaultError
 from gateway.desk.vault.destructions import DESTRUCTIONS_FILE, list_keys, read_destructions
 from gateway.desk.vault.record import RecordError
 from gateway.desk.wiring import Desk, open_desk
-from gateway.guidance.destruction import (
+from gateway.exchange.desk_statements import (
     GONE,
     MOST_CASES,
     DestroyedCase,

@@ -54,8 +54,8 @@ from gateway.desk.store.schema import (
 )
 from gateway.desk.uk_times import add_months, get_uk_day, get_uk_day_of
 from gateway.desk.wiring import Desk
-from gateway.guidance.dated_data import Source
-from gateway.guidance.destruction import MOST_CASES, DestructionList, DestructionReason, ListedCase, ListedReport
+from gateway.exchange.desk_statements import MOST_CASES, DestructionList, DestructionReason, ListedCase, ListedReport
+from gateway.guidance.signposts import Source
 from gateway.web.settings import read_settings
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import encode, format_time, parse_exact

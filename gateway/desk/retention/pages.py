@@ -29,7 +29,7 @@ from gateway.desk.uk_times import get_uk_day
 from gateway.desk.vault.destructions import read_destructions
 from gateway.desk.views.page import Forms, Typed, get_desk, get_name, go_to, show_page, staff_rule
 from gateway.desk.views.step_up import sign_on_page
-from gateway.guidance.destruction import MOST_CASES, peek_certificate
+from gateway.exchange.desk_statements import MOST_CASES, peek_certificate
 from gateway.web.rules import not_found
 from partner_sdk.wire.canonical import format_time
 

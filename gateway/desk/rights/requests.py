@@ -42,7 +42,7 @@ from gateway.desk.uk_times import add_months, format_uk_day_of, format_uk_time, 
 from gateway.desk.wiring import Desk
 from gateway.exchange.public_codes import REQUESTS
 from gateway.exchange.public_report import PublicReport
-from gateway.guidance.dated_data import Source
+from gateway.guidance.signposts import Source
 from gateway.web.settings import read_settings
 from partner_sdk.wire.canonical import check_report_id, encode
 from partner_sdk.wire.submission import PUBLIC_SENDER

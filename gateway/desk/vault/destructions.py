@@ -23,7 +23,7 @@ from gateway.desk.vault import BeginDestruction, CaseKey, ChangeDestruction, Kno
 from gateway.desk.vault.assertions import Answer, StepUpError, parse_statement, verify_answer
 from gateway.desk.vault.case_keys import CaseKeys, KeyState
 from gateway.desk.vault.record import Record, RecordError
-from gateway.guidance.destruction import DestructionList, ForgetList
+from gateway.exchange.desk_statements import DestructionList, ForgetList
 from partner_sdk.errors import FormatError
 from partner_sdk.key_files import SEED_BYTES, KeyFile
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_exact, parse_time, to_base64url

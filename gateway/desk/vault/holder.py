@@ -67,7 +67,7 @@ from gateway.desk.vault.key_folder import (
 )
 from gateway.desk.vault.record import OpeningRecord
 from gateway.desk.vault.signing import get_rule, sign_request
-from gateway.guidance.destruction import ForgetList
+from gateway.exchange.desk_statements import ForgetList
 from gateway.web.logs import log_event
 from partner_sdk.errors import EnvelopeError, OpeningError, ReportAbuseError
 from partner_sdk.key_files import SEED_BYTES, KeyFile, KeyRole, load_signing_key, load_xwing_private_key

@@ -12,11 +12,19 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.desk.vault import Sign, VaultError
-from gateway.exchange.desk_statements import AlertNotice, AuditAnchor, sign_alert, sign_anchor
+from gateway.exchange.desk_statements import (
+    AlertNotice,
+    AuditAnchor,
+    DestructionCertificate,
+    ForgetList,
+    sign_alert,
+    sign_anchor,
+    sign_certificate,
+    sign_forget_list,
+)
 from gateway.exchange.feed import PartnerRegister, sign_register
 from gateway.exchange.public_report import ReplyMessage, sign_reply
 from gateway.guidance.agency import Staffing, sign_staffing
-from gateway.guidance.destruction import DestructionCertificate, ForgetList, sign_certificate, sign_forget_list
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import parse_exact
 from partner_sdk.wire.mailbox import MailboxMessage, PackageManifest, sign_manifest, sign_message

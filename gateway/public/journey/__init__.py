@@ -11,7 +11,7 @@ To add a field to the form and to the desk's page, in this order; after each arr
 1. `gateway/exchange/public_report.py`: an optional field, as its docstring describes.
    -> `tests/sdk/wire/test_public_report.py::test_report_that_was_sealed_before_a_field_was_added_still_opens`, if it is
    not optional; without the step, Send has nowhere to put the answer
-2. `gateway/public/journey/screens.py` (or `who_`, `reach_`): a `Field` of the same name. If the name
+2. `gateway/public/journey/screens.py`: a `Field` of the same name. If the name
    is taken, put the part of the report before it, e.g. `child_school` fills `child.school`.
    -> `tests/gateway/public/test_send.py::test_every_field_of_a_part_of_the_report_is_filled_from_a_field_of_its_own`
 3. `gateway/public/wording/en/story.toml` and `cy/story.toml` (named like the file of the screens): its label, summary
@@ -43,11 +43,11 @@ from gateway.exchange.public_codes import ADULT_BAND, NOT_UK, YES
 from gateway.guidance.advice import Audience, get_audience
 from gateway.guidance.signposts import OTHER
 from gateway.public.journey.fields import TYPED, Answers, Fault, Field, Priority, Screen, get_one
-from gateway.public.journey.reach_screens import REACH_SCREENS
 from gateway.public.journey.screens import (
     ABOUT_OTHERS,
     KIND_OPTIONS,
     PRIORITY_RULES,
+    REACH_SCREENS,
     STORY_SCREENS,
     URGENT_RULES,
     WHO_SCREENS,

@@ -13,13 +13,11 @@ from typing import Literal
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from gateway.public.door import PublicDoor, get_door
-from gateway.public.drafts import NO_VERSION, Draft, Sent, find_opened_draft, make_submit_token, save_draft, wipe_drafts
+from gateway.public.door import COME_BACK, REPLIES, Action, PublicDoor, get_door
 from gateway.public.journey import DANGER
-from gateway.public.navigation import COME_BACK, REPLIES, Action
 from gateway.public.pages import FormState, make_blank_form, make_form, make_notice, render_page
 from gateway.public.returning import FoundPlace, Returned, ReturnPlace, make_reply_public_key
-from gateway.public.views.responses import (
+from gateway.public.views.screens import (
     LOG_WORD,
     SMALL_BODY_BYTES,
     TOO_MANY_REQUESTS,
@@ -31,7 +29,21 @@ from gateway.public.views.responses import (
     switch_language,
     turn_away,
 )
-from gateway.public.visit import Visit, find_visit, is_inside, is_own_form, remember_asked_language, start_visit
+from gateway.public.visit import (
+    NO_VERSION,
+    Draft,
+    Sent,
+    Visit,
+    find_opened_draft,
+    find_visit,
+    is_inside,
+    is_own_form,
+    make_submit_token,
+    remember_asked_language,
+    save_draft,
+    start_visit,
+    wipe_drafts,
+)
 from gateway.public.wording import format_day, refresh_language
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule

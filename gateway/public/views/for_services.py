@@ -24,11 +24,10 @@ from markupsafe import Markup
 
 from gateway.exchange.feed import ADOPTION_REQUEST
 from gateway.intake import NoActiveKeyError
-from gateway.public.door import PublicDoor, get_door
+from gateway.public.door import FOR_SERVICES, FOR_SERVICES_SENT, Action, PublicDoor, get_door
 from gateway.public.journey import ReaderProfile
-from gateway.public.navigation import FOR_SERVICES, FOR_SERVICES_SENT, Action
 from gateway.public.pages import FieldView, FormState, OptionView, make_blank_form, render_page
-from gateway.public.views.responses import (
+from gateway.public.views.screens import (
     LOG_WORD,
     SMALL_BODY_BYTES,
     TOO_MANY_REQUESTS,

@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from gateway.guidance.destruction import ForgetList, ForgottenEvidence, ForgottenReport, sign_forget_list
+from gateway.exchange.desk_statements import ForgetList, ForgottenEvidence, ForgottenReport, sign_forget_list
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
 from partner_sdk.wire.signing import StatementKind, sign_statement
 from tests.contract.vector_makers.seeds import NOW, REPORT_ID, signing_key

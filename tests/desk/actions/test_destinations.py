@@ -27,8 +27,7 @@ from gateway.desk.actions.destinations import (
 from gateway.desk.cases.model import BEST_PLACED, KINDS
 from gateway.desk.wiring import Desk
 from gateway.exchange.public_codes import NOT_SURE, NOT_UK, REGIONS
-from gateway.guidance.dated_data import read_facts
-from gateway.guidance.signposts import load_countries, load_signposts
+from gateway.guidance.signposts import load_countries, load_signposts, read_facts
 from gateway.web.settings import SettingsError
 from tests.desk.view_builders import Browser, add_sealed_case
 from tests.public_report_builders import make_child_details

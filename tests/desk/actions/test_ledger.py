@@ -33,7 +33,7 @@ from gateway.desk.retention.lists import DUE, RetentionError, draft_destruction
 from gateway.desk.store.agency_tables import OUTBOX, PARTNERS
 from gateway.desk.store.schema import AUDIT, CASE_ACTIONS, CASES, THREAD_ENTRIES
 from gateway.desk.wiring import Desk
-from gateway.guidance.destruction import peek_certificate
+from gateway.exchange.desk_statements import peek_certificate
 from partner_sdk.errors import OpeningError
 from tests.desk.action_builders import BODY, MARKER, add_assessed, draft, put_away, release, reread
 from tests.desk.desk_loop import ACTOR

@@ -13,9 +13,9 @@ from gateway.desk.collection.row_checks import BY_GATEWAY
 from gateway.desk.store.schema import Tier
 from gateway.exchange.public_report import encode_public_report, parse_public_report
 from gateway.guidance.agency import AGENCY_EXAMPLE, load_agency
-from gateway.public.drafts import Draft
 from gateway.public.journey import find_incomplete, get_priority, keep_on_path
 from gateway.public.sending import make_public_report
+from gateway.public.visit import Draft
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.canonical import format_time, parse_time
 from tests.builders import NOW, make_clear_fields

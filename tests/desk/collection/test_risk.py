@@ -22,10 +22,10 @@ from gateway.exchange.public_codes import (
 from gateway.exchange.public_report import PublicReport, encode_public_report, parse_public_report
 from gateway.guidance import risk
 from gateway.guidance.risk import RiskRules, combine, list_reasons, load_rules, read_rules
-from gateway.public.drafts import Draft
 from gateway.public.journey import FIELD_BY_NAME, KIND_OPTIONS, get_priority, keep_on_path, list_urgent
 from gateway.public.sending import get_urgency
 from gateway.public.sending import make_public_report as make_report_of_form
+from gateway.public.visit import Draft
 from gateway.web.settings import SettingsError
 from partner_sdk.report import NotHeld, SealedIndustryReport, list_given
 from partner_sdk.report.model import Child

@@ -9,7 +9,7 @@ import gateway.desk.commands.setup
 from gateway.desk.actions.destinations import load_register
 from gateway.desk.cli import main
 from gateway.desk.commands.setup import DATED_FILES
-from gateway.guidance.dated_data import read_facts
+from gateway.guidance.signposts import read_facts
 
 
 def test_command_gives_1_and_names_each_stale_entry(

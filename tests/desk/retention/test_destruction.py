@@ -38,7 +38,7 @@ from gateway.desk.store.schema import CASE_STEPS, CASES, REPORTS
 from gateway.desk.vault import VaultError
 from gateway.desk.vault.destructions import STOP_WITHIN
 from gateway.desk.wiring import Desk
-from gateway.guidance.destruction import peek_certificate
+from gateway.exchange.desk_statements import peek_certificate
 from partner_sdk.errors import OpeningError, StatementError
 from partner_sdk.wire.canonical import format_time
 from tests.desk.desk_loop import ACTOR, Loop

@@ -22,7 +22,7 @@ from gateway.desk.vault import KnownPasskey
 from gateway.desk.vault.case_keys import CASE_KEYS_FILE
 from gateway.desk.vault.destructions import DESTRUCTIONS_FILE
 from gateway.desk.wiring import Desk
-from gateway.guidance.destruction import peek_certificate
+from gateway.exchange.desk_statements import peek_certificate
 from partner_sdk.errors import OpeningError
 from tests.desk.retention_builders import A_YEAR, FIRST, SECOND, begin, close_all, destroy, list_files_with
 from tests.desk.view_builders import Browser, Clock, add_sealed_case

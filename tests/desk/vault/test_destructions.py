@@ -21,7 +21,7 @@ from gateway.desk.vault.destructions import DESTRUCTIONS_FILE, KNOWN_FOR, STOP_W
 from gateway.desk.vault.process import VaultClient, encode_message, listen, receive_frame, send_frame, serve_connections
 from gateway.desk.vault.record import RecordError
 from gateway.desk.wiring import Desk
-from gateway.guidance.destruction import DestructionList, ForgetList, ForgottenEvidence, ForgottenReport
+from gateway.exchange.desk_statements import DestructionList, ForgetList, ForgottenEvidence, ForgottenReport
 from partner_sdk.errors import OpeningError, ReportAbuseError
 from partner_sdk.wire.canonical import encode, format_time, parse_exact, to_base64url
 from partner_sdk.wire.signing import MAX_LIST_BYTES

@@ -8,8 +8,7 @@ import pytest
 from flask import Flask
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from gateway.description import Call, UndescribedCallError, describe, list_calls
-from gateway.description.document import get_call
+from gateway.description import Call, UndescribedCallError, describe, get_call, list_calls
 from gateway.industry import ROUTES
 from gateway.store.items import put_invitation
 from gateway.web.rules import SAFE_METHODS, CsrfRule, Login, rule

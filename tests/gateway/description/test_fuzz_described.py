@@ -12,8 +12,7 @@ import schemathesis
 from hypothesis import given
 from schemathesis import GenerationMode
 
-from gateway.description import list_calls
-from gateway.description.document import get_call
+from gateway.description import get_call, list_calls
 from gateway.industry import ROUTES
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode

@@ -8,8 +8,7 @@ import pytest
 
 import gateway.commands.state
 from gateway.cli import main as run_gateway
-from gateway.guidance.dated_data import WHOLE_FILE, DatedFact, list_stale, make_line, read_facts
-from gateway.guidance.signposts import load_signposts
+from gateway.guidance.signposts import WHOLE_FILE, DatedFact, list_stale, load_signposts, make_line, read_facts
 from gateway.web.settings import SettingsError
 
 TODAY = date(2026, 11, 25)

@@ -8,7 +8,7 @@ from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.description.document import get_call
+from gateway.description import get_call
 from gateway.industry import ROUTES
 from gateway.signed_request import check_path
 from gateway.web.rules import RequestRefusedError

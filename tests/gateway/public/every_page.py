@@ -6,8 +6,8 @@ from unittest import mock
 from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
+from gateway.public.door import SIDE_PATHS
 from gateway.public.journey import FIELD_BY_NAME, TYPED
-from gateway.public.navigation import SIDE_PATHS
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.person import (

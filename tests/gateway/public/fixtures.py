@@ -13,7 +13,7 @@ from flask import Flask
 
 from gateway.config import LimitsConfig
 from gateway.exchange.public_report import PublicReport
-from gateway.public.drafts import Draft, make_journey_keys, open_draft
+from gateway.public.visit import Draft, make_journey_keys, open_draft
 from gateway.web.web_app import CookieSerializer
 from gateway.wiring import Gateway
 from partner_sdk.key_files import KeyRole

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
 
+from gateway.public.door import SIDE_PATHS
 from gateway.public.journey import FIELD_BY_NAME, SCREENS, pack_answers
-from gateway.public.navigation import SIDE_PATHS
 from partner_sdk.wire.canonical import to_base64url
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse, make_public_house

@@ -9,8 +9,8 @@ import pytest
 import gateway.public
 from gateway.exchange.public_codes import CONTEXT_REFUSED_SIGNAL
 from gateway.public.door import EXTENSION
-from gateway.public.drafts import PADDED_SIZES, DraftTooBigError, make_journey_keys, save_draft
 from gateway.public.sending import leave_out_what_does_not_fit
+from gateway.public.visit import PADDED_SIZES, DraftTooBigError, make_journey_keys, save_draft
 from gateway.public.wording import load_wording
 from gateway.store import StorageUnavailableError
 from partner_sdk.wire.button import MAX_TOKEN_CHARACTERS
@@ -363,9 +363,9 @@ def test_only_one_file_of_the_door_redirects_and_the_one_way_out_ends_its_fragme
     folder = Path(gateway.public.__file__).parent
     sources = {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in folder.rglob("*.py")}
     redirecting = {name for name, text in sources.items() if re.search(r"\bredirect\(|Location", text)}
-    assert redirecting == {"views/responses.py"}
+    assert redirecting == {"views/screens.py"}
     # To a path of the door, and to a part of its page that a view names by a constant.
-    assert re.findall(r"redirect\((.*?),", sources["views/responses.py"]) == [
+    assert re.findall(r"redirect\((.*?),", sources["views/screens.py"]) == [
         'get_path(place) + (f"#{part}" if part else "")',
         "get_path(place)",
     ]

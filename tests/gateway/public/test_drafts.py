@@ -3,8 +3,9 @@ import os
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from gateway.public import drafts
-from gateway.public.drafts import (
+from gateway.public import visit
+from gateway.public.journey import FIELD_BY_NAME
+from gateway.public.visit import (
     NONCE_BYTES,
     PADDED_SIZES,
     SECRET_BYTES,
@@ -18,7 +19,6 @@ from gateway.public.drafts import (
     open_padded,
     seal_draft,
 )
-from gateway.public.journey import FIELD_BY_NAME
 
 KEYS = make_journey_keys(b"\x01" * SECRET_BYTES)
 OTHER_KEYS = make_journey_keys(b"\x02" * SECRET_BYTES)
@@ -127,7 +127,7 @@ FIELDS_OF_V4 = """
 
 
 def test_field_that_is_gone_or_renamed_asks_for_a_new_label_of_drafts() -> None:
-    assert drafts._INFO.endswith(b"v4"), "A new label: list the fields of today here."
+    assert visit._INFO.endswith(b"v4"), "A new label: list the fields of today here."
     # An open draft of before would lose its answer in silence, e.g. a meeting today.
     assert set(FIELDS_OF_V4.split()) == set(FIELD_BY_NAME), "Gone or renamed: raise _INFO. New: add it here."
 

@@ -22,15 +22,13 @@ import pytest
 from flask.ctx import RequestContext
 
 from gateway.guidance.signposts import load_countries
-from gateway.public.door import PublicDoor
-from gateway.public.drafts import Sent
+from gateway.public.door import PublicDoor, make_see_action
 from gateway.public.journey import FIELD_BY_NAME, SCREEN_BY_NAME, Answers, make_profile
 from gateway.public.journey.screens import URGENT_RULES
-from gateway.public.navigation import make_see_action
 from gateway.public.pages import list_posts, make_blank_form, make_help_bar, render_screen, render_stale
-from gateway.public.views.check import render_check
-from gateway.public.views.sides import render_side
-from gateway.public.views.thanks import make_urgent, render_thanks
+from gateway.public.views.check import make_urgent, render_check, render_thanks
+from gateway.public.views.start import render_side
+from gateway.public.visit import Sent
 from gateway.public.wording import make_voice
 from partner_sdk.wire.button import LANGUAGES
 from tests.builders import PUBLIC_ORIGIN

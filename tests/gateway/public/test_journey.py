@@ -8,6 +8,7 @@ from itertools import pairwise, product
 import pytest
 
 from gateway.exchange.public_codes import ADULT_BAND, UNDER_AGE_LINE
+from gateway.public.door import COME_BACK, LEAVE, REPLIES, SIDE_PATHS, get_path
 from gateway.public.journey import (
     CHECK,
     FIELD_BY_NAME,
@@ -25,7 +26,6 @@ from gateway.public.journey import (
     list_path,
     list_signposted,
 )
-from gateway.public.navigation import COME_BACK, LEAVE, REPLIES, SIDE_PATHS, get_path
 from tests.gateway.public.person import SHORT_ANSWERS
 from tests.gateway.public.walks import ALL_WAYS, LONG_WAY, flatten
 

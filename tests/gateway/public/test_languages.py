@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.public.door import SIDE_PATHS
 from gateway.public.journey import FIELD_BY_NAME, TYPED
-from gateway.public.navigation import SIDE_PATHS
 from gateway.public.wording import load_wording
 from partner_sdk.wire.button import LANGUAGES
 from tests.gateway.public.every_page import read_all_pages

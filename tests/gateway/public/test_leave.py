@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.public.views.responses import WIPE_WAIT_SECONDS
+from gateway.public.views.screens import WIPE_WAIT_SECONDS
 from tests.gateway.public.fixtures import PublicHouse, make_public_house
 from tests.gateway.public.person import Person
 
@@ -66,7 +66,7 @@ def test_leave_leaves_whatever_breaks(public: PublicHouse, monkeypatch: pytest.M
 
     person = person_with_words(public)
     # By its full name: the room's `leave` is the view.
-    monkeypatch.setattr(sys.modules["gateway.public.views.responses"], broken, fail)
+    monkeypatch.setattr(sys.modules["gateway.public.views.screens"], broken, fail)
     answer = person.get("/leave")
     assert (answer.status_code, answer.location) == (303, "https://www.bbc.co.uk/weather#")
     assert "__Host-journey=;" in answer.headers["Set-Cookie"]

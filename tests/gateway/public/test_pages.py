@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.public.door import get_path
 from gateway.public.journey import SCREENS
-from gateway.public.navigation import get_path
 from gateway.public.visit import CARRY_ON_SECONDS
 from gateway.public.wording import load_wording
 from partner_sdk.wire.button import LANGUAGES

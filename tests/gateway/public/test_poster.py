@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from gateway.public.views.sides import draw_code, split_sentences
+from gateway.public.views.start import draw_code, split_sentences
 from partner_sdk.button.snippet import WORDS
 from partner_sdk.wire.button import LANGUAGES, Language
 from tests.builders import PUBLIC_ORIGIN

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from gateway.housekeeping import clean_store
 from gateway.public import BLUEPRINT
+from gateway.public.door import SIDE_PATHS
 from gateway.public.journey import SCREENS, list_path
-from gateway.public.navigation import SIDE_PATHS
 from gateway.public.visit import VisitState, find_state, make_state_key, seal_state
 from gateway.web.rules import find_rule
 from tests.gateway.public.every_page import read_all_pages

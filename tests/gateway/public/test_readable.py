@@ -76,7 +76,7 @@ def test_too_many_words_to_keep_are_said_with_the_words(public: PublicHouse, mon
     person = public.person_at("/9")
     person.press(story=MARKER)
     person.walk_to("/14")
-    monkeypatch.setattr("gateway.public.drafts.PADDED_SIZES", (4 * 1024,))
+    monkeypatch.setattr("gateway.public.visit.PADDED_SIZES", (4 * 1024,))
     form = person.fill({"words": make_words(story=[MARKER * 200])}, "keep_typed")
     person.post("/14", form)
     assert (person.page.status_code, read_title(person.page)) == (413, "That was too long to send")
@@ -87,7 +87,7 @@ def test_too_many_words_to_keep_are_said_with_the_words(public: PublicHouse, mon
 
 def test_step_with_too_many_words_to_keep_shows_them(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):
     person = public.person_at("/9")
-    monkeypatch.setattr("gateway.public.drafts.PADDED_SIZES", (4 * 1024,))
+    monkeypatch.setattr("gateway.public.visit.PADDED_SIZES", (4 * 1024,))
     person.press(story=MARKER * 200)
     assert (person.page.status_code, MARKER * 200 in person.text()) == (413, True)
 

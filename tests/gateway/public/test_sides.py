@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from gateway.guidance.signposts import load_signposts
+from gateway.public.door import ABOUT_PAGES, SIDE_PATHS
 from gateway.public.journey import FIELD_BY_NAME
-from gateway.public.navigation import ABOUT_PAGES, SIDE_PATHS
 from gateway.public.wording import load_wording
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse, make_public_house

@@ -10,12 +10,12 @@ from itertools import product
 
 import pytest
 
-from gateway.public.drafts import Draft, Sent
 from gateway.public.journey import SCREEN_BY_NAME, get_priority, list_path, list_urgent, make_profile
 from gateway.public.journey.screens import URGENT_RULES
 from gateway.public.pages import make_blank_form
 from gateway.public.sending import get_urgency, make_public_report
-from gateway.public.views.thanks import render_thanks
+from gateway.public.views.check import render_thanks
+from gateway.public.visit import Draft, Sent
 from gateway.public.wording import load_wording
 from partner_sdk.wire.button import LANGUAGES
 from partner_sdk.wire.canonical import format_time

@@ -6,11 +6,10 @@ import msgspec
 import pytest
 from werkzeug.datastructures import MultiDict
 
-from gateway.public.drafts import make_journey_keys
 from gateway.public.journey import SCREENS
 from gateway.public.views import start
 from gateway.public.views.start import PRESSED_TWICE_SECONDS
-from gateway.public.visit import CARRY_ON_SECONDS
+from gateway.public.visit import CARRY_ON_SECONDS, make_journey_keys
 from gateway.store import StorageUnavailableError
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse, make_public_house

@@ -12,8 +12,8 @@ from msgspec.structs import fields
 
 from gateway.guidance.advice import Advice, load_advice
 from gateway.guidance.signposts import load_countries, load_signposts
+from gateway.public.door import ABOUT_PAGES, SIDE_PATHS
 from gateway.public.journey import FIELD_BY_NAME, SCREENS, Field, Screen
-from gateway.public.navigation import ABOUT_PAGES, SIDE_PATHS
 from gateway.public.wording import WordingError, find_in_voice, load_wording, make_voice
 from partner_sdk.button.snippet import WORDS as BUTTON_WORDS
 from partner_sdk.wire.button import LANGUAGES, Language, PageContext
