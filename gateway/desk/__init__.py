@@ -21,6 +21,20 @@ Never imports the rest of the gateway (only ``gateway.web``, ``gateway.databases
 gateway never imports it.
 """
 
-from typing import Final
+from typing import Final, Generic, TypeVar
+
+from partner_sdk.errors import ReportAbuseError
+
+ReasonT = TypeVar("ReasonT", bound=str)
+
+
+class RefusalError(ReportAbuseError, Generic[ReasonT]):
+    """An error with its only reasons, e.g. `RefusalError[Literal["too-early"]]`: the type checker holds them."""
+
+    reason: ReasonT
+
+    def __init__(self, message: str, *, reason: ReasonT) -> None:
+        super().__init__(message, reason=reason)
+
 
 DEFAULT_PORT: Final = 8702  # of the pages

@@ -10,11 +10,10 @@ import msgspec
 from msgspec import Meta
 
 from gateway.databases.addresses import check_database_uri
-from gateway.desk import DEFAULT_PORT
+from gateway.desk import DEFAULT_PORT, RefusalError
 from gateway.desk.addresses import find_email_address, is_safe_url
 from gateway.guidance.agency import AGENCY_FILE
 from gateway.web.settings import SettingsError, check_origin, is_loopback, read_settings
-from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.signing import Environment
 
 # `serve` passes them to its workers.
@@ -101,7 +100,7 @@ def _bad(key: str, what: str) -> SettingsError:
     return SettingsError(f"{key} {what}.", reason="bad-settings")
 
 
-class DeskConfigError(ReportAbuseError):
+class DeskConfigError(RefusalError[Literal["no-desk", "not-loopback"]]):
     """The named folder contains no desk."""
 
 

@@ -151,8 +151,7 @@ def protect_keys(
     """Seal every key file under a new key, that one under these passphrases by custodian; return the number of files.
 
     The files are those in daily use, or the roots in `root_folder`. `secrets` are the keys in force, None before the
-    first time. Raises `VaultError` (`weak-passphrase`, `wrong-custodians`), `LocalStateError` for a file that cannot be
-    read or written.
+    first time. Raises `VaultError`, `LocalStateError` for a file that cannot be read or written.
     """
     check_custodians(passphrases)
     for passphrase in passphrases.values():

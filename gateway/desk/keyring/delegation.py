@@ -13,11 +13,11 @@ cannot know yet, and never ends one before its successor signs.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
-from gateway.desk import audit
+from gateway.desk import RefusalError, audit
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.config import DeskPaths
 from gateway.desk.feed_client import FeedClient
@@ -33,7 +33,7 @@ from gateway.desk.vault import FeedKeyName, PublicKey
 from gateway.desk.vault.key_folder import KeyFolder
 from gateway.desk.wiring import Desk
 from partner_sdk.durable_files import sync_folder, write_durably
-from partner_sdk.errors import KeySetError, LocalStateError, NotAuthorisedError, ReportAbuseError
+from partner_sdk.errors import KeySetError, LocalStateError, NotAuthorisedError
 from partner_sdk.key_files import SEED_BYTES, KeyFile, KeyRole, load_signing_key, new_key, write_key_bytes
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_exact
 from partner_sdk.wire.signing import (
@@ -54,7 +54,7 @@ _NEXT: Final = "key-set.next"
 _COMING: Final = "coming-root"
 
 
-class DelegationError(ReportAbuseError):
+class DelegationError(RefusalError[Literal["not-published", "wrong-key", "wrong-root"]]):
     """The delegation cannot be renewed with the keys present."""
 
 
@@ -89,8 +89,8 @@ def read_signed_delegation(paths: DeskPaths) -> bytes:
 def renew_delegation(desk: Desk, *, roots: KeyFolder, with_new_key: bool, actor: str) -> Delegation:
     """Sign the delegation again, for today's key-set key or for a new one, and return it.
 
-    `roots` holds `root.key`. Only the root can do this. An interrupted run is finished by the next use of the
-    key-set key. Raises `LocalStateError` for a folder without the key, `DelegationError` (`wrong-root`).
+    `roots` holds `root.key`. Only the root can do this. An interrupted run is finished by the next use of the key-set
+    key. Raises `LocalStateError` for a folder without the key, `DelegationError`.
     """
     root = roots.read("root", role=KeyRole.ROOT)
     pin = parse_pin(desk.paths.pin.read_bytes())
@@ -114,7 +114,7 @@ def renew_delegation(desk: Desk, *, roots: KeyFolder, with_new_key: bool, actor:
 def settle_key_set_key(desk: Desk) -> None:
     """Finish an interrupted renewal, so that the vault signs with the key-set key that the root names.
 
-    Raises `LocalStateError`; `DelegationError` (`wrong-key`) if neither key is the one that the root names.
+    Raises `LocalStateError`; `DelegationError` if neither key is the one that the root names.
     """
     named = read_delegation(desk.paths).key_set_key
     folder = KeyFolder(desk.paths.keys)
@@ -228,7 +228,7 @@ _FORMER_FEED: Final = "feed.former"
 FEED_KEY_DENIED: Final = "feed-key-denied"
 
 
-class RotationError(ReportAbuseError):
+class RotationError(RefusalError[Literal["key-in-use", "unknown-key", "wrong-role"]]):
     """A key cannot be rotated or revoked now."""
 
 
@@ -245,7 +245,7 @@ def begin_rotation(desk: Desk, role: KeyRole, *, actor: str) -> PendingKey:
     """Make the successor of a signing key; it signs once every party can know it. Safe to repeat.
 
     A register or mailbox-signing key is in the next key set, and signs one hour after that is published. A feed key is
-    in `next.pin`, which the gateway's operator installs. Raises `RotationError` (`wrong-role`).
+    in `next.pin`, which the gateway's operator installs. Raises `RotationError`.
     """
     if role not in ROTATED_ROLES:
         raise RotationError(f"A {role.value} key cannot be rotated.", reason="wrong-role")

@@ -15,11 +15,11 @@ from typing import Final, Literal
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from gateway.desk import audit
+from gateway.desk import RefusalError, audit
 from gateway.desk.store.agency_tables import PUBLICATIONS, SEALING_KEYS, VERIFY_KEYS
 from gateway.desk.vault import PublicKey
 from gateway.desk.wiring import Desk
-from partner_sdk.errors import LocalStateError, ReportAbuseError
+from partner_sdk.errors import LocalStateError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time, to_base64url
 from partner_sdk.wire.enrolment import mailbox_key_id
@@ -31,7 +31,7 @@ _SPELLING = re.compile(r"(20\d\d)-Q([1-4])")
 _YEAR_SPELLING = re.compile(r"20\d\d")
 
 
-class QuarterError(ReportAbuseError):
+class QuarterError(RefusalError[Literal["quarter-not-closed", "unknown-quarter"]]):
     """A quarter is malformed or has not ended yet."""
 
 
@@ -183,7 +183,7 @@ VERIFY_AFTER_USE: Final = timedelta(days=6 * 365 + 2)
 CLOCK_ALLOWANCE: Final = timedelta(days=1)
 
 
-class SealingKeyError(ReportAbuseError):
+class SealingKeyError(RefusalError[Literal["too-early", "unknown-key"]]):
     """A sealing key cannot be replaced or destroyed now."""
 
 

@@ -20,7 +20,7 @@ from typing import Final, Literal, TypeVar
 import msgspec
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from gateway.desk import audit
+from gateway.desk import RefusalError, audit
 from gateway.desk.config import DeskConfig, DeskPaths, check_config, encode_config
 from gateway.desk.keyring.delegation import (
     find_root_change,
@@ -63,7 +63,7 @@ from gateway.desk.wiring import Desk
 from gateway.exchange.feed import MAX_FORMER_KEYS, FormerKey, GatewayCard, GatewayKey, PartnerRegister, RegisterEntry
 from gateway.guidance.agency import write_agency_example
 from partner_sdk.durable_files import sync_folder
-from partner_sdk.errors import ConflictError, ReportAbuseError
+from partner_sdk.errors import ConflictError
 from partner_sdk.key_files import KeyFile, KeyRole, new_key, write_key_file
 from partner_sdk.wire.button import PlacementEntry
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_time, to_base64url
@@ -88,7 +88,7 @@ OPENINGS_NOTED: Final = "note-openings"
 ListT = TypeVar("ListT", KeySet, PartnerRegister)
 
 
-class PublicationError(ReportAbuseError):
+class PublicationError(RefusalError[Literal["no-gateway", "serial-behind-gateway", "wrong-environment"]]):
     """The key set or the register cannot be signed or published."""
 
 
@@ -333,7 +333,12 @@ DAILY_ROLES: Final = (KeyRole.KEY_SET, KeyRole.REGISTER, KeyRole.FEED, KeyRole.M
 _ROOT_ROLES: Final = (KeyRole.ROOT, KeyRole.NEXT_ROOT)
 
 
-class BootstrapError(ReportAbuseError):
+class BootstrapError(
+    RefusalError[
+        Literal["bad-instance", "desk-exists", "key-in-use", "no-card", "unknown-key", "wrong-environment"]
+        | Literal["wrong-origin"]
+    ]
+):
     """A desk cannot be made here, or a card is invalid."""
 
 
@@ -351,7 +356,7 @@ def make_desk(
 ) -> Pin:
     """Make the folder of a new desk with every key and its first person, and return the pin for the gateway.
 
-    Raises `BootstrapError` (`desk-exists`) if the folder is not empty, and `PersonError` for an unusable name.
+    Raises `BootstrapError` if the folder is not empty, and `PersonError` for an unusable name.
     """
     check_config(config)
     state = state.resolve()
@@ -377,8 +382,7 @@ def make_desk(
 def add_gateway(desk: Desk, card: GatewayCard, *, actor: str) -> bool:
     """Trust this gateway's receipts and log from now on; False if all keys were known. `publish` passes it on.
 
-    Its keys are valid for this one instance only. Raises `BootstrapError` (`wrong-environment`, `wrong-origin`,
-    `bad-instance`, `key-in-use`).
+    Its keys are valid for this one instance only. Raises `BootstrapError`.
     """
     if card.environment != desk.config.environment:
         raise BootstrapError(
@@ -430,7 +434,7 @@ def check_receipt_key_unused(desk: Desk, key_id: str) -> None:
 
 
 def end_receipt_key(desk: Desk, key_id: str, *, actor: str) -> None:
-    """End a gateway's receipt or log key now; earlier receipts stay valid. Raises `BootstrapError` (`unknown-key`)."""
+    """End a gateway's receipt or log key now; earlier receipts stay valid. Raises `BootstrapError`."""
     now = desk.clock()
     with desk.store.write() as connection:
         role = find_verify_role(connection, key_id)

@@ -17,12 +17,12 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, String, bindparam, delete, insert, select, update
 
-from gateway.desk import audit
+from gateway.desk import RefusalError, audit
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.hidden_text import replace_hidden
 from gateway.desk.people.permissions import BY_THE_DESK, Role
@@ -45,7 +45,7 @@ from gateway.desk.vault.assertions import (
     refuse_other,
     verify_answer,
 )
-from partner_sdk.errors import FormatError, ReportAbuseError
+from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import decode, format_time, parse_base64url, parse_time, to_base64url
 
 _Decoded = TypeVar("_Decoded")
@@ -95,7 +95,7 @@ def seal_statement(statement: Statement, *, key: bytes) -> str:
 def open_statement(
     text: str, *, key: bytes, purpose: Purpose, origin: str, browser: str, person: str, now: datetime
 ) -> Statement:
-    """Return the statement of a form. Raises `StepUpError` (`old-step-up`, `other-step-up`).
+    """Return the statement of a form. Raises `StepUpError`.
 
     It must have this process's seal, and be for this purpose, browser and person.
     """
@@ -115,7 +115,7 @@ def open_statement(
 
 
 def spend_challenge(connection: Connection, statement: Statement, *, now: datetime) -> None:
-    """Spend a statement, so that no step-up counts twice. Raises `StepUpError` (`spent-step-up`)."""
+    """Spend a statement, so that no step-up counts twice. Raises `StepUpError`."""
     moment = format_time(now)
     connection.execute(delete(SPENT_CHALLENGES).where(SPENT_CHALLENGES.c.expires_at <= moment))
     known = select(SPENT_CHALLENGES.c.challenge).where(SPENT_CHALLENGES.c.challenge == statement.challenge)
@@ -156,7 +156,7 @@ class _Attestation(msgspec.Struct, frozen=True):
 
 
 def parse_answer(text: str) -> Answer:
-    """Return a device's answer from the JSON of a browser. Raises `StepUpError` (`malformed`)."""
+    """Return a device's answer from the JSON of a browser. Raises `StepUpError`."""
     found = _decode(text, kind=_Assertion)
     part = found.response
     try:
@@ -182,7 +182,7 @@ def _decode(text: str, *, kind: type[_Decoded]) -> _Decoded:
 
 
 def verify_new_key(text: str, *, statement: Statement) -> NewKey:
-    """Return the passkey of a browser's answer to a registration. Raises `StepUpError` (`malformed`, `bad-step-up`)."""
+    """Return the passkey of a browser's answer to a registration. Raises `StepUpError`."""
     from webauthn import verify_registration_response
     from webauthn.helpers import bytes_to_base64url
     from webauthn.helpers.structs import (
@@ -278,7 +278,12 @@ _HANDLE_LABEL: Final = b"report-abuse desk person v1\0"
 _IN_LABELS: Final = frozenset(" '.-+()/")
 
 
-class PasskeyError(ReportAbuseError):
+class PasskeyError(
+    RefusalError[
+        Literal["bad-label", "known-passkey", "last-passkey", "needs-recovery", "same-passkey", "too-many"]
+        | Literal["unknown-passkey"]
+    ]
+):
     """A passkey cannot be added or ended; nothing was changed."""
 
 
@@ -340,8 +345,7 @@ def add_passkey(
 ) -> str:
     """Add a verified passkey of the statement's person, spend the statement, and return the passkey's number.
 
-    The first one of a person signs at once; a later one after a day. Raises `PasskeyError` (`bad-label`,
-    `known-passkey`, `too-many`) and `StepUpError` (`spent-step-up`).
+    The first one of a person signs at once; a later one after a day. Raises `PasskeyError` and `StepUpError`.
     """
     person = statement.person
     if find_passkey(connection, key.credential_id) is not None:
@@ -414,7 +418,7 @@ def is_in_audit_log(connection: Connection, passkey: KnownPasskey) -> bool:
 
 
 def end_passkey(connection: Connection, person: str, number: str, *, by: str, now: datetime) -> None:
-    """End one passkey of a person for good. Raises `PasskeyError` (`unknown-passkey`, `last-passkey`)."""
+    """End one passkey of a person for good. Raises `PasskeyError`."""
     found = _get_own(connection, person, number)
     others = [one for one in list_passkeys(connection, person) if one.number != number]
     # A new one cannot push out the last that signs, or it could take the account from its person.
@@ -448,11 +452,7 @@ def check_may_link(connection: Connection, person: str) -> None:
 
 
 def take_step_up(connection: Connection, answer: Answer, statement: Statement, *, now: datetime) -> Passkey:
-    """Verify a step-up, spend its statement, count it, and return its passkey with the person.
-
-    Raises `StepUpError`: `unknown-passkey`, `ended-passkey`, `other-person`, `new-passkey`, `bad-step-up`,
-    `copied-passkey`, `spent-step-up`.
-    """
+    """Verify a step-up, spend its statement, count it, and return its passkey with the person. Raises `StepUpError`."""
     found = find_passkey(connection, answer.credential_id)
     if found is None:
         raise StepUpError("This desk does not know this passkey.", reason="unknown-passkey")
@@ -490,7 +490,7 @@ def record_refusal(store: DeskStore, answer: Answer, error: StepUpError, *, pers
 
 
 def clean_label(label: str) -> str:
-    """Return a passkey's label, e.g. `blue key`. Raises `PasskeyError` (`bad-label`).
+    """Return a passkey's label, e.g. `blue key`. Raises `PasskeyError`.
 
     Letters, digits and a few signs: a label stands in lists beside names, and must not pass for a line of ours.
     """

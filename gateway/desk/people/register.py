@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
 from pwd import getpwuid
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Row, Select, String, and_, bindparam, case, delete, func, insert, select, update
 
-from gateway.desk import audit
+from gateway.desk import RefusalError, audit
 from gateway.desk.addresses import find_email_address
 from gateway.desk.hidden_text import replace_hidden
 from gateway.desk.people.permissions import (
@@ -36,7 +36,6 @@ from gateway.desk.store.engine import copy_fields
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.suggestions import suggest
 from gateway.desk.uk_times import format_uk_day
-from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
 
 # Made once: every request asks who is signed in.
@@ -62,7 +61,13 @@ RISK_ASSESSMENT: Final = "risk-assessment"
 AUTHORITIES: Final = {RISK_ASSESSMENT: "may assess risk", "spoc": "accredited single point of contact"}
 
 
-class PersonError(ReportAbuseError):
+class PersonError(
+    RefusalError[
+        Literal["account-taken", "bad-account", "bad-handle", "bad-mail", "bad-name", "ended-person"]
+        | Literal["handle-taken", "has-no-role", "has-role", "last-administrator", "mixed-roles", "no-authority"]
+        | Literal["no-person", "unknown-authority", "unknown-person"]
+    ]
+):
     """A person is unknown or ended, or a change of the register is refused."""
 
 
@@ -94,7 +99,7 @@ def add_person(
 ) -> str:
     """Add a person and return their handle, made from the name unless given: `a-okafor` for Amina Okafor.
 
-    Raises `PersonError`: `bad-name`, `bad-handle`, `handle-taken`, `bad-account`, `account-taken`.
+    Raises `PersonError`.
     """
     name = _get_clean_name(name)
     person = handle or _make_free_handle(connection, name)
@@ -118,7 +123,7 @@ def add_person(
 def set_account(connection: Connection, person: str, account: str | None, *, actor: str, now: datetime) -> None:
     """Give a person an account of the operating system for commands, or take it away with None.
 
-    Raises `PersonError`: `unknown-person`, `ended-person`, `bad-account`, `account-taken`.
+    Raises `PersonError`.
     """
     get_active(connection, person)
     if account is not None:
@@ -130,7 +135,7 @@ def set_account(connection: Connection, person: str, account: str | None, *, act
 def set_mail(connection: Connection, person: str, mail: str | None, *, actor: str, now: datetime) -> None:
     """Set the mail address for notices about a person's own account, or take it away with None.
 
-    Raises `PersonError`: `unknown-person`, `ended-person`, `bad-mail`.
+    Raises `PersonError`.
     """
     get_active(connection, person)
     if mail is not None and find_email_address(mail) != mail:
@@ -142,7 +147,7 @@ def set_mail(connection: Connection, person: str, mail: str | None, *, actor: st
 def end_person(connection: Connection, person: str, *, actor: str, now: datetime) -> None:
     """End a person: every role ends, and the account is free again. The row stays, so old records keep their person.
 
-    Raises `PersonError`: `unknown-person`, `ended-person`, `last-administrator`.
+    Raises `PersonError`.
     """
     get_active(connection, person)
     for role in sorted(list_roles(connection, person), key=lambda role: role.value):
@@ -158,7 +163,7 @@ def grant_role(
 ) -> None:
     """Give a person a role; with `may_mix` also one that their other roles exclude, at a demonstration.
 
-    Raises `PersonError`: `unknown-person`, `ended-person`, `has-role`, `mixed-roles`.
+    Raises `PersonError`.
     """
     get_active(connection, person)
     roles = list_roles(connection, person)
@@ -177,7 +182,7 @@ def grant_role(
 
 
 def end_role(connection: Connection, person: str, role: Role, *, actor: str, now: datetime) -> None:
-    """Take a role from a person. Raises `PersonError`: `unknown-person`, `has-no-role`, `last-administrator`."""
+    """Take a role from a person. Raises `PersonError`."""
     get_person(connection, person)
     if role not in list_roles(connection, person):
         raise PersonError(f"{person} does not have the role {role.value}.", reason="has-no-role")
@@ -189,10 +194,7 @@ def end_role(connection: Connection, person: str, role: Role, *, actor: str, now
 
 
 def set_authority(connection: Connection, person: str, *, kind: str, until: date, actor: str, now: datetime) -> None:
-    """Record a person's authority of a kind up to and including a day; a past day ends it.
-
-    Raises `PersonError`: `unknown-person`, `ended-person`, `unknown-authority`.
-    """
+    """Record a person's authority of a kind up to and including a day; a past day ends it. Raises `PersonError`."""
     get_active(connection, person)
     if kind not in AUTHORITIES:
         raise PersonError(f"Choose an authority: {', '.join(AUTHORITIES)}.", reason="unknown-authority")
@@ -273,7 +275,7 @@ def find_person_of_account(connection: Connection, account: str) -> Person | Non
 
 
 def get_person(connection: Connection, person: str) -> Person:
-    """Return a person, also an ended one. Raises `PersonError` (`unknown-person`)."""
+    """Return a person, also an ended one. Raises `PersonError`."""
     found = find_person(connection, person)
     if found is None:
         raise PersonError(
@@ -283,7 +285,7 @@ def get_person(connection: Connection, person: str) -> Person:
 
 
 def get_active(connection: Connection, person: str) -> Person:
-    """Return a person who has not ended. Raises `PersonError` (`unknown-person`, `ended-person`)."""
+    """Return a person who has not ended. Raises `PersonError`."""
     found = get_person(connection, person)
     if found.ended_at is not None:
         raise PersonError(f"{person} has ended and does not come back: add a new person.", reason="ended-person")
@@ -374,7 +376,7 @@ def get_actor(connection: Connection, permission: Permission, *, account: str) -
     """Return the person of an account, if they have this permission; the desk for its own work without a person.
 
     A duty officer and a faculty's officer work on the desk's pages, which know the lane and faculty of each case.
-    Raises `PersonError` (`no-person`) and `NotPermittedError`.
+    Raises `PersonError` and `NotPermittedError`.
     """
     found = find_person_of_account(connection, account)
     if found is None:

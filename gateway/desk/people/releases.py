@@ -10,11 +10,11 @@ import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Row, insert, select
 
-from gateway.desk import audit
+from gateway.desk import RefusalError, audit
 from gateway.desk.people.passkeys import find_passkey, take_step_up
 from gateway.desk.people.permissions import Permission
 from gateway.desk.store.agency_tables import RELEASE_SIGNATURES, RELEASES
@@ -24,7 +24,7 @@ from gateway.desk.uk_times import format_uk_time
 from gateway.desk.vault import SignedStepUp
 from gateway.desk.vault.assertions import Answer, Statement, StepUpError, parse_statement, refuse_other, verify_answer
 from gateway.desk.vault.destructions import AUTHOR, SECOND
-from partner_sdk.errors import FormatError, ReportAbuseError
+from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import format_time
 
 DIGEST: Final = "digest"
@@ -71,7 +71,9 @@ PERMISSIONS: Final = {
 }
 
 
-class ReleaseError(ReportAbuseError):
+class ReleaseError(
+    RefusalError[Literal["changed", "not-genuine", "not-signed", "same-person", "signed-before", "unknown-release"]]
+):
     """An action has no second person yet, or this one cannot be the second."""
 
 
@@ -126,7 +128,7 @@ def find_release(connection: Connection, *, kind: str, subject: str, body: bytes
 
 
 def get_release(connection: Connection, release_id: int) -> Release:
-    """Return a draft by its number. Raises `ReleaseError` (`unknown-release`)."""
+    """Return a draft by its number. Raises `ReleaseError`."""
     row = connection.execute(_WHOLE.where(RELEASES.c.id == release_id)).first()
     if row is None:
         raise ReleaseError("There is no such draft.", reason="unknown-release")
@@ -164,8 +166,7 @@ def sign_release(
 ) -> Release:
     """Sign a draft as the statement's person. Two at once: the first wins, the other learns who and when.
 
-    Raises `ReleaseError` (`unknown-release`, `changed`, `signed-before`, `same-person`) and `StepUpError` as
-    `take_step_up` does.
+    Raises `ReleaseError` and `StepUpError` as `take_step_up` does.
     """
     release = get_release(connection, release_id)
     if hashlib.sha256(body).digest() != release.body_sha256:
@@ -247,7 +248,7 @@ def verify_release(connection: Connection, release_id: int) -> Release:
 
 
 def get_step_up(connection: Connection, release: Release) -> SignedStepUp:
-    """Return the step-up that signed a release, for the vault to verify. Raises `ReleaseError` (`not-signed`)."""
+    """Return the step-up that signed a release, for the vault to verify. Raises `ReleaseError`."""
     names = SignedStepUp.__struct_fields__
     columns = [RELEASE_SIGNATURES.c[name] for name in names]
     row = connection.execute(select(*columns).where(RELEASE_SIGNATURES.c.release_id == release.id)).first()

@@ -13,19 +13,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from gateway.desk import audit
+from gateway.desk import RefusalError, audit
 from gateway.desk.people.passkeys import check_may_link
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.register import PersonError, get_active, list_roles
 from gateway.desk.store import DeskStoreError
 from gateway.desk.store.agency_tables import SESSIONS
 from gateway.desk.wiring import Desk
-from partner_sdk.errors import FormatError, ReportAbuseError
+from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode, format_time, parse_exact, parse_time, to_base64url
 
 LIFETIME: Final = timedelta(minutes=10)
@@ -51,7 +51,7 @@ class Session:
     is_locked: bool
 
 
-class StartLinkError(ReportAbuseError):
+class StartLinkError(RefusalError[Literal["bad-code", "link-expired", "link-used", "no-role"]]):
     """A one-time link is used, expired or unknown, or its person may no longer sign in."""
 
 
@@ -88,7 +88,7 @@ def make_start_link(folder: Path, link: StartLink, *, now: datetime, random: Cal
 def make_persons_links(desk: Desk, people: Sequence[str], *, actor: str) -> dict[str, str]:
     """Return the secret of a new link for each of these people of the desk; the log names its maker.
 
-    Raises `PersonError` and `PasskeyError` (`needs-recovery`); then nobody has a link.
+    Raises `PersonError` and `PasskeyError`; then nobody has a link.
     """
     now, folder = desk.clock(), get_link_folder(desk.paths.state)
     with desk.store.write() as connection:
@@ -113,7 +113,7 @@ def use_start_link(folder: Path, secret: str, *, now: datetime) -> StartLink:
 
 
 def read_start_link(folder: Path, secret: str, *, now: datetime) -> StartLink:
-    """Return a link without using it. Raises `StartLinkError` (`link-used`, `link-expired`)."""
+    """Return a link without using it. Raises `StartLinkError`."""
     try:
         raw = _path_of(folder, secret).read_bytes()
         link = parse_exact(raw, kind=StartLink, max_bytes=_MAX_FILE_BYTES)
@@ -136,7 +136,7 @@ def _refuse_used() -> StartLinkError:
 def begin_session(desk: Desk, person: str, *, browser: str) -> str:
     """Begin a person's session in a browser and return its secret for the cookie; the store has only its hash.
 
-    Raises `StartLinkError` (`no-role`) for a person who has ended or has no role.
+    Raises `StartLinkError` for a person who has ended or has no role.
     """
     secret, now = to_base64url(desk.random(_SECRET_BYTES)), desk.clock()
     with desk.store.write() as connection:

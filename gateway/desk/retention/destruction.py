@@ -185,8 +185,8 @@ def compare_with_vault(desk: Desk, connection: Connection) -> Iterator[str]:
 def begin_destruction(desk: Desk, destruction_id: str, *, actor: str) -> None:
     """Close the keys of a list that its author and a second person signed, and queue the list for the gateway.
 
-    Raises `RetentionError` (`unknown-list`, `changed` if a case of it may not go any more), `ReleaseError`
-    (`not-signed`, `not-genuine`), `VaultError` (`not-signed`, `stopped`), `LocalStateError`.
+    Raises `RetentionError` (`unknown-list`, `changed` if a case of it may not go any more), `ReleaseError` (`not-
+    signed`, `not-genuine`), `VaultError`, `LocalStateError`.
     """
     now = desk.clock()
     with desk.store.write() as connection:
@@ -220,10 +220,7 @@ def begin_destruction(desk: Desk, destruction_id: str, *, actor: str) -> None:
 
 
 def stop_destruction(desk: Desk, destruction_id: str, *, actor: str) -> None:
-    """Open the keys of a begun list again, also of one that this desk does not know.
-
-    Raises `VaultError` (`unknown-list`, `too-late`).
-    """
+    """Open the keys of a begun list again, also of one that this desk does not know. Raises `VaultError`."""
     desk.load_signer().change_destruction(destruction_id, "stopped", actor=actor)
     with desk.store.write() as connection:
         known = read_destructions(desk.paths.vault)
@@ -264,8 +261,7 @@ def finish_due(desk: Desk, *, actor: str = BY_THE_DESK) -> list[str]:
 def finish_destruction(desk: Desk, destruction_id: str, *, actor: str) -> bytes | None:
     """Destroy the content of a begun list, and return the certificate; None until the gateway has confirmed.
 
-    Raises `RetentionError` (`unknown-list`, `busy` while evidence is collected), `VaultError` (`too-early`, `stopped`),
-    `LocalStateError`.
+    Raises `RetentionError` (`unknown-list`, `busy` while evidence is collected), `VaultError`, `LocalStateError`.
     """
     with desk.store.read() as connection:
         row = get_destruction(connection, destruction_id)

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta
 from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, func, insert, or_, select, update
 
-from gateway.desk import audit
+from gateway.desk import RefusalError, audit
 from gateway.desk.actions.model import end_open_actions, list_actions_of
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseError, CaseRow, StepText, add_step, get_case, get_clean_reason, to_case
@@ -57,7 +57,6 @@ from gateway.desk.wiring import Desk
 from gateway.exchange.desk_statements import MOST_CASES, DestructionList, DestructionReason, ListedCase, ListedReport
 from gateway.guidance.signposts import Source
 from gateway.web.settings import read_settings
-from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import encode, format_time, parse_exact
 from partner_sdk.wire.signing import MAX_LIST_BYTES
 from partner_sdk.wire.submission import PUBLIC_SENDER
@@ -442,15 +441,20 @@ def forget_files(connection: Connection, reports: Sequence[CaseRow]) -> None:
 DUE: Final[DestructionReason] = "due"
 
 
-class RetentionError(ReportAbuseError):
+class RetentionError(
+    RefusalError[
+        Literal["busy", "changed", "in-draft", "key-left", "not-decided", "not-destroyable", "other-requests"]
+        | Literal["signed-before", "too-many", "unknown-list"]
+    ]
+):
     """A case cannot be destroyed now; the message names it and the reason."""
 
 
 def draft_destruction(desk: Desk, case_ids: Collection[str], *, reason: DestructionReason, actor: str) -> Release:
     """Draft a list of cases for a second person to sign: cases that are `due`, or for an `erasure` before their time.
 
-    Each is named by its id or reference, and goes with every report that is joined to it. Raises `CaseError`
-    (`unknown-case`), `RetentionError` (`not-destroyable`, `too-many`, `in-draft`).
+    Each is named by its id or reference, and goes with every report that is joined to it. Raises `CaseError` (`unknown-
+    case`), `RetentionError`.
     """
     if not 0 < len(case_ids) <= MOST_CASES:
         raise RetentionError(f"A list has 1 to {MOST_CASES} cases.", reason="too-many")
@@ -499,7 +503,7 @@ def draft_erasure(desk: Desk, wanted: str, *, actor: str) -> Release:
 
 
 def withdraw_draft(desk: Desk, destruction_id: str, *, actor: str) -> None:
-    """Give up an unsigned list. Raises `RetentionError` (`unknown-list`, `signed-before`)."""
+    """Give up an unsigned list. Raises `RetentionError`."""
     with desk.store.write() as connection:
         row = get_destruction(connection, destruction_id)
         release = find_release(connection, kind=DESTRUCTION, subject=destruction_id, body=bytes(row.body))
@@ -510,7 +514,7 @@ def withdraw_draft(desk: Desk, destruction_id: str, *, actor: str) -> None:
 
 
 def get_destruction(connection: Connection, destruction_id: str) -> Row[Any]:
-    """Return the row of a list. Raises `RetentionError` (`unknown-list`)."""
+    """Return the row of a list. Raises `RetentionError`."""
     mine = DESTRUCTIONS.c.destruction_id == destruction_id
     row = connection.execute(select(DESTRUCTIONS).where(mine)).first()
     if row is None:
@@ -540,7 +544,7 @@ class SignedList:
 
 
 def get_signatures(connection: Connection, destruction_id: str) -> SignedList:
-    """Return a list with its signatures, unverified. Raises `RetentionError` (`unknown-list`)."""
+    """Return a list with its signatures, unverified. Raises `RetentionError`."""
     row = get_destruction(connection, destruction_id)
     body = bytes(row.body)
     author, second = (
@@ -553,7 +557,7 @@ def get_signatures(connection: Connection, destruction_id: str) -> SignedList:
 
 
 def sign_next(found: SignedList, *, by: str) -> Release:
-    """Return the signature that this person gives now. Raises `ReleaseError` (`same-person`, `not-signed`)."""
+    """Return the signature that this person gives now. Raises `ReleaseError`."""
     if not found.author.signed_by and by != found.second.drafted_by:
         raise ReleaseError("Its author signs a list first, with their own passkey.", reason="not-signed")
     check_may_sign(found.next, by=by)
@@ -581,7 +585,7 @@ def list_drafted(connection: Connection) -> set[str]:
 
 
 def make_listed(desk: Desk, connection: Connection, case: CaseRow, *, reason: DestructionReason) -> ListedCase:
-    """Return a case as a list has it now. Raises `RetentionError` (`not-destroyable`)."""
+    """Return a case as a list has it now. Raises `RetentionError`."""
     classes = load_classes(desk.paths.state)
     found = judge(desk, connection, case, classes=classes, is_early=reason != DUE)
     if found.refusal is not None:

@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from sqlalchemy import Connection, inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from gateway.databases.database import Database, list_revisions, make_database, translate_error
 from gateway.databases.failures import ADVICE_ON_FULL, ADVICE_ON_SERVERS, FailureReason, StorageUnavailableError
+from gateway.desk import RefusalError
 from gateway.desk.store.schema import AUDIT
-from partner_sdk.errors import ReportAbuseError
 
 # The newest migration; a test compares it with Alembic's head in migrations/versions.
 HEAD_REVISION: Final = "r1"
@@ -45,7 +45,13 @@ def copy_fields(kind: "type[Copied]", source: object, **own: object) -> "Copied"
     return kind(**{one.name: getattr(source, one.name) for one in fields(kind) if one.name not in own}, **own)
 
 
-class DeskStoreError(ReportAbuseError):
+StoreReason = (
+    Literal["disk-full", "no-store", "store-damaged", "store-exists", "store-unavailable", "store-unsafe"]
+    | Literal["unknown-store"]
+)
+
+
+class DeskStoreError(RefusalError[StoreReason]):
     """The desk's database is missing, locked, full, or unknown to this release."""
 
 
@@ -99,7 +105,7 @@ class DeskStore:
             self._let_go()
 
     def migrate(self) -> None:
-        """Give the database the tables of this release. Raises `DeskStoreError` (`unknown-store`)."""
+        """Give the database the tables of this release. Raises `DeskStoreError`."""
         from gateway.databases.migrations import UnknownRevisionError, migrate
 
         with self._connect(is_new=True) as connection:
@@ -170,12 +176,14 @@ class DeskStore:
     def _make_error(self, reason: FailureReason) -> DeskStoreError:
         # Our own text: a driver's could repeat an address or a value.
         advice = "" if self.database.has_one_writer else ADVICE_ON_SERVERS.get(reason, "")
-        code = {"broken": "store-damaged", "full": "disk-full", "unsafe": "store-unsafe"}.get(
-            reason, "store-unavailable"
-        )
+        codes: dict[FailureReason, StoreReason] = {
+            "broken": "store-damaged",
+            "full": "disk-full",
+            "unsafe": "store-unsafe",
+        }
         return DeskStoreError(
             f"The desk's database cannot be used ({reason}). {advice or _ADVICE.get(reason, _ADVICE['broken'])}",
-            reason=code,
+            reason=codes.get(reason, "store-unavailable"),
         )
 
 

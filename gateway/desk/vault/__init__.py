@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from partner_sdk.errors import ReportAbuseError
+from gateway.desk import RefusalError
 from partner_sdk.wire.sealing import ENC_BYTES, HEADER_BYTES, SealContext
 from partner_sdk.wire.signing import Environment, StatementKind
 
@@ -39,7 +39,14 @@ MOST_CASE_KEYS: Final = 1_000_000_000
 LOCKED: Final = "locked"
 
 
-class VaultError(ReportAbuseError):
+class VaultError(
+    RefusalError[
+        Literal["busy", "key-in-vault", "locked", "no-passphrase", "not-signed", "not-signed-here"]
+        | Literal["not-the-same", "other-user", "stopped", "too-early", "too-late", "unknown-list", "unknown-name"]
+        | Literal["vault-failed", "vault-gone", "vault-runs", "vault-stopped", "weak-passphrase", "wrong-answer"]
+        | Literal["wrong-custodians", "wrong-environment", "wrong-passphrase"]
+    ]
+):
     """The vault cannot answer now: locked, stopped, busy, or asked in a way that it does not know."""
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from partner_sdk.errors import ReportAbuseError
+from gateway.desk import RefusalError
 from partner_sdk.wire.canonical import encode, parse_exact
 
 Purpose = Literal["sign-in", "step-up", "register", "release", "vouch"]
@@ -19,7 +19,12 @@ MOST_STATEMENT_BYTES: Final = 4096
 _CHALLENGE_LABEL: Final = b"report-abuse desk step-up v1\0"
 
 
-class StepUpError(ReportAbuseError):
+class StepUpError(
+    RefusalError[
+        Literal["bad-step-up", "copied-passkey", "ended-passkey", "malformed", "new-passkey", "no-passkey"]
+        | Literal["old-step-up", "other-person", "other-step-up", "spent-step-up", "unknown-passkey"]
+    ]
+):
     """A step-up is refused; its message is for the person at the page."""
 
 
@@ -72,7 +77,7 @@ def parse_statement(raw: bytes) -> Statement:
 def verify_answer(answer: Answer, *, statement: bytes, public_key: bytes) -> int:
     """Return the device's counter if the key signed this statement with a check of the person.
 
-    Needs nothing but its arguments, so that an auditor can repeat it. Raises `StepUpError` (`bad-step-up`).
+    Needs nothing but its arguments, so that an auditor can repeat it. Raises `StepUpError`.
     """
     # Imported here: the library brings a tenth of a second that commands without a step-up do not need.
     from webauthn import verify_authentication_response

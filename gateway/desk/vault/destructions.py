@@ -93,7 +93,7 @@ class Known:
         return {key for one in others for key in list_keys(one.listed)}
 
     def add(self, line: Line) -> None:
-        """Take one more line. Raises `RecordError` (`unreadable-line`) for one that the vault never writes."""
+        """Take one more line. Raises `RecordError` for one that the vault never writes."""
         at = parse_time(line.at)
         if line.kind == "passkey":
             (person,) = line.people
@@ -147,8 +147,7 @@ class Destructions:
     def begin(self, request: BeginDestruction, *, environment: str, under: KeyFile, now: datetime) -> list[int]:
         """Close the keys of a list that two people signed, and return their numbers. Safe to repeat.
 
-        Raises `VaultError` (`not-signed`, `wrong-environment`, `stopped`), `FormatError`, `RecordError`, and as
-        `CaseKeys.change`.
+        Raises `VaultError`, `FormatError`, `RecordError`, and as `CaseKeys.change`.
         """
         known = read_destructions(self.folder, under=under)
         listed = parse_exact(request.listed, kind=DestructionList, max_bytes=MAX_LIST_BYTES)
@@ -179,7 +178,7 @@ class Destructions:
     def change(self, request: ChangeDestruction, *, under: KeyFile, now: datetime) -> list[int]:
         """Stop a list or overwrite its keys, and return the numbers that are so now. Safe to repeat.
 
-        Raises `VaultError` (`unknown-list`, `stopped`, `too-early`, `too-late`), and as `begin`.
+        Raises `VaultError`, and as `begin`.
         """
         known = read_destructions(self.folder, under=under)
         found = known.lists.get(request.destruction_id)
@@ -190,8 +189,8 @@ class Destructions:
         keys = [key for key in list_keys(found.listed) if key not in held]
         if found.state != request.to:
             if found.state != "begun":
-                reason = "too-late" if request.to == "stopped" else "stopped"
-                raise VaultError(f"This list was {found.state} before.", reason=reason)
+                fault = f"This list was {found.state} before."
+                raise VaultError(fault, reason="too-late" if request.to == "stopped" else "stopped")
             if request.to == "destroyed" and now < found.ends_at:
                 raise VaultError("This list can still be stopped: its keys stay until then.", reason="too-early")
             # Refused before it is on record: the record may have lost a stop, and a repeat must not destroy then.
@@ -250,7 +249,7 @@ def _seal(line: Line, under: KeyFile) -> str:
 
 
 def _get_signer(known: Known, step_up: SignedStepUp, subject: str, listed: bytes, *, now: datetime) -> str:
-    """Return the signer of the list by this step-up. Raises `VaultError` (`not-signed`)."""
+    """Return the signer of the list by this step-up. Raises `VaultError`."""
     passkey, since = known.passkeys.get(to_base64url(step_up.credential_id), (None, now))
     if passkey is None:
         raise _refuse("the vault does not know a passkey of it. It learns new ones with `publish`, each day")

@@ -180,8 +180,8 @@ class Signer:
     def begin_destruction(self, listed: bytes, step_ups: tuple[SignedStepUp, SignedStepUp]) -> frozenset[int]:
         """Close the keys of a list that its author and a second person signed, and return their numbers.
 
-        Safe to repeat. Raises `VaultError` (`not-signed`, `stopped`), `OpeningError` (`does-not-open`) for a number of
-        another case, and as `learn_passkeys`.
+        Safe to repeat. Raises `VaultError`, `OpeningError` (`does-not-open`) for a number of another case, and as
+        `learn_passkeys`.
         """
         return self._ask_for_numbers(BeginDestruction(listed=listed, step_ups=step_ups))
 
@@ -190,7 +190,7 @@ class Signer:
     ) -> frozenset[int]:
         """Stop a list, or overwrite its keys after its days; return the numbers of the keys. Safe to repeat.
 
-        Raises `VaultError` (`unknown-list`, `stopped`, `too-early`, `too-late`), and as `learn_passkeys`.
+        Raises `VaultError`, and as `learn_passkeys`.
         """
         actor = actor[:MAX_ACTOR_CHARACTERS]
         return self._ask_for_numbers(ChangeDestruction(actor=actor, destruction_id=destruction_id, to=to))
@@ -210,11 +210,11 @@ class Signer:
         return _ask(self.ask, GetStatus(), Status)
 
     def unlock(self, passphrases: tuple[str, ...]) -> Status:
-        """Open the keys of a vault. Raises `VaultError`: `wrong-passphrase`, `no-passphrase`, `busy`."""
+        """Open the keys of a vault. Raises `VaultError`."""
         return _ask(self.ask, Unlock(passphrases=tuple(normalise_passphrase(one) for one in passphrases)), Status)
 
     def lock(self) -> Status:
-        """Make a vault forget its keys. Raises `VaultError` (`no-passphrase`)."""
+        """Make a vault forget its keys. Raises `VaultError`."""
         return _ask(self.ask, Lock(), Status)
 
     def load_feed_key(self, name: FeedKeyName = "feed") -> "FeedKey":

@@ -168,14 +168,14 @@ class WatchedKeys:
         self._stamp: tuple[tuple[str, int, int, int, int], ...] | None = None
 
     def get_folder(self) -> KeyFolder:
-        """Return the folder. Raises `VaultError` (`locked`)."""
+        """Return the folder. Raises `VaultError`."""
         secrets = self._secrets
         if secrets is None and find_protection(self._path) is not None:
             raise make_locked_error()
         return KeyFolder(self._path, secrets)
 
     def get_sealing_keys(self) -> SealingKeys:
-        """Return the sealing keys as their files are now. Raises `LocalStateError`, `VaultError` (`locked`)."""
+        """Return the sealing keys as their files are now. Raises `LocalStateError`, `VaultError`."""
         with self._lock:
             # Asked inside the lock: keys that were read beside a `lock` would stay in memory after it.
             folder = self.get_folder()
@@ -204,7 +204,7 @@ class WatchedKeys:
         )
 
     def unlock(self, passphrases: Sequence[str | bytes]) -> Status:
-        """Open the keys. Raises `VaultError`: `wrong-passphrase`, `no-passphrase`, `busy`; `LocalStateError`."""
+        """Open the keys. Raises `VaultError`; `LocalStateError`."""
         # One at a time: each takes a quarter of a gigabyte for each custodian.
         if not self._unlocking.acquire(blocking=False):
             raise VaultError("Another person unlocks the vault at this moment. Try again.", reason="busy")

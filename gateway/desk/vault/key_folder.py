@@ -169,7 +169,7 @@ def find_protection(folder: Path) -> Protection | None:
 
 
 def open_protection(protection: Protection, passphrases: Sequence[str | bytes]) -> Secrets:
-    """Return the keys of the key files. Raises `VaultError` (`wrong-passphrase`); takes a second for each custodian."""
+    """Return the keys of the key files. Raises `VaultError`; takes a second for each custodian."""
     if len(passphrases) != len(protection.custodians):
         raise VaultError(f"{len(protection.custodians)} passphrases are needed.", reason="wrong-passphrase")
     try:
@@ -302,7 +302,7 @@ class KeyFolder:
     def read(self, name: str, *, role: KeyRole) -> KeyFile:
         """Return a key with its secret, e.g. `read("register", role=...)`.
 
-        Raises `LocalStateError`, and `VaultError` (`locked`) for a key under a passphrase without `secrets`.
+        Raises `LocalStateError`, and `VaultError` for a key under a passphrase without `secrets`.
         """
         path = self.get_path(name)
         protected = self._find_protected(path, role=role)
@@ -322,7 +322,7 @@ class KeyFolder:
         return encode(key_file if self.secrets is None else self.secrets.seal(key_file)) + b"\n"
 
     def read_public(self, name: str) -> PublicKey:
-        """Return the public part of a key in daily use. Raises `LocalStateError`, `VaultError` (`unknown-name`)."""
+        """Return the public part of a key in daily use. Raises `LocalStateError`, `VaultError`."""
         if not _IN_USE.fullmatch(name):
             raise VaultError("The desk uses no key of this name.", reason="unknown-name")
         role = KeyRole(name.partition(".")[0])
@@ -381,7 +381,7 @@ class KeyFolder:
         return tuple(sorted(found))
 
     def make(self, name: str, *, environment: Environment, now: datetime, random: Callable[[int], bytes]) -> KeyFile:
-        """Return the key of this name, made if it is missing. Raises `LocalStateError`, `VaultError` (`unknown-name`).
+        """Return the key of this name, made if it is missing. Raises `LocalStateError`, `VaultError`.
 
         An existing file is left from an interrupted run, or the database is an older copy: never make a second key.
         """
@@ -394,7 +394,7 @@ class KeyFolder:
 
 
 def get_made_role(name: str) -> KeyRole:
-    """Return the role of a key that the desk may make under this name. Raises `VaultError` (`unknown-name`)."""
+    """Return the role of a key that the desk may make under this name. Raises `VaultError`."""
     for pattern, role in _MADE.items():
         if pattern.fullmatch(name):
             return role

@@ -297,7 +297,7 @@ _REQUESTS: Final = make_decoder(Request)
 def listen(folder: Path) -> Iterator[socket.socket]:
     """Yield the listening socket of a desk's vault, in a folder that only its user can enter.
 
-    Raises `VaultError` (`vault-runs`) if another vault has it.
+    Raises `VaultError` if another vault has it.
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     with listener, hold_place(folder):
@@ -316,7 +316,7 @@ def listen(folder: Path) -> Iterator[socket.socket]:
 
 @contextmanager
 def hold_place(folder: Path) -> Iterator[None]:
-    """Be the one vault of a desk, or keep any from starting. Raises `VaultError` (`vault-runs`) if one runs."""
+    """Be the one vault of a desk, or keep any from starting. Raises `VaultError` if one runs."""
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)
     lock = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)

@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
+from gateway.desk import RefusalError
 from gateway.desk.vault import OpenBox
-from partner_sdk.errors import FormatError, LocalStateError, ReportAbuseError
+from partner_sdk.errors import FormatError, LocalStateError
 from partner_sdk.wire.canonical import encode, parse_exact, to_base64url
 from partner_sdk.wire.sealing import KEY_ID_BYTES
 
@@ -34,7 +35,7 @@ _DURABLE: Final = frozenset({"read", "send"})
 _KEY_ID: Final = slice(1, 1 + KEY_ID_BYTES)  # of an envelope: behind its version
 
 
-class RecordError(ReportAbuseError):
+class RecordError(RefusalError[Literal["broken-record", "unreadable-line"]]):
     """A record of the vault was altered, cut or cannot be read."""
 
 

@@ -106,7 +106,7 @@ def get_rule(kind: StatementKind) -> SigningRule:
 
 
 def sign_request(request: Sign, *, private_key: Ed25519PrivateKey, environment: str) -> bytes:
-    """Return the signed statement. Raises `FormatError` for another spelling, `VaultError` (`wrong-environment`)."""
+    """Return the signed statement. Raises `FormatError` for another spelling, `VaultError`."""
     rule = get_rule(request.kind)
     statement = parse_exact(request.payload, kind=rule.payload, max_bytes=MAX_LIST_BYTES)
     if statement.environment != environment:
