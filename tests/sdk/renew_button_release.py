@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from partner_sdk.button import components, release, snippet
+from partner_sdk.button import frameworks, release, snippet
 
 REPOSITORY: Final = Path(__file__).parents[2]
 WIDGET: Final = REPOSITORY / "widget"
@@ -68,8 +68,8 @@ def renew_components() -> None:
 def make_components() -> dict[str, str]:
     """Return the text of each component, by its framework."""
     return {
-        one: components.make_component(one, origin=None, placement=None, style=snippet.ButtonStyle())
-        for one in components.FRAMEWORKS
+        one: frameworks.make_component(one, origin=None, placement=None, style=snippet.ButtonStyle())
+        for one in frameworks.FRAMEWORKS
     }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from partner_sdk.button.components import FRAMEWORKS
+from partner_sdk.button.frameworks import FRAMEWORKS
 from partner_sdk.button.snippet import make_policy
 from tests.sdk.button.button_builders import make_node_package, render
 from tests.sdk.renew_button_release import WIDGET

@@ -7,8 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from gateway.checker.network_addresses import is_public, pick_address
-from gateway.checker.visiting import PAUSE_SECONDS, Runtime, Visit, check_hop, take_turns, visit_pages
+from gateway.checker.visiting import (
+    PAUSE_SECONDS,
+    Runtime,
+    Visit,
+    check_hop,
+    is_public,
+    pick_address,
+    take_turns,
+    visit_pages,
+)
 from partner_sdk.button.snippet import make_snippet
 from partner_sdk.errors import TransportError
 from partner_sdk.wire.button import NEVER_ASKED, CheckList, CheckTarget

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from gateway.checker.cli import DONE, FAULTS, TRY_AGAIN, WRONG_USE, main
-from gateway.checker.handing_over import DeskDoor, make_posts, post_checks, read_token, write_posts
+from gateway.checker.run import DeskDoor, make_posts, post_checks, read_token, write_posts
 from partner_sdk.errors import FormatError, TransportError
 from partner_sdk.wire.button import (
     MAX_CHECKS,
