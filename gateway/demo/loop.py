@@ -471,7 +471,7 @@ class Loop:
         self.run_partner("thread", "write", request_id, str(answered))
         self.run_desk("collect")
         is_taken = TAKEN in self._people[ANALYST].read(f"/packages/{package}")
-        return is_taken, ANSWERED in self._people[CONTACT_POINT].read(f"/service-requests/{request_id}")
+        return is_taken, ANSWERED in self._people[CONTACT_POINT].read(f"/actions/{request_id}")
 
     def close_cases(self, references: Collection[str]) -> int:
         """Close only these cases; returns their number."""

@@ -4,9 +4,10 @@ The texts of a thread appear only in the response to the post that opened it.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from contextlib import suppress
+from typing import Any, Final
 
-from flask import Blueprint, request
+from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.actions.destinations import (
@@ -27,6 +28,7 @@ from gateway.desk.actions.ledger import (
     count_refused,
     end_action,
     list_entries,
+    open_body,
     open_entries,
     record_entry,
     release_action,
@@ -44,16 +46,20 @@ from gateway.desk.actions.model import (
     ActionError,
     choose_reached,
     count_stages,
+    format_clock,
     is_late,
     list_stage,
     list_unread,
     name_recipients,
 )
-from gateway.desk.cases.action_forms import find_scope, get_action_or_404
+from gateway.desk.cases.action_forms import find_scope, get_action_or_404, make_action_forms
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.search import check_outgoing
+from gateway.desk.notices.service_requests import draw_letter, list_answers, make_reference, read_content
 from gateway.desk.outbox.replies import get_references
 from gateway.desk.people.permissions import Permission, check_permission, format_roles
+from gateway.desk.people.register import format_person
+from gateway.desk.uk_times import get_uk_day
 from gateway.desk.views.page import (
     FORM_BYTES,
     Fault,
@@ -71,7 +77,8 @@ from gateway.desk.views.page import (
 )
 from gateway.guidance.signposts import load_countries, load_signposts
 from gateway.web.rules import not_found
-from partner_sdk.wire.mailbox import MAX_ENTRY_CHARACTERS, PACKAGE_OUTCOMES
+from partner_sdk.errors import OpeningError
+from partner_sdk.wire.mailbox import ACCOUNT_KINDS, MAX_ENTRY_CHARACTERS, PACKAGE_OUTCOMES
 
 blueprint = Blueprint("actions", __name__)
 destinations = Blueprint("destinations", __name__)  # a word of the menu of its own
@@ -138,7 +145,7 @@ def show_action(action_id: str) -> ResponseReturnValue:
 @blueprint.post("/actions/<action_id>/read")
 @staff_rule(Permission.READ_CASES, body_bytes=FORM_BYTES)
 def post_read(action_id: str) -> ResponseReturnValue:
-    """Open the newest entries of the thread, or a page of earlier ones, which is recorded."""
+    """Open the newest entries of the thread, or a page of earlier ones, and the words of a request; it is recorded."""
     return _show(get_action_or_404(action_id, kinds=KINDS), [], is_open=True)
 
 
@@ -175,6 +182,7 @@ def _show(action: Action, faults: list[Fault], *, is_open: bool = False) -> Resp
         recipient = name_recipients(desk, connection, [action])[action.action_id]
         case = None if action.case_id is None else get_case(connection, action.case_id)
     texts = open_entries(desk, action, entries, actor=get_name()) if is_open else {}
+    request_part = _make_request_part(action, is_open=is_open) if action.kind in ASKING else {}
     writer = KINDS[action.kind].writes
     is_writer = writer is not None and is_permitted(writer, case=find_scope(action))
     return show_page(
@@ -200,7 +208,45 @@ def _show(action: Action, faults: list[Fault], *, is_open: bool = False) -> Resp
         faults=faults,
         faulty={fault.field for fault in faults},
         typed=read_typed() if request.method == "POST" else Typed(),
+        **request_part,
     )
+
+
+def _make_request_part(action: Action, *, is_open: bool) -> dict[str, Any]:
+    """Return the clock of a request, its answers, and its words once they were opened."""
+    desk, content = get_desk(), None
+    with desk.store.read() as connection:
+        answers = list_answers(connection, action)
+    if is_open:
+        with suppress(OpeningError):  # its case was destroyed
+            content = read_content(action, open_body(desk, action, actor=get_name()))
+    return {
+        "reference": make_reference(action.action_id),
+        "clock": format_clock(action, today=get_uk_day(desk.clock())),
+        "content": content,
+        "answers": answers,
+        "account_kinds": ACCOUNT_KINDS,
+    }
+
+
+request_forms = make_action_forms(
+    blueprint, ASKING, "/actions", page="actions.show_action", show=_show, sent_at="letter"
+)
+
+
+@request_forms.post("/actions/<action_id>/letter", Permission.ASK_SERVICES, at="letter")
+def post_letter(action: Action, _typed: Typed) -> Response:
+    """Return the letter as PDF, to print and post."""
+    if action.way != "letter" or action.state == "withdrawn":
+        not_found()
+    desk = get_desk()
+    content = read_content(action, open_body(desk, action, actor=get_name()))
+    with desk.store.read() as connection:
+        officer = format_person(connection, action.released_by or action.drafted_by)
+    letter = draw_letter(action, content, agency=desk.config.agency_name, signed_by=officer)
+    name = f"{make_reference(action.action_id)}.pdf"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(letter, content_type="application/pdf", headers=headers)
 
 
 forms = Forms(

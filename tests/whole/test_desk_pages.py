@@ -132,8 +132,8 @@ def make_service_request_pages(folder: Path) -> Pages:
     browser = Browser(loop.desk).sign_in()
     found = {"form": take(browser.get(f"/cases/{reference}/ask"))}
     found["fault"] = take(browser.post(f"/cases/{reference}/ask", request_id=loop.desk.make_id()), 409)
-    found["request"] = take(browser.get(f"/service-requests/{action.action_id}"))
-    found["opened"] = take(browser.post(f"/service-requests/{action.action_id}/read"))
+    found["request"] = take(browser.get(f"/actions/{action.action_id}"))
+    found["opened"] = take(browser.post(f"/actions/{action.action_id}/read"))
     assert "night_owl7" in found["opened"]
     return found
 

@@ -1,21 +1,18 @@
-"""Routes to ask a service about a case: the form, the accounts that its reports suggest, and the letter on paper.
+"""Routes to ask a service about a case: the form, and the accounts that its reports suggest.
 
-Never shows the words of a report or of a request without a post, which records the reader.
+Never shows the words of a report without a post, which records the reader. The page of actions shows a request.
 """
 
 from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from gateway.desk import audit
-from gateway.desk.actions.ledger import open_body
-from gateway.desk.actions.model import ASKING, KIND_TITLES, Action, format_clock
-from gateway.desk.cases.action_forms import get_action_or_404, make_action_forms
 from gateway.desk.cases.case_page import get_case_or_404
-from gateway.desk.cases.model import CaseError, CaseRow, get_case, parse_day
+from gateway.desk.cases.model import CaseError, CaseRow, parse_day
 from gateway.desk.cases.search import list_case_reports, make_case_traces, open_reports
 from gateway.desk.notices.service_requests import (
     DAYS_TO_ANSWER,
@@ -23,21 +20,14 @@ from gateway.desk.notices.service_requests import (
     Asking,
     SuggestedAccount,
     ask_service,
-    draw_letter,
     get_askable,
-    list_answers,
     list_other_ways,
     list_services,
     load_laws,
-    make_reference,
     parse_account,
-    read_content,
     suggest_accounts,
 )
 from gateway.desk.people.permissions import Permission
-from gateway.desk.people.register import format_person
-from gateway.desk.placements.register import find_owner_name
-from gateway.desk.uk_times import get_uk_day
 from gateway.desk.views.page import (
     FORM_BYTES,
     Fault,
@@ -49,7 +39,6 @@ from gateway.desk.views.page import (
     show_page,
     staff_rule,
 )
-from gateway.web.rules import not_found
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.mailbox import ACCOUNT_KINDS, AskedAccount
 
@@ -121,70 +110,7 @@ def post_ask(case_id: str) -> ResponseReturnValue:
         action = ask_service(get_desk(), case.case_id, _read_asking(typed), actor=get_name())
     except ReportAbuseError as error:
         return _show(case, typed, [_make_fault(error)])
-    return go_to("asking.show_request", action_id=action.action_id)
-
-
-@blueprint.get("/service-requests/<action_id>")
-@staff_rule(Permission.READ_CASES)
-def show_request(action_id: str) -> ResponseReturnValue:
-    """Show a request: its service, state and clock, without its words."""
-    return _show_request(get_action_or_404(action_id, kinds=ASKING), [])
-
-
-def _show_request(action: Action, faults: Sequence[Fault], *, is_open: bool = False) -> ResponseReturnValue:
-    desk, actor = get_desk(), get_name()
-    content, listed = None, list(faults)
-    with desk.store.read() as connection:
-        answers = list_answers(connection, action)
-        name = find_owner_name(connection, action.recipient)
-        case = get_case(connection, action.case_id or "")
-    if is_open:
-        try:
-            content = read_content(action, open_body(desk, action, actor=actor))
-        except ReportAbuseError as error:
-            listed.append(Fault("words", str(error)))
-    return show_page(
-        "service_request.html",
-        action=action,
-        case=case,
-        title=KIND_TITLES[action.kind],
-        service=name or action.recipient,
-        reference=make_reference(action.action_id),
-        clock=format_clock(action, today=get_uk_day(desk.clock())),
-        content=content,
-        answers=answers,
-        account_kinds=ACCOUNT_KINDS,
-        is_letter=action.way == "letter",
-        may_withdraw=action.state not in {"withdrawn", "ended"},
-        typed=read_typed(),
-        faults=listed,
-    )
-
-
-forms = make_action_forms(
-    blueprint, ASKING, "/service-requests", page="asking.show_request", show=_show_request, sent_at="letter"
-)
-
-
-@forms.post("/service-requests/<action_id>/read", Permission.READ_CASES, at="words")
-def post_read(action: Action, _typed: Typed) -> ResponseReturnValue:
-    """Show a request with its words; the reader is recorded."""
-    return _show_request(action, [], is_open=True)
-
-
-@forms.post("/service-requests/<action_id>/letter", Permission.ASK_SERVICES, at="letter")
-def post_letter(action: Action, _typed: Typed) -> Response:
-    """Return the letter as PDF, to print and post."""
-    if action.way != "letter" or action.state == "withdrawn":
-        not_found()
-    desk = get_desk()
-    content = read_content(action, open_body(desk, action, actor=get_name()))
-    with desk.store.read() as connection:
-        officer = format_person(connection, action.released_by or action.drafted_by)
-    letter = draw_letter(action, content, agency=desk.config.agency_name, signed_by=officer)
-    name = f"{make_reference(action.action_id)}.pdf"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(letter, content_type="application/pdf", headers=headers)
+    return go_to("actions.show_action", action_id=action.action_id)
 
 
 def _read_asking(typed: Typed) -> Asking:

@@ -239,7 +239,7 @@ def test_answer_stands_beside_its_request(loop: Loop) -> None:
     )
     page = open_page(loop, case)
     assert f'<a href="/actions/{request_id}">Request for information to Example Chat</a>' in page
-    request = Browser(loop.desk).sign_in().get(f"/service-requests/{request_id}").text
+    request = Browser(loop.desk).sign_in().get(f"/actions/{request_id}").text
     assert f'Answered by <a href="/cases/{response.case_id}">{response.reference}</a>' in request
 
 

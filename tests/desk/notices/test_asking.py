@@ -345,7 +345,7 @@ def test_letter_is_saved_posted_and_withdrawn(loop: Loop) -> None:
         connection.execute(ADOPTERS.insert().values(values))
     reference = read_public(loop)
     action = ask(loop, reference, make_stranger(loop, recipient="other-chat", address="1 Example Street\nLeeds"))
-    browser, place = Browser(loop.desk).sign_in(), f"/service-requests/{action.action_id}"
+    browser, place = Browser(loop.desk).sign_in(), f"/actions/{action.action_id}"
     saved = browser.post(f"{place}/letter")
     assert saved.headers["Content-Type"] == "application/pdf"
     text = "\n".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(saved.data)).pages)
@@ -368,4 +368,4 @@ def test_case_page_says_who_asks_and_closed_cases_ask_nothing(loop: Loop) -> Non
     page = Browser(loop.desk).sign_in().get(f"/cases/{case.case_id}").text
     assert f'href="/cases/{case.case_id}/ask"' in page
     assert "Request for information to Example Chat" in page
-    assert Browser(loop.desk).sign_in().get("/service-requests/unknown").status_code == 404
+    assert Browser(loop.desk).sign_in().get("/actions/unknown").status_code == 404
