@@ -27,7 +27,7 @@ from gateway.desk.config import ORIGIN_VARIABLE, STATE_VARIABLE, DeskConfigError
 from gateway.desk.digests import pages as digest_pages
 from gateway.desk.figures import pages as figures_pages
 from gateway.desk.notices import invitations, referrals, service_alerts
-from gateway.desk.notices import service_request_pages as asking_pages
+from gateway.desk.notices import service_requests as asking_pages
 from gateway.desk.packages import pages as package_pages
 from gateway.desk.partners import adoption_pages
 from gateway.desk.partners import pages as partner_pages

@@ -26,7 +26,6 @@ from gateway.desk.keyring.publication import (
     make_desk,
     publish,
 )
-from gateway.desk.notices.service_requests import LAWS_FILE
 from gateway.desk.packages.content import HANDLING_FILE, LEGAL_BASES_FILE
 from gateway.desk.partners.invitations import publish_invitations
 from gateway.desk.people.permissions import Permission
@@ -58,7 +57,7 @@ DATED_FILES: Final = (
     PHRASES_FILE,
     *FACT_FILES,
     RULES_FILE,
-    LAWS_FILE,
+    _DESK / "notices" / "laws.toml",
     _DESK / "rights" / "rights.toml",
     _DESK / "notices" / "terms.toml",
     _DESK / "notices" / "invitation.toml",
