@@ -26,8 +26,7 @@ from gateway.desk.collection import quarantine_pages
 from gateway.desk.config import ORIGIN_VARIABLE, STATE_VARIABLE, DeskConfigError
 from gateway.desk.digests import pages as digest_pages
 from gateway.desk.figures import pages as figures_pages
-from gateway.desk.notices import invitations, referrals, service_alerts
-from gateway.desk.notices import service_requests as asking_pages
+from gateway.desk.notices import invitations, referrals, service_alerts, service_requests
 from gateway.desk.packages import pages as package_pages
 from gateway.desk.partners import adoption_pages
 from gateway.desk.partners import pages as partner_pages
@@ -134,7 +133,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
         *(outbox_pages, action_pages, placement_pages, checks_pages, adoption_pages, digest_pages),
         partner_pages,
         *(passkey_pages, release_pages, manual_entry_pages, rights_pages, audit_pages, retention_pages),
-        *(figures_pages, duty_pages, asking_pages),
+        *(figures_pages, duty_pages, service_requests),
     ):
         app.register_blueprint(pages.blueprint)
     app.register_blueprint(action_pages.destinations)

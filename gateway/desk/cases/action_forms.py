@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from gateway.desk.actions.ledger import record_sent, release_action, withdraw_action
 from gateway.desk.actions.model import KINDS, Action, ActionError, ActionKind, find_action, get_action
 from gateway.desk.cases.holding import make_scope
-from gateway.desk.cases.model import get_case, has_control_characters, normalise
+from gateway.desk.cases.model import CaseError, CaseRow, get_case, has_control_characters, normalise
 from gateway.desk.people.permissions import CaseScope, Permission
 from gateway.desk.people.releases import Release, draft_release, find_release, get_signed
 from gateway.desk.views.page import Fault, Forms, Typed, check_route, get_desk, get_name, go_to
@@ -23,6 +23,22 @@ from gateway.desk.wiring import Desk
 from gateway.web.rules import not_found
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.mailbox import MAX_ALERT_CHARACTERS
+
+
+def get_case_or_404(case_id: str) -> CaseRow:
+    """Return the case of this address, or answer 404.
+
+    A duty officer reaches only cases of the crisis lane, an officer of a faculty those of the faculty too: the route's
+    permission holds for this case, or the answer is 403.
+    """
+    with get_desk().store.read() as connection:
+        try:
+            found = get_case(connection, case_id)
+        except CaseError:
+            not_found()
+        scope = make_scope(connection, found, person=get_name())
+    check_route(case=scope)
+    return found
 
 
 def get_action_or_404(action_id: str, *, kinds: Collection[ActionKind]) -> Action:

@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from gateway.desk.actions.destinations import GROUP_TITLES
 from gateway.desk.actions.model import KIND_TITLES, is_late, list_actions, list_told, list_unread, name_recipients
+from gateway.desk.cases.action_forms import get_case_or_404
 from gateway.desk.cases.assessing import MEANS, QUESTIONS, list_choices, list_telephones, list_who_can_help
 from gateway.desk.cases.case_files import ComparedReports, FileOfReport, make_whole_case
 from gateway.desk.cases.closing import CHILD_OUTCOMES
@@ -27,7 +28,6 @@ from gateway.desk.cases.model import (
     format_day,
     format_lateness,
     format_read_by,
-    get_case,
     is_waiting,
     normalise,
 )
@@ -76,7 +76,6 @@ from gateway.desk.views.page import (
     Fault,
     Forms,
     Typed,
-    check_route,
     get_desk,
     get_name,
     go_to,
@@ -88,7 +87,6 @@ from gateway.desk.views.page import (
 from gateway.desk.wiring import Desk
 from gateway.exchange.public_codes import NOT_UK, WELSH
 from gateway.exchange.public_report import MAX_BODY_CHARACTERS, PublicReport
-from gateway.web.rules import not_found
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.submission import PUBLIC_SENDER
@@ -179,22 +177,6 @@ class _Content:
     page_context: ContextView | None = None
     # Case ids of later reports that were unread until this page opened them.
     fresh: frozenset[str] = frozenset()
-
-
-def get_case_or_404(case_id: str) -> CaseRow:
-    """Return the case of this address, or answer 404.
-
-    A duty officer reaches only cases of the crisis lane, an officer of a faculty those of the faculty too: the route's
-    permission holds for this case, or the answer is 403.
-    """
-    with get_desk().store.read() as connection:
-        try:
-            found = get_case(connection, case_id)
-        except CaseError:
-            not_found()
-        scope = make_scope(connection, found, person=get_name())
-    check_route(case=scope)
-    return found
 
 
 def show_closed_page(case: CaseRow, state: PageState) -> ResponseReturnValue:

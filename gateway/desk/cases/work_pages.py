@@ -12,12 +12,12 @@ from typing import Final
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
+from gateway.desk.cases.action_forms import get_case_or_404
 from gateway.desk.cases.assessing import Assessment, View, advise, assess_case, is_grown_up, pass_on
 from gateway.desk.cases.case_page import (
     COUNTS,
     PageState,
     Preview,
-    get_case_or_404,
     go_to_case,
     make_case_forms,
     show_opened_page,

@@ -30,10 +30,10 @@ from gateway.desk.cases.action_forms import (
     draft_signature,
     find_signature,
     get_action_or_404,
+    get_case_or_404,
     make_action_forms,
 )
 from gateway.desk.cases.assessing import get_standing
-from gateway.desk.cases.case_page import get_case_or_404
 from gateway.desk.cases.holding import check_not_held, get_lead, hold_unless_closed
 from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.cases.search import check_traces, open_traces

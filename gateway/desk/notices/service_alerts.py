@@ -36,8 +36,7 @@ from gateway.desk.actions.ledger import (
 )
 from gateway.desk.actions.model import OUT_STATES, Action, ActionError, get_action, list_where
 from gateway.desk.actions.sending import fail_action
-from gateway.desk.cases.action_forms import get_clean_text
-from gateway.desk.cases.case_page import get_case_or_404
+from gateway.desk.cases.action_forms import get_case_or_404, get_clean_text
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.search import check_outgoing

@@ -22,8 +22,8 @@ from sqlalchemy import Connection, select
 from gateway.desk import audit
 from gateway.desk.actions.ledger import MAX_BODY_BYTES, draft_action, release_action
 from gateway.desk.actions.model import KINDS, Action, ActionError, find_action
+from gateway.desk.cases.action_forms import get_case_or_404
 from gateway.desk.cases.assessing import get_standing
-from gateway.desk.cases.case_page import get_case_or_404
 from gateway.desk.cases.model import (
     MAX_NOTE_CHARACTERS,
     CaseError,
@@ -200,6 +200,12 @@ DAYS_TO_PRESERVE: Final = 90
 MOST_DAYS_TO_PRESERVE: Final = 366
 MAX_NUMBER_CHARACTERS: Final = 60
 MAX_ADDRESS_CHARACTERS: Final = 500
+# The texts of a request, each with what a blank one is told and the most characters.
+_PARTS: Final = {
+    "question": ("Write the question first.", MAX_QUESTION_CHARACTERS),
+    "purpose": ("Write what it is for.", MAX_PURPOSE_CHARACTERS),
+    "necessity": ("Write why it is necessary, and why no less would do.", MAX_NOTE_CHARACTERS),
+}
 _WITH_KEYS: Final = frozenset({"active", "suspended", "revoked"})
 
 
@@ -317,20 +323,11 @@ def get_askable(connection: Connection, wanted: str) -> CaseRow:
 
 
 def _clean(asking: Asking, *, is_question: bool) -> Asking:
-    parts = (
-        *((("question", "no-question", "Write the question first.", MAX_QUESTION_CHARACTERS),) if is_question else ()),
-        ("purpose", "no-purpose", "Write what it is for.", MAX_PURPOSE_CHARACTERS),
-        (
-            "necessity",
-            "no-necessity",
-            "Write why it is necessary, and why no less would do.",
-            MAX_NOTE_CHARACTERS,
-        ),
-    )
-    cleaned: dict[str, Any] = {name: normalise(getattr(asking, name)) for name, *_ in parts}
-    for name, reason, message, most in parts:
+    parts = {name: part for name, part in _PARTS.items() if is_question or name != "question"}
+    cleaned: dict[str, Any] = {name: normalise(getattr(asking, name)) for name in parts}
+    for name, (message, most) in parts.items():
         if not cleaned[name]:
-            raise CaseError(message, reason=reason)
+            raise CaseError(message, reason=f"no-{name}")
         if len(cleaned[name]) > most:
             raise CaseError(f"The {name} can have up to {most:,} characters.", reason=f"{name}-too-long")
         if has_control_characters(cleaned[name]):
@@ -561,7 +558,6 @@ _FIELDS: Final = {
     "bad-day": "due",
     "bad-preserve-day": "preserve_until",
 }
-_PARTS: Final = ("question", "purpose", "necessity")
 
 
 @blueprint.get("/cases/<case_id>/ask")
@@ -642,10 +638,10 @@ def _list_blank(typed: Typed) -> list[Fault]:
     is_question = typed["kind"] != "preservation-request"
     parts = (
         ("recipient", "Choose the service."),
-        *((("question", "Write the question first."),) if is_question else ()),
-        ("purpose", "Write what it is for."),
+        *((("question", _PARTS["question"][0]),) if is_question else ()),
+        ("purpose", _PARTS["purpose"][0]),
         ("law", "Choose the law for this request."),
-        ("necessity", "Write why it is necessary, and why no less would do."),
+        ("necessity", _PARTS["necessity"][0]),
     )
     return [Fault(name, message) for name, message in parts if not typed[name]]
 

@@ -15,10 +15,10 @@ from markupsafe import Markup
 from gateway.desk.actions.destinations import GROUP_TITLES, Destination, load_register
 from gateway.desk.actions.ledger import open_body
 from gateway.desk.actions.model import Action, ActionError, ActionKind, find_action, get_action
-from gateway.desk.cases.action_forms import get_action_or_404, make_action_forms
+from gateway.desk.cases.action_forms import get_action_or_404, get_case_or_404, make_action_forms
 from gateway.desk.cases.assessing import ShownSuggestion, list_who_can_help
 from gateway.desk.cases.case_files import FileOfReport
-from gateway.desk.cases.case_page import MOST_PAGE_BYTES, PageState, get_case_or_404, show_page_again
+from gateway.desk.cases.case_page import MOST_PAGE_BYTES, PageState, show_page_again
 from gateway.desk.cases.holding import make_scope
 from gateway.desk.cases.model import CaseRow, normalise
 from gateway.desk.packages.archive import Unpacked, pack, unpack

@@ -4,7 +4,8 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
-from gateway.desk.cases.case_page import PageState, get_case_or_404, show_page_again
+from gateway.desk.cases.action_forms import get_case_or_404
+from gateway.desk.cases.case_page import PageState, show_page_again
 from gateway.desk.cases.model import CaseRow, parse_day
 from gateway.desk.people.permissions import Permission
 from gateway.desk.retention.destruction import begin_destruction, find_certificate, list_certificates, stop_destruction

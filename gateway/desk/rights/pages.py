@@ -7,7 +7,7 @@ from typing import Final
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.cases.case_page import get_case_or_404
+from gateway.desk.cases.action_forms import get_case_or_404
 from gateway.desk.cases.model import CaseRow, format_day, parse_day
 from gateway.desk.cases.queue import count_requests
 from gateway.desk.people.permissions import Permission
