@@ -21,7 +21,7 @@ from gateway.intake import Intake, ReceiptSigner
 from gateway.key_state import KeyState
 from gateway.keys import RECEIPT_KEY, derive_limit_secret, list_role_keys, read_receipt_key
 from gateway.limits import Limits, SharedStore, make_rows, open_shared_store
-from gateway.store import Store, open_store
+from gateway.store import Store, open_own_store
 from gateway.store.store import Soundness
 from gateway.web.callers import BucketHasher
 from partner_sdk.key_files import SEED_BYTES, load_signing_key
@@ -92,12 +92,7 @@ def make_gateway(
     """
     folder = StateFolder(state)
     pin = load_pin(state)
-    store = open_store(
-        folder.database,
-        lock_path=folder.lock,
-        uri=config.database_uri,
-        lock_timeout_seconds=config.lock_timeout_seconds,
-    )
+    store = open_own_store(state, config=config)
     key_state = KeyState(store, pin=pin, clock=clock)
     receipt_key = read_receipt_key(state) if RECEIPT_KEY in list_role_keys(roles) else None
     signer = None if receipt_key is None else ReceiptSigner(load_signing_key(receipt_key), random=random)

@@ -45,7 +45,7 @@ from gateway.metrics import DatabaseGauges, answering
 from gateway.new_gateway import finish_key_changes
 from gateway.public_log import publishing
 from gateway.start_checks import BEHIND, LOG_KEY_FIX, advise_behind, find_wrong_clock, find_wrong_receipt_key
-from gateway.store import StorageUnavailableError, Store, open_store
+from gateway.store import StorageUnavailableError, open_own_store
 from gateway.store.creation import UnknownSchemaError, migrate_store
 from gateway.web.logs import SOCKET_VARIABLE, configure_logging, log_event, log_failure
 from gateway.web.serving import DEFAULT_BODY_SECONDS, Listener, ServerGroup, ServingError
@@ -92,7 +92,7 @@ def _serve(state: Path, *, roles: str | None, as_json: bool) -> int:
         group = ServerGroup(
             [_measure(stack, one, state=state, config=config, blobs=blobs, body_seconds=seconds) for one in chosen]
         )
-        stack.enter_context(housekeeping(_open_store(state, config=config), blobs=blobs, clock=utc_now))
+        stack.enter_context(housekeeping(open_own_store(state, config=config), blobs=blobs, clock=utc_now))
         if LOG_KEY in keys:
             stack.enter_context(_publishing(state, config=config))
         return group.run(on_ready=lambda: _print_addresses(chosen, config=config, as_json=as_json))
@@ -114,7 +114,7 @@ def _measure(
     path = Path(stack.enter_context(TemporaryDirectory(prefix="report-abuse-metrics-"))) / "counts"
     gauges = None
     if "feed" in listener.roles:  # one of all roles, so that a sum over them is true
-        store = _open_store(state, config=config)
+        store = open_own_store(state, config=config)
         stack.callback(store.close)
         gauges = DatabaseGauges(store, blobs=blobs, clock=utc_now)
     stack.enter_context(answering(listener.metrics_port, path=path, gauges=gauges))
@@ -143,23 +143,13 @@ def make_listener(listener: ListenerConfig, *, state: Path, body_seconds: float 
     )
 
 
-def _open_store(state: Path, *, config: GatewayConfig) -> Store:
-    folder = StateFolder(state)
-    return open_store(
-        folder.database,
-        lock_path=folder.lock,
-        uri=config.database_uri,
-        lock_timeout_seconds=config.lock_timeout_seconds,
-    )
-
-
 def _publishing(state: Path, *, config: GatewayConfig) -> AbstractContextManager[object]:
     if find_signing_key(state, KeyRole.LOG) is None:
         log_event("log-key-missing", level=logging.ERROR)
         say(f"There is no log key: reports are taken, and not logged. {LOG_KEY_FIX}", to=sys.stderr)
     origin = origin_of(config.public_origin)
     return publishing(
-        _open_store(state, config=config), state=state, origin=origin, clock=utc_now, random=secrets.token_bytes
+        open_own_store(state, config=config), state=state, origin=origin, clock=utc_now, random=secrets.token_bytes
     )
 
 
@@ -187,7 +177,7 @@ def _migrate(state: Path, *, config: GatewayConfig) -> None:
 
 def _look_for_lost_reports(state: Path, *, config: GatewayConfig) -> None:
     # The start goes on: the doors answer 503, and the form shows the phone numbers.
-    store = _open_store(state, config=config)
+    store = open_own_store(state, config=config)
     try:
         with store.read():
             pass
@@ -201,7 +191,7 @@ def _look_for_lost_reports(state: Path, *, config: GatewayConfig) -> None:
 
 
 def _settle_keys(state: Path, *, config: GatewayConfig, roles: Collection[Role]) -> None:
-    store = _open_store(state, config=config)
+    store = open_own_store(state, config=config)
     try:
         finish_key_changes(state, config=config, store=store, pin=load_pin(state), clock=utc_now, roles=roles)
     except StorageUnavailableError as error:
@@ -217,7 +207,7 @@ def _check_key_and_clock(
 
     The feed has no receipt key, so it starts in any case: it is how a new one is published.
     """
-    store, now = _open_store(state, config=config), clock()
+    store, now = open_own_store(state, config=config), clock()
     try:
         key_state = KeyState(store, pin=load_pin(state), clock=clock)
         wrong_clock = find_wrong_clock(key_state, store=store, now=now)

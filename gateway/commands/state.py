@@ -45,7 +45,7 @@ from gateway.guidance.signoffs import CODE_CHARACTERS, Act
 from gateway.guidance.signposts import COUNTRIES_FILE, SIGNPOSTS_FILE
 from gateway.new_gateway import MAX_PIN_FILE_BYTES, NEXT_CARD_FILE, NewGateway, begin_key_change, create_gateway
 from gateway.signoffs import list_standings, record
-from gateway.store import StorageUnavailableError, open_store
+from gateway.store import StorageUnavailableError, open_own_store
 from gateway.store.creation import begin_epoch, move_store
 from gateway.store.store import list_counts
 from gateway.web.settings import SettingsError
@@ -175,14 +175,7 @@ def restored(state: Path, *, as_json: bool) -> int:
 
     Run it after every restore of the database, before the gateway serves again.
     """
-    folder, config = StateFolder(state), load_config(state)
-    store = open_store(
-        folder.database,
-        lock_path=folder.lock,
-        uri=config.database_uri,
-        lock_timeout_seconds=config.lock_timeout_seconds,
-        is_checked=False,
-    )
+    store = open_own_store(state, config=load_config(state), is_checked=False)
     epoch = str(uuid.uuid4())
     try:
         begin_epoch(store, epoch=epoch, now=utc_now())
@@ -208,12 +201,7 @@ def copy_evidence(state: Path, *, as_json: bool) -> int:
     folder, config = StateFolder(state), load_config(state)
     if not config.evidence.store_uri:
         return complain(f"Name the bucket in {folder.config} first: store_uri under [evidence].", code=WRONG_USE)
-    store = open_store(
-        folder.database,
-        lock_path=folder.lock,
-        uri=config.database_uri,
-        lock_timeout_seconds=config.lock_timeout_seconds,
-    )
+    store = open_own_store(state, config=config)
     try:
         target = open_blobs(config, folder=folder)
         check_blobs(target)
@@ -276,13 +264,7 @@ def doctor(state: Path, *, as_json: bool) -> int:
 @json_option
 def counts(state: Path, *, as_json: bool) -> int:
     """List the weekly counts of the form and of each campaign's link."""
-    folder, config = StateFolder(state), load_config(state)
-    store = open_store(
-        folder.database,
-        lock_path=folder.lock,
-        uri=config.database_uri,
-        lock_timeout_seconds=config.lock_timeout_seconds,
-    )
+    store = open_own_store(state, config=load_config(state))
     try:
         with store.read() as connection:
             weekly = list_counts(connection)

@@ -5,6 +5,6 @@ connection:` give the connection for the functions of `reports`, `evidence`, `it
 """
 
 from gateway.databases.failures import StorageUnavailableError
-from gateway.store.store import Store, open_store
+from gateway.store.store import Store, open_own_store, open_store
 
-__all__ = ["StorageUnavailableError", "Store", "open_store"]
+__all__ = ["StorageUnavailableError", "Store", "open_own_store", "open_store"]

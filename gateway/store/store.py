@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, insert, or_, select, text
 
+from gateway.config import GatewayConfig, StateFolder
 from gateway.databases.columns import PreparedStatement
 from gateway.databases.database import Database, make_database, translate_error
 from gateway.databases.failures import (
@@ -228,6 +229,18 @@ def open_store(
     database = make_database(path, uri=uri, lock_timeout_seconds=lock_timeout_seconds)
     lock = WriterLock(lock_path, timeout_seconds=lock_timeout_seconds)
     return Store(path, database=database, lock=lock, is_checked=is_checked)
+
+
+def open_own_store(state: Path, *, config: GatewayConfig, is_checked: bool = True) -> Store:
+    """Return the store of the gateway in the state folder `state`; as `open_store`."""
+    folder = StateFolder(state)
+    return open_store(
+        folder.database,
+        lock_path=folder.lock,
+        uri=config.database_uri,
+        lock_timeout_seconds=config.lock_timeout_seconds,
+        is_checked=is_checked,
+    )
 
 
 @dataclass(frozen=True, slots=True)
