@@ -63,7 +63,7 @@ def list_subjects(connection: Connection, action: str) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class AuditEvent:
     """One entry, as a list shows it."""
 
     at: str
@@ -72,12 +72,14 @@ class Act:
     detail: Mapping[str, Any]
 
 
-def list_acts(connection: Connection, *, subjects: Collection[str], actions: Collection[str], most: int) -> list[Act]:
+def list_events(
+    connection: Connection, *, subjects: Collection[str], actions: Collection[str], most: int
+) -> list[AuditEvent]:
     """Return the newest entries of some actions on some subjects, e.g. who opened a case; the oldest of them first."""
     wanted = AUDIT.c.subject.in_(subjects) & AUDIT.c.action.in_(actions)
     query = select(AUDIT.c.at, AUDIT.c.actor, AUDIT.c.action, AUDIT.c.detail).where(wanted)
     rows = connection.execute(query.order_by(AUDIT.c.id.desc()).limit(most)).all()
-    return [Act(row.at, row.actor, row.action, json.loads(row.detail)) for row in reversed(rows)]
+    return [AuditEvent(row.at, row.actor, row.action, json.loads(row.detail)) for row in reversed(rows)]
 
 
 def check_chain(connection: Connection) -> int:
@@ -131,7 +133,7 @@ _JUDGED: Final = (
     "[: immediate risk {immediate_risk}, urgent {urgent}, "
     "police or child protection urgently {urgent_dissemination}, priority {priority}]"
 )
-# The acts that stand in the history of a case.
+# The events that stand in the history of a case.
 ON_CASE: Final = {
     "acknowledge-action": "recorded that an action was taken there",
     "advise-case": "gave a safeguarding adviser's view" + _JUDGED,
@@ -210,7 +212,7 @@ TO_RECIPIENT: Final = {
     "recall": "recalled the {kind} to {recipient}",
     "reminder": "reminded {recipient} of the {kind}",
 }
-# The acts of the audit log alone.
+# The events of the audit log alone.
 OF_DESK: Final = {
     "accept-account-change": "accepted a change that a partner asked for",
     "accept-audit-loss": "accepted that entries of the audit log are lost",
@@ -320,7 +322,7 @@ OF_DESK: Final = {
     "withdraw-signoff": "withdrew a sign-off",
     "write-message": "wrote a message to a partner",
 }
-# The acts that showed content to a person or a program of the desk, each with its purpose.
+# The events that showed content to a person or a program of the desk, each with its purpose.
 OPENINGS: Final = {
     "gather-case": "to put it into a package",
     "index-case": "to find its links; nobody read it",
@@ -333,21 +335,21 @@ OPENINGS: Final = {
     "read-replies": "to work on the case",
     "read-thread": "to work on the case",
 }
-ACTS: Final[Mapping[str, str]] = ON_CASE | OF_DESK
+EVENTS: Final[Mapping[str, str]] = ON_CASE | OF_DESK
 _PART: Final = re.compile(r"\[([^]]*)\]")
 _CODE: Final = re.compile(r"{(\w+)}")
 
 
 def get_label(action: str) -> str:
-    """Return an act on its own, e.g. "Took the case"; one of a later release by its code, e.g. "Archive case"."""
-    if action not in ACTS:
+    """Return an event on its own, e.g. "Took the case"; one of a later release by its code, e.g. "Archive case"."""
+    if action not in EVENTS:
         return action.replace("-", " ").capitalize()
-    sentence = _PART.sub("", ACTS[action])
+    sentence = _PART.sub("", EVENTS[action])
     return sentence[0].upper() + sentence[1:]
 
 
-def format_act(action: str, format_code: Callable[[str], str]) -> str:
-    """Return the sentence of an act with its codes, e.g. "closed the case: Used"; `format_code` gives each in words."""
+def format_event(action: str, format_code: Callable[[str], str]) -> str:
+    """Return the sentence of an event, e.g. "closed the case: Used"; `format_code` gives each of its codes in words."""
     whole = ON_ACTION.get(action, "")
     of_action = {name: format_code(name) for name in _CODE.findall(whole)}
     if whole and all(of_action.values()):
@@ -357,4 +359,4 @@ def format_act(action: str, format_code: Callable[[str], str]) -> str:
         words = {name: format_code(name) for name in _CODE.findall(part[1])}
         return part[1].format(**words) if all(words.values()) else ""
 
-    return _PART.sub(fill, ACTS[action])
+    return _PART.sub(fill, EVENTS[action])

@@ -17,7 +17,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement, Connection, Row, or_, select
 
 from gateway.desk import audit
-from gateway.desk.audit import ACTS, OPENINGS, get_label
+from gateway.desk.audit import EVENTS, OPENINGS, get_label
 from gateway.desk.keyring.anchoring import ANCHORED_WITHIN, find_check, find_newest_kept
 from gateway.desk.people.permissions import BY_THE_DESK, Permission
 from gateway.desk.people.register import find_person, format_person, list_people
@@ -78,7 +78,7 @@ def make_conditions(connection: Connection, filters: Filters) -> tuple[Condition
         faults.append(("person", "Choose a person from the list."))
     elif filters.person:
         conditions.append(AUDIT.c.actor == filters.person)
-    if filters.action and filters.action != OPENED and filters.action not in ACTS:
+    if filters.action and filters.action != OPENED and filters.action not in EVENTS:
         faults.append(("action", "Choose an action from the list."))
     elif filters.action:
         conditions.append(AUDIT.c.action.in_(tuple(OPENINGS) if filters.action == OPENED else (filters.action,)))
@@ -199,7 +199,7 @@ def list_all() -> ResponseReturnValue:
         people = [(BY_THE_DESK, "the desk"), *((one.person, one.name) for one in list_people(connection))]
     return show_page(
         "audit.html",
-        actions=sorted(((act, get_label(act)) for act in ACTS), key=lambda pair: pair[1]),
+        actions=sorted(((event, get_label(event)) for event in EVENTS), key=lambda pair: pair[1]),
         check=find_check(desk),
         entries=entries,
         faults=[Fault(*fault) for fault in faults],

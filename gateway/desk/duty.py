@@ -23,7 +23,7 @@ from gateway.desk.cases.holding import hand_to_day_team, take_from_night
 from gateway.desk.cases.model import CaseError, CaseRow, CaseStep, StepKind, get_case, list_steps
 from gateway.desk.cases.queue import CRISIS
 from gateway.desk.cases.queue_page import make_queue_pane
-from gateway.desk.cases.reading.case_work import describe_acts, format_owed
+from gateway.desk.cases.reading.case_work import describe_events, format_owed
 from gateway.desk.outbox.alerts import (
     AlertCall,
     AlertError,
@@ -52,13 +52,13 @@ from gateway.desk.wiring import Desk
 from gateway.web.rules import not_found
 from partner_sdk.wire.canonical import format_time
 
-_MOST_ACTS: Final = 30  # of one case, in one night
+_MOST_EVENTS: Final = 30  # of one case, in one night
 _NOTED: Final[StepKind] = "hand-over"
 
 
 @dataclass(frozen=True, slots=True)
-class NightAct:
-    """One act of the night as the history of a case words it, e.g. "took the case"."""
+class NightEvent:
+    """One event of the night as the history of a case words it, e.g. "took the case"."""
 
     at: str
     name: str
@@ -67,13 +67,13 @@ class NightAct:
 
 @dataclass(frozen=True, slots=True)
 class NightCase:
-    """One case of the night: its acts, its packages and other actions, everything open, and the newest note for it."""
+    """One case of the night: its events, its packages and other actions, its open matters, and the newest note."""
 
     case: CaseRow
     holder: str
     is_mine: bool
     factors: Sequence[str]
-    acts: Sequence[NightAct]
+    events: Sequence[NightEvent]
     actions: Sequence[tuple[str, Action]]
     unreviewed: Collection[str]  # ids of the packages and alerts that one person alone sent
     matters: Sequence[str]
@@ -136,7 +136,7 @@ def take_night_over(desk: Desk, wanted: Collection[str], *, actor: str, roles: C
 
 
 def _describe(desk: Desk, connection: Connection, case: CaseRow, *, person: str, since: datetime) -> NightCase:
-    acts = audit.list_acts(connection, subjects=[case.case_id], actions=tuple(ON_CASE), most=_MOST_ACTS)
+    events = audit.list_events(connection, subjects=[case.case_id], actions=tuple(ON_CASE), most=_MOST_EVENTS)
     notes = (one for one in list_steps(connection, case, kinds=(_NOTED,)) if one.detail.get("team") == "day")
     note = next((one for one in notes if one.at >= (case.held_since or case.received_at)), None)
     actions = list_actions_of(connection, [case.case_id])
@@ -146,9 +146,9 @@ def _describe(desk: Desk, connection: Connection, case: CaseRow, *, person: str,
         holder="" if case.holder is None else format_person(connection, case.holder),
         is_mine=case.holder == person,
         factors=[one.reason for one in case.reasons[:2]],
-        acts=[
-            NightAct(line.at, line.name, line.done)
-            for line in describe_acts(desk, case, acts, actions)
+        events=[
+            NightEvent(line.at, line.name, line.done)
+            for line in describe_events(desk, case, events, actions)
             if line.at >= format_time(since)
         ],
         actions=[(f"{KIND_TITLES[one.kind]} to {recipients[one.action_id]}", one) for one in actions],
@@ -221,7 +221,7 @@ def _get_call(secret: str) -> tuple[AlertRow, AlertCall]:
 @blueprint.get("/duty/hand-over")
 @staff_rule(Permission.TAKE_CASES)
 def show_hand_over() -> ResponseReturnValue:
-    """Show the night's cases: the open duties of each, the note for the day team, and the acts."""
+    """Show the night's cases: the open duties of each, the note for the day team, and the events."""
     return _show_hand_over()
 
 

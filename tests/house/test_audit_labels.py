@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import get_args
 
-from gateway.desk.audit import ACTS, OF_DESK, ON_CASE, OPENINGS, format_act, get_label
+from gateway.desk.audit import EVENTS, OF_DESK, ON_CASE, OPENINGS, format_event, get_label
 from gateway.desk.cases.model import StepKind
 from tests.house.sources import files, module_of, parse
 
@@ -63,25 +63,25 @@ def test_every_action_of_the_source_has_words() -> None:
     found |= {f"{kind}-case" for kind in get_args(StepKind)}
     of_patterns = set()
     for pattern, least in PATTERNS.items():
-        fitting = {code for code in ACTS if re.fullmatch(pattern.replace("{}", "[a-z-]+"), code)} - found
+        fitting = {code for code in EVENTS if re.fullmatch(pattern.replace("{}", "[a-z-]+"), code)} - found
         assert len(fitting) >= least, pattern
         of_patterns |= fitting
-    assert found - set(ACTS) == set()
-    assert set(ACTS) - found - of_patterns == set()
-    assert set(OPENINGS) <= set(ACTS)
+    assert found - set(EVENTS) == set()
+    assert set(EVENTS) - found - of_patterns == set()
+    assert set(OPENINGS) <= set(EVENTS)
     assert set(ON_CASE) & set(OF_DESK) == set()
     assert {f"{kind}-case" for kind in get_args(StepKind)} <= set(ON_CASE)
 
 
 def test_words_are_no_codes() -> None:
-    labels = {code: get_label(code) for code in ACTS}
-    assert len({words + OPENINGS.get(code, "") for code, words in labels.items()}) == len(ACTS)
+    labels = {code: get_label(code) for code in EVENTS}
+    assert len({words + OPENINGS.get(code, "") for code, words in labels.items()}) == len(EVENTS)
     assert [words for words in labels.values() if not re.fullmatch("[A-Z][A-Za-z',: -]+", words)] == []
 
 
 def test_a_part_in_brackets_is_left_out_without_its_codes() -> None:
     assert get_label("take-over-case") == "Took the case over"
-    assert format_act("take-over-case", {"before": "A Reader"}.__getitem__) == "took the case over from A Reader"
+    assert format_event("take-over-case", {"before": "A Reader"}.__getitem__) == "took the case over from A Reader"
     words = {"person": "", "faculty": "Operations", "team": ""}
-    assert format_act("hand-over-case", words.__getitem__) == "handed the case over to Operations"
+    assert format_event("hand-over-case", words.__getitem__) == "handed the case over to Operations"
     assert get_label("archive-case") == "Archive case"

@@ -581,8 +581,8 @@ def release_package(desk: Desk, action_id: str, *, signature: Release | Unsigned
 
 def check_was_read(connection: Connection, action: Action, *, by: str) -> None:
     """Raise `CaseError` (`package-unread`) unless this person read these bytes: the signature is for them."""
-    acts = audit.list_acts(connection, subjects=[action.subject], actions=["read-action"], most=_MOST_READINGS)
-    if not any(act.actor == by and act.detail["action_id"] == action.action_id for act in acts):
+    events = audit.list_events(connection, subjects=[action.subject], actions=["read-action"], most=_MOST_READINGS)
+    if not any(event.actor == by and event.detail["action_id"] == action.action_id for event in events):
         raise CaseError("Read it first: you sign exactly this page.", reason="package-unread")
 
 

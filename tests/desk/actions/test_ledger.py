@@ -60,7 +60,7 @@ def refuse(call: Callable[[], object]) -> str:
     return caught.value.reason
 
 
-def list_acts(desk: Desk, subject: str) -> list[str]:
+def list_events(desk: Desk, subject: str) -> list[str]:
     query = select(AUDIT.c.action).where(AUDIT.c.subject == subject, AUDIT.c.detail.contains("action_id"))
     with desk.store.read() as connection:
         check_chain(connection)
@@ -76,7 +76,7 @@ def test_action_goes_from_draft_to_its_end_and_each_act_is_recorded(desk: Desk, 
     ended = act(desk, end_action, drafted.action_id)
     assert (ended.state, ended.ended_by, ended.body_sha256) == ("ended", ACTOR, drafted.body_sha256)
     assert open_body(desk, ended, actor=ACTOR) == BODY
-    assert list_acts(desk, case_id) == ["draft-action", "release-action", "send-action", "end-action", "read-action"]
+    assert list_events(desk, case_id) == ["draft-action", "release-action", "send-action", "end-action", "read-action"]
     with desk.store.read() as connection:
         assert list_waiting(connection) == []
         assert list_actions(connection, case_id=case_id) == [ended]
@@ -94,7 +94,7 @@ def test_content_lies_sealed_alone(desk: Desk, case_id: str) -> None:
             assert MARKER.encode() not in b"".join(bytes(one) for row in rows for one in row if isinstance(one, bytes))
             assert MARKER not in str(rows)
     assert open_body(desk, alert, actor=ACTOR) == BODY
-    assert list_acts(desk, alert.action_id) == ["draft-action", "read-action"]
+    assert list_events(desk, alert.action_id) == ["draft-action", "read-action"]
 
 
 def test_box_of_one_action_does_not_pass_for_another(desk: Desk, case_id: str) -> None:

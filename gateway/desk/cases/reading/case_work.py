@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 from gateway.desk import audit
 from gateway.desk.actions.destinations import Register, load_register
 from gateway.desk.actions.model import KIND_TITLES, Action, format_failure, list_actions, name_recipient
-from gateway.desk.audit import FROM_RECIPIENT, ON_ACTION, ON_CASE, TO_RECIPIENT, Act, format_act
+from gateway.desk.audit import FROM_RECIPIENT, ON_ACTION, ON_CASE, TO_RECIPIENT, AuditEvent, format_event
 from gateway.desk.cases.assessing import MEANS, Standing, find_standing, is_grown_up
 from gateway.desk.cases.closing import CHILD_OUTCOMES, ChildOutcome, list_child_outcomes, list_open, list_owed
 from gateway.desk.cases.holding import get_lead
@@ -39,11 +39,11 @@ from gateway.desk.people.releases import KINDS as RELEASE_KINDS
 from gateway.desk.wiring import Desk
 from gateway.guidance.risk import Combination, Factor, list_reasons
 
-# More than a person reads: the oldest acts are left out of the page, never of the audit log.
-MOST_ACTS: Final = 200
+# More than a person reads: the oldest events are left out of the page, never of the audit log.
+MOST_EVENTS: Final = 200
 _READ: Final = "open-case"
-# The acts on the page that are no steps: those come with their reasons (case_work.py).
-_NO_STEPS: Final = tuple(act for act in ON_CASE if act.removesuffix("-case") not in get_args(StepKind))
+# The events on the page that are no steps: those come with their reasons (case_work.py).
+_NO_STEPS: Final = tuple(event for event in ON_CASE if event.removesuffix("-case") not in get_args(StepKind))
 # The codes that `names` may have, e.g. ids of people and destinations; and those with a label of the page.
 _NAMED: Final = {"before", "destination", "holder", "means", "other", "outcome", "person", "recipient"}
 _TITLED: Final = {"channel", "code", "faculty", "lane", "lane_before", "outcome", "was", "way"}
@@ -71,7 +71,7 @@ class Event:
     """One line: `name` is a person or the sender, `done` the rest of the sentence, and `to` a case that it names.
 
     `is_sealed` means that something was typed that is not open here. `times` and `until` count readings by one person
-    without another act between them.
+    without another event between them.
     """
 
     at: str
@@ -98,66 +98,68 @@ def make_timeline(
         reports = list_reports(connection, lead.first_id)
         ids = [one.case_id for one in reports]
         added = [one for one in list_additions(connection, lead) if one.case_id not in ids]
-        acts = audit.list_acts(connection, subjects=ids, actions=_NO_STEPS, most=MOST_ACTS)
+        events = audit.list_events(connection, subjects=ids, actions=_NO_STEPS, most=MOST_EVENTS)
         replies = list_written(connection, case_id=lead.case_id)
         actions = list_actions(connection, case_id=lead.case_id)
-    lines = describe_acts(desk, lead, acts, actions)
-    events = [
+    lines = describe_events(desk, lead, events, actions)
+    all_lines = [
         *(_receive(one, lead, sender=sender, reason=reasons.get(one.case_id, "")) for one in (*reports, *added)),
         *lines,
         *reversed(steps),
         *_list_messages(replies, actions),
     ]
-    # Stable: acts of one moment keep the order above.
-    return _join_readings(sorted(events, key=lambda one: one.at))
+    # Stable: events of one moment keep the order above.
+    return _join_readings(sorted(all_lines, key=lambda one: one.at))
 
 
-def describe_acts(desk: Desk, case: CaseRow, acts: Sequence[Act], actions: Sequence[Action]) -> list[Event]:
-    """Return the lines of a case's acts, e.g. "Kent Police took the package"; two acts that say the same are one line.
+def describe_events(desk: Desk, case: CaseRow, events: Sequence[AuditEvent], actions: Sequence[Action]) -> list[Event]:
+    """Return the lines of a case's events, e.g. "Kent Police took the package"; two of one meaning are one line.
 
     `actions` are those of the case.
     """
     known = {one.action_id: one for one in actions}
-    actors = {act.actor for act in acts}
+    actors = {event.actor for event in events}
     with desk.store.read() as connection:
         chosen = {str(step.detail["action_id"]) for step in list_steps(connection, case, kinds={"choose-body"})}
-        holders = {str(act.detail["holder"]) for act in acts if "holder" in act.detail}
+        holders = {str(event.detail["holder"]) for event in events if "holder" in event.detail}
         names = {one: format_person(connection, one) for one in actors | holders}
         people = {BY_THE_DESK, *(one for one in actors if find_person(connection, one) is not None)}
         names |= {one: name_recipient(desk, connection, one) for one in actors - people}
         recipients = {
             one.action_id: name_recipient(desk, connection, one.recipient, kind=one.kind) for one in known.values()
         }
-    said = {(act.action, act.detail.get("action_id"), act.detail.get("kind")) for act in acts}
+    said = {(event.action, event.detail.get("action_id"), event.detail.get("kind")) for event in events}
     lines = list[Event]()
-    for act in acts:
-        action = known.get(str(act.detail.get("action_id")))
+    for event in events:
+        action = known.get(str(event.detail.get("action_id")))
         if action is None:
-            lines.append(Event(act.at, names[act.actor], describe_act(act.action, act.detail, names=names)))
-        elif not _is_said_twice(act, action, said=said, chosen=chosen):
-            done = _describe_on_action(act, action, recipient=recipients[action.action_id], is_own=act.actor in people)
-            lines.append(Event(act.at, names[act.actor], done))
+            lines.append(Event(event.at, names[event.actor], describe_event(event.action, event.detail, names=names)))
+        elif not _is_said_twice(event, action, said=said, chosen=chosen):
+            done = _describe_on_action(
+                event, action, recipient=recipients[action.action_id], is_own=event.actor in people
+            )
+            lines.append(Event(event.at, names[event.actor], done))
     return lines
 
 
 def _is_said_twice(
-    act: Act, action: Action, *, said: Collection[tuple[str, object, object]], chosen: Collection[str]
+    event: AuditEvent, action: Action, *, said: Collection[tuple[str, object, object]], chosen: Collection[str]
 ) -> bool:
     """Return whether another line says this: a choice of a body is a draft, and an entry says what it brought about."""
     answers = {"acknowledge-action": ("acknowledge",), "answer-action": ("answer", "outcome", "decline")}
-    if act.action in answers:
-        return any(("take-thread-entry", action.action_id, kind) in said for kind in answers[act.action])
+    if event.action in answers:
+        return any(("take-thread-entry", action.action_id, kind) in said for kind in answers[event.action])
     return (
-        (act.action == "draft-action" and action.action_id in chosen)
-        or (act.action == "withdraw-action" and ("write-thread-entry", action.action_id, "recall") in said)
-        or (act.action == "write-thread-entry" and act.detail["kind"] == "close")
+        (event.action == "draft-action" and action.action_id in chosen)
+        or (event.action == "withdraw-action" and ("write-thread-entry", action.action_id, "recall") in said)
+        or (event.action == "write-thread-entry" and event.detail["kind"] == "close")
     )
 
 
-def _describe_on_action(act: Act, action: Action, *, recipient: str, is_own: bool) -> str:
-    """Return an act on an action as a sentence; `is_own`: a person of this desk did it, or wrote it down."""
+def _describe_on_action(event: AuditEvent, action: Action, *, recipient: str, is_own: bool) -> str:
+    """Return an event on an action as a sentence; `is_own`: a person of this desk did it, or wrote it down."""
     kind = KIND_TITLES[action.kind].lower()
-    failure = format_failure(str(act.detail.get("code", "")))
+    failure = format_failure(str(event.detail.get("code", "")))
     words = {
         "a_kind": _add_article(kind),
         "destination": recipient,
@@ -165,18 +167,18 @@ def _describe_on_action(act: Act, action: Action, *, recipient: str, is_own: boo
         "kind": kind,
         "recipient": recipient,
     }
-    if act.action == "write-thread-entry":
-        return TO_RECIPIENT[act.detail["kind"]].format_map(words)
-    if act.action in ON_ACTION:
-        return ON_ACTION[act.action].format_map(words)
-    if act.action != "take-thread-entry":
-        return describe_act(act.action, act.detail)
-    done = FROM_RECIPIENT[act.detail["kind"]].format_map(words)
+    if event.action == "write-thread-entry":
+        return TO_RECIPIENT[event.detail["kind"]].format_map(words)
+    if event.action in ON_ACTION:
+        return ON_ACTION[event.action].format_map(words)
+    if event.action != "take-thread-entry":
+        return describe_event(event.action, event.detail)
+    done = FROM_RECIPIENT[event.detail["kind"]].format_map(words)
     return f"recorded that {recipient} {done}" if is_own else done
 
 
-def describe_act(action: str, codes: Mapping[str, Any], *, names: Mapping[str, str] = MappingProxyType({})) -> str:
-    """Return an act as a sentence, e.g. "took the case over from B Analyst"; `names` has the ids among its codes."""
+def describe_event(action: str, codes: Mapping[str, Any], *, names: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return an event as a sentence, e.g. "took the case over from B Analyst"; `names` has the ids among its codes."""
 
     def format_code(name: str) -> str:
         if name == "a_kind":
@@ -189,7 +191,7 @@ def describe_act(action: str, codes: Mapping[str, Any], *, names: Mapping[str, s
         words = labels.get(code, title_of(code) if name in _TITLED else code)
         return words.lower() if name in _LOWER else words
 
-    return format_act(action, format_code)
+    return format_event(action, format_code)
 
 
 def _add_article(words: str) -> str:
@@ -338,7 +340,7 @@ def _make_line(step: CaseStep, text: StepText | None, *, names: Mapping[str, str
     key = str(step.detail.get("destination"))
     known = {**names, **dict(MEANS)} | ({key: bodies[key].name} if key in bodies else {})
     known |= CHILD_OUTCOMES if step.kind == "child-outcome" else {}
-    done = describe_act(f"{step.kind}-case", step.detail, names=known)
+    done = describe_event(f"{step.kind}-case", step.detail, names=known)
     line = Event(step.at, names[step.by], done, is_sealed=step.box is not None)
     if text is None:
         return line

@@ -106,8 +106,8 @@ def find_reply_step(connection: Connection, found: CaseRow) -> CaseStep | None:
 
 def check_was_read(connection: Connection, lead: CaseRow, release: Release, *, by: str) -> None:
     """Raise `CaseError` (`reason-unread`) unless this person opened the texts of the case since the draft."""
-    acts = audit.list_acts(connection, subjects=[lead.case_id], actions=[READ_STEPS], most=MOST_READINGS)
-    if not any(act.actor == by and act.at >= release.drafted_at for act in acts):
+    events = audit.list_events(connection, subjects=[lead.case_id], actions=[READ_STEPS], most=MOST_READINGS)
+    if not any(event.actor == by and event.at >= release.drafted_at for event in events):
         raise CaseError("Open the report first: you sign the reason, which opens with it.", reason="reason-unread")
 
 
@@ -344,8 +344,8 @@ def list_sampled_replies(desk: Desk) -> list[SampledReply]:
             if not is_drawn(step.step_id, secret=secret) or step.detail["code"] == NO_SAFE_CONTACT:
                 continue
             lead = get_lead(connection, step.case_id)
-            acts = audit.list_acts(connection, subjects=[lead.case_id], actions=[READ_STEPS], most=MOST_READINGS)
-            was_read = any(one.actor in supervisors and one.actor != step.by and one.at >= step.at for one in acts)
+            events = audit.list_events(connection, subjects=[lead.case_id], actions=[READ_STEPS], most=MOST_READINGS)
+            was_read = any(one.actor in supervisors and one.actor != step.by and one.at >= step.at for one in events)
             if not was_read and lead.destroyed_at is None:
                 found.append(SampledReply(lead, step.detail["code"], step.at, step.by))
     return found
