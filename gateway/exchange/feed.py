@@ -480,7 +480,9 @@ def list_former_keys(entry: RegisterEntry, *, now: datetime) -> tuple[FormerKey,
 def _check_names(register: PartnerRegister) -> None:
     if len({entry.partner for entry in register.partners}) != len(register.partners):
         raise RegisterError("The register names a partner twice.", reason="bad-key")
-    named = [key_id for entry in register.partners for key_id in _key_ids(entry)]
+    named = [
+        key_id for entry in register.partners for key_id in (entry.key_id, *(one.key_id for one in entry.former_keys))
+    ]
     if len(set(named)) != len(named):
         raise RegisterError("The register names a key twice.", reason="bad-key")
     if len({entry.placement for entry in register.placements}) != len(register.placements):
@@ -501,10 +503,6 @@ def _check_entry(entry: RegisterEntry, *, environment: str) -> None:
             raise RegisterError("A former key does not have the id that it claims.", reason="bad-key")
     if entry.environment != environment:
         raise RegisterError("A partner is in another environment.", reason="wrong-environment")
-
-
-def _key_ids(entry: RegisterEntry) -> tuple[str, ...]:
-    return (entry.key_id, *(former.key_id for former in entry.former_keys))
 
 
 MAX_CARD_BYTES = 4096

@@ -172,7 +172,15 @@ def get_description(app: Flask) -> Description:
     """Return the description of an app's calls."""
     found = app.extensions.get(_EXTENSION)
     if not isinstance(found, Description):
-        found = app.extensions[_EXTENSION] = _make_description(app)
+        gateway = get_gateway(app)
+        document = make_document(
+            list_calls(app, prefix=PREFIX, limits=gateway.limits.rows),
+            origin=gateway.config.public_origin,
+            environment=gateway.config.environment,
+        )
+        page = render_page(document, files_path=f"{PREFIX}/docs")
+        found = Description(raw=format_document(document), page=page.encode("utf-8"))
+        app.extensions[_EXTENSION] = found
     return found
 
 
@@ -189,17 +197,6 @@ def answer_kept(raw: bytes, *, content_type: str) -> Response:
     response.set_etag(hashlib.sha256(raw).hexdigest())
     response.make_conditional(request)
     return response
-
-
-def _make_description(app: Flask) -> Description:
-    gateway = get_gateway(app)
-    document = make_document(
-        list_calls(app, prefix=PREFIX, limits=gateway.limits.rows),
-        origin=gateway.config.public_origin,
-        environment=gateway.config.environment,
-    )
-    page = render_page(document, files_path=f"{PREFIX}/docs")
-    return Description(raw=format_document(document), page=page.encode("utf-8"))
 
 
 @rule(login=Login.OPEN, limit="open-read", csrf=CsrfRule.NO_POST, body_bytes=0, surface="asset")

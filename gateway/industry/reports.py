@@ -91,9 +91,14 @@ def post_report() -> Response:
     post = parse_any_spelling(read_signed_body(caller.claim), kind=ReportPost, max_bytes=MAX_REPORT_BODY_BYTES)
     submission = encode(post.statement)
     statement = get_submission(caller, raw=submission)
-    caller.gateway.limits.check(get_limit_name(statement), subject=caller.partner)
+    # P1 has its own limit, so that a flood of other reports cannot stop it.
+    limit = "partner-report-p1" if statement.priority == "P1" else "partner-report"
+    caller.gateway.limits.check(limit, subject=caller.partner)
     envelope = parse_base64url(post.envelope, max_bytes=MAX_ENVELOPE_BYTES)
-    check_envelope(statement, envelope=envelope)
+    if hashlib.sha256(envelope).hexdigest() != statement.envelope_sha256:
+        raise StatementError(
+            "The statement names another envelope.", reason="envelope-mismatch", faults=(ENVELOPE_FAULT,)
+        )
     accepted = caller.gateway.intake.accept(
         NewReport(
             door="industry",
@@ -115,19 +120,6 @@ def get_submission(caller: Caller, *, raw: bytes) -> SubmissionStatement:
     return open_own_submission(
         raw, keys=caller.submission_keys, partner=caller.partner, environment=caller.entry.environment
     )
-
-
-def get_limit_name(statement: SubmissionStatement) -> str:
-    """Return the name of the limit that counts this report; P1 has its own, so that a flood cannot stop it."""
-    return "partner-report-p1" if statement.priority == "P1" else "partner-report"
-
-
-def check_envelope(statement: SubmissionStatement, *, envelope: bytes) -> None:
-    """Raise `StatementError` (`envelope-mismatch`) unless the statement names exactly these bytes."""
-    if hashlib.sha256(envelope).hexdigest() != statement.envelope_sha256:
-        raise StatementError(
-            "The statement names another envelope.", reason="envelope-mismatch", faults=(ENVELOPE_FAULT,)
-        )
 
 
 @rule(login=Login.PARTNER, limit="partner-read", csrf=CsrfRule.NO_POST, body_bytes=0)
@@ -202,7 +194,11 @@ def put_evidence_part(evidence_id: str, part: str) -> Response:
     """Answer 201 for a new part, 200 if the same bytes are already stored, 409 for different bytes."""
     caller = get_caller()
     caller.gateway.limits.check("partner-part", subject=caller.partner)
-    row = PartRow(part=parse_part_number(part), size_bytes=get_part_size(), sha256=get_body_sha256(caller))
+    number, size_bytes = parse_part_number(part), request.content_length or 0
+    check_part_size(size_bytes)
+    if caller.claim.body_sha256 is None:
+        raise SignatureProfileError("The signature does not cover the body.", reason="body-not-covered")
+    row = PartRow(part=number, size_bytes=size_bytes, sha256=caller.claim.body_sha256)
     is_new = caller.gateway.evidence.put_part(
         row,
         partner=caller.partner,
@@ -212,21 +208,6 @@ def put_evidence_part(evidence_id: str, part: str) -> Response:
     return answer_json(
         StoredPart(part=row.part, sha256=row.sha256.hex()), status=HTTPStatus.CREATED if is_new else HTTPStatus.OK
     )
-
-
-def get_part_size() -> int:
-    """Return the size of the body; raises `FormatError` for a size that no part can have."""
-    size_bytes = request.content_length or 0
-    check_part_size(size_bytes)
-    return size_bytes
-
-
-def get_body_sha256(caller: Caller) -> bytes:
-    """Return the SHA-256 of the body that the caller has signed."""
-    signed = caller.claim.body_sha256
-    if signed is None:
-        raise SignatureProfileError("The signature does not cover the body.", reason="body-not-covered")
-    return signed
 
 
 @rule(login=Login.PARTNER, limit="partner-evidence", csrf=CsrfRule.NO_POST, body_bytes=0)

@@ -314,7 +314,8 @@ def render_screen(
         default_action=Action.CONTINUE,
         form_path=get_path(screen.name),
         posts=_list_posts(door, screen, words, answers, profile=profile, voice=voice),
-        has_call=screen.name == DANGER_HELP or _is_told_not_to_go_today(screen, answers),
+        has_call=screen.name == DANGER_HELP
+        or (screen.name == DO_NOT_GO and get_one(answers, "meeting_when") == MEETS_TODAY),
         progress=door.wording.table["progress"][get_progress(screen, is_late=is_late)],
         has_faults=bool(faults),
         faults=[{"target": _make_target(fault.field), "text": fault_texts[fault.field.name]} for fault in faults],
@@ -365,10 +366,6 @@ def _list_texts(
     }
 
 
-def _is_told_not_to_go_today(screen: Screen, answers: Answers) -> bool:
-    return screen.name == DO_NOT_GO and get_one(answers, "meeting_when") == MEETS_TODAY
-
-
 def _asks_one(screen: Screen) -> bool:
     """Return whether the title asks the only question; False if other questions are merely hidden this time.
 
@@ -389,14 +386,9 @@ def _list_posts(
 ) -> list[Mapping[str, str | None]]:
     if screen.shows != ("abroad",):
         posts = list_posts(door, find_in_voice(words, "signposts", voice=voice) or (), profile=profile)
-        return [*_list_posts_there(door, screen, profile), *posts]
+        kind, country = _FIRST_ABROAD.get(screen.name), profile.country or profile.country_there
+        return [*(list_posts_abroad(door, country, kind=kind) if country and kind else ()), *posts]
     return list_posts_abroad(door, get_one(answers, "country"), is_there=bool(profile.country_there))
-
-
-def _list_posts_there(door: PublicDoor, screen: Screen, profile: ReaderProfile) -> list[Mapping[str, str | None]]:
-    kind = _FIRST_ABROAD.get(screen.name)
-    country = profile.country or profile.country_there
-    return list_posts_abroad(door, country, kind=kind) if country and kind else []
 
 
 def _list_buttons(
@@ -533,6 +525,13 @@ def render_message(
     """
     words = door.wording.page(page)
     phones = door.wording.page("phones")
+    other = None
+    if is_for_all:
+        language = get_other_language()
+        said, common = door.wordings[language].page(page), door.wordings[language].common()
+        call = common["help_danger_action"].format(number=door.signposts["emergency"].phone)
+        lead = [*said["lead"], f"{common['help_danger']} {call}"]
+        other = {"language": language, "title": said["title"], "lead": lead}
     return render_page(
         door,
         "message.html",
@@ -545,17 +544,8 @@ def render_message(
         typed_note=words.get("typed", door.wording.page("expired")["typed"]),
         rows=[row for row in typed if row.texts],
         go_on=go_on,
-        other=_make_other_language(door, page) if is_for_all else None,
+        other=other,
     )
-
-
-def _make_other_language(door: PublicDoor, page: str) -> Mapping[str, Any]:
-    language = get_other_language()
-    wording = door.wordings[language]
-    words, common = wording.page(page), wording.common()
-    call = common["help_danger_action"].format(number=door.signposts["emergency"].phone)
-    lead = [*words["lead"], f"{common['help_danger']} {call}"]
-    return {"language": language, "title": words["title"], "lead": lead}
 
 
 def make_notice(

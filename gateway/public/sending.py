@@ -62,7 +62,7 @@ from gateway.public.returning import ReturnPlace, WayBack
 from gateway.public.visit import Draft, JourneyKeys, OpenedDraft, Sent, make_submit_token, make_text_mac, write_draft
 from gateway.public.wording import DEFAULT_LANGUAGE, get_language
 from partner_sdk.wire.canonical import format_time, parse_time
-from partner_sdk.wire.sealing import MAX_PUBLIC_REPORT_BYTES, SealingKey, seal
+from partner_sdk.wire.sealing import MAX_PUBLIC_REPORT_BYTES, seal
 from partner_sdk.wire.signing import Environment
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields, report_context
 
@@ -211,7 +211,9 @@ def _send_once(
         signposted=list_signposted(answers),
         submitted_at=sent_at,
     )
-    envelope = _seal_report(report, sealing_key)
+    raw = encode_public_report(leave_out_what_does_not_fit(report))
+    parse_public_report(raw)  # a report that the desk could not read is refused: it stays on the page
+    envelope = seal(raw, key=sealing_key, context=report_context(report.clear)).to_bytes()
     left: list[Sent] = []
 
     def leave_sent_record(connection: Connection, accepted: Accepted) -> None:
@@ -248,12 +250,6 @@ def _send_once(
     if not left:
         raise DraftMovedError("this report was stored before")
     return left[0]
-
-
-def _seal_report(report: PublicReport, sealing_key: SealingKey) -> bytes:
-    raw = encode_public_report(leave_out_what_does_not_fit(report))
-    parse_public_report(raw)  # a report that the desk could not read is refused: it stays on the page
-    return seal(raw, key=sealing_key, context=report_context(report.clear)).to_bytes()
 
 
 def _open_way_back(

@@ -662,15 +662,11 @@ def _get_state() -> VisitState:
     # Opened once for each request: a page needs it half a dozen times.
     state: VisitState | None = g.get(_STATE)
     if state is None:
-        state = _open_state()
+        box = session.get(_STATE)
+        found = find_state(box, key=get_door().state_key) if isinstance(box, bytes) else None
+        state = found or VisitState()
         setattr(g, _STATE, state)
     return state
-
-
-def _open_state() -> VisitState:
-    box = session.get(_STATE)
-    found = find_state(box, key=get_door().state_key) if isinstance(box, bytes) else None
-    return found or VisitState()
 
 
 def _put_state(**changed: str | int | bytes | None) -> None:

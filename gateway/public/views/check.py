@@ -169,18 +169,12 @@ def _answer_check(door: PublicDoor, visit: Visit, shown: dict[str, list[str]] | 
     if read_action() == Action.KEEP_SAVED:
         return lead_to(CHECK)
     if shown is not None and drop_buttons(shown) != drop_buttons(keep_on_path(opened.draft.answers)):
-        return _answer_other_words(door, visit, opened, shown)
+        # Another tab saved other words: the person picks, and nothing is overwritten.
+        if read_action() != Action.KEEP_TYPED:
+            return answer_stale(door, SCREEN_BY_NAME[CHECK], visit, opened, shown)
+        _save(door, visit, opened, msgspec.structs.replace(opened.draft, answers=shown))
+        return lead_to(CHECK)
     return _answer_button(door, visit, opened)
-
-
-def _answer_other_words(
-    door: PublicDoor, visit: Visit, opened: OpenedDraft, shown: dict[str, list[str]]
-) -> ResponseReturnValue:
-    """Show both texts if another tab saved different ones; the person picks, and nothing is overwritten."""
-    if read_action() != Action.KEEP_TYPED:
-        return answer_stale(door, SCREEN_BY_NAME[CHECK], visit, opened, shown)
-    _save(door, visit, opened, msgspec.structs.replace(opened.draft, answers=shown))
-    return lead_to(CHECK)
 
 
 def _save(door: PublicDoor, visit: Visit, opened: OpenedDraft, draft: Draft) -> None:
@@ -194,28 +188,21 @@ def _answer_button(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> Respo
     if side is not None:
         return lead_to_side(side, from_screen=CHECK)
     if "change" in request.form:
-        return _lead_to_change(request.form["change"])
-    if MORE in request.form:
-        return _lead_to_more(door, visit, opened)
+        path = request.form["change"]
+        screen = next((one for one in SCREENS if one.path == path and one.fields), SCREEN_BY_NAME[CHECK])
+        return lead_to(screen.name)
+    if MORE in request.form:  # the optional screens stand before the check page from now on
+        answers = SCREEN_BY_NAME[CHECK].merge(opened.draft.answers, SCREEN_BY_NAME[CHECK].read(request.form.getlist))
+        _save(door, visit, opened, msgspec.structs.replace(opened.draft, answers=answers))
+        return lead_to(PERSON)
     if action == Action.LANGUAGE:
         return lead_to(CHECK)
     if action == Action.LEAVE_OUT:
-        return _leave_context_out(door, visit, opened)
+        _save(door, visit, opened, leave_context_out(opened.draft, is_refused=False))
+        return lead_to(CHECK)
     if action == Action.BACK:
         return lead_to(get_previous(SCREEN_BY_NAME[CHECK], opened.draft.answers).name)
     return _answer_send(door, visit, opened)
-
-
-def _lead_to_more(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> ResponseReturnValue:
-    """Lead to the optional screens, which stand before the check page from now on."""
-    answers = SCREEN_BY_NAME[CHECK].merge(opened.draft.answers, SCREEN_BY_NAME[CHECK].read(request.form.getlist))
-    _save(door, visit, opened, msgspec.structs.replace(opened.draft, answers=answers))
-    return lead_to(PERSON)
-
-
-def _leave_context_out(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> ResponseReturnValue:
-    _save(door, visit, opened, leave_context_out(opened.draft, is_refused=False))
-    return lead_to(CHECK)
 
 
 def _answer_send(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> ResponseReturnValue:
@@ -247,7 +234,9 @@ def _send(door: PublicDoor, visit: Visit, opened: OpenedDraft, answers: Answers)
         return page, TOO_MANY_REQUESTS
     if not has_shown_context(request.form):
         opened = OpenedDraft(leave_context_out(opened.draft, is_refused=False), opened.version)
-    signals = _list_signals(door, visit, opened, is_over=is_over)
+    signals = [*add_honeypot_signal(opened.draft.signals), *([LIMITED_SIGNAL] if is_over else [])]
+    if opened.draft.sent is None and door.clock().timestamp() - visit.started_at < FAST_SECONDS:
+        signals.append(FAST_SIGNAL)
     send_draft(door, visit.keys, opened, answers, signals=signals)
     return lead_to(THANKS)
 
@@ -282,17 +271,6 @@ def _answer_not_stored(door: PublicDoor, visit: Visit, shown: Answers | None) ->
     has_context = has_shown_context(request.form)
     page = render_check(door, visit, shown or {}, version=get_posted_version(), notice=notice, has_context=has_context)
     return answer_later(page)
-
-
-def _list_signals(door: PublicDoor, visit: Visit, opened: OpenedDraft, *, is_over: bool) -> list[str]:
-    signals = [*add_honeypot_signal(opened.draft.signals), *([LIMITED_SIGNAL] if is_over else [])]
-    seconds = door.clock().timestamp() - visit.started_at
-    return [*signals, FAST_SIGNAL] if opened.draft.sent is None and seconds < FAST_SECONDS else signals
-
-
-def _lead_to_change(path: str) -> ResponseReturnValue:
-    screen = next((one for one in SCREENS if one.path == path and one.fields), SCREEN_BY_NAME[CHECK])
-    return lead_to(screen.name)
 
 
 def render_check(

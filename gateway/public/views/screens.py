@@ -187,7 +187,12 @@ def is_held_up(door: PublicDoor, *, queue: str = "", walker: JourneyKeys | None 
     Without a `queue` the wait is SLOW_SECONDS, however many others wait: Send and the steps of a journey never queue
     behind strangers.
     """
-    if walker is not None and is_walking_on(walker) and not _is_rushing(door, walker):
+    # After its wait a journey goes on, unless it is faster than any person.
+    if (
+        walker is not None
+        and is_walking_on(walker)
+        and not door.limits.is_over("public-walk", subject=walker.form_token)
+    ):
         return False
     wait = get_wait()
     # Counted here as well as in the cookie, because a cookie can be copied and sent a hundred times.
@@ -203,11 +208,6 @@ def is_held_up(door: PublicDoor, *, queue: str = "", walker: JourneyKeys | None 
     if seconds is not None:
         remember_wait(door, seconds=seconds)
     return True
-
-
-def _is_rushing(door: PublicDoor, walker: JourneyKeys) -> bool:
-    """Count a step of a journey after its wait; return whether it is faster than any person."""
-    return door.limits.is_over("public-walk", subject=walker.form_token)
 
 
 BAD_REQUEST, SERVER_ERROR = 400, 500
