@@ -98,6 +98,9 @@ def test_no_advice_to_block_or_to_keep_messages_where_the_person_sees_the_phone(
     person = public.person_at("/10", way)
     assert "Try not to delete" not in person.text()
     text = html.unescape(person.walk_to("/14", way).send().text()).split("<main")[1]
+    (sent,) = [draft.sent for draft in public.drafts_of(person)]
+    assert sent is not None
+    text = text.replace(str(sent.return_words), "")  # "delete" is one of the 2,048 words
     assert [said for said in UNSAFE if said in text] == []
     assert ("who does not live with" in text) is (kinds[0] in HURT_KINDS_OF[who])
 

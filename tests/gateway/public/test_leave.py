@@ -72,10 +72,6 @@ def test_leave_leaves_whatever_breaks(public: PublicHouse, monkeypatch: pytest.M
     assert "__Host-journey=;" in answer.headers["Set-Cookie"]
 
 
-def test_leave_never_names_the_cache(public: PublicHouse):
-    assert "cache" not in person_with_words(public).get("/leave").headers["Clear-Site-Data"]
-
-
 @pytest.mark.parametrize("fault", ["locked", "missing"])
 def test_leave_leaves_even_when_the_storage_is_down(public: PublicHouse, fault: str):
     person = person_with_words(public)
