@@ -101,8 +101,6 @@ NOT_RUN: Final[dict[str, str]] = {
     " --origin https://report.example --browser": _PUBLIC,
     "report-abuse-partner button check https://chat.example/messages --placement example-chat-dm"
     " --origin https://report.example --browser --storage-state signed-in.json": _PUBLIC,
-    "report-abuse-partner button check https://chat.example/messages --placement example-chat-dm"
-    " --origin https://report.example --cookies cookies.txt": _PUBLIC,
     "report-abuse-partner button check https://chat.example/profile --placement example-chat-profile"
     " --origin https://report.example": _PUBLIC,
     "report-abuse-partner console --as Sam Example": f"{_SERVES}tests/sdk/console/test_serving.py",

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from partner_sdk.console.check.page_fetch import SignedIn
 
 EXIT_NO_PAGE: Final = 5
-FORMATS: Final = ("text", "json", "junit")
 DEFAULT_HEIGHT: Final = 640
 DEFAULT_WIDTHS: Final = (320, 360, 1280)
 _SIDE: Final = click.IntRange(200, 4000)
@@ -71,9 +70,6 @@ def _read_placement(text: str) -> str:
 @click.option("--placement", metavar="ID", type=_read_placement, help="The placement agreed for this page.")
 @click.option("--known", metavar="FILE", help="All agreed placements: a JSON list, or a runner's list.")
 @origin_option
-@click.option(
-    "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="The format of the result."
-)
 @click.option("--browser", "in_browser", is_flag=True, help="Judge it as Chromium shows it, after its scripts ran.")
 @click.option(
     "--storage-state",
@@ -81,7 +77,6 @@ def _read_placement(text: str) -> str:
     metavar="FILE",
     help="See the page signed in: cookies and local storage as Playwright saves them.",
 )
-@click.option("--cookies", "cookies_file", metavar="FILE", help="The same with a cookies.txt, as browsers export it.")
 @click.option(
     "--height",
     metavar="PX",
@@ -108,10 +103,8 @@ def check(
     placement: str | None,
     known: str | None,
     origin: str | None,
-    form: str,
     in_browser: bool,
     state_file: str | None,
-    cookies_file: str | None,
     height: int,
     widths: tuple[int, ...],
 ) -> int:
@@ -129,9 +122,10 @@ def check(
         raise LocalStateError(
             "The check is a package of its own: pip install report-abuse-partner-console", reason="no-extra"
         ) from None
+    from partner_sdk.console.check.findings import format_check
 
     expected = _make_expected(call, page, placement=placement, known_file=known, origin=origin)
-    signed_in = _read_signed_in(page, state_file=state_file, cookies_file=cookies_file)
+    signed_in = _read_signed_in(page, state_file=state_file)
     now = call.runtime.clock()
     try:
         if in_browser:
@@ -150,7 +144,11 @@ def check(
             method="browser" if in_browser else "static",
             findings=(explain_no_page(error, expected=expected),),
         )
-    _say(call, checked, form="json" if call.is_json else form)
+    if call.is_json:
+        text = json.dumps(msgspec.to_builtins(checked), indent=2, ensure_ascii=True, sort_keys=True)
+        call.speaker.say_document(f"{text}\n")
+    else:
+        call.speaker.say("\n".join(format_check(checked)))
     return {"passes": EXIT_DONE, "faults": EXIT_FAILED, "unreachable": EXIT_NO_PAGE}[checked.result]
 
 
@@ -174,21 +172,17 @@ def _make_expected(
     return Expected(origin=agency, placement=placement, known=None if known is None else known.placements)
 
 
-def _read_signed_in(page: str, *, state_file: str | None, cookies_file: str | None) -> "SignedIn | None":
-    from partner_sdk.console.check.page_fetch import MAX_STATE_BYTES, parse_cookies_file, parse_storage_state
+def _read_signed_in(page: str, *, state_file: str | None) -> "SignedIn | None":
+    from partner_sdk.console.check.page_fetch import MAX_STATE_BYTES, parse_storage_state
 
-    file = state_file or cookies_file
-    if file is None:
+    if state_file is None:
         return None
-    if state_file and cookies_file:
-        raise click.UsageError("Give --storage-state or --cookies, not both.")
     if not is_address(page):
         raise click.UsageError("A page that comes from a file has no site to sign in to: give its address.")
-    raw = read_input(file, max_bytes=MAX_STATE_BYTES)
-    signed_in = parse_storage_state(raw) if state_file else parse_cookies_file(raw)
+    signed_in = parse_storage_state(read_input(state_file, max_bytes=MAX_STATE_BYTES))
     if not signed_in.has_any_for(page):
         raise FormatError(
-            f"{file} holds nothing for the site of this page, or it has expired: sign in there and save it again.",
+            f"{state_file} holds nothing for the site of this page, or it expired: sign in there and save it again.",
             reason="other-site",
         )
     return signed_in
@@ -240,15 +234,3 @@ def _check_in_browser(
             screens=tuple(Screen(width=one, height=height) for one in widths),
             signed_in=signed_in,
         )
-
-
-def _say(call: Call, check: ButtonCheck, *, form: str) -> None:
-    from partner_sdk.console.check.findings import format_check, format_junit
-
-    if form == "json":
-        text = json.dumps(msgspec.to_builtins(check), indent=2, ensure_ascii=True, sort_keys=True)
-        call.speaker.say_document(f"{text}\n")
-    elif form == "junit":
-        call.speaker.say_document(format_junit(check))
-    else:
-        call.speaker.say("\n".join(format_check(check)))

@@ -141,12 +141,10 @@ def test_app_that_keeps_its_token_in_local_storage_is_checked_in_the_browser(
     assert MARKER not in run.said
 
 
-def test_cookies_file_does_the_same_for_the_source(
-    capsys: pytest.CaptureFixture[str], site: Site, tmp_path: Path
+def test_page_behind_a_login_is_checked_by_its_source(
+    capsys: pytest.CaptureFixture[str], site: Site, state: Path
 ) -> None:
-    file = tmp_path / "cookies.txt"
-    file.write_text(f"127.0.0.1\tFALSE\t/\tFALSE\t0\tsession\t{MARKER}\n")
-    run = check(capsys, site, "/messages", "--cookies", str(file))
+    run = check(capsys, site, "/messages", "--storage-state", str(state))
     assert (run.code, run.codes) == (0, [])
     assert MARKER not in run.said
 
@@ -169,8 +167,6 @@ def test_login_without_a_button_is_told_that_it_may_be_one(capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("--storage-state", "state.json", "--cookies", "state.json"), 2, "not both"),
-        (("--cookies", "state.json"), 1, "Line 1 of the file of cookies"),
         (("--storage-state", "other.json"), 1, "other.json holds nothing for the site of this page"),
         (("--storage-state", "none.json"), 1, "none.json"),
     ],

@@ -14,7 +14,6 @@ from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import Final, Literal
-from xml.etree import ElementTree as ET
 
 import msgspec
 
@@ -22,7 +21,6 @@ from partner_sdk import __version__
 from partner_sdk.button.release import ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH
 from partner_sdk.button.snippet import SIZES
 from partner_sdk.errors import FormatError, TransportError
-from partner_sdk.finding import make_printable
 from partner_sdk.wire.button import (
     MAX_FINDINGS,
     ButtonCheck,
@@ -358,51 +356,6 @@ def _format_result(check: ButtonCheck) -> str:
     if check.method == "static":
         said = f"{'the link is right' if said == 'the button is as agreed.' else said.rstrip('.')}; {_LINK_ALONE}"
     return f"{check.address}: {said}" + (f" {others} more to read above." if others and not faults else "")
-
-
-def format_junit(check: ButtonCheck) -> str:
-    """Return one test suite: a test case for each subject, which fails with its faults and has the rest as output."""
-    suite = ET.Element(
-        "testsuite",
-        name="report-abuse-button",
-        timestamp=check.checked_at.removesuffix("Z"),
-        tests="0",
-        failures="0",
-        errors="0",
-        skipped="0",
-        time="0",
-    )
-    failures = 0
-    subjects: list[Group] = ["page", "link"] if check.method == "static" else list(GROUPS)
-    if check.result == "unreachable":
-        subjects = ["page"]  # one error: nothing is said of the rest
-    for group in subjects:
-        case = ET.SubElement(suite, "testcase", classname=make_printable(check.address), name=GROUPS[group], time="0")
-        if check.result == "unreachable":
-            said = check.findings[0].what if check.findings else "The page did not load."
-            error = ET.SubElement(case, "error", type="unreachable", message=said)
-            error.text = "\n".join(line for one in check.findings for line in _format_finding(one))
-            continue
-        found = [one for one in check.findings if read_codes()[one.code].group == group]
-        failures += _add_findings(case, found)
-    suite.set("tests", str(len(subjects)))
-    suite.set("failures", str(failures))
-    suite.set("errors", str(len(subjects) if check.result == "unreachable" else 0))
-    ET.indent(suite)
-    # ASCII, with references for the rest: it passes every console and log as it is.
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(suite, encoding="us-ascii").decode("ascii")}\n'
-
-
-def _add_findings(case: ET.Element, found: list[CheckFinding]) -> int:
-    faults = [one for one in found if one.severity == "fault"]
-    if faults:
-        codes = ", ".join(dict.fromkeys(one.code for one in faults))
-        failure = ET.SubElement(case, "failure", type=codes, message=faults[0].what)
-        failure.text = "\n".join(line for one in faults for line in _format_finding(one))
-    rest = [one for one in found if one.severity != "fault"]
-    if rest:
-        ET.SubElement(case, "system-out").text = "\n".join(line for one in rest for line in _format_finding(one))
-    return 1 if faults else 0
 
 
 CHECKER: Final = f"report-abuse-partner {__version__}"

@@ -5,13 +5,13 @@ over https, from its own host, with a few megabytes at most and within a deadlin
 session of its own, which decides which network addresses it connects to, and `check_hop`, which is asked before every
 request.
 
-The state of a signed-in browser comes from a file, Playwright's storage state (JSON) or cookies.txt, and is for the
+The state of a signed-in browser comes from a file, Playwright's storage state (JSON), and is for the
 page's own site alone. Nothing of it is logged, stored or repeated in a message.
 """
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from functools import lru_cache
@@ -114,9 +114,6 @@ MAX_STATE_BYTES: Final = 4 * 1024 * 1024
 _NOT_A_STATE: Final = (
     "This is not a storage state of Playwright: JSON with `cookies` and `origins`, as `context.storage_state()` writes."
 )
-_HTTP_ONLY: Final = "#HttpOnly_"
-_FIELDS: Final = 7  # domain, subdomains, path, secure, expires, name, value
-_FLAGS: Final = {"TRUE": True, "FALSE": False}
 # Cookies stay in one header: RFC 6265 §4.1.1 allows none of these in a name or value.
 _UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f;]")
 _SIGN_IN: Final = re.compile(
@@ -209,47 +206,6 @@ def parse_storage_state(raw: bytes) -> SignedIn:
     if not all(_is_safe(one) for one in state.cookies):
         raise FormatError("A cookie of the storage state is not well-formed.", reason="malformed")
     return SignedIn(state.cookies, state.origins)
-
-
-def parse_cookies_file(raw: bytes) -> SignedIn:
-    """Read a cookies.txt; raises `FormatError` (`malformed`), which names the line and repeats nothing of it."""
-    try:
-        lines = raw.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise FormatError("The file of cookies is not text (UTF-8).", reason="malformed") from None
-    return SignedIn(tuple(_parse_lines(lines)))
-
-
-def _parse_lines(lines: list[str]) -> Iterator[Cookie]:
-    for number, line in enumerate(lines, 1):
-        is_hidden = line.startswith(_HTTP_ONLY)
-        if not line.strip() or (line.startswith("#") and not is_hidden):
-            continue
-        parts = line.removeprefix(_HTTP_ONLY).split("\t")
-        cookie = _make_cookie(parts, is_hidden=is_hidden) if len(parts) == _FIELDS else None
-        if cookie is None or not _is_safe(cookie):
-            raise FormatError(
-                f"Line {number} of the file of cookies is not one of cookies.txt: seven fields with tabs between "
-                "(domain, TRUE or FALSE, path, TRUE or FALSE, expiry, name, value).",
-                reason="malformed",
-            )
-        yield cookie
-
-
-def _make_cookie(parts: list[str], *, is_hidden: bool) -> Cookie | None:
-    domain, subdomains, path, secure, expires, name, value = parts
-    if subdomains not in _FLAGS or secure not in _FLAGS or not re.fullmatch(r"-?\d{1,12}(\.\d+)?", expires, re.ASCII):
-        return None
-    host = domain.removeprefix(".")
-    return Cookie(
-        name=name,
-        value=value,
-        domain=f".{host}" if _FLAGS[subdomains] else host,
-        path=path,
-        expires=float(expires) if float(expires) > 0 else -1,  # 0: until the browser closes
-        httpOnly=is_hidden,
-        secure=_FLAGS[secure],
-    )
 
 
 def _is_safe(cookie: Cookie) -> bool:

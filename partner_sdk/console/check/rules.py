@@ -696,7 +696,7 @@ class PageSeen:
 
 
 _NOT_IN_A_FRAME: Final = " A button in a frame does not count: put it in the page itself."
-_MAY_BE_SIGN_IN: Final = " This one asks for a password: if it is for signing in, give --storage-state or --cookies."
+_MAY_BE_SIGN_IN: Final = " This one asks for a password: if it is for signing in, give --storage-state."
 
 
 def judge_page(page: Page, *, expected: Expected, rules: tuple[Rule, ...] = RULES, hint: str = "") -> PageSeen:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
 import msgspec
 import pytest
@@ -161,31 +160,12 @@ def test_page_from_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert capsys.readouterr().out.startswith("-: the link is right; only its link was looked for")
 
 
-@pytest.mark.parametrize("words", [("--format", "json"), ("--json",)])
-def test_json_is_the_check_of_the_contract(page: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]):
+def test_json_is_the_check_of_the_contract(page: Path, capsys: pytest.CaptureFixture[str]):
     page.write_bytes(BAD)
-    assert run(str(page), "--placement", PLACEMENT, *words) == 1
+    assert run(str(page), "--placement", PLACEMENT, "--json") == 1
     check = msgspec.json.decode(capsys.readouterr().out, type=ButtonCheck)
     assert [one.code for one in check.findings] == ["no-noreferrer"]
     assert parse_checks(encode_checks(CheckPost(checks=(check,)))).checks == (check,)
-
-
-def test_junit_is_well_formed_and_counts_what_fails(page: Path, capsys: pytest.CaptureFixture[str]):
-    page.write_bytes(BAD)
-    assert run(str(page), "--format", "junit") == 1
-    suite = ET.fromstring(capsys.readouterr().out)  # noqa: S314 - our own
-    cases = suite.findall("testcase")
-    assert (suite.tag, suite.attrib["tests"], suite.attrib["failures"]) == ("testsuite", str(len(cases)), "1")
-    failed = [case for case in cases if case.find("failure") is not None]
-    assert [case.attrib["name"] for case in failed] == ["The link"]
-    assert "How to fix it" in (failed[0].findtext("failure") or "")
-
-
-def test_junit_of_an_odd_file_name_is_well_formed(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    path = tmp_path / 'caf\u00e9 <&"\x01\u202e.html'
-    path.write_bytes(GOOD)
-    assert run(str(path), "--format", "junit") == 0
-    assert ET.fromstring(capsys.readouterr().out).attrib["failures"] == "0"  # noqa: S314 - our own
 
 
 def test_known_placements_are_a_list_or_the_list_of_a_runner(page: Path, tmp_path: Path, capsys):
@@ -205,7 +185,7 @@ def test_known_placements_are_a_list_or_the_list_of_a_runner(page: Path, tmp_pat
         ("--placement", "Not A Placement"),
         ("--width", "12"),
         ("--height", "ten"),
-        ("--format", "xml"),
+        ("--height", "tall"),
     ],
 )
 def test_wrong_use_exits_2(page: Path, words: tuple[str, ...]):
@@ -287,14 +267,6 @@ def test_address_that_is_no_page_of_the_web_is_never_asked(address: str):
     with pytest.raises(ReportAbuseError) as stopped:
         check_page_address(address)
     assert stopped.value.reason == "bad-address"
-
-
-def test_page_that_does_not_come_is_one_error_for_a_build_server_with_its_reason(capsys: pytest.CaptureFixture[str]):
-    with serve({}) as service:
-        assert run(f"{service.origin}/", "--format", "junit") == 5
-    suite = ET.fromstring(capsys.readouterr().out)  # noqa: S314 - our own
-    assert (suite.attrib["tests"], suite.attrib["errors"], suite.attrib["failures"]) == ("1", "1", "0")
-    assert suite.find("testcase/error").attrib["message"] == "The host answered 404."
 
 
 def test_page_that_does_not_come_is_told_in_words(capsys: pytest.CaptureFixture[str]):
