@@ -41,9 +41,9 @@ def cluster(state: Path, port: int, *, once: bool, as_json: bool) -> int:
     Two gateways, PostgreSQL, Valkey, an object store and nginx: each is a process of its own on this machine. Their
     data is deleted at the end.
     """
-    from gateway.demo import run_cluster
+    from gateway.demo import run_demo
 
-    return run_cluster(state, port=port, once=once, as_json=as_json)
+    return run_demo(state, port=port, once=once, as_json=as_json, is_cluster=True)
 
 
 @command(example="--port 8800 --partner-folder partner")

@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from gateway.config import ROLES, GatewayConfig, ListenerConfig, Role, StateFolder, load_config, write_config
-from gateway.demo.loop import GATEWAY, Ports
-from gateway.demo.processes import DemoError, Processes, get_program, run_program
+from gateway.demo.processes import GATEWAY, DemoError, Ports, Processes, get_program, run_program
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Store

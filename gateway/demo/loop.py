@@ -7,17 +7,17 @@ partner's keys.
 import json
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from html import unescape
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import requests
 
 from gateway.clock import utc_now
-from gateway.demo.processes import DemoError, Processes, check_ports_are_free
+from gateway.demo.cluster import Cluster
+from gateway.demo.processes import GATEWAY, DemoError, Ports, Processes, check_ports_are_free
 from gateway.demo.service.app import CHAT, PLACES, Place
 from gateway.demo.walks import (
     TIMEOUT_SECONDS,
@@ -30,7 +30,7 @@ from gateway.demo.walks import (
 )
 from partner_sdk.wire.canonical import encode
 
-GATEWAY, DESK, PARTNER = "gateway.cli", "gateway.desk.cli", "partner_sdk.cli"
+DESK, PARTNER = "gateway.desk.cli", "partner_sdk.cli"
 PARTNER_ID: Final = "example-chat"
 PARTNER_NAME: Final = "Example Chat"
 ADMINISTRATOR: Final = "Alex Administrator"
@@ -149,63 +149,6 @@ _CASE: Final = re.compile(r'href="/cases/([0-9a-f-]{36})[^"]*"[^>]*>([0-9A-Z]{4}
 _INVITATION: Final = re.compile(r'<pre class="to-copy"[^>]*>(.+?)</pre>', re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """Four consecutive ports."""
-
-    first: int
-
-    @property
-    def gateway(self) -> int:
-        """The public and industry doors."""
-        return self.first
-
-    @property
-    def feed(self) -> int:
-        """The feed."""
-        return self.first + 1
-
-    @property
-    def desk(self) -> int:
-        """The desk's pages."""
-        return self.first + 2
-
-    @property
-    def service(self) -> int:
-        """The example service."""
-        return self.first + 3
-
-
-class Site(Protocol):
-    """The gateway's side of a loop: its addresses, its servers, and how it is made and started."""
-
-    @property
-    def origin(self) -> str:
-        """The gateway's public origin."""
-
-    @property
-    def feed_origin(self) -> str:
-        """The feed's origin."""
-
-    def list_ports(self) -> list[int]:
-        """Return the ports that its own processes listen on."""
-
-    def start_servers(self, processes: Processes) -> str:
-        """Start the servers that the gateway needs; returns their description, empty for none."""
-
-    def list_init_options(self) -> tuple[str, ...]:
-        """Return the options of `report-abuse-gateway init`, beyond those of every loop."""
-
-    def list_desk_options(self) -> tuple[str, ...]:
-        """Return the options of `report-abuse-desk init`, beyond those of every loop."""
-
-    def start_gateway(self, processes: Processes, *, state: Path) -> str:
-        """Start the gateway of the state folder `state`; returns a line with its addresses."""
-
-    def close(self) -> None:
-        """Remove the data of its servers; call it when they have stopped."""
-
-
 class OneMachine:
     """One gateway over plain HTTP, with its database in its own folder."""
 
@@ -239,6 +182,10 @@ class OneMachine:
 
     def close(self) -> None:
         """Remove nothing: everything is in the loop's folder."""
+
+
+Site = OneMachine | Cluster
+"""The gateway's side of a loop: its addresses, its servers, and how it is made and started."""
 
 
 class Loop:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from pwd import getpwnam
@@ -19,6 +20,7 @@ import requests
 
 from partner_sdk.lazy_group import INTERRUPTED
 
+GATEWAY = "gateway.cli"
 START_SECONDS = 60
 STOP_SECONDS = 15
 COMMAND_SECONDS = 180
@@ -26,6 +28,33 @@ COMMAND_SECONDS = 180
 
 class DemoError(Exception):
     """A step failed; the message names the step and the error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Four consecutive ports."""
+
+    first: int
+
+    @property
+    def gateway(self) -> int:
+        """The public and industry doors."""
+        return self.first
+
+    @property
+    def feed(self) -> int:
+        """The feed."""
+        return self.first + 1
+
+    @property
+    def desk(self) -> int:
+        """The desk's pages."""
+        return self.first + 2
+
+    @property
+    def service(self) -> int:
+        """The example service."""
+        return self.first + 3
 
 
 class Processes:

@@ -11,14 +11,13 @@ from collections.abc import Callable
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 from gateway.clock import utc_now
 from gateway.demo.cluster import PORTS as CLUSTER_PORTS
 from gateway.demo.cluster import Cluster
-from gateway.demo.loop import COLLECT_SECONDS, PARTNER_ID, PEOPLE, POLICE_ID, PORTS, Loop, OneMachine, Ports, Site
-from gateway.demo.processes import DemoError, check_ports_are_free
+from gateway.demo.loop import COLLECT_SECONDS, PARTNER_ID, PEOPLE, POLICE_ID, PORTS, Loop
+from gateway.demo.processes import DemoError, Ports, check_ports_are_free
 from gateway.demo.service.app import PLACES
 
 MARK: Final = "THIS-IS-A-DEMONSTRATION"
@@ -26,28 +25,28 @@ LAST_PORT: Final = 65535
 DONE, STEP_FAILED, WRONG_USE = 0, 1, 2
 
 
-def run_demo(state: Path, *, port: int, once: bool, as_json: bool) -> int:
-    """Run the loop on one plain gateway and return the exit code."""
-    return _run(state, port=port, once=once, as_json=as_json, name="demo", ports=PORTS, make_site=OneMachine)
+def run_demo(state: Path, *, port: int, once: bool, as_json: bool, is_cluster: bool = False) -> int:
+    """Run the loop on one plain gateway or on a cluster, and return the exit code."""
+    name, count = ("cluster", CLUSTER_PORTS) if is_cluster else ("demo", PORTS)
+    stream = sys.stderr if as_json else sys.stdout
 
+    def print_line(line: str) -> None:
+        stream.write(line + "\n")
+        stream.flush()
 
-def run_cluster(state: Path, *, port: int, once: bool, as_json: bool) -> int:
-    """Run the loop on a cluster and return the exit code."""
-    return _run(state, port=port, once=once, as_json=as_json, name="cluster", ports=CLUSTER_PORTS, make_site=Cluster)
-
-
-def _run(
-    state: Path, *, port: int, once: bool, as_json: bool, name: str, ports: int, make_site: Callable[[Ports], Site]
-) -> int:
-    print_line = _make_printer(to_error=as_json)
+    if not 1024 <= port <= LAST_PORT - count + 1:
+        print_line(
+            f"report-abuse-gateway {name}: --port is the first of {count} consecutive ports, from 1024 to "
+            f"{LAST_PORT - count + 1}."
+        )
+        return WRONG_USE
     try:
-        _check_port(port, count=ports)
         folder = _claim_folder(state)
     except DemoError as error:
         print_line(f"report-abuse-gateway {name}: {error}")
         return WRONG_USE
-    signal.signal(signal.SIGTERM, _stop_on_signal)
-    loop = Loop(folder, port=port, site=make_site(Ports(port)))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    loop = Loop(folder, port=port, site=Cluster(Ports(port)) if is_cluster else None)
     try:
         check_ports_are_free(loop.list_ports())
     except DemoError as error:
@@ -164,20 +163,9 @@ class _Steps:
         except DemoError as error:
             raise DemoError(f"step {name!r}: {error}") from None
         if brought != "":  # a single gateway starts no servers
-            self._print_line(f"{name:>16}  {line.format(_short(brought))}")
+            shown = brought.get("reference") if isinstance(brought, dict) else brought
+            self._print_line(f"{name:>16}  {line.format(shown)}")
         return brought
-
-
-def _short(brought: Any) -> str:
-    if isinstance(brought, dict):
-        return str(brought.get("reference", ""))
-    return str(brought)
-
-
-def _check_port(port: int, *, count: int) -> None:
-    last = LAST_PORT - count + 1
-    if not 1024 <= port <= last:
-        raise DemoError(f"--port is the first of {count} consecutive ports, from 1024 to {last}.")
 
 
 def _claim_folder(folder: Path) -> Path:
@@ -225,17 +213,3 @@ def _print_addresses(loop: Loop, print_line: Callable[[str], None]) -> None:
     print_line("")
     print_line(f"A report from the form is in the desk's list of cases {COLLECT_SECONDS} seconds later.")
     print_line("Press Ctrl-C to stop.")
-
-
-def _make_printer(*, to_error: bool) -> Callable[[str], None]:
-    stream = sys.stderr if to_error else sys.stdout
-
-    def print_line(line: str) -> None:
-        stream.write(line + "\n")
-        stream.flush()
-
-    return print_line
-
-
-def _stop_on_signal(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -19,7 +19,8 @@ from typing import Final
 
 from sqlalchemy import Engine, create_engine, text, update
 
-from gateway.demo.loop import Loop, Ports
+from gateway.demo.loop import Loop
+from gateway.demo.processes import Ports
 from gateway.store.schema import instance, log_head
 from partner_sdk.client.partner import Partner
 from partner_sdk.wire.sealing import SealingKey

@@ -22,7 +22,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from gateway.demo.loop import GATEWAY, Loop, OneMachine, Ports
+from gateway.demo.loop import Loop, OneMachine
+from gateway.demo.processes import GATEWAY, Ports
 from gateway.web.serving import Listener, ServerGroup
 from partner_sdk.client.partner import Partner
 from partner_sdk.key_files import KeyRole, load_signing_key, read_key_file

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from gateway.demo.cluster import PORTS
-from gateway.demo.loop import Ports
+from gateway.demo.processes import Ports
 from tests.builders.local_servers import find_free_ports
 from tests.faults.harness import BETWEEN, format_outcomes, run_faults
 from tests.faults.kinds import list_faults

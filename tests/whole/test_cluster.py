@@ -20,8 +20,8 @@ from gateway.cli import main as run_gateway
 from gateway.clock import utc_now
 from gateway.config import load_config
 from gateway.demo.cluster import GATEWAYS, PORTS, Cluster, replace_all
-from gateway.demo.loop import ANSWERS, PARTNER_ID, PARTNER_NAME, REPLY, Loop, Ports
-from gateway.demo.processes import DemoError
+from gateway.demo.loop import ANSWERS, PARTNER_ID, PARTNER_NAME, REPLY, Loop
+from gateway.demo.processes import DemoError, Ports
 from gateway.demo.run import run_steps
 from gateway.exchange.feed import MAILBOX_MESSAGE
 from gateway.store.items import put_item
