@@ -111,7 +111,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
         "report-abuse-desk",
         origin=origin,
         secret_key=secret_key,
-        surface_of=_get_surface,
+        surface_of=lambda _path: "desk",
         html_error=show_error,
         cookie_name="desk",
         api_prefixes=(checks_pages.PATH,),
@@ -122,7 +122,10 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     app.jinja_env.tests["to_come"] = lambda text: text > format_time(desk.clock())
     load_register(desk.paths.destinations)  # a mistake in it stops the start, not a page
     bind_desk(app, desk, origin=origin)
-    app.register_error_handler(VaultError, _show_vault_error)
+    app.register_error_handler(
+        VaultError,
+        lambda error: show_page("vault.html", status=HTTPStatus.SERVICE_UNAVAILABLE, reason=error.reason),
+    )
     bind_step_up(app)
     checks_pages.bind_post_rate(app)
     app.register_blueprint(blueprint)
@@ -141,10 +144,6 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     return app
 
 
-def _show_vault_error(error: VaultError) -> ResponseReturnValue:
-    return show_page("vault.html", status=HTTPStatus.SERVICE_UNAVAILABLE, reason=error.reason)
-
-
 def make_served_app() -> Flask:
     """Return the app for the server process, from the state folder and the origin in its environment."""
     configure_logging("desk")
@@ -155,7 +154,3 @@ def make_served_app() -> Flask:
         origin=os.environ[ORIGIN_VARIABLE],
         secret_key=secrets.token_bytes(32),
     )
-
-
-def _get_surface(_path: str) -> str:
-    return "desk"

@@ -40,6 +40,8 @@ from gateway.desk.people.sessions import (
 )
 from gateway.desk.vault.assertions import Purpose
 from gateway.desk.views.page import (
+    Forms,
+    Typed,
     find_home,
     get_desk,
     get_signed_in,
@@ -73,6 +75,12 @@ _ACKNOWLEDGE: Final = "acknowledge passkey"
 _KEY_LABEL: Final = b"report-abuse desk new passkey v1\0"
 _HASH: Final = re.compile("[0-9a-f]{8,64}")
 
+own: Forms[str] = Forms(
+    blueprint,
+    find=lambda number="": number,
+    show=lambda _, faults: _show_own(fault=faults[0].message),
+    then=lambda *_: go_to("passkeys.show_own"),
+)
 _open = rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 _open_begin = rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=BEGIN_BYTES)
 _open_form = rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
@@ -206,25 +214,20 @@ def post_add_begin() -> ResponseReturnValue:
     return _begin_key(get_signed_in().person)
 
 
-@blueprint.post("/passkeys")
-@staff_rule(Permission.SIGN_OUT, body_bytes=FORM_BYTES)
-def post_add() -> ResponseReturnValue:
+@own.post("/passkeys", Permission.SIGN_OUT, at="")
+def post_add(_number: str, typed: Typed) -> ResponseReturnValue | None:
     """Take one more passkey, and ask for the word of an older one."""
     desk, person = get_desk(), get_signed_in().person
-    try:
-        statement = read_statement("register", person=person)
-        key = verify_new_key(request.form.get("answer", ""), statement=statement)
-        label = clean_label(request.form.get("label", ""))
-        with desk.store.read() as connection:
-            has_had_one = bool(list_passkeys(connection, person, with_ended=True))
-        if has_had_one or not desk.config.demonstration:
-            return _show_own(new_key=_hash_key(key))
-        # A visitor whom a link signed in has no older one.
-        with desk.store.write() as connection:
-            add_told_passkey(connection, key, statement, label=label, by=person, now=desk.clock())
-    except ReportAbuseError as error:
-        return _show_own(fault=str(error))
-    return go_to("passkeys.show_own")
+    statement = read_statement("register", person=person)
+    key, label = verify_new_key(typed["answer"], statement=statement), clean_label(typed["label"])
+    with desk.store.read() as connection:
+        has_had_one = bool(list_passkeys(connection, person, with_ended=True))
+    if has_had_one or not desk.config.demonstration:
+        return _show_own(new_key=_hash_key(key))
+    # A visitor whom a link signed in has no older one.
+    with desk.store.write() as connection:
+        add_told_passkey(connection, key, statement, label=label, by=person, now=desk.clock())
+    return None
 
 
 @blueprint.post("/passkeys/confirm/<key_sha256>/begin")
@@ -236,21 +239,15 @@ def post_confirm_begin(key_sha256: str) -> ResponseReturnValue:
     return begin_step_up("vouch", person=get_signed_in().person, subject=_ADD, body_sha256=key_sha256)
 
 
-@blueprint.post("/passkeys/confirm")
-@staff_rule(Permission.SIGN_OUT, body_bytes=2 * FORM_BYTES)
-def post_confirm() -> ResponseReturnValue:
+@own.post("/passkeys/confirm", Permission.SIGN_OUT, at="")
+def post_confirm(_number: str, typed: Typed) -> None:
     """Add the new passkey of this form by the word of an older one, which the same form holds."""
     desk, person = get_desk(), get_signed_in().person
-    try:
-        statement = read_statement("register", person=person, field="new_statement")
-        key = verify_new_key(request.form.get("new_answer", ""), statement=statement)
-        take_page_step_up("vouch", person=person, subject=_ADD, body_sha256=_hash_key(key))
-        with desk.store.write() as connection:
-            label = request.form.get("label", "")
-            add_told_passkey(connection, key, statement, label=label, by=person, now=desk.clock())
-    except ReportAbuseError as error:
-        return _show_own(fault=str(error))
-    return go_to("passkeys.show_own")
+    statement = read_statement("register", person=person, field="new_statement")
+    key = verify_new_key(typed["new_answer"], statement=statement)
+    take_page_step_up("vouch", person=person, subject=_ADD, body_sha256=_hash_key(key))
+    with desk.store.write() as connection:
+        add_told_passkey(connection, key, statement, label=typed["label"], by=person, now=desk.clock())
 
 
 @blueprint.post("/passkeys/<number>/acknowledge/begin")
@@ -262,31 +259,21 @@ def post_acknowledge_begin(number: str) -> ResponseReturnValue:
     return begin_step_up("vouch", person=get_signed_in().person, subject=f"{_ACKNOWLEDGE} {number}")
 
 
-@blueprint.post("/passkeys/<number>/acknowledge")
-@staff_rule(Permission.SIGN_OUT, body_bytes=FORM_BYTES)
-def post_acknowledge(number: str) -> ResponseReturnValue:
+@own.post("/passkeys/<number>/acknowledge", Permission.SIGN_OUT, at="")
+def post_acknowledge(number: str, _typed: Typed) -> None:
     """Take the person's word that a new passkey is theirs; then no page asks for it any more."""
     desk, person = get_desk(), get_signed_in().person
-    try:
-        by = take_page_step_up("vouch", person=person, subject=f"{_ACKNOWLEDGE} {number}")
-        with desk.store.write() as connection:
-            acknowledge_passkey(connection, person, number, by=by, now=desk.clock())
-    except ReportAbuseError as error:
-        return _show_own(fault=str(error))
-    return go_to("passkeys.show_own")
+    by = take_page_step_up("vouch", person=person, subject=f"{_ACKNOWLEDGE} {number}")
+    with desk.store.write() as connection:
+        acknowledge_passkey(connection, person, number, by=by, now=desk.clock())
 
 
-@blueprint.post("/passkeys/<number>/end")
-@staff_rule(Permission.SIGN_OUT, body_bytes=BEGIN_BYTES, needs_step_up=True)
-def post_end(number: str) -> ResponseReturnValue:
+@own.post("/passkeys/<number>/end", Permission.SIGN_OUT, at="", needs_step_up=True)
+def post_end(number: str, _typed: Typed) -> None:
     """End one of the signed-in person's passkeys."""
     desk, person = get_desk(), get_signed_in().person
-    try:
-        with desk.store.write() as connection:
-            end_passkey(connection, person, number, by=person, now=desk.clock())
-    except ReportAbuseError as error:
-        return _show_own(fault=str(error))
-    return go_to("passkeys.show_own")
+    with desk.store.write() as connection:
+        end_passkey(connection, person, number, by=person, now=desk.clock())
 
 
 def _hash_key(key: NewKey) -> str:

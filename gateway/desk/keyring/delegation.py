@@ -267,7 +267,10 @@ def finish_rotations(desk: Desk, *, actor: str) -> tuple[KeyRole, ...]:
     """
     _take_back_feed_key(desk, actor=actor)
     listed = [role for role in LISTED_ROLES if _is_known(desk, role)]
-    changed = [*listed, *([KeyRole.FEED] if _is_feed_key_taken(desk) else [])]
+    changed = [
+        *listed,
+        *([KeyRole.FEED] if get_next_path(desk, KeyRole.FEED).exists() and _opens_feed(desk, "feed.next") else []),
+    ]
     for role in changed:
         _exchange(desk, role, actor=actor)
     return tuple(changed)
@@ -329,11 +332,6 @@ def _is_known(desk: Desk, role: KeyRole) -> bool:
     except KeySetError:
         return False  # published under the previous root: the next publication is under this one
     return any(key.key_id == key_id for key in (*key_set.register_keys, *key_set.mailbox_keys))
-
-
-def _is_feed_key_taken(desk: Desk) -> bool:
-    path = get_next_path(desk, KeyRole.FEED)
-    return path.exists() and _opens_feed(desk, "feed.next")
 
 
 def _opens_feed(desk: Desk, name: FeedKeyName) -> bool:

@@ -90,11 +90,6 @@ def load_classes(state: Path) -> RetentionClasses:
     return read_settings(own if own.is_file() else CLASSES_FILE, kind=RetentionClasses)
 
 
-def get_class(partner: str) -> ClassCode:
-    """Return the class of a case by its sender."""
-    return "public" if partner == PUBLIC_SENDER else "content"
-
-
 def get_due_day(classes: RetentionClasses, code: ClassCode, *, closed_at: str) -> date:
     """Return the day in the United Kingdom from which a case that was closed then may be destroyed."""
     found: RetentionClass = getattr(classes, code)
@@ -207,7 +202,9 @@ def list_due(desk: Desk, connection: Connection, *, most: int) -> list[DueCase]:
         if one.refusal is None or (one.refusal != "not-due" and staying < most):
             found.append(one)
             staying += one.refusal is not None
-        if len(found) - staying == most or _is_before_every_class(classes, row.closed_at, today=get_uk_day(now)):
+        # A case that is too young for every class has only younger ones behind it.
+        days = (get_due_day(classes, code, closed_at=row.closed_at) for code in ("content", "public"))
+        if len(found) - staying == most or all(day > get_uk_day(now) for day in days):
             break
     return found
 
@@ -223,7 +220,7 @@ def judge(
     """Return whether the case of a first report may be destroyed; `is_early` does not wait for its day."""
     reports = list_reports(connection, case.case_id)
     closed_at = max((one.closed_at or "" for one in reports), default="")
-    code = get_class(case.partner)
+    code: ClassCode = "public" if case.partner == PUBLIC_SENDER else "content"
     due = get_due_day(classes, code, closed_at=closed_at) if closed_at else date.max
     now = desk.clock()
     refusal = next(_list_refusals(connection, case, reports, now=format_time(now)), None)
@@ -247,17 +244,13 @@ def _list_refusals(connection: Connection, case: CaseRow, reports: Sequence[Case
         yield "held"
     if _has_waiting(connection, reports):
         yield "sending"
-    yield from _list_of_actions(connection, reports, now=now)
-    if case.partner == PUBLIC_SENDER and _has_work_beside(connection, case):
-        yield "addition"
-
-
-def _list_of_actions(connection: Connection, reports: Sequence[CaseRow], *, now: str) -> Iterator[str]:
     actions = list_actions_of(connection, [one.case_id for one in reports])
     if any(one.state == "released" for one in actions):
         yield "action"
     if any(one.awaits_answer and (one.due_at or now) >= now for one in actions):
         yield "asked"
+    if case.partner == PUBLIC_SENDER and _has_work_beside(connection, case):
+        yield "addition"
 
 
 def _is_owed(case: Any) -> bool:
@@ -297,11 +290,6 @@ def _has_work_beside(connection: Connection, case: CaseRow) -> bool:
         one.case_id != case.case_id and one.destroyed_at is None and (one.closed_at is None or _is_owed(one))
         for one in family
     )
-
-
-def _is_before_every_class(classes: RetentionClasses, closed_at: str, *, today: date) -> bool:
-    """Return whether a case closed then, and so every later one, is too young for any class."""
-    return all(get_due_day(classes, code, closed_at=closed_at) > today for code in ("content", "public"))
 
 
 # The columns of a case that say more about a person than codes do.

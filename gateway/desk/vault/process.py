@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Literal, NoReturn, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -155,11 +155,6 @@ def make_refusal(error: ReportAbuseError) -> Refused:
     return Refused(error=next(names, "vault"), reason=error.reason, text=str(error))
 
 
-def raise_refusal(refused: Refused) -> NoReturn:
-    """Raise the error of a message."""
-    raise _ERRORS[refused.error](refused.text, reason=refused.reason)
-
-
 CONNECT_SECONDS: Final = 5.0
 # The vault takes milliseconds. A caller may wait inside a transaction, so not for long.
 ANSWER_SECONDS: Final = 10.0
@@ -221,7 +216,7 @@ class VaultClient:
             raise
         self._keep(connection)
         if isinstance(answer, Refused):
-            raise_refusal(answer)
+            raise _ERRORS[answer.error](answer.text, reason=answer.reason)
         return answer
 
     def _keep(self, connection: socket.socket) -> None:
