@@ -11,11 +11,11 @@ Never sends a byte of a file that has changed since the report: it gets a new id
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
+import msgspec
 from msgspec import structs
 
 from partner_sdk.client._evidence_upload import (
@@ -36,7 +36,6 @@ from partner_sdk.client._receipts import DeskReceipt, Receipt, find_delivery
 from partner_sdk.client._submissions import SentAs, check_not_repeated, list_unnamed
 from partner_sdk.errors import ConflictError, EvidenceError, FieldFault, LocalStateError, ReportAbuseError, ReportError
 from partner_sdk.report import IndustryReport, list_given
-from partner_sdk.report.reading import make_evidence_cover, note_new_ids
 from partner_sdk.wire.canonical import format_time, parse_time, to_base64url
 from partner_sdk.wire.evidence import EvidenceReference, count_sealed_bytes
 from partner_sdk.wire.submission import MAX_EVIDENCE_IDS, Priority, ReportKind
@@ -67,8 +66,7 @@ class Seal(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class EvidenceSession:
+class EvidenceSession(msgspec.Struct, frozen=True):
     """The parts of one partner that handing over uses."""
 
     state: PartnerState
@@ -188,8 +186,7 @@ _WAITS_ALREADY: Final = (
 KEPT_UNSEALED_FOR: Final = timedelta(days=7)
 
 
-@dataclass(frozen=True, slots=True)
-class HandedOver:
+class HandedOver(msgspec.Struct, frozen=True):
     """A report that is delivered, and how far its evidence is. Look at `is_complete`.
 
     `waiting` names the files that the gateway does not hold whole, and `error` the reason: nothing has to be
@@ -218,8 +215,7 @@ class HandedOver:
         return self.receipt.report_id
 
 
-@dataclass(frozen=True, slots=True)
-class ReportToSend:
+class ReportToSend(msgspec.Struct, frozen=True):
     """A checked report, and its clear fields."""
 
     report: IndustryReport
@@ -409,6 +405,8 @@ def _has_same_files(entry: JournalEntry, facts: Mapping[str, FileFacts]) -> bool
 
 
 def _make_cover(sent: ReportToSend, facts: Mapping[str, FileFacts]) -> IndustryReport:
+    from partner_sdk.report.reading import make_evidence_cover
+
     return make_evidence_cover(sent.report, file_ids=facts)
 
 
@@ -447,6 +445,8 @@ def _finish(
 
 
 def _send_supplement(room: EvidenceSession, entry: JournalEntry, *, reference: str) -> Receipt:
+    from partner_sdk.report.reading import note_new_ids
+
     if entry.cover is None:
         raise LocalStateError("The journal of this evidence is damaged.", reason="damaged-state")
     if room.state.find_submission(entry.supplement_id) is None:

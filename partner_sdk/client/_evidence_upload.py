@@ -33,7 +33,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -83,8 +82,7 @@ _MARK_KEY_BYTES: Final = 32
 _MARK_BYTES: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
-class FileFacts:
+class FileFacts(msgspec.Struct, frozen=True):
     """The content of a file when it was read through: its size, its SHA-256, and a mark of each segment.
 
     A mark is a Poly1305 tag under a key that never leaves this process. One key encrypts one byte string, ever: what no
@@ -273,8 +271,7 @@ class JournalEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         )
 
 
-@dataclass(frozen=True, slots=True)
-class EvidenceJournal:
+class EvidenceJournal(msgspec.Struct, frozen=True):
     """The entries of one partner's folder."""
 
     state_folder: Path
@@ -343,8 +340,7 @@ class EvidenceJournal:
 SEGMENTS_OF_A_PART: Final = PART_BYTES // SEGMENT_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class SealedPart:
+class SealedPart(msgspec.Struct, frozen=True):
     """One part. `content` is the sealer's own buffer: it is valid until the next part is sealed."""
 
     number: int
@@ -398,8 +394,7 @@ _LEAVE_SECONDS: Final = 5.0
 Stage = Literal["reading", "sending"]
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True):
     """How far one file is: plain bytes that were read through, or sealed bytes that the gateway holds."""
 
     file_id: str
@@ -418,8 +413,7 @@ class Progress:
         return "read" if self.stage == "reading" else "sent"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """The way to the gateway, and how patiently it is used."""
 
     transport: "Transport"
@@ -518,8 +512,7 @@ def _send_and_complete(
     return digest
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
+class _Sent(msgspec.Struct, frozen=True):
     number: int
     sha256: bytes
     sealed_bytes: int
@@ -528,8 +521,7 @@ class _Sent:
 _Event = _Sent | Exception | str
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(msgspec.Struct, frozen=True):
     """The state that the threads of one upload share."""
 
     facts: FileFacts

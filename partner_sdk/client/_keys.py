@@ -18,7 +18,6 @@ known, the former one is tried, and put in force again.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -161,8 +160,7 @@ def _change_path(state: PartnerState, change: KeyChange) -> Path:
 _MOVING_ORDER = (KeyRole.MAILBOX, KeyRole.CONTEXT, KeyRole.SUBMISSION)
 
 
-@dataclass(frozen=True, slots=True)
-class PendingKeys:
+class PendingKeys(msgspec.Struct, frozen=True):
     """New keys by role, and the sealed question to the agency."""
 
     keys: dict[KeyRole, KeyFile]

@@ -33,7 +33,6 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
@@ -129,8 +128,7 @@ class MailboxPosition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 FIRST_POSITION = MailboxPosition(number=0, sha256=FIRST_PREVIOUS)
 
 
-@dataclass(frozen=True, slots=True)
-class PartnerState:
+class PartnerState(msgspec.Struct, frozen=True):
     """An opened folder. Values are read from disk each time, so two processes see the same."""
 
     folder: Path

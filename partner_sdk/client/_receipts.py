@@ -11,11 +11,12 @@ again: together they prove the contradiction.
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
 
 from partner_sdk.client._events import log_event
 from partner_sdk.client._evidence_upload import EvidenceJournal
@@ -68,8 +69,7 @@ if TYPE_CHECKING:
 _REFERENCES: Final = "references"
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True):
     """The gateway's signed statement that a report is stored. `raw` is the proof: keep it as it is."""
 
     statement: IntakeStatement
@@ -86,8 +86,7 @@ class Receipt:
         return self.statement.clear.report_id
 
 
-@dataclass(frozen=True, slots=True)
-class DeskReceipt:
+class DeskReceipt(msgspec.Struct, frozen=True):
     """The agency's signed statement that a report which came as a file is at its desk. `raw` is the proof."""
 
     statement: DeskReceiptStatement
@@ -114,8 +113,7 @@ def check_receipt(raw: bytes, *, post: ReportPost, key_set: KeySet, now: datetim
 Finding = Literal["same", "other", "missing", "unread", "late", "not-logged", "invalid"]
 
 
-@dataclass(frozen=True, slots=True)
-class ComparedReceipt:
+class ComparedReceipt(msgspec.Struct, frozen=True):
     """One kept receipt beside that of the gateway.
 
     `same`: byte for byte, and in the public log if there is one (`reason` is `pre-log` for a receipt of before the log,
@@ -396,8 +394,7 @@ CHECKPOINT_FILE = "log.checkpoint"
 NOT_FOUND = 404
 
 
-@dataclass(frozen=True, slots=True)
-class PublicLog:
+class PublicLog(msgspec.Struct, frozen=True):
     """The log at its newest checkpoint, which continues the one that was remembered."""
 
     view: LogView

@@ -5,8 +5,9 @@ Several processes may flush at once: each report is held while it is sent (`Part
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final, Protocol
+
+import msgspec
 
 from partner_sdk.client._evidence_upload import EvidenceJournal
 from partner_sdk.client._partner_state import PartnerState
@@ -22,8 +23,7 @@ from partner_sdk.wire.submission import Priority, ReportKind, peek_submission
 MOST_UNANSWERED_IN_A_ROW: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True):
     """One sealed submission without a receipt.
 
     `since` is when it was sealed. An unreadable one counts as a P1, with the error: it may be one.
@@ -37,8 +37,7 @@ class Waiting:
     error: ReportAbuseError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WaitingEvidence:
+class WaitingEvidence(msgspec.Struct, frozen=True):
     """The files of one report that the gateway does not hold whole, or whose digests it has not received.
 
     `is_sealed` is false while the report itself was not sealed: then the same `report submit` continues it.
@@ -52,8 +51,7 @@ class WaitingEvidence:
     error: ReportAbuseError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """The outcome of one report that had been waiting: a receipt, or the error that stopped it."""
 
     report_id: str

@@ -18,13 +18,13 @@ import hmac
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import structs
 
@@ -48,7 +48,7 @@ from partner_sdk.errors import (
     TransportError,
 )
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.report import IndustryReport, encode_sealed_report, list_given, make_sealed_report
+from partner_sdk.report import IndustryReport, list_given
 from partner_sdk.wire.canonical import (
     check_filled_in,
     check_report_id,
@@ -95,8 +95,7 @@ _FOLDER: Final = "recent"
 _LABEL: Final = b"report-abuse/recent-report\n"
 
 
-@dataclass(frozen=True, slots=True)
-class SentAs:
+class SentAs(msgspec.Struct, frozen=True):
     """What makes two equal reports the same one besides their words; at another priority it is another.
 
     `files` has the id and SHA-256 of each file that goes with the report and whose hash its words do not name.
@@ -223,6 +222,8 @@ def make_report_body(
     now: datetime,
 ) -> bytes:
     """Seal a report to `key` and sign for it at `now`; other bytes each time, so they are made once and then kept."""
+    from partner_sdk.report import encode_sealed_report, make_sealed_report  # as in partner.py
+
     plaintext = encode_sealed_report(make_sealed_report(report, clear=clear, evidence=evidence))
     envelope = seal(plaintext, key=key, context=report_context(clear))
     statement = SubmissionStatement(
@@ -409,8 +410,7 @@ def _check_may_leave(state: PartnerState, post: ReportPost, *, now: datetime) ->
     check_may_leave(post, key_set=key_set, now=now)
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """One question of the agency, and the state of its answer.
 
     `waiting`: an answer is sealed and not yet delivered; `answered`: one is. `answers` are reports that answer it.
@@ -454,8 +454,7 @@ class Question:
         return self.thread.is_overdue(now)
 
 
-@dataclass(frozen=True, slots=True)
-class Questions:
+class Questions(msgspec.Struct, frozen=True):
     """The questions, the soonest due first, and the numbers of messages whose question could not be read."""
 
     questions: tuple[Question, ...]

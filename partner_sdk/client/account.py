@@ -15,7 +15,6 @@ is the gateway's word alone and can be undone.
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -154,8 +153,7 @@ def _note(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Enrolled:
+class Enrolled(msgspec.Struct, frozen=True):
     """A posted enrolment. Read the key ids to the agency over the phone: it compares them before it approves."""
 
     profile: PartnerProfile
@@ -233,8 +231,7 @@ def _seal(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Rotation:
+class Rotation(msgspec.Struct, frozen=True):
     """How far it is. While `is_done` is False, read both submission key ids to the agency over the phone."""
 
     is_done: bool
@@ -270,8 +267,7 @@ def rotate_keys(partner: Partner, *, now: datetime, ask_again: bool = False) -> 
     return describe_rotation(state)
 
 
-@dataclass(frozen=True, slots=True)
-class Renewal:
+class Renewal(msgspec.Struct, frozen=True):
     """A rotation after a person asked for it. `changed_at`: the keys are younger than that, so nothing was sent."""
 
     rotation: Rotation

@@ -7,8 +7,9 @@ the signing: every try is signed afresh over the same body (WIRE.md §6.1).
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, TypeVar
+
+import msgspec
 
 from partner_sdk.client._events import log_event
 from partner_sdk.errors import (
@@ -27,8 +28,7 @@ MAX_REPLY_BYTES = 32 * 1024 * 1024
 MAX_SMALL_REPLY_BYTES = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """A reply that is not an error."""
 
     status: int
@@ -36,8 +36,7 @@ class Reply:
     retry_after_seconds: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+class Timeouts(msgspec.Struct, frozen=True):
     """How long one call may take: to connect, between two reads, and altogether, however slowly bytes come."""
 
     connect_seconds: float = 5.0
@@ -74,8 +73,7 @@ T = TypeVar("T")
 RETRIED_ERRORS = (TransportError, UnavailableError, RateLimitedError)
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(msgspec.Struct, frozen=True):
     """How often one call is tried, and within how long altogether: tries and waits."""
 
     tries: int = 5

@@ -21,7 +21,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -29,8 +28,6 @@ from typing import Any
 import msgspec
 import urllib3
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from http_message_signatures import HTTPMessageSigner, MappingKeyResolver
-from http_message_signatures.algorithms import ED25519
 from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
@@ -66,8 +63,7 @@ def read_clock() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class PartBody:
+class PartBody(msgspec.Struct, frozen=True):
     """A part of evidence: eight megabytes that are hashed once, by their sealer, and never copied."""
 
     content: memoryview
@@ -90,6 +86,10 @@ class SignedRequestAuth(AuthBase):
         self.key_id = key_id_of(public_bytes(private_key))
         self._clock = clock
         self._random = random
+        # Imported here: it takes a fifth of the time that importing the SDK takes.
+        from http_message_signatures import HTTPMessageSigner, MappingKeyResolver
+        from http_message_signatures.algorithms import ED25519
+
         # The library writes the parameters as created, keyid, alg, nonce, tag: the order that the profile fixes.
         self._signer = HTTPMessageSigner(
             signature_algorithm=ED25519,

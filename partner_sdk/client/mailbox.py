@@ -7,11 +7,11 @@ what is on disk. The gateway never imports this file.
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
@@ -46,8 +46,7 @@ LONGEST_PAUSE_SECONDS: Final = 60.0
 EARLY_PAUSE_SECONDS: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedMessage:
+class OpenedMessage(msgspec.Struct, frozen=True):
     """A message that was checked and saved."""
 
     message: MailboxMessage
@@ -59,8 +58,7 @@ class OpenedMessage:
         return parse_base64url(self.message.body)
 
 
-@dataclass(frozen=True, slots=True)
-class MailboxAlarm:
+class MailboxAlarm(msgspec.Struct, frozen=True):
     """A fault of the mailbox that a person must look at; report it to the agency outside this service."""
 
     reason: str
@@ -68,8 +66,7 @@ class MailboxAlarm:
     message_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True):
     """The result of one look into the mailbox: new messages, already saved, and alarms.
 
     `retry_after_seconds` is how long the gateway asks to leave it alone, because too many wait there.

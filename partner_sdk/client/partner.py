@@ -8,7 +8,6 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from types import MappingProxyType
 from typing import overload
 
 import requests
+from msgspec.structs import replace
 
 from partner_sdk.client._evidence_handover import (
     EvidenceSession,
@@ -53,7 +53,7 @@ from partner_sdk.client.mailbox import (
 )
 from partner_sdk.client.threads import Threads
 from partner_sdk.client.transport import Transport
-from partner_sdk.report import IndustryReport, parse_report
+from partner_sdk.report import IndustryReport
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, encode, make_report_id, parse_exact
 from partner_sdk.wire.digest import Digest
 from partner_sdk.wire.evidence import SECRET_BYTES, EvidenceReference
@@ -172,6 +172,8 @@ class Partner:
         fails (`TransportError`, `ProblemError`) or the receipt is not valid (`StatementError`), the sealed report
         stays in the folder and `resume` sends it again, then `resume_evidence` its files.
         """
+        from partner_sdk.report import parse_report  # here: the reading of reports is a third of the SDK's import
+
         raw = report if isinstance(report, bytes) else encode(report)
         checked = parse_report(raw, priority=priority, kind=kind)
         if evidence is not None:
@@ -349,6 +351,8 @@ class Partner:
         `report` need not name it. Raises `ReportError` before anything is sealed: `other-request`, `unknown-request`,
         `not-open`; its fault names the questions that are open.
         """
+        from partner_sdk.report import parse_report
+
         raw = report if isinstance(report, bytes) else encode(report)
         request_id = question if isinstance(question, str) else question.request_id
         checked = parse_report(raw, priority=priority, kind="response", answers=request_id)

@@ -14,7 +14,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -26,7 +25,6 @@ from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, RETRIED_ERRORS
 from partner_sdk.client.mailbox import OpenedMessage, read_message
 from partner_sdk.durable_files import find_bytes, make_private_folder, sync_folder, write_durably
 from partner_sdk.errors import FormatError, LocalStateError, MailboxError, ReportAbuseError
-from partner_sdk.package_reader import ReadError, verify_archive
 from partner_sdk.report import IndustryReport
 from partner_sdk.wire.canonical import check_report_id, encode, format_time, parse_base64url, parse_exact, parse_time
 from partner_sdk.wire.mailbox import (
@@ -101,8 +99,7 @@ class KeptEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     written_at: str
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """One entry of a thread, the agency's or an own one. Of an own one `text` is None: it is not kept.
 
     `sent_at` is None for an own entry that the gateway does not have yet.
@@ -119,8 +116,7 @@ class Line:
     sent_at: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Thread:
+class Thread(msgspec.Struct, frozen=True):
     """A message of the agency about a case, with every entry about it, the oldest first.
 
     `body` is that of the message, but for the archive of a package: `Threads.open_package` reads it again.
@@ -171,8 +167,7 @@ class Thread:
         return next((line for line in self.lines if line.is_own and line.kind == kind), None)
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadList:
+class ThreadList(msgspec.Struct, frozen=True):
     """Threads, and the numbers of messages that could not be read."""
 
     threads: tuple[Thread, ...]
@@ -343,8 +338,7 @@ def format_package_outcome(outcome: str) -> str:
 _LOCAL_HEADER_BYTES: Final = 30  # APPNOTE.TXT §4.3.7, without the name; an archive of a mailbox has no extra field
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedPackage:
+class OpenedPackage(msgspec.Struct, frozen=True):
     """A package that was checked and written: its signed manifest, its folder, and its files in this order."""
 
     manifest: PackageManifest
@@ -352,8 +346,7 @@ class OpenedPackage:
     files: tuple[Path, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedPackage:
+class CheckedPackage(msgspec.Struct, frozen=True):
     """A package of which every byte is proven: its signed manifest, and its files by name."""
 
     manifest: PackageManifest
@@ -368,6 +361,8 @@ def check_package(
     A mailbox-signing key of the agency that was in use must have signed the manifest, for this message and environment.
     Raises `FormatError`, `StatementError`, and `MailboxError` (`wrong-package`, and as `verify_archive`).
     """
+    from partner_sdk.package_reader import ReadError, verify_archive  # a file for itself, which no other call needs
+
     archive = package.read_archive()
     try:
         verify_archive(io.BytesIO(archive), keys=[parse_base64url(key.public_key) for key in key_set.mailbox_keys])
@@ -433,16 +428,14 @@ def _write_all(files: Mapping[str, bytes], *, folder: Path) -> list[Path]:
 # With it comes all that sends, which a command that only reads the saved messages does not need.
 
 
-@dataclass(frozen=True, slots=True)
-class EntryAttempt:
+class EntryAttempt(msgspec.Struct, frozen=True):
     """The outcome of one entry that had been waiting: it was sent, or the error that stopped it."""
 
     entry: KeptEntry
     error: ReportAbuseError | None
 
 
-@dataclass(frozen=True, slots=True)
-class Threads:
+class Threads(msgspec.Struct, frozen=True):
     """The threads of one partner: the agency's messages about cases, and the entries about them.
 
     for thread in partner.threads.read("package").threads:
@@ -559,8 +552,6 @@ class Threads:
         Raises `MailboxError` (`no-such-message`, `recalled`, `wrong-package`, `altered`, ...), `StatementError` for a
         signature that does not hold, and `LocalStateError` (`exists`): nothing is written over.
         """
-        # Loaded here: the reader of archives is a file for itself, and no other call needs it.
-
         return write_package(self.check_package(message_id), folder=folder)
 
     def check_package(self, message_id: str) -> "CheckedPackage":

@@ -4,9 +4,8 @@ One outline serves checks, completeness, preview, messages and docs/fields.md: a
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import inspect
@@ -29,11 +28,8 @@ from partner_sdk.report.model import (
     NotHeld,
 )
 
-T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """One field of the model. `pattern` is its JSON pointer without the places in lists, `when` a condition."""
 
     name: str
@@ -47,16 +43,14 @@ class Field:
     part: "Part | None"
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """The fields of one object, in the order of the model."""
 
     title: str
     fields: tuple[Field, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Trail:
+class Trail(msgspec.Struct, frozen=True):
     """A way through reports to some fields only; the others are passed by."""
 
     stops: tuple[tuple[str, Field, bool, "Trail | None"], ...]
@@ -110,11 +104,6 @@ def _list_by_pattern() -> dict[str, Field]:
 def is_answered(value: Any) -> bool:
     """Return whether there is a value, or a reason why there is none."""
     return value is not None and not (value.__class__ is tuple and not value)
-
-
-def list_given(value: tuple[T, ...] | NotHeld) -> tuple[T, ...]:
-    """Return the items of a list; nothing where the service holds none."""
-    return () if isinstance(value, NotHeld) else value
 
 
 def make_trail(wanted: Callable[[Field], bool], *, part: Part | None = None) -> Trail:

@@ -16,7 +16,6 @@ before that is sealed.
 
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 from itertools import islice
@@ -37,6 +36,7 @@ from partner_sdk.report.model import (
     ReportedFile,
     Reporter,
     SealedIndustryReport,
+    list_given,
 )
 from partner_sdk.report.outline import (
     Field,
@@ -51,7 +51,6 @@ from partner_sdk.report.outline import (
     get_value_type,
     is_answered,
     is_not_held,
-    list_given,
     make_trail,
 )
 from partner_sdk.wire.canonical import check_reference, convert, describe_mismatch, encode, parse_exact, parse_json_file
@@ -469,8 +468,7 @@ def report_schema() -> dict[str, Any]:
 _INDENT: Final = "  "
 
 
-@dataclass(frozen=True, slots=True)
-class Preview:
+class Preview(msgspec.Struct, frozen=True):
     """The text of one report that will be sealed, with the clear fields that are settled before sealing."""
 
     completeness: Completeness

@@ -17,7 +17,6 @@ never a word that a person wrote.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Final, Literal, TypeVar, get_args
 
@@ -141,8 +140,7 @@ class PageContext(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     viewer: ContextAccount | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SealedPageContext:
+class SealedPageContext(msgspec.Struct, frozen=True):
     """One context as it travels: the partner that it claims, its id, and the box. Nothing in it is believed yet."""
 
     partner: str

@@ -6,8 +6,9 @@ every answer under `/v1` as live or sandbox (WIRE.md §10).
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from partner_sdk.errors import (
     EnvelopeError,
@@ -34,8 +35,7 @@ def format_environment(environment: Environment) -> str:
 MEDIA_TYPE = "application/problem+json"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """A row of the table. `advice` is the caller's next step and the default `detail`."""
 
     slug: str

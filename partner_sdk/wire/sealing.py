@@ -7,7 +7,6 @@ sender (RFC 9180 §9.1): origin comes from the signed statement beside the box.
 
 import hashlib
 import struct
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
@@ -53,8 +52,7 @@ class SealingKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     state: SealingState
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True):
     """A sealed box: the key it is sealed to, and `box` = encapsulated key followed by ciphertext."""
 
     key_id: bytes

@@ -9,10 +9,10 @@ import binascii
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import msgspec
 from cryptography.exceptions import InvalidSignature
 
 from partner_sdk.errors import SignatureProfileError
@@ -54,8 +54,7 @@ def is_unreserved_path(path: str) -> bool:
     return _UNRESERVED_PATH.fullmatch(path) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class SignatureClaim:
+class SignatureClaim(msgspec.Struct, frozen=True):
     """The claim in a request's headers; nothing in it is believed before `check_claim`."""
 
     key_id: str
