@@ -127,7 +127,7 @@ program: Final = DeskProgram(
             "gateway.desk.commands.collecting:quarantine",
             "List the reports in quarantine, which did not verify or open.",
         ),
-        "import": ("gateway.desk.commands.importing:import_command", "Import a sealed report from a file."),
+        "import": ("gateway.desk.commands.collecting:import_command", "Import a sealed report from a file."),
         "evidence": _make_group(
             "evidence",
             "Files that partners handed over: save.",

@@ -14,8 +14,8 @@ from gateway.desk import audit
 from gateway.desk.alarms import count_alarms, list_subjects
 from gateway.desk.cases.queue import count_requests
 from gateway.desk.collection import damage
+from gateway.desk.collection.chain import get_collector_state
 from gateway.desk.collection.joining import list_misjoined
-from gateway.desk.collection.standing import get_collector_state
 from gateway.desk.config import DeskPaths
 from gateway.desk.digests.journal import list_journals
 from gateway.desk.keyring.anchoring import check_audit

@@ -20,14 +20,14 @@ from sqlalchemy.exc import DBAPIError
 from gateway.desk.actions.model import find_late
 from gateway.desk.alarms import AlarmRow, list_alarms, raise_alarm
 from gateway.desk.collection import damage
-from gateway.desk.collection.quarantine import list_full_senders
-from gateway.desk.collection.standing import (
+from gateway.desk.collection.chain import (
     MOST_NAMED,
     CollectorState,
     get_collector_state,
     read_feed_time,
     write_collector_state,
 )
+from gateway.desk.collection.quarantine import list_full_senders
 from gateway.desk.keyring.anchoring import ANCHORED_WITHIN, find_newest_kept
 from gateway.desk.keyring.publication import DAILY_ROLES, PublicationKind, find_newest
 from gateway.desk.outbox.alerts import find_end_of_escalation, find_overdue, find_unsent, is_able

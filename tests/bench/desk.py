@@ -20,8 +20,8 @@ from pathlib import Path
 from sqlalchemy import Connection, insert
 from werkzeug.test import TestResponse
 
+from gateway.desk.collection.chain import load_trusted_keys
 from gateway.desk.collection.collect import Collected, take_rows
-from gateway.desk.collection.standing import load_trusted_keys
 from gateway.desk.store.schema import CASE_IDENTIFIERS, CASES
 from gateway.desk.vault.doors import Signer
 from gateway.feed import describe_report

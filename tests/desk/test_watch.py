@@ -17,7 +17,7 @@ from gateway.desk.alarms import clear_alarm, list_alarms
 from gateway.desk.app import make_desk_app
 from gateway.desk.cli import main
 from gateway.desk.collection import quarantine
-from gateway.desk.collection.standing import get_collector_state, note_failed
+from gateway.desk.collection.chain import get_collector_state, note_failed
 from gateway.desk.config import WatchConfig
 from gateway.desk.doctor import examine
 from gateway.desk.feed_client import FeedClient

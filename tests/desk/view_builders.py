@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 
 from gateway.demo.walks import SoftPasskey
 from gateway.desk.app import make_desk_app
-from gateway.desk.collection.risk import assess
+from gateway.desk.collection.row_checks import assess
 from gateway.desk.config import DeskConfig
 from gateway.desk.keyring.case_boxes import close_reports, make_keys
 from gateway.desk.keyring.publication import make_desk

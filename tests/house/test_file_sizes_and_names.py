@@ -13,7 +13,7 @@ from tests.house.sources import LEFT_OUT, ROOMS, ROOT, files
 
 MOST_LINES = 800
 DRAWER_ROOMS = {"util", "utils", "helper", "helpers", "common", "misc", "manager"}
-# In a comment or a docstring: a module, e.g. `risk.py` or `collection/risk.py`.
+# In a comment or a docstring: a module, e.g. `risk.py` or `collection/row_checks.py`.
 MODULE_NAMED = re.compile(r"(?:[\w-]+/)*\w+\.py\b")
 MERGE_MARK = re.compile(r"^(<<<<<<<|>>>>>>>) ", re.MULTILINE)
 LEFTOVER = re.compile(r".*(\.orig|\.rej|\.bak|\.swp|~)|\.DS_Store|Thumbs\.db")

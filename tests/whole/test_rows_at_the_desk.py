@@ -9,7 +9,7 @@ from sqlalchemy import select
 from gateway.desk.cases.model import to_case
 from gateway.desk.cases.opening import is_proven
 from gateway.desk.cases.queue import find_next, list_queue
-from gateway.desk.collection.links import list_cluster
+from gateway.desk.collection.joining import list_cluster
 from gateway.desk.store.agency_tables import NOTES
 from gateway.desk.store.schema import CASES
 from tests.desk.desk_loop import Loop

@@ -38,8 +38,8 @@ from gateway.desk.actions.model import (
     get_action,
 )
 from gateway.desk.alarms import raise_alarm
+from gateway.desk.collection.chain import load_trusted_keys
 from gateway.desk.collection.row_checks import TrustedKeys
-from gateway.desk.collection.standing import load_trusted_keys
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import Intake, collect_items, keep_envelope
 from gateway.desk.keyring.case_boxes import close_box, get_box

@@ -31,7 +31,7 @@ from gateway.desk.actions.model import (
     list_where,
 )
 from gateway.desk.alarms import raise_alarm
-from gateway.desk.collection.links import list_cluster
+from gateway.desk.collection.joining import list_cluster
 from gateway.desk.outbox.queue import GiveUp, Run, Sender
 from gateway.desk.partners.mailbox import MessageSender, has_message, store_message
 from gateway.desk.partners.register import PartnerError

@@ -65,7 +65,7 @@ from gateway.desk.cases.replying.replies import (
     open_copies,
 )
 from gateway.desk.cases.replying.templates import WELSH_REPLIES, is_given, list_templates
-from gateway.desk.identifiers.extracting import list_nicknames
+from gateway.desk.identifiers import list_nicknames
 from gateway.desk.outbox.replies import list_notes, list_written
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.labels import format_placement

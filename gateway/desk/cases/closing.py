@@ -42,8 +42,7 @@ from gateway.desk.cases.model import (
 )
 from gateway.desk.cases.opening import OpenedReport, is_proven, list_additions, list_reports
 from gateway.desk.cases.replying.replies import list_no_reply_refusals
-from gateway.desk.collection.joining import get_unhandled_tier
-from gateway.desk.collection.links import list_cluster
+from gateway.desk.collection.joining import get_unhandled_tier, list_cluster
 from gateway.desk.digests.facts import choose_facts, load_facts
 from gateway.desk.outbox.replies import has_reply
 from gateway.desk.partners.outcomes import (

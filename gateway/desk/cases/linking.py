@@ -29,7 +29,7 @@ from gateway.desk.cases.model import (
     get_clean_reason,
     to_case,
 )
-from gateway.desk.collection.links import (
+from gateway.desk.collection.joining import (
     LinkError,
     LinkRecord,
     add_link,
@@ -38,7 +38,7 @@ from gateway.desk.collection.links import (
     list_records,
     refuse_link,
 )
-from gateway.desk.identifiers.extracting import FAIR, SEARCH_ONLY, STRONG, WEAK, squeeze_service, strip_address
+from gateway.desk.identifiers import FAIR, SEARCH_ONLY, STRONG, WEAK, squeeze_service, strip_address
 from gateway.desk.placements.merges import add_merge, follow, get_successor, read_merges
 from gateway.desk.placements.register import find_owner_name, get_owner_names, has_keys, list_placements
 from gateway.desk.store.agency_tables import ADOPTERS

@@ -30,13 +30,22 @@ from gateway.desk.cases.model import (
 )
 from gateway.desk.cases.opening import find_earlier, find_page_context, list_additions, list_reports, open_report
 from gateway.desk.collection.row_checks import SealedContent
-from gateway.desk.identifiers.extracting import (
+from gateway.desk.identifiers import (
     ACCOUNT,
+    INDEX_VERSION,
     PHONE,
     TEXT,
+    TRACE_TITLES,
     USERNAME,
     Identifier,
+    Traces,
+    add_rows,
+    hold_account,
+    list_matches,
     list_nicknames,
+    make_context_traces,
+    make_rows,
+    make_traces,
     normalise_account,
     normalise_content,
     normalise_device,
@@ -47,17 +56,6 @@ from gateway.desk.identifiers.extracting import (
     normalise_reference,
     normalise_username,
     parse_phone,
-)
-from gateway.desk.identifiers.index import (
-    INDEX_VERSION,
-    TRACE_TITLES,
-    Traces,
-    add_rows,
-    hold_account,
-    list_matches,
-    make_context_traces,
-    make_rows,
-    make_traces,
     remove_rows,
 )
 from gateway.desk.placements.register import get_owner_names

@@ -3,50 +3,56 @@
 Never acknowledges a row that is not on this desk's own disk, and never lets one bad row delay the next. An
 acknowledgement means "stored here, byte for byte": a row in quarantine is acknowledged too, because its bytes are
 kept.
+
+`reconcile` compares the gateway's chains with this desk's, link by link: missing reports are fetched again, and other
+differences become alarms for a person. It never changes a report that is here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, literal, select
 
 from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
-from gateway.desk.collection.chain import Link, add_links, make_link
-from gateway.desk.collection.damage import Held, find_log_fault, list_filed, list_held, mend_reports
-from gateway.desk.collection.filing import is_another, list_imported, list_imported_references, store_verified
-from gateway.desk.collection.quarantine import Group, find_claim, keep_row, list_waiting_bytes, resolve_row
-from gateway.desk.collection.risk import assess
-from gateway.desk.collection.row_checks import (
-    BY_GATEWAY,
-    KEY_ENDED,
-    RowRefusedError,
-    TrustedKeys,
-    VerifiedRow,
-    check_row,
-)
-from gateway.desk.collection.standing import (
+from gateway.desk.collection.chain import (
+    Chain,
+    Link,
+    add_links,
     count_hidden,
     get_collector_state,
     get_standing,
     load_trusted_keys,
     look_for_gaps,
+    make_link,
     name_positions,
     name_today,
     note_collected,
     note_read,
     note_today,
 )
+from gateway.desk.collection.damage import Held, find_log_fault, list_filed, list_held, mend_reports
+from gateway.desk.collection.filing import is_another, list_imported, list_imported_references, store_verified
+from gateway.desk.collection.quarantine import Group, find_claim, keep_row, list_waiting_bytes, resolve_row
+from gateway.desk.collection.row_checks import (
+    BY_GATEWAY,
+    KEY_ENDED,
+    RowRefusedError,
+    TrustedKeys,
+    VerifiedRow,
+    assess,
+    check_row,
+)
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import FeedCircleError, read_pages
 from gateway.desk.outbox.alerts import queue_alert
-from gateway.desk.store.schema import CASES, REPORTS
+from gateway.desk.store.schema import CASES, CHAIN_LINKS, REPORTS
 from gateway.desk.wiring import Desk
-from gateway.exchange.feed import REPORT, Acknowledgement, FeedStatus
+from gateway.exchange.feed import REPORT, Acknowledgement, FeedStatus, ReconciliationRow
 from partner_sdk.wire.canonical import parse_time
 
 PAGE_ROWS: Final = REPORT.max_items
@@ -413,3 +419,132 @@ def _note_ahead(connection: Connection, judged: Sequence[_Judged], *, now: datet
         intake = one.verified.intake if one.verified is not None else one.refused.intake if one.refused else None
         if intake is not None and parse_time(intake.received_at) > now + MOST_CLOCK_LEAD:
             raise_alarm(connection, AHEAD, name_today(intake.instance, intake.epoch, now=now), now=now)
+
+
+MISSING_HERE: Final = "missing-at-desk"
+MISSING_THERE: Final = "missing-at-gateway"
+DIFFERENT: Final = "different-at-gateway"
+ENDLESS_LINKS: Final = "reconciliation-endless"
+
+MOST_LINKS: Final = 2_000_000
+MOST_ALARMS: Final = 100
+
+
+class Place(NamedTuple):
+    """One number of one sender's chain."""
+
+    partner: str
+    sequence: int
+
+
+@dataclass(slots=True)
+class Reconciled:
+    """The number of compared links and the differing places; `is_whole` unless the feed did not end.
+
+    `brought_back` are reports that the gateway still had and this desk had lost.
+    """
+
+    compared: int = 0
+    missing_here: list[Place] = field(default_factory=list)
+    missing_there: list[Place] = field(default_factory=list)
+    different: list[Place] = field(default_factory=list)
+    is_whole: bool = True
+    brought_back: int = 0
+
+    @property
+    def is_even(self) -> bool:
+        """Whether both sides were compared to their end without a difference."""
+        return self.is_whole and not (self.missing_here or self.missing_there or self.different)
+
+
+def reconcile(desk: Desk, feed: FeedClient, *, actor: str) -> Reconciled:
+    """Compare every link of the gateway's current epoch; run it after `collect`, so that no report is under way.
+
+    Reports that were acknowledged but are missing here, because this desk was restored from a backup, are requested
+    again and filed; alarms are for reports still missing after that.
+    """
+    status = feed.get_status()
+    theirs, is_whole = _read_theirs(feed)
+    result = _compare(desk, status, theirs=theirs, is_whole=is_whole)
+    if result.missing_here and _ask_again(feed, [theirs[place] for place in result.missing_here]):
+        collected = collect_reports(desk, feed, actor=actor, from_start=True)
+        result = _compare(desk, status, theirs=theirs, is_whole=is_whole)
+        result.brought_back = collected.filed + collected.quarantined
+    now = desk.clock()
+    with desk.store.write() as connection:
+        if not result.is_whole:
+            raise_alarm(connection, ENDLESS_LINKS, f"{status.instance}/{status.epoch} on {now:%Y-%m-%d}", now=now)
+        for kind, places in (
+            (MISSING_HERE, result.missing_here),
+            (MISSING_THERE, result.missing_there),
+            (DIFFERENT, result.different),
+        ):
+            for partner, first, last in _list_runs(places, most=MOST_ALARMS):
+                chain = Chain(status.instance, status.epoch, partner)
+                raise_alarm(connection, kind, chain.name(first, last), now=now)
+    return result
+
+
+def _ask_again(feed: FeedClient, rows: list[ReconciliationRow]) -> int:
+    """Return how many of these the gateway makes wait again."""
+    lost = tuple(Acknowledgement(address=row.partner, item_id=row.report_id, sha256=row.intake_sha256) for row in rows)
+    return feed.acknowledge(REPORT, lost, is_withdrawn=True)
+
+
+def _compare(
+    desk: Desk, status: FeedStatus, *, theirs: Mapping[Place, ReconciliationRow], is_whole: bool
+) -> Reconciled:
+    ours: dict[Place, set[str]] = {}
+    running: set[Place] = set()
+    with desk.store.read() as connection:
+        for row in connection.execute(
+            select(
+                CHAIN_LINKS.c.partner, CHAIN_LINKS.c.sequence, CHAIN_LINKS.c.epoch, CHAIN_LINKS.c.statement_sha256
+            ).where(CHAIN_LINKS.c.instance == status.instance)
+        ):
+            place = Place(row.partner, row.sequence)
+            ours.setdefault(place, set()).add(bytes(row.statement_sha256).hex())
+            if row.epoch == status.epoch:
+                running.add(place)
+    shown: dict[str, int] = {}
+    for place in theirs:
+        shown[place.partner] = max(place.sequence, shown.get(place.partner, 0))
+    return Reconciled(
+        compared=len(theirs.keys() | running),
+        missing_here=sorted(theirs.keys() - ours.keys()),
+        # A loss in an older epoch, in a restore, is recorded here and is no fault of the current one. An incomplete
+        # list shows, for each chain, only the numbers before its highest one.
+        missing_there=sorted(
+            one for one in running - theirs.keys() if is_whole or one.sequence < shown.get(one.partner, 0)
+        ),
+        different=sorted(one for one in ours.keys() & theirs.keys() if theirs[one].intake_sha256 not in ours[one]),
+        is_whole=is_whole,
+    )
+
+
+def _list_runs(places: list[Place], *, most: int) -> list[tuple[str, int, int]]:
+    """Return chain, first and last of each run of numbers; after `most` runs, a whole chain counts as one."""
+    runs: list[tuple[str, int, int]] = []
+    for partner, sequence in places:
+        if runs and runs[-1][0] == partner and (sequence == runs[-1][2] + 1 or len(runs) >= most):
+            runs[-1] = partner, runs[-1][1], sequence
+        else:
+            runs.append((partner, sequence, sequence))
+    return runs
+
+
+def _read_theirs(feed: FeedClient) -> tuple[dict[Place, ReconciliationRow], bool]:
+    """Return their links by place, and whether the list is complete: a feed may be circular or endless."""
+    theirs: dict[Place, ReconciliationRow] = {}
+    after = 0
+    for _ in range(MOST_PAGES):
+        page = feed.get_reconciliation(after=after)
+        shown = [row for row in page.statements if row.position > after]
+        theirs |= {Place(row.partner, row.sequence): row for row in shown}
+        if not page.more:
+            return theirs, True
+        reached = max((row.position for row in shown), default=after)
+        if reached <= after or len(theirs) > MOST_LINKS:
+            return theirs, False
+        after = reached
+    return theirs, False

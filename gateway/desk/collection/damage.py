@@ -46,9 +46,9 @@ from gateway.databases.database import surviving_damage
 from gateway.databases.failures import is_damage
 from gateway.desk import audit
 from gateway.desk.alarms import AlarmRow, list_alarms, list_subjects, raise_alarm
+from gateway.desk.collection.chain import get_collector_state, write_collector_state
 from gateway.desk.collection.filing import to_report_values, to_statement_values
 from gateway.desk.collection.row_checks import VerifiedRow
-from gateway.desk.collection.standing import get_collector_state, write_collector_state
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.keyring.case_boxes import close_reports, make_keys
 from gateway.desk.keyring.key_set import CLOCK_ALLOWANCE, LOG_ROLE, list_verify_entries

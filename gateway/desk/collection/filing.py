@@ -16,9 +16,15 @@ from sqlalchemy import Connection, func, insert, or_, select, update
 from gateway.databases.columns import insert_new
 from gateway.desk import audit
 from gateway.desk.collection.joining import RESPONSE, find_request, get_tier, hold_back, settle_case, settle_cases
-from gateway.desk.collection.risk import assess, get_filed_kind
-from gateway.desk.collection.row_checks import BY_GATEWAY, SealedContent, VerifiedRow, parse_clear_fields
-from gateway.desk.identifiers.index import add_rows, make_rows
+from gateway.desk.collection.row_checks import (
+    BY_GATEWAY,
+    SealedContent,
+    VerifiedRow,
+    assess,
+    get_filed_kind,
+    parse_clear_fields,
+)
+from gateway.desk.identifiers import add_rows, make_rows
 from gateway.desk.keyring.case_boxes import close_reports, find_report_key, make_keys
 from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.outbox.queue import COLLECTED, NO_OPEN_REQUEST, queue_stage, queue_stage_again

@@ -13,22 +13,22 @@ from typing import Literal
 from sqlalchemy import Connection, insert, select, tuple_
 
 from gateway.desk import audit
+from gateway.desk.collection.chain import load_trusted_keys
 from gateway.desk.collection.collect import ALWAYS, DUPLICATE_ID
 from gateway.desk.collection.filing import BY_FILE, NewCase, file_cases, make_own_reference
 from gateway.desk.collection.quarantine import Claim, keep_bytes, list_waiting_bytes, resolve_row
-from gateway.desk.collection.risk import assess
 from gateway.desk.collection.row_checks import (
     RowRefusedError,
     SealedContent,
     TrustedKeys,
+    assess,
     check_key_covers,
     check_same,
     open_content,
     open_partners_submission,
     read_clear_fields,
-    weigh,
+    weigh_envelope,
 )
-from gateway.desk.collection.standing import load_trusted_keys
 from gateway.desk.keyring.case_boxes import close_reports, find_report_key, make_keys
 from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.store.schema import IMPORTED_REPORTS, REPORTS
@@ -98,7 +98,9 @@ def check_post(raw: bytes, *, trusted: TrustedKeys, seen_at: datetime) -> Verifi
 def _weigh_post(raw: bytes, *, trusted: TrustedKeys, now: datetime) -> bool | None:
     try:
         post = parse_post(raw)
-        return weigh(post.envelope, [clear_fields_of(peek_submission(post.statement))], trusted=trusted, now=now)
+        return weigh_envelope(
+            post.envelope, [clear_fields_of(peek_submission(post.statement))], trusted=trusted, now=now
+        )
     except FormatError:
         return None
 

@@ -1,9 +1,10 @@
-"""Commands that collect from the gateway: collect, alarms."""
+"""Commands that take reports in: collect, alarms, quarantine, and import for a sealed report that came as a file."""
 
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from threading import Thread
 from typing import Final, TypeVar
 
@@ -11,12 +12,11 @@ import click
 
 from gateway.desk.actions.ledger import NO_ENTRIES, EntriesTaken, collect_entries
 from gateway.desk.alarms import clear_alarm, list_alarms, list_subjects
-from gateway.desk.collection.chain import GAP
-from gateway.desk.collection.collect import Collected, collect_reports
+from gateway.desk.collection.chain import GAP, note_failed
+from gateway.desk.collection.collect import Collected, Reconciled, collect_reports, reconcile
 from gateway.desk.collection.damage import UNCHECKED
+from gateway.desk.collection.importing import Imported, import_report
 from gateway.desk.collection.quarantine import list_quarantined
-from gateway.desk.collection.reconcile import Reconciled, reconcile
-from gateway.desk.collection.standing import note_failed
 from gateway.desk.config import DeskPaths, load_config
 from gateway.desk.evidence.collecting import EvidenceCollected, collect_evidence
 from gateway.desk.keyring.delegation import finish_rotations
@@ -31,6 +31,7 @@ from gateway.desk.retention.destruction import finish_due
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import (
     DONE,
+    FILE,
     LOOK,
     TRY_AGAIN,
     Call,
@@ -46,8 +47,10 @@ from gateway.desk.watch import publish_staffing, settle_alarms
 from gateway.desk.wiring import Desk, open_desk
 from gateway.web.logs import format_exception
 from gateway.web.serving import StopRequest, stop_on_signals
-from partner_sdk.errors import ReportAbuseError, TransportError, UnavailableError
+from partner_sdk.durable_files import find_bytes, read_bounded, write_durably
+from partner_sdk.errors import FormatError, LocalStateError, ReportAbuseError, TransportError, UnavailableError
 from partner_sdk.lazy_group import FiniteRange
+from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES
 
 WHY_LEFT: Final = {
     "busy": "another run is fetching it",
@@ -436,3 +439,71 @@ def print_evidence(done: EvidenceCollected) -> None:
         say(f"{done.unnamed} files of evidence wait for the report that names them.")
     if done.left is not None:
         say(f"Evidence is left for the next run: {WHY_LEFT[done.left]}.")
+
+
+RECEIPT_SUFFIX: Final = ".receipt.json"
+_FATES: Final = {
+    "filed": "is filed as a case",
+    "known": "was here already: no second case",
+}
+
+
+@desk_command(Permission.IMPORT_REPORTS, "import", example="report.sealed.json --receipt-out receipt.json")
+@click.argument("path", type=FILE, metavar="FILE", help="The sealed report, as the partner sent it.")
+@click.option("--receipt-out", type=FILE, metavar="FILE", help=f"The receipt's file.  [default: FILE{RECEIPT_SUFFIX}]")
+def import_command(call: Call, path: Path, receipt_out: Path | None) -> int:
+    """Import a sealed report from a file.
+
+    The partner made the file with `report-abuse-partner report submit --to-file`. The report is judged and filed like
+    one from the gateway, and the partner's receipt is written. The same file again gives the same receipt.
+
+    Exit code 1: the report is in quarantine, with its reason and without a receipt, or the outbox needs a person.
+    """
+    desk = open_desk(call.state)
+    receipt_path = receipt_out or path.with_name(path.name + RECEIPT_SUFFIX)
+    raw = _read(path)
+    imported = import_report(desk, raw, actor=call.actor)
+    # An urgent report must raise its alert even if the receipt cannot be written.
+    sent = send_outbox(desk)
+    if imported.receipt is not None:
+        _write_receipt(receipt_path, imported.receipt)
+    if call.as_json:
+        print_json(
+            {
+                "reason": imported.reason,
+                "receipt": None if imported.receipt is None else str(receipt_path),
+                "reference": imported.reference,
+                "state": imported.state,
+            }
+            | sent.as_json()
+        )
+    else:
+        _tell(imported, receipt_path)
+        sent.tell(to=sys.stderr)
+    return DONE if imported.receipt is not None and sent.is_well else LOOK
+
+
+def _read(path: Path) -> bytes:
+    raw = read_bounded(path, max_bytes=MAX_REPORT_BODY_BYTES)
+    if len(raw) > MAX_REPORT_BODY_BYTES:
+        raise FormatError(f"{path} is larger than a sealed report may be.", reason="too-large")
+    return raw
+
+
+def _write_receipt(path: Path, receipt: bytes) -> None:
+    if find_bytes(path) not in {None, receipt}:
+        raise LocalStateError(
+            f"The report is here, but {path} holds something else: run it again with another --receipt-out.",
+            reason="file-exists",
+        )
+    write_durably(path, receipt)
+
+
+def _tell(imported: Imported, receipt_path: Path) -> None:
+    if imported.receipt is None:
+        say(f"IN QUARANTINE because of {imported.reason}: the file is kept here, and there is no receipt.")
+        say("Read the page Quarantine.")
+        say("Ask the partner by another channel whether it sent this.")
+        return
+    say(f"{imported.reference} {_FATES[imported.state]}.")
+    say(f"Send {receipt_path} to the partner, which checks it with `report-abuse-partner receipt verify`.")

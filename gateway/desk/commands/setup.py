@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.desk import audit
 from gateway.desk.actions.destinations import FACT_FILES, RULES_FILE
-from gateway.desk.collection.risk import PHRASES_FILE
+from gateway.desk.collection.row_checks import PHRASES_FILE
 from gateway.desk.config import DeskConfig, DeskPaths, load_config
 from gateway.desk.doctor import examine
 from gateway.desk.keyring.anchoring import accept_loss, anchor_audit, check_audit, note_check

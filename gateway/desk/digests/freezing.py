@@ -1,7 +1,7 @@
 """Freezes the clusters that a digest counts: the incidents about one service, each once and in one period only.
 
-A cluster is every case that standing links connect (collection/links.py), read at the moment of freezing. It belongs to
-the period in which its first case about this service was closed, and it is left out if any of its cases was in a
+A cluster is every case that standing links connect (collection/joining.py), as of the moment of freezing. It belongs
+to the period in which its first case about this service was closed, and it is left out if any of its cases was in a
 cluster of another period: a link or its end after that changes nothing that was published and counts nothing again.
 
 A cluster is represented field by field. The kind is the most serious one that an assessor gave; every other answer is
@@ -18,7 +18,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, bindparam, false, select
 
 from gateway.databases.database import stream_rows
-from gateway.desk.collection.links import Clusters
+from gateway.desk.collection.joining import Clusters
 from gateway.desk.digests.clusters import COLUMNS, Answers, Cluster, FrozenClusters, freeze, shorten
 from gateway.desk.digests.facts import load_facts
 from gateway.desk.digests.records import list_spent

@@ -19,7 +19,7 @@ from typing import Literal
 from sqlalchemy import Connection, func, select
 
 from gateway.desk.audit import append_entry
-from gateway.desk.collection.links import Clusters
+from gateway.desk.collection.joining import Clusters
 from gateway.desk.digests import noise
 from gateway.desk.digests.clusters import FrozenClusters, freeze
 from gateway.desk.digests.drawing import Clock, DigestError, draw_unpaid, take_from_journal

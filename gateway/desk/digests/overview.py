@@ -25,7 +25,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from gateway.desk.audit import append_entry
-from gateway.desk.collection.links import load_clusters
+from gateway.desk.collection.joining import load_clusters
 from gateway.desk.digests import noise
 from gateway.desk.digests.child_outcomes import list_outcomes_of_cases
 from gateway.desk.digests.drawing import Clock, DigestError, draw_unpaid, take_from_journal

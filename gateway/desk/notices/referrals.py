@@ -37,8 +37,14 @@ from gateway.desk.cases.assessing import get_standing
 from gateway.desk.cases.holding import check_not_held, get_lead, hold_unless_closed
 from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.cases.search import check_traces, open_traces
-from gateway.desk.identifiers.extracting import Identifier, normalise_account, normalise_link, normalise_username
-from gateway.desk.identifiers.index import Traces, is_of_reporter
+from gateway.desk.identifiers import (
+    Identifier,
+    Traces,
+    is_of_reporter,
+    normalise_account,
+    normalise_link,
+    normalise_username,
+)
 from gateway.desk.partners.register import get_partner_names
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.merges import get_successor

@@ -40,7 +40,7 @@ from gateway.desk.cases.action_forms import get_case_or_404, get_clean_text
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.search import check_outgoing
-from gateway.desk.identifiers.index import find_shared_run
+from gateway.desk.identifiers import find_shared_run
 from gateway.desk.people.permissions import Permission
 from gateway.desk.people.releases import SERVICE_ALERT, Release, draft_release, find_release, get_signed
 from gateway.desk.placements.register import get_owner_names

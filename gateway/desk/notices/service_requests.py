@@ -45,7 +45,7 @@ from gateway.desk.cases.search import (
     open_traces,
 )
 from gateway.desk.collection.row_checks import SealedContent
-from gateway.desk.identifiers.extracting import (
+from gateway.desk.identifiers import (
     ACCOUNT,
     CONTENT,
     DEVICE,
@@ -57,9 +57,10 @@ from gateway.desk.identifiers.extracting import (
     SUSPECT,
     TEXT,
     Identifier,
+    Traces,
     list_identifiers,
+    list_matches,
 )
-from gateway.desk.identifiers.index import Traces, list_matches
 from gateway.desk.partners.register import list_partners
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.register import get_owner_names

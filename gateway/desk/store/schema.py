@@ -195,7 +195,7 @@ CASES: Final = Table(
     Column("holder", PlainText),
     Column("held_since", PlainText),
     Column("faculty", PlainText),
-    # The kind and the child's age: the kind as filed (collection/risk.py), then both as the newest assessment has them.
+    # The kind and the child's age: the kind as filed (collection/row_checks.py), then both as newly assessed.
     # With the answers at closing below, digests are made from them.
     Column("kind", PlainText),
     Column("age_band", PlainText),
@@ -237,7 +237,7 @@ CASES: Final = Table(
     Column("destroyed_at", PlainText),  # its content is gone for good, and its codes stay
     Column("requests", PlainText, nullable=False, server_default=text("''")),  # open ones, e.g. `see wipe` (`rights/`)
     Column("request_due", PlainText),
-    Column("index_version", Number),  # of the rules by which its identifiers were indexed (identifiers/index.py)
+    Column("index_version", Number),  # of the rules by which its identifiers were indexed (identifiers.py)
     UniqueConstraint("environment", "partner", "report_id"),
     CheckConstraint("weakness_2 IS NULL OR weakness_1 IS NOT NULL", name="weakness_order"),
     Index(None, "closed_at", "received_at"),
@@ -320,7 +320,7 @@ CASE_STEPS: Final = Table(
 )
 
 # Links of two cases about one person or incident, `case_a` before `case_b`; the newest record of two cases decides
-# whether they are linked (collection/links.py). Rows are only ever added (a trigger ensures it).
+# whether they are linked (collection/joining.py). Rows are only ever added (a trigger ensures it).
 CASE_LINKS: Final = Table(
     "case_links",
     METADATA,

@@ -11,7 +11,7 @@ from gateway.desk.cases.model import CaseError
 from gateway.desk.cases.search import index_cases
 from gateway.desk.cli import main
 from gateway.desk.collection.collect import collect_reports
-from gateway.desk.identifiers.index import INDEX_VERSION
+from gateway.desk.identifiers import INDEX_VERSION
 from gateway.desk.store.agency_tables import OUTBOX
 from gateway.desk.store.schema import AUDIT, CASE_IDENTIFIERS, CASES, REPORTS
 from tests.desk.desk_loop import ACTOR, Loop

@@ -10,7 +10,7 @@ from gateway.desk.cases.closing import Closing
 from gateway.desk.cases.model import CaseError
 from gateway.desk.cases.opening import MOST_OPENED, list_case_doubts, list_reports, open_case, open_whole_case
 from gateway.desk.cases.queue import QueueView, count_lanes, list_later, list_queue
-from gateway.desk.collection.links import list_cluster
+from gateway.desk.collection.joining import list_cluster
 from gateway.desk.store.schema import AUDIT, CASES
 from gateway.desk.uk_times import get_uk_day
 from partner_sdk.report import SealedIndustryReport, list_given, list_missing_fields, measure_completeness

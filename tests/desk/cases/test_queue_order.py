@@ -17,8 +17,7 @@ from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.queue import find_next, list_queue, read_view
 from gateway.desk.collection import joining
 from gateway.desk.collection.filing import NewCase, file_cases
-from gateway.desk.collection.risk import UNTOLD
-from gateway.desk.collection.row_checks import BY_GATEWAY
+from gateway.desk.collection.row_checks import BY_GATEWAY, UNTOLD
 from gateway.desk.store.schema import CASES, METADATA
 from gateway.exchange.public_report import Meeting, PublicReport
 from gateway.guidance.risk import list_reasons

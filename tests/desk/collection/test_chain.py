@@ -6,8 +6,7 @@ import msgspec
 
 from gateway.desk.alarms import clear_alarm
 from gateway.desk.collection.chain import FORK, GAP, NEW_EPOCH
-from gateway.desk.collection.collect import collect_reports
-from gateway.desk.collection.reconcile import reconcile
+from gateway.desk.collection.collect import collect_reports, reconcile
 from gateway.desk.feed_client import FeedClient
 from partner_sdk.wire.receipts import FIRST_PREVIOUS
 from tests.desk.desk_loop import ACTOR, Loop

@@ -13,8 +13,8 @@ from sqlalchemy import select
 from gateway.desk.alarms import list_alarms
 from gateway.desk.cases.model import StepText, add_step
 from gateway.desk.collection import damage
+from gateway.desk.collection.chain import write_collector_state
 from gateway.desk.collection.collect import try_again
-from gateway.desk.collection.standing import write_collector_state
 from gateway.desk.doctor import examine
 from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.vault.case_keys import CASE_KEYS_FILE, RECORD_BYTES

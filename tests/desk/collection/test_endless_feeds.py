@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec import to_builtins
 
-from gateway.desk.collection import collect, reconcile
+from gateway.desk.collection import collect
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.partners import account_changes, adoption, enrolments
 from gateway.desk.store.agency_tables import ACCOUNT_CHANGES, ENROLMENTS
@@ -226,10 +226,10 @@ def test_row_with_an_envelope_that_no_body_holds_is_no_row(kind: ItemKind) -> No
 
 @pytest.mark.parametrize("bound", ["MOST_PAGES", "MOST_LINKS"])
 def test_endless_reconciliation_is_left_after_a_bound(loop: Loop, monkeypatch: pytest.MonkeyPatch, bound: str) -> None:
-    monkeypatch.setattr(reconcile, bound, 20)
-    result = reconcile.reconcile(loop.desk, loop.make_feed(Endless), actor=ACTOR)
+    monkeypatch.setattr(collect, bound, 20)
+    result = collect.reconcile(loop.desk, loop.make_feed(Endless), actor=ACTOR)
     assert (result.is_whole, result.is_even) == (False, False)
-    assert [kind for kind, _ in alarms(loop)] == [reconcile.ENDLESS, reconcile.MISSING_HERE]
+    assert [kind for kind, _ in alarms(loop)] == [collect.ENDLESS_LINKS, collect.MISSING_HERE]
 
 
 def test_reconciliation_that_goes_in_a_circle_is_left(loop: Loop) -> None:
@@ -243,7 +243,7 @@ def test_reconciliation_that_goes_in_a_circle_is_left(loop: Loop) -> None:
             self.count()
             return make_links(7, 5)
 
-    result = reconcile.reconcile(loop.desk, loop.make_feed(Circle), actor=ACTOR)
+    result = collect.reconcile(loop.desk, loop.make_feed(Circle), actor=ACTOR)
     assert (result.is_whole, result.missing_here) == (False, [("public", 5), ("public", 7)])
     assert result.missing_there == [("public", 1)]
 
@@ -251,7 +251,7 @@ def test_reconciliation_that_goes_in_a_circle_is_left(loop: Loop) -> None:
 def test_differences_without_number_raise_a_bounded_number_of_alarms(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconcile, "MOST_ALARMS", 3)
+    monkeypatch.setattr(collect, "MOST_ALARMS", 3)
 
     class Scattered(FeedClient):
         """A gateway that names many numbers that the desk has not."""
@@ -259,7 +259,7 @@ def test_differences_without_number_raise_a_bounded_number_of_alarms(
         def get_reconciliation(self, *, after: int) -> ReconciliationPage:
             return msgspec.structs.replace(make_links(1, 2, 4, 6, 8, 10), more=False)
 
-    assert reconcile.reconcile(loop.desk, loop.make_feed(Scattered), actor=ACTOR).missing_here == [
+    assert collect.reconcile(loop.desk, loop.make_feed(Scattered), actor=ACTOR).missing_here == [
         ("public", one) for one in (1, 2, 4, 6, 8, 10)
     ]
     assert [subject.rpartition("/")[2] for _, subject in alarms(loop)] == ["1-2", "4", "6-10"]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.desk.collection import risk
-from gateway.desk.collection.risk import PHRASES_FILE, assess, list_found_in_words
+from gateway.desk.collection import row_checks
+from gateway.desk.collection.row_checks import PHRASES_FILE, assess, list_found_in_words
 from gateway.guidance.risk import IN_WORDS, combine, list_reasons
 from gateway.web.settings import SettingsError
 from tests.builders import NOW
@@ -117,8 +117,8 @@ def test_documents_have_the_figure_of_false_alarms() -> None:
 def test_phrase_of_an_unknown_factor_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "phrases.toml"
     path.write_text(PHRASES_FILE.read_text().replace("[found.self_harm]", "[found.self-harm]"))
-    monkeypatch.setattr(risk, "PHRASES_FILE", path)
+    monkeypatch.setattr(row_checks, "PHRASES_FILE", path)
     with pytest.raises(SettingsError) as caught:
-        risk._load_phrases.__wrapped__()
+        row_checks._load_phrases.__wrapped__()
     assert caught.value.reason == "bad-settings"
     assert "self-harm" in str(caught.value)

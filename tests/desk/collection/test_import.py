@@ -10,7 +10,7 @@ from gateway.desk.audit import check_chain
 from gateway.desk.cases.opening import find_earlier, open_case
 from gateway.desk.collection.collect import try_again
 from gateway.desk.collection.importing import import_report, try_imports_again
-from gateway.desk.collection.links import list_cluster
+from gateway.desk.collection.joining import list_cluster
 from gateway.desk.collection.row_checks import KEY_ENDED_GRACE
 from gateway.desk.partners.change_decisions import FORMER_KEY_GRACE
 from gateway.desk.partners.key_ends import keep_former_key, suspend_partner

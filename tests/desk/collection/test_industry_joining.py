@@ -17,8 +17,7 @@ from gateway.desk.cases.model import CaseRow, get_case, to_case
 from gateway.desk.cases.opening import list_reports
 from gateway.desk.cases.queue import list_queue
 from gateway.desk.collection.filing import NewCase, file_cases
-from gateway.desk.collection.joining import list_misjoined, settle_case
-from gateway.desk.collection.links import list_cluster
+from gateway.desk.collection.joining import list_cluster, list_misjoined, settle_case
 from gateway.desk.collection.row_checks import BY_GATEWAY
 from gateway.desk.store.schema import CASE_ACTIONS, CASES, METADATA
 from partner_sdk.report import SealedIndustryReport, list_given

@@ -11,8 +11,7 @@ import msgspec
 import pytest
 
 from gateway.desk.cases.model import list_cases
-from gateway.desk.collection.collect import collect_reports
-from gateway.desk.collection.reconcile import reconcile
+from gateway.desk.collection.collect import collect_reports, reconcile
 from gateway.desk.commands.collecting import _Steps, _take
 from gateway.desk.feed_client import FeedClient
 from gateway.exchange.feed import REPORT, Acknowledgement, ItemKind, ItemPage

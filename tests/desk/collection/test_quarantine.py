@@ -10,9 +10,9 @@ from gateway.desk.alarms import clear_alarm
 from gateway.desk.cases.model import get_case
 from gateway.desk.cli import main
 from gateway.desk.collection import collect, quarantine
+from gateway.desk.collection.chain import get_collector_state, note_collected
 from gateway.desk.collection.importing import import_report
 from gateway.desk.collection.quarantine import QuarantineError, count_quarantined, list_quarantined, resolve_row
-from gateway.desk.collection.standing import get_collector_state, note_collected
 from gateway.desk.outbox.alerts import acknowledge_alert
 from gateway.desk.partners.key_ends import suspend_partner
 from gateway.desk.terminal import DONE

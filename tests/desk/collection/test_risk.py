@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from msgspec import inspect
 
-from gateway.desk.collection.risk import UNTOLD, assess, get_filed_kind
+from gateway.desk.collection.row_checks import UNTOLD, assess, get_filed_kind
 from gateway.desk.digests.tables import KINDS as KIND_TITLES
 from gateway.exchange.public_codes import (
     CONTEXT_REFUSED_SIGNAL,

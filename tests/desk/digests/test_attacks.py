@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from gateway.desk.collection.links import add_link
+from gateway.desk.collection.joining import add_link
 from gateway.desk.digests import noise
 from gateway.desk.digests.freezing import freeze_clusters
 from gateway.desk.digests.making import make_digest

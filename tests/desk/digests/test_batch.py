@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, insert, select
 
-from gateway.desk.collection.links import add_link
+from gateway.desk.collection.joining import add_link
 from gateway.desk.digests import freezing, journal, noise
 from gateway.desk.digests.making import BatchOrder, list_services, make_all
 from gateway.desk.digests.records import DigestRecord, get_clusters, list_records

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine, insert, update
 
-from gateway.desk.collection.links import LinkError, add_link, end_link, list_cluster, load_clusters
+from gateway.desk.collection.joining import LinkError, add_link, end_link, list_cluster, load_clusters
 from gateway.desk.digests.clusters import FrozenClusters, shorten
 from gateway.desk.digests.facts import load_facts
 from gateway.desk.digests.freezing import freeze_clusters

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from gateway.desk.audit import check_chain
-from gateway.desk.collection.links import add_link
+from gateway.desk.collection.joining import add_link
 from gateway.desk.digests import noise, overview
 from gateway.desk.digests.drawing import DigestError
 from gateway.desk.digests.ledger import OVERVIEW_OF, get_spends, get_spent

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.desk.identifiers.extracting import (
+from gateway.desk.identifiers import (
     FAIR,
     KINDS,
     MOST_IDENTIFIERS,

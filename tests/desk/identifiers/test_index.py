@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, select
 
-from gateway.desk.identifiers.extracting import KINDS, list_own
-from gateway.desk.identifiers.index import INDEX_VERSION
+from gateway.desk.identifiers import INDEX_VERSION, KINDS, list_own
 from gateway.desk.store.schema import CASE_IDENTIFIERS, CASES, SERVICE_IDENTIFIERS
 from gateway.desk.vault import MOST_IDENTIFIERS
 from gateway.desk.vault.holder import IDENTIFIER_HASH_BYTES

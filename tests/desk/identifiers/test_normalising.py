@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.desk.identifiers.extracting import (
+from gateway.desk.identifiers import (
     KINDS,
     MOST_CHARACTERS,
     Identifier,

@@ -2,14 +2,14 @@
 
 import pytest
 
-from gateway.desk.identifiers.extracting import normalise_account
-from gateway.desk.identifiers.index import (
+from gateway.desk.identifiers import (
     TRACE_TITLES,
     Traces,
     is_of_reporter,
     list_matches,
     make_context_traces,
     make_traces,
+    normalise_account,
 )
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.button import ContextAccount, PageContext

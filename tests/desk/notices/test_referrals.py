@@ -13,7 +13,7 @@ from gateway.desk.actions.sending import EMBARGO_TITLES, Embargo, find_embargo
 from gateway.desk.cases.action_forms import find_signature, release_notice
 from gateway.desk.cases.model import CaseError
 from gateway.desk.cases.opening import open_case
-from gateway.desk.collection.links import add_link
+from gateway.desk.collection.joining import add_link
 from gateway.desk.notices.referrals import (
     ACCOUNT_CHOICES,
     LONGEST_WAIT,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from gateway.desk.collection.risk import UNTOLD
+from gateway.desk.collection.row_checks import UNTOLD
 from gateway.desk.digests import facts, tables
 from gateway.desk.digests.facts import load_facts
 from gateway.desk.digests.weaknesses import load_weaknesses
