@@ -329,7 +329,8 @@ class FolderCarrier:
 
     def send(self, mail: EmailMessage) -> None:
         """Write NAME.eml, readable by its owner only; the same mail again is the same file."""
-        write_message(self._folder, name=f"{_name_of(mail)}.eml", content=mail.as_bytes())
+        name = str(mail["Message-ID"]).strip("<>").partition("@")[0]
+        write_message(self._folder, name=f"{name}.eml", content=mail.as_bytes())
 
     def check(self) -> None:
         """Raise `DeliveryError` if the folder is not writable."""
@@ -342,24 +343,14 @@ def make_mail_carrier(carriers: CarriersConfig) -> MailCarrier | None:
         return None
     if carriers.mail == "folder":
         return FolderCarrier(Path(carriers.folder))
+    file = carriers.smtp_login_file
     return SmtpCarrier(
         carriers.smtp_host,
         port=carriers.smtp_port,
         security=carriers.smtp_security,
         helo_name=carriers.mail_from.partition("@")[2],
-        login=_read_login(carriers.smtp_login_file),
+        login=SmtpLogin(*read_secret_lines(Path(file), count=2)) if file else None,
     )
-
-
-def _name_of(mail: EmailMessage) -> str:
-    return str(mail["Message-ID"]).strip("<>").partition("@")[0]
-
-
-def _read_login(file: str) -> SmtpLogin | None:
-    if not file:
-        return None
-    name, password = read_secret_lines(Path(file), count=2)
-    return SmtpLogin(name, password)
 
 
 def _code_of(error: smtplib.SMTPException) -> str:

@@ -148,11 +148,6 @@ def list_due(connection: Connection, kind: KindName, *, now: datetime, after: in
     return connection.execute(query).all()
 
 
-def is_unchanged(connection: Connection, row: Row[Any]) -> bool:
-    """Return whether an entry is as it was read: not claimed by another run and not queued again."""
-    return connection.execute(select(OUTBOX.c.id).where(_as_read(row), IS_OPEN)).first() is not None
-
-
 def claim(connection: Connection, row: Row[Any], *, until: datetime) -> Row[Any]:
     """Claim an entry for this run until that time; the claim of a killed run expires."""
     return connection.execute(
@@ -482,7 +477,9 @@ class _Sending:
         failed: list[tuple[Row[Any], Exception]] = []
         with desk.store.write() as connection:
             for row in due:
-                if row.lane in self.silent_lanes or not is_unchanged(connection, row):
+                # Not claimed by another run, and not queued again.
+                same = select(OUTBOX.c.id).where(_as_read(row), IS_OPEN)
+                if row.lane in self.silent_lanes or connection.execute(same).first() is None:
                     continue
                 try:
                     item = sender.load(connection, row)

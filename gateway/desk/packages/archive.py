@@ -380,7 +380,8 @@ def make_archive(content: PackageContent, *, sign: Sign, evidence: Mapping[str, 
         ("page.html", render_html(leaving)),
         ("page.pdf", render_pdf(leaving)),
         ("case.jsonld", make_case_data(leaving)),
-        *(pair for report in leaving.reports for pair in _list_report_files(report)),
+        *((name_report(report), encode(_without_original(report))) for report in leaving.reports),
+        *((name_original(report), report.original.encode()) for report in leaving.reports if report.original),
     ]
     listed = [_make_file(name, (body,)) for name, body in files]
     listed += [_check_evidence(item, evidence or {}) for item in leaving.evidence if item.is_enclosed]
@@ -402,12 +403,6 @@ def make_archive(content: PackageContent, *, sign: Sign, evidence: Mapping[str, 
 def build_archive(content: PackageContent, *, sign: Sign) -> bytes:
     """Return an archive without enclosed evidence."""
     return b"".join(make_archive(content, sign=sign).stream())
-
-
-def _list_report_files(report: SourceReport) -> Iterator[tuple[str, bytes]]:
-    yield name_report(report), encode(_without_original(report))
-    if report.original:
-        yield name_original(report), report.original.encode()
 
 
 def _without_original(report: SourceReport) -> dict[str, object]:

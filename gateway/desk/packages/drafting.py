@@ -256,7 +256,12 @@ def make_content(
     now, chosen = desk.clock(), [one for one in gathered.reports if one.case.case_id in form.reports]
     # A report that stays at home may still bar a way.
     told = tuple(one.content for one in gathered.reports if isinstance(one.content, PublicReport))
-    parts = [_make_parts(one, number, told=told) for number, one in enumerate(chosen, start=1)]
+    parts = [
+        make_public_parts(one.content, number=number, barred_by=told, is_proven=one.is_proven)
+        if isinstance(one.content, PublicReport)
+        else make_industry_parts(one.content, number=number)
+        for number, one in enumerate(chosen, start=1)
+    ]
     hides = form.reporter == LEFT_OUT
     officer = _make_officer(connection, form)
     people = tuple(person for part in parts for person in part.people)[:MOST_ITEMS]
@@ -295,12 +300,6 @@ _REASONS: Final = {
     NAMED: "Their name and how to reach them are needed to act on this report.",
     LEFT_OUT: "Nothing about them is needed to act on this report.",
 }
-
-
-def _make_parts(one: GatheredReport, number: int, *, told: tuple[PublicReport, ...]) -> Parts:
-    if isinstance(one.content, PublicReport):
-        return make_public_parts(one.content, number=number, barred_by=told, is_proven=one.is_proven)
-    return make_industry_parts(one.content, number=number)
 
 
 def _make_safe_contact(parts: Sequence[Parts], officer: Officer, *, hides: bool) -> SafeContact:

@@ -5,8 +5,9 @@ the person reporting, or a partner's submitter and complainants, carry `of_repor
 withholds each one. The passphrase of a file goes by another way and is kept nowhere: a lost one means a new file.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -197,25 +198,18 @@ def make_openers(
 ) -> dict[str, Open]:
     """Return the enclosed items by their keys; a file that is not at the desk is left out. Each opening is recorded."""
     here = {row.file.reference.sha256: row for row in files if row.file.reference and row.file.held is not None}
-    found = {item.key: here[item.sha256] for item in items if item.is_enclosed and item.sha256 in here}
+    openers = dict[str, Open]()
     with desk.store.write() as connection:
-        for row in found.values():
+        for item in items:
+            row = here.get(item.sha256)
+            if row is None or row.file.held is None or row.file.reference is None or not item.is_enclosed:
+                continue
             held = row.file.held
-            codes = {"evidence_id": "" if held is None else held.evidence_id, "way": "package"}
+            codes = {"evidence_id": held.evidence_id, "way": "package"}
             audit.append_entry(connection, "open-evidence", case_id, at=desk.clock(), actor=actor, **codes)
-    return {key: _make_opener(desk, row) for key, row in found.items()}
-
-
-def _make_opener(desk: Desk, row: FileOfReport) -> Open:
-    held, reference = row.file.held, row.file.reference
-    if held is None or reference is None:
-        raise LookupError("Only a file that is here is enclosed.")
-    parts = get_parts(desk.paths.evidence, partner=held.partner, evidence_id=held.evidence_id)
-
-    def read() -> Iterable[bytes]:
-        return open_file(parts, held, reference=reference)
-
-    return read
+            parts = get_parts(desk.paths.evidence, partner=held.partner, evidence_id=held.evidence_id)
+            openers[item.key] = partial(open_file, parts, held, reference=row.file.reference)
+    return openers
 
 
 # The answer to "Who is this about?" of a child who reports for themselves.
