@@ -21,7 +21,7 @@ Never imports the rest of the gateway (only ``gateway.web``, ``gateway.databases
 gateway never imports it.
 """
 
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from partner_sdk.errors import ReportAbuseError
 
@@ -33,8 +33,9 @@ class RefusalError(ReportAbuseError, Generic[ReasonT]):
 
     reason: ReasonT
 
-    def __init__(self, message: str, *, reason: ReasonT) -> None:
-        super().__init__(message, reason=reason)
+    if TYPE_CHECKING:
+
+        def __init__(self, message: str, *, reason: ReasonT) -> None: ...
 
 
 DEFAULT_PORT: Final = 8702  # of the pages
