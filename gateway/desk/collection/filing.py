@@ -154,7 +154,8 @@ def file_cases(
     All in the transaction that stores the reports. `keys` are those of the new cases (keyring/delegation.py).
     """
     owners = list_owners(connection, [row.placement for row in rows if row.placement is not None])
-    agencies = _list_agencies(connection)
+    # The partners that report about others, e.g. a police force.
+    agencies = frozenset(connection.execute(select(PARTNERS.c.partner).where(PARTNERS.c.type != "service")).scalars())
     values: list[dict[str, object]] = []
     numbers = {key.case_id: key.number for key in keys}
     for row, case_id in zip(rows, case_ids, strict=True):
@@ -281,11 +282,6 @@ def _count_crises(connection: Connection, case_ids: Sequence[str]) -> int:
     firsts = func.count(func.coalesce(CASES.c.joined_to, CASES.c.case_id).distinct())
     query = select(firsts).where(CASES.c.case_id.in_(case_ids), CASES.c.crisis)
     return int(connection.execute(query).scalar_one())
-
-
-def _list_agencies(connection: Connection) -> frozenset[str]:
-    """Return the partners that report about others, e.g. a police force."""
-    return frozenset(connection.execute(select(PARTNERS.c.partner).where(PARTNERS.c.type != "service")).scalars())
 
 
 def _find_about(row: NewCase, *, owners: Mapping[str, str], agencies: Collection[str]) -> str | None:

@@ -91,21 +91,6 @@ def fit_sections(sections: Sequence[ReportSection], budget: PageBudget) -> list[
     return fitted
 
 
-def fit_changes(changes: Sequence[Change], budget: PageBudget) -> Sequence[Change]:
-    """Return the first differences that fit."""
-    return budget.take(changes, lambda one: _CHANGE_BYTES + _measure_all(one.title, one.before, one.after))
-
-
-def fit_missing(missing: Sequence[str], budget: PageBudget) -> tuple[str, ...]:
-    """Return the first missing fields that fit."""
-    return budget.take(missing, lambda one: _FACT_BYTES + _measure(one))
-
-
-def measure_html(text: str) -> int:
-    """Return the size in bytes of a text on a page."""
-    return _measure(text)
-
-
 def has_cuts(sections: Sequence[ReportSection]) -> bool:
     """Return whether anything was left out."""
     return any(section.left_out or any(map(_is_cut, section.blocks)) for section in sections)
@@ -136,7 +121,10 @@ def _fit_block(block: Block, budget: PageBudget) -> Block:
     not_held = budget.take(block.not_held, _measure_fact)
     unsaid = budget.take(block.unsaid, _measure)
     messages = budget.take(block.messages, _measure_message)
-    grids = tuple(_fit_grid(one, budget) for one in block.grids)
+    grids = list[Grid]()
+    for grid in block.grids:
+        rows = budget.take(grid.rows, lambda row: sum(_CELL_BYTES + _measure(one) for one in row))
+        grids.append(replace(grid, rows=rows, left_out=len(grid.rows) - len(rows)))
     blocks, left_out = _fit_blocks(block.blocks, budget)
     for whole, kept in ((block.facts, facts), (block.not_held, not_held), (block.unsaid, unsaid)):
         left_out += len(whole) - len(kept)
@@ -147,15 +135,10 @@ def _fit_block(block: Block, budget: PageBudget) -> Block:
         unsaid=unsaid,
         messages=messages,
         messages_left=block.messages_left + len(block.messages) - len(messages),
-        grids=grids,
+        grids=tuple(grids),
         blocks=blocks,
         left_out=left_out,
     )
-
-
-def _fit_grid(grid: Grid, budget: PageBudget) -> Grid:
-    rows = budget.take(grid.rows, _measure_row)
-    return replace(grid, rows=rows, left_out=len(grid.rows) - len(rows))
 
 
 def _measure(one: str | Value) -> int:
@@ -168,10 +151,6 @@ def _measure_all(*words: str | Value) -> int:
 
 def _measure_fact(fact: Fact) -> int:
     return _FACT_BYTES + _measure(fact.title) + _measure(fact.value)
-
-
-def _measure_row(row: Sequence[Value]) -> int:
-    return sum(_CELL_BYTES + _measure(one) for one in row)
 
 
 def _measure_message(message: Message) -> int:
@@ -252,24 +231,19 @@ def make_partner_case(
         source = list_sources(connection, [case]).get(case.partner)
         strangers = list_submitter_doubts(connection, opened)
     open_ids = {one.case.case_id for one in opened}
+    content = next((one.content for one in opened if one.case.case_id == first.case_id), None)
+    first_report = None if content is None else content.report
     about = timeline if case.case_id == first.case_id else [case]
     return PartnerCase(
         first=first,
         timeline=timeline,
-        shown=[
-            _show(one, first=_find_first(opened, first), budget=budget, is_later=one is not opened[0]) for one in opened
-        ],
+        shown=[_show(one, first=first_report, budget=budget, is_later=one is not opened[0]) for one in opened],
         left_closed=[one for one in about if one.case_id not in open_ids] if opened else (),
         doubts=[*list_case_doubts(case, about), *strangers, *list_unopened(opened)],
         linked=linked,
         signals=signals,
         source=source,
     )
-
-
-def _find_first(opened: Sequence[OpenedReport], first: CaseRow) -> IndustryReport | None:
-    found = next((one.content for one in opened if one.case.case_id == first.case_id), None)
-    return None if found is None else found.report
 
 
 def _show(one: OpenedReport, *, first: IndustryReport | None, budget: PageBudget | None, is_later: bool) -> ShownReport:
@@ -311,11 +285,13 @@ def _fit(shown: ShownReport, budget: PageBudget) -> ShownReport:
     """Cut a report to half of the page's remaining room, so that later ones fit."""
     inner = budget.split_half()
     given = inner.left
-    changes = fit_changes(shown.changes, inner.split_half())
+    changes = inner.split_half().take(
+        shown.changes, lambda one: _CHANGE_BYTES + _measure_all(one.title, one.before, one.after)
+    )
     sections = fit_sections(shown.sections, inner)
     counted = shown.counted
     if counted is not None:
-        missing = fit_missing(counted.missing, inner)
+        missing = inner.take(counted.missing, lambda one: _FACT_BYTES + _measure(one))
         counted = replace(counted, missing=missing, missing_left=len(counted.missing) - len(missing))
     budget.left -= given - inner.left
     return replace(
@@ -331,6 +307,6 @@ def _fit(shown: ShownReport, budget: PageBudget) -> ShownReport:
 def _fit_fingerprints(brought: Sequence[Fingerprint], budget: PageBudget) -> Sequence[Fingerprint]:
     inner = budget.split_half()
     given = inner.left
-    kept = inner.take(brought, lambda one: _FINGERPRINT_BYTES + measure_html(one.name) + len(one.sha256))
+    kept = inner.take(brought, lambda one: _FINGERPRINT_BYTES + _measure(one.name) + len(one.sha256))
     budget.left -= given - inner.left
     return kept
