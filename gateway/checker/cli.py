@@ -22,6 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     try:
         return run_program(program, arguments, name="report-abuse-checker")
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("partner_sdk.console"):
+            raise
+        return complain("Install it with its extra: pip install 'report-abuse-gateway[checker]'", code=WRONG_USE)
     except TransportError as error:
         return complain(f"{error} Nothing is lost: run it again.", code=TRY_AGAIN)
     except ReportAbuseError as error:

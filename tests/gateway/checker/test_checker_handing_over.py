@@ -1,6 +1,7 @@
 """The runner's findings reach the desk: canonical, in batches of the accepted size, with a token that only it reads."""
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -160,6 +161,17 @@ def test_command_never_connects_to_this_machine(tmp_path: Path, capsys: pytest.C
     said = capsys.readouterr().out
     assert "not public" in said
     assert "\x1b" not in said
+
+
+def test_command_names_its_extra_where_the_check_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    for name in [one for one in sys.modules if one.startswith(("partner_sdk.console", "gateway.checker.visiting"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "partner_sdk.console", None)
+    file = write_list(tmp_path)
+    assert main(["run", "--list", str(file), "--out", str(tmp_path / "checks.json")]) == WRONG_USE
+    assert "report-abuse-gateway[checker]" in capsys.readouterr().err
 
 
 def test_command_writes_a_line_of_json_for_each_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
