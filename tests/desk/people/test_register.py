@@ -1,5 +1,11 @@
-"""The register of people: handles that last, roles and authorities as records, and names that cannot mislead."""
+"""The register of people: handles that last, roles and authorities as records, and names that cannot mislead.
 
+Every actor of the audit log is a person of the desk by handle, or the desk itself.
+
+The count of opened reports and files: for the person and the supervisor.
+"""
+
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -8,8 +14,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, select
 
+from gateway.desk import audit
 from gateway.desk.people.permissions import BY_THE_DESK, Role
 from gateway.desk.people.register import (
+    Exposure,
     PersonError,
     add_person,
     check_authority,
@@ -20,6 +28,7 @@ from gateway.desk.people.register import (
     get_person,
     grant_role,
     list_authorities,
+    list_exposure,
     list_mixed,
     list_people,
     list_roles,
@@ -29,7 +38,12 @@ from gateway.desk.people.register import (
 )
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.store.schema import AUDIT
+from gateway.desk.wiring import Desk
 from tests.builders import NOW
+from tests.desk.desk_loop import Loop
+from tests.desk.outbox_builders import send_alerts
+from tests.desk.view_builders import Browser, Clock, add_sealed_case
+from tests.house.sources import files
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
 
@@ -242,3 +256,72 @@ def test_every_change_is_an_entry_of_the_audit_log_with_its_actor(store: DeskSto
     actions = ["add-person", "grant-role", "set-authority", "set-account", "end-role", "end-person"]
     assert [(one.action, one.subject, one.actor) for one in entries] == [(one, person, ACTOR) for one in actions]
     assert not any("Amina" in one.detail for one in entries)  # names are typed text: the log has handles alone
+
+
+TYPED = re.compile(r"""(?:actor|_by|\bby)=f?["']|^_?[A-Z_]*ACTOR[A-Z_]*: Final = ["']""", re.MULTILINE)
+
+
+def test_no_actor_is_a_text_of_the_code() -> None:
+    sources = files(".py", below=("gateway/desk",))
+    assert len(sources) >= 150
+    assert [path.name for path in sources if TYPED.search(path.read_text("utf-8"))] == []
+    assert TYPED.search('append_entry(connection, "x", "y", at=now, actor="pager")')
+    assert TYPED.search('_ACTOR: Final = "runner"')
+
+
+def test_actors_of_a_loop_are_people_and_the_desk(loop: Loop) -> None:
+    reference = loop.send_public(feels="hurting", under_18="no").reference
+    loop.collect()
+    send_alerts(loop.desk)
+    browser = Browser(loop.desk).sign_in()
+    with loop.desk.store.read() as connection:
+        case_id = next(iter(connection.exec_driver_sql("SELECT case_id FROM cases"))).case_id
+    assert reference in browser.post(f"/cases/{case_id}/read").text
+    with loop.desk.store.read() as connection:
+        actors = set(connection.execute(select(AUDIT.c.actor)).scalars())
+        people = {one.person for one in list_people(connection)}
+    assert BY_THE_DESK in actors
+    assert "a-assessor" in actors
+    assert actors <= people | {BY_THE_DESK}
+
+
+LINK = '<a href="/exposure">'
+
+
+def test_each_report_counts_once_and_other_acts_do_not(desk: Desk, clock: Clock) -> None:
+    began = clock()
+    with desk.store.write() as connection:
+        for action, subject in (
+            *(("open-case", "a"), ("open-case", "a"), ("open-case", "b"), ("move-case", "c")),
+            *(("open-evidence", "a"), ("open-evidence", "a")),
+        ):
+            audit.append_entry(connection, action, subject, at=clock(), actor="kim")
+        audit.append_entry(connection, "open-case", "a", at=clock(), actor="sam")
+        audit.append_entry(connection, "open-case", "z", at=began - timedelta(days=1), actor="kim")
+        assert list_exposure(connection, since=began) == [Exposure("kim", 2, 2), Exposure("sam", 1, 0)]
+        assert list_exposure(connection, since=began, person="sam") == [Exposure("sam", 1, 0)]
+    assert str(Exposure("kim", 1, 2)) == "1 report, 2 files"
+
+
+def test_person_sees_the_own_count_of_the_day_beside_the_list(desk: Desk, clock: Clock) -> None:
+    case_id = add_sealed_case(desk, marker="x")
+    first, second = Browser(desk).sign_in("kim"), Browser(desk).sign_in("sam")
+    first.get(f"/cases/{case_id}")
+    first.post(f"/cases/{case_id}/read")
+    assert "You opened 1 report, 0 files today." in first.get("/").text
+    assert "You opened 0 reports, 0 files today." in second.get("/").text
+    clock.now += timedelta(days=1)
+    assert "You opened 0 reports, 0 files today." in first.sign_in("kim").get("/").text
+
+
+def test_supervisor_finds_the_counts_of_everyone_from_the_list_and_an_analyst_does_not(desk: Desk) -> None:
+    case_id = add_sealed_case(desk, marker="x")
+    analyst = Browser(desk).sign_in("kim", roles=(Role.ANALYST,))
+    analyst.get(f"/cases/{case_id}")
+    analyst.post(f"/cases/{case_id}/read")
+    supervisor = Browser(desk).sign_in("sam", roles=(Role.SUPERVISOR,))
+    assert LINK in supervisor.get("/").text
+    row = "(kim)</th><td>1 report, 0 files</td><td>1 report, 0 files</td>"
+    assert row in supervisor.get("/exposure").text
+    assert LINK not in analyst.get("/").text
+    assert analyst.get("/exposure").status_code == 403

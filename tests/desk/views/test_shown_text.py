@@ -1,4 +1,7 @@
-"""No character of a report turns or hides text of the desk's pages: directions and controls are written out."""
+"""No character of a report turns or hides text of the desk's pages: directions and controls are written out.
+
+A zero byte, which PostgreSQL cannot store, meets no page of the desk.
+"""
 
 import re
 import sys
@@ -14,6 +17,7 @@ from gateway.desk.app import make_desk_app
 from gateway.desk.terminal import say
 from gateway.desk.views.page import show_unshown
 from gateway.desk.wiring import Desk
+from gateway.web.rules import FORM, Login, find_rule
 from tests.desk.view_builders import ORIGIN, Browser, add_sealed_case
 
 TEMPLATES = Path(views.__file__).parent / "templates" / "desk"
@@ -163,3 +167,25 @@ def test_no_template_switches_the_escaping_or_the_spelling_off() -> None:
         assert "| safe" not in source, path.name
         assert "|safe" not in source, path.name
         assert "autoescape" not in source, path.name
+
+
+@pytest.mark.databases("postgresql")
+def test_zero_byte_in_a_form_or_an_address_is_refused_before_the_database_meets_it(desk: Desk) -> None:
+    browser = Browser(desk).sign_in()
+    app, tried = browser.client.application, 0
+    for route in app.url_map.iter_rules():
+        stated = find_rule(app, route.endpoint)
+        assert stated is not None
+        if stated.login is Login.OPEN:
+            continue
+        at, zero_at = (re.sub(r"<[^>]+>", value, route.rule) for value in ("anything", "%00"))
+        if stated.body_media_type == FORM and "POST" in (route.methods or ()):
+            assert browser.post(at, anything=["a", "b\0c"]).status_code == 400, at
+            tried += 1
+        if at != zero_at and "GET" in (route.methods or ()):
+            assert browser.get(zero_at).status_code == 400, at
+            tried += 1
+    assert tried >= 20
+    assert browser.get("/?lane=%00").status_code == 400
+    assert "Nothing was changed" in browser.post("/sign-out", anything="\0").text
+    assert browser.get("/").status_code == 200
