@@ -1,6 +1,10 @@
-"""The sandbox as a partner's tests use it: enrol, submit, be answered by the desk; never live, never a socket."""
+"""The sandbox as a partner's tests use it: enrol, submit, be answered by the desk; never live, never a socket.
+
+An example of everything that the agency sends about a case comes with its thread.
+"""
 
 import inspect
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,17 +15,29 @@ import requests
 
 from gateway.clock import utc_now
 from gateway.desk.cases.model import CaseError
+from gateway.desk.partners.account_changes import list_changes
 from gateway.desk.partners.register import PartnerError
-from gateway.testing import Sandbox, SandboxReport, agency
+from gateway.testing import Sandbox, SandboxReport, agency, scenarios
 from gateway.testing.agency import SandboxStepError
 from partner_sdk import Partner
-from partner_sdk.client.account import enrol
+from partner_sdk.client.account import enrol, rotate_keys, send_registration
 from partner_sdk.client.checkup import examine
 from partner_sdk.client.transport import Transport, make_session
-from partner_sdk.errors import NotAuthorisedError, OpeningError, RefusedError, TransportError
+from partner_sdk.errors import (
+    FormatError,
+    MailboxError,
+    NotAuthorisedError,
+    OpeningError,
+    RefusedError,
+    TransportError,
+    UnavailableError,
+)
 from partner_sdk.report import parse_report
+from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, to_base64url
 from partner_sdk.wire.digest import parse_digest
+from partner_sdk.wire.enrolment import TEMPLATE
+from partner_sdk.wire.evidence import PART_BYTES
 from partner_sdk.wire.mailbox import InformationRequest, OutcomeNote, SetAsideNotice
 from partner_sdk.wire.problems import ENVIRONMENT_HEADER
 from partner_sdk.wire.signing import get_active_sealing_key, parse_statement
@@ -345,3 +361,161 @@ print(*{name.partition(".")[0] for name in sys.modules})
     assert count == "6"
     assert "gateway" in loaded.split()
     assert set(loaded.split()) & {"opendp", "numpy", "granian", "pytest"} == set()
+
+
+def test_rotation_is_approved_by_the_desk_and_what_waited_still_counts(sandbox: Sandbox, partner: Partner) -> None:
+    sandbox.next_requests(scenarios.problem(problems.STORAGE_UNAVAILABLE, path="/v1/reports"), times=5)
+    with pytest.raises(UnavailableError):
+        partner.submit(RAW, priority="P2")
+    before = partner.transport.key_id
+    assert not rotate_keys(partner, now=utc_now()).is_done
+    sandbox.run_desk()
+    assert rotate_keys(partner, now=utc_now()).is_done
+    caller = partner.status().caller
+    assert caller is not None
+    assert caller.key_id != before
+    (attempt,) = partner.resume()
+    assert attempt.receipt is not None
+    sandbox.send_message({"text": "hello"})
+    assert len(partner.collect_mailbox().messages) == 1
+
+
+def test_registration_is_accepted_by_the_desk(sandbox: Sandbox, partner: Partner) -> None:
+    send_registration(partner, TEMPLATE, now=utc_now())
+    sandbox.run_desk()
+    with sandbox._agency.desk.store.read() as connection:
+        assert [one.state for one in list_changes(connection, with_decided=True)] == ["accepted"]
+
+
+def test_change_signed_by_a_key_that_has_just_ended_stops_nothing_else(sandbox: Sandbox, partner: Partner) -> None:
+    assert not rotate_keys(partner, now=utc_now()).is_done
+    send_registration(partner, TEMPLATE, now=utc_now())
+    sandbox.run_desk()
+    assert rotate_keys(partner, now=utc_now()).is_done
+
+
+@pytest.fixture
+def with_files(tmp_path: Path) -> tuple[bytes, dict[str, Path]]:
+    """The full report without the hashes of its files, and a file for each."""
+    report = json.loads(FULL_REPORT.read_bytes())
+    paths = {}
+    for place, row in enumerate(report["files"]):
+        for name in ("hashes", "size_bytes"):
+            row.pop(name, None)
+        paths[row["file_id"]] = tmp_path / f"{row['file_id']}.bin"
+        paths[row["file_id"]].write_bytes(bytes([place + 1]) * (1 if place else PART_BYTES + 5))
+    return json.dumps(report).encode(), paths
+
+
+@pytest.mark.parametrize(("priority", "reports"), [("P1", 2), ("P2", 1)])
+def test_files_arrive_sealed_and_can_be_read_by_the_test(
+    sandbox: Sandbox, partner: Partner, with_files: tuple[bytes, dict[str, Path]], priority: str, reports: int
+) -> None:
+    raw, paths = with_files
+    done = partner.submit(raw, priority=priority, evidence=paths)  # type: ignore[call-overload]  # a row of the table
+    assert done.is_complete
+    assert [one.doubt for one in sandbox.reports] == [None] * reports
+    sealed = sandbox.reports[-1].sealed
+    assert sealed is not None
+    assert {one.file_id for one in sealed.evidence} == set(paths)
+    for one in sealed.evidence:
+        assert sandbox.read_evidence(one.evidence_id) == paths[one.file_id].read_bytes()
+
+
+def test_evidence_that_has_not_come_or_is_not_named_is_not_there(
+    sandbox: Sandbox, partner: Partner, with_files: tuple[bytes, dict[str, Path]]
+) -> None:
+    raw, paths = with_files
+    sandbox.next_requests(scenarios.problem(problems.EVIDENCE_QUOTA, path="/v1/evidence/*"), times=50)
+    done = partner.submit(raw, priority="P1", evidence=paths)
+    assert done.error is not None
+    assert (done.is_complete, done.error.reason) == (False, "evidence-quota")
+    (stored,) = sandbox.reports
+    assert stored.sealed is not None
+    for one in stored.sealed.evidence:
+        with pytest.raises(OpeningError):
+            sandbox.read_evidence(one.evidence_id)
+    with pytest.raises(KeyError):
+        sandbox.read_evidence("019ab3c5-7340-7ff3-b7d7-b412be473e63")
+
+
+def test_scenarios_that_are_cancelled_never_happen(sandbox: Sandbox, partner: Partner) -> None:
+    sandbox.next_requests(scenarios.problem(problems.STORAGE_UNAVAILABLE, path="/v1/reports"), times=5)
+    sandbox.cancel_scenarios()
+    assert sandbox.waiting_scenarios == []
+    partner.submit(EXAMPLE_REPORT.read_bytes(), priority="P2")
+    assert sandbox.waits == []
+
+
+def test_file_that_is_no_sealed_report_is_refused(sandbox: Sandbox) -> None:
+    with pytest.raises(FormatError):
+        sandbox.import_file(b"{}")
+
+
+BY = "Sergeant Anna Example"
+KINDS = ("information-request", "preservation-request", "terms-referral", "alert", "package")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_example_arrives_is_answered_and_its_thread_is_at_the_desk(
+    sandbox: Sandbox, partner: Partner, kind: str
+) -> None:
+    partner.submit(RAW, priority="P3")
+    message_id = sandbox.send_example(kind)
+    assert partner.collect_mailbox().alarms == ()
+    (thread,) = partner.threads.read(kind).threads
+    assert (thread.message_id, thread.state) == (message_id, "open")
+    sandbox.write_to_thread(message_id, "question", "Since when?")
+    partner.collect_mailbox()
+    assert partner.threads.read(kind).threads[0].is_asked
+    partner.threads.write(message_id, kind="acknowledge", by=BY)
+    partner.threads.write(message_id, kind="answer", by=BY, text="Since Monday.")
+    assert {(one.direction, one.kind, one.text) for one in sandbox.read_thread(message_id)} == {
+        ("out", "question", "Since when?"),
+        ("in", "acknowledge", ""),
+        ("in", "answer", "Since Monday."),
+    }
+
+
+def test_package_of_the_sandbox_opens_and_its_outcome_reaches_the_desk(
+    sandbox: Sandbox, partner: Partner, tmp_path: Path
+) -> None:
+    partner.submit(RAW, priority="P3")
+    message_id = sandbox.send_example("package")
+    partner.collect_mailbox()
+    opened = partner.threads.open_package(message_id, tmp_path / "case")
+    assert (opened.manifest.environment, opened.manifest.recipient) == ("sandbox", "example-service")
+    assert b"NOT A REPORT" in (tmp_path / "case" / "page.html").read_bytes()
+    partner.threads.write(message_id, kind="outcome", by=BY, outcome="no_crime")
+    (entry,) = sandbox.read_thread(message_id)
+    assert (entry.kind, entry.outcome, entry.by) == ("outcome", "no_crime", BY)
+    sandbox.write_to_thread(message_id, "recall", "A slip.")
+    partner.collect_mailbox()
+    with pytest.raises(MailboxError) as caught:
+        partner.threads.open_package(message_id, tmp_path / "again")
+    assert caught.value.reason == "recalled"
+
+
+def test_third_partner_learns_of_nothing(sandbox: Sandbox, partner: Partner, tmp_path: Path) -> None:
+    third = sandbox.enrol(tmp_path / "third", "third-service")
+    partner.submit(RAW, priority="P3")
+    for kind in KINDS:
+        message_id = sandbox.send_example(kind)
+        partner.collect_mailbox()
+        partner.threads.write(message_id, kind="note", by=BY, text="A word.")
+    assert third.collect_mailbox().messages == ()
+    assert third.threads.read().threads == ()
+    with pytest.raises(MailboxError):
+        third.threads.write(message_id, kind="note", by=BY, text="A word.")
+
+
+def test_example_without_a_report_or_for_a_body_without_packages_is_refused(
+    sandbox: Sandbox, partner: Partner, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="submit a report first"):
+        sandbox.send_example("package")
+    sandbox.send_example("alert")
+    sandbox.enrol(tmp_path / "third", "third-service")
+    partner.submit(RAW, priority="P3")
+    with pytest.raises(ValueError, match="example-police"):
+        sandbox.send_example("package", partner="third-service")
