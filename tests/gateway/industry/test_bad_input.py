@@ -99,20 +99,6 @@ def test_replay_inside_the_window_changes_nothing_at_any_call(
     assert read_kept(house) == before
 
 
-def test_replay_after_the_window_is_refused_at_every_call(
-    house: House, industry: Door, partner: Partner, signed: Mapping[str, PartnerCall]
-):
-    nobody = Door(industry.app, industry.origin, house.clock)
-    headers = {name: sign_for(call, partner, house) for name, call in signed.items()}
-    house.clock.advance(seconds=MAX_AGE_SECONDS + 1)
-    before = read_kept(house)
-
-    for name, call in signed.items():
-        check_problem(send_call(nobody, call, **headers[name]), problems.NOT_AUTHORISED)
-
-    assert read_kept(house) == before
-
-
 def test_signature_of_one_call_is_none_for_another(
     house: House, industry: Door, partner: Partner, signed: Mapping[str, PartnerCall]
 ):

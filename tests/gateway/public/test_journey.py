@@ -1,24 +1,28 @@
-"""The journey's table: where every answer leads, that no page is a dead end, and that the way back is the way one came.
-
-The desk's names for answers are in test_kinds.py; the words are in test_wording.py.
-"""
+"""The journey as data: where answers lead, the priority of each kind, and every branch to a stored report."""
 
 from itertools import pairwise, product
+from typing import get_args
 
 import pytest
 
 from gateway.exchange.public_codes import ADULT_BAND, UNDER_AGE_LINE
+from gateway.exchange.public_report import LIST_MAX
+from gateway.guidance.advice import KINDS
 from gateway.public.door import COME_BACK, LEAVE, REPLIES, SIDE_PATHS, get_path
 from gateway.public.journey import (
     CHECK,
     FIELD_BY_NAME,
+    KIND_OPTIONS,
     SCREEN_BY_NAME,
     SCREENS,
     START,
     THANKS,
+    TYPED,
     Answers,
+    Field,
     find_incomplete,
     get_previous,
+    get_priority,
     get_progress,
     is_about_other,
     is_owed_an_answer,
@@ -26,8 +30,10 @@ from gateway.public.journey import (
     list_path,
     list_signposted,
 )
+from partner_sdk.wire.submission import ClearFields
+from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.person import SHORT_ANSWERS
-from tests.gateway.public.walks import ALL_WAYS, LONG_WAY, flatten
+from tests.gateway.public.walks import ALL_WAYS, EVERY_WAY, LONG_WAY, SHORTEST, flatten
 
 SHORT = flatten(SHORT_ANSWERS)
 SHORT_NAMES = [
@@ -384,3 +390,105 @@ def test_paths_are_neutral_and_different():
     paths = [screen.path for screen in SCREENS]
     assert len(set(paths)) == len(paths)
     assert all(path == "" or path[0].isdigit() for path in paths)
+
+
+# Every way from one screen to another that the table knows.
+TURNS_OF_THE_TABLE = {
+    (f"/{screen.path}", f"/{SCREEN_BY_NAME[name].path}")
+    for screen in SCREENS
+    for name in (screen.goes_to, *(branch.go for branch in screen.branches))
+    if screen.path and screen.goes_to != screen.name
+}
+# A person with more to say comes from the check page, not from the page before it.
+TURNS = (TURNS_OF_THE_TABLE - {("/12", "/10"), ("/12c", "/10")}) | {("/14", "/10")}
+
+
+@pytest.mark.parametrize("language", ["en", "cy"])
+def test_every_branch_leads_to_a_stored_report_with_its_own_answers(public: PublicHouse, language: str):
+    walks = [public.person(language=language).list_pages(way) for way in EVERY_WAY]
+    assert {turn for pages in walks for turn in pairwise(pages)} == TURNS
+    assert {path for pages in walks for path in pages} == {f"/{screen.path}" for screen in SCREENS} - {"/"}
+    reports = public.reports()
+    assert len(reports) == len(EVERY_WAY)
+    for report, way in zip(reports, EVERY_WAY, strict=True):
+        assert report.language == language
+        assert report.reporter_age_band == way["/4"]["age"]
+        assert report.story == way.get("/9", {}).get("story", report.story)
+
+
+def test_shortest_way_of_a_child_is_seven_answers_on_twelve_pages(public: PublicHouse):
+    pages = public.person().list_pages(SHORTEST)
+    assert len([path for path in pages if path in SHORTEST]) + len(["Send"]) == 7
+    assert " ".join(pages) == "/2 /3 /4 /4b /6 /7 /9 /9a /11 /12 /14 /15"
+    (report,) = public.reports()
+    assert (report.name, report.contact.school, report.story) == ("Sam", "Ms Example", "")
+
+
+PRIORITIES = [
+    ({"danger": ["yes"]}, "P1"),
+    ({"danger": ["yes"], "kinds": ["bullying"], "age": ["18_plus"]}, "P1"),
+    ({"danger": ["no"], "kinds": ["wants_to_meet"], "meeting_when": ["today"]}, "P1"),
+    ({"danger": ["not_sure"], "kinds": ["wants_to_meet"], "meeting_when": ["next_days"]}, "P1"),
+    ({"danger": ["no"], "kinds": ["wants_to_meet"], "meeting_when": ["later"]}, "P2"),
+    ({"danger": ["no"], "kinds": ["wants_to_meet"], "meeting_when": ["no_day"]}, "P2"),
+    ({"danger": ["no"], "kinds": ["wants_to_meet"], "meeting_when": ["not_sure"]}, "P2"),
+    ({"danger": ["no"], "kinds": ["wants_to_meet"]}, "P2"),
+    ({"danger": ["not_sure"]}, "P2"),
+    ({"danger": ["no"], "age": ["under_12"]}, "P2"),
+    ({"danger": ["no"], "their_age": ["under_12"], "age": ["18_plus"]}, "P2"),
+    ({"danger": ["no"], "kinds": ["extra_nice"], "age": ["13_15"]}, "P3"),
+    ({"danger": ["no"], "kinds": ["not_sure"], "age": ["rather_not_say"]}, "P3"),
+    ({}, "P3"),
+]
+
+
+def test_table_of_kinds_is_complete():
+    assert FIELD_BY_NAME["kinds"].options == tuple(option.code for option in KIND_OPTIONS)
+    assert {option.code for option in KIND_OPTIONS} == set(KINDS)
+    assert len(KIND_OPTIONS) == 14 <= LIST_MAX
+
+
+@pytest.mark.parametrize(("answers", "priority"), PRIORITIES)
+def test_priority_follows_the_table(answers: dict[str, list[str]], priority: str):
+    assert get_priority(answers) == priority
+
+
+@pytest.mark.parametrize("option", KIND_OPTIONS, ids=lambda option: option.code)
+def test_priority_of_a_kind_is_its_own_where_nothing_else_is_known(option):
+    assert get_priority({"danger": ["no"], "kinds": [option.code]}) == option.priority
+    assert option.priority in get_args(ClearFields.__annotations__["priority"])
+
+
+def test_one_urgent_kind_among_others_decides():
+    assert get_priority({"kinds": ["bullying", "not_sure", "threatens_to_share"]}) == "P2"
+
+
+@pytest.mark.parametrize("field", FIELD_BY_NAME.values(), ids=lambda field: field.name)
+def test_every_field_says_why_who_uses_it_and_what_if_it_is_blank(field: Field):
+    assert min(len(field.why), len(field.who_uses), len(field.what_if_blank)) >= 4
+
+
+def test_what_must_be_answered_says_that_it_is_asked_again_and_nothing_else_does():
+    asked_again = {field.name for field in FIELD_BY_NAME.values() if "asked again" in field.what_if_blank}
+    needed = {
+        field.name for field in FIELD_BY_NAME.values() if field.required or (field.goes_with and field.is_needed_with)
+    }
+    assert asked_again == needed
+    assert len(FIELD_BY_NAME) == 55
+    assert len(needed) == 10
+
+
+def test_every_question_has_a_way_not_to_know():
+    unknowing = {"not_sure", "rather_not_say", "no_day", "none", "other"}
+    picked = [field for field in FIELD_BY_NAME.values() if field.kind == "radios"]
+    assert len(picked) > 15
+    for field in picked:
+        # A plain yes or no may be left blank; all else has an answer for who does not know.
+        assert unknowing & set(field.options) or (field.options == ("yes", "no") and not field.required), field.name
+
+
+def test_options_and_lengths_fit_the_report():
+    for field in FIELD_BY_NAME.values():
+        assert (field.kind in TYPED) == (not field.options and field.kind != "select"), field.name
+        assert len(field.options) <= LIST_MAX, field.name
+        assert len(set(field.options)) == len(field.options), field.name
