@@ -236,8 +236,8 @@ EXAMPLE_REQUEST_ID: Final = "6f1c2d1e-8f0b-4b6f-9a53-0c8f3d1b7a42"
 
 _ABOUT = (
     "Online services report online child sexual exploitation to one agency here. Reports are sealed to the agency's "
-    "key before they are sent, so this gateway cannot read them. The specification is WIRE.md in the partner SDK; "
-    "this document describes the calls and is generated from their code."
+    "key before they are sent, so this gateway cannot read them. The specification is WIRE.md in the source of the "
+    "partner SDK; this document describes the calls and is generated from their code."
 )
 _EXAMPLE_CREATED: Final = 1795595400
 _EXAMPLE_KEY_ID: Final = "q3Hn0Lm7mZc"

@@ -35,7 +35,7 @@ from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client._receipts import DeskReceipt, Receipt, find_delivery
 from partner_sdk.client._submissions import SentAs, check_not_repeated, list_unnamed
 from partner_sdk.errors import ConflictError, EvidenceError, FieldFault, LocalStateError, ReportAbuseError, ReportError
-from partner_sdk.report import IndustryReport, list_given
+from partner_sdk.report import IndustryReport
 from partner_sdk.wire.canonical import format_time, parse_time, to_base64url
 from partner_sdk.wire.evidence import EvidenceReference, count_sealed_bytes
 from partner_sdk.wire.submission import MAX_EVIDENCE_IDS, Priority, ReportKind
@@ -298,6 +298,8 @@ def resume_evidence(room: EvidenceSession, *, on_progress: OnProgress = ignore_p
 
 def check_names(report: IndustryReport, files: Mapping[str, Path]) -> None:
     """Raise `ReportError` unless each file belongs to one that the report lists; a listed one need not come along."""
+    from partner_sdk.report import list_given
+
     listed = {file.file_id for file in list_given(report.files)}
     faults = []
     for file_id, path in files.items():
@@ -344,6 +346,8 @@ def _check_not_repeated(room: EvidenceSession, sent: ReportToSend, *, facts: Map
 
 def _check_is_described(report: IndustryReport, *, facts: Mapping[str, FileFacts]) -> None:
     """Raise `ReportError` for a file that is not the one that the report describes: neither could be trusted."""
+    from partner_sdk.report import list_given
+
     faults = []
     for place, file in enumerate(list_given(report.files)):
         found = facts.get(file.file_id)

@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from partner_sdk.client._events import log_event
+from partner_sdk.client.exchange import log_event
 from partner_sdk.durable_files import (
     check_private_folder,
     find_bytes,

@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from partner_sdk.client._events import log_event
 from partner_sdk.client._evidence_upload import EvidenceJournal
 from partner_sdk.client._partner_state import PartnerState, Signer
 from partner_sdk.client._submissions import check_may_leave, find_receipt, find_taken_before, send_submission
-from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, Reply
+from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, Reply, log_event
 from partner_sdk.durable_files import find_bytes, make_private_folder, write_durably, write_new_durably
 from partner_sdk.errors import FormatError, LocalStateError, LogError, RefusedError, StatementError, UnavailableError
 from partner_sdk.wire.canonical import (

@@ -28,9 +28,8 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import structs
 
-from partner_sdk.client._events import log_event
 from partner_sdk.client._partner_state import PartnerState
-from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, Reply
+from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, Reply, log_event
 from partner_sdk.client.mailbox import OpenedMessage
 from partner_sdk.client.threads import OPEN_STATES, QUESTIONS, Thread, ThreadState, note_answer, read_threads
 from partner_sdk.durable_files import make_private_folder
@@ -48,7 +47,7 @@ from partner_sdk.errors import (
     TransportError,
 )
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.report import IndustryReport, list_given
+from partner_sdk.report import IndustryReport
 from partner_sdk.wire.canonical import (
     check_filled_in,
     check_report_id,
@@ -109,6 +108,8 @@ class SentAs(msgspec.Struct, frozen=True):
 
 def list_unnamed(report: IndustryReport, hashes: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Return those of some files (`file_id` to SHA-256) that the report does not name by their hash."""
+    from partner_sdk.report import list_given
+
     named = {
         file.file_id
         for file in list_given(report.files)

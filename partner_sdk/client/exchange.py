@@ -1,9 +1,16 @@
-"""An exchange with the gateway, apart from sending: its address, its bounds, when to try again, and advice on errors.
+"""An exchange with the gateway, apart from sending: address, bounds, when to try again, advice on errors, and the log.
 
 Loads nothing that sends: a command that only names an address or a bound imports this file alone. Retries stand above
 the signing: every try is signed afresh over the same body (WIRE.md §6.1).
+
+The log is one logger of the standard library, with events and never a word of a report.
+
+    logging.getLogger("report_abuse_partner").setLevel(logging.INFO)
+
+An event has a name and fields of the table below: in its line, and as `event` and `fields` of the record.
 """
 
+import logging
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -11,7 +18,6 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from partner_sdk.client._events import log_event
 from partner_sdk.errors import (
     FormatError,
     KeySetError,
@@ -22,6 +28,32 @@ from partner_sdk.errors import (
     UnavailableError,
 )
 from partner_sdk.wire.problems import NOT_AUTHORISED, UNKNOWN_AGENCY_KEY
+
+LOGGER: Final = logging.getLogger("report_abuse_partner")
+LOGGER.addHandler(logging.NullHandler())  # silent until the program configures logging
+
+# The level and the fields of each event.
+EVENTS: Final = {
+    "report-sealed": (logging.INFO, ("report_id", "priority", "kind")),
+    "report-delivered": (logging.INFO, ("report_id", "reference")),
+    "report-repeated": (logging.WARNING, ("report_id", "priority")),
+    "trying-again": (logging.WARNING, ("seconds", "reason")),
+    "key-set-fetched": (logging.INFO, ("serial",)),
+    "key-set-kept": (logging.WARNING, ("serial", "reason")),
+    "message-saved": (logging.INFO, ("number", "kind")),
+    "mailbox-alarm": (logging.ERROR, ("reason",)),
+}
+
+
+def log_event(event: str, **fields: str | float) -> None:
+    """Log one event of the table, with exactly its fields; raises `KeyError` and `ValueError` for any other."""
+    level, names = EVENTS[event]
+    if set(fields) != set(names):
+        raise ValueError(f"The event {event} has the fields {', '.join(names)}.")
+    if LOGGER.isEnabledFor(level):
+        line = " ".join([event, *(f"{name}={fields[name]}" for name in names)])
+        LOGGER.log(level, "%s", line, extra={"event": event, "fields": fields})
+
 
 MAX_REPLY_BYTES = 32 * 1024 * 1024
 # Of a reply that says one thing: a status, a receipt, a stored part.

@@ -15,10 +15,9 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
-from partner_sdk.client._events import log_event
 from partner_sdk.client._keys import finish_change, list_mailbox_keys
 from partner_sdk.client._partner_state import MAX_MESSAGE_NUMBER, MailboxPosition, PartnerProfile, PartnerState
-from partner_sdk.client.exchange import MAX_REPLY_BYTES, MAX_SMALL_REPLY_BYTES, RETRIED_ERRORS
+from partner_sdk.client.exchange import MAX_REPLY_BYTES, MAX_SMALL_REPLY_BYTES, RETRIED_ERRORS, log_event
 from partner_sdk.durable_files import locked
 from partner_sdk.errors import FormatError, LocalStateError, MailboxError, OpeningError, ReportAbuseError
 from partner_sdk.key_files import SEED_BYTES, KeyFile, load_xwing_private_key

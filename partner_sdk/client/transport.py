@@ -25,8 +25,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from requests.adapters import HTTPAdapter
 
 from partner_sdk import __version__
-from partner_sdk.client._events import LOGGER
-from partner_sdk.client.exchange import DEFAULT_PORTS, DEFAULT_TIMEOUTS, MAX_REPLY_BYTES, Reply, Timeouts, check_origin
+from partner_sdk.client.exchange import (
+    DEFAULT_PORTS,
+    DEFAULT_TIMEOUTS,
+    LOGGER,
+    MAX_REPLY_BYTES,
+    Reply,
+    Timeouts,
+    check_origin,
+)
 from partner_sdk.client.http import (
     PartBody,
     PunctualAdapter,

@@ -5,9 +5,10 @@ What reads reports loads when it is first used, as in the package around this on
 
 from typing import TYPE_CHECKING, Any
 
-from partner_sdk.report.model import Completeness, IndustryReport, NotHeld, SealedIndustryReport, list_given
+from partner_sdk.report.model import Completeness, IndustryReport, NotHeld, SealedIndustryReport
 
 if TYPE_CHECKING:
+    from partner_sdk.report.outline import list_given
     from partner_sdk.report.reading import (
         MAX_REPORT_BYTES,
         describe_field,

@@ -559,8 +559,3 @@ class SealedIndustryReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     report: IndustryReport
     completeness: Completeness | None = None
     evidence: Annotated[tuple[EvidenceReference, ...], Meta(max_length=MAX_EVIDENCE_IDS)] = ()
-
-
-def list_given(value: tuple[T, ...] | NotHeld) -> tuple[T, ...]:
-    """Return the items of a list; nothing where the service holds none."""
-    return () if isinstance(value, NotHeld) else value

@@ -5,7 +5,7 @@ One outline serves checks, completeness, preview, messages and docs/fields.md: a
 
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import inspect
@@ -27,6 +27,8 @@ from partner_sdk.report.model import (
     Needed,
     NotHeld,
 )
+
+T = TypeVar("T")
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -104,6 +106,11 @@ def _list_by_pattern() -> dict[str, Field]:
 def is_answered(value: Any) -> bool:
     """Return whether there is a value, or a reason why there is none."""
     return value is not None and not (value.__class__ is tuple and not value)
+
+
+def list_given(value: tuple[T, ...] | NotHeld) -> tuple[T, ...]:
+    """Return the items of a list; nothing where the service holds none."""
+    return () if isinstance(value, NotHeld) else value
 
 
 def make_trail(wanted: Callable[[Field], bool], *, part: Part | None = None) -> Trail:

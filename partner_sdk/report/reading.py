@@ -36,7 +36,6 @@ from partner_sdk.report.model import (
     ReportedFile,
     Reporter,
     SealedIndustryReport,
-    list_given,
 )
 from partner_sdk.report.outline import (
     Field,
@@ -51,6 +50,7 @@ from partner_sdk.report.outline import (
     get_value_type,
     is_answered,
     is_not_held,
+    list_given,
     make_trail,
 )
 from partner_sdk.wire.canonical import check_reference, convert, describe_mismatch, encode, parse_exact, parse_json_file

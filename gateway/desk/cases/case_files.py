@@ -34,7 +34,8 @@ from gateway.desk.wiring import Desk
 from partner_sdk.durable_files import sync_folder
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError, ReportAbuseError
 from partner_sdk.report import SealedIndustryReport
-from partner_sdk.report.model import ReportedFile, list_given
+from partner_sdk.report.model import ReportedFile
+from partner_sdk.report.outline import list_given
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.evidence import EvidenceReference
 

@@ -73,8 +73,8 @@ def test_every_file_is_of_one_package_of_the_two_distributions(folder: Path, pac
         for path in FILES
         if (SDK / path).is_relative_to(folder) and (folder == console or not (SDK / path).is_relative_to(console))
     ]
-    # Neither vectors nor files for building go into a package; the console's README is for its distribution's page.
-    unshipped = {*FOR_BUILDING, *({"README.md"} if folder == console else ())}
+    # Specification, vectors and files for building go into no package; the console's README is for its page alone.
+    unshipped = {"WIRE.md", *FOR_BUILDING, *({"README.md"} if folder == console else ())}
     data = [
         path for path in files if path.suffix != ".py" and path.parts[0] != "vectors" and path.name not in unshipped
     ]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from partner_sdk.client._events import EVENTS, LOGGER, log_event
+from partner_sdk.client.exchange import EVENTS, LOGGER, log_event
 from tests.builders import House
 from tests.house.sources import ROOT
 from tests.sdk.client.test_client import KEYS, RAW, ReceivingGateway, open_client
@@ -63,7 +63,7 @@ def test_no_line_holds_a_word_of_a_report_and_each_names_its_event(
 
 
 def test_program_that_configures_no_logging_reads_nothing_of_it() -> None:
-    code = "from partner_sdk.client._events import log_event\nlog_event('mailbox-alarm', reason='gap')"
+    code = "from partner_sdk.client.exchange import log_event\nlog_event('mailbox-alarm', reason='gap')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert (done.stdout, done.stderr) == ("", "")
 

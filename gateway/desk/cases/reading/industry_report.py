@@ -23,10 +23,9 @@ from partner_sdk.report.model import (
     NotHeld,
     OtherPerson,
     Suspect,
-    list_given,
 )
 from partner_sdk.report.model import Message as SentMessage
-from partner_sdk.report.outline import Field, Part, get_field, get_outline, get_value_type, is_answered
+from partner_sdk.report.outline import Field, Part, get_field, get_outline, get_value_type, is_answered, list_given
 
 NOT_HELD: Final = {
     "none_exists": "none exists",
