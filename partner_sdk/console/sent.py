@@ -7,11 +7,12 @@ that ends in the middle loses nothing.
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
+import msgspec
 from flask import Blueprint, Flask, Response, abort, current_app, request
 from flask.typing import ResponseReturnValue
 
@@ -201,7 +202,7 @@ def _send_with_files(job: Job, *, kept: KeptDraft, report: IndustryReport, files
         copies = files.list_copies(kept.read().root)
         try:
             handed = hand_over(
-                replace(session, seal=seal),
+                msgspec.structs.replace(session, seal=seal),
                 sent,
                 files=copies,
                 on_progress=job.show,
