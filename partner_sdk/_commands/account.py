@@ -21,12 +21,12 @@ from partner_sdk.client._partner_state import PARTNER_ROLES
 from partner_sdk.client.account import (
     Rotation,
     describe_rotation,
+    examine,
     find_sent_registration,
     renew_keys,
     send_registration,
 )
 from partner_sdk.client.account import enrol as answer_invitation
-from partner_sdk.client.checkup import examine
 from partner_sdk.finding import describe_findings, is_well
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import check_filled_in

@@ -44,9 +44,8 @@ from partner_sdk.wire.submission import SET_ASIDE_REASONS, Priority, ReportKind,
 
 if TYPE_CHECKING:
     # Types only: these modules load the HTTP client, which a command that sends nothing does not need.
-    from partner_sdk.client._evidence_handover import HandedOver
+    from partner_sdk.client._evidence_handover import HandedOver, WaitingEvidence
     from partner_sdk.client._evidence_upload import Progress
-    from partner_sdk.client._spool import WaitingEvidence
     from partner_sdk.client.partner import Partner
     from partner_sdk.client.threads import KeptEntry
 
@@ -411,7 +410,7 @@ def spool() -> None:
 @shared_options
 def spool_status(call: Call) -> int:
     """List what waits, and its age (exit code 3 if anything does)."""
-    from partner_sdk.client._spool import find_oldest, list_waiting, list_waiting_evidence
+    from partner_sdk.client._evidence_handover import find_oldest, list_waiting, list_waiting_evidence
 
     now = call.runtime.clock()
     waiting, files = list_waiting(call.partner.state), list_waiting_evidence(call.partner.state)
@@ -452,8 +451,8 @@ def spool_status(call: Call) -> int:
 @shared_options
 def flush(call: Call) -> int:
     """Send everything that waits, P1 first."""
-    from partner_sdk.client._spool import flush as flush_reports
-    from partner_sdk.client._spool import list_waiting, list_waiting_evidence
+    from partner_sdk.client._evidence_handover import flush as flush_reports
+    from partner_sdk.client._evidence_handover import list_waiting, list_waiting_evidence
 
     partner = call.partner
     urgent = {one.report_id for one in list_waiting(partner.state) if one.priority == "P1"}

@@ -1,4 +1,4 @@
-"""Hands files over with a report: the order of sending, and the way to continue after a broken connection.
+"""Sends a report with its files, in order; what is not sent yet waits sealed in the spool.
 
 - A P1 goes first. Its evidence follows, and then a supplement that brings the digests.
 - For a P2 or P3 the evidence goes first and the report carries the digests. If the evidence does not get through, the
@@ -7,9 +7,12 @@
   `resume` and `resume_evidence`.
 
 Never sends a byte of a file that has changed since the report: it gets a new id, and the caller is notified.
+
+The spool holds sealed bodies until a receipt proves that they arrived; neither a thief of the folder nor the partner
+itself can open them. Several processes may flush it at once (`PartnerState.holding_submission`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -34,11 +37,21 @@ from partner_sdk.client._evidence_upload import (
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client._receipts import DeskReceipt, Receipt, find_delivery
 from partner_sdk.client._submissions import SentAs, check_not_repeated, list_unnamed
-from partner_sdk.errors import ConflictError, EvidenceError, FieldFault, LocalStateError, ReportAbuseError, ReportError
+from partner_sdk.client.exchange import RETRIED_ERRORS
+from partner_sdk.errors import (
+    ConflictError,
+    EvidenceError,
+    FieldFault,
+    LocalStateError,
+    ReportAbuseError,
+    ReportError,
+    StatementError,
+    TransportError,
+)
 from partner_sdk.report import IndustryReport
-from partner_sdk.wire.canonical import format_time, parse_time, to_base64url
+from partner_sdk.wire.canonical import format_time, get_id_time, parse_time, to_base64url
 from partner_sdk.wire.evidence import EvidenceReference, count_sealed_bytes
-from partner_sdk.wire.submission import MAX_EVIDENCE_IDS, Priority, ReportKind
+from partner_sdk.wire.submission import MAX_EVIDENCE_IDS, Priority, ReportKind, peek_submission
 
 OnProgress = Callable[[Progress], None]
 
@@ -466,3 +479,144 @@ def _send_supplement(room: EvidenceSession, entry: JournalEntry, *, reference: s
             again=True,
         )
     return room.deliver(entry.supplement_id)
+
+
+# After this many failures of one priority in a row, its others wait for the next flush: a gateway that is
+# down takes none of them. More than one, because a single report may be the cause itself; by priority, because each
+# has a rate limit of its own.
+MOST_UNANSWERED_IN_A_ROW: Final = 3
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """One sealed submission without a receipt.
+
+    `since` is when it was sealed. An unreadable one counts as a P1, with the error: it may be one.
+    """
+
+    report_id: str
+    priority: Priority
+    kind: ReportKind | None
+    since: str | None
+    size_bytes: int
+    error: ReportAbuseError | None = None
+
+
+class WaitingEvidence(msgspec.Struct, frozen=True):
+    """The files of one report that the gateway does not hold whole, or whose digests it has not received.
+
+    `is_sealed` is false while the report itself was not sealed: then the same `report submit` continues it.
+    """
+
+    report_id: str
+    since: str | None
+    files: int
+    size_bytes: int
+    is_sealed: bool
+    error: ReportAbuseError | None = None
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """The outcome of one report that had been waiting: a receipt, or the error that stopped it."""
+
+    report_id: str
+    priority: Priority
+    receipt: Receipt | None
+    error: ReportAbuseError | None
+
+
+class Deliver(Protocol):
+    """Sends one saved submission, with all patience or only once; raises `ReportAbuseError`."""
+
+    def __call__(self, report_id: str, *, is_patient: bool) -> Receipt:
+        """Return the verified and saved receipt."""
+        ...
+
+
+def find_oldest(waiting: list[Waiting]) -> str | None:
+    """Return the time of the oldest waiting report, or None if no time is known."""
+    return min((one.since for one in waiting if one.since is not None), default=None)
+
+
+def list_waiting(state: PartnerState) -> list[Waiting]:
+    """List waiting reports, P1 first and then the oldest; never raises for a damaged file."""
+    found = [_read_waiting(state, report_id) for report_id in state.list_undelivered()]
+    return sorted(found, key=lambda one: (one.priority, one.report_id))
+
+
+def list_waiting_evidence(state: PartnerState) -> list[WaitingEvidence]:
+    """List the reports whose evidence waits, the oldest first; never raises for an entry that is damaged."""
+    journal = EvidenceJournal(state.folder)
+    found = []
+    for report_id in journal.list_ids():
+        try:
+            entry = journal.find(report_id)
+            if entry is None or entry.is_done:
+                continue
+            is_sealed = state.find_submission(report_id) is not None
+        except ReportAbuseError as error:
+            found.append(WaitingEvidence(report_id, None, 0, 0, True, error))
+            continue
+        size = sum(file.size_bytes for file in entry.waiting)
+        found.append(WaitingEvidence(report_id, entry.begun_at, len(entry.waiting), size, is_sealed))
+    return found
+
+
+def flush(
+    state: PartnerState, *, deliver: Deliver, on_start: Callable[[int, int, Waiting], None] = lambda *_: None
+) -> Iterator[Attempt]:
+    """Send all waiting reports, P1 first, and yield the outcome of each; a failure does not stop the others.
+
+    After one that got no answer, 5xx or 429, the next are sent once only, until one gets through; after
+    `MOST_UNANSWERED_IN_A_ROW` of a priority the rest of it is left (`not-tried`). `on_start` hears before each one its
+    place from 1, how many there are, and which it is. A report that another process discards meanwhile is skipped.
+    """
+    waiting = list_waiting(state)
+    unanswered, priority, is_patient = 0, "", True
+    for place, one in enumerate(waiting, start=1):
+        if one.priority != priority:
+            unanswered, priority = 0, one.priority
+        if unanswered >= MOST_UNANSWERED_IN_A_ROW:
+            yield _make_failure(one, _make_not_tried())
+            continue
+        on_start(place, len(waiting), one)
+        try:
+            # Its submit is still sending files, and seals the report once more with their digests before it goes.
+            EvidenceJournal(state.folder).check_free(one.report_id)
+            receipt = deliver(one.report_id, is_patient=is_patient)
+        except RETRIED_ERRORS as error:
+            unanswered, is_patient = unanswered + 1, False
+            yield _make_failure(one, error)
+        except ReportAbuseError as error:
+            if isinstance(error, StatementError) and error.reason == "no-such-submission":
+                continue
+            unanswered = 0
+            yield _make_failure(one, error)
+        else:
+            unanswered, is_patient = 0, True
+            yield Attempt(report_id=one.report_id, priority=one.priority, receipt=receipt, error=None)
+
+
+def _read_waiting(state: PartnerState, report_id: str) -> Waiting:
+    since: str | None = None
+    size = 0
+    try:
+        since = format_time(get_id_time(report_id))
+        saved = state.find_submission(report_id)
+        if saved is None:  # discarded since it was listed; the flush passes it by
+            return Waiting(report_id, "P3", None, since, size)
+        size = len(saved[0])
+        said = peek_submission(saved[1].statement)
+    except ReportAbuseError as error:
+        return Waiting(report_id, "P1", None, since, size, error)
+    return Waiting(report_id, said.priority, said.kind, since, size)
+
+
+def _make_failure(one: Waiting, error: ReportAbuseError) -> Attempt:
+    return Attempt(report_id=one.report_id, priority=one.priority, receipt=None, error=error)
+
+
+def _make_not_tried() -> TransportError:
+    return TransportError(
+        f"Not tried, because the {MOST_UNANSWERED_IN_A_ROW} before it did not get through. It stays sealed and saved.",
+        reason="not-tried",
+    )

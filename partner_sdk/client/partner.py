@@ -18,10 +18,12 @@ import requests
 from msgspec.structs import replace
 
 from partner_sdk.client._evidence_handover import (
+    Attempt,
     EvidenceSession,
     HandedOver,
     OnProgress,
     ReportToSend,
+    flush,
     hand_over,
     ignore_progress,
     resume_evidence,
@@ -39,7 +41,6 @@ from partner_sdk.client._receipts import (
     fetch_progress,
     open_log,
 )
-from partner_sdk.client._spool import Attempt, flush
 from partner_sdk.client._submissions import Question, find_earlier_reference, list_requests, seal_and_save
 from partner_sdk.client.exchange import DEFAULT_POLICY, MAX_SMALL_REPLY_BYTES, RetryPolicy, T, send_patiently
 from partner_sdk.client.http import read_clock

@@ -8,8 +8,14 @@ from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
 from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerState
-from partner_sdk.client.account import describe_rotation, enrol, find_sent_registration, renew_keys
-from partner_sdk.client.checkup import KEYS_ARE_OLD_AFTER, examine
+from partner_sdk.client.account import (
+    KEYS_ARE_OLD_AFTER,
+    describe_rotation,
+    enrol,
+    examine,
+    find_sent_registration,
+    renew_keys,
+)
 from partner_sdk.console.page import (
     ErrorLines,
     NavItem,

@@ -16,10 +16,9 @@ import msgspec
 from flask import Blueprint, Flask, Response, abort, current_app, request
 from flask.typing import ResponseReturnValue
 
-from partner_sdk.client._evidence_handover import HandedOver, ReportToSend, hand_over
+from partner_sdk.client._evidence_handover import HandedOver, ReportToSend, Waiting, hand_over, list_waiting
 from partner_sdk.client._evidence_upload import EvidenceJournal, JournalEntry, Progress
 from partner_sdk.client._receipts import DeskReceipt, Receipt, check_answer, find_delivery, keep_receipt, read_sealed
-from partner_sdk.client._spool import Waiting, list_waiting
 from partner_sdk.client._submissions import SentAs, check_not_repeated, find_earlier_reference
 from partner_sdk.client.exchange import DEFAULT_POLICY
 from partner_sdk.console.drafts import DraftFiles, Drafts, KeptDraft, sweep

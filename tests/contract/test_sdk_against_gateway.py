@@ -9,8 +9,7 @@ import pytest
 from gateway.exchange.feed import RegisterEntry
 from gateway.store.items import put_invitation
 from gateway.testing.transport import WsgiTransport
-from partner_sdk.client.account import enrol
-from partner_sdk.client.checkup import examine
+from partner_sdk.client.account import enrol, examine
 from partner_sdk.client.partner import Partner as Client
 from partner_sdk.errors import NotAuthorisedError, RefusedError, SealingError, TransportError, UnavailableError
 from partner_sdk.key_files import KeyRole

@@ -20,8 +20,7 @@ from gateway.desk.partners.register import PartnerError
 from gateway.testing import Sandbox, SandboxReport, agency, scenarios
 from gateway.testing.agency import SandboxStepError
 from partner_sdk import Partner
-from partner_sdk.client.account import enrol, rotate_keys, send_registration
-from partner_sdk.client.checkup import examine
+from partner_sdk.client.account import enrol, examine, rotate_keys, send_registration
 from partner_sdk.client.transport import Transport, make_session
 from partner_sdk.errors import (
     FormatError,

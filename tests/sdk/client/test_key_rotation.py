@@ -11,8 +11,7 @@ from gateway.exchange.feed import ACCOUNT_CHANGE
 from partner_sdk.client import _keys as pending_keys
 from partner_sdk.client._keys import find_pending, list_mailbox_keys
 from partner_sdk.client._partner_state import PARTNER_ROLES
-from partner_sdk.client.account import describe_rotation
-from partner_sdk.client.checkup import examine
+from partner_sdk.client.account import describe_rotation, examine
 from partner_sdk.errors import NotAuthorisedError
 from partner_sdk.key_files import KeyFile, KeyRole
 from partner_sdk.report import parse_report

@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from gateway.testing import Sandbox
-from partner_sdk.client._spool import list_waiting
+from partner_sdk.client._evidence_handover import list_waiting
 from partner_sdk.client.exchange import describe
 from partner_sdk.client.partner import Partner as Client
 from partner_sdk.errors import FormatError, KeySetError, SealingError

@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from partner_sdk.client._evidence_handover import Attempt, Waiting, flush, list_waiting, list_waiting_evidence
 from partner_sdk.client._partner_state import PartnerState
-from partner_sdk.client._spool import Attempt, Waiting, flush, list_waiting, list_waiting_evidence
 from partner_sdk.client.exchange import Timeouts
 from partner_sdk.client.partner import Partner as Client
 from partner_sdk.client.transport import Transport, make_session

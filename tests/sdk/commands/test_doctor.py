@@ -7,9 +7,9 @@ import pytest
 
 from gateway.testing.transport import WsgiTransport
 from partner_sdk._commands.runtime import EXIT_FAILED
-from partner_sdk.client import checkup
+from partner_sdk.client import account
 from partner_sdk.client._evidence_upload import EvidenceJournal, JournalEntry, JournalFile
-from partner_sdk.client.checkup import KEYS_ARE_OLD_AFTER, Finding, examine
+from partner_sdk.client.account import KEYS_ARE_OLD_AFTER, Finding, examine
 from partner_sdk.client.partner import Partner as Client
 from partner_sdk.report import parse_report
 from partner_sdk.wire.canonical import format_time, make_report_id, to_base64url
@@ -160,7 +160,7 @@ def test_full_disk_is_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> N
     class Usage:
         free = 1024**2
 
-    monkeypatch.setattr(checkup.shutil, "disk_usage", lambda _: Usage)
+    monkeypatch.setattr(account.shutil, "disk_usage", lambda _: Usage)
     (one,) = find(client, "disk")
     assert "only 1 MiB" in one.detail
 
