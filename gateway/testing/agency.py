@@ -38,7 +38,7 @@ from gateway.desk.actions.ledger import (
     write_entry,
 )
 from gateway.desk.actions.model import KINDS, ActionKind, get_action
-from gateway.desk.cases.assessing import Assessment, assess_case, find_standing
+from gateway.desk.cases.assessing import Assessment, assess_case, find_assessment
 from gateway.desk.cases.closing import schedule_outcome
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseRow, get_case, list_cases
@@ -535,7 +535,7 @@ class SandboxAgency:
     def _assess(self, case: CaseRow) -> None:
         """Assess a case once: no question and no outcome goes out before that."""
         with self.desk.store.read() as connection:
-            is_assessed = find_standing(connection, get_lead(connection, case.case_id)) is not None
+            is_assessed = find_assessment(connection, get_lead(connection, case.case_id)) is not None
         if not is_assessed:
             assess_case(self.desk, case.case_id, ASSESSMENT, actor=STAFF)
 

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from gateway.desk.cases.assessing import Assessment, assess_case, find_standing, pass_on
+from gateway.desk.cases.assessing import Assessment, assess_case, find_assessment, pass_on
 from gateway.desk.cases.closing import Closing, close_case
 from gateway.desk.cases.holding import get_lead, take_over
 from gateway.desk.cases.model import CaseRow
@@ -67,7 +67,7 @@ def make_ready(desk: Desk, case: str, *, actor: str = ACTOR, **changes: Any) -> 
     """Let this person have an open, read case, and assess it unless that was done; leave any other case as it is."""
     with desk.store.read() as connection:
         lead = get_lead(connection, case)
-        standing = find_standing(connection, lead)
+        standing = find_assessment(connection, lead)
     if lead.closed_at is not None or lead.opened_at is None:
         return
     if lead.holder not in {None, actor}:

@@ -94,8 +94,8 @@ class View:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """The standing assessment: the newest one or the newest view. `agreed` and `struck` are codes of risk factors.
+class CurrentAssessment:
+    """The assessment in force: the newest one or the newest view. `agreed` and `struck` are codes of risk factors.
 
     `read` counts the reports of the case that had been read when it was made.
     """
@@ -121,7 +121,7 @@ class Standing:
 
 
 # The codes of a step; the reasons are in its sealed text.
-_CODES: Final = tuple(one.name for one in fields(Standing) if one.name not in {"step", "is_stale"})
+_CODES: Final = tuple(one.name for one in fields(CurrentAssessment) if one.name not in {"step", "is_stale"})
 _LISTS: Final = frozenset({"agreed", "struck"})
 
 
@@ -151,7 +151,7 @@ def assess_case(
         found = hold(desk, connection, found, actor=actor)
         _check_factors(found, cleaned)
         cleaned = replace(cleaned, contact=_get_contact(found, cleaned.contact))
-        before = find_standing(connection, found)
+        before = find_assessment(connection, found)
         if seen is not None and before is not None and before.step.number > seen:
             raise CaseError(
                 "This case was assessed again while you wrote. Read that, change yours if you need to, and record it.",
@@ -182,7 +182,7 @@ def advise(desk: Desk, wanted: str, view: View, *, actor: str) -> CaseRow:
         found = get_lead(connection, wanted)
         check_open(found)
         _check_trained(desk, connection, actor)
-        before = get_standing(connection, found)
+        before = get_assessment(connection, found)
         if any(getattr(view, name) == NO and getattr(before, name) == YES for name in QUESTIONS) or (
             PRIORITIES.index(view.priority) > PRIORITIES.index(before.priority)
         ):
@@ -220,7 +220,7 @@ def clean_assessment(assessment: Assessment) -> Assessment:
     )
 
 
-def find_standing(connection: Connection, case: CaseRow) -> Standing | None:
+def find_assessment(connection: Connection, case: CaseRow) -> CurrentAssessment | None:
     """Return the standing assessment of a case, or None if there is none yet."""
     steps = [
         step
@@ -231,15 +231,15 @@ def find_standing(connection: Connection, case: CaseRow) -> Standing | None:
     newest = next((step for step in steps if step.kind != "reopen"), None)
     if newest is None:
         return None
-    standing = Standing(step=newest, **{name: _read_code(name, newest.detail[name]) for name in _CODES})
+    standing = CurrentAssessment(step=newest, **{name: _read_code(name, newest.detail[name]) for name in _CODES})
     assessed = next(step for step in steps if step.kind == "assess")
     was_reopened = any(step.kind == "reopen" and step.number > assessed.number for step in steps)
     return replace(standing, is_stale=was_reopened or count_read(connection, case) > standing.read)
 
 
-def get_standing(connection: Connection, case: CaseRow) -> Standing:
+def get_assessment(connection: Connection, case: CaseRow) -> CurrentAssessment:
     """Return the standing assessment, without which there is no action. Raises `CaseError` (`not-assessed`)."""
-    standing = find_standing(connection, case)
+    standing = find_assessment(connection, case)
     if standing is None:
         raise CaseError(
             "Assess the case first. Nothing leaves the desk and nothing closes before it is assessed.",
@@ -309,7 +309,7 @@ def _raise(
     desk: Desk,
     connection: Connection,
     found: CaseRow,
-    before: Standing | None,
+    before: CurrentAssessment | None,
     immediate_risk: str,
     priority: str,
 ) -> CaseRow:
@@ -353,7 +353,7 @@ def pass_on(
             raise CaseError("This case is already closed. Nothing was changed.", reason="already-closed")
         if found.opened_at is None:
             raise CaseError("This report is still unread. Open it first.", reason="not-opened")
-        if find_standing(connection, found) is None:
+        if find_assessment(connection, found) is None:
             raise CaseError(
                 "Assess the case first. Nothing leaves the desk and nothing closes before it is assessed.",
                 reason="not-assessed",
@@ -391,7 +391,7 @@ class ShownSuggestion:
 
 
 def list_who_can_help(
-    desk: Desk, case: CaseRow, standing: Standing | None, contents: Iterable[SealedContent | None]
+    desk: Desk, case: CaseRow, standing: CurrentAssessment | None, contents: Iterable[SealedContent | None]
 ) -> list[ShownSuggestion]:
     """Return the suggestions for a case, those of its assessment first."""
     now = desk.clock()

@@ -18,7 +18,7 @@ from typing import Final
 from sqlalchemy import Connection, and_, or_, select, update
 
 from gateway.desk.actions.model import KIND_TITLES, Action, list_actions_of, list_told, list_unread, name_recipients
-from gateway.desk.cases.assessing import YES, Standing, count_read, find_standing, get_standing
+from gateway.desk.cases.assessing import YES, CurrentAssessment, count_read, find_assessment, get_assessment
 from gateway.desk.cases.holding import check_not_held, check_open, get_lead, hold, hold_unless_closed
 from gateway.desk.cases.linking import record_link
 from gateway.desk.cases.model import (
@@ -70,7 +70,7 @@ def list_open(desk: Desk, connection: Connection, found: CaseRow) -> list[CaseEr
     if found.closed_at is None:
         if found.opened_at is None:
             mine.append(CaseError("This report is still unread. Open it first.", reason="not-opened"))
-        mine += _list_unsettled(connection, found, find_standing(connection, found))
+        mine += _list_unsettled(connection, found, find_assessment(connection, found))
     return [*mine, *list_open_outside(desk, connection, [found])[found.case_id]]
 
 
@@ -143,7 +143,7 @@ def _list_later(connection: Connection, cases: Sequence[CaseRow]) -> Mapping[str
     return found
 
 
-def _list_unsettled(connection: Connection, found: CaseRow, standing: Standing | None) -> Iterator[CaseError]:
+def _list_unsettled(connection: Connection, found: CaseRow, standing: CurrentAssessment | None) -> Iterator[CaseError]:
     if standing is None:
         yield CaseError(
             "Assess the case first. Nothing leaves the desk and nothing closes before it is assessed.",
@@ -208,7 +208,7 @@ def _list_proven(connection: Connection, found: CaseRow) -> set[str]:
     return {one.case_id for one in proven if one.opened_at is not None}
 
 
-def _is_exempt(connection: Connection, found: CaseRow, standing: Standing) -> bool:
+def _is_exempt(connection: Connection, found: CaseRow, standing: CurrentAssessment) -> bool:
     newer = (one for one in list_steps(connection, found) if one.number > standing.step.number)
     return any(one.kind == "exempt" and one.case_id == found.case_id for one in newer)
 
@@ -301,7 +301,7 @@ def schedule_outcome(desk: Desk, wanted: str, *, outcome: str, hold_until: date 
         check_may_send_outcome(connection, found)
         if found.opened_at is None:
             raise CaseError("This report is still unread. Open it first.", reason="not-opened")
-        get_standing(connection, found)
+        get_assessment(connection, found)
         hold_unless_closed(desk, connection, found, actor=actor)
         if outcome == DUPLICATE and not has_own_earlier(connection, found):
             raise CaseError(
@@ -500,7 +500,7 @@ def exempt_case(desk: Desk, wanted: str, *, reason: str, actor: str) -> CaseRow:
     with desk.store.write() as connection:
         found = get_lead(connection, wanted)
         check_open(found)
-        if get_standing(connection, found).urgent_dissemination != YES:
+        if get_assessment(connection, found).urgent_dissemination != YES:
             raise CaseError("This case does not wait for a package.", reason="no-package-owed")
         add_step(desk, connection, found.case_id, "exempt", actor=actor, text=text)
         return found

@@ -371,7 +371,7 @@ def read_feed_time(text: str, *, now: datetime) -> datetime:
         return now  # the gateway is not trusted: a malformed time must not end a round
 
 
-def get_standing(desk: Desk, feed: FeedClient) -> FeedStatus:
+def get_feed_status(desk: Desk, feed: FeedClient) -> FeedStatus:
     """Return the gateway's position; an alarm if it is before the desk's own links of the same epoch."""
     status = feed.get_status()
     if status.is_damaged:
@@ -412,7 +412,7 @@ def _list_behind(connection: Connection, status: FeedStatus) -> list[tuple[Chain
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ChainFindings:
     """The open gaps and new epochs; `is_behind` if a chain was just found to end too early."""
 
     gaps: list[str]
@@ -420,7 +420,7 @@ class Standing:
     is_behind: bool
 
 
-def look_for_gaps(desk: Desk, status: FeedStatus) -> Standing:
+def look_for_gaps(desk: Desk, status: FeedStatus) -> ChainFindings:
     """Look for gaps once no more rows wait."""
     now, is_behind = desk.clock(), False
     with desk.store.write() as connection:
@@ -434,7 +434,7 @@ def look_for_gaps(desk: Desk, status: FeedStatus) -> Standing:
                 chain = Chain(status.instance, status.epoch, head.partner)
                 is_behind |= raise_alarm(connection, GAP, chain.name(highest + 1, head.sequence), now=now)
         gaps = list_gaps(connection, now=now)
-        return Standing(gaps, list_subjects(connection, NEW_EPOCH), is_behind)
+        return ChainFindings(gaps, list_subjects(connection, NEW_EPOCH), is_behind)
 
 
 def count_hidden(feed: FeedClient, *, rows: int) -> int:

@@ -25,7 +25,7 @@ from gateway.desk.collection.chain import (
     add_links,
     count_hidden,
     get_collector_state,
-    get_standing,
+    get_feed_status,
     load_trusted_keys,
     look_for_gaps,
     make_link,
@@ -129,7 +129,7 @@ def collect_reports(
 
 def _collect(desk: Desk, feed: FeedClient, *, actor: str, progress: Progress | None, from_start: bool) -> Collected:
     collected = Collected()
-    status = get_standing(desk, feed)
+    status = get_feed_status(desk, feed)
     with desk.store.read() as connection:
         state = get_collector_state(connection)
     is_known = (state.feed_instance, state.feed_epoch) == (status.instance, status.epoch) and not from_start

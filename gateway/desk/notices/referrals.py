@@ -33,7 +33,7 @@ from gateway.desk.cases.action_forms import (
     get_case_or_404,
     make_action_forms,
 )
-from gateway.desk.cases.assessing import get_standing
+from gateway.desk.cases.assessing import get_assessment
 from gateway.desk.cases.holding import check_not_held, get_lead, hold_unless_closed
 from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.cases.search import check_traces, open_traces
@@ -207,7 +207,7 @@ def choose_service(connection: Connection, lead: CaseRow, *, now: datetime) -> t
     """Return the id and name of the service that a case may be referred to."""
     if lead.opened_at is None:
         raise CaseError("This report is still unread. Open it first.", reason="not-opened")
-    get_standing(connection, lead)
+    get_assessment(connection, lead)
     if lead.about is None:
         raise CaseError("Record the service of this case first.", reason="no-service")
     check_embargo(connection, lead.case_id, now=now)

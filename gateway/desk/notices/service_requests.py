@@ -23,7 +23,7 @@ from gateway.desk import audit
 from gateway.desk.actions.ledger import MAX_BODY_BYTES, draft_action, release_action
 from gateway.desk.actions.model import KINDS, Action, ActionError, find_action
 from gateway.desk.cases.action_forms import get_case_or_404
-from gateway.desk.cases.assessing import get_standing
+from gateway.desk.cases.assessing import get_assessment
 from gateway.desk.cases.model import (
     MAX_NOTE_CHARACTERS,
     CaseError,
@@ -319,7 +319,7 @@ def get_askable(connection: Connection, wanted: str) -> CaseRow:
         raise CaseError("This report is still unread. Open it first.", reason="not-opened")
     if found.closed_at is not None:
         raise CaseError("This case is already closed. Nothing was changed.", reason="already-closed")
-    get_standing(connection, found)
+    get_assessment(connection, found)
     return found
 
 

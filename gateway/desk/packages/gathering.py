@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from gateway.desk import audit
 from gateway.desk.actions.ledger import open_body
 from gateway.desk.actions.model import OUT_STATES, Action, ActionError, get_action
-from gateway.desk.cases.assessing import Standing, count_read, get_standing
+from gateway.desk.cases.assessing import CurrentAssessment, count_read, get_assessment
 from gateway.desk.cases.case_files import ComparedReports, FileOfReport, make_whole_case, open_new_file
 from gateway.desk.cases.holding import check_open, get_lead
 from gateway.desk.cases.model import CaseError, CaseRow, StepText, get_case, open_texts
@@ -89,7 +89,7 @@ class GatheredCase:
     """
 
     case: CaseRow
-    standing: Standing
+    standing: CurrentAssessment
     reasons: StepText
     reports: Sequence[GatheredReport]
     closed: Sequence[str]
@@ -97,7 +97,7 @@ class GatheredCase:
     covers: int
 
 
-def get_ready(connection: Connection, wanted: str) -> tuple[CaseRow, Standing]:
+def get_ready(connection: Connection, wanted: str) -> tuple[CaseRow, CurrentAssessment]:
     """Return the case in which a report is worked on, once it may leave. Raises `CaseError`."""
     found = get_lead(connection, wanted)
     if found.synthetic:
@@ -105,7 +105,7 @@ def get_ready(connection: Connection, wanted: str) -> tuple[CaseRow, Standing]:
     check_open(found)
     if found.opened_at is None:
         raise CaseError("This report is still unread. Open it first.", reason="not-opened")
-    standing = get_standing(connection, found)
+    standing = get_assessment(connection, found)
     if standing.is_stale:
         raise CaseError(
             "Assess the case again: more was read, or it was reopened, after its assessment.", reason="assessment-stale"
@@ -190,7 +190,7 @@ def has_changed(connection: Connection, case_id: str, *, covers: int | None, ass
     if found.closed_at is not None:
         return True
     is_read = covers is not None and covers != count_read(connection, found)
-    return is_read or get_standing(connection, found).step.number != assessed
+    return is_read or get_assessment(connection, found).step.number != assessed
 
 
 def make_openers(

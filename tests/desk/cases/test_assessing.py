@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
-from gateway.desk.cases.assessing import Standing, View, advise, assess_case, find_standing
+from gateway.desk.cases.assessing import CurrentAssessment, View, advise, assess_case, find_assessment
 from gateway.desk.cases.closing import Closing, close_case
 from gateway.desk.cases.model import CaseError, CaseRow, StepText, get_case, list_steps, open_texts
 from gateway.desk.cases.opening import open_case
@@ -45,9 +45,9 @@ def get(desk: Desk, case_id: str) -> CaseRow:
         return get_case(connection, case_id)
 
 
-def stands(desk: Desk, case_id: str) -> Standing:
+def stands(desk: Desk, case_id: str) -> CurrentAssessment:
     with desk.store.read() as connection:
-        standing = find_standing(connection, get_case(connection, case_id))
+        standing = find_assessment(connection, get_case(connection, case_id))
     assert standing is not None
     return standing
 
@@ -130,7 +130,7 @@ def test_assessment_that_lacks_something_is_none(desk: Desk, changes: dict[str, 
     case_id = add_opened(desk)
     assert refuse(desk, case_id, **changes) == reason
     with desk.store.read() as connection:
-        assert find_standing(connection, get_case(connection, case_id)) is None
+        assert find_assessment(connection, get_case(connection, case_id)) is None
     assert get(desk, case_id).holder is None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from gateway.desk.cases.assessing import find_standing
+from gateway.desk.cases.assessing import find_assessment
 from gateway.desk.cases.closing import Closing
 from gateway.desk.cases.model import OUTCOMES, REDIRECTS, CaseError, get_case
 from gateway.desk.cases.opening import open_case
@@ -67,7 +67,7 @@ def test_report_of_content_alone_closes_with_the_iwf_as_best_placed(desk: Desk) 
     close(desk, case_id, redirected_to="iwf")
     with desk.store.read() as connection:
         closed = get_case(connection, case_id)
-        standing = find_standing(connection, closed)
+        standing = find_assessment(connection, closed)
     assert standing is not None
     assert (standing.best_placed, closed.redirected_to, closed.outcome) == ("iwf", "iwf", "out_of_remit")
 

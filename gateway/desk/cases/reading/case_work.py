@@ -13,7 +13,7 @@ from gateway.desk import audit
 from gateway.desk.actions.destinations import Register, load_register
 from gateway.desk.actions.model import KIND_TITLES, Action, format_failure, list_actions, name_recipient
 from gateway.desk.audit import FROM_RECIPIENT, ON_ACTION, ON_CASE, TO_RECIPIENT, AuditEvent, format_event
-from gateway.desk.cases.assessing import MEANS, Standing, find_standing, is_grown_up
+from gateway.desk.cases.assessing import MEANS, CurrentAssessment, find_assessment, is_grown_up
 from gateway.desk.cases.closing import CHILD_OUTCOMES, ChildOutcome, list_child_outcomes, list_open, list_owed
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import (
@@ -277,7 +277,7 @@ class CaseWork:
     lead: CaseRow
     holder: str | None
     is_mine: bool
-    standing: Standing | None
+    standing: CurrentAssessment | None
     assessor: str
     factors: Sequence[Factor | Combination]
     unread: Sequence[str]
@@ -302,7 +302,7 @@ def make_case_work(desk: Desk, case: CaseRow, *, actor: str, is_open: bool) -> C
     with desk.store.read() as connection:
         lead = get_lead(connection, case.case_id)
         steps = list_steps(connection, lead)
-        standing = find_standing(connection, lead)
+        standing = find_assessment(connection, lead)
         matters = list_open(desk, connection, lead)
         owed = list_owed(connection, lead, matters, actor=actor)
         later = list_later(connection, [lead]).get(lead.case_id, Later(0, (), is_taken_back=False))
