@@ -64,7 +64,7 @@ def test_rotation_under_a_stream_of_reports_refuses_and_loses_none(loop: Loop, s
     assert len(references) == 9 + len(waiting)
     loop.collect()
     assert list_filed(loop) == sorted(references)
-    assert loop.count("quarantined") == 0
+    assert loop.count("quarantine") == 0
     assert service.rotate().is_done is False  # and the next one begins
 
 

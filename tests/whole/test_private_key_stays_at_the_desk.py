@@ -82,7 +82,6 @@ import itertools, sqlite3, sys
 from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from gateway.public import drafts
 from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.key_files import parse_key_file, load_xwing_private_key
 from partner_sdk.wire.sealing import make_suite

@@ -9,8 +9,9 @@ from msgspec import inspect
 
 from gateway.desk.cases.case_files import FileState
 from gateway.desk.cases.reading import labels
+from gateway.desk.cases.reading.contact import make_contact_block
 from gateway.desk.cases.reading.labels import PUBLIC_ANSWERS, PUBLIC_WORDS, READING_WORDS
-from gateway.desk.cases.reading.public_report import make_contact_block, make_sections
+from gateway.desk.cases.reading.public_report import make_sections
 from gateway.exchange.public_codes import (
     CONTACT_WAYS,
     CONTEXT_REFUSED_SIGNAL,
