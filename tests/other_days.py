@@ -37,7 +37,7 @@ ZONES: Final = {
     "gateway.guidance.agency": "ZoneInfo",
     "gateway.desk.uk_times": "UK",
     "gateway.desk.notices.service_requests": "UK",
-    "gateway.desk.figures.counts": "UK",
+    "gateway.desk.figures": "UK",
     "partner_sdk.console.questions": "UK",
 }
 # Files and waits keep the time of this machine. By default faketime ends a wait on the monotonic clock at once while

@@ -15,6 +15,7 @@ from flask.typing import ResponseReturnValue
 from gateway.desk import action_pages, outbox_pages, passkey_pages, release_pages
 from gateway.desk import audit_log as audit_pages
 from gateway.desk import duty as duty_pages
+from gateway.desk import figures as figures_pages
 from gateway.desk import manual_entry as manual_entry_pages
 from gateway.desk.actions.destinations import load_register
 from gateway.desk.actions.model import format_failure
@@ -25,13 +26,11 @@ from gateway.desk.cases.replying.templates import load_release_files
 from gateway.desk.collection import quarantine_pages
 from gateway.desk.config import ORIGIN_VARIABLE, STATE_VARIABLE, DeskConfigError
 from gateway.desk.digests import pages as digest_pages
-from gateway.desk.figures import pages as figures_pages
 from gateway.desk.notices import invitations, referrals, service_alerts, service_requests
 from gateway.desk.packages import pages as package_pages
 from gateway.desk.partners import adoption_pages
 from gateway.desk.partners import pages as partner_pages
 from gateway.desk.people.permissions import Permission
-from gateway.desk.placements import checks_pages
 from gateway.desk.placements import pages as placement_pages
 from gateway.desk.retention import pages as retention_pages
 from gateway.desk.rights import pages as rights_pages
@@ -114,7 +113,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
         surface_of=lambda _path: "desk",
         html_error=show_error,
         cookie_name="desk",
-        api_prefixes=(checks_pages.PATH,),
+        api_prefixes=(placement_pages.PATH,),
         same_site="Strict",
     )
     app.jinja_env.filters["title_of"] = title_of
@@ -127,20 +126,21 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
         lambda error: show_page("vault.html", status=HTTPStatus.SERVICE_UNAVAILABLE, reason=error.reason),
     )
     bind_step_up(app)
-    checks_pages.bind_post_rate(app)
+    placement_pages.bind_post_rate(app)
     app.register_blueprint(blueprint)
     for pages in (
         *(case_pages, work_pages, quarantine_pages),
         package_pages,
         *(referrals, service_alerts, invitations),
-        *(outbox_pages, action_pages, placement_pages, checks_pages, adoption_pages, digest_pages),
+        *(outbox_pages, action_pages, placement_pages, adoption_pages, digest_pages),
         partner_pages,
         *(passkey_pages, release_pages, manual_entry_pages, rights_pages, audit_pages, retention_pages),
         *(figures_pages, duty_pages, service_requests),
     ):
         app.register_blueprint(pages.blueprint)
     app.register_blueprint(action_pages.destinations)
-    finish_web_app(app, limits=(checks_pages.LIMIT,))
+    app.register_blueprint(placement_pages.runner_blueprint)
+    finish_web_app(app, limits=(placement_pages.LIMIT,))
     return app
 
 

@@ -17,7 +17,7 @@ from gateway.desk.collection import damage
 from gateway.desk.collection.chain import get_collector_state
 from gateway.desk.collection.joining import list_misjoined
 from gateway.desk.config import DeskPaths
-from gateway.desk.digests.journal import list_journals
+from gateway.desk.digests.ledger import list_journals
 from gateway.desk.keyring.anchoring import check_audit
 from gateway.desk.keyring.delegation import read_delegation
 from gateway.desk.keyring.key_set import LOG_ROLE, has_role
@@ -25,16 +25,9 @@ from gateway.desk.keyring.publication import DAILY_ROLES, OPENINGS_NOTED, find_n
 from gateway.desk.outbox.alerts import list_escalation_warnings
 from gateway.desk.outbox.queue import count_open
 from gateway.desk.outbox.replies import WITHOUT_PLACE, list_carrier_faults
-from gateway.desk.partners.account_changes import count_waiting
-from gateway.desk.partners.registrations import list_incomplete, list_old_keys
+from gateway.desk.partners.account_changes import count_waiting, list_incomplete, list_old_keys
 from gateway.desk.people.register import list_mixed, list_people
-from gateway.desk.placements.checks import (
-    OLD_AFTER,
-    TO_SEE_TO,
-    Standing,
-    StandingCode,
-    list_standings,
-)
+from gateway.desk.placements.checks import OLD_AFTER, TO_SEE_TO, Standing, StandingCode, list_standings
 from gateway.desk.retention.destruction import compare_with_vault, list_forgotten
 from gateway.desk.retention.lists import MOST_COUNTED, count_past_review, list_drafts, list_due
 from gateway.desk.store.agency_tables import DIGEST_DRAWS, LEDGER

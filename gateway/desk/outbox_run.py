@@ -27,8 +27,7 @@ from gateway.desk.outbox.queue import (
     try_again,
 )
 from gateway.desk.outbox.replies import GIVE_UP_AFTER, LEASE, NoteSender, ReplySender, forget_old_notes
-from gateway.desk.partners.outcomes import write_outcome_notes
-from gateway.desk.partners.stages import StageSender, queue_due_stages
+from gateway.desk.partners.stages import StageSender, queue_due_stages, write_outcome_notes
 from gateway.desk.store.schema import DESTRUCTIONS
 from gateway.desk.terminal import say
 from gateway.desk.wiring import Desk

@@ -21,7 +21,7 @@ from gateway.desk.collection.importing import import_report
 from gateway.desk.keyring.key_set import replace_sealing_key
 from gateway.desk.keyring.publication import publish
 from gateway.desk.outbox.queue import queue_stage
-from gateway.desk.partners.key_ends import revoke_key
+from gateway.desk.partners.account_changes import revoke_key
 from gateway.testing.agency import (
     ORIGIN,
     STAFF,

@@ -19,9 +19,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.desk.digests import noise
-from gateway.desk.digests.clusters import Cluster
-from gateway.desk.digests.eligibility import DEFAULT_THRESHOLD, is_eligible
-from gateway.desk.digests.tables import Table, count_table
+from gateway.desk.digests.own_facts import DEFAULT_THRESHOLD, is_eligible
+from gateway.desk.digests.tables import Cluster, Table, count_table
 from tests.bench.digest_year import QUARTERLY, TABLES, YEARLY_KIND, ClassicalRule, freeze_some, make_incident, make_year
 from tests.bench.figures import Figure, format_number, make_parser, print_figures
 

@@ -15,14 +15,14 @@ from datetime import UTC, datetime
 from typing import Final
 
 from gateway.desk.digests import noise
-from gateway.desk.digests.clusters import Cluster
-from gateway.desk.digests.eligibility import DEFAULT_THRESHOLD, is_eligible
+from gateway.desk.digests.ledger import DigestRecord, Workings
+from gateway.desk.digests.own_facts import DEFAULT_THRESHOLD, is_eligible
 from gateway.desk.digests.payload import build_body, find_drawn_total
-from gateway.desk.digests.records import DigestRecord, Workings
 from gateway.desk.digests.tables import (
     BUDGET_MICRO,
     OUTCOME_MICRO,
     QUARTER_TABLES,
+    Cluster,
     Table,
     count_table,
     make_year_tables,

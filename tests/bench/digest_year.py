@@ -7,10 +7,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.desk.digests.clusters import Cluster, FrozenClusters, freeze
-from gateway.desk.digests.facts import choose_facts
 from gateway.desk.digests.synthetic import AGE_SHARES, FACT_SHARES, KIND_SHARES, OUTCOME_SHARES
-from gateway.desk.digests.tables import KINDS, NOT_STATED, QUARTER_TABLES, WEAKNESSES, make_labels, make_year_tables
+from gateway.desk.digests.tables import (
+    KINDS,
+    NOT_STATED,
+    QUARTER_TABLES,
+    WEAKNESSES,
+    Cluster,
+    FrozenClusters,
+    choose_facts,
+    freeze,
+    make_labels,
+    make_year_tables,
+)
 
 PROVIDERS: Final = 400
 QUARTERS: Final = 4

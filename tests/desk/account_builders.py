@@ -6,11 +6,8 @@ from pathlib import Path
 import requests
 
 from gateway.desk.keyring.publication import publish
-from gateway.desk.partners.account_changes import ChangesTaken, collect_account_changes
-from gateway.desk.partners.approval import approve_partner
-from gateway.desk.partners.change_decisions import accept_change
-from gateway.desk.partners.enrolments import collect_enrolments
-from gateway.desk.partners.invitations import invite_partner, publish_invitations
+from gateway.desk.partners.account_changes import ChangesTaken, accept_change, collect_account_changes
+from gateway.desk.partners.enrolments import approve_partner, collect_enrolments, invite_partner, publish_invitations
 from gateway.desk.partners.mailbox import write_message
 from gateway.desk.wiring import open_desk
 from gateway.testing.transport import WsgiTransport

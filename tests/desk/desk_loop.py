@@ -19,9 +19,7 @@ from gateway.desk.config import DeskConfig, DeskPaths
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.keyring.publication import add_gateway, make_desk, publish
-from gateway.desk.partners.approval import approve_partner
-from gateway.desk.partners.enrolments import collect_enrolments
-from gateway.desk.partners.invitations import invite_partner, publish_invitations
+from gateway.desk.partners.enrolments import approve_partner, collect_enrolments, invite_partner, publish_invitations
 from gateway.desk.wiring import Desk, open_desk
 from gateway.exchange.feed import ItemPage, parse_gateway_card
 from gateway.exchange.public_report import PublicReport, encode_public_report

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from gateway.desk.placements.agreeing import agree_placement
+from gateway.desk.placements.agreeing import Agreement, agree_placement
 from gateway.desk.placements.register import PlacementRow, get_placement
-from gateway.desk.placements.terms import Agreement
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.button import ButtonCheck, CheckFinding, CheckPost, encode_checks
 

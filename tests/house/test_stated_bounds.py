@@ -105,8 +105,8 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     # checks
     ("partner_sdk.wire.button:MAX_CHECKS_BODY_BYTES", 512 * KIB, WIRE, "at most 512 KiB and 200 checks"),
     ("partner_sdk.wire.button:MAX_CHECKS", 200, WIRE, "at most 512 KiB and 200 checks"),
-    ("gateway.desk.placements.runner:MOST_POSTS", 120, WIRE, "at most 120 posts a minute"),
-    ("gateway.desk.placements.runner:WINDOW", MINUTE, WIRE, "at most 120 posts a minute"),
+    ("gateway.desk.placements.checks:MOST_POSTS", 120, WIRE, "at most 120 posts a minute"),
+    ("gateway.desk.placements.checks:WINDOW", MINUTE, WIRE, "at most 120 posts a minute"),
     # the feed
     ("gateway.exchange.feed:MAX_REPLACED", 20, WIRE, "the SHA-256 of at most 20 envelopes"),
     ("gateway.housekeeping:KEEP_COLLECTED", 30 * DAY, WIRE, "its bytes for 30 days, statement and digest for good"),
@@ -144,7 +144,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.desk.people.passkeys:STEP_UP_WITHIN", 5 * MINUTE, CASEWORK, "ask for a step-up of the last five minutes"),
     ("gateway.desk.actions.ledger:MOST_OPENED_ENTRIES", 60, CASEWORK, "opens its newest 60 entries"),
     ("gateway.desk.notices.service_requests:DAYS_TO_ANSWER", 7, CASEWORK, "A request has seven days"),
-    ("gateway.desk.digests.eligibility:DEFAULT_THRESHOLD", 60, PARTNERS, "by a noisy count: 60 or more"),
+    ("gateway.desk.digests.own_facts:DEFAULT_THRESHOLD", 60, PARTNERS, "by a noisy count: 60 or more"),
     (
         "gateway.desk.digests.overview:MOST_OF_ONE",
         100,

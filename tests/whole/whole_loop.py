@@ -12,9 +12,7 @@ from gateway.config import Role as Door
 from gateway.desk.actions.destinations import load_register
 from gateway.desk.actions.ledger import collect_entries
 from gateway.desk.outbox_run import send_due
-from gateway.desk.partners.approval import approve_partner
-from gateway.desk.partners.enrolments import collect_enrolments
-from gateway.desk.partners.invitations import invite_partner, publish_invitations
+from gateway.desk.partners.enrolments import approve_partner, collect_enrolments, invite_partner, publish_invitations
 from gateway.testing.transport import WsgiTransport
 from partner_sdk import Partner
 from partner_sdk.client.account import enrol

@@ -2,7 +2,7 @@
 
 Never closes a case automatically, nor one that still owes something: a reply to a child, an assessment of everything
 that was read, a package where police or child protection need one urgently, contact with an adult where that was
-decided. Never changes a digest: a case that was counted stays counted where it was (digests/freezing.py).
+decided. Never changes a digest: a case that was counted stays counted where it was (digests/making.py).
 
 Three outcomes differ: the one that closes the case; the one for the child, as a body outside reports it, perhaps
 months later (R52); and the one that a partner receives about its own report. That one reveals nothing about a public
@@ -43,15 +43,10 @@ from gateway.desk.cases.model import (
 from gateway.desk.cases.opening import OpenedReport, is_proven, list_additions, list_reports
 from gateway.desk.cases.replying.replies import list_no_reply_refusals
 from gateway.desk.collection.joining import get_unhandled_tier, list_cluster
-from gateway.desk.digests.facts import choose_facts, load_facts
+from gateway.desk.digests.tables import choose_facts, load_facts
 from gateway.desk.outbox.replies import has_reply
-from gateway.desk.partners.outcomes import (
-    OutcomeSignal,
-    list_signals,
-    record_outcome,
-    take_back_outcome,
-)
-from gateway.desk.partners.registrations import find_authorisation
+from gateway.desk.partners.account_changes import find_authorisation
+from gateway.desk.partners.stages import OutcomeSignal, list_signals, record_outcome, take_back_outcome
 from gateway.desk.people.permissions import CaseScope, Permission, Role, check_permission
 from gateway.desk.store.schema import CASES
 from gateway.desk.uk_times import get_start_of, get_uk_day
@@ -433,7 +428,7 @@ class Closing:
 
     `same_as` is the id or reference of another case about the same person or incident, to which this one is linked.
     `redirected_to` is the service to which a person with an out-of-remit report was sent (R7); required then, else
-    refused. `facts` are those known (`digests/facts.py`), e.g. `{"moved_to": "messenger"}`. `release_outcome` informs
+    refused. `facts` are those known (`digests/tables.py`), e.g. `{"moved_to": "messenger"}`. `release_outcome` informs
     the sending partner.
     """
 

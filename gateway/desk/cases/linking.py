@@ -39,8 +39,16 @@ from gateway.desk.collection.joining import (
     refuse_link,
 )
 from gateway.desk.identifiers import FAIR, SEARCH_ONLY, STRONG, WEAK, squeeze_service, strip_address
-from gateway.desk.placements.merges import add_merge, follow, get_successor, read_merges
-from gateway.desk.placements.register import find_owner_name, get_owner_names, has_keys, list_placements
+from gateway.desk.placements.register import (
+    add_merge,
+    find_owner_name,
+    follow,
+    get_owner_names,
+    get_successor,
+    has_keys,
+    list_placements,
+    read_merges,
+)
 from gateway.desk.store.agency_tables import ADOPTERS
 from gateway.desk.store.schema import CASE_IDENTIFIERS, CASES, SERVICE_IDENTIFIERS
 from gateway.desk.wiring import Desk
@@ -399,7 +407,7 @@ def set_about(
 def merge_services(desk: Desk, service: str, into: str, *, reason: str, actor: str) -> str:
     """Record that a service without keys was entered twice and counts as another; return the id of that one.
 
-    Digests that exist stay as they are, and no incident in them is counted again (digests/records.py). Raises
+    Digests that exist stay as they are, and no incident in them is counted again (digests/ledger.py). Raises
     `CaseError`: `unknown-service`, `same-service`, `merged-already`, `has-keys`, `has-placements`, `reason-missing`,
     `reason-too-long`, `unprintable`.
     """

@@ -57,7 +57,7 @@ from gateway.desk.cases.replying.replies import (
     record_reply,
     write_reply,
 )
-from gateway.desk.digests.facts import load_facts
+from gateway.desk.digests.tables import load_facts
 from gateway.desk.people.permissions import Permission
 from gateway.desk.views.page import (
     FORM_BYTES,

@@ -9,16 +9,22 @@ from pathlib import Path
 import click
 import msgspec
 
-from gateway.desk.digests.ledger import get_spent
-from gateway.desk.digests.records import DigestRecord, list_records
+from gateway.desk.digests.ledger import DigestRecord, get_spent, list_records
 from gateway.desk.digests.synthetic import make_synthetic_cases
 from gateway.desk.keyring.key_set import get_last_closed_quarter, parse_period, parse_quarter
 from gateway.desk.partners.register import get_partner, list_partners
 from gateway.desk.people.permissions import Permission
-from gateway.desk.placements.checks import CheckRow, Standing, list_standings, take_checks
+from gateway.desk.placements.checks import (
+    CheckRow,
+    Standing,
+    forget_runner_token,
+    list_standings,
+    make_runner_token,
+    make_targets,
+    take_checks,
+)
 from gateway.desk.placements.labels import format_standing, format_taken
 from gateway.desk.placements.register import PlacementError
-from gateway.desk.placements.runner import forget_runner_token, make_runner_token, make_targets
 from gateway.desk.terminal import DONE, FILE, LOOK, Call, desk_command, print_result
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.durable_files import read_bounded, write_durably

@@ -27,7 +27,7 @@ from gateway.desk.keyring.publication import (
     publish,
 )
 from gateway.desk.packages.content import HANDLING_FILE, LEGAL_BASES_FILE
-from gateway.desk.partners.invitations import publish_invitations
+from gateway.desk.partners.enrolments import publish_invitations
 from gateway.desk.people.permissions import Permission
 from gateway.desk.people.register import get_account
 from gateway.desk.people.releases import list_signed, verify_release

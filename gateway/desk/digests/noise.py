@@ -1,6 +1,6 @@
 """The only noise of the project: OpenDP's discrete Laplace mechanism, pure differential privacy, and the law of it.
 
-Never seeds it, never writes noise of its own, never draws without a ledger entry (`drawing.py` commits first).
+Never seeds it, never writes noise of its own, never draws without a ledger entry (`ledger.py` commits first).
 OpenDP is 265 MB, so it is imported on the first draw and by this file alone.
 """
 

@@ -2,7 +2,7 @@
 
 It reads the noisy draws of the services' digests, and of an incident itself the outcome for the child alone, for which
 each incident's budget keeps a part (`ledger.py`). It adds noise of its own once, which hides whether a service is
-counted at all, and has the ledger, the records and the two people of every digest (`signatures.py`), under the name
+counted at all, and has the ledger, the records and the two people of every digest (`ledger.py`), under the name
 `all.services`.
 
 A service counts once in a table of services, so that few services are enough for an order: under the kind, the age and
@@ -27,32 +27,48 @@ from sqlalchemy import Connection, select
 from gateway.desk.audit import append_entry
 from gateway.desk.collection.joining import load_clusters
 from gateway.desk.digests import noise
-from gateway.desk.digests.child_outcomes import list_outcomes_of_cases
-from gateway.desk.digests.drawing import Clock, DigestError, draw_unpaid, take_from_journal
-from gateway.desk.digests.eligibility import list_adopters
-from gateway.desk.digests.journal import find_journal
-from gateway.desk.digests.ledger import OVERVIEW_OF, add_spend, get_spends, get_spent
-from gateway.desk.digests.payload import CERTAINTY_PERMILLE, CHANCE_BEYOND, DrawnTable, add_draws, make_total
-from gateway.desk.digests.records import (
+from gateway.desk.digests.ledger import (
     MAX_RECORD_BYTES,
+    OVERVIEW_OF,
+    Clock,
+    DigestError,
     DigestRecord,
     Workings,
     add_record,
+    add_spend,
+    draw_unpaid,
+    enter_draft,
+    find_journal,
     find_record,
     finish_record,
+    get_body,
     get_frozen,
     get_record,
+    get_signer,
+    get_spends,
+    get_spent,
     list_records,
     make_digest_id,
     make_message_id,
     mark_released,
+    take_from_journal,
 )
-from gateway.desk.digests.signatures import enter_draft, get_body, get_signer
-from gateway.desk.digests.tables import AGE_BANDS, KINDS, NOT_STATED, OUTCOME_MICRO, QUARTER_TABLES, WEAKNESSES, Table
+from gateway.desk.digests.own_facts import list_adopters
+from gateway.desk.digests.payload import CERTAINTY_PERMILLE, CHANCE_BEYOND, DrawnTable, add_draws, make_total
+from gateway.desk.digests.tables import (
+    AGE_BANDS,
+    KINDS,
+    NOT_STATED,
+    OUTCOME_MICRO,
+    QUARTER_TABLES,
+    WEAKNESSES,
+    Table,
+    list_outcomes_of_cases,
+)
 from gateway.desk.keyring.key_set import Year, check_closed
 from gateway.desk.outbox_run import send_due
 from gateway.desk.partners.mailbox import write_message
-from gateway.desk.placements.merges import get_successor
+from gateway.desk.placements.register import get_successor
 from gateway.desk.store import DeskStore
 from gateway.desk.store.agency_tables import DIGESTS, PARTNERS
 from gateway.desk.wiring import Desk

@@ -11,26 +11,31 @@ from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
-from gateway.desk.digests.drawing import DigestError
-from gateway.desk.digests.eligibility import list_adopters
-from gateway.desk.digests.ledger import OVERVIEW_OF, get_spends, get_spent
+from gateway.desk.digests.ledger import (
+    OVERVIEW_OF,
+    DigestError,
+    DigestRecord,
+    DigestRecordError,
+    check_waiting,
+    count_periods,
+    find_draft,
+    get_body,
+    get_record,
+    get_spends,
+    get_spent,
+    list_records,
+)
 from gateway.desk.digests.making import BatchOrder, DigestOrder, list_services, make_all, make_digest
 from gateway.desk.digests.overview import OverviewOrder, make_overview, release_overview
-from gateway.desk.digests.public_overview import (
+from gateway.desk.digests.own_facts import list_adopters
+from gateway.desk.digests.releases import (
     describe_files,
     find_publication,
     propose_publication,
     publish_overview,
+    reject_to_mailbox,
+    release_to_mailbox,
 )
-from gateway.desk.digests.records import (
-    DigestRecord,
-    DigestRecordError,
-    count_periods,
-    get_record,
-    list_records,
-)
-from gateway.desk.digests.releases import reject_to_mailbox, release_to_mailbox
-from gateway.desk.digests.signatures import check_waiting, find_draft, get_body
 from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.keyring.key_set import Period, Year, get_last_closed_quarter, parse_period
 from gateway.desk.partners.register import SERVICE, get_partner_names

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, select
 
 from gateway.desk import audit
 from gateway.desk.collection.joining import make_values
-from gateway.desk.digests.facts import choose_facts
+from gateway.desk.digests.tables import choose_facts
 from gateway.desk.keyring.key_set import Quarter, check_closed
 from gateway.desk.placements.register import list_placements
 from gateway.desk.store.schema import CASE_LINKS, CASES

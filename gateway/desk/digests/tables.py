@@ -1,20 +1,260 @@
-"""The counts of a digest: its tables, their shares of the budget, and the effect of one cluster on each.
+"""The counts of a digest: its tables, their shares of the budget, and the frozen clusters that they count.
 
 The unit of privacy is one cluster (everything about one person or incident). For any case content, its cluster moves a
 table by at most `sensitivity` units in L1, whether it is added or removed. Never lets the data choose a label: a label
-that appears only after a report would be an exact answer.
+that appears only after a report would be an exact answer. A cluster is counted in one quarter and in the year of that
+quarter, so the tables of a quarter and those of its year share one budget (`ledger.py`).
 
-A cluster is counted in one quarter and in the year of that quarter, so the tables of a quarter and those of its year
-share one budget (`ledger.py`).
+Clusters with equal answers are one group: an answer is one byte, a cluster the id of its lowest case. So a million
+clusters take eight megabytes, and each count is a sum over some hundred groups. The bytes are the manifest of the
+digest: their SHA-256 stands in the audit log and beside every spend of the ledger. Never contains an id of a case: only
+the first eight bytes of its SHA-256, in the order of those bytes, not of time.
+
+For example, one cluster of two cases about grooming (kind 2), of a child of 13 to 15 (age band 2):
+
+    {"groups":1,"labels":{"age_band":["12_or_under","13_15",...],"kind":["meet_offline","grooming",...],...},"others":1}
+    <1 byte for each column, by name> <8 bytes: the number of clusters> <8 bytes: cluster>
+    <8 bytes: the other case>
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import functools
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cache
+from pathlib import Path
 from typing import Final
 
-from gateway.desk.digests.clusters import FrozenClusters
-from gateway.desk.digests.facts import NOT_KNOWN, load_facts
-from gateway.desk.digests.weaknesses import load_weaknesses
+import msgspec
+from sqlalchemy import Connection, false, func, select
+
+from gateway.desk.store.schema import CASE_STEPS, CASES
+from gateway.web.settings import read_settings
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire import canonical
+from partner_sdk.wire.canonical import format_time
+
+FACT_FILE: Final = Path(__file__).with_name("facts.toml")
+NOT_KNOWN: Final = "Not known"
+
+
+class Fact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One fact; `answers` are the words of each code, in the order of the form."""
+
+    title: str
+    question: str
+    answers: dict[str, str]
+
+
+@cache
+def load_facts() -> Mapping[str, Fact]:
+    """Return all facts by the column of a case that holds each, e.g. `moved_to`. Raises `SettingsError`."""
+    return read_settings(FACT_FILE, kind=dict[str, Fact])
+
+
+def choose_facts(given: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return a value for the column of each fact; an empty or missing answer is one that is not known."""
+    return {name: given.get(name) or None for name in load_facts()}
+
+
+WEAKNESS_FILE: Final = Path(__file__).with_name("weaknesses.toml")
+
+
+class Weakness(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One weakness with its advice. `feature` is a part of a service, e.g. `direct_messages`."""
+
+    title: str
+    text: str
+    feature: str
+    change: str
+    solved: str
+
+
+class WeaknessFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`weaknesses.toml`: the titles of the features, and the weaknesses by code in the order of the form."""
+
+    features: dict[str, str]
+    weaknesses: dict[str, Weakness]
+
+
+@cache
+def load_weaknesses() -> WeaknessFile:
+    """Return all weaknesses by their codes, e.g. `weak_age_check`; raises `SettingsError` for a broken file."""
+    return read_settings(WEAKNESS_FILE, kind=WeaknessFile)
+
+
+COLUMNS: Final = tuple(sorted(("age_band", "kind", "outcome", "placement", "weakness_1", "weakness_2", *load_facts())))
+ID_BYTES: Final = 8
+# An answer is one byte, and 0 means that no label fits.
+MOST_LABELS: Final = 255
+_NUMBER_BYTES: Final = 8
+_MOST_HEADER_BYTES: Final = 256 * 1024
+
+Labels = Mapping[str, Sequence[str]]
+# The answers of one case, in the order of `COLUMNS`.
+Answers = tuple[str | None, ...]
+
+
+class FrozenClustersError(ReportAbuseError):
+    """Stored clusters do not have their form: the database was changed by hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """One cluster about one service on its way into the frozen form. `cases` are all its cases, counted or not.
+
+    `facts` are the known answers by column.
+    """
+
+    cases: tuple[str, ...]
+    kind: str
+    age_band: str
+    placement: str
+    outcome: str
+    weaknesses: tuple[str, ...]
+    facts: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def answers(self) -> Answers:
+        """Its answers as those of one case; a third weakness or a repeated one is dropped."""
+        first, second = (*dict.fromkeys(self.weaknesses), None, None)[:2]
+        named = {"age_band": self.age_band, "kind": self.kind, "outcome": self.outcome, "placement": self.placement}
+        known = {**self.facts, **named, "weakness_1": first, "weakness_2": second}
+        return tuple(known.get(column) for column in COLUMNS)
+
+
+class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    groups: int
+    labels: dict[str, list[str]]
+    others: int
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenClusters:
+    """The clusters of one digest. `len()` is their number; equal content has equal bytes.
+
+    `groups` are the ids of the clusters by their answers, one byte for each column in the order of the names; `others`
+    are the further cases of clusters with more than one. A digest frozen before a column existed lacks it.
+    """
+
+    labels: dict[str, tuple[str, ...]]
+    groups: dict[bytes, bytes]
+    others: bytes
+
+    def __len__(self) -> int:
+        return sum(map(len, self.groups.values())) // ID_BYTES
+
+    def count(self, label: str, *, column: str) -> int:
+        """Return the number of clusters with this label in a column, e.g. `count("grooming", column="kind")`."""
+        return sum(number for labels, number in self.list_groups((column,)) if label in labels)
+
+    def list_groups(self, columns: Sequence[str]) -> Iterator[tuple[list[str], int]]:
+        """Yield the labels of each group in these columns and the number of its clusters; no label fits a code of 0."""
+        names = sorted(self.labels)
+        places = [(names.index(column), self.labels[column]) for column in columns if column in names]
+        for codes, ids in self.groups.items():
+            yield [known[codes[place] - 1] for place, known in places if codes[place]], len(ids) // ID_BYTES
+
+    def list_cases(self) -> frozenset[bytes]:
+        """Return every case of the clusters, as `shorten` makes them."""
+        return frozenset().union(*map(_split, (*self.groups.values(), self.others)))
+
+    def encode(self) -> bytes:
+        """Return the bytes to store, which `parse_clusters` reads."""
+        header = _Header(
+            groups=len(self.groups),
+            labels={column: list(labels) for column, labels in self.labels.items()},
+            others=len(self.others) // ID_BYTES,
+        )
+        groups = (
+            part
+            for codes, ids in self.groups.items()
+            for part in (codes, (len(ids) // ID_BYTES).to_bytes(_NUMBER_BYTES), ids)
+        )
+        return b"".join((canonical.encode(header), b"\n", *groups, self.others))
+
+
+def freeze(
+    clusters: Iterable[tuple[Sequence[str], Answers]],
+    *,
+    labels: Labels,
+    single: Mapping[Answers, Sequence[bytes]] | None = None,
+    spent: Collection[bytes] = frozenset(),
+) -> FrozenClusters:
+    """Return the frozen form of clusters, each under its lowest case; of two with a common case only the first is kept.
+
+    Each is given as its cases, counted or not, and its answers. `single` are clusters of one case, as `shorten` makes
+    them, by their answers; none of them is in `clusters`. A cluster with a case in `spent` was counted in another
+    period, and is left out. `labels` are the known ones of each column, fixed before any data is read: others are
+    stored as 0.
+    """
+    encode = _make_encoder(labels)
+    groups: defaultdict[bytes, list[bytes]] = defaultdict(list)
+    for answers, ids in (single or {}).items():
+        groups[encode(answers)] += [one for one in ids if one not in spent] if spent else ids
+    seen, others = set(spent), []
+    for cases, answers in clusters:
+        ids = sorted(map(shorten, set(cases)))
+        if seen.isdisjoint(ids):
+            groups[encode(answers)].append(ids[0])
+            others += ids[1:]
+            seen.update(ids)
+    return FrozenClusters(
+        labels={column: tuple(labels[column]) for column in COLUMNS},
+        groups={codes: b"".join(sorted(groups[codes])) for codes in sorted(groups) if groups[codes]},
+        others=b"".join(sorted(others)),
+    )
+
+
+def _make_encoder(labels: Labels) -> Callable[[Answers], bytes]:
+    """Return a function that gives the bytes of a case's answers, and remembers them: few differ."""
+    codes = [{label: code for code, label in enumerate(labels[column], 1)} for column in COLUMNS]
+    if any(len(known) > MOST_LABELS for known in codes):
+        raise FrozenClustersError(f"A column has at most {MOST_LABELS} labels.", reason="too-many-labels")
+
+    @functools.cache
+    def encode(answers: Answers) -> bytes:
+        *others, first, second = (known.get(answer or "", 0) for known, answer in zip(codes, answers, strict=True))
+        weaknesses = [*dict.fromkeys(code for code in (first, second) if code), 0, 0]
+        return bytes((*others, *weaknesses[:2]))
+
+    return encode
+
+
+def parse_clusters(raw: bytes) -> FrozenClusters:
+    """Read the stored bytes. Raises `FrozenClustersError` for any that `encode` does not write."""
+    head, found, body = raw.partition(b"\n")
+    header = canonical.parse_exact(head, kind=_Header, max_bytes=_MOST_HEADER_BYTES)
+    groups: dict[bytes, bytes] = {}
+    names, at = sorted(header.labels), 0
+    for _ in range(header.groups):
+        number_at, ids_at = at + len(names), at + len(names) + _NUMBER_BYTES
+        end = ids_at + int.from_bytes(body[number_at:ids_at]) * ID_BYTES
+        groups[body[at:number_at]] = body[ids_at:end]
+        at = end
+    if (
+        not found
+        or not set(names) <= set(COLUMNS)
+        or list(groups) != sorted(groups)
+        or len(groups) != header.groups
+        or len(body) - at != header.others * ID_BYTES
+    ):
+        raise FrozenClustersError("The stored clusters of a digest are damaged.", reason="damaged")
+    labels = {column: tuple(header.labels[column]) for column in names}
+    return FrozenClusters(labels, groups, others=body[at:])
+
+
+def shorten(case_id: str) -> bytes:
+    """Return the eight bytes that stand for a case or a cluster. Two of 10^7 are equal with a chance of 3e-6."""
+    return hashlib.sha256(case_id.encode()).digest()[:ID_BYTES]
+
+
+def _split(ids: bytes) -> Iterable[bytes]:
+    return (ids[start : start + ID_BYTES] for start in range(0, len(ids), ID_BYTES))
+
 
 MICRO = 1_000_000
 # Pure differential privacy, epsilon 1.0 for each cluster and partner, over everything that is ever drawn.
@@ -149,3 +389,37 @@ def count_table(table: Table, clusters: FrozenClusters) -> list[int]:
 
 def _list_codes(labels: Sequence[tuple[str, str]]) -> tuple[str, ...]:
     return tuple(code for code, _ in labels)
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomesOfCase:
+    """The outcomes that hold for one case, with the service that it names."""
+
+    case_id: str
+    received_at: str
+    about: str | None
+    codes: frozenset[str]
+
+
+def list_outcomes_of_cases(
+    connection: Connection, *, since: datetime | None = None, until: datetime | None = None
+) -> list[OutcomesOfCase]:
+    """Return the real cases with an outcome received in a span; a joined report counts under its first."""
+    case_id = func.coalesce(CASES.c.joined_to, CASES.c.case_id).label("case_id")
+    query = (
+        select(case_id, CASES.c.received_at, CASES.c.about, CASE_STEPS.c.detail)
+        .join(CASES, CASES.c.case_id == CASE_STEPS.c.case_id)
+        .where(CASE_STEPS.c.kind == "child-outcome", CASES.c.synthetic == false())
+        .order_by(CASE_STEPS.c.id)
+    )
+    if since is not None:
+        query = query.where(CASES.c.received_at >= format_time(since))
+    if until is not None:
+        query = query.where(CASES.c.received_at < format_time(until))
+    found: dict[str, OutcomesOfCase] = {}
+    for row in connection.execute(query):
+        one = found.get(row.case_id, OutcomesOfCase(row.case_id, row.received_at, row.about, frozenset()))
+        told = json.loads(row.detail)
+        codes = one.codes | {told["outcome"]} if told["holds"] else one.codes - {told["outcome"]}
+        found[row.case_id] = replace(one, codes=codes)
+    return [one for one in found.values() if one.codes]

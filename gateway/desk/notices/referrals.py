@@ -47,8 +47,7 @@ from gateway.desk.identifiers import (
 )
 from gateway.desk.partners.register import get_partner_names
 from gateway.desk.people.permissions import Permission
-from gateway.desk.placements.merges import get_successor
-from gateway.desk.placements.register import get_owner_names
+from gateway.desk.placements.register import get_owner_names, get_successor
 from gateway.desk.views.page import (
     FORM_BYTES,
     Fault,

@@ -1,19 +1,24 @@
-"""Account changes: taken from the feed, opened, checked by their signatures, then waiting for a person.
+"""A partner's account: changes that it signs, a person's decision about them, ended keys, its registration.
 
 Never changes a key automatically: a thief with a stolen key could ask for a rotation too, so people compare the key ids
-by phone. Never accepts a key that was used here before: two partners with one key could speak for each other.
+by phone. Never accepts a key that was used here before, nor a change signed with a key that is no longer in force.
+Never revives a key that has ended: the first end counts, also against later statements.
+
+The registration (SI 2026/268) decides nothing about a report: it only adds a notice to the case.
 """
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import Connection, Row, case, delete, func, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import Intake, collect_items, keep_envelope
+from gateway.desk.partners.register import SERVICE, PartnerError, PartnerState, get_partner, list_partners
 from gateway.desk.store import copy_fields
 from gateway.desk.store.agency_tables import ACCOUNT_CHANGES, ENROLMENTS, FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.vault.doors import Vault
@@ -30,6 +35,8 @@ from partner_sdk.wire.enrolment import (
     account_context,
     check_account_change,
     get_signing_key_id,
+    list_people,
+    list_registration_gaps,
     peek_account_change,
 )
 from partner_sdk.wire.sealing import Envelope
@@ -298,3 +305,437 @@ def make_key_columns(keys: EnrolmentKeys | NewKeys) -> dict[str, str | bytes]:
         "context_key": parse_base64url(keys.context_key, length=PUBLIC_KEY_BYTES),
         "mailbox_key": parse_base64url(keys.mailbox_key),
     }
+
+
+def suspend_partner(desk: Desk, *, partner: str, actor: str) -> PartnerState:
+    """Stop taking a partner's new reports, and return its previous state; `publish` puts it into effect at the gateway.
+
+    The desk itself quarantines rows that it first sees under this key after a grace period (row_checks.py). Raises
+    `PartnerError` (`unknown-partner`).
+    """
+    now = desk.clock()
+    with desk.store.write() as connection:
+        before: PartnerState | None = connection.execute(
+            select(PARTNERS.c.state).where(PARTNERS.c.partner == partner)
+        ).scalar()
+        if before is None:
+            raise PartnerError(f"{partner} has no keys at this desk.", reason="unknown-partner")
+        connection.execute(
+            update(PARTNERS)
+            .where(PARTNERS.c.partner == partner)
+            # Of two revocations the first counts: a stolen key does not get a new start.
+            .values(
+                state=case((PARTNERS.c.revoked_at.is_not(None), "revoked"), else_="suspended"),
+                suspended_at=func.coalesce(PARTNERS.c.suspended_at, format_time(now)),
+            )
+        )
+        end_former_keys(connection, partner, at=format_time(now))
+        audit.append_entry(connection, "suspend-partner", partner, at=now, actor=actor)
+    return before
+
+
+def revoke_key(
+    desk: Desk, *, partner: str, key_id: str | None = None, keep_successor: bool = False, actor: str
+) -> tuple[str, ...]:
+    """End lost or stolen keys, without a grace period, and return their ids; `publish` puts it into effect.
+
+    Without `key_id`, or with the key in force, all keys of the partner end, and it enrols again by invitation. With the
+    id of a former key, that one ends, and everything it signed for: the keys that followed it, and the registrations
+    that it, or one of them, signed. Its thief may have asked for them. If one of those keys is in force, the partner
+    enrols again. `keep_successor` keeps them, if the partner has confirmed by phone that they are its own. Requests
+    that wait for a person under an ended key are refused. Raises `PartnerError` (`unknown-partner`, `unknown-key`,
+    `no-successor`: `keep_successor` without a former key).
+    """
+    now = desk.clock()
+    at = format_time(now)
+    with desk.store.write() as connection:
+        current = get_partner(connection, partner)
+        is_all = key_id in {None, current.key_id}
+        if is_all and keep_successor:
+            raise PartnerError("Only a former key has a successor to keep: give its key id.", reason="no-successor")
+        former = connection.execute(
+            select(FORMER_PARTNER_KEYS.c.key_id).where(FORMER_PARTNER_KEYS.c.partner == partner)
+        ).scalars()
+        wanted = {current.key_id, *former} if is_all else {str(key_id)}
+        if not keep_successor:
+            wanted |= _list_successors(connection, partner, wanted)
+        ended = _revoke_former(connection, partner, wanted, at=at)
+        if current.key_id in wanted:
+            connection.execute(
+                update(PARTNERS)
+                .where(PARTNERS.c.partner == partner)
+                .values(
+                    state="revoked",
+                    suspended_at=func.coalesce(PARTNERS.c.suspended_at, at),
+                    revoked_at=func.coalesce(PARTNERS.c.revoked_at, at),
+                )
+            )
+            ended.append(current.key_id)
+        if not ended:
+            raise PartnerError(f"{partner} has no key {key_id}.", reason="unknown-key")
+        changes = _end_changes(
+            connection,
+            partner,
+            wanted,
+            states=("waiting",) if keep_successor else ("waiting", "accepted"),
+            is_all=current.key_id in wanted,
+            at=at,
+            actor=actor,
+        )
+        audit.append_entry(
+            connection,
+            "revoke-key",
+            partner,
+            at=now,
+            actor=actor,
+            changes=" ".join(changes),
+            key_ids=" ".join(sorted(ended)),
+            kept_successor=keep_successor,
+        )
+    return tuple(sorted(ended))
+
+
+def keep_former_key(connection: Connection, row: Row[Any], *, ended_at: str, is_revoked: bool = False) -> None:
+    """Keep a partner's previous signing key, with its end: filed reports stay provable."""
+    connection.execute(
+        insert(FORMER_PARTNER_KEYS).values(
+            {name: getattr(row, name) for name in ("key_id", "partner", "submission_key", "context_key")}
+            | {"ended_at": ended_at, "revoked": is_revoked}
+        )
+    )
+
+
+def end_former_keys(connection: Connection, partner: str, *, at: str) -> None:
+    """End former keys whose statements the gateway would still take, immediately."""
+    connection.execute(
+        update(FORMER_PARTNER_KEYS)
+        .where(FORMER_PARTNER_KEYS.c.partner == partner, FORMER_PARTNER_KEYS.c.ended_at > at)
+        .values(ended_at=at)
+    )
+
+
+def list_former_key_rows(connection: Connection, partner: str) -> list[Row[Any]]:
+    """Return a partner's former keys, the one that ends last first."""
+    query = select(FORMER_PARTNER_KEYS).where(FORMER_PARTNER_KEYS.c.partner == partner)
+    return list(connection.execute(query.order_by(FORMER_PARTNER_KEYS.c.ended_at.desc())))
+
+
+def _list_successors(connection: Connection, partner: str, keys: set[str]) -> set[str]:
+    """Return the keys that these signed for, the keys that those signed for, and so on."""
+    steps = connection.execute(
+        select(ACCOUNT_CHANGES.c.old_key_id, ACCOUNT_CHANGES.c.new_key_id).where(
+            ACCOUNT_CHANGES.c.partner == partner,
+            ACCOUNT_CHANGES.c.kind == "keys",
+            ACCOUNT_CHANGES.c.state == "accepted",
+        )
+    ).all()
+    found: set[str] = set()
+    newest = set(keys)
+    while newest:
+        newest = {step.new_key_id for step in steps if step.old_key_id in newest} - found - keys
+        found |= newest
+    return found
+
+
+def _revoke_former(connection: Connection, partner: str, wanted: set[str], *, at: str) -> list[str]:
+    rows = connection.execute(
+        select(FORMER_PARTNER_KEYS.c.key_id, FORMER_PARTNER_KEYS.c.ended_at).where(
+            FORMER_PARTNER_KEYS.c.partner == partner, FORMER_PARTNER_KEYS.c.key_id.in_(wanted)
+        )
+    ).all()
+    for row in rows:
+        connection.execute(
+            update(FORMER_PARTNER_KEYS)
+            .where(FORMER_PARTNER_KEYS.c.key_id == row.key_id)
+            .values(ended_at=min(row.ended_at, at), revoked=True)
+        )
+    return [row.key_id for row in rows]
+
+
+def _end_changes(
+    connection: Connection,
+    partner: str,
+    keys: set[str],
+    *,
+    states: tuple[str, ...],
+    is_all: bool,
+    at: str,
+    actor: str,
+) -> list[str]:
+    """Refuse changes signed with these keys: waiting ones, and registrations in force; return the ids of the latter.
+
+    With `is_all` every waiting change is refused, under any key. A step from key to key stays on record as it was.
+    """
+    rows = connection.execute(
+        select(ACCOUNT_CHANGES).where(ACCOUNT_CHANGES.c.partner == partner, ACCOUNT_CHANGES.c.state.in_(states))
+    ).all()
+    ended: list[str] = []
+    for row in rows:
+        is_accepted = row.state == "accepted"
+        if is_accepted and row.kind != "registration":
+            continue
+        if (is_accepted or not is_all) and get_signing_key_id(bytes(row.statement)) not in keys:
+            continue
+        connection.execute(
+            update(ACCOUNT_CHANGES)
+            .where(ACCOUNT_CHANGES.c.partner == partner, ACCOUNT_CHANGES.c.change_id == row.change_id)
+            .values(state="refused", reason="key-revoked", decided_at=at, decided_by=actor)
+        )
+        if is_accepted:
+            ended.append(row.change_id)
+    return ended
+
+
+# A partner's spool may hold reports sealed before a rotation for this long, e.g. while its machine is off.
+FORMER_KEY_GRACE: Final = timedelta(days=14)
+
+RefusalReason = Literal["more-needed", "not-confirmed", "not-the-partner"]
+REFUSAL_REASONS: Final[dict[RefusalReason, str]] = {
+    "more-needed": "something is missing; the partner sends the change again with more",
+    "not-confirmed": "no contact at the partner could confirm the key ids by phone",
+    "not-the-partner": "the partner did not ask for this: revoke its key too",
+}
+
+
+def accept_change(desk: Desk, *, change_id: str, actor: str) -> ChangeRow:
+    """Accept a change; `publish` puts new keys into effect.
+
+    The previous key becomes a former one: it may sign no request and no change, and reports signed with it are accepted
+    for `FORMER_KEY_GRACE`. Earlier changes of the same kind are refused as superseded. Raises `PartnerError`
+    (`unknown-change`, `not-waiting`, `superseded`, `change-outdated`, `unknown-partner`, `partner-not-active`).
+    """
+    now = desk.clock()
+    with desk.store.write() as connection:
+        row = get_waiting_change(connection, change_id)
+        partner = get_partner(connection, row.partner)
+        if partner.state != "active":
+            raise PartnerError(
+                f"{row.partner} is {partner.state}: invite it again if it may continue.",
+                reason="partner-not-active",
+            )
+        keys = _find_new_keys(row, partner, desk=desk)
+        if keys is not None:
+            keep_former_key(connection, partner, ended_at=format_time(now + FORMER_KEY_GRACE))
+            _put_keys(connection, row.partner, keys, at=format_time(now), actor=actor)
+        _decide(connection, row, state="accepted", reason=None, at=format_time(now), actor=actor)
+        _supersede(connection, row, at=format_time(now), actor=actor)
+        _note(connection, desk, row, action="accept-account-change", reason=None, actor=actor)
+        return _reread(connection, row)
+
+
+def refuse_change(desk: Desk, *, change_id: str, reason: RefusalReason, actor: str) -> ChangeRow:
+    """Refuse a change; it stays on record. Raises `PartnerError` (`unknown-change`, `not-waiting`, `superseded`)."""
+    now = desk.clock()
+    with desk.store.write() as connection:
+        row = get_waiting_change(connection, change_id)
+        _decide(connection, row, state="refused", reason=reason, at=format_time(now), actor=actor)
+        _note(connection, desk, row, action="refuse-account-change", reason=reason, actor=actor)
+        return _reread(connection, row)
+
+
+def get_waiting_change(connection: Connection, change_id: str) -> Row[Any]:
+    """Return a waiting change by its id; raises `PartnerError` (`unknown-change`, `not-waiting`, `superseded`)."""
+    rows = connection.execute(select(ACCOUNT_CHANGES).where(ACCOUNT_CHANGES.c.change_id == change_id)).all()
+    waiting = [row for row in rows if row.state == "waiting"]
+    if len(waiting) == 1:
+        return waiting[0]
+    if not rows:
+        raise PartnerError("There is no such change.", reason="unknown-change")
+    if waiting:
+        # Two partners cannot both have drawn one id by chance: a person looks before either counts.
+        raise PartnerError("Two partners sent this id: ask both which of them sent it.", reason="not-waiting")
+    (row, *_) = rows
+    if row.reason == "superseded":
+        raise PartnerError("A later change was accepted. The partner may send this one again.", reason="superseded")
+    # Without a person the desk refused it while collecting.
+    by = f"on {row.decided_at} by {row.decided_by}" if row.decided_at else f"on arrival ({row.reason})"
+    raise PartnerError(f"This change was {row.state} {by}. The partner may send it again.", reason="not-waiting")
+
+
+def _find_new_keys(row: Row[Any], partner: Row[Any], *, desk: Desk) -> NewKeys | None:
+    """Return the new keys of a change, or None for a registration; raises `PartnerError` (`change-outdated`)."""
+    outdated = PartnerError(
+        (
+            f"The key that signed this change is not in force at {row.partner}: approve its enrolment "
+            "first, or ask the partner to send the change again."
+        ),
+        reason="change-outdated",
+    )
+    try:
+        change = check_account_change(
+            bytes(row.statement),
+            environment=desk.config.environment,
+            partner=row.partner,
+            submission_keys=get_key_in_force(partner),
+            change_id=row.change_id,
+        )
+    except EnrolmentError:
+        raise outdated from None
+    if change.keys is not None and change.keys.old_key_id != partner.key_id:
+        raise outdated
+    return change.keys
+
+
+def _put_keys(connection: Connection, partner: str, keys: NewKeys, *, at: str, actor: str) -> None:
+    values = make_key_columns(keys) | {"approved_at": at, "approved_by": actor}
+    connection.execute(update(PARTNERS).where(PARTNERS.c.partner == partner).values(values))
+
+
+def _decide(connection: Connection, row: Row[Any], *, state: str, reason: str | None, at: str, actor: str) -> None:
+    connection.execute(
+        update(ACCOUNT_CHANGES)
+        .where(ACCOUNT_CHANGES.c.partner == row.partner, ACCOUNT_CHANGES.c.change_id == row.change_id)
+        .values(state=state, reason=reason, decided_at=at, decided_by=actor)
+    )
+
+
+def _supersede(connection: Connection, row: Row[Any], *, at: str, actor: str) -> None:
+    others = update(ACCOUNT_CHANGES).where(
+        ACCOUNT_CHANGES.c.partner == row.partner,
+        ACCOUNT_CHANGES.c.kind == row.kind,
+        ACCOUNT_CHANGES.c.state == "waiting",
+    )
+    if row.kind == "registration":
+        # A later registration may still be wanted, but no later keys: the remaining key signs for no other.
+        others = others.where(ACCOUNT_CHANGES.c.received_at <= row.received_at)
+    connection.execute(others.values(state="refused", reason="superseded", decided_at=at, decided_by=actor))
+
+
+def _note(connection: Connection, desk: Desk, row: Row[Any], *, action: str, reason: str | None, actor: str) -> None:
+    audit.append_entry(
+        connection,
+        action,
+        row.partner,
+        at=desk.clock(),
+        actor=actor,
+        change_id=row.change_id,
+        kind=row.kind,
+        new_key_id=row.new_key_id,
+        old_key_id=row.old_key_id,
+        reason=reason,
+    )
+
+
+def _reread(connection: Connection, row: Row[Any]) -> ChangeRow:
+    own = (ACCOUNT_CHANGES.c.partner == row.partner, ACCOUNT_CHANGES.c.change_id == row.change_id)
+    return to_change_row(connection.execute(select(ACCOUNT_CHANGES).where(*own)).one())
+
+
+KEYS_ARE_OLD_AFTER: Final = timedelta(days=365)
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedRegistration:
+    """The registration in force: its change and its start."""
+
+    change_id: str
+    accepted_at: str
+    registration: Registration
+
+
+def find_registration(connection: Connection, partner: str) -> AcceptedRegistration | None:
+    """Return a partner's last accepted registration, or None."""
+    row = connection.execute(
+        select(ACCOUNT_CHANGES)
+        .where(
+            ACCOUNT_CHANGES.c.partner == partner,
+            ACCOUNT_CHANGES.c.kind == "registration",
+            ACCOUNT_CHANGES.c.state == "accepted",
+        )
+        # For two decisions in one second: ids sort by time.
+        .order_by(ACCOUNT_CHANGES.c.decided_at.desc(), ACCOUNT_CHANGES.c.change_id.desc())
+        .limit(1)
+    ).first()
+    if row is None:
+        return None
+    registration = peek_account_change(bytes(row.statement)).registration
+    if registration is None:
+        return None
+    return AcceptedRegistration(row.change_id, row.decided_at, registration)
+
+
+def find_authorisation(connection: Connection, partner: str, *, email: str | None, name: str | None) -> bool | None:
+    """Return whether the partner registered the submitter of a report, or None if it registered no one.
+
+    The e-mail address decides if the report gives one, otherwise the name. Case and outer spaces do not count.
+    """
+    accepted = find_registration(connection, partner)
+    if accepted is None:
+        return None
+    people = list_people(accepted.registration)
+    if email is not None and email.strip():
+        return _fold(email) in {_fold(person.email) for person in people}
+    if name is not None and name.strip():
+        return _fold(name) in {_fold(person.name) for person in people}
+    return False
+
+
+def list_incomplete(connection: Connection) -> list[tuple[str, tuple[str, ...]]]:
+    """Return each active service with the missing parts of its registration; an unregistered one lacks all."""
+    services = select(PARTNERS.c.partner).where(PARTNERS.c.state == "active", PARTNERS.c.type == SERVICE)
+    found = []
+    for partner in connection.execute(services.order_by(PARTNERS.c.partner)).scalars():
+        accepted = find_registration(connection, partner)
+        gaps = ("registration",) if accepted is None else list_registration_gaps(accepted.registration)
+        if gaps:
+            found.append((partner, gaps))
+    return found
+
+
+def list_old_keys(connection: Connection, *, now: datetime) -> list[str]:
+    """Return the active partners whose keys were approved more than a year ago."""
+    old = select(PARTNERS.c.partner).where(
+        PARTNERS.c.state == "active", PARTNERS.c.approved_at < format_time(now - KEYS_ARE_OLD_AFTER)
+    )
+    return list(connection.execute(old.order_by(PARTNERS.c.partner)).scalars())
+
+
+def _fold(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+@dataclass(frozen=True, slots=True)
+class FormerKeyView:
+    """A former key, and the time until which its statements count."""
+
+    key_id: str
+    ended_at: str
+    is_revoked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerView:
+    """A partner, for a person at the desk. `wanted` is a registration that waits."""
+
+    partner: str
+    name: str
+    state: str
+    since: str
+    type: str
+    country: str | None
+    key_id: str | None
+    former_keys: tuple[FormerKeyView, ...]
+    changes: tuple[ChangeRow, ...]
+    registration: Registration | None
+    registered_at: str | None
+    wanted: Registration | None
+
+
+def get_partner_view(connection: Connection, partner: str) -> PartnerView:
+    """Return the page of a registered, waiting or invited partner; raises `PartnerError`."""
+    rows = [row for row in list_partners(connection) if row.partner == partner]
+    if not rows:
+        raise PartnerError(f"There is no partner {partner}.", reason="unknown-partner")
+    row, accepted = rows[0], find_registration(connection, partner)
+    return copy_fields(
+        PartnerView,
+        row,
+        former_keys=tuple(
+            FormerKeyView(one.key_id, one.ended_at, bool(one.revoked))
+            for one in list_former_key_rows(connection, partner)
+        ),
+        changes=tuple(change for change in list_changes(connection) if change.partner == partner),
+        registration=None if accepted is None else accepted.registration,
+        registered_at=None if accepted is None else accepted.accepted_at,
+        wanted=find_wanted_registration(connection, partner),
+    )

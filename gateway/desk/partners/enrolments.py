@@ -1,34 +1,59 @@
-"""Enrolments: sealed answers to invitations, opened and checked by their own signatures, then waiting for a person.
+"""Enrolment: an invitation with a one-time secret, the sealed answer, and a person's approval of its keys.
 
-Never approves, and never takes a partner's key from anywhere but the sealed enrolment.
+Never stores a secret: it is shown once, and only its hash is kept. Never takes a partner's key from anywhere but the
+sealed enrolment, and never approves automatically. A partner that enrols again keeps its id: statements signed with the
+earlier keys stay provable, and mail sealed to them is sealed again, because it has lost the keys to open it.
 """
 
+import re
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import Intake, collect_items, keep_envelope
-from gateway.desk.partners.account_changes import is_key_taken, make_key_columns, take_enrolled_registration
-from gateway.desk.store.agency_tables import ENROLMENTS, INVITATIONS
+from gateway.desk.partners.account_changes import (
+    end_former_keys,
+    is_key_taken,
+    keep_former_key,
+    make_key_columns,
+    take_enrolled_registration,
+)
+from gateway.desk.partners.mailbox import seal_messages_again
+from gateway.desk.partners.register import (
+    PARTNER_TYPES,
+    SERVICE,
+    PartnerError,
+    PartnerKind,
+    PartnerType,
+    find_partner_kind,
+)
+from gateway.desk.placements.register import get_successor
+from gateway.desk.store.agency_tables import ENROLMENTS, INVITATIONS, PARTNERS
 from gateway.desk.vault.doors import Vault
 from gateway.desk.wiring import Desk
-from gateway.exchange.feed import ENROLMENT, ItemRow
+from gateway.exchange.feed import ENROLMENT, InvitationHash, ItemRow
 from partner_sdk.errors import EnrolmentError, FormatError, OpeningError
-from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time
+from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time, to_base64url
 from partner_sdk.wire.enrolment import (
+    INVITATION_LIFETIME,
     MAX_ENROLMENT_BYTES,
+    SECRET_BYTES,
     EnrolmentKeys,
+    Invitation,
     check_enrolment,
     enrolment_context,
     find_enrolled_registration,
+    secret_sha256,
 )
 from partner_sdk.wire.sealing import Envelope
-from partner_sdk.wire.signing import PUBLIC_KEY_BYTES, key_id_of
+from partner_sdk.wire.signing import PUBLIC_KEY_BYTES, key_id_of, parse_pin
+from partner_sdk.wire.submission import check_partner_id
 
 INTAKE: Final = Intake(
     ENROLMENT,
@@ -119,3 +144,248 @@ def _check_row(connection: Connection, desk: Desk, row: ItemRow, *, vault: Vault
     if is_key_taken(connection, key_id_of(parse_base64url(keys.submission_key, length=PUBLIC_KEY_BYTES))):
         return _Checked(partner, "key-in-use")
     return _Checked(partner, keys=keys, registration=registration)
+
+
+MAX_NAME_CHARACTERS: Final = 100
+_COUNTRY: Final = re.compile(r"[A-Z]{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class EndedInvitation:
+    """The number of ended invitations, and of waiting enrolments refused with them."""
+
+    invitations: int
+    enrolments: int
+
+
+def invite_partner(
+    desk: Desk,
+    *,
+    partner: str,
+    name: str,
+    origin: str,
+    actor: str,
+    type: PartnerType | None = None,  # noqa: A002 - the word of the law and of the lists
+    country: str | None = None,
+) -> Invitation:
+    """Make an invitation and record its hash; `publish_invitations` informs the gateway. Raises `PartnerError`.
+
+    The invitation contains the secret and is returned only here: the desk stores it nowhere. Without a `type`, a
+    partner that enrols again keeps its type, and a new one is a service. An agency needs its `country` (ISO 3166-1).
+    """
+    with desk.store.write() as connection:
+        return invite_in(
+            connection, desk, partner=partner, name=name, origin=origin, actor=actor, type=type, country=country
+        )
+
+
+def invite_in(
+    connection: Connection,
+    desk: Desk,
+    *,
+    partner: str,
+    name: str,
+    origin: str,
+    actor: str,
+    type: PartnerType | None = None,  # noqa: A002 - as above
+    country: str | None = None,
+) -> Invitation:
+    """Do the same in the caller's transaction."""
+    try:
+        check_partner_id(partner)
+    except FormatError as error:
+        raise PartnerError(str(error), reason="bad-partner-id") from None
+    if not 0 < len(name.strip()) <= MAX_NAME_CHARACTERS:
+        raise PartnerError(f"A name must have 1 to {MAX_NAME_CHARACTERS} characters.", reason="bad-name")
+    if not any(map(str.isalnum, name)):
+        raise PartnerError("A name needs a letter or digit.", reason="bad-name")
+    if (successor := get_successor(connection, partner)) != partner:
+        raise PartnerError(f"{partner} was entered twice and counts as {successor}: invite that.", reason="merged")
+    check_kind(type, country)
+    now, secret = desk.clock(), desk.random(SECRET_BYTES)
+    pin = parse_pin(desk.paths.pin.read_bytes())
+    invitation = Invitation(
+        environment=desk.config.environment,
+        expires_at=format_time(now + INVITATION_LIFETIME),
+        name=name.strip(),
+        origin=origin,
+        partner=partner,
+        next_root_fingerprint=pin.next_root_fingerprint,
+        root_fingerprint=pin.root_fingerprint,
+        secret=to_base64url(secret),
+    )
+    connection.execute(
+        insert(INVITATIONS).values(
+            secret_sha256=to_base64url(secret_sha256(secret)),
+            partner=partner,
+            name=invitation.name,
+            environment=invitation.environment,
+            expires_at=invitation.expires_at,
+            made_at=format_time(now),
+            type=type,
+            country=country,
+        )
+    )
+    audit.append_entry(connection, "invite-partner", partner, at=now, actor=actor, country=country, type=type)
+    return invitation
+
+
+def end_invitation(desk: Desk, *, partner: str, actor: str) -> EndedInvitation:
+    """End a partner's open invitations and waiting enrolment; other agreements with it stay.
+
+    Raises `PartnerError` (`no-invitation`) if there are none: then nothing is changed.
+    """
+    with desk.store.write() as connection:
+        ended = end_invitations(connection, desk, partner=partner, actor=actor)
+        if not ended.invitations and not ended.enrolments:
+            raise PartnerError(f"{partner} has no open invitation and no waiting enrolment.", reason="no-invitation")
+    return ended
+
+
+def may_enrol(connection: Connection, partner: str, *, now: datetime) -> bool:
+    """Return whether this id has an open invitation, or an enrolment that waits for approval."""
+    opened = select(INVITATIONS.c.partner).where(
+        INVITATIONS.c.partner == partner, INVITATIONS.c.used_at.is_(None), INVITATIONS.c.expires_at > format_time(now)
+    )
+    waits = select(ENROLMENTS.c.partner).where(ENROLMENTS.c.partner == partner, ENROLMENTS.c.state == "waiting")
+    return any(connection.execute(query.limit(1)).first() is not None for query in (opened, waits))
+
+
+def end_invitations(connection: Connection, desk: Desk, *, partner: str, actor: str) -> EndedInvitation:
+    """End every open invitation of a partner, and refuse its waiting enrolment, if any.
+
+    The gateway may know the invitation's hash, and take an enrolment with it: the desk refuses that when it collects.
+    """
+    now = desk.clock()
+    ended = connection.execute(
+        update(INVITATIONS)
+        .where(INVITATIONS.c.partner == partner, INVITATIONS.c.used_at.is_(None))
+        .values(used_at=format_time(now))
+    ).rowcount
+    refused = connection.execute(
+        update(ENROLMENTS)
+        .where(ENROLMENTS.c.partner == partner, ENROLMENTS.c.state == "waiting")
+        .values(state="refused", reason="declined")
+    ).rowcount
+    audit.append_entry(
+        connection, "end-invitation", partner, at=now, actor=actor, enrolments=refused, invitations=ended
+    )
+    return EndedInvitation(invitations=ended, enrolments=refused)
+
+
+def check_kind(type: PartnerType | None, country: str | None) -> None:  # noqa: A002 - as above
+    """Raise `PartnerError` (`bad-type`, `bad-country`) unless a type and a country go together."""
+    if type is not None and type not in PARTNER_TYPES:
+        raise PartnerError(f"The type must be one of: {', '.join(PARTNER_TYPES)}.", reason="bad-type")
+    if country is not None and not _COUNTRY.fullmatch(country):
+        raise PartnerError("A country code is two capital letters, such as GB (ISO 3166-1).", reason="bad-country")
+    if country is None and type not in {None, SERVICE}:
+        raise PartnerError("An agency needs a country, such as GB.", reason="bad-country")
+    if country is not None and type is None:
+        raise PartnerError("A country needs a type.", reason="bad-country")
+
+
+def publish_invitations(desk: Desk, feed: FeedClient) -> int:
+    """Send the gateway the hash of every open invitation that it does not know, and return their number."""
+    now = format_time(desk.clock())
+    with desk.store.read() as connection:
+        rows = connection.execute(
+            select(INVITATIONS).where(
+                INVITATIONS.c.published_at.is_(None), INVITATIONS.c.used_at.is_(None), INVITATIONS.c.expires_at > now
+            )
+        ).all()
+    if not rows:
+        return 0
+    feed.post_invitations(
+        tuple(
+            InvitationHash(partner=row.partner, secret_sha256=row.secret_sha256, expires_at=row.expires_at)
+            for row in rows
+        )
+    )
+    with desk.store.write() as connection:
+        connection.execute(
+            update(INVITATIONS)
+            .where(INVITATIONS.c.secret_sha256.in_([row.secret_sha256 for row in rows]))
+            .values(published_at=now)
+        )
+    return len(rows)
+
+
+def find_waiting_enrolment(connection: Connection, partner: str) -> Row[Any] | None:
+    """Return the newest enrolment of a partner that waits for approval, or None."""
+    waiting = select(ENROLMENTS).where(ENROLMENTS.c.partner == partner, ENROLMENTS.c.state == "waiting")
+    return connection.execute(waiting.order_by(ENROLMENTS.c.received_at.desc()).limit(1)).first()
+
+
+def approve_partner(desk: Desk, *, partner: str, actor: str, key_id: str | None = None) -> None:
+    """Put the keys of a checked enrolment into the register; `publish` puts it into effect.
+
+    With `key_id`, only an enrolment of that submission key: the one that a person compared with the partner. Raises
+    `PartnerError` (`nothing-to-approve`, `other-enrolment`), and `OpeningError` if a message of this partner cannot be
+    sealed again because a key of this desk is gone.
+    """
+    now = desk.clock()
+    with desk.store.write() as connection:
+        enrolment = find_waiting_enrolment(connection, partner)
+        if enrolment is None:
+            raise PartnerError(f"No enrolment of {partner} is waiting.", reason="nothing-to-approve")
+        if key_id not in {None, enrolment.key_id}:
+            raise PartnerError(
+                f"{partner} has enrolled again since you looked, with other keys. Compare these with it.",
+                reason="other-enrolment",
+            )
+        invitation = connection.execute(
+            select(INVITATIONS).where(INVITATIONS.c.secret_sha256 == enrolment.secret_sha256)
+        ).one()
+        kind = find_partner_kind(connection, partner) or PartnerKind(SERVICE, None)
+        if invitation.type is not None:
+            kind = PartnerKind(invitation.type, invitation.country)
+        is_known = _retire(connection, partner, at=format_time(now))
+        connection.execute(
+            insert(PARTNERS).values(
+                partner=partner,
+                name=invitation.name,
+                environment=invitation.environment,
+                state="active",
+                key_id=enrolment.key_id,
+                submission_key=enrolment.submission_key,
+                context_key=enrolment.context_key,
+                mailbox_key=enrolment.mailbox_key,
+                approved_at=format_time(now),
+                approved_by=actor,
+                type=kind.type,
+                country=kind.country,
+            )
+        )
+        connection.execute(
+            update(ENROLMENTS)
+            .where(ENROLMENTS.c.id == enrolment.id)
+            .values(state="approved", decided_at=format_time(now))
+        )
+        connection.execute(
+            update(ENROLMENTS)
+            .where(ENROLMENTS.c.partner == partner, ENROLMENTS.c.state == "waiting")
+            .values(state="refused", reason="superseded", decided_at=format_time(now))
+        )
+        resealed = seal_messages_again(desk, connection, partner=partner, actor=actor) if is_known else 0
+        audit.append_entry(
+            connection,
+            "approve-partner",
+            partner,
+            at=now,
+            actor=actor,
+            key_id=enrolment.key_id,
+            messages_sealed_again=resealed,
+            type=kind.type,
+        )
+
+
+def _retire(connection: Connection, partner: str, *, at: str) -> bool:
+    """End the current keys of an enrolled partner; return whether it was enrolled."""
+    row = connection.execute(select(PARTNERS).where(PARTNERS.c.partner == partner)).first()
+    if row is None:
+        return False
+    end_former_keys(connection, partner, at=at)
+    keep_former_key(connection, row, ended_at=row.suspended_at or at, is_revoked=row.revoked_at is not None)
+    connection.execute(delete(PARTNERS).where(PARTNERS.c.partner == partner))
+    return True

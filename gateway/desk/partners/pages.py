@@ -11,18 +11,24 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.keyring.publication import is_gateway_behind, publish
-from gateway.desk.partners.account_changes import list_changes
-from gateway.desk.partners.approval import approve_partner, find_waiting_enrolment
-from gateway.desk.partners.change_decisions import REFUSAL_REASONS, accept_change, refuse_change
-from gateway.desk.partners.invitations import (
+from gateway.desk.partners.account_changes import (
+    REFUSAL_REASONS,
+    accept_change,
+    get_partner_view,
+    list_changes,
+    refuse_change,
+    revoke_key,
+    suspend_partner,
+)
+from gateway.desk.partners.enrolments import (
+    approve_partner,
     end_invitation,
+    find_waiting_enrolment,
     invite_partner,
     may_enrol,
     publish_invitations,
 )
-from gateway.desk.partners.key_ends import revoke_key, suspend_partner
 from gateway.desk.partners.register import PARTNER_TYPES, PartnerError, list_partners
-from gateway.desk.partners.registrations import get_partner_view
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.register import IN_REGISTER, list_placements
 from gateway.desk.views.page import Fault, Typed, get_desk, get_name, go_to, read_typed, show_page, staff_rule

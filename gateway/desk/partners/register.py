@@ -1,7 +1,7 @@
 """Partners at this desk: registered, waiting or invited, and their types.
 
 Never shows one partner to another: only the desk's own lists and pages use it. Never makes or ends an invitation:
-`invitations.py` does.
+`enrolments.py` does.
 """
 
 from dataclasses import dataclass

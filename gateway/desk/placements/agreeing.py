@@ -4,7 +4,7 @@ Never gives a link id twice, not even after its placement has ended: it may stil
 control, and reports that name it belong to its first owner.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Final
 
@@ -13,22 +13,128 @@ from sqlalchemy import Connection, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.keyring.publication import list_placement_entries
-from gateway.desk.placements.merges import get_successor
 from gateway.desk.placements.register import (
+    SURFACE_TITLES,
+    SURFACES,
     PlacementError,
     PlacementRow,
     find_owner_name,
     get_placement,
+    get_successor,
+    has_any_part,
+    parse_page,
+    parse_pattern,
 )
-from gateway.desk.placements.terms import Agreement, TermChanges, Terms, make_terms, read_line
 from gateway.desk.store.agency_tables import ADOPTERS, PLACEMENT_HISTORY, PLACEMENTS
 from gateway.desk.uk_times import get_uk_day
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.button import MAX_PLACEMENTS, TEST_LINK_ID, is_placement
-from partner_sdk.wire.canonical import encode, format_time
+from partner_sdk.wire.button import MAX_PLACEMENTS, SERVICE_NAME_MAX, TEST_LINK_ID, is_placement
+from partner_sdk.wire.canonical import encode, format_time, parse_exact
 from partner_sdk.wire.receipts import PLACEMENT_MAX
 from partner_sdk.wire.submission import check_partner_id
+
+MAX_POSITION_CHARACTERS: Final = 200
+_MAX_TERMS_BYTES: Final = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """An agreement with a service. Without a `link_id` the desk makes one; `agreed_on` is a day, e.g. 2026-11-25.
+
+    `new_owner` is the name of an organisation without keys that is new to the desk.
+    """
+
+    owner: str
+    service: str
+    surface: str
+    address: str
+    position: str
+    look_at: str | None = None
+    link_id: str | None = None
+    agreed_on: str | None = None
+    new_owner: str | None = None
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The agreed terms, as the history keeps them after each change."""
+
+    address: str
+    look_at: str | None
+    position: str
+    service: str
+    surface: str
+
+
+@dataclass(frozen=True, slots=True)
+class TermChanges:
+    """New terms of a placement; None keeps the old one. An empty `look_at` means the address, if it is one page."""
+
+    service: str | None = None
+    surface: str | None = None
+    address: str | None = None
+    look_at: str | None = None
+    position: str | None = None
+
+
+def make_terms(agreement: Agreement) -> Terms:
+    """Return the terms of an agreement in canonical form. Raises `PlacementError` for a missing or bad term."""
+    if agreement.surface not in SURFACES:
+        raise PlacementError(f"Choose the kind of place: {', '.join(SURFACE_TITLES.values())}.", reason="bad-surface")
+    address = parse_pattern(agreement.address)
+    look_at = None if has_any_part(address) else address
+    if agreement.look_at:
+        look_at = parse_page(agreement.look_at, pattern=address)
+    return Terms(
+        address=address,
+        look_at=look_at,
+        position=read_line(
+            agreement.position, most=MAX_POSITION_CHARACTERS, what="The agreed position", reason="bad-position"
+        ),
+        service=read_line(
+            agreement.service, most=SERVICE_NAME_MAX, what="The name of the service", reason="bad-service"
+        ),
+        surface=agreement.surface,
+    )
+
+
+def read_line(text: str, *, most: int, what: str, reason: str) -> str:
+    """Return a text with single spaces. Raises `PlacementError` (`reason`) unless it is one line."""
+    line = " ".join(text.split())
+    if not 0 < len(line) <= most or not line.isprintable():
+        raise PlacementError(f"{what} must be one line of 1 to {most} characters.", reason=reason)
+    return line
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """One action: `agree`, `change`, `suspend`, `resume` or `end`."""
+
+    at: str
+    by: str
+    action: str
+    reason: str | None
+    terms: Terms
+
+
+def list_history(connection: Connection, placement: str) -> list[HistoryRow]:
+    """Return a placement's history, the newest action first."""
+    rows = connection.execute(
+        select(PLACEMENT_HISTORY)
+        .where(PLACEMENT_HISTORY.c.placement == placement)
+        .order_by(PLACEMENT_HISTORY.c.id.desc())
+    )
+    return [
+        HistoryRow(
+            at=row.at,
+            by=row.by,
+            action=row.action,
+            reason=row.reason,
+            terms=parse_exact(bytes(row.terms), kind=Terms, max_bytes=_MAX_TERMS_BYTES),
+        )
+        for row in rows
+    ]
+
 
 MAX_REASON_CHARACTERS: Final = 300
 MAX_OWNER_NAME_CHARACTERS: Final = 100

@@ -1,34 +1,42 @@
-"""Pages of the placements: the list, one placement with its checks, and the forms that agree and change one.
+"""Pages of the placements, and the desk's only call for a program: the runner delivers the results of its checks.
 
-Never fetches a page of a service: the desk learns of a button only from a runner or a file. The rules and their
-messages are in the modules beside this one; the forms here place each fault at its field.
+Never fetches a page of a service: the desk learns of a button only from a runner or a file. The finder of a lost token
+can add checks, but read nothing; every refusal without a valid token is the same.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Final
 
-from flask import Blueprint, request
+from flask import Blueprint, Flask, Response, current_app, request
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.keyring.publication import is_gateway_behind
-from gateway.desk.people.permissions import Permission
+from gateway.desk.people.permissions import BY_THE_DESK, Permission
 from gateway.desk.placements import labels
 from gateway.desk.placements.agreeing import (
+    Agreement,
+    TermChanges,
     agree_placement,
     change_placement,
     end_placement,
+    list_history,
     resume_placement,
     suspend_placement,
 )
 from gateway.desk.placements.checks import (
+    BY_RUNNER,
     TO_SEE_TO,
+    PostRate,
+    is_runner_token,
     list_checks,
     list_glances,
     list_standings,
     make_standing,
+    take_checks,
 )
-from gateway.desk.placements.labels import format_changes
-from gateway.desk.placements.mails import LANGUAGES, make_agreed_mail
+from gateway.desk.placements.labels import LANGUAGES, format_changes, make_agreed_mail
 from gateway.desk.placements.register import (
     IN_REGISTER,
     PlacementError,
@@ -40,7 +48,6 @@ from gateway.desk.placements.register import (
     get_owner_names,
     list_placements,
 )
-from gateway.desk.placements.terms import Agreement, TermChanges, list_history
 from gateway.desk.views.page import (
     Fault,
     Typed,
@@ -52,7 +59,18 @@ from gateway.desk.views.page import (
     show_page,
     staff_rule,
 )
-from gateway.web.rules import not_found
+from gateway.web.rules import (
+    CsrfRule,
+    Login,
+    RequestRefusedError,
+    check_own_origin,
+    make_problem_response,
+    not_found,
+    rule,
+)
+from partner_sdk.errors import FormatError
+from partner_sdk.wire import problems
+from partner_sdk.wire.button import MAX_CHECKS_BODY_BYTES
 
 # How to fix each blank required term of a placement, in the order of the form.
 _MISSING_TERMS: Final = {
@@ -284,3 +302,62 @@ def _show(row: PlacementRow, *, faults: Sequence[Fault] = (), changed: Typed | N
         faults=faults,
         labels=labels,
     )
+
+
+PATH: Final = "/placement-checks"
+LIMIT: Final = "placement-checks"
+_SCHEME: Final = "Bearer "
+_EXTENSION: Final = "placement_post_rates"
+
+runner_blueprint = Blueprint("placement_checks", __name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _PostRates:
+    """Two counters: callers without a token use up none of the runner's allowance."""
+
+    taken: PostRate = field(default_factory=PostRate)
+    refused: PostRate = field(default_factory=PostRate)
+
+
+def bind_post_rate(app: Flask) -> None:
+    """Give an app its counters of posts."""
+    app.extensions[_EXTENSION] = _PostRates()
+
+
+@runner_blueprint.post(PATH)
+@rule(login=Login.RUNNER, limit=LIMIT, csrf=CsrfRule.BEARER, body_bytes=MAX_CHECKS_BODY_BYTES, surface="api")
+def post_checks() -> ResponseReturnValue:
+    """Take in checks: 204 for new ones, for repeated ones, and for those of pages that were never agreed."""
+    desk = get_desk()
+    # Another site's page may make a desk browser post here: it has no token, and is not counted.
+    check_own_origin()
+    header, rates = request.headers.get("Authorization", ""), _get_rates()
+    # Callers without a token are counted apart, and cannot use up the runner's allowance.
+    is_runner = header.startswith(_SCHEME) and is_runner_token(desk, header.removeprefix(_SCHEME))
+    seconds = (rates.taken if is_runner else rates.refused).take(desk.clock())
+    if seconds:
+        raise RequestRefusedError(problems.RATE_LIMITED, retry_after_seconds=seconds)
+    if not is_runner:
+        return _refuse()
+    try:
+        take_checks(desk, request.get_data(cache=False), channel=BY_RUNNER, actor=BY_THE_DESK)
+    except FormatError as error:
+        is_spelling = error.reason == "not-canonical"
+        raise RequestRefusedError(problems.NOT_CANONICAL if is_spelling else problems.MALFORMED_REQUEST) from None
+    return Response(status=HTTPStatus.NO_CONTENT)
+
+
+def _refuse() -> Response:
+    response = make_problem_response(
+        problems.NOT_AUTHORISED, detail="This call needs the runner's token: make one with `placement runner-token`."
+    )
+    response.headers["WWW-Authenticate"] = "Bearer"  # RFC 6750 §3
+    return response
+
+
+def _get_rates() -> _PostRates:
+    rates = current_app.extensions[_EXTENSION]
+    if not isinstance(rates, _PostRates):
+        raise TypeError("app.extensions['placement_post_rates'] was replaced.")
+    return rates

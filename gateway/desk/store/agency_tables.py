@@ -143,7 +143,7 @@ LEDGER: Final = Table(
     Index(None, "partner", "quarter"),
 )
 
-# One row for each digest: its frozen data, the frozen clusters (digests/clusters.py) and their hash.
+# One row for each digest: its frozen data, the frozen clusters (digests/tables.py) and their hash.
 DIGESTS: Final = Table(
     "digests",
     METADATA,
@@ -195,7 +195,7 @@ ADOPTERS: Final = Table(
 )
 
 # Services that were entered twice: `service` counts as `into`, or as itself again where that is empty. The newest
-# record of a service decides (placements/merges.py). Rows are only ever added (a trigger ensures it).
+# record of a service decides (placements/register.py). Rows are only ever added (a trigger ensures it).
 SERVICE_MERGES: Final = Table(
     "service_merges",
     METADATA,

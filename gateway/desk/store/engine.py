@@ -66,7 +66,7 @@ class _Held(threading.local):
 class DeskStore:
     """The desk's database. `write()` and `read()` each open one transaction.
 
-    `journal` is the folder of the journal of draws (digests/journal.py), which must outlive the database.
+    `journal` is the folder of the journal of draws (digests/ledger.py), which must outlive the database.
     """
 
     database: Database

@@ -16,7 +16,7 @@ from gateway.desk.cases.closing import (
 )
 from gateway.desk.cases.model import CaseError, get_case, list_steps
 from gateway.desk.cases.opening import open_case
-from gateway.desk.figures.counts import count_child_outcomes
+from gateway.desk.figures import count_child_outcomes
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.schema import AUDIT, CASE_STEPS
 from gateway.desk.wiring import Desk

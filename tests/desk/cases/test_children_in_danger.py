@@ -13,7 +13,7 @@ from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.queue import list_queue, move_case
 from gateway.desk.collection import joining
 from gateway.desk.collection.importing import import_report
-from gateway.desk.partners.key_ends import suspend_partner
+from gateway.desk.partners.account_changes import suspend_partner
 from gateway.desk.store.schema import Tier
 from gateway.exchange.public_report import Meeting
 from partner_sdk.report import IndustryReport, encode_sealed_report, list_given, make_sealed_report

@@ -10,7 +10,7 @@ from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.replying.replies import ReplyDraft, record_reply, write_reply
 from gateway.desk.digests.synthetic import make_synthetic_cases
-from gateway.desk.partners.outcomes import find_released, list_signals
+from gateway.desk.partners.stages import find_released, list_signals
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from tests.desk.desk_loop import ACTOR, Loop

@@ -8,8 +8,8 @@ import pytest
 from gateway.desk.cases.model import list_cases
 from gateway.desk.collection.collect import try_again
 from gateway.desk.collection.row_checks import KEY_ENDED_GRACE
-from gateway.desk.partners.approval import approve_partner
-from gateway.desk.partners.key_ends import suspend_partner
+from gateway.desk.partners.account_changes import suspend_partner
+from gateway.desk.partners.enrolments import approve_partner
 from gateway.desk.store.agency_tables import FORMER_PARTNER_KEYS
 from partner_sdk.wire.canonical import format_time
 from tests.builders import DAY, NOW, make_clear_fields, seal_report

@@ -12,8 +12,7 @@ from gateway.desk.collection.collect import try_again
 from gateway.desk.collection.importing import import_report, try_imports_again
 from gateway.desk.collection.joining import list_cluster
 from gateway.desk.collection.row_checks import KEY_ENDED_GRACE
-from gateway.desk.partners.change_decisions import FORMER_KEY_GRACE
-from gateway.desk.partners.key_ends import keep_former_key, suspend_partner
+from gateway.desk.partners.account_changes import FORMER_KEY_GRACE, keep_former_key, suspend_partner
 from gateway.desk.partners.register import get_partner
 from gateway.desk.store.agency_tables import PARTNERS
 from partner_sdk.errors import FormatError

@@ -14,7 +14,7 @@ from gateway.desk.collection.chain import get_collector_state, note_collected
 from gateway.desk.collection.importing import import_report
 from gateway.desk.collection.quarantine import QuarantineError, count_quarantined, list_quarantined, resolve_row
 from gateway.desk.outbox.alerts import acknowledge_alert
-from gateway.desk.partners.key_ends import suspend_partner
+from gateway.desk.partners.account_changes import suspend_partner
 from gateway.desk.terminal import DONE
 from gateway.desk.watch import settle_alarms
 from tests.builders import Partner, make_clear_fields, seal_report

@@ -13,7 +13,7 @@ from gateway.desk.collection.importing import import_report
 from gateway.desk.collection.quarantine import EXPLANATIONS, RESOLUTIONS, list_quarantined, open_row
 from gateway.desk.collection.quarantine_pages import RESOLUTION_TITLES
 from gateway.desk.collection.row_checks import KEY_ENDED
-from gateway.desk.partners.key_ends import suspend_partner
+from gateway.desk.partners.account_changes import suspend_partner
 from partner_sdk.wire.sealing import KEY_ID_BYTES, seal
 from partner_sdk.wire.submission import report_context
 from tests.builders import SealedReport, make_clear_fields, seal_report, sign_for_envelope

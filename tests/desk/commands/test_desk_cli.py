@@ -18,7 +18,7 @@ from gateway.app import make_app
 from gateway.clock import utc_now
 from gateway.config import StateFolder, load_config
 from gateway.desk.cli import main, program
-from gateway.desk.partners.invitations import invite_partner, publish_invitations
+from gateway.desk.partners.enrolments import invite_partner, publish_invitations
 from gateway.desk.terminal import DONE, LOOK, TRY_AGAIN, WRONG_USE, say
 from gateway.desk.wiring import open_desk
 from gateway.guidance.agency import AGENCY_EXAMPLE

@@ -12,9 +12,8 @@ import pytest
 from sqlalchemy import insert
 
 from gateway.desk.digests import noise
-from gateway.desk.digests.clusters import Cluster, FrozenClusters, freeze
 from gateway.desk.digests.making import DigestOrder
-from gateway.desk.digests.tables import MICRO, make_labels
+from gateway.desk.digests.tables import MICRO, Cluster, FrozenClusters, freeze, make_labels
 from gateway.desk.keyring.key_set import Quarter
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.store.schema import CASES

@@ -17,8 +17,7 @@ from sqlalchemy import insert
 
 from gateway.desk.collection.joining import add_link
 from gateway.desk.digests import noise
-from gateway.desk.digests.freezing import freeze_clusters
-from gateway.desk.digests.making import make_digest
+from gateway.desk.digests.making import freeze_clusters, make_digest
 from gateway.desk.digests.tables import (
     AGE_BANDS,
     BUDGET_MICRO,

@@ -14,9 +14,9 @@ import pytest
 from sqlalchemy import event, insert, select
 
 from gateway.desk.collection.joining import add_link
-from gateway.desk.digests import freezing, journal, noise
+from gateway.desk.digests import ledger, making, noise
+from gateway.desk.digests.ledger import DigestRecord, get_clusters, list_records
 from gateway.desk.digests.making import BatchOrder, list_services, make_all
-from gateway.desk.digests.records import DigestRecord, get_clusters, list_records
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.store.agency_tables import LEDGER, PARTNERS
 from gateway.desk.store.schema import AUDIT
@@ -79,7 +79,7 @@ def run_and_kill(store: DeskStore, number: int) -> bool:
     A write of the database is killed just before its commit, and one of the journal just before it begins. A kill
     between that and the next one leaves the same files, and fewer draws.
     """
-    real, real_write_durably, writes = DeskStore.write, journal.write_durably, Counter[str]()
+    real, real_write_durably, writes = DeskStore.write, ledger.write_durably, Counter[str]()
 
     def is_last() -> bool:
         writes["all"] += 1
@@ -100,7 +100,7 @@ def run_and_kill(store: DeskStore, number: int) -> bool:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DeskStore, "write", write)
-        patch.setattr(journal, "write_durably", write_durably)
+        patch.setattr(ledger, "write_durably", write_durably)
         try:
             run(store)
         except Killed:
@@ -194,7 +194,7 @@ def test_the_journal_is_private_and_one_that_is_damaged_stops_the_digest(
     files = list(store.journal.iterdir())
     assert [oct(path.stat().st_mode & 0o777) for path in (store.journal, *files)] == ["0o700", "0o600"]
     files[0].write_bytes(b"{}")
-    with pytest.raises(journal.JournalError) as caught:
+    with pytest.raises(ledger.JournalError) as caught:
         run(store)
     assert caught.value.reason == "journal-damaged"
     assert len(draws) == 1
@@ -212,7 +212,7 @@ def read_bodies(store: DeskStore) -> dict[str, bytes]:
 def read_journal(store: DeskStore) -> dict[str, dict[str, int]]:
     return {
         one.partner: {name: drawn.micro_epsilon for name, drawn in one.tables.items()}
-        for one in journal.list_journals(store.journal)
+        for one in ledger.list_journals(store.journal)
     }
 
 
@@ -238,7 +238,7 @@ def test_a_run_counts_each_cluster_once_on_either_database(
     tmp_path: Path, database_uri: str, draws: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Read three cases at a time: a batch ends in the middle of a service."""
-    monkeypatch.setattr(freezing, "_MOST_STREAMED", 3)
+    monkeypatch.setattr(making, "_MOST_STREAMED", 3)
     store = open_store(tmp_path / "desk.sqlite", uri=database_uri, create=True)
     for service in (FEW, MANY):
         one, other, *_ = [add_case(store, about=service, kind=kind) for kind in ("grooming", "sexual_talk") * 4]
@@ -266,7 +266,7 @@ def test_the_cases_of_a_quarter_are_read_from_one_index_alone(store: DeskStore, 
             executed.append((query, parameters))
 
     with store.read() as connection:
-        freezing.freeze_clusters(connection, partner=MANY, quarter=QUARTER, environment=environment, places=())
+        making.freeze_clusters(connection, partner=MANY, quarter=QUARTER, environment=environment, places=())
         query, parameters = executed[0]
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", parameters).all()
     searched = "SEARCH cases USING COVERING INDEX ix_cases_counted (about=? AND closed_at>? AND closed_at<?)"

@@ -2,8 +2,17 @@
 
 import pytest
 
-from gateway.desk.digests.clusters import COLUMNS, FrozenClusters, FrozenClustersError, freeze, parse_clusters, shorten
-from gateway.desk.digests.tables import count_table, make_labels, make_year_tables
+from gateway.desk.digests.tables import (
+    COLUMNS,
+    FrozenClusters,
+    FrozenClustersError,
+    count_table,
+    freeze,
+    make_labels,
+    make_year_tables,
+    parse_clusters,
+    shorten,
+)
 from partner_sdk.errors import ReportAbuseError
 from tests.desk.digests.digest_builders import freeze_some, make_cluster
 

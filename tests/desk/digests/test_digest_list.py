@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from gateway.desk.digests import noise
+from gateway.desk.digests.ledger import get_record, mark_released
 from gateway.desk.digests.making import BatchOrder, make_all
 from gateway.desk.digests.overview import OverviewOrder, make_overview
-from gateway.desk.digests.public_overview import describe_files
-from gateway.desk.digests.records import get_record, mark_released
+from gateway.desk.digests.releases import describe_files
 from gateway.desk.keyring.key_set import Year, parse_period
 from gateway.desk.people.releases import PUBLICATION
 from gateway.desk.wiring import Desk

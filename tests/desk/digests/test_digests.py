@@ -6,12 +6,18 @@ import pytest
 from sqlalchemy import update
 
 from gateway.desk.digests import making, noise, releases
-from gateway.desk.digests.drawing import DigestError
-from gateway.desk.digests.ledger import get_spends
+from gateway.desk.digests.ledger import (
+    DigestError,
+    find_record,
+    get_body,
+    get_clusters,
+    get_spends,
+    list_records,
+    make_digest_id,
+    make_message_id,
+)
 from gateway.desk.digests.making import make_digest
-from gateway.desk.digests.records import find_record, get_clusters, list_records, make_digest_id, make_message_id
 from gateway.desk.digests.releases import reject_digest, release_digest
-from gateway.desk.digests.signatures import get_body
 from gateway.desk.digests.tables import WEAKNESSES
 from gateway.desk.keyring.key_set import Quarter, QuarterError
 from gateway.desk.outbox_run import SentOut

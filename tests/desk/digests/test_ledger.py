@@ -11,16 +11,16 @@ from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError
 
 from gateway.desk.digests import noise
-from gateway.desk.digests.drawing import DigestError
 from gateway.desk.digests.ledger import (
+    DigestError,
     LedgerError,
     add_spend,
     check_spend,
     get_spends,
     get_spent,
+    list_records,
 )
 from gateway.desk.digests.making import make_digest
-from gateway.desk.digests.records import list_records
 from gateway.desk.digests.tables import BUDGET_MICRO, OUTCOME_MICRO
 from gateway.desk.keyring.key_set import Year
 from gateway.desk.store import DeskStore, open_store

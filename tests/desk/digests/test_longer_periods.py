@@ -6,13 +6,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
-from gateway.desk.digests import drawing, making, noise
-from gateway.desk.digests.drawing import DigestError
-from gateway.desk.digests.eligibility import find_joining_day
-from gateway.desk.digests.ledger import get_spends
+from gateway.desk.digests import ledger, making, noise
+from gateway.desk.digests.ledger import DigestError, DigestRecord, get_body, get_spends
 from gateway.desk.digests.making import make_digest
-from gateway.desk.digests.records import DigestRecord
-from gateway.desk.digests.signatures import get_body
+from gateway.desk.digests.own_facts import find_joining_day
 from gateway.desk.keyring.key_set import Period, Quarter, QuarterError, Year, parse_period
 from gateway.desk.store import DeskStore
 from gateway.desk.store.agency_tables import ENROLMENTS, PARTNERS
@@ -124,7 +121,7 @@ def test_a_year_has_what_is_left_of_a_quarter_whose_draw_was_lost(
     store: DeskStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_quarters(store, {1: 40, 2: 40})
-    real, seen = drawing.add_journalled_draw, []
+    real, seen = ledger.add_journalled_draw, []
 
     def lose_weaknesses(*given: object, table: str, **kept: object) -> None:
         seen.append(table)
@@ -133,7 +130,7 @@ def test_a_year_has_what_is_left_of_a_quarter_whose_draw_was_lost(
         real(*given, table=table, **kept)
 
     with monkeypatch.context() as patch:
-        patch.setattr(drawing, "add_journalled_draw", lose_weaknesses)
+        patch.setattr(ledger, "add_journalled_draw", lose_weaknesses)
         with pytest.raises(KeyboardInterrupt):
             make_quarters(store, {3: 40})
     assert seen == ["kind", "weakness"]
@@ -221,7 +218,7 @@ def test_a_table_of_a_year_lost_by_a_crash_is_never_drawn_again(
 ) -> None:
     make_quarters(store, {1: 40, 2: 40, 3: 40, 4: 40})
     with monkeypatch.context() as patch:
-        patch.setattr(drawing, "add_journalled_draw", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(ledger, "add_journalled_draw", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             make(store, YEAR)
     with pytest.raises(DigestError, match="age_band") as caught:

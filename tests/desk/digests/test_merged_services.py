@@ -5,12 +5,11 @@ from pathlib import Path
 import pytest
 
 from gateway.desk.digests import noise
-from gateway.desk.digests.freezing import freeze_clusters
-from gateway.desk.digests.making import BatchOrder, list_services, make_all, make_digest
+from gateway.desk.digests.ledger import list_spent
+from gateway.desk.digests.making import BatchOrder, freeze_clusters, list_services, make_all, make_digest
 from gateway.desk.digests.overview import MOST_OF_ONE, OverviewOrder, make_overview
-from gateway.desk.digests.records import list_spent
 from gateway.desk.keyring.key_set import Quarter, Year, parse_period
-from gateway.desk.placements.merges import add_merge, get_successor, list_counted, list_ever_merged
+from gateway.desk.placements.register import add_merge, get_successor, list_counted, list_ever_merged
 from gateway.desk.store import DeskStore
 from tests.desk.digests.digest_builders import NOW, add_cases, clock, make_order, make_store
 from tests.desk.made_models import hold_open

@@ -13,8 +13,17 @@ from sqlalchemy import insert, select, update
 from gateway.desk.audit import check_chain
 from gateway.desk.collection.joining import add_link
 from gateway.desk.digests import noise, overview
-from gateway.desk.digests.drawing import DigestError
-from gateway.desk.digests.ledger import OVERVIEW_OF, get_spends, get_spent
+from gateway.desk.digests.ledger import (
+    MAX_RECORD_BYTES,
+    OVERVIEW_OF,
+    DigestError,
+    DigestRecord,
+    Workings,
+    get_frozen,
+    get_record,
+    get_spends,
+    get_spent,
+)
 from gateway.desk.digests.making import BatchOrder, make_all
 from gateway.desk.digests.overview import (
     MOST_OF_ONE,
@@ -26,14 +35,13 @@ from gateway.desk.digests.overview import (
     make_overview,
     release_overview,
 )
-from gateway.desk.digests.public_overview import (
+from gateway.desk.digests.releases import (
     describe_files,
     find_publication,
     propose_publication,
     publish_overview,
+    reject_digest,
 )
-from gateway.desk.digests.records import MAX_RECORD_BYTES, DigestRecord, Workings, get_frozen, get_record
-from gateway.desk.digests.releases import reject_digest
 from gateway.desk.digests.synthetic import KIND_SHARES
 from gateway.desk.digests.tables import BUDGET_MICRO, OUTCOME_MICRO
 from gateway.desk.keyring.key_set import Quarter, Year, parse_period

@@ -8,8 +8,8 @@ from sqlalchemy import select, update
 
 from gateway.desk.cli import main
 from gateway.desk.digests import releases
+from gateway.desk.digests.ledger import get_record
 from gateway.desk.digests.making import DigestOrder, make_digest
-from gateway.desk.digests.records import get_record
 from gateway.desk.digests.releases import release_to_mailbox
 from gateway.desk.keyring.key_set import parse_period
 from gateway.desk.outbox_run import SentOut

@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 
 from gateway.desk.digests import noise, overview
-from gateway.desk.digests.journal import JournalError
-from gateway.desk.digests.ledger import OVERVIEW_OF, get_spends
+from gateway.desk.digests.ledger import OVERVIEW_OF, DigestRecord, JournalError, find_record, get_spends
 from gateway.desk.digests.overview import OVERVIEW_TABLES, make_overview
-from gateway.desk.digests.records import DigestRecord, find_record
 from gateway.desk.keyring.key_set import Quarter
 from gateway.desk.store import DeskStore, open_store
 from tests.desk.digests.digest_builders import clock, make_store

@@ -12,10 +12,10 @@ from random import Random
 
 import pytest
 
-from gateway.desk.digests.eligibility import DEFAULT_THRESHOLD
+from gateway.desk.digests.ledger import DigestRecord, Workings
 from gateway.desk.digests.noise import get_scale, get_tail, get_threshold
+from gateway.desk.digests.own_facts import DEFAULT_THRESHOLD
 from gateway.desk.digests.payload import DrawnTable, build_body, find_drawn_total
-from gateway.desk.digests.records import DigestRecord, Workings
 from gateway.desk.digests.synthetic import KIND_SHARES
 from gateway.desk.digests.tables import QUARTER_TABLES, Table, make_year_tables
 from gateway.desk.keyring.key_set import Year

@@ -7,11 +7,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete
 
-from gateway.desk.digests.drawing import DigestError
+from gateway.desk.digests.ledger import (
+    DigestError,
+    DigestRecordError,
+    find_draft,
+    get_record,
+    make_digest_id,
+    make_message_id,
+)
 from gateway.desk.digests.making import make_digest
-from gateway.desk.digests.records import DigestRecordError, get_record, make_digest_id, make_message_id
 from gateway.desk.digests.releases import release_to_mailbox
-from gateway.desk.digests.signatures import find_draft
 from gateway.desk.doctor import examine
 from gateway.desk.outbox_run import send_due
 from gateway.desk.partners.mailbox import write_message

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.desk.cases.reading import labels
-from gateway.desk.digests.clusters import COLUMNS, Cluster
-from gateway.desk.digests.facts import NOT_KNOWN, load_facts
 from gateway.desk.digests.synthetic import FACT_SHARES
 from gateway.desk.digests.tables import (
     AGE_BANDS,
     BUDGET_MICRO,
+    COLUMNS,
     FEWEST_YEAR_TABLES,
     KINDS,
+    NOT_KNOWN,
     NOT_STATED,
     OUTCOME_MICRO,
     OUTCOMES,
@@ -21,10 +21,12 @@ from gateway.desk.digests.tables import (
     SMALLEST_YEAR,
     WEAKNESSES,
     YEAR_MICRO,
+    Cluster,
     count_table,
+    load_facts,
+    load_weaknesses,
     make_year_tables,
 )
-from gateway.desk.digests.weaknesses import load_weaknesses
 from gateway.desk.store.schema import CASES
 from tests.desk.digests.digest_builders import freeze_some, make_cluster
 

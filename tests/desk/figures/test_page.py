@@ -7,7 +7,7 @@ from sqlalchemy import insert, update
 
 from gateway.desk.actions.ledger import record_sent
 from gateway.desk.cases.model import get_case
-from gateway.desk.figures.counts import LEAST_CASES, CaseWaits, count_actions, count_workload, make_waits
+from gateway.desk.figures import LEAST_CASES, CaseWaits, count_actions, count_workload, make_waits
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.schema import CASE_STEPS, CASES
 from gateway.desk.wiring import Desk

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from gateway.desk.figures.counts import make_trends
+from gateway.desk.figures import make_trends
 from gateway.desk.keyring.key_set import Quarter
 from gateway.desk.people.permissions import Role
 from tests.desk.digests.digest_builders import add_case, add_cases, make_store

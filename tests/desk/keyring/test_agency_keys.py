@@ -38,7 +38,7 @@ from gateway.desk.keyring.key_set import (
     replace_sealing_key,
 )
 from gateway.desk.keyring.publication import publish
-from gateway.desk.partners.invitations import invite_partner
+from gateway.desk.partners.enrolments import invite_partner
 from gateway.desk.vault import VaultError, key_folder
 from gateway.desk.vault.key_folder import KeyFolder, find_protection, open_protection
 from partner_sdk.client._partner_state import PartnerState

@@ -9,8 +9,8 @@ from sqlalchemy import insert
 from gateway.desk.actions.ledger import open_body, record_sent
 from gateway.desk.actions.model import Action, ActionError
 from gateway.desk.cases.action_forms import find_signature, release_notice
+from gateway.desk.digests.ledger import get_record, make_digest_id
 from gateway.desk.digests.making import BatchOrder, make_all
-from gateway.desk.digests.records import get_record, make_digest_id
 from gateway.desk.digests.releases import reject_digest
 from gateway.desk.notices.invitations import (
     ANSWERS,
@@ -23,7 +23,7 @@ from gateway.desk.notices.invitations import (
     record_answer,
 )
 from gateway.desk.people.releases import ReleaseError
-from gateway.desk.placements.merges import add_merge
+from gateway.desk.placements.register import add_merge
 from gateway.desk.store.agency_tables import ADOPTERS
 from gateway.desk.wiring import Desk
 from tests.desk.action_builders import reread

@@ -15,9 +15,9 @@ from sqlalchemy import select, update
 from gateway.desk.actions.ledger import open_body
 from gateway.desk.cases.closing import schedule_outcome
 from gateway.desk.cases.model import CaseError, get_case
+from gateway.desk.digests.ledger import list_records
 from gateway.desk.digests.making import BatchOrder, make_all
 from gateway.desk.digests.overview import OverviewOrder, make_overview
-from gateway.desk.digests.records import list_records
 from gateway.desk.keyring.key_set import Year, parse_period
 from gateway.desk.notices.invitations import draft_invitation, parse_invitation, print_invitation
 from gateway.desk.notices.referrals import LONGEST_WAIT, Referral, draft_referral

@@ -25,7 +25,7 @@ from gateway.desk.notices.referrals import (
     list_rules,
     load_terms,
 )
-from gateway.desk.partners.outcomes import record_outcome
+from gateway.desk.partners.stages import record_outcome
 from gateway.desk.people.releases import ReleaseError
 from gateway.desk.retention.lists import lift_hold, place_hold
 from gateway.desk.store.agency_tables import PARTNERS

@@ -11,10 +11,15 @@ import requests
 
 from gateway.desk import audit
 from gateway.desk.cases.model import get_case
-from gateway.desk.partners.account_changes import list_changes
-from gateway.desk.partners.approval import approve_partner
-from gateway.desk.partners.change_decisions import accept_change, refuse_change
-from gateway.desk.partners.invitations import invite_partner
+from gateway.desk.partners.account_changes import (
+    accept_change,
+    find_authorisation,
+    find_registration,
+    get_partner_view,
+    list_changes,
+    refuse_change,
+)
+from gateway.desk.partners.enrolments import approve_partner, invite_partner
 from gateway.desk.partners.register import (
     PARTNER_TYPES,
     PartnerError,
@@ -23,7 +28,6 @@ from gateway.desk.partners.register import (
     find_partner_kind,
     list_partners,
 )
-from gateway.desk.partners.registrations import find_authorisation, find_registration, get_partner_view
 from partner_sdk.client.account import enrol, find_sent_registration, send_registration
 from partner_sdk.errors import LocalStateError, TransportError
 from partner_sdk.wire.enrolment import TEMPLATE, Registration

@@ -24,7 +24,7 @@ from gateway.desk.partners.adoption import (
     list_adoptions,
     open_adoption,
 )
-from gateway.desk.partners.invitations import invite_partner
+from gateway.desk.partners.enrolments import invite_partner
 from gateway.desk.partners.register import PartnerError
 from gateway.desk.placements.register import PlacementError, find_owner_name
 from gateway.desk.store.agency_tables import ADOPTION_REQUESTS, INVITATIONS

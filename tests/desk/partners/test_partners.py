@@ -5,10 +5,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.desk.partners.approval import approve_partner
-from gateway.desk.partners.enrolments import EnrolmentsTaken, collect_enrolments
-from gateway.desk.partners.invitations import invite_partner, publish_invitations
-from gateway.desk.partners.key_ends import suspend_partner
+from gateway.desk.partners.account_changes import suspend_partner
+from gateway.desk.partners.enrolments import (
+    EnrolmentsTaken,
+    approve_partner,
+    collect_enrolments,
+    invite_partner,
+    publish_invitations,
+)
 from gateway.desk.partners.register import PartnerError, list_partners
 from gateway.desk.store.agency_tables import ENROLMENTS, INVITATIONS
 from gateway.exchange.feed import ENROLMENT

@@ -8,8 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from gateway.demo.walks import SoftPasskey
-from gateway.desk.digests.records import get_record
-from gateway.desk.digests.signatures import find_draft, get_body
+from gateway.desk.digests.ledger import find_draft, get_body, get_record
 from gateway.desk.people.passkeys import (
     SIGNS_AFTER,
     add_passkey,

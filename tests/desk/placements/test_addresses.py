@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.desk.placements.page_addresses import has_any_part, is_page_of, parse_page, parse_pattern
-from gateway.desk.placements.register import PlacementError
+from gateway.desk.placements.register import PlacementError, has_any_part, is_page_of, parse_page, parse_pattern
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,11 @@ import pytest
 from gateway.desk.audit import check_chain
 from gateway.desk.placements import agreeing
 from gateway.desk.placements.agreeing import (
+    MAX_POSITION_CHARACTERS,
+    TermChanges,
     change_placement,
     end_placement,
+    list_history,
     offer_link_id,
     resume_placement,
     suspend_placement,
@@ -22,7 +25,6 @@ from gateway.desk.placements.register import (
     list_owners,
     list_placements,
 )
-from gateway.desk.placements.terms import MAX_POSITION_CHARACTERS, TermChanges, list_history
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.button import TEST_LINK_ID, Surface, is_placement

@@ -11,13 +11,16 @@ from gateway.desk.placements.checks import (
     CheckRow,
     Standing,
     TakenChecks,
+    forget_runner_token,
     get_last_checks,
+    is_runner_token,
     list_checks,
     list_standings,
+    make_runner_token,
+    make_targets,
     take_checks,
 )
 from gateway.desk.placements.labels import format_age, format_result, format_standing
-from gateway.desk.placements.runner import forget_runner_token, is_runner_token, make_runner_token, make_targets
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError

@@ -12,8 +12,7 @@ from gateway.clock import utc_now
 from gateway.desk.cli import main
 from gateway.desk.doctor import examine
 from gateway.desk.placements.agreeing import end_placement
-from gateway.desk.placements.checks import list_checks
-from gateway.desk.placements.runner import is_runner_token
+from gateway.desk.placements.checks import is_runner_token, list_checks
 from gateway.desk.terminal import DONE, LOOK, WRONG_USE
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.button import CheckList

@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from gateway.desk.placements.agreeing import suspend_placement
-from gateway.desk.placements.mails import make_agreed_mail, read_texts
+from gateway.desk.placements.labels import make_agreed_mail, read_texts
 from gateway.desk.placements.register import SURFACE_TITLES, PlacementRow
 from gateway.desk.wiring import Desk
 from partner_sdk.button.snippet import make_snippet

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from gateway.desk.placements.checks import list_checks
-from gateway.desk.placements.checks_pages import PATH
-from gateway.desk.placements.runner import MOST_POSTS, PostRate, forget_runner_token, make_runner_token
+from gateway.desk.placements.checks import MOST_POSTS, PostRate, forget_runner_token, list_checks, make_runner_token
+from gateway.desk.placements.pages import PATH
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.button import MAX_CHECKS_BODY_BYTES
 from tests.desk.placement_builders import LINK_ID, agree, make_check, make_post

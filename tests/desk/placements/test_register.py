@@ -3,15 +3,15 @@
 import pytest
 
 from gateway.desk.cases.model import get_case
-from gateway.desk.digests import eligibility
-from gateway.desk.digests.eligibility import has_adopted, list_adopters, list_places
+from gateway.desk.digests import own_facts
+from gateway.desk.digests.ledger import DigestRecord
 from gateway.desk.digests.making import make_digest
-from gateway.desk.digests.records import DigestRecord
+from gateway.desk.digests.own_facts import has_adopted, list_adopters, list_places
 from gateway.desk.digests.synthetic import make_synthetic_cases
 from gateway.desk.digests.tables import make_year_tables
 from gateway.desk.keyring.key_set import Quarter
 from gateway.desk.keyring.publication import find_newest, make_register
-from gateway.desk.partners.key_ends import suspend_partner
+from gateway.desk.partners.account_changes import suspend_partner
 from gateway.desk.placements.agreeing import end_placement, resume_placement, suspend_placement
 from gateway.desk.placements.register import count_reports
 from partner_sdk.wire.button import PlacementEntry
@@ -169,7 +169,7 @@ def test_partner_without_a_placement_and_few_incidents_gets_no_digest(loop: Loop
 
 
 def test_most_places_of_a_digest_are_bounded_and_the_oldest_stand(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(eligibility, "MOST_PLACES", 2)
+    monkeypatch.setattr(own_facts, "MOST_PLACES", 2)
     for day in ("03", "01", "02"):
         agree(loop.desk, link_id=f"day-{day}", agreed_on=f"2026-07-{day}")
     assert [label for label, _ in find_places(make(loop))] == ["day-01", "day-02", "not_stated"]

@@ -13,7 +13,7 @@ from gateway.desk.cases.model import CaseError, CaseRow, get_case, list_cases, l
 from gateway.desk.cases.opening import open_case, open_report
 from gateway.desk.cases.replying.replies import ReplyDraft, record_reply, write_reply
 from gateway.desk.collection.collect import reconcile
-from gateway.desk.figures.counts import CaseWaits, make_waits
+from gateway.desk.figures import CaseWaits, make_waits
 from gateway.desk.keyring.key_set import ensure_sealing_keys
 from gateway.desk.people.releases import ReleaseError
 from gateway.desk.retention import destruction

@@ -12,10 +12,10 @@ from gateway.desk.cases.model import get_case
 from gateway.desk.cases.reading import labels
 from gateway.desk.config import DeskConfigError
 from gateway.desk.digests import releases
-from gateway.desk.digests.records import get_record, make_digest_id, make_message_id
+from gateway.desk.digests.ledger import get_record, make_digest_id, make_message_id
 from gateway.desk.outbox_run import SentOut
 from gateway.desk.people.sessions import StartLink, StartLinkError, make_start_link, use_start_link
-from gateway.desk.placements.checks_pages import PATH
+from gateway.desk.placements.pages import PATH
 from gateway.desk.wiring import Desk
 from gateway.web.rules import SAFE_METHODS, Login, find_rule
 from partner_sdk.digests.page import read_style, render_page

@@ -32,7 +32,7 @@ from gateway.desk.cases.queue import Later, list_later
 from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.search import NAMED
 from gateway.desk.outbox.replies import READ, REPLY, WrittenReply, list_written
-from gateway.desk.partners.outcomes import OutcomeSignal, find_released
+from gateway.desk.partners.stages import OutcomeSignal, find_released
 from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.people.register import find_person, format_person
 from gateway.desk.people.releases import KINDS as RELEASE_KINDS

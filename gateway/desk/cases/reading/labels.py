@@ -9,9 +9,8 @@ from functools import lru_cache
 from typing import Final
 
 from gateway.desk.collection.row_checks import UNTOLD
-from gateway.desk.digests import facts, tables
-from gateway.desk.digests.facts import load_facts
-from gateway.desk.digests.weaknesses import load_weaknesses
+from gateway.desk.digests import tables
+from gateway.desk.digests.tables import load_facts, load_weaknesses
 from gateway.exchange import public_codes as codes
 from partner_sdk.report.outline import Field
 from partner_sdk.wire import mailbox
@@ -60,7 +59,7 @@ WEAKNESS_GROUPS = tuple(
     (heading, tuple((code, one.title) for code, one in load_weaknesses().weaknesses.items() if one.feature == feature))
     for feature, heading in load_weaknesses().features.items()
 )
-FACTS, NOT_KNOWN = load_facts(), facts.NOT_KNOWN
+FACTS, NOT_KNOWN = load_facts(), tables.NOT_KNOWN
 LANES = (("crisis", "Crisis lane"), ("queue", "Queue"))
 FACULTIES = (
     ("intelligence", "Intelligence"),

@@ -36,7 +36,7 @@ from gateway.desk.cases.reading.industry_report import (
     list_changes,
     make_report_sections,
 )
-from gateway.desk.partners.outcomes import OutcomeSignal, list_signals
+from gateway.desk.partners.stages import OutcomeSignal, list_signals
 from gateway.desk.wiring import Desk
 from partner_sdk.report import IndustryReport, SealedIndustryReport, list_given
 from partner_sdk.report.reading import is_cover

@@ -1,31 +1,37 @@
-"""How long people waited, by lane and by hour of arrival, how complete reports were, and how much work is open.
+"""Figures for the head of the desk: waits, replies, what left, open work and outcomes; and the trend of closed cases.
 
-From times and codes of cases alone; nothing is opened. Never by person: a count of holders, without names.
-
-The desk's own trend of closed cases, quarter by quarter: exact, for the desk alone (R14).
-
-Never for anyone outside the desk: there is no noise in it, and a small number may point to one child. Partners get the
-digest instead. Counts closed cases, not clusters, and leaves out made-up ones.
+From times and codes of cases alone; nothing is opened. Never by person: a count of holders, without names. Exact, so
+never for anyone outside the desk: a small number may point to one child. Partners get the digest instead.
 """
 
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
+from flask import Blueprint, request
+from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, false, func, select
 
 from gateway.desk.actions.model import KIND_TITLES, TO_DESTINATIONS
 from gateway.desk.cases.closing import CHILD_OUTCOMES
 from gateway.desk.cases.model import NO_SAFE_CONTACT
-from gateway.desk.digests.child_outcomes import list_outcomes_of_cases
-from gateway.desk.digests.facts import load_facts
-from gateway.desk.digests.tables import AGE_BANDS, KINDS, NOT_STATED, OUTCOMES, WEAKNESSES
-from gateway.desk.keyring.key_set import Quarter
+from gateway.desk.digests.tables import (
+    AGE_BANDS,
+    KINDS,
+    NOT_STATED,
+    OUTCOMES,
+    WEAKNESSES,
+    list_outcomes_of_cases,
+    load_facts,
+)
+from gateway.desk.keyring.key_set import Quarter, get_quarter_of
+from gateway.desk.people.permissions import Permission
 from gateway.desk.store.schema import CASE_ACTIONS, CASE_STEPS, CASES
-from gateway.desk.uk_times import get_uk_day_of
+from gateway.desk.uk_times import format_uk_day, get_start_of, get_uk_day, get_uk_day_of
+from gateway.desk.views.page import get_desk, parse_small_number, show_page, staff_rule
 from partner_sdk.uk_clock import UK
 from partner_sdk.wire.canonical import format_time
 
@@ -317,3 +323,42 @@ def _count_quarter(connection: Connection, quarter: Quarter) -> Counter[tuple[st
             if code or not column.startswith("weakness"):
                 found[column, code or NOT_STATED] += row.cases
     return found
+
+
+blueprint = Blueprint("figures", __name__)
+SPANS: Final = (7, 28, 90)
+QUARTERS: Final = 6
+
+
+@blueprint.get("/figures")
+@staff_rule(Permission.SEE_FIGURES)
+def show_figures() -> ResponseReturnValue:
+    """Show the figures of the cases received in the last so many days, `?days=`, or the trend, `?show=trends`."""
+    desk = get_desk()
+    if request.args.get("show") == "trends":
+        with desk.store.read() as connection:
+            trends = make_trends(connection, last=get_quarter_of(desk.clock()), quarters=QUARTERS)
+        return show_page("trends.html", trends=trends, spans=SPANS)
+    asked = parse_small_number(request.args.get("days", ""))
+    days = asked if asked in SPANS else SPANS[-1]
+    today = get_uk_day(desk.clock())
+    first = today - timedelta(days=days - 1)
+    with desk.store.read() as connection:
+        waits = make_waits(connection, since=get_start_of(first), today=today)
+        workload = count_workload(connection)
+        leaving = count_actions(connection, since=get_start_of(first))
+        child_outcomes = count_child_outcomes(connection, since=get_start_of(first))
+    return show_page(
+        "figures.html",
+        child_outcomes=child_outcomes,
+        leaving=leaving,
+        as_of=format_time(desk.clock()),
+        days=days,
+        first_day=format_uk_day(first),
+        format_seconds=format_seconds,
+        least=LEAST_CASES,
+        most_arrived=max(waits.arrived, default=0),
+        spans=SPANS,
+        waits=waits,
+        workload=workload,
+    )
