@@ -33,8 +33,7 @@ from gateway.guidance.signoffs import (
 )
 from gateway.public.wording import WORDING_FOLDER, Wording, load_wordings
 from gateway.web.settings import read_settings
-from partner_sdk.button.release import ICON_INTEGRITY, SCRIPT_INTEGRITY
-from partner_sdk.button.snippet import WORDS
+from partner_sdk.button.snippet import ICON_INTEGRITY, SCRIPT_INTEGRITY, WORDS
 from partner_sdk.durable_files import find_bytes, held, sync_folder, write_durably
 from partner_sdk.errors import LocalStateError
 from partner_sdk.finding import Finding

@@ -18,7 +18,7 @@ import requests
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.demo.processes import DemoError
-from partner_sdk.button.release import ELEMENT
+from partner_sdk.button.snippet import ELEMENT
 from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
 
 MOST_PAGES = 30

@@ -23,7 +23,7 @@ from gateway.desk.cases.holding import hand_to_day_team, take_from_night
 from gateway.desk.cases.model import CaseError, CaseRow, CaseStep, StepKind, get_case, list_steps
 from gateway.desk.cases.queue import CRISIS
 from gateway.desk.cases.queue_page import make_queue_pane
-from gateway.desk.cases.reading.case_work import describe_events, format_owed
+from gateway.desk.cases.reading.partner_case import describe_events, format_owed
 from gateway.desk.outbox.alerts import (
     AlertCall,
     AlertError,

@@ -17,27 +17,25 @@ from gateway.desk.outbox.alerts import add_told_passkey
 from gateway.desk.people.passkeys import (
     MOST_PASSKEYS,
     NewKey,
+    StartLink,
+    StartLinkError,
     acknowledge_passkey,
     check_may_link,
     clean_label,
     end_all,
     end_passkey,
+    get_link_folder,
+    hash_code,
     list_passkeys,
     make_handle,
     make_key_options,
+    note_step_up,
+    read_start_link,
+    use_start_link,
     verify_new_key,
 )
 from gateway.desk.people.permissions import Permission, Role
 from gateway.desk.people.register import PersonError, end_sessions, format_person, get_active, get_person
-from gateway.desk.people.sessions import (
-    StartLink,
-    StartLinkError,
-    get_link_folder,
-    hash_code,
-    note_step_up,
-    read_start_link,
-    use_start_link,
-)
 from gateway.desk.vault.assertions import Purpose
 from gateway.desk.views.page import (
     Forms,

@@ -11,6 +11,7 @@ from typing import Final
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
+from gateway.desk.people.passkeys import StartLink, get_link_folder, hash_code, make_start_link
 from gateway.desk.people.permissions import Permission, check_permission
 from gateway.desk.people.register import format_person, get_active, list_people
 from gateway.desk.people.releases import (
@@ -23,7 +24,6 @@ from gateway.desk.people.releases import (
     get_release,
     list_open,
 )
-from gateway.desk.people.sessions import StartLink, get_link_folder, hash_code, make_start_link
 from gateway.desk.views.page import get_desk, get_signed_in, parse_row_number, show_page, staff_rule
 from gateway.desk.views.step_up import BEGIN_BYTES, FORM_BYTES, answer_fault, begin_step_up, get_origin, sign_on_page
 from gateway.web.rules import not_found

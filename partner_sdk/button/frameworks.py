@@ -14,8 +14,19 @@ from html.parser import HTMLParser
 from importlib.resources import files
 from typing import Any, Final, Literal, Protocol, get_args
 
-from partner_sdk.button.release import ELEMENT, SCRIPT_INTEGRITY, SCRIPT_PATH, VERSION
-from partner_sdk.button.snippet import FORMS, WORDS, ButtonStyle, format_snippet, make_link, make_snippet, make_style
+from partner_sdk.button.snippet import (
+    ELEMENT,
+    FORMS,
+    SCRIPT_INTEGRITY,
+    SCRIPT_PATH,
+    VERSION,
+    WORDS,
+    ButtonStyle,
+    format_snippet,
+    make_link,
+    make_snippet,
+    make_style,
+)
 from partner_sdk.client.exchange import check_origin
 
 Framework = Literal["react", "vue"]

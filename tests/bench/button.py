@@ -25,8 +25,7 @@ from typing import Any
 
 import brotli
 
-from partner_sdk.button.release import SCRIPT_PATH, VERSION
-from partner_sdk.button.snippet import make_snippet
+from partner_sdk.button.snippet import SCRIPT_PATH, VERSION, make_snippet
 from tests.bench.figures import Figure, make_figure, make_parser, print_figures
 from tests.widget.agency_door import AgencyDoor, open_agency_door
 from tests.widget.browsers import LOOK, SETTLED, Chromium, open_chromium_visitor

@@ -21,8 +21,8 @@ from gateway.desk.collection.row_checks import assess
 from gateway.desk.config import DeskConfig
 from gateway.desk.keyring.case_boxes import close_reports, make_keys
 from gateway.desk.keyring.publication import make_desk
+from gateway.desk.people.passkeys import StartLink, get_link_folder, make_start_link
 from gateway.desk.people.permissions import Role
-from gateway.desk.people.sessions import StartLink, get_link_folder, make_start_link
 from gateway.desk.store.agency_tables import PARTNERS, SEALING_KEYS
 from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.wiring import Desk, open_desk

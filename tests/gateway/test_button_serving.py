@@ -14,7 +14,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from gateway.button import ICON, MEDIA_TYPES, SCRIPT, load_released_files, make_button_files
-from partner_sdk.button.release import EARLIER_SCRIPTS, VERSION
+from partner_sdk.button.snippet import EARLIER_SCRIPTS, VERSION
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import make_public_house
 from tests.gateway.public.person import Person

@@ -134,13 +134,13 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.guidance.signposts:STALE_DAYS", 180, DATA, "how old (180 if left out)"),
     # the desk
     (
-        "gateway.desk.people.sessions:LIFETIME",
+        "gateway.desk.people.passkeys:LIFETIME",
         10 * MINUTE,
         CASEWORK,
         "first passkey, once, within 10 minutes",
     ),
-    ("gateway.desk.people.sessions:SESSION_LIFETIME", 8 * HOUR, CASEWORK, "at sign-out, after 8 hours"),
-    ("gateway.desk.people.sessions:LOCKED_AFTER", 15 * MINUTE, CASEWORK, "locked after 15 minutes without a click"),
+    ("gateway.desk.people.passkeys:SESSION_LIFETIME", 8 * HOUR, CASEWORK, "at sign-out, after 8 hours"),
+    ("gateway.desk.people.passkeys:LOCKED_AFTER", 15 * MINUTE, CASEWORK, "locked after 15 minutes without a click"),
     ("gateway.desk.people.passkeys:STEP_UP_WITHIN", 5 * MINUTE, CASEWORK, "ask for a step-up of the last five minutes"),
     ("gateway.desk.actions.ledger:MOST_OPENED_ENTRIES", 60, CASEWORK, "opens its newest 60 entries"),
     ("gateway.desk.notices.service_requests:DAYS_TO_ANSWER", 7, CASEWORK, "A request has seven days"),

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from partner_sdk.button import frameworks, release, snippet
+from partner_sdk.button import frameworks, snippet
 
 REPOSITORY: Final = Path(__file__).parents[2]
 WIDGET: Final = REPOSITORY / "widget"
@@ -35,7 +35,7 @@ def read_shapes(icon: str) -> str:
 
 def renew_release(folder: Path) -> None:
     """Write the hashes and the icon of the files in a folder into release.py."""
-    script, icon = (folder / Path(path).name for path in (release.SCRIPT_PATH, release.ICON_PATH))
+    script, icon = (folder / Path(path).name for path in (snippet.SCRIPT_PATH, snippet.ICON_PATH))
     file = BUTTON / "release.py"
     text = file.read_text(encoding="utf-8")
     for name, path in (("SCRIPT_INTEGRITY", script), ("ICON_INTEGRITY", icon)):
@@ -51,7 +51,7 @@ def renew_release(folder: Path) -> None:
 
 def renew_golden() -> None:
     """Write one file for each language and form."""
-    importlib.reload(release)
+    importlib.reload(snippet)
     importlib.reload(snippet)
     for language in snippet.LANGUAGES:
         for form in snippet.FORMS:
@@ -79,6 +79,6 @@ def _quote(part: str) -> str:
 
 
 if __name__ == "__main__":
-    renew_release(WIDGET / release.VERSION)
+    renew_release(WIDGET / snippet.VERSION)
     renew_golden()
     renew_components()

@@ -11,8 +11,8 @@ from playwright.sync_api import CDPSession, Page
 from werkzeug.serving import make_server
 
 from gateway.desk.app import make_desk_app
+from gateway.desk.people.passkeys import StartLink, get_link_folder, make_start_link
 from gateway.desk.people.permissions import Role
-from gateway.desk.people.sessions import StartLink, get_link_folder, make_start_link
 from gateway.desk.wiring import Desk
 from tests.builders import StillClock
 from tests.builders.local_servers import find_free_port, run_server

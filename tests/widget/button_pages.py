@@ -4,8 +4,7 @@ import re
 from importlib.resources import files
 from typing import Any
 
-from partner_sdk.button.release import SCRIPT_INTEGRITY, VERSION
-from partner_sdk.button.snippet import WORDS, make_snippet
+from partner_sdk.button.snippet import SCRIPT_INTEGRITY, VERSION, WORDS, make_snippet
 from tests.widget.host_pages import SCRIPT, HostPages, make_page
 
 PLACEMENT = "example-chat-profile"

@@ -7,8 +7,7 @@ from xml.etree import ElementTree as ET
 
 import brotli
 
-from partner_sdk.button.release import VERSION
-from partner_sdk.button.snippet import WORDS, make_snippet
+from partner_sdk.button.snippet import VERSION, WORDS, make_snippet
 
 FOLDER = files("widget").joinpath(VERSION)
 ICON = FOLDER.joinpath("button.svg").read_bytes()

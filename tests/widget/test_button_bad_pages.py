@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from partner_sdk.button.release import SCRIPT_PATH
-from partner_sdk.button.snippet import WORDS, make_snippet
+from partner_sdk.button.snippet import SCRIPT_PATH, WORDS, make_snippet
 from tests.widget.agency_door import AgencyDoor
 from tests.widget.browsers import SEE, SETTLED, Visit, Visitor
 from tests.widget.button_pages import (

@@ -13,8 +13,16 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Route
 
-from partner_sdk.button.release import EARLIER_SCRIPTS, ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH, VERSION
-from partner_sdk.button.snippet import LANGUAGES, SIZES, make_snippet
+from partner_sdk.button.snippet import (
+    EARLIER_SCRIPTS,
+    ICON_PATH,
+    LANGUAGES,
+    SCRIPT_INTEGRITY,
+    SCRIPT_PATH,
+    SIZES,
+    VERSION,
+    make_snippet,
+)
 from partner_sdk.console.check import findings as findings_module
 from partner_sdk.console.check.browser_check import Loads, read_page
 from partner_sdk.console.check.findings import Expected, make_check, make_unreachable, read_codes

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from partner_sdk.button.release import ICON_PATH
-from partner_sdk.button.snippet import make_snippet
+from partner_sdk.button.snippet import ICON_PATH, make_snippet
 from partner_sdk.cli import main
 from tests.builders.local_servers import run_server
 from tests.sdk.button.pages import PLACEMENT, make_page

@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from partner_sdk.button.release import ICON_PATH, SCRIPT_PATH
-from partner_sdk.button.snippet import make_snippet
+from partner_sdk.button.snippet import ICON_PATH, SCRIPT_PATH, make_snippet
 from tests.widget.agency_door import AgencyDoor
 from tests.widget.browsers import SEE, Step, Visit, Visitor
 from tests.widget.button_pages import PLACEMENT, check_plain, make_script, put_button, put_copy, take_script_out

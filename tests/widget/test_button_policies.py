@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from partner_sdk.button.release import SCRIPT_PATH
-from partner_sdk.button.snippet import make_policy, make_snippet
+from partner_sdk.button.snippet import SCRIPT_PATH, make_policy, make_snippet
 from tests.widget.agency_door import AgencyDoor
 from tests.widget.browsers import Visit, Visitor
 from tests.widget.button_pages import COPY, PLACEMENT, check_dressed, make_script, put_copy, take_script_out

@@ -2,8 +2,7 @@
 
 import pytest
 
-from partner_sdk.button.release import ICON_PATH, SCRIPT_PATH
-from partner_sdk.button.snippet import make_snippet
+from partner_sdk.button.snippet import ICON_PATH, SCRIPT_PATH, make_snippet
 from tests.widget.agency_door import AgencyDoor, Asked
 from tests.widget.browsers import SEE, Chromium, Visit, Visitor
 from tests.widget.button_pages import PLACEMENT, put_button

@@ -45,15 +45,17 @@ from gateway.desk.cases.opening import (
 )
 from gateway.desk.cases.queue_page import make_queue_pane
 from gateway.desk.cases.reading import labels
-from gateway.desk.cases.reading.case_work import (
+from gateway.desk.cases.reading.contact import ContactBlock, list_doubts, make_contact_blocks
+from gateway.desk.cases.reading.partner_case import (
     URGENCIES,
     CaseWork,
+    PageBudget,
+    PartnerCase,
     make_case_work,
+    make_partner_case,
     make_timeline,
     suggest_kind_and_age,
 )
-from gateway.desk.cases.reading.contact import ContactBlock, list_doubts, make_contact_blocks
-from gateway.desk.cases.reading.partner_case import PageBudget, PartnerCase, make_partner_case
 from gateway.desk.cases.reading.public_report import ContextView, Section, make_context_view, make_sections
 from gateway.desk.cases.replying.replies import (
     ReplyCopy,

@@ -44,8 +44,8 @@ from gateway.desk.cases.model import (
     is_waiting,
     normalise,
 )
-from gateway.desk.cases.reading.case_work import URGENCIES
 from gateway.desk.cases.reading.labels import ASSESSMENT
+from gateway.desk.cases.reading.partner_case import URGENCIES
 from gateway.desk.cases.replying.replies import (
     GivenReply,
     ReplyDraft,

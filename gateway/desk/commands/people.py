@@ -8,10 +8,9 @@ import click
 from gateway.desk import DEFAULT_PORT
 from gateway.desk.config import make_origin
 from gateway.desk.people import register
-from gateway.desk.people.passkeys import end_all
+from gateway.desk.people.passkeys import LIFETIME, end_all, make_persons_links
 from gateway.desk.people.permissions import Permission, Role
 from gateway.desk.people.register import AUTHORITIES
-from gateway.desk.people.sessions import LIFETIME, make_persons_links
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import (
     Call,

@@ -54,6 +54,7 @@ from gateway.desk.vault import (
 )
 from gateway.desk.vault.case_keys import CaseKeys
 from gateway.desk.vault.destructions import Destructions
+from gateway.desk.vault.doors import get_rule, sign_request
 from gateway.desk.vault.key_folder import (
     MAX_PASSPHRASE_BYTES,
     KeyFolder,
@@ -66,7 +67,6 @@ from gateway.desk.vault.key_folder import (
     wipe,
 )
 from gateway.desk.vault.record import OpeningRecord
-from gateway.desk.vault.signing import get_rule, sign_request
 from gateway.exchange.desk_statements import ForgetList
 from gateway.web.logs import log_event
 from partner_sdk.errors import EnvelopeError, OpeningError, ReportAbuseError

@@ -32,7 +32,7 @@ from markupsafe import Markup, escape
 from werkzeug.wrappers import Response
 
 from gateway.desk.hidden_text import replace_hidden
-from gateway.desk.people.passkeys import Passkey, list_unacknowledged
+from gateway.desk.people.passkeys import Passkey, Session, begin_session, end_session, find_session, list_unacknowledged
 from gateway.desk.people.permissions import (
     ROLE_TITLES,
     CaseScope,
@@ -44,7 +44,6 @@ from gateway.desk.people.permissions import (
     is_allowed,
 )
 from gateway.desk.people.register import format_person, list_with_role
-from gateway.desk.people.sessions import Session, begin_session, end_session, find_session
 from gateway.desk.suggestions import PROGRAM
 from gateway.desk.uk_times import format_passed, format_short_time, format_uk_day, format_uk_day_of, format_uk_time
 from gateway.desk.wiring import Desk

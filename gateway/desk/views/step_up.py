@@ -20,6 +20,7 @@ from gateway.desk.people.passkeys import (
     list_passkeys,
     make_statement,
     make_step_up_options,
+    note_step_up,
     open_statement,
     parse_answer,
     record_refusal,
@@ -27,7 +28,6 @@ from gateway.desk.people.passkeys import (
     take_step_up,
 )
 from gateway.desk.people.releases import Release, sign_release
-from gateway.desk.people.sessions import note_step_up
 from gateway.desk.vault.assertions import Answer, Purpose, Statement, StepUpError, refuse_other
 from gateway.desk.views.page import find_signed_in, get_desk, get_signed_in, list_kept, show_page
 from gateway.web.rules import SAFE_METHODS, Login, find_current_rule

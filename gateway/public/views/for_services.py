@@ -46,8 +46,16 @@ from gateway.store.items import NoRoomError, keep_item
 from gateway.web.logs import log_failure
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.button.frameworks import FILE_NAMES, FLAVOUR_NAMES, FLAVOURS, make_flavour
-from partner_sdk.button.release import ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH
-from partner_sdk.button.snippet import FORMS, LANGUAGES, make_policy, make_snippet, make_style
+from partner_sdk.button.snippet import (
+    FORMS,
+    ICON_PATH,
+    LANGUAGES,
+    SCRIPT_INTEGRITY,
+    SCRIPT_PATH,
+    make_policy,
+    make_snippet,
+    make_style,
+)
 from partner_sdk.errors import FormatError, SealingError
 from partner_sdk.wire.button import (
     TEST_LINK_ID,

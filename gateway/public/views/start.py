@@ -69,8 +69,7 @@ from gateway.public.wording import format_day, get_language, refresh_language
 from gateway.store import StorageUnavailableError
 from gateway.store.items import shorten_draft
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-from partner_sdk.button.release import ICON_BOX, ICON_SHAPES
-from partner_sdk.button.snippet import WORDS, make_link
+from partner_sdk.button.snippet import ICON_BOX, ICON_SHAPES, WORDS, make_link
 from partner_sdk.wire.button import TEST_LINK_ID
 
 PRESSED_TWICE_SECONDS: Final = 30

@@ -18,8 +18,7 @@ from typing import Final, Literal
 import msgspec
 
 from partner_sdk import __version__
-from partner_sdk.button.release import ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH
-from partner_sdk.button.snippet import SIZES
+from partner_sdk.button.snippet import ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH, SIZES
 from partner_sdk.errors import FormatError, TransportError
 from partner_sdk.wire.button import (
     MAX_FINDINGS,

@@ -10,8 +10,7 @@ from datetime import datetime
 from html.parser import HTMLParser
 from typing import Final
 
-from partner_sdk.button.release import ELEMENT
-from partner_sdk.button.snippet import WORDS
+from partner_sdk.button.snippet import ELEMENT, WORDS
 from partner_sdk.console.check.findings import Expected, make_check
 from partner_sdk.console.check.page_fetch import MAX_PAGE_BYTES, join_address
 from partner_sdk.console.check.rules import LINK_RULES, Button, Page, PageSeen, format_plain, judge_page

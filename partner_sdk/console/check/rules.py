@@ -18,7 +18,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree as ET
 
-from partner_sdk.button.release import (
+from partner_sdk.button.snippet import (
     EARLIER_SCRIPTS,
     ELEMENT,
     ICON_BOX,
@@ -27,9 +27,13 @@ from partner_sdk.button.release import (
     ICON_SHAPES,
     SCRIPT_INTEGRITY,
     SCRIPT_PATH,
+    SIZES,
+    TOKEN_CHARACTERS,
     VERSION,
+    WORDS,
+    Language,
+    make_policy,
 )
-from partner_sdk.button.snippet import SIZES, TOKEN_CHARACTERS, WORDS, Language, make_policy
 from partner_sdk.console.check.findings import (
     CONSENT_ATTRIBUTES,
     CONSENT_CLASSES,

@@ -19,7 +19,7 @@ from gateway.desk.outbox.alerts import AlertsSent, acknowledge_alert, queue_aler
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.register import end_person
 from gateway.desk.store.schema import AUDIT, QUARANTINE
-from gateway.desk.vault import signing
+from gateway.desk.vault import doors
 from gateway.desk.watch import settle_alarms
 from gateway.exchange.desk_statements import AlertNotice
 from gateway.exchange.public_report import Meeting
@@ -412,7 +412,7 @@ def test_alert_whose_cases_are_opened_while_it_is_on_its_way_is_not_taken_back(
 ) -> None:
     set_pagers(loop, desk_pager, other_pager)
     file_urgent(loop)
-    sign = signing.sign_alert
+    sign = doors.sign_alert
 
     def open_first(*given: Any, **named: Any) -> bytes:
         open_all(loop)
@@ -420,7 +420,7 @@ def test_alert_whose_cases_are_opened_while_it_is_on_its_way_is_not_taken_back(
         return sign(*given, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr(signing, "sign_alert", open_first)
+        patch.setattr(doors, "sign_alert", open_first)
         assert send_alerts(loop.desk).sent == 1
     assert (len(desk_pager.taken), len(list_all_alerts(loop.desk)), dropped(loop)) == (1, 1, [])
     with loop.desk.store.read() as connection:
@@ -571,14 +571,14 @@ def test_case_that_another_process_commits_while_an_alert_is_sent_is_told_of_nex
     loop.send_public(feels="hurting")
     early = loop.clock()
     loop.clock.advance(seconds=2)
-    real = signing.sign_alert
+    real = doors.sign_alert
 
     def sign_late(notice: AlertNotice, **rest: Any) -> bytes:
-        monkeypatch.setattr(signing, "sign_alert", real)
+        monkeypatch.setattr(doors, "sign_alert", real)
         collect_as_other(loop, at=early)
         return real(notice, **rest)
 
-    monkeypatch.setattr(signing, "sign_alert", sign_late)
+    monkeypatch.setattr(doors, "sign_alert", sign_late)
     assert send_alerts(loop.desk).sent == 1
     loop.clock.advance(minutes=2)
     assert send_alerts(loop.desk).sent == 1

@@ -11,11 +11,10 @@ import pytest
 
 from gateway.desk.cli import main
 from gateway.desk.doctor import examine
-from gateway.desk.people.passkeys import list_passkeys
+from gateway.desk.people.passkeys import get_link_folder, list_passkeys
 from gateway.desk.people.permissions import APART, Role
 from gateway.desk.people.register import end_role
 from gateway.desk.people.releases import DIGEST
-from gateway.desk.people.sessions import get_link_folder
 from gateway.desk.terminal import DONE, WRONG_USE
 from gateway.desk.wiring import Desk
 from partner_sdk.finding import Finding

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from gateway.demo.walks import SoftPasskey
+from gateway.desk.people.passkeys import LIFETIME, SESSION_LIFETIME, get_link_folder
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.register import PersonError, add_person, end_person, end_role, grant_role
-from gateway.desk.people.sessions import LIFETIME, SESSION_LIFETIME, get_link_folder
 from gateway.desk.wiring import Desk
 from tests.builders import NOW
 from tests.desk.people_builders import ACTOR, ensure_person

@@ -8,8 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.desk.vault import HashKind, MakeKey, Sign, SignRequest, VaultError
-from gateway.desk.vault.doors import FeedKey
-from gateway.desk.vault.signing import KINDS_BY_PAYLOAD, SIGNING_RULES
+from gateway.desk.vault.doors import KINDS_BY_PAYLOAD, SIGNING_RULES, FeedKey
 from gateway.desk.wiring import Desk
 from gateway.exchange.desk_statements import AlertNotice
 from gateway.exchange.public_report import ReplyMessage

@@ -14,7 +14,7 @@ from gateway.desk.config import DeskConfigError
 from gateway.desk.digests import releases
 from gateway.desk.digests.ledger import get_record, make_digest_id, make_message_id
 from gateway.desk.outbox_run import SentOut
-from gateway.desk.people.sessions import StartLink, StartLinkError, make_start_link, use_start_link
+from gateway.desk.people.passkeys import StartLink, StartLinkError, make_start_link, use_start_link
 from gateway.desk.placements.pages import PATH
 from gateway.desk.wiring import Desk
 from gateway.web.rules import SAFE_METHODS, Login, find_rule

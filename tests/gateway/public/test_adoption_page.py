@@ -5,7 +5,7 @@ import re
 import pytest
 
 from gateway.exchange.feed import ADOPTION_REQUEST
-from partner_sdk.button.release import ICON_PATH, SCRIPT_PATH
+from partner_sdk.button.snippet import ICON_PATH, SCRIPT_PATH
 from partner_sdk.wire.button import LANGUAGES, format_request_number
 from tests.gateway.adoption_builders import MARKER, MAX_WAITING, TYPED, fill_up, open_waiting
 from tests.gateway.public.fixtures import PublicHouse, make_public_house

@@ -12,8 +12,7 @@ import pytest
 from gateway.exchange.feed import ADOPTION_REQUEST
 from gateway.public.views.for_services import BLANK
 from partner_sdk.button.frameworks import FILE_NAMES, FLAVOURS
-from partner_sdk.button.release import ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH
-from partner_sdk.button.snippet import FORMS, make_policy, make_snippet
+from partner_sdk.button.snippet import FORMS, ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH, make_policy, make_snippet
 from partner_sdk.cli import main
 from partner_sdk.wire.button import LANGUAGES
 from tests.builders import PUBLIC_ORIGIN

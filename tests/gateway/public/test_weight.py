@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 import gateway.public
 from gateway.public.door import STATIC_FOLDER, load_assets
 from gateway.public.journey import FIELD_BY_NAME, SCREENS
-from partner_sdk.button.release import ICON_SHAPES
+from partner_sdk.button.snippet import ICON_SHAPES
 from partner_sdk.wire.button import LANGUAGES
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse

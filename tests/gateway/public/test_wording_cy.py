@@ -14,7 +14,7 @@ import pytest
 
 from gateway.guidance.advice import AUDIENCES, load_advice
 from gateway.public.wording import WORDING_FOLDER, load_wording
-from partner_sdk.button.release import VERSION as BUTTON_VERSION
+from partner_sdk.button.snippet import VERSION as BUTTON_VERSION
 from partner_sdk.button.snippet import WORDS as BUTTON_WORDS
 from partner_sdk.wire.button import LANGUAGES, Language
 from tests.reading_level import MOST_WORDS_IN_A_SENTENCE, PROSE_WORDS, sentences_of

@@ -3,8 +3,15 @@
 from dataclasses import dataclass
 from typing import Final
 
-from partner_sdk.button.release import EARLIER_SCRIPTS, ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH, VERSION
-from partner_sdk.button.snippet import WORDS, make_snippet
+from partner_sdk.button.snippet import (
+    EARLIER_SCRIPTS,
+    ICON_PATH,
+    SCRIPT_INTEGRITY,
+    SCRIPT_PATH,
+    VERSION,
+    WORDS,
+    make_snippet,
+)
 
 ORIGIN: Final = "https://report.agency.example"
 PLACEMENT: Final = "example-chat-profile"

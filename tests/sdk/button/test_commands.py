@@ -6,7 +6,7 @@ import pytest
 
 from partner_sdk._commands.runtime import EXIT_FAILED
 from partner_sdk.button.frameworks import FILE_NAMES, FLAVOURS
-from partner_sdk.button.release import SCRIPT_INTEGRITY
+from partner_sdk.button.snippet import SCRIPT_INTEGRITY
 from partner_sdk.cli import main
 from tests.builders import PUBLIC_ORIGIN
 from tests.sdk.button.button_builders import read_golden, read_link

@@ -7,8 +7,7 @@ from typing import Final
 import pytest
 
 from partner_sdk.button.frameworks import FRAMEWORKS, make_flavour
-from partner_sdk.button.release import ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH
-from partner_sdk.button.snippet import make_style
+from partner_sdk.button.snippet import ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH, make_style
 from tests.sdk.button.button_builders import CASES, HOSTILE, TOKEN, assert_is_golden, make_node_package, render, run
 from tests.sdk.renew_button_release import ORIGIN, PLACEMENT, WIDGET, make_components
 

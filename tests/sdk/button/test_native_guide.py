@@ -8,8 +8,7 @@ from pygments.lexers import get_lexer_by_name
 from pygments.token import Error
 
 from gateway.guidance.signposts import load_signposts
-from partner_sdk.button.release import ICON_PATH, SCRIPT_PATH
-from partner_sdk.button.snippet import SIZES, WORDS, make_link
+from partner_sdk.button.snippet import ICON_PATH, SCRIPT_PATH, SIZES, WORDS, make_link
 from tests.house.sources import ROOT
 
 DOC = (ROOT / "docs/guides/native.md").read_text("utf-8")

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from partner_sdk.button.release import SCRIPT_INTEGRITY, VERSION
+from partner_sdk.button.snippet import SCRIPT_INTEGRITY, VERSION
 from tests.sdk.button.button_builders import JAVASCRIPT, run, run_program
 from tests.sdk.renew_button_release import REPOSITORY, WIDGET, format_integrity
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from partner_sdk.button import release
+from partner_sdk.button import snippet
 from tests.house.sources import list_files
 from tests.sdk.button.button_builders import CASES, read_golden
 from tests.sdk.renew_button_release import GOLDEN, REPOSITORY, WIDGET, format_integrity, read_shapes
 
-FOLDER = WIDGET / release.VERSION
+FOLDER = WIDGET / snippet.VERSION
 SDK = REPOSITORY / "partner_sdk"
 # They are needed no more once it is installed.
 FOR_BUILDING = {"setup.cfg", "pyproject.toml", "ABOUT.md", "LICENSE"}
@@ -24,28 +24,28 @@ FILES = sorted(
 
 @pytest.mark.parametrize(
     ("path", "integrity"),
-    [(release.SCRIPT_PATH, release.SCRIPT_INTEGRITY), (release.ICON_PATH, release.ICON_INTEGRITY)],
+    [(snippet.SCRIPT_PATH, snippet.SCRIPT_INTEGRITY), (snippet.ICON_PATH, snippet.ICON_INTEGRITY)],
 )
 def test_hash_is_that_of_the_released_file(path: str, integrity: str) -> None:
-    assert path.startswith(f"/button/{release.VERSION}/")
+    assert path.startswith(f"/button/{snippet.VERSION}/")
     assert format_integrity((FOLDER / Path(path).name).read_bytes()) == integrity
 
 
 def test_earlier_release_stays_as_it_was_and_keeps_its_hash() -> None:
     folders = {path.name for path in WIDGET.iterdir() if path.name[0].isdigit()}
-    assert folders == {release.VERSION, *release.EARLIER_SCRIPTS}
-    for version, integrity in release.EARLIER_SCRIPTS.items():
-        assert format_integrity((WIDGET / version / Path(release.SCRIPT_PATH).name).read_bytes()) == integrity
-        assert format_integrity((WIDGET / version / "button.svg").read_bytes()) == release.ICON_INTEGRITY
-    assert release.EARLIER_SCRIPTS["1.0.0"] == (
+    assert folders == {snippet.VERSION, *snippet.EARLIER_SCRIPTS}
+    for version, integrity in snippet.EARLIER_SCRIPTS.items():
+        assert format_integrity((WIDGET / version / Path(snippet.SCRIPT_PATH).name).read_bytes()) == integrity
+        assert format_integrity((WIDGET / version / "button.svg").read_bytes()) == snippet.ICON_INTEGRITY
+    assert snippet.EARLIER_SCRIPTS["1.0.0"] == (
         "sha384-RARdjo9dJcqi3ftDQRQS/JHNUH0zkfkfj/lJlKozhO/j6HU5zyvrecgOhmD5S3sk"
     )
 
 
 def test_icon_in_the_page_is_the_released_one() -> None:
     icon = (FOLDER / "button.svg").read_text(encoding="utf-8")
-    assert read_shapes(icon) == release.ICON_SHAPES
-    assert f'viewBox="{release.ICON_BOX}"' in icon
+    assert read_shapes(icon) == snippet.ICON_SHAPES
+    assert f'viewBox="{snippet.ICON_BOX}"' in icon
 
 
 def test_golden_files_are_one_for_each_language_and_form() -> None:
@@ -55,7 +55,7 @@ def test_golden_files_are_one_for_each_language_and_form() -> None:
 
 def test_golden_file_with_script_names_the_released_script() -> None:
     for language in ("en", "cy"):
-        assert f'integrity="{release.SCRIPT_INTEGRITY}"' in read_golden(language, "script")
+        assert f'integrity="{snippet.SCRIPT_INTEGRITY}"' in read_golden(language, "script")
 
 
 @pytest.mark.parametrize(("folder", "package"), [(SDK, "partner_sdk"), (SDK / "console", "partner_sdk.console")])

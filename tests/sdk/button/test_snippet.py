@@ -7,8 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partner_sdk.button.release import ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH
-from partner_sdk.button.snippet import SIZES, WORDS, make_link, make_policy, make_snippet
+from partner_sdk.button.snippet import (
+    ICON_PATH,
+    SCRIPT_INTEGRITY,
+    SCRIPT_PATH,
+    SIZES,
+    WORDS,
+    make_link,
+    make_policy,
+    make_snippet,
+)
 from partner_sdk.errors import FormatError
 from tests.reading_level import grade_of, sentences_of, words_of
 from tests.sdk.button.button_builders import CASES, LINK, TOKEN, read_golden, read_link, read_nodes
