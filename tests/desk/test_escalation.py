@@ -165,10 +165,3 @@ def test_mail_without_a_mail_server_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         load_escalation(tmp_path / "escalation.toml", has_mail=False)
     assert "needs a mail carrier" in str(caught.value)
-
-
-def test_settings_of_the_old_pager_name_the_new_file(desk: Desk) -> None:
-    path = desk.paths.config
-    path.write_text(path.read_text("utf-8") + '\n[pager]\ndesk = "off"\n', "utf-8")
-    (finding, *_) = [one for one in examine(desk.paths.state, clock=desk.clock) if one.verdict == "fault"]
-    assert "escalation.toml" in finding.detail

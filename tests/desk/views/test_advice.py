@@ -47,7 +47,7 @@ def test_only_an_administrator_reads_a_command(desk: Desk, role: Role | None, mo
 
 def test_no_template_names_a_command_but_as_advice() -> None:
     lines = [line for file in TEMPLATES.rglob("*.html") for line in file.read_text().splitlines() if PROGRAM in line]
-    assert len(lines) > 10
+    assert any("is not in the index of identifiers" in line for line in lines)
     assert [line for line in lines if line.count(PROGRAM) != line.count("| advice }}")] == []
 
 
