@@ -137,7 +137,7 @@ def _make_finder(
     paths: DeskPaths, *, config: DeskConfig, clock: Clock, random: Random, may_hold_keys: bool
 ) -> Callable[[], Ask]:
     """Return a function that finds the holder: a vault that runs, or else this process, for keys without passphrase."""
-    client, keys = VaultClient(paths.vault), WatchedKeys(paths.keys, clock=utc_now)  # as its files have the time
+    client, keys = VaultClient(paths.vault), WatchedKeys(paths.keys)
     holder = make_holder(keys, folder=paths.vault, config=config, clock=clock, random=random)
 
     def find() -> Ask:

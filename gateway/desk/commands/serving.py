@@ -30,7 +30,7 @@ from gateway.desk.terminal import (
 from gateway.desk.vault import VaultError
 from gateway.desk.vault.holder import WatchedKeys, unlock_with_credentials
 from gateway.desk.vault.process import VaultClient, listen, serve_connections
-from gateway.desk.wiring import Desk, make_holder, open_desk, utc_now
+from gateway.desk.wiring import Desk, make_holder, open_desk
 from gateway.web.logs import catch_stray_exceptions, configure_logging, log_event
 from gateway.web.process_guard import die_with_parent, lock_memory
 from gateway.web.serving import Listener, ServerGroup, ServingError, make_child_environment, stop_on_signals
@@ -142,7 +142,7 @@ def vault(call: Call, parent: int | None) -> int:
     catch_stray_exceptions()
     paths = DeskPaths(call.state)
     config = load_config(paths)
-    keys = WatchedKeys(paths.keys, clock=utc_now, is_memory_locked=lock_memory())
+    keys = WatchedKeys(paths.keys, is_memory_locked=lock_memory())
     holder = make_holder(keys, folder=paths.vault, config=config)
     unlock_with_credentials(keys)
     threading.stack_size(THREAD_STACK_BYTES)

@@ -7,6 +7,7 @@ context of its signed statements, never in another.
 import hashlib
 import hmac
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -159,8 +160,11 @@ SETTLED_AFTER_NS: Final = 50_000_000
 class WatchedKeys:
     """The keys of one folder, for every thread of the vault."""
 
-    def __init__(self, folder: Path, *, clock: Callable[[], datetime], is_memory_locked: bool = False) -> None:
-        self._path, self._clock = folder, clock
+    def __init__(
+        self, folder: Path, *, read_ns: Callable[[], int] = time.time_ns, is_memory_locked: bool = False
+    ) -> None:
+        # The time that the file system gives to files, whatever day it is for the desk.
+        self._path, self._read_ns = folder, read_ns
         self._is_memory_locked = is_memory_locked
         self._lock, self._unlocking = ThreadLock(), ThreadLock()
         self._secrets: Secrets | None = None
@@ -181,7 +185,7 @@ class WatchedKeys:
             folder = self.get_folder()
             stamp = folder.get_stamp()
             if self._loaded is None or stamp != self._stamp:
-                read_at = int(self._clock().timestamp() * 1_000_000_000)
+                read_at = self._read_ns()
                 self._loaded = SealingKeys(folder.list_sealing_keys())
                 newest = max((max(times) for _, *times, _, _ in stamp), default=0)
                 self._stamp = stamp if read_at - newest > SETTLED_AFTER_NS else None

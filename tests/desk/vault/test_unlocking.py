@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from contextlib import redirect_stderr, redirect_stdout
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -157,7 +156,7 @@ def test_vault_starts_locked_when_credentials_or_the_protection_cannot_be_read(
         (locked.paths.keys / key_folder.PROTECTION_FILE).write_bytes(b"{}")
     reasons: list[str] = []
     monkeypatch.setattr(holder, "log_event", lambda _, *, reason: reasons.append(reason))
-    keys = WatchedKeys(locked.paths.keys, clock=locked.clock)
+    keys = WatchedKeys(locked.paths.keys)
     unlock_with_credentials(keys)
     assert reasons == ["unreadable-credential" if damage == "credential" else "bad-protection"]
     with pytest.raises(ReportAbuseError):
@@ -169,7 +168,7 @@ def refuse_to_read(path: Path) -> str:
 
 
 def test_keys_that_are_read_beside_a_lock_do_not_stay_in_memory(locked: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    keys = WatchedKeys(locked.paths.keys, clock=locked.clock)
+    keys = WatchedKeys(locked.paths.keys)
     keys.unlock((FIRST, SECOND))
     get_stamp, locking = KeyFolder.get_stamp, threading.Thread(target=keys.lock)
 
@@ -188,10 +187,9 @@ def test_keys_that_are_read_beside_a_lock_do_not_stay_in_memory(locked: Desk, mo
 
 def test_keys_are_read_again_until_their_files_have_settled(desk: Desk) -> None:
     """Two changes within one tick of the file system's clock leave the same times, and the second would be missed."""
-    changed_at = max(path.stat().st_ctime for path in (desk.paths.keys, *desk.paths.keys.iterdir()))
-    for later_seconds, is_kept in ((0.01, False), (10.0, True)):
-        now = datetime.fromtimestamp(changed_at + later_seconds, UTC)
-        keys = WatchedKeys(desk.paths.keys, clock=lambda now=now: now)
+    changed_at = max(path.stat().st_ctime_ns for path in (desk.paths.keys, *desk.paths.keys.iterdir()))
+    for later_ns, is_kept in ((10_000_000, False), (10_000_000_000, True)):
+        keys = WatchedKeys(desk.paths.keys, read_ns=lambda now=changed_at + later_ns: now)
         assert (keys.get_sealing_keys() is keys.get_sealing_keys()) is is_kept
 
 
