@@ -476,7 +476,8 @@ class SandboxAgency:
         """Collect, and return the first case, opened and assessed, or None without any report."""
         self.collect()
         with self.desk.store.read() as connection:
-            cases = sorted(list_cases(connection), key=lambda case: (case.received_at, case.case_id))
+            whole = [case for case in list_cases(connection) if case.joined_to is None]
+        cases = sorted(whole, key=lambda case: (case.received_at, case.case_id))
         if not cases:
             return None
         if cases[0].opened_at is None:

@@ -12,11 +12,13 @@ from pathlib import Path
 import msgspec
 import pytest
 import requests
+from sqlalchemy import update
 
 from gateway.clock import utc_now
 from gateway.desk.cases.model import CaseError
 from gateway.desk.partners.account_changes import list_changes
 from gateway.desk.partners.register import PartnerError
+from gateway.desk.store.schema import CASES
 from gateway.testing import Sandbox, SandboxReport, agency, scenarios
 from gateway.testing.agency import SandboxStepError
 from partner_sdk import Partner
@@ -493,6 +495,20 @@ def test_package_of_the_sandbox_opens_and_its_outcome_reaches_the_desk(
     with pytest.raises(MailboxError) as caught:
         partner.threads.open_package(message_id, tmp_path / "again")
     assert caught.value.reason == "recalled"
+
+
+def test_example_is_about_a_whole_case_also_if_what_adds_to_it_is_older(sandbox: Sandbox, partner: Partner) -> None:
+    receipt = partner.submit(RAW, priority="P3")
+    request_id = sandbox.send_question(receipt.reference, "From which port?")
+    partner.collect_mailbox()
+    partner.answer(request_id, RAW, priority="P3")
+    assert [one.clear.kind for one in sandbox.reports] == ["initial", "response"]
+    # Reports that are filed together have ids of one millisecond, in no order.
+    with sandbox._agency.desk.store.write() as connection:
+        connection.execute(
+            update(CASES).where(CASES.c.joined_to.is_not(None)).values(received_at="2026-01-01T00:00:00Z")
+        )
+    assert sandbox.send_example("package")
 
 
 def test_third_partner_learns_of_nothing(sandbox: Sandbox, partner: Partner, tmp_path: Path) -> None:
