@@ -473,17 +473,17 @@ class SandboxAgency:
         return request_id
 
     def find_assessed_case(self) -> str | None:
-        """Collect, and return the first case, opened and assessed, or None without any report."""
+        """Collect, and return the case of the first report, opened and assessed, or None without any report."""
         self.collect()
         with self.desk.store.read() as connection:
-            whole = [case for case in list_cases(connection) if case.joined_to is None]
-        cases = sorted(whole, key=lambda case: (case.received_at, case.case_id))
-        if not cases:
-            return None
-        if cases[0].opened_at is None:
-            open_case(self.desk, cases[0].case_id, actor=STAFF)
-        self._assess(cases[0])
-        return cases[0].case_id
+            cases = sorted(list_cases(connection), key=lambda case: (case.received_at, case.case_id))
+            if not cases:
+                return None
+            case = get_lead(connection, cases[0].case_id)
+        if case.opened_at is None:
+            open_case(self.desk, case.case_id, actor=STAFF)
+        self._assess(case)
+        return case.case_id
 
     def _ask(self, case: CaseRow, question: str) -> str:
         asking = Asking(

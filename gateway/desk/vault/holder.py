@@ -163,7 +163,7 @@ class WatchedKeys:
     def __init__(
         self, folder: Path, *, read_ns: Callable[[], int] = time.time_ns, is_memory_locked: bool = False
     ) -> None:
-        # The time that the file system gives to files, whatever day it is for the desk.
+        # Compared with the times of files, so it is the clock that the file system uses.
         self._path, self._read_ns = folder, read_ns
         self._is_memory_locked = is_memory_locked
         self._lock, self._unlocking = ThreadLock(), ThreadLock()

@@ -497,13 +497,13 @@ def test_package_of_the_sandbox_opens_and_its_outcome_reaches_the_desk(
     assert caught.value.reason == "recalled"
 
 
-def test_example_is_about_a_whole_case_also_if_what_adds_to_it_is_older(sandbox: Sandbox, partner: Partner) -> None:
+def test_example_is_about_the_case_that_the_oldest_report_was_added_to(sandbox: Sandbox, partner: Partner) -> None:
     receipt = partner.submit(RAW, priority="P3")
     request_id = sandbox.send_question(receipt.reference, "From which port?")
     partner.collect_mailbox()
     partner.answer(request_id, RAW, priority="P3")
     assert [one.clear.kind for one in sandbox.reports] == ["initial", "response"]
-    # Reports that are filed together have ids of one millisecond, in no order.
+    # Two reports of one second are in no order: their ids are random within a millisecond.
     with sandbox._agency.desk.store.write() as connection:
         connection.execute(
             update(CASES).where(CASES.c.joined_to.is_not(None)).values(received_at="2026-01-01T00:00:00Z")
