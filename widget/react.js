@@ -58,9 +58,9 @@ function draw(h, Fragment, { origin, placement, language, form, size, context },
 
 // A script that a framework writes in the browser does not run, or stops the page under Trusted Types: only a page that
 // came from a server has its tag. Without it the script is asked for here; a policy that refuses this leaves the plain
-// link, which works.
-function load({ origin, form }) {
-  if (form === "link" || customElements.get("report-abuse-button")) return;
+// link, which works. With it nothing is asked: the script names its element only a moment after it ran.
+function load({ origin, form }, isInPage) {
+  if (isInPage || form === "link" || customElements.get("report-abuse-button")) return;
   try {
     const script = document.createElement("script");
     script.integrity = "sha384-o6SMVbtrUuINOpL2BaM+zfcQ0ecuRrntj8M4sCorYfO/QxMIeYdbEusSi8FU08/K";
@@ -85,6 +85,6 @@ export function ReportAbuseButton({
 }) {
   const given = { origin, placement, language, form, size, context };
   const [isInPage] = useState(useSyncExternalStore(never, () => false, () => true));
-  useEffect(() => load(given), []);
+  useEffect(() => load(given, isInPage), []);
   return draw(h, Fragment, given, isInPage);
 }

@@ -57,9 +57,9 @@ function draw(h, Fragment, { origin, placement, language, form, size, context },
 
 // A script that a framework writes in the browser does not run, or stops the page under Trusted Types: only a page that
 // came from a server has its tag. Without it the script is asked for here; a policy that refuses this leaves the plain
-// link, which works.
-function load({ origin, form }) {
-  if (form === "link" || customElements.get("report-abuse-button")) return;
+// link, which works. With it nothing is asked: the script names its element only a moment after it ran.
+function load({ origin, form }, isInPage) {
+  if (isInPage || form === "link" || customElements.get("report-abuse-button")) return;
   try {
     const script = document.createElement("script");
     script.integrity = "sha384-o6SMVbtrUuINOpL2BaM+zfcQ0ecuRrntj8M4sCorYfO/QxMIeYdbEusSi8FU08/K";
@@ -86,7 +86,7 @@ export const ReportAbuseButton = defineComponent({
   setup(props) {
     // An element is there before the component is mounted where it takes over the HTML of a server.
     const isInPage = typeof document === "undefined" || Boolean(getCurrentInstance().vnode.el);
-    onMounted(() => load(props));
+    onMounted(() => load(props, isInPage));
     return () => draw(h, Fragment, props, isInPage);
   },
 });

@@ -4,12 +4,13 @@ Under a strict policy, once written by the browser alone and once taken over fro
 """
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
 from partner_sdk.button.frameworks import FRAMEWORKS
-from partner_sdk.button.snippet import make_policy
+from partner_sdk.button.snippet import SCRIPT_PATH, make_policy
 from tests.sdk.button.button_builders import make_node_package, render
 from tests.sdk.renew_button_release import WIDGET
 from tests.widget.agency_door import AgencyDoor
@@ -52,13 +53,17 @@ def test_component_works_in_the_browser_and_over_the_html_of_a_server(
 
     # The browser writes it, and asks for the script.
     assert visit(chromium, put_page(host, "", own), DRESSED) == []
-    assert agency.paths == [script_path := "/button/1.1.0/report-abuse-button.js"]
+    assert agency.paths == [SCRIPT_PATH]
     # A policy that lets no script be written leaves the plain link, and the app stands.
     refused = visit(chromium, put_page(host, "", trusted), "document.querySelector('#app a svg') !== null")
     assert {REFUSAL in one for one in refused} == {True}
-    assert agency.paths == [script_path]
+    assert agency.paths == [SCRIPT_PATH]
     # The server wrote it, and the framework takes it over as it is.
     assert visit(chromium, put_page(host, from_server, trusted), DRESSED) == []
+    # It asks no second time, not even where it may.
+    asked = len(agency.paths)
+    assert visit(chromium, put_page(host, from_server, own), DRESSED) == []
+    assert agency.paths[asked:] == [SCRIPT_PATH]
 
 
 def visit(chromium: Chromium, address: str, is_so: str) -> list[str]:
@@ -68,6 +73,8 @@ def visit(chromium: Chromium, address: str, is_so: str) -> list[str]:
         complaints: list[str] = []
         page.on("console", lambda one: complaints.append(one.text) if one.type in {"error", "warning"} else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
+        # A late script: it names its element a moment after it ran, and a component that takes over is earlier.
+        page.route(f"**{SCRIPT_PATH}", lambda route: (time.sleep(0.3), route.continue_()))
         page.goto(address)
         page.wait_for_function("() => window.isStarted")
         page.wait_for_function(f"() => {is_so}")
