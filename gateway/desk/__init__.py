@@ -4,7 +4,7 @@ It stands on eight floors. A module imports from its own floor and from lower on
 import each other both ways. Most packages hold a subject: its rules, its pages and its commands.
 
 1. base: `store/`, `vault`, `audit` (with the words of each action), `alarms`, `feed_client`, `addresses`, `uk_times`,
-   `config`, `escalation` (whom an alert calls), `carriers`, `wiring`
+   `config`, `escalation` (whom an alert calls), `carriers`, `wiring`, `organisations`
 2. pages and terminal: `hidden_text`, `paper`, `suggestions`, `people/`, `terminal`, `views/`: the
    base of pages, sheets of paper and commands
 3. keys: `keyring/`, the agency's own keys and the two lists that it signs

@@ -54,12 +54,12 @@ from gateway.desk.keyring.case_boxes import get_box
 from gateway.desk.keyring.key_set import get_last_closed_quarter
 from gateway.desk.keyring.publication import FirstPerson, add_gateway, make_desk, publish
 from gateway.desk.notices.service_requests import Asking, ask_service
+from gateway.desk.organisations import PartnerError
 from gateway.desk.outbox_run import send_due
 from gateway.desk.partners.account_changes import accept_change, collect_account_changes
 from gateway.desk.partners.adoption import collect_adoptions
 from gateway.desk.partners.enrolments import approve_partner, collect_enrolments, invite_partner, publish_invitations
 from gateway.desk.partners.mailbox import write_message
-from gateway.desk.partners.register import PartnerError
 from gateway.desk.people.register import RISK_ASSESSMENT, get_account, set_authority
 from gateway.desk.store.schema import CASE_ACTIONS, CASES, REPORTS
 from gateway.desk.watch import publish_staffing

@@ -254,6 +254,7 @@ DESK_FLOORS = {
         "escalation",
         "carriers",
         "wiring",
+        "organisations",
     ),
     "pages and terminal": ("hidden_text", "paper", "suggestions", "people", "terminal", "views"),
     "keys": ("keyring",),

@@ -12,11 +12,10 @@ from typing import Final, Literal
 from sqlalchemy import ColumnElement, Connection, case, exists, false, func, literal, or_, select, true, update
 
 from gateway.desk.actions.destinations import Destination, load_register
+from gateway.desk.organisations import PartnerError, find_owner_name, get_partner
 from gateway.desk.outbox.queue import SENT_AT, record
-from gateway.desk.partners.register import PartnerError, get_partner
 from gateway.desk.people import releases
 from gateway.desk.people.permissions import ANY_CASE, BY_THE_DESK, FACULTY_OF, CaseScope, Permission, Role, is_allowed
-from gateway.desk.placements.register import find_owner_name
 from gateway.desk.store.agency_tables import OUTBOX, PARTNERS
 from gateway.desk.store.schema import CASE_ACTIONS, CASE_STEPS, CASES, THREAD_ENTRIES
 from gateway.desk.uk_times import format_uk_day_of, get_uk_day_of

@@ -32,9 +32,9 @@ from gateway.desk.actions.model import (
 )
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.collection.joining import list_cluster
+from gateway.desk.organisations import PartnerError
 from gateway.desk.outbox.queue import GiveUp, Run, Sender
 from gateway.desk.partners.mailbox import MessageSender, has_message, store_message
-from gateway.desk.partners.register import PartnerError
 from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store.agency_tables import OUTCOME_SIGNALS
 from gateway.desk.store.schema import CASE_ACTIONS, CASE_STEPS, CASES

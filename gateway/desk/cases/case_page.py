@@ -68,10 +68,11 @@ from gateway.desk.cases.replying.replies import (
 )
 from gateway.desk.cases.replying.templates import WELSH_REPLIES, is_given, list_templates
 from gateway.desk.identifiers import list_nicknames
+from gateway.desk.organisations import find_owner_name
 from gateway.desk.outbox.replies import list_notes, list_written
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.labels import format_placement
-from gateway.desk.placements.register import find_owner_name, find_placement, get_successor
+from gateway.desk.placements.register import find_placement, get_successor
 from gateway.desk.uk_times import get_uk_day
 from gateway.desk.views.page import (
     Fault,

@@ -20,8 +20,9 @@ from gateway.desk.cases.opening import list_sources
 from gateway.desk.cases.queue import QueueView, list_later, list_queue
 from gateway.desk.cases.replying.templates import ACTS, list_standings, record_signoff
 from gateway.desk.cases.search import index_cases
+from gateway.desk.organisations import get_owner_names, has_keys
 from gateway.desk.people.permissions import Permission
-from gateway.desk.placements.register import get_owner_names, has_keys, read_merges
+from gateway.desk.placements.register import read_merges
 from gateway.desk.terminal import (
     DONE,
     FILE,

@@ -39,16 +39,8 @@ from gateway.desk.collection.joining import (
     refuse_link,
 )
 from gateway.desk.identifiers import FAIR, SEARCH_ONLY, STRONG, WEAK, squeeze_service, strip_address
-from gateway.desk.placements.register import (
-    add_merge,
-    find_owner_name,
-    follow,
-    get_owner_names,
-    get_successor,
-    has_keys,
-    list_placements,
-    read_merges,
-)
+from gateway.desk.organisations import find_owner_name, get_owner_names, has_keys
+from gateway.desk.placements.register import add_merge, follow, get_successor, list_placements, read_merges
 from gateway.desk.store.agency_tables import ADOPTERS
 from gateway.desk.store.schema import CASE_IDENTIFIERS, CASES, SERVICE_IDENTIFIERS
 from gateway.desk.wiring import Desk

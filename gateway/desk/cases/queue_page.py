@@ -42,11 +42,11 @@ from gateway.desk.cases.queue import (
     read_view,
 )
 from gateway.desk.cases.reading import labels
+from gateway.desk.organisations import get_owner_names
 from gateway.desk.people.permissions import ANY_CASE, FACULTY_OF, Permission, Role, is_allowed
 from gateway.desk.people.register import Exposure, format_person, list_exposure
 from gateway.desk.people.releases import NO_REPLY
 from gateway.desk.people.releases import PERMISSIONS as RELEASE_PERMISSIONS
-from gateway.desk.placements.register import get_owner_names
 from gateway.desk.uk_times import format_short_time, get_day_start, get_uk_day
 from gateway.desk.views.page import ListPage, get_name, get_signed_in, read_list_page
 from gateway.desk.wiring import Desk

@@ -58,7 +58,7 @@ from gateway.desk.identifiers import (
     parse_phone,
     remove_rows,
 )
-from gateway.desk.placements.register import get_owner_names
+from gateway.desk.organisations import get_owner_names
 from gateway.desk.store.schema import CASE_IDENTIFIERS, CASES
 from gateway.desk.vault import Reason
 from gateway.desk.wiring import Desk

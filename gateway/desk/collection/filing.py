@@ -26,10 +26,10 @@ from gateway.desk.collection.row_checks import (
 )
 from gateway.desk.identifiers import add_rows, make_rows
 from gateway.desk.keyring.case_boxes import close_reports, find_report_key, make_keys
+from gateway.desk.organisations import list_owners
 from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.outbox.queue import COLLECTED, NO_OPEN_REQUEST, queue_stage, queue_stage_again
 from gateway.desk.outbox.replies import queue_notes
-from gateway.desk.placements.register import list_owners
 from gateway.desk.store.agency_tables import PARTNERS
 from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, NAMED_EVIDENCE, PAGE_CONTEXTS, REPORTS
 from gateway.desk.vault import CaseKey

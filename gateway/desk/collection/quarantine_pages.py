@@ -21,8 +21,8 @@ from gateway.desk.collection.quarantine import (
     open_row,
     resolve_row,
 )
+from gateway.desk.organisations import get_owner_names
 from gateway.desk.people.permissions import Permission
-from gateway.desk.placements.register import get_owner_names
 from gateway.desk.views.page import (
     FORM_BYTES,
     Fault,

@@ -12,7 +12,7 @@ import msgspec
 from gateway.desk.digests.ledger import DigestRecord, get_spent, list_records
 from gateway.desk.digests.synthetic import make_synthetic_cases
 from gateway.desk.keyring.key_set import get_last_closed_quarter, parse_period, parse_quarter
-from gateway.desk.partners.register import get_partner, list_partners
+from gateway.desk.organisations import get_partner, list_partners
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.checks import (
     CheckRow,

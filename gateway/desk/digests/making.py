@@ -83,7 +83,7 @@ from gateway.desk.digests.tables import (
     shorten,
 )
 from gateway.desk.keyring.key_set import Period, Quarter, Year, check_closed, parse_quarter
-from gateway.desk.partners.register import SERVICE, find_partner_kind
+from gateway.desk.organisations import SERVICE, find_partner_kind
 from gateway.desk.placements.register import list_counted, read_merges
 from gateway.desk.store import DeskStore
 from gateway.desk.store.agency_tables import PARTNERS

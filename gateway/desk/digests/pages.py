@@ -38,9 +38,8 @@ from gateway.desk.digests.releases import (
 )
 from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.keyring.key_set import Period, Year, get_last_closed_quarter, parse_period
-from gateway.desk.partners.register import SERVICE, get_partner_names
+from gateway.desk.organisations import SERVICE, get_owner_names, get_partner_names
 from gateway.desk.people.permissions import Permission
-from gateway.desk.placements.register import get_owner_names
 from gateway.desk.views.page import (
     SANDBOX,
     get_desk,

@@ -20,9 +20,9 @@ from gateway.desk.digests.ledger import (
     mark_rejected,
     mark_released,
 )
+from gateway.desk.organisations import get_partner_names
 from gateway.desk.outbox_run import send_due
 from gateway.desk.partners.mailbox import has_message, is_refused, write_message
-from gateway.desk.partners.register import get_partner_names
 from gateway.desk.people.releases import PUBLICATION, Release, draft_release, find_release, get_signed
 from gateway.desk.store import DeskStore
 from gateway.desk.wiring import Desk

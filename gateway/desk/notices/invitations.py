@@ -29,8 +29,9 @@ from gateway.desk.cases.model import has_control_characters, normalise
 from gateway.desk.digests.ledger import DigestRecord, list_records
 from gateway.desk.digests.own_facts import list_adopters
 from gateway.desk.keyring.key_set import get_last_closed_quarter
+from gateway.desk.organisations import find_owner_name, get_owner_names, has_keys
 from gateway.desk.people.permissions import Permission
-from gateway.desk.placements.register import find_owner_name, get_owner_names, get_successor, has_keys, list_counted
+from gateway.desk.placements.register import get_successor, list_counted
 from gateway.desk.store.schema import CASE_ACTIONS
 from gateway.desk.uk_times import format_uk_day, format_uk_day_of
 from gateway.desk.views.page import (

@@ -45,9 +45,9 @@ from gateway.desk.identifiers import (
     normalise_link,
     normalise_username,
 )
-from gateway.desk.partners.register import get_partner_names
+from gateway.desk.organisations import get_owner_names, get_partner_names
 from gateway.desk.people.permissions import Permission
-from gateway.desk.placements.register import get_owner_names, get_successor
+from gateway.desk.placements.register import get_successor
 from gateway.desk.views.page import (
     FORM_BYTES,
     Fault,

@@ -41,9 +41,9 @@ from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.search import check_outgoing
 from gateway.desk.identifiers import find_shared_run
+from gateway.desk.organisations import get_owner_names
 from gateway.desk.people.permissions import Permission
 from gateway.desk.people.releases import SERVICE_ALERT, Release, draft_release, find_release, get_signed
-from gateway.desk.placements.register import get_owner_names
 from gateway.desk.store.agency_tables import PARTNERS
 from gateway.desk.store.schema import CASE_ACTIONS, SERVICE_ALERTS
 from gateway.desk.views.page import (

@@ -61,9 +61,8 @@ from gateway.desk.identifiers import (
     list_identifiers,
     list_matches,
 )
-from gateway.desk.partners.register import list_partners
+from gateway.desk.organisations import get_owner_names, list_partners
 from gateway.desk.people.permissions import Permission
-from gateway.desk.placements.register import get_owner_names
 from gateway.desk.store.schema import CASES
 from gateway.desk.uk_times import format_uk_day_of, get_uk_day
 from gateway.desk.views.page import (

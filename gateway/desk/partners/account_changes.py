@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, case, delete, func, insert, select, upda
 from gateway.desk import audit
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import Intake, collect_items, keep_envelope
-from gateway.desk.partners.register import SERVICE, PartnerError, PartnerState, get_partner, list_partners
+from gateway.desk.organisations import SERVICE, PartnerError, PartnerState, get_partner, list_partners
 from gateway.desk.store import copy_fields
 from gateway.desk.store.agency_tables import ACCOUNT_CHANGES, ENROLMENTS, FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.vault.doors import Vault

@@ -14,11 +14,11 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from gateway.desk import audit
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import Intake, collect_items, keep_envelope
+from gateway.desk.organisations import find_owner_name, get_partner_names
 from gateway.desk.partners.enrolments import invite_in
-from gateway.desk.partners.register import get_partner_names
 from gateway.desk.placements.agreeing import ensure_owner
 from gateway.desk.placements.labels import LANGUAGES, Mail, make_mail
-from gateway.desk.placements.register import SURFACE_TITLES, count_button_requests, find_owner_name
+from gateway.desk.placements.register import SURFACE_TITLES, count_button_requests
 from gateway.desk.store import copy_fields
 from gateway.desk.store.agency_tables import ADOPTION_REQUESTS
 from gateway.desk.vault.doors import Vault

@@ -12,6 +12,7 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.keyring.publication import is_gateway_behind
+from gateway.desk.organisations import find_owner_name
 from gateway.desk.partners.adoption import (
     STATES,
     WAITING,
@@ -26,7 +27,7 @@ from gateway.desk.partners.adoption import (
     open_adoption,
 )
 from gateway.desk.people.permissions import Permission
-from gateway.desk.placements.register import count_button_requests, find_owner_name
+from gateway.desk.placements.register import count_button_requests
 from gateway.desk.views.page import (
     Fault,
     Typed,

@@ -17,6 +17,14 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from gateway.desk import audit
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import Intake, collect_items, keep_envelope
+from gateway.desk.organisations import (
+    PARTNER_TYPES,
+    SERVICE,
+    PartnerError,
+    PartnerKind,
+    PartnerType,
+    find_partner_kind,
+)
 from gateway.desk.partners.account_changes import (
     end_former_keys,
     is_key_taken,
@@ -25,14 +33,6 @@ from gateway.desk.partners.account_changes import (
     take_enrolled_registration,
 )
 from gateway.desk.partners.mailbox import seal_messages_again
-from gateway.desk.partners.register import (
-    PARTNER_TYPES,
-    SERVICE,
-    PartnerError,
-    PartnerKind,
-    PartnerType,
-    find_partner_kind,
-)
 from gateway.desk.placements.register import get_successor
 from gateway.desk.store.agency_tables import ENROLMENTS, INVITATIONS, PARTNERS
 from gateway.desk.vault.doors import Vault

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, literal, select
 from gateway.desk import audit
 from gateway.desk.keyring.case_boxes import close_box, get_box
 from gateway.desk.keyring.key_set import make_copy_context, make_mailbox_key, seal_own_copy
+from gateway.desk.organisations import PartnerError, get_partner
 from gateway.desk.outbox.queue import NO_PLACE, GiveUp, Run, Sender, queue, record
-from gateway.desk.partners.register import PartnerError, get_partner
 from gateway.desk.store import copy_fields
 from gateway.desk.store.agency_tables import MAILBOX_MESSAGES, OUTBOX
 from gateway.desk.vault.doors import Vault

@@ -11,6 +11,7 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.keyring.publication import is_gateway_behind, publish
+from gateway.desk.organisations import PARTNER_TYPES, PartnerError, list_partners
 from gateway.desk.partners.account_changes import (
     REFUSAL_REASONS,
     accept_change,
@@ -28,7 +29,6 @@ from gateway.desk.partners.enrolments import (
     may_enrol,
     publish_invitations,
 )
-from gateway.desk.partners.register import PARTNER_TYPES, PartnerError, list_partners
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.register import IN_REGISTER, list_placements
 from gateway.desk.views.page import Fault, Typed, get_desk, get_name, go_to, read_typed, show_page, staff_rule

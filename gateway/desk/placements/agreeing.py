@@ -13,12 +13,12 @@ from sqlalchemy import Connection, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.keyring.publication import list_placement_entries
+from gateway.desk.organisations import find_owner_name
 from gateway.desk.placements.register import (
     SURFACE_TITLES,
     SURFACES,
     PlacementError,
     PlacementRow,
-    find_owner_name,
     get_placement,
     get_successor,
     has_any_part,

@@ -13,6 +13,7 @@ from flask import Blueprint, Flask, Response, current_app, request
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.keyring.publication import is_gateway_behind
+from gateway.desk.organisations import find_owner_name, get_owner_names
 from gateway.desk.people.permissions import BY_THE_DESK, Permission
 from gateway.desk.placements import labels
 from gateway.desk.placements.agreeing import (
@@ -43,9 +44,7 @@ from gateway.desk.placements.register import (
     PlacementRow,
     count_button_requests,
     count_reports,
-    find_owner_name,
     find_placement,
-    get_owner_names,
     list_placements,
 )
 from gateway.desk.views.page import (

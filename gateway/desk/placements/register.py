@@ -18,10 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 from sqlalchemy import Connection, Row, func, insert, select
 
 from gateway.desk.store.agency_tables import (
-    ADOPTERS,
     ADOPTION_REQUESTS,
-    INVITATIONS,
-    PARTNERS,
     PLACEMENTS,
     SERVICE_MERGES,
 )
@@ -35,7 +32,6 @@ SURFACES: Final[tuple[str, ...]] = get_args(Surface)
 PlacementState = Literal["agreed", "suspended", "ended"]
 # The states that are in the signed register.
 IN_REGISTER: Final[tuple[PlacementState, ...]] = ("agreed",)
-_MOST_AT_ONCE: Final = 500
 SURFACE_TITLES: Final = {
     "chat": "Chat",
     "direct_message": "Direct message",
@@ -103,42 +99,6 @@ def list_placements(
     if link_ids is not None:
         query = query.where(PLACEMENTS.c.placement.in_(link_ids))
     return [to_placement(row) for row in connection.execute(query)]
-
-
-def list_owners(connection: Connection, placements: Collection[str]) -> dict[str, str]:
-    """Return the owner of each link id in any state: a report on its way when a placement ends keeps its owner."""
-    wanted = sorted(set(placements))
-    found: dict[str, str] = {}
-    for start in range(0, len(wanted), _MOST_AT_ONCE):
-        some = PLACEMENTS.c.placement.in_(wanted[start : start + _MOST_AT_ONCE])
-        rows = connection.execute(select(PLACEMENTS.c.placement, PLACEMENTS.c.owner).where(some))
-        found.update({row.placement: row.owner for row in rows})
-    return found
-
-
-def find_owner_name(connection: Connection, owner: str) -> str | None:
-    """Return the name of a registered partner, an adopter or an invited partner; None if the id is unknown."""
-    for table, key in ((PARTNERS, PARTNERS.c.partner), (ADOPTERS, ADOPTERS.c.owner)):
-        name = connection.execute(select(table.c.name).where(key == owner)).scalar()
-        if name is not None:
-            return str(name)
-    invited = select(INVITATIONS.c.name).where(INVITATIONS.c.partner == owner).order_by(INVITATIONS.c.made_at.desc())
-    name = connection.execute(invited.limit(1)).scalar()
-    return None if name is None else str(name)
-
-
-def has_keys(connection: Connection, owner: str) -> bool:
-    """Return whether an organisation has keys here or was ever invited to have them."""
-    ids = (PARTNERS.c.partner, INVITATIONS.c.partner)
-    return any(connection.execute(select(one).where(one == owner).limit(1)).first() for one in ids)
-
-
-def get_owner_names(connection: Connection) -> dict[str, str]:
-    """Return the names of all possible owners of a placement, by id, in the order of the ids."""
-    names = {row.partner: row.name for row in connection.execute(select(INVITATIONS.c.partner, INVITATIONS.c.name))}
-    names |= {row.owner: row.name for row in connection.execute(select(ADOPTERS.c.owner, ADOPTERS.c.name))}
-    names |= {row.partner: row.name for row in connection.execute(select(PARTNERS.c.partner, PARTNERS.c.name))}
-    return dict(sorted(names.items()))
 
 
 def to_placement(row: Row[Any]) -> PlacementRow:

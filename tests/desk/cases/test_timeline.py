@@ -13,7 +13,7 @@ from gateway.desk.cases.linking import link_cases, refuse_match, unlink_cases
 from gateway.desk.cases.model import StepKind
 from gateway.desk.cases.queue import move_case
 from gateway.desk.notices.service_requests import ask_service
-from gateway.desk.partners.register import get_partner
+from gateway.desk.organisations import get_partner
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.schema import AUDIT
 from tests.desk.action_builders import collect_threads, draft, make_entry, post_entry, release, release_package

@@ -12,8 +12,8 @@ from gateway.desk.collection.collect import try_again
 from gateway.desk.collection.importing import import_report, try_imports_again
 from gateway.desk.collection.joining import list_cluster
 from gateway.desk.collection.row_checks import KEY_ENDED_GRACE
+from gateway.desk.organisations import get_partner
 from gateway.desk.partners.account_changes import FORMER_KEY_GRACE, keep_former_key, suspend_partner
-from gateway.desk.partners.register import get_partner
 from gateway.desk.store.agency_tables import PARTNERS
 from partner_sdk.errors import FormatError
 from partner_sdk.report import SealedIndustryReport

@@ -18,9 +18,9 @@ from gateway.desk.digests.ledger import (
 from gateway.desk.digests.making import make_digest
 from gateway.desk.digests.releases import release_to_mailbox
 from gateway.desk.doctor import examine
+from gateway.desk.organisations import PartnerError
 from gateway.desk.outbox_run import send_due
 from gateway.desk.partners.mailbox import write_message
-from gateway.desk.partners.register import PartnerError
 from gateway.desk.store.agency_tables import DIGESTS
 from gateway.exchange.feed import MAILBOX_MESSAGE
 from gateway.store.items import StoredItem, list_own_items

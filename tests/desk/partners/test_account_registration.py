@@ -11,6 +11,14 @@ import requests
 
 from gateway.desk import audit
 from gateway.desk.cases.model import get_case
+from gateway.desk.organisations import (
+    PARTNER_TYPES,
+    PartnerError,
+    PartnerKind,
+    PartnerType,
+    find_partner_kind,
+    list_partners,
+)
 from gateway.desk.partners.account_changes import (
     accept_change,
     find_authorisation,
@@ -20,14 +28,6 @@ from gateway.desk.partners.account_changes import (
     refuse_change,
 )
 from gateway.desk.partners.enrolments import approve_partner, invite_partner
-from gateway.desk.partners.register import (
-    PARTNER_TYPES,
-    PartnerError,
-    PartnerKind,
-    PartnerType,
-    find_partner_kind,
-    list_partners,
-)
 from partner_sdk.client.account import enrol, find_sent_registration, send_registration
 from partner_sdk.errors import LocalStateError, TransportError
 from partner_sdk.wire.enrolment import TEMPLATE, Registration

@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from gateway.desk.organisations import PartnerError, list_partners
 from gateway.desk.partners.account_changes import suspend_partner
 from gateway.desk.partners.enrolments import (
     EnrolmentsTaken,
@@ -13,7 +14,6 @@ from gateway.desk.partners.enrolments import (
     invite_partner,
     publish_invitations,
 )
-from gateway.desk.partners.register import PartnerError, list_partners
 from gateway.desk.store.agency_tables import ENROLMENTS, INVITATIONS
 from gateway.exchange.feed import ENROLMENT
 from partner_sdk.key_files import KeyRole, load_signing_key

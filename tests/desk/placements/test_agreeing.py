@@ -5,6 +5,7 @@ from typing import Any, get_args
 import pytest
 
 from gateway.desk.audit import check_chain
+from gateway.desk.organisations import find_owner_name, get_owner_names, list_owners
 from gateway.desk.placements import agreeing
 from gateway.desk.placements.agreeing import (
     MAX_POSITION_CHARACTERS,
@@ -16,15 +17,7 @@ from gateway.desk.placements.agreeing import (
     resume_placement,
     suspend_placement,
 )
-from gateway.desk.placements.register import (
-    SURFACE_TITLES,
-    SURFACES,
-    PlacementError,
-    find_owner_name,
-    get_owner_names,
-    list_owners,
-    list_placements,
-)
+from gateway.desk.placements.register import SURFACE_TITLES, SURFACES, PlacementError, list_placements
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.button import TEST_LINK_ID, Surface, is_placement

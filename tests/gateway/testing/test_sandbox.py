@@ -16,8 +16,8 @@ from sqlalchemy import update
 
 from gateway.clock import utc_now
 from gateway.desk.cases.model import CaseError
+from gateway.desk.organisations import PartnerError
 from gateway.desk.partners.account_changes import list_changes
-from gateway.desk.partners.register import PartnerError
 from gateway.desk.store.schema import CASES
 from gateway.testing import Sandbox, SandboxReport, agency, scenarios
 from gateway.testing.agency import SandboxStepError

@@ -1,15 +1,16 @@
-"""Partners at this desk: registered, waiting or invited, and their types.
+"""Organisations that this desk knows: partners that are registered, waiting or invited, and the owners of link ids.
 
 Never shows one partner to another: only the desk's own lists and pages use it. Never makes or ends an invitation:
-`enrolments.py` does.
+`partners/enrolments.py` does.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
 from sqlalchemy import Connection, Row, func, select
 
-from gateway.desk.store.agency_tables import ACCOUNT_CHANGES, ENROLMENTS, INVITATIONS, PARTNERS
+from gateway.desk.store.agency_tables import ACCOUNT_CHANGES, ADOPTERS, ENROLMENTS, INVITATIONS, PARTNERS, PLACEMENTS
 from partner_sdk.errors import ReportAbuseError
 
 # The senders at the industry door: services, and the agencies that refer reports (R6, R11, R25).
@@ -18,6 +19,7 @@ SERVICE: Final[PartnerType] = "service"
 PARTNER_TYPES: Final[tuple[PartnerType, ...]] = get_args(PartnerType)
 # The key states of a registered partner.
 PartnerState = Literal["active", "suspended", "revoked"]
+_MOST_AT_ONCE: Final = 500
 
 
 class PartnerError(ReportAbuseError):
@@ -95,6 +97,42 @@ def find_partner_kind(connection: Connection, partner: str) -> PartnerKind | Non
     """Return a registered partner's kind, or None."""
     row = connection.execute(select(PARTNERS.c.type, PARTNERS.c.country).where(PARTNERS.c.partner == partner)).first()
     return None if row is None else PartnerKind(row.type, row.country)
+
+
+def list_owners(connection: Connection, placements: Collection[str]) -> dict[str, str]:
+    """Return the owner of each link id in any state: a report on its way when a placement ends keeps its owner."""
+    wanted = sorted(set(placements))
+    found: dict[str, str] = {}
+    for start in range(0, len(wanted), _MOST_AT_ONCE):
+        some = PLACEMENTS.c.placement.in_(wanted[start : start + _MOST_AT_ONCE])
+        rows = connection.execute(select(PLACEMENTS.c.placement, PLACEMENTS.c.owner).where(some))
+        found.update({row.placement: row.owner for row in rows})
+    return found
+
+
+def find_owner_name(connection: Connection, owner: str) -> str | None:
+    """Return the name of a registered partner, an adopter or an invited partner; None if the id is unknown."""
+    for table, key in ((PARTNERS, PARTNERS.c.partner), (ADOPTERS, ADOPTERS.c.owner)):
+        name = connection.execute(select(table.c.name).where(key == owner)).scalar()
+        if name is not None:
+            return str(name)
+    invited = select(INVITATIONS.c.name).where(INVITATIONS.c.partner == owner).order_by(INVITATIONS.c.made_at.desc())
+    name = connection.execute(invited.limit(1)).scalar()
+    return None if name is None else str(name)
+
+
+def has_keys(connection: Connection, owner: str) -> bool:
+    """Return whether an organisation has keys here or was ever invited to have them."""
+    ids = (PARTNERS.c.partner, INVITATIONS.c.partner)
+    return any(connection.execute(select(one).where(one == owner).limit(1)).first() for one in ids)
+
+
+def get_owner_names(connection: Connection) -> dict[str, str]:
+    """Return the names of all possible owners of a placement, by id, in the order of the ids."""
+    names = {row.partner: row.name for row in connection.execute(select(INVITATIONS.c.partner, INVITATIONS.c.name))}
+    names |= {row.owner: row.name for row in connection.execute(select(ADOPTERS.c.owner, ADOPTERS.c.name))}
+    names |= {row.partner: row.name for row in connection.execute(select(PARTNERS.c.partner, PARTNERS.c.name))}
+    return dict(sorted(names.items()))
 
 
 def _choose_kind(invitation: Row[Any], registered: PartnerKind | None) -> PartnerKind:
