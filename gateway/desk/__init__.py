@@ -10,10 +10,10 @@ import each other both ways. Most packages hold a subject: its rules, its pages 
 3. keys: `keyring/`, the agency's own keys and the two lists that it signs
 4. exchange: `inbox`, `evidence/`, `outbox/`: incoming sealed items, and all outgoing ones
 5. reports: `placements/`, `identifiers/`, `collection/` (pull, verify, file)
-6. partners: `partners/`, `actions/` (all that leaves about a case, and to whom), `watch`, `outbox_run`, `digests/`
-7. cases: `cases/` (`cases/reading/` is an opened report as text), `packages/`, `figures`, `manual_entry` (calls),
-   `rights/` (requests to see, correct or wipe a report), `retention/` (how long a case is kept), `duty` (the night's
-   work), `notices/` (requests, referrals, alerts and invitations to services)
+6. partners: `partners/`, `actions/` (all that leaves about a case, and to whom), `watch`, `outbox_run`
+7. cases: `cases/` (`cases/reading/` is an opened report as text), `digests/`, `packages/`, `figures`,
+   `manual_entry` (calls), `rights/` (requests to see, correct or wipe a report), `retention/` (how long a
+   case is kept), `duty` (the night's work), `notices/` (requests, referrals, alerts and invitations to services)
 8. entry: `doctor`, `audit_log`, `outbox_pages`, `action_pages`, `passkey_pages`, `release_pages`, `app` (all pages),
    `commands/`, `cli`
 

@@ -16,17 +16,10 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, false, func, select
 
 from gateway.desk.actions.model import KIND_TITLES, TO_DESTINATIONS
+from gateway.desk.cases.choices import AGE_BANDS, KINDS, OUTCOMES, WEAKNESSES, load_facts
 from gateway.desk.cases.closing import CHILD_OUTCOMES
 from gateway.desk.cases.model import NO_SAFE_CONTACT
-from gateway.desk.digests.tables import (
-    AGE_BANDS,
-    KINDS,
-    NOT_STATED,
-    OUTCOMES,
-    WEAKNESSES,
-    list_outcomes_of_cases,
-    load_facts,
-)
+from gateway.desk.digests.tables import NOT_STATED, list_outcomes_of_cases
 from gateway.desk.keyring.key_set import Quarter, get_quarter_of
 from gateway.desk.people.permissions import Permission
 from gateway.desk.store.schema import CASE_ACTIONS, CASE_STEPS, CASES

@@ -7,15 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from gateway.desk.cases.choices import KINDS, WEAKNESSES, choose_facts
 from gateway.desk.digests.synthetic import AGE_SHARES, FACT_SHARES, KIND_SHARES, OUTCOME_SHARES
 from gateway.desk.digests.tables import (
-    KINDS,
     NOT_STATED,
     QUARTER_TABLES,
-    WEAKNESSES,
     Cluster,
     FrozenClusters,
-    choose_facts,
     freeze,
     make_labels,
     make_year_tables,

@@ -260,9 +260,10 @@ DESK_FLOORS = {
     "keys": ("keyring",),
     "exchange": ("inbox", "evidence", "outbox"),
     "reports": ("placements", "identifiers", "collection"),
-    "partners": ("partners", "actions", "watch", "outbox_run", "digests"),
+    "partners": ("partners", "actions", "watch", "outbox_run"),
     "cases": (
         "cases",
+        "digests",
         "packages",
         "figures",
         "manual_entry",

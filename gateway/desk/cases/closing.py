@@ -19,6 +19,7 @@ from sqlalchemy import Connection, and_, or_, select, update
 
 from gateway.desk.actions.model import KIND_TITLES, Action, list_actions_of, list_told, list_unread, name_recipients
 from gateway.desk.cases.assessing import YES, CurrentAssessment, count_read, find_assessment, get_assessment
+from gateway.desk.cases.choices import choose_facts, load_facts
 from gateway.desk.cases.holding import check_not_held, check_open, get_lead, hold, hold_unless_closed
 from gateway.desk.cases.linking import record_link
 from gateway.desk.cases.model import (
@@ -43,7 +44,6 @@ from gateway.desk.cases.model import (
 from gateway.desk.cases.opening import OpenedReport, is_proven, list_additions, list_reports
 from gateway.desk.cases.replying.replies import list_no_reply_refusals
 from gateway.desk.collection.joining import get_unhandled_tier, list_cluster
-from gateway.desk.digests.tables import choose_facts, load_facts
 from gateway.desk.outbox.replies import has_reply
 from gateway.desk.partners.account_changes import find_authorisation
 from gateway.desk.partners.stages import OutcomeSignal, list_signals, record_outcome, take_back_outcome
@@ -428,7 +428,7 @@ class Closing:
 
     `same_as` is the id or reference of another case about the same person or incident, to which this one is linked.
     `redirected_to` is the service to which a person with an out-of-remit report was sent (R7); required then, else
-    refused. `facts` are those known (`digests/tables.py`), e.g. `{"moved_to": "messenger"}`. `release_outcome` informs
+    refused. `facts` are those known (`choices.py`), e.g. `{"moved_to": "messenger"}`. `release_outcome` informs
     the sending partner.
     """
 

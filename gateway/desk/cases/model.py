@@ -33,7 +33,7 @@ from sqlalchemy import (
 )
 
 from gateway.desk import audit
-from gateway.desk.digests import tables
+from gateway.desk.cases import choices
 from gateway.desk.keyring.case_boxes import close_box, get_box
 from gateway.desk.keyring.key_set import make_copy_context, seal_own_copy
 from gateway.desk.store.schema import (
@@ -80,11 +80,11 @@ _BY_NAME: Final = select(CASES).where(
     (CASES.c.case_id == bindparam("wanted")) | (CASES.c.reference == bindparam("wanted"))
 )
 _BY_OTHER_NAME: Final = select(CASES).where(CASES.c.other_reference == bindparam("wanted"))
-KINDS: Final = tuple(code for code, _ in tables.KINDS)
-AGE_BANDS: Final = tuple(code for code, _ in tables.AGE_BANDS)
-OUTCOMES: Final = tuple(code for code, _ in tables.OUTCOMES)
-WEAKNESSES: Final = tuple(code for code, _ in tables.WEAKNESSES)
-MOST_WEAKNESSES: Final = tables.MOST_WEAKNESSES
+KINDS: Final = tuple(code for code, _ in choices.KINDS)
+AGE_BANDS: Final = tuple(code for code, _ in choices.AGE_BANDS)
+OUTCOMES: Final = tuple(code for code, _ in choices.OUTCOMES)
+WEAKNESSES: Final = tuple(code for code, _ in choices.WEAKNESSES)
+MOST_WEAKNESSES: Final = choices.MOST_WEAKNESSES
 YES_NO: Final = ("yes", "no")
 # The bodies best placed to act (R18, R20); "nobody" is for reports out of remit or with nothing to act on.
 BEST_PLACED: Final = (

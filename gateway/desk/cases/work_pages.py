@@ -23,6 +23,7 @@ from gateway.desk.cases.case_page import (
     show_opened_page,
     show_page_again,
 )
+from gateway.desk.cases.choices import load_facts
 from gateway.desk.cases.closing import (
     Closing,
     ClosingRefusedError,
@@ -57,7 +58,6 @@ from gateway.desk.cases.replying.replies import (
     record_reply,
     write_reply,
 )
-from gateway.desk.digests.tables import load_facts
 from gateway.desk.people.permissions import Permission
 from gateway.desk.views.page import (
     FORM_BYTES,

@@ -32,6 +32,7 @@ from sqlalchemy import Connection, Select, bindparam, false, func, select
 
 from gateway.databases.database import stream_rows
 from gateway.desk.audit import append_entry
+from gateway.desk.cases.choices import load_facts
 from gateway.desk.collection.joining import Clusters
 from gateway.desk.digests import noise
 from gateway.desk.digests.ledger import (
@@ -77,7 +78,6 @@ from gateway.desk.digests.tables import (
     Table,
     count_table,
     freeze,
-    load_facts,
     make_labels,
     make_year_tables,
     shorten,

@@ -25,6 +25,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from gateway.desk.audit import append_entry
+from gateway.desk.cases.choices import AGE_BANDS, KINDS, WEAKNESSES
 from gateway.desk.collection.joining import load_clusters
 from gateway.desk.digests import noise
 from gateway.desk.digests.ledger import (
@@ -55,16 +56,7 @@ from gateway.desk.digests.ledger import (
 )
 from gateway.desk.digests.own_facts import list_adopters
 from gateway.desk.digests.payload import CERTAINTY_PERMILLE, CHANCE_BEYOND, DrawnTable, add_draws, make_total
-from gateway.desk.digests.tables import (
-    AGE_BANDS,
-    KINDS,
-    NOT_STATED,
-    OUTCOME_MICRO,
-    QUARTER_TABLES,
-    WEAKNESSES,
-    Table,
-    list_outcomes_of_cases,
-)
+from gateway.desk.digests.tables import NOT_STATED, OUTCOME_MICRO, QUARTER_TABLES, Table, list_outcomes_of_cases
 from gateway.desk.keyring.key_set import Year, check_closed
 from gateway.desk.outbox_run import send_due
 from gateway.desk.partners.mailbox import write_message

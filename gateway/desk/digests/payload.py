@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from gateway.desk.cases.choices import load_weaknesses
 from gateway.desk.digests import noise
 from gateway.desk.digests.ledger import DigestRecord
-from gateway.desk.digests.tables import QUARTER_TABLES, Table, load_weaknesses
+from gateway.desk.digests.tables import QUARTER_TABLES, Table
 from gateway.desk.keyring.key_set import Period
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, insert, select
 
 from gateway.desk import audit
+from gateway.desk.cases.choices import choose_facts
 from gateway.desk.collection.joining import make_values
-from gateway.desk.digests.tables import choose_facts
 from gateway.desk.keyring.key_set import Quarter, check_closed
 from gateway.desk.placements.register import list_placements
 from gateway.desk.store.schema import CASE_LINKS, CASES

@@ -202,7 +202,7 @@ CASES: Final = Table(
     Column("outcome", PlainText),
     Column("weakness_1", PlainText),
     Column("weakness_2", PlainText),
-    # Facts for a yearly digest (digests/facts.toml); empty where one is not known.
+    # Facts for a yearly digest (cases/facts.toml); empty where one is not known.
     Column("first_contact", PlainText),
     Column("moved_to", PlainText),
     Column("blackmail", PlainText),

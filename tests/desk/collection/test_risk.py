@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from msgspec import inspect
 
+from gateway.desk.cases.choices import KINDS as KIND_TITLES
 from gateway.desk.collection.row_checks import UNTOLD, assess, get_filed_kind
-from gateway.desk.digests.tables import KINDS as KIND_TITLES
 from gateway.exchange.public_codes import (
     CONTEXT_REFUSED_SIGNAL,
     FAST_SIGNAL,

@@ -15,16 +15,14 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
+from gateway.desk.cases.choices import AGE_BANDS, KINDS, OUTCOMES
 from gateway.desk.collection.joining import add_link
 from gateway.desk.digests import noise
 from gateway.desk.digests.making import freeze_clusters, make_digest
 from gateway.desk.digests.tables import (
-    AGE_BANDS,
     BUDGET_MICRO,
-    KINDS,
     MICRO,
     OUTCOME_MICRO,
-    OUTCOMES,
     QUARTER_TABLES,
     YEAR_MICRO,
     count_table,

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from gateway.desk.cases.choices import WEAKNESSES
 from gateway.desk.digests import making, noise, releases
 from gateway.desk.digests.ledger import (
     DigestError,
@@ -18,7 +19,6 @@ from gateway.desk.digests.ledger import (
 )
 from gateway.desk.digests.making import make_digest
 from gateway.desk.digests.releases import reject_digest, release_digest
-from gateway.desk.digests.tables import WEAKNESSES
 from gateway.desk.keyring.key_set import Quarter, QuarterError
 from gateway.desk.outbox_run import SentOut
 from gateway.desk.people.releases import ReleaseError

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine, insert, update
 
+from gateway.desk.cases.choices import load_facts
 from gateway.desk.collection.joining import LinkError, add_link, end_link, list_cluster, load_clusters
 from gateway.desk.digests.ledger import Workings, add_record
 from gateway.desk.digests.making import freeze_clusters
-from gateway.desk.digests.tables import FrozenClusters, load_facts, shorten
+from gateway.desk.digests.tables import FrozenClusters, shorten
 from gateway.desk.keyring.key_set import Quarter
 from gateway.desk.store.migrations import METADATA
 from gateway.desk.store.schema import CASES

@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import func, select
 
 from gateway.desk.cases import model as case_model
+from gateway.desk.cases.choices import load_facts
 from gateway.desk.cases.model import CaseError, list_cases
 from gateway.desk.cases.opening import open_case
 from gateway.desk.digests import synthetic
 from gateway.desk.digests.making import make_digest
 from gateway.desk.digests.synthetic import SyntheticError, make_synthetic_cases
-from gateway.desk.digests.tables import load_facts
 from gateway.desk.keyring.key_set import Quarter, QuarterError
 from gateway.desk.store.agency_tables import STAGES
 from gateway.desk.store.schema import CASES, REPORTS

@@ -5,26 +5,20 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.desk.cases.choices import AGE_BANDS, KINDS, NOT_KNOWN, OUTCOMES, WEAKNESSES, load_facts, load_weaknesses
 from gateway.desk.cases.reading import labels
 from gateway.desk.digests.synthetic import FACT_SHARES
 from gateway.desk.digests.tables import (
-    AGE_BANDS,
     BUDGET_MICRO,
     COLUMNS,
     FEWEST_YEAR_TABLES,
-    KINDS,
-    NOT_KNOWN,
     NOT_STATED,
     OUTCOME_MICRO,
-    OUTCOMES,
     QUARTER_TABLES,
     SMALLEST_YEAR,
-    WEAKNESSES,
     YEAR_MICRO,
     Cluster,
     count_table,
-    load_facts,
-    load_weaknesses,
     make_year_tables,
 )
 from gateway.desk.store.schema import CASES

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
+from gateway.desk.cases import choices
+from gateway.desk.cases.choices import load_facts, load_weaknesses
 from gateway.desk.collection.row_checks import UNTOLD
-from gateway.desk.digests import tables
-from gateway.desk.digests.tables import load_facts, load_weaknesses
 from gateway.exchange import public_codes as codes
 from partner_sdk.report.outline import Field
 from partner_sdk.wire import mailbox
@@ -51,7 +51,7 @@ ASSESSMENT = (
     ("urgent", "Is it urgent?"),
     ("urgent_dissemination", "Do police or child protection need it urgently?"),
 )
-KINDS, AGE_BANDS, OUTCOMES, WEAKNESSES = tables.KINDS, tables.AGE_BANDS, tables.OUTCOMES, tables.WEAKNESSES
+KINDS, AGE_BANDS, OUTCOMES, WEAKNESSES = choices.KINDS, choices.AGE_BANDS, choices.OUTCOMES, choices.WEAKNESSES
 # Before an assessment, a case may have no kind of the list yet.
 FILED_KINDS = (*KINDS, ("contact_abuse", "Touched or hurt"), (UNTOLD, "Not known: told in words"))
 # The weaknesses under the part of a service that each concerns, as the closing form shows them.
@@ -59,7 +59,7 @@ WEAKNESS_GROUPS = tuple(
     (heading, tuple((code, one.title) for code, one in load_weaknesses().weaknesses.items() if one.feature == feature))
     for feature, heading in load_weaknesses().features.items()
 )
-FACTS, NOT_KNOWN = load_facts(), tables.NOT_KNOWN
+FACTS, NOT_KNOWN = load_facts(), choices.NOT_KNOWN
 LANES = (("crisis", "Crisis lane"), ("queue", "Queue"))
 FACULTIES = (
     ("intelligence", "Intelligence"),

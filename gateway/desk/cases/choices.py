@@ -1,0 +1,90 @@
+"""What an assessment and a closure choose from, each a code with its title, in the order of the form.
+
+Digests count the same codes. Weaknesses of a service and facts about the harm are data (`weaknesses.toml`,
+`facts.toml`). A code that closed cases carry is never removed.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from gateway.web.settings import read_settings
+
+FACT_FILE: Final = Path(__file__).with_name("facts.toml")
+NOT_KNOWN: Final = "Not known"
+
+
+class Fact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One fact; `answers` are the words of each code, in the order of the form."""
+
+    title: str
+    question: str
+    answers: dict[str, str]
+
+
+@cache
+def load_facts() -> Mapping[str, Fact]:
+    """Return all facts by the column of a case that holds each, e.g. `moved_to`. Raises `SettingsError`."""
+    return read_settings(FACT_FILE, kind=dict[str, Fact])
+
+
+def choose_facts(given: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return a value for the column of each fact; an empty or missing answer is one that is not known."""
+    return {name: given.get(name) or None for name in load_facts()}
+
+
+WEAKNESS_FILE: Final = Path(__file__).with_name("weaknesses.toml")
+
+
+class Weakness(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One weakness with its advice. `feature` is a part of a service, e.g. `direct_messages`."""
+
+    title: str
+    text: str
+    feature: str
+    change: str
+    solved: str
+
+
+class WeaknessFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`weaknesses.toml`: the titles of the features, and the weaknesses by code in the order of the form."""
+
+    features: dict[str, str]
+    weaknesses: dict[str, Weakness]
+
+
+@cache
+def load_weaknesses() -> WeaknessFile:
+    """Return all weaknesses by their codes, e.g. `weak_age_check`; raises `SettingsError` for a broken file."""
+    return read_settings(WEAKNESS_FILE, kind=WeaknessFile)
+
+
+MOST_WEAKNESSES: Final = 2
+
+KINDS: Final = (
+    ("meet_offline", "Asked to meet in person"),
+    ("grooming", "Grooming"),
+    ("coercion_blackmail", "Coercion or blackmail"),
+    ("sexual_talk", "Sexual talk"),
+    ("sexual_acts_live", "Sexual acts, live"),
+    ("risk_behaviour", "Risky behaviour by a child"),
+    ("something_else", "Something else"),
+)
+AGE_BANDS: Final = (
+    ("12_or_under", "12 or under"),
+    ("13_15", "13 to 15"),
+    ("16_17", "16 or 17"),
+    ("18_plus", "18 or over"),
+    ("unknown", "Not known"),
+)
+OUTCOMES: Final = (
+    ("used", "Used"),
+    ("needs_more", "Needs more information"),
+    ("duplicate", "Known already"),
+    ("out_of_remit", "Out of remit"),
+    ("actioned", "Actioned"),
+)
+WEAKNESSES: Final = tuple((code, weakness.title) for code, weakness in load_weaknesses().weaknesses.items())
