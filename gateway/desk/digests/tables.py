@@ -208,9 +208,9 @@ def _split(ids: bytes) -> Iterable[bytes]:
 MICRO = 1_000_000
 # Pure differential privacy, epsilon 1.0 for each cluster and partner, over everything that is ever drawn.
 BUDGET_MICRO = 1 * MICRO
-# The part of it for the outcome for the child, which the overview alone counts (docs/decisions/0044).
+# The part of it for the outcome for the child, which the overview alone counts (docs/anonymity.md).
 OUTCOME_MICRO: Final = 20_000
-# The part for the tables of a year, shared equally among them (docs/decisions/0044).
+# The part for the tables of a year, shared equally among them (docs/anonymity.md).
 YEAR_MICRO: Final = 180_000
 # By the noisy number of incidents of a year: below it, noise would be more than a fifth of the largest cells.
 SMALLEST_YEAR: Final = 100

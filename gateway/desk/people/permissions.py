@@ -197,7 +197,7 @@ OF_THE_MACHINE: Final = frozenset(
 )
 
 # They run the machine or check the work of the others, and read no content: nobody has one of them together with a
-# role that does (docs/decisions/0055).
+# role that does, or they could alter the register that says so. No exception for small agencies: it would stay on.
 APART: Final = frozenset({Role.AUDITOR, Role.ADMINISTRATOR})
 
 # The faculty of a role, by the code of a hand-over: its permissions on cases hold in the cases of its faculty, those

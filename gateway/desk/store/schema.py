@@ -155,7 +155,7 @@ COLLECTOR: Final = Table(
 
 
 class Tier(IntEnum):
-    """The place of a case within the crisis lane, before its score (docs/decisions/0029)."""
+    """The place of a case within the crisis lane, before its score (docs/queue.md)."""
 
     FIRST = 0
     UNTOLD = 1  # a story of an untold kind

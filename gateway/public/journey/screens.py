@@ -65,7 +65,8 @@ PRIORITY_RULES = (
 
 ABOUT_OTHERS = ("friend", "child_i_look_after", "child_i_work_with", "another_child", NOT_SURE)
 _DANGER = Given("danger", (YES,))
-# All matching rules are shown, in this order: danger to life first.
+# Above everything else on the thank-you page: all matching rules, danger to life first. Kept rare, so that they are
+# read: "I'm not sure" is not among them.
 URGENT_RULES = (
     UrgentRule("cannot_call", (_DANGER, Given("called", (CANNOT_CALL,)))),
     UrgentRule("danger", (_DANGER, NotGiven("called", (CANNOT_CALL, CALLED)))),
