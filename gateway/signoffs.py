@@ -1,11 +1,9 @@
 """The gateway's record of the checks of the form's words, of the advice and of the button.
 
-A sign-off is a line of `signoffs.jsonl` in the state folder (`guidance/signoffs.py` has the rules). Each line holds the
-digest of the one before it, and `signoffs.last` that of the last one: a line that was changed or removed is noticed,
-with a mistake in mind. Nothing is signed: a person who may write in the state folder can make both files anew.
+A sign-off is a line of `signoffs.jsonl` in the state folder (`guidance/signoffs.py` has the rules). Nothing is signed:
+a person who may write in the state folder can change the file.
 """
 
-import hashlib
 import os
 import tomllib
 from collections.abc import Mapping
@@ -20,13 +18,13 @@ from gateway.guidance.advice import ADVICE_FOLDER
 from gateway.guidance.signoffs import (
     Act,
     Check,
+    CheckStatus,
     Entry,
     Row,
     Rows,
     SignoffError,
-    Standing,
     check_act,
-    get_standing,
+    get_status,
     judge,
     make_check,
     make_entry,
@@ -34,22 +32,20 @@ from gateway.guidance.signoffs import (
 from gateway.public.wording import WORDING_FOLDER, Wording, load_wordings
 from gateway.web.settings import read_settings
 from partner_sdk.button.snippet import ICON_INTEGRITY, SCRIPT_INTEGRITY, WORDS
-from partner_sdk.durable_files import find_bytes, held, sync_folder, write_durably
+from partner_sdk.durable_files import find_bytes, held, sync_folder
 from partner_sdk.errors import LocalStateError
 from partner_sdk.finding import Finding
 from partner_sdk.wire.button import Language
 from partner_sdk.wire.canonical import decode, format_time
 
 SIGNOFFS_FILE: Final = "signoffs.jsonl"
-LAST_FILE: Final = "signoffs.last"
 ALL_PAGES: Final = "all"
 
 
 class KeptEntry(Entry, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One line of the file, with its time and the digest of the line before."""
+    """One line of the file, with its time."""
 
     at: str
-    previous: str
 
 
 def list_checks() -> tuple[Check, ...]:
@@ -59,9 +55,9 @@ def list_checks() -> tuple[Check, ...]:
     return tuple(make_check(row, _read_words(row, wordings)) for row in rows)
 
 
-def list_standings(state: Path) -> tuple[Standing, ...]:
+def list_signoffs(state: Path) -> tuple[CheckStatus, ...]:
     """Return every check with its state in this gateway. Raises `SignoffError` for a damaged file."""
-    entries = _parse(_read(state))
+    entries = _read(state)
     return tuple(judge(check, entries) for check in list_checks())
 
 
@@ -83,36 +79,31 @@ def record(
     """
     path = state / SIGNOFFS_FILE
     with held(path):
-        raw = _read(state)
-        entries = _parse(raw)
-        standing = get_standing((judge(check, entries) for check in list_checks()), key)
-        check_act(standing, act=act, words=words, checked_on=checked_on, today=now.date())
+        status = get_status(list_signoffs(state), key)
+        check_act(status, act=act, words=words, checked_on=checked_on, today=now.date())
         entry = make_entry(
             KeptEntry,
-            standing.check,
+            status.check,
             act=act,
             at=format_time(now),
             by=by,
             checked_on=checked_on or now.date(),
-            previous=_digest_last(raw),
             role=role,
             why=why,
         )
-        line = msgspec.json.encode(entry, order="sorted")
-        _append(path, line + b"\n")
-        write_durably(state / LAST_FILE, f"{hashlib.sha256(line).hexdigest()}\n".encode())
+        _append(path, msgspec.json.encode(entry, order="sorted") + b"\n")
     return entry
 
 
 def examine_signoffs(state: Path) -> Finding:
     """Return the finding of `doctor`: how many checks are owed or have ended."""
     try:
-        standings = list_standings(state)
+        found = list_signoffs(state)
     except LocalStateError as error:
         return Finding("words", "fault", str(error))
-    counts = {wanted: sum(one.state == wanted for one in standings) for wanted in ("given", "owed", "stale")}
-    detail = f"{counts['given']} of {len(standings)} sign-offs are given"
-    if counts["given"] == len(standings):
+    counts = {wanted: sum(one.state == wanted for one in found) for wanted in ("given", "owed", "stale")}
+    detail = f"{counts['given']} of {len(found)} sign-offs are given"
+    if counts["given"] == len(found):
         return Finding("words", "ok", f"{detail}.")
     ended = f", {counts['stale']} ended because the words changed" if counts["stale"] else ""
     fix = "`report-abuse-gateway signoff list` shows which; docs/panel/ has the sheets."
@@ -134,45 +125,22 @@ def _read_words(row: Row, wordings: Mapping[Language, Wording]) -> Any:
     return {name: value for name, value in table.items() if name != "version"}
 
 
-def _read(state: Path) -> bytes:
-    """Return the whole lines of the file, compared with the digest of the last one."""
-    # In this order, so that a line of another process between the two is the one case below.
-    kept, raw = find_bytes(state / LAST_FILE) or b"", find_bytes(state / SIGNOFFS_FILE) or b""
-    lines = _parse(raw)
-    # A stop between the two writes leaves the digest of the line before.
-    if kept.decode("ascii", "replace").strip() not in {_digest_last(raw), lines[-1].previous if lines else ""}:
-        raise SignoffError(
-            f"The last line of {SIGNOFFS_FILE} is not the one that {LAST_FILE} names: restore both from a backup.",
-            reason="damaged",
-        )
-    return raw
-
-
-def _parse(raw: bytes) -> tuple[KeptEntry, ...]:
+def _read(state: Path) -> list[KeptEntry]:
+    raw = find_bytes(state / SIGNOFFS_FILE) or b""
     if raw and not raw.endswith(b"\n"):
         raise SignoffError(
             f"The last line of {SIGNOFFS_FILE} was not finished: delete that line, then give the check again.",
             reason="damaged",
         )
-    entries, previous = [], ""
+    entries = []
     for number, line in enumerate(raw.splitlines(), 1):
         try:
-            entry = decode(line, kind=KeptEntry)
+            entries.append(decode(line, kind=KeptEntry))
         except msgspec.MsgspecError:
-            entry = None
-        if entry is None or entry.previous != previous:
             raise SignoffError(
-                f"Line {number} of {SIGNOFFS_FILE}, or the one before it, was changed: restore the file from a backup.",
-                reason="damaged",
-            )
-        entries.append(entry)
-        previous = hashlib.sha256(line).hexdigest()
-    return tuple(entries)
-
-
-def _digest_last(raw: bytes) -> str:
-    lines = raw.splitlines()
-    return hashlib.sha256(lines[-1]).hexdigest() if lines else ""
+                f"Line {number} of {SIGNOFFS_FILE} is damaged: restore the file from a backup.", reason="damaged"
+            ) from None
+    return entries
 
 
 def _append(path: Path, line: bytes) -> None:

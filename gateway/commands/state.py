@@ -36,15 +36,15 @@ from gateway.guidance.commands import (
     ROLE,
     WHY,
     WORDS,
-    describe_standing,
-    format_standing,
+    describe_status,
+    format_status,
     print_stale,
     stale_options,
 )
 from gateway.guidance.signoffs import CODE_CHARACTERS, Act
 from gateway.guidance.signposts import COUNTRIES_FILE, SIGNPOSTS_FILE
 from gateway.new_gateway import MAX_PIN_FILE_BYTES, NEXT_CARD_FILE, NewGateway, begin_key_change, create_gateway
-from gateway.signoffs import list_standings, record
+from gateway.signoffs import list_signoffs, record
 from gateway.store import StorageUnavailableError, open_own_store
 from gateway.store.creation import begin_epoch, move_store
 from gateway.store.store import list_counts
@@ -303,13 +303,13 @@ def list_all(state: Path, *, as_json: bool) -> int:
     A check is stale once the words that were read have changed. Exit code 1 when any is owed or stale.
     """
     load_config(state)
-    standings = list_standings(state)
+    found = list_signoffs(state)
     if as_json:
-        print_json({"checks": [describe_standing(one) for one in standings]})
+        print_json({"checks": [describe_status(one) for one in found]})
     else:
-        for one in standings:
-            say(format_standing(one))
-    return DONE if all(one.state == "given" for one in standings) else FAULT
+        for one in found:
+            say(format_status(one))
+    return DONE if all(one.state == "given" for one in found) else FAULT
 
 
 @command(
@@ -355,6 +355,6 @@ def _record(state: Path, key: str, *, act: Act, as_json: bool, **fields: Any) ->
         return DONE
     done, code = ("given" if act == "give" else "withdrawn"), entry.words_sha256[:CODE_CHARACTERS]
     say(f"{entry.key} is {done} by {entry.by} ({entry.role}) for the words {code}, {entry.version}.")
-    left = sum(one.state != "given" for one in list_standings(state))
+    left = sum(one.state != "given" for one in list_signoffs(state))
     say("Every sign-off is given." if left == 0 else f"Sign-offs still owed: {left}.")
     return DONE

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from gateway.guidance.agency import AGENCY_EXAMPLE, AGENCY_FILE
-from gateway.guidance.signoffs import CODE_CHARACTERS, Standing
+from gateway.guidance.signoffs import CODE_CHARACTERS, CheckStatus
 from gateway.guidance.signposts import STALE_DAYS, list_stale, make_line, make_row, read_facts
 
 NONE_STALE: Final = 0
@@ -65,13 +65,13 @@ ON: Final = click.option(
 WHY: Final = click.option("--why", required=True, metavar="WORDS", help="The reason, for the record.")
 
 
-def format_standing(one: Standing) -> str:
+def format_status(one: CheckStatus) -> str:
     """Return the line of a check in `signoff list`."""
     check = one.check
     return f"{one.state:6} {check.key:24} {check.row.version:9} words {check.code}  {_explain(one)}"
 
 
-def describe_standing(one: Standing) -> dict[str, object]:
+def describe_status(one: CheckStatus) -> dict[str, object]:
     """Return a check for `signoff list --json`."""
     return {
         "entry": None if one.entry is None else msgspec.to_builtins(one.entry),
@@ -85,13 +85,11 @@ def describe_standing(one: Standing) -> dict[str, object]:
     }
 
 
-def _explain(one: Standing) -> str:
-    row, entry = one.check.row, one.entry
+def _explain(one: CheckStatus) -> str:
+    entry, needs = one.entry, f"needs: {one.check.row.who}"
     if entry is None:
-        given = f"by {row.by} on {row.done_on}"
-        needs = f"needs: {row.who}"
-        return {"given": given, "stale": f"{given}, for other words; {needs}", "owed": needs}[one.state]
+        return needs
     if entry.act == "withdraw":
-        return f"withdrawn by {entry.by}; needs: {row.who}"
+        return f"withdrawn by {entry.by}; {needs}"
     given = f"by {entry.by} ({entry.role}) on {entry.checked_on}"
     return given if one.state == "given" else f"{given}, for the words {entry.words_sha256[:CODE_CHARACTERS]}"

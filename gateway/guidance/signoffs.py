@@ -1,8 +1,8 @@
 """Checks of the words that people read, for form and desk: which are owed, and which count for the words of today.
 
-A release lists its checks in the `signoffs.toml` of each room. A check that is given later is an entry of that room's
-own record, so it needs no release. Each has the digest of the words that were read, and ends when they change. After a
-withdrawal only a later entry counts.
+A release lists its checks in the `signoffs.toml` of each room. A check is given by an entry of that room's own record,
+so it needs no release. Each has the digest of the words that were read, and ends when they change. After a withdrawal
+only a later entry counts.
 
 Never names a child: a panel is named by the adult who ran it.
 """
@@ -38,17 +38,13 @@ class SignoffError(LocalStateError):
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One check of a `signoffs.toml`, owed or done. `by`, `done_on` and `words_sha256` are set once it is done."""
+    """One check of a `signoffs.toml`."""
 
     words: Literal["form", "advice", "button", "replies", "notes"]
     version: str
     who: Literal["youth advisory panel", "safeguarding staff", "a first-language Welsh reader"]
-    state: Literal["owed", "done"]
     noted_on: date
     pages: tuple[str, ...] = ()
-    by: str = ""
-    done_on: date | None = None
-    words_sha256: str = ""
     # The words themselves where they are short, as the button's are; a test compares them.
     sentence: str = ""
     text: str = ""
@@ -58,11 +54,6 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def language(self) -> str:
         """The language that is read: the notes have one version for both."""
         return WELSH if self.who == WELSH_READER else self.version.partition("-")[0]
-
-    @property
-    def is_done(self) -> bool:
-        """Whether it has a name, a day and the digest of the words that were read."""
-        return self.state == "done" and bool(self.by.strip() and self.done_on and self.words_sha256)
 
 
 class Rows(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,7 +94,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CheckStatus:
     """A check with its state now, and the entry that counts for it or has ended."""
 
     check: Check
@@ -132,7 +123,7 @@ def make_entry(kind: type[E], check: Check, **fields: Any) -> E:
         ) from None
 
 
-def judge(check: Check, entries: Iterable[Entry]) -> Standing:
+def judge(check: Check, entries: Iterable[Entry]) -> CheckStatus:
     """Return the state of a check. `entries` are those of the whole record, the oldest first."""
     given: list[Entry] = []
     withdrawn = None
@@ -143,33 +134,28 @@ def judge(check: Check, entries: Iterable[Entry]) -> Standing:
             given.append(entry)
     read = next((entry for entry in reversed(given) if entry.words_sha256 == check.digest), None)
     if read is not None:
-        return Standing(check, "given", read)
-    is_of_release = withdrawn is None and check.row.is_done
-    if is_of_release and check.row.words_sha256 == check.digest:
-        return Standing(check, "given", None)
-    if given:
-        return Standing(check, "stale", given[-1])
-    return Standing(check, "stale" if is_of_release else "owed", withdrawn)
+        return CheckStatus(check, "given", read)
+    return CheckStatus(check, "stale", given[-1]) if given else CheckStatus(check, "owed", withdrawn)
 
 
-def get_standing(standings: Iterable[Standing], key: str) -> Standing:
-    """Return the standing of a check. Raises `SignoffError` (`unknown-check`)."""
-    found = next((one for one in standings if one.check.key == key), None)
+def get_status(statuses: Iterable[CheckStatus], key: str) -> CheckStatus:
+    """Return the status of a check. Raises `SignoffError` (`unknown-check`)."""
+    found = next((one for one in statuses if one.check.key == key), None)
     if found is None:
         raise SignoffError("No check has that key. `signoff list` shows every key.", reason="unknown-check")
     return found
 
 
-def check_act(standing: Standing, *, act: Act, words: str | None, checked_on: date | None, today: date) -> None:
+def check_act(status: CheckStatus, *, act: Act, words: str | None, checked_on: date | None, today: date) -> None:
     """Refuse to give other words than those of today, or for a day ahead, and to withdraw what is not given.
 
     `words` is the code on the sheet that was read. Raises `SignoffError`: `other-words`, `bad-day`, `not-given`.
     """
-    if act == "withdraw" and standing.state != "given":
+    if act == "withdraw" and status.state != "given":
         raise SignoffError("This check is not given: there is nothing to withdraw.", reason="not-given")
-    if act == "give" and (words or "").strip().lower() != standing.check.code:
+    if act == "give" and (words or "").strip().lower() != status.check.code:
         raise SignoffError(
-            f"The words have changed since they were read: their code is now {standing.check.code}. "
+            f"The words have changed since they were read: their code is now {status.check.code}. "
             "Have them read again.",
             reason="other-words",
         )

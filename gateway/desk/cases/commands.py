@@ -18,7 +18,7 @@ from gateway.desk.cases.case_files import ANOTHER_HASH, save_file
 from gateway.desk.cases.linking import merge_services, part_service
 from gateway.desk.cases.opening import list_sources
 from gateway.desk.cases.queue import QueueView, list_later, list_queue
-from gateway.desk.cases.replying.templates import ACTS, list_standings, record_signoff
+from gateway.desk.cases.replying.templates import ACTS, list_signoffs, record_signoff
 from gateway.desk.cases.search import index_cases
 from gateway.desk.organisations import get_owner_names, has_keys
 from gateway.desk.people.permissions import Permission
@@ -37,7 +37,7 @@ from gateway.desk.terminal import (
 )
 from gateway.desk.uk_times import get_uk_day
 from gateway.desk.wiring import open_desk
-from gateway.guidance.commands import BY, KEY, ON, ROLE, WHY, WORDS, describe_standing, format_standing
+from gateway.guidance.commands import BY, KEY, ON, ROLE, WHY, WORDS, describe_status, format_status
 from gateway.guidance.signoffs import CODE_CHARACTERS
 
 _SERVICE = click.argument("service", metavar="SERVICE", help="Its id, e.g. other-chat.")
@@ -172,10 +172,10 @@ def signoff_list(call: Call) -> int:
     A check is stale once the words that were read have changed. Exit code 1 when any is owed or stale.
     """
     with open_desk(call.state).store.read() as connection:
-        found = list_standings(connection)
+        found = list_signoffs(connection)
     is_done = all(one.state == "given" for one in found)
-    checks = {"checks": [describe_standing(one) for one in found]}
-    return print_result(call, checks, *map(format_standing, found), code=DONE if is_done else LOOK)
+    checks = {"checks": [describe_status(one) for one in found]}
+    return print_result(call, checks, *map(format_status, found), code=DONE if is_done else LOOK)
 
 
 @desk_command(Permission.SIGN_OFF, example=f"replies-cy-welsh-reader {_WHO} --words 81d50c2f --on 2026-11-20")

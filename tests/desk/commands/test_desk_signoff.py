@@ -1,16 +1,14 @@
 """`report-abuse-desk signoff`: checks of the words that the desk sends, as entries of the audit log."""
 
 import json
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from gateway.desk.audit import check_chain
 from gateway.desk.cases.replying import templates
-from gateway.desk.cases.replying.templates import WELSH_REPLIES, list_standings, load_signoffs
+from gateway.desk.cases.replying.templates import WELSH_REPLIES, list_signoffs, load_signoffs
 from gateway.desk.cli import main
 from gateway.desk.terminal import DONE, LOOK, WRONG_USE
 from gateway.desk.wiring import Desk
@@ -45,7 +43,7 @@ def give(desk: Desk, key: str = WELSH_REPLIES) -> int:
 
 def find_words(desk: Desk, key: str = WELSH_REPLIES) -> str:
     with desk.store.read() as connection:
-        return next(one.check.digest for one in list_standings(connection) if one.check.key == key)
+        return next(one.check.digest for one in list_signoffs(connection) if one.check.key == key)
 
 
 def read_checks(desk: Desk, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -92,75 +90,3 @@ def test_withdrawn_check_is_owed_again(desk: Desk, capsys: pytest.CaptureFixture
     found = read_checks(desk, capsys)[WELSH_REPLIES]
     assert (found["state"], found["needs"]) == ("owed", WELSH_READER)
     assert signoff(desk, "list") == LOOK
-
-
-def check_in_release(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
-    """Let the release hold the check of the Welsh replies as done, or with changes."""
-    owed = load_signoffs()
-    (row,) = [one for one in owed if (one.words, one.who) == ("replies", WELSH_READER)]
-    made = {"state": "done", "by": "A. Reader", "done_on": date(2026, 12, 1), **changes}
-    done = msgspec.structs.replace(row, **made)
-    checks = tuple(done if one is row else one for one in owed)
-    monkeypatch.setattr(templates, "load_signoffs", lambda: checks)
-
-
-@pytest.mark.parametrize(
-    ("changes", "state"),
-    [
-        ({}, "given"),
-        ({"state": "owed"}, "owed"),
-        ({"by": " "}, "owed"),
-        ({"done_on": None}, "owed"),
-        ({"words_sha256": ""}, "owed"),
-        ({"words_sha256": "f" * 64}, "stale"),
-    ],
-)
-def test_check_of_the_release_counts_for_its_own_words_only(
-    desk: Desk,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    changes: dict[str, Any],
-    state: str,
-) -> None:
-    check_in_release(monkeypatch, **{"words_sha256": find_words(desk), **changes})
-    assert read_checks(desk, capsys)[WELSH_REPLIES]["state"] == state
-    if state == "stale":
-        signoff(desk, "list")
-        assert f"by A. Reader on 2026-12-01, for other words; needs: {WELSH_READER}" in capsys.readouterr().out
-
-
-def test_last_withdrawal_outlives_other_words_and_the_release(
-    desk: Desk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    said = "A Welsh speaker has not checked these texts yet"
-    browser = Browser(desk).sign_in()
-    case_id = add_sealed_case(desk, marker="", report={"reply_key": KEY, "language": WELSH})
-    check_in_release(monkeypatch, words_sha256=find_words(desk))
-    assert said not in browser.post(f"/cases/{case_id}/read").text
-    assert signoff(desk, "withdraw", WELSH_REPLIES, *WHO, "--why", "Read another version.") == DONE
-    assert said in browser.post(f"/cases/{case_id}/read").text
-
-    read = templates._read_words
-    monkeypatch.setattr(templates, "_read_words", lambda path: {**read(path), "closing": "Other words"})
-    assert read_checks(desk, capsys)[WELSH_REPLIES]["state"] == "owed"
-    assert give(desk) == DONE
-    assert read_checks(desk, capsys)[WELSH_REPLIES]["state"] == "given"
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("replies-fr-welsh-reader", *WHO), "No check has that key"),
-        ((WELSH_REPLIES, *WHO, "--words", "00000000"), "The words have changed since they were read"),
-        ((WELSH_REPLIES, *WHO, "--on", "2999-01-01"), "The day of the check lies ahead"),
-        ((WELSH_REPLIES, "--by", " ", "--role", "Reader"), "one line of 1 to 100 characters"),
-        ((WELSH_REPLIES, "--by", "A\nB", "--role", "Reader"), "one line of 1 to 100 characters"),
-    ],
-)
-def test_mistake_is_named_and_nothing_is_recorded(
-    desk: Desk, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
-) -> None:
-    code = () if "--words" in words else ("--words", find_words(desk)[:CODE_CHARACTERS])
-    assert signoff(desk, "give", *words, *code) == WRONG_USE
-    assert said in capsys.readouterr().err
-    assert read_checks(desk, capsys)[WELSH_REPLIES]["state"] == "owed"

@@ -1,13 +1,12 @@
 """Files of the release load at the start, with a message that names the fix; and the words' pending sign-offs."""
 
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.desk.cases.replying.templates import SIGNOFFS_FILE, load_release_files, load_signoffs, load_texts
+from gateway.desk.cases.replying.templates import load_release_files, load_signoffs, load_texts
 from gateway.desk.cli import main
 from gateway.desk.outbox import replies
 from gateway.exchange.public_codes import WELSH
@@ -74,10 +73,3 @@ def test_every_version_of_the_desks_words_has_its_checks_listed() -> None:
     listed = [(one.words, one.version, one.who) for one in load_signoffs()]
     assert wanted <= set(listed)
     assert len(set(listed)) == len(listed)
-
-
-def test_check_is_owed_until_a_name_a_day_and_a_digest_stand_with_it() -> None:
-    checks = tomllib.loads(SIGNOFFS_FILE.read_text("utf-8"))["check"]
-    assert len(checks) >= 4
-    for one in checks:
-        assert (one["state"] == "done") == ("by" in one) == ("done_on" in one) == ("words_sha256" in one), one

@@ -3,7 +3,6 @@
 import json
 import stat
 import tomllib
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from gateway.commands.terminal import DONE, FAULT, WRONG_USE
 from gateway.doctor import examine
 from gateway.guidance.signoffs import Check, Row
 from gateway.public.wording import Wording, load_wordings
-from gateway.signoffs import LAST_FILE, SIGNOFFS_FILE, list_checks
+from gateway.signoffs import SIGNOFFS_FILE, list_checks
 from tests.builders import Agency, make_house
 
 KEY = "form-en-youth-panel"
@@ -121,55 +120,12 @@ def test_sheet_with_the_code_of_other_words_is_refused(state: Path, capsys: pyte
     assert not (state / SIGNOFFS_FILE).exists()
 
 
-def check_in_release(monkeypatch: pytest.MonkeyPatch, *, is_new: bool = False, **changes: Any) -> None:
-    """Let the release hold the check as done for the words of today, or with changes, or with new words of its own."""
-    found = get_check(KEY)
-    row = {"state": "done", "by": "R. Release", "done_on": date(2026, 11, 1), "words_sha256": found.digest, **changes}
-    done = Check(msgspec.structs.replace(found.row, **row), changes.get("words_sha256", "") if is_new else found.digest)
-    checks = tuple(done if one.key == KEY else one for one in list_checks())
-    monkeypatch.setattr(signoffs, "list_checks", lambda: checks)
-
-
-def test_check_of_the_release_counts_for_its_own_words_only(
-    state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-):
-    with monkeypatch.context() as patch:
-        check_in_release(patch)
-        assert read_checks(state, capsys)[KEY]["state"] == "given"
-    check_in_release(monkeypatch, words_sha256="f" * 64)
-    assert read_checks(state, capsys)[KEY]["state"] == "stale"
-    signoff(state, "list")
-    assert "by R. Release on 2026-11-01, for other words; needs: youth advisory panel" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("missing", [{"state": "owed"}, {"by": " "}, {"done_on": None}, {"words_sha256": ""}])
-def test_row_of_a_release_is_done_with_a_name_a_day_and_a_digest_only(
-    state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, missing: dict[str, Any]
-):
-    check_in_release(monkeypatch, **missing)
-    assert read_checks(state, capsys)[KEY]["state"] == "owed"
-
-
 def test_row_of_a_release_names_a_known_reviewer_and_nothing_unknown():
     row = tomllib.loads((signoffs.WORDING_FOLDER / "signoffs.toml").read_text("utf-8"))["check"][0]
     assert msgspec.convert(row, Row) == get_check(KEY).row
     for wrong in ({"who": "a colleague"}, {"words": "letters"}, {"said_by": "R. Release"}):
         with pytest.raises(msgspec.ValidationError):
             msgspec.convert({**row, **wrong}, Row)
-
-
-def test_last_withdrawal_outlives_other_words_and_the_release(
-    state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-):
-    with monkeypatch.context() as patch:
-        check_in_release(patch)
-        assert signoff(state, "withdraw", KEY, *WHO, "--why", "Wrong sheet.") == DONE
-        assert read_checks(state, capsys)[KEY]["state"] == "owed"
-    # The next release has other words, and its row is done for those.
-    check_in_release(monkeypatch, is_new=True, words_sha256="f" * 64)
-    assert read_checks(state, capsys)[KEY]["state"] == "owed"
-    assert signoff(state, "give", KEY, *WHO, "--words", "f" * 8) == DONE
-    assert read_checks(state, capsys)[KEY]["state"] == "given"
 
 
 def test_withdrawal_ends_what_was_given_for_earlier_words(
@@ -213,40 +169,17 @@ def test_withdrawn_check_is_owed_and_the_record_keeps_both(state: Path, capsys: 
     assert read_checks(state, capsys)[KEY]["state"] == "given"
 
 
-@pytest.mark.parametrize("damage", ["changed", "removed", "cut", "last changed", "last removed", "all removed"])
-def test_changed_record_is_noticed(state: Path, capsys: pytest.CaptureFixture[str], damage: str):
-    for key in (KEY, "form-cy-youth-panel", "button-en-youth-panel"):
-        give(state, key)
+@pytest.mark.parametrize("damage", [b'{"act":"give"}\n', b'{"act":'])
+def test_damaged_record_is_named_and_left_alone(state: Path, capsys: pytest.CaptureFixture[str], damage: bytes):
+    give(state, KEY)
     file = state / SIGNOFFS_FILE
-    raw = file.read_bytes()
-    lines = raw.splitlines(keepends=True)
-    damaged = {
-        "changed": raw.replace(b"S. Safety", b"N. Nobody", 1),
-        "removed": lines[0] + lines[2],
-        "cut": raw[:-9],
-        "last changed": lines[0] + lines[1] + lines[2].replace(b"S. Safety", b"N. Nobody"),
-        "last removed": lines[0] + lines[1],
-        "all removed": b"",
-    }
-    file.write_bytes(damaged[damage])
+    file.write_bytes(file.read_bytes() + damage)
     for words in (("list",), ("give", KEY, *WHO, "--words", get_check(KEY).code)):
-        capsys.readouterr()
         assert signoff(state, *words) == WRONG_USE
         assert SIGNOFFS_FILE in capsys.readouterr().err
-    assert file.read_bytes() == damaged[damage]
+    assert file.read_bytes().endswith(damage)
     main(["doctor", "--state", str(state)])
     assert "FAULT    words: " in capsys.readouterr().out
-
-
-def test_stop_between_the_line_and_its_digest_loses_nothing(state: Path, capsys: pytest.CaptureFixture[str]):
-    give(state, "form-cy-youth-panel")
-    before = (state / LAST_FILE).read_bytes()
-    give(state, KEY)
-    (state / LAST_FILE).write_bytes(before)
-    assert read_checks(state, capsys)[KEY]["state"] == "given"
-    assert give(state, "button-en-youth-panel") == DONE
-    assert read_checks(state, capsys)["button-en-youth-panel"]["state"] == "given"
-    assert stat.S_IMODE((state / LAST_FILE).stat().st_mode) == 0o600
 
 
 def test_doctor_warns_of_what_is_owed_and_is_content_when_all_is_given(state: Path, capsys: pytest.CaptureFixture[str]):

@@ -34,12 +34,12 @@ from gateway.guidance.advice import (
 )
 from gateway.guidance.signoffs import (
     Act,
+    CheckStatus,
     Entry,
     Row,
     Rows,
-    Standing,
     check_act,
-    get_standing,
+    get_status,
     judge,
     make_check,
     make_entry,
@@ -204,7 +204,7 @@ WELSH_REPLIES: Final = "replies-cy-welsh-reader"
 _NOTES_FILE: Final = TEMPLATES_FOLDER.parents[1] / "outbox" / "notes.toml"
 
 
-def list_standings(connection: Connection) -> list[Standing]:
+def list_signoffs(connection: Connection) -> list[CheckStatus]:
     """Return every check with its state at this desk."""
     query = select(AUDIT.c.action, AUDIT.c.subject, AUDIT.c.detail).where(AUDIT.c.action.in_(ACTS))
     entries = [
@@ -216,7 +216,7 @@ def list_standings(connection: Connection) -> list[Standing]:
 
 def is_given(connection: Connection, key: str) -> bool:
     """Return whether a check was given for the words of today."""
-    return get_standing(list_standings(connection), key).state == "given"
+    return get_status(list_signoffs(connection), key).state == "given"
 
 
 def record_signoff(
@@ -237,10 +237,10 @@ def record_signoff(
     """
     act, today = ACTS[action], desk.clock().date()
     with desk.store.write() as connection:
-        standing = get_standing(list_standings(connection), key)
-        check_act(standing, act=act, words=words, checked_on=checked_on, today=today)
+        status = get_status(list_signoffs(connection), key)
+        check_act(status, act=act, words=words, checked_on=checked_on, today=today)
         day = None if act == "withdraw" else checked_on or today
-        entry = make_entry(Entry, standing.check, act=act, by=by, role=role, checked_on=day, why=why)
+        entry = make_entry(Entry, status.check, act=act, by=by, role=role, checked_on=day, why=why)
         detail = {name: value for name, value in msgspec.to_builtins(entry).items() if value is not None}
         del detail["act"], detail["key"]
         audit.append_entry(connection, action, key, at=desk.clock(), actor=actor, **detail)
