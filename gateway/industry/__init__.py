@@ -16,15 +16,19 @@ from flask import Blueprint, Flask, Response, abort, current_app, request
 from msgspec import Meta
 
 from gateway.description import Answer, Call, describe, format_document, list_calls, make_document, render_page
-from gateway.industry.mailbox import (
+from gateway.industry.calls import (
+    get_evidence,
     get_mailbox,
+    get_report,
     post_account,
     post_adoption,
     post_enrol,
+    post_evidence_complete,
     post_mailbox_ack,
     post_mailbox_entry,
+    post_report,
+    put_evidence_part,
 )
-from gateway.industry.reports import get_evidence, get_report, post_evidence_complete, post_report, put_evidence_part
 from gateway.public_log import find_log_file
 from gateway.signed_request import (
     UnknownItemError,

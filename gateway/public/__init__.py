@@ -45,14 +45,6 @@ from gateway.public.pages import (
 )
 from gateway.public.returning import WaysBack, load_return_words
 from gateway.public.views.check import post_check, post_thanks, render_check, show_check, show_thanks
-from gateway.public.views.coming_back import (
-    post_come_back,
-    post_replies,
-    read_typed,
-    render_come_back,
-    show_come_back,
-    show_replies,
-)
 from gateway.public.views.for_services import (
     post_for_services,
     post_for_services_sent,
@@ -62,7 +54,20 @@ from gateway.public.views.for_services import (
     show_for_services_sent,
 )
 from gateway.public.views.screens import TOO_MANY_REQUESTS, is_asked_to_wait, leave, post_screen, show_screen
-from gateway.public.views.start import post_side, post_start, render_start, show_poster, show_side, show_start
+from gateway.public.views.start import (
+    post_come_back,
+    post_replies,
+    post_side,
+    post_start,
+    read_typed,
+    render_come_back,
+    render_start,
+    show_come_back,
+    show_poster,
+    show_replies,
+    show_side,
+    show_start,
+)
 from gateway.public.visit import (
     NO_VERSION,
     find_visit,

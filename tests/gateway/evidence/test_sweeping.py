@@ -132,7 +132,7 @@ def test_lock_that_fails_takes_the_report_back(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("the lock failed")
 
-    monkeypatch.setattr("gateway.industry.reports.reference_evidence", fail)
+    monkeypatch.setattr("gateway.industry.calls.reference_evidence", fail)
     report = seal_report(partner, key=house.agency.sealing_key, evidence_ids=(make_evidence().evidence_id,))
     assert industry.post("/v1/reports", report.body).status_code == 500
     assert house.rows("reports") == house.rows("evidence") == []

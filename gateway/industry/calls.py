@@ -1,43 +1,52 @@
-"""A partner's mailbox, and the sealed boxes with which it asks the agency for something.
+"""A partner's calls: sealed reports, their evidence in parts, its mailbox, and sealed boxes for a person at the agency.
 
-Boxes (enrolments, account changes, requests to show the button) wait for a person at the agency. Never reads one. Never
-changes an account: only a register signed by the agency does. Never says why an invitation failed. Caps the boxes of
-each kind, so that reports keep their disk space.
+Never answers before everything is durable, never opens an envelope, a part, an entry or a box, and answers 404 alike
+for an unknown item and for another partner's.
 
-Never shows a partner another's message, and never deletes one that was not acknowledged. Never reads an entry, and
-takes none about a message that is not the caller's own.
+Boxes are enrolments, account changes, and requests to show the button. Never changes an account: only a register signed
+by the agency does. Never says why an invitation failed. Caps the boxes of each kind, so that reports keep their disk
+space. Never deletes a message that was not acknowledged.
 """
 
+import hashlib
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Annotated
 
+import msgspec
 from flask import Response, current_app, request
 from msgspec import Meta
+from sqlalchemy import Connection
 
 from gateway.description import Answer, Call, describe
 from gateway.exchange.feed import ACCOUNT_CHANGE, ADOPTION_REQUEST, ENROLMENT, MAILBOX_MESSAGE, THREAD_ENTRY, ItemKind
-from gateway.intake import UnknownSealingKeyError
+from gateway.intake import Accepted, ExtraWrite, NewReport, UnknownSealingKeyError
 from gateway.signed_request import (
+    Caller,
     UnknownInvitationError,
     UnknownItemError,
     answer_bytes,
     answer_json,
+    copy_signed_body,
     get_accepted_keys,
     get_caller,
     get_number,
     read_signed_body,
 )
 from gateway.store import Store
+from gateway.store.evidence import PartRow, reference_evidence
 from gateway.store.items import StoredItem, acknowledge_item, find_invitation, has_own_item, keep_item, list_own_items
-from gateway.web.rules import CsrfRule, Login, rule
+from gateway.web.rules import BodyRoom, CsrfRule, Login, rule
 from gateway.web.wsgi_bridge import WAIT_KEY, Wait
 from gateway.wiring import Gateway, get_gateway
+from partner_sdk.errors import SignatureProfileError, StatementError
 from partner_sdk.wire import problems
 from partner_sdk.wire.button import MAX_ADOPTION_BODY_BYTES, AdoptionPost
 from partner_sdk.wire.canonical import (
     REPORT_ID_RANDOM_BYTES,
+    EvidenceId,
     MessageId,
+    ReportId,
     check_report_id,
     encode,
     make_report_id,
@@ -52,6 +61,17 @@ from partner_sdk.wire.enrolment import (
     AccountPost,
     EnrolmentPost,
 )
+from partner_sdk.wire.evidence import (
+    MAX_COMPLETE_BYTES,
+    PART_BYTES,
+    CompletePost,
+    CompleteReply,
+    EvidenceState,
+    PartNumber,
+    StoredPart,
+    check_part_size,
+    parse_part_number,
+)
 from partner_sdk.wire.mailbox import (
     MAX_ACK_BODY_BYTES,
     MAX_ENTRY_BODY_BYTES,
@@ -62,8 +82,225 @@ from partner_sdk.wire.mailbox import (
     MailboxItem,
     MailboxList,
 )
-from partner_sdk.wire.sealing import Envelope
-from partner_sdk.wire.submission import WaitingReply
+from partner_sdk.wire.receipts import IntakeStatement
+from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES, Envelope
+from partner_sdk.wire.signature_profile import PART_CONTENT_TYPE
+from partner_sdk.wire.signing import SignedStatement
+from partner_sdk.wire.submission import (
+    ENVELOPE_FAULT,
+    MAX_REPORT_BODY_BYTES,
+    Progress,
+    ReportPost,
+    SubmissionStatement,
+    WaitingReply,
+    clear_fields_of,
+    open_own_submission,
+)
+
+
+@rule(
+    login=Login.PARTNER,
+    limit="partner-report",
+    other_limits=("partner-report-p1",),
+    csrf=CsrfRule.SIGNED,
+    body_bytes=MAX_REPORT_BODY_BYTES,
+)
+@describe(
+    Call(
+        group="Reports",
+        summary="Send a sealed report",
+        purpose=(
+            "Stores one sealed report with your signed statement, and answers with a receipt that proves it. An "
+            "answer means stored. After no answer, 429 or 503, send exactly the same body again, with a new signature. "
+            "P1 reports have their own limit, so that no flood of others stops them."
+        ),
+        body=ReportPost,
+        signed={"statement": SubmissionStatement},
+        answers=(
+            Answer(HTTPStatus.CREATED, "The receipt of a new report.", SignedStatement, signed=IntakeStatement),
+            Answer(HTTPStatus.OK, "The receipt of a report sent again.", SignedStatement, signed=IntakeStatement),
+        ),
+        problems=(
+            problems.CONFLICTING_REPORT,
+            problems.MALFORMED_ENVELOPE,
+            problems.ENVELOPE_MISMATCH,
+            problems.UNKNOWN_AGENCY_KEY,
+            problems.STATEMENT_REFUSED,
+            problems.NO_ACTIVE_KEY,
+        ),
+    )
+)
+def post_report() -> Response:
+    """Answer 201 with the receipt of a new report, or 200 with the stored receipt of a repeated one."""
+    caller = get_caller()
+    post = parse_any_spelling(read_signed_body(caller.claim), kind=ReportPost, max_bytes=MAX_REPORT_BODY_BYTES)
+    submission = encode(post.statement)
+    statement = get_submission(caller, raw=submission)
+    # P1 has its own limit, so that a flood of other reports cannot stop it.
+    limit = "partner-report-p1" if statement.priority == "P1" else "partner-report"
+    caller.gateway.limits.check(limit, subject=caller.partner)
+    envelope = parse_base64url(post.envelope, max_bytes=MAX_ENVELOPE_BYTES)
+    if hashlib.sha256(envelope).hexdigest() != statement.envelope_sha256:
+        raise StatementError(
+            "The statement names another envelope.", reason="envelope-mismatch", faults=(ENVELOPE_FAULT,)
+        )
+    accepted = caller.gateway.intake.accept(
+        NewReport(
+            door="industry",
+            envelope=envelope,
+            submission=submission,
+            clear=clear_fields_of(statement),
+            extra_write=make_evidence_lock(caller, statement=statement),
+        ),
+        keys=caller.keys,
+    )
+    return answer_bytes(accepted.receipt, status=HTTPStatus.CREATED if accepted.is_new else HTTPStatus.OK)
+
+
+def get_submission(caller: Caller, *, raw: bytes) -> SubmissionStatement:
+    """Return the statement if the caller signed it for itself, with this request's key or a rotated one.
+
+    Raises `StatementError` naming each fault, since the caller is authenticated.
+    """
+    return open_own_submission(
+        raw, keys=caller.submission_keys, partner=caller.partner, environment=caller.entry.environment
+    )
+
+
+@rule(login=Login.PARTNER, limit="partner-read", csrf=CsrfRule.NO_POST, body_bytes=0)
+@describe(
+    Call(
+        group="Reports",
+        summary="Fetch the progress of a report",
+        purpose=(
+            "The receipt, the stage, and the outcome once the agency has released one. A receipt alone does not mean "
+            "that the agency could read the report: check for the stage `set_aside` and its reason."
+        ),
+        path={"report_id": ReportId},
+        answers=(Answer(HTTPStatus.OK, "Receipt, stage and outcome.", Progress),),
+    )
+)
+def get_report(report_id: str) -> Response:
+    """Answer with the stored receipt, the stage, and the outcome once the desk has released one."""
+    caller = get_caller()
+    caller.gateway.limits.check("partner-read", subject=caller.partner)
+    found = caller.gateway.intake.find_receipt(partner=caller.partner, report_id=report_id)
+    if found is None:
+        raise UnknownItemError("The partner has no report with this id.", reason="unknown-report")
+    return answer_json(
+        {
+            "outcome": found.outcome,
+            "receipt": msgspec.Raw(found.receipt),
+            "set_aside_reason": found.set_aside_reason,
+            "stage": found.stage,
+        }
+    )
+
+
+def make_evidence_lock(caller: Caller, *, statement: SubmissionStatement) -> ExtraWrite | None:
+    """Return the write that locks the evidence named in the report, even if not yet sent; None if it names none."""
+    if not statement.evidence_ids:
+        return None
+
+    def lock(connection: Connection, _accepted: Accepted) -> None:
+        reference_evidence(
+            connection, partner=caller.partner, evidence_ids=statement.evidence_ids, now=caller.gateway.clock()
+        )
+
+    return lock
+
+
+@rule(
+    login=Login.PARTNER,
+    limit="partner-part",
+    csrf=CsrfRule.SIGNED,
+    body_bytes=PART_BYTES,
+    body_room=BodyRoom.PARTS,
+    media_type=PART_CONTENT_TYPE,
+)
+@describe(
+    Call(
+        group="Evidence",
+        summary="Send one sealed part of a file",
+        purpose=(
+            "Send parts in any order, several in parallel, and repeat them as needed. All but the last have exactly "
+            "8 MiB. Sending the same bytes again is safe; different bytes under the same number are refused."
+        ),
+        body=bytes,
+        path={"evidence_id": EvidenceId, "part": PartNumber},
+        answers=(
+            Answer(HTTPStatus.CREATED, "The part is stored.", StoredPart),
+            Answer(HTTPStatus.OK, "The same bytes were already stored.", StoredPart),
+        ),
+        problems=(problems.CONFLICTING_EVIDENCE, problems.EVIDENCE_QUOTA, problems.EVIDENCE_PAUSED),
+    )
+)
+def put_evidence_part(evidence_id: str, part: str) -> Response:
+    """Answer 201 for a new part, 200 if the same bytes are already stored, 409 for different bytes."""
+    caller = get_caller()
+    caller.gateway.limits.check("partner-part", subject=caller.partner)
+    number, size_bytes = parse_part_number(part), request.content_length or 0
+    check_part_size(size_bytes)
+    if caller.claim.body_sha256 is None:
+        raise SignatureProfileError("The signature does not cover the body.", reason="body-not-covered")
+    row = PartRow(part=number, size_bytes=size_bytes, sha256=caller.claim.body_sha256)
+    is_new = caller.gateway.evidence.put_part(
+        row,
+        partner=caller.partner,
+        evidence_id=evidence_id,
+        copy_body=lambda write: copy_signed_body(caller.claim, write=write),
+    )
+    return answer_json(
+        StoredPart(part=row.part, sha256=row.sha256.hex()), status=HTTPStatus.CREATED if is_new else HTTPStatus.OK
+    )
+
+
+@rule(login=Login.PARTNER, limit="partner-evidence", csrf=CsrfRule.NO_POST, body_bytes=0)
+@describe(
+    Call(
+        group="Evidence",
+        summary="List the stored parts",
+        purpose="After a broken connection, tells a client which parts to send again.",
+        path={"evidence_id": EvidenceId},
+        answers=(
+            Answer(HTTPStatus.OK, "The parts in order, and the digest once the evidence is complete.", EvidenceState),
+        ),
+    )
+)
+def get_evidence(evidence_id: str) -> Response:
+    """Answer with the parts in order, and the digest once complete; no parts once the desk has collected them."""
+    caller = get_caller()
+    caller.gateway.limits.check("partner-evidence", subject=caller.partner)
+    found = caller.gateway.evidence.find_state(partner=caller.partner, evidence_id=evidence_id)
+    if found is None:
+        raise UnknownItemError("The partner has no evidence with this id.", reason="unknown-evidence")
+    return answer_json(found)
+
+
+@rule(login=Login.PARTNER, limit="partner-evidence", csrf=CsrfRule.SIGNED, body_bytes=MAX_COMPLETE_BYTES)
+@describe(
+    Call(
+        group="Evidence",
+        summary="Complete the evidence",
+        purpose=(
+            "The gateway compares the stored parts with the digest that you name. A report may name evidence that "
+            "is not yet complete: send a P1 first."
+        ),
+        body=CompletePost,
+        path={"evidence_id": EvidenceId},
+        answers=(Answer(HTTPStatus.OK, "Everything is stored under this digest.", CompleteReply),),
+        problems=(problems.CONFLICTING_EVIDENCE, problems.INCOMPLETE_EVIDENCE),
+    )
+)
+def post_evidence_complete(evidence_id: str) -> Response:
+    """Answer 200 with the digest; 422 with a pointer for each missing part; 409 for another digest. Safe to repeat."""
+    caller = get_caller()
+    post = parse_any_spelling(read_signed_body(caller.claim), kind=CompletePost, max_bytes=MAX_COMPLETE_BYTES)
+    caller.gateway.limits.check("partner-evidence", subject=caller.partner)
+    digest = caller.gateway.evidence.complete(post, partner=caller.partner, evidence_id=evidence_id)
+    if digest is None:
+        raise UnknownItemError("The partner has no evidence with this id.", reason="unknown-evidence")
+    return answer_json(CompleteReply(digest=digest))
 
 
 @rule(login=Login.OPEN, limit="enrol", csrf=CsrfRule.SIGNED, body_bytes=MAX_ENROLMENT_BODY_BYTES)
