@@ -23,7 +23,7 @@ edit by hand. The same fields for programs: `GET /v1/schema/report.json`.
 **M** must be there, **S** should be there and counts for completeness, and an optional object is marked **o**. Other
 optional fields stand in the schema and in `partner_sdk/examples/full-report.json`. **U**: an item of the UK duty
 (SI 2026/268); **C**: the CyberTipline schema has it. A field without a type is a text of 1 to 300 characters; objects
-have a section of their own.
+have a section, which those with the same fields share.
 
 - Order never matters. A field that is not in the schema is refused.
 - Any list may be empty: no suspect, no child and no file at all is a report too.
@@ -32,7 +32,7 @@ have a section of their own.
   `deleted_by_user`, `not_applicable`, `not_yet_known`, `law_forbids`, `unknown`.
 - Times are UTC. A field that takes null and is no M may be left out instead.
 - `text 3,000` is a text of 1 to 3,000 characters, `list of` any number of them, `time` one in UTC like
-  2026-11-25T08:30:00Z; of words with commas between them it is one.
+  2026-11-25T08:30:00Z, `answer` yes, no or unknown; of words with commas between them it is one.
 """
 # As a table says it: a field's own error has the whole words.
 SHORT = (
@@ -40,6 +40,7 @@ SHORT = (
     (r"a list, of each: an object", "objects"),
     (r"a list, of each: ", "list of "),
     (r"\ban object\b", "object"),
+    (r"\bone of no, unknown, yes", "answer"),
     (r"\ba time in UTC like 2026-11-25T08:30:00Z", "time"),
     (r"\bone of ", ""),
     (r"\ba country code of two capitals like GB", "country code, e.g. GB"),
@@ -47,22 +48,23 @@ SHORT = (
 
 
 def make_document() -> str:
-    """Make the whole document."""
-    return (
-        "\n".join([HEAD, *_format_part(get_outline(), heading="The report", pattern=""), *_format_completeness()])
-        + "\n"
-    )
+    """Make the whole document; objects with the same fields share a section."""
+    sections = dict[tuple[str, ...], list[str]]()
+    for heading, rows in _list_parts(get_outline(), heading="The report", pattern=""):
+        sections.setdefault(rows, []).append(heading)
+    lines = [HEAD]
+    for rows, headings in sections.items():
+        lines += [f"## {', '.join(headings)}", "", *rows, ""] if rows else []
+    return "\n".join([*lines, *_format_completeness()]) + "\n"
 
 
-def _format_part(part: Part, *, heading: str, pattern: str) -> Iterator[str]:
-    yield from (f"## {heading}", "")
+def _list_parts(part: Part, *, heading: str, pattern: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     fields = [field for field in part.fields if field.needed != "may" or field.part is not None]
-    yield from map(_format_row, fields)
-    yield ""
+    yield heading, tuple(map(_format_row, fields))
     for field in fields:
         if field.part is not None:
             place = f"{pattern}/{field.name}{'/…' if field.is_list else ''}"
-            yield from _format_part(field.part, heading=f"`#{place}`", pattern=place)
+            yield from _list_parts(field.part, heading=f"`#{place}`", pattern=place)
 
 
 def _format_row(field: Field) -> str:
