@@ -44,8 +44,6 @@ BENCHES: Final = {
 ANONYMITY: Final = ROOT / "docs" / "anonymity.md"
 DOCUMENTS: Final = {"digest_attacks": ANONYMITY, "digest_usefulness": ANONYMITY}
 HEAD: Final = ("Figure", "Measured", "Bar")
-# A table of more rows holds those with a bar alone; the command prints all.
-MOST_ROWS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +136,11 @@ def describe_machine() -> str:
 
 
 def write_part(text: str, bench: str, figures: Sequence[Figure], *, made: str) -> str:
-    """Return the document with the part of one benchmark made anew. Raises `ValueError` where it has no markers."""
-    if len(figures) > MOST_ROWS:
-        figures = [one for one in figures if one.bar]
+    """Return the document with the part of one benchmark made anew. Raises `ValueError` where it has no markers.
+
+    The table holds the figures with a bar, or all where none has one; the command prints all.
+    """
+    figures = [one for one in figures if one.bar] or figures
     titles = (*HEAD, *dict.fromkeys(title for figure in figures for title in figure.beside))
     lines = [titles, ["---"] * len(titles)]
     lines += [(*format_figure(one), *(one.beside.get(title, "-") for title in titles[len(HEAD) :])) for one in figures]
