@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from gateway.databases.addresses import check_database_uri
+from gateway.databases.database import check_database_uri
 from gateway.guidance.agency import AGENCY_FILE
 from gateway.keys import check_no_foreign_keys
 from gateway.web.serving import DEFAULT_BODY_SECONDS

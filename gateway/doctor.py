@@ -21,10 +21,9 @@ from gateway.public_log import load_edge
 from gateway.signoffs import examine_signoffs
 from gateway.start_checks import BEHIND, LOG_KEY_FIX, advise_behind, find_wrong_clock, find_wrong_receipt_key
 from gateway.store import StorageUnavailableError
-from gateway.store.connections import find_instance
+from gateway.store.connections import find_instance, find_newest
 from gateway.store.evidence import count_evidence
 from gateway.store.published import find_oldest_unlogged, get_head, read_head
-from gateway.store.reports import find_newest
 from gateway.wiring import Gateway, make_gateway
 from partner_sdk.errors import LogError, ReportAbuseError
 from partner_sdk.finding import Finding

@@ -36,7 +36,7 @@ from gateway.keys import (
 )
 from gateway.store import StorageUnavailableError, Store
 from gateway.store.connections import find_instance
-from gateway.store.creation import make_store
+from gateway.store.store import make_store
 from gateway.web.settings import SettingsError
 from partner_sdk.durable_files import read_bounded, write_durably, write_new_durably
 from partner_sdk.errors import LocalStateError

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gateway.store.creation import migrate_store
+from gateway.store.store import migrate_store
 
 MISSING = "The tests need PostgreSQL 15 or newer. Run: sudo apt-get install postgresql"
 PATIENT_SECONDS = 60

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from gateway.demo.cluster import OBJECT_PORTS, OBJECT_SETTINGS
+from gateway.demo.processes import OBJECT_PORTS, OBJECT_SETTINGS
 
 if TYPE_CHECKING:
     from obstore.store import S3Store

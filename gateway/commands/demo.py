@@ -25,7 +25,7 @@ _ONCE = click.option("--once", is_flag=True, help="Run the loop once, then stop.
 def demo(state: Path, port: int, *, once: bool, as_json: bool) -> int:
     """Run the demonstration."""
     # Imported here: the help of the commands never needs it.
-    from gateway.demo import run_demo
+    from gateway.demo.loop import run_demo
 
     return run_demo(state, port=port, once=once, as_json=as_json)
 
@@ -41,7 +41,7 @@ def cluster(state: Path, port: int, *, once: bool, as_json: bool) -> int:
     Two gateways, PostgreSQL, Valkey, an object store and nginx: each is a process of its own on this machine. Their
     data is deleted at the end.
     """
-    from gateway.demo import run_demo
+    from gateway.demo.loop import run_demo
 
     return run_demo(state, port=port, once=once, as_json=as_json, is_cluster=True)
 

@@ -27,6 +27,7 @@ from gateway.config import (
     load_pin,
     parse_roles,
 )
+from gateway.databases.failures import UnknownSchemaError
 from gateway.evidence import open_blobs
 from gateway.evidence.blobs import Blobs, check_blobs
 from gateway.guidance.agency import load_agency
@@ -46,7 +47,7 @@ from gateway.new_gateway import finish_key_changes
 from gateway.public_log import publishing
 from gateway.start_checks import BEHIND, LOG_KEY_FIX, advise_behind, find_wrong_clock, find_wrong_receipt_key
 from gateway.store import StorageUnavailableError, open_own_store
-from gateway.store.creation import UnknownSchemaError, migrate_store
+from gateway.store.store import migrate_store
 from gateway.web.logs import SOCKET_VARIABLE, configure_logging, log_event, log_failure
 from gateway.web.serving import DEFAULT_BODY_SECONDS, Listener, ServerGroup, ServingError
 from partner_sdk.key_files import KeyRole

@@ -46,8 +46,7 @@ from gateway.guidance.signposts import COUNTRIES_FILE, SIGNPOSTS_FILE
 from gateway.new_gateway import MAX_PIN_FILE_BYTES, NEXT_CARD_FILE, NewGateway, begin_key_change, create_gateway
 from gateway.signoffs import list_signoffs, record
 from gateway.store import StorageUnavailableError, open_own_store
-from gateway.store.creation import begin_epoch, move_store
-from gateway.store.store import list_counts
+from gateway.store.store import begin_epoch, list_counts, move_store
 from gateway.web.settings import SettingsError
 from partner_sdk.durable_files import read_bounded, write_durably
 from partner_sdk.errors import LocalStateError

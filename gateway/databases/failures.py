@@ -84,6 +84,17 @@ class StorageUnavailableError(Exception):
         METER.count("storage_refusals", reason)
 
 
+class UnknownSchemaError(Exception):
+    """The database has a schema that this release cannot migrate: too old, or newer."""
+
+    def __init__(self, revision: str) -> None:
+        super().__init__(
+            f"This release does not know the schema of the database ({revision}). If a newer release made it, install "
+            "that release. If it is older than the first release, keep its folder with the version that made it, and "
+            "make a new one in an empty folder with `init`."
+        )
+
+
 def make_storage_error(reason: FailureReason) -> StorageUnavailableError:
     """Build the error with a fixed text: a driver's message could repeat a path or a bound value."""
     return StorageUnavailableError(f"The storage cannot be used ({reason}).", reason=reason)

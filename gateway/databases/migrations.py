@@ -18,51 +18,40 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from alembic import command, context
 from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, Row, Table, create_engine, func, insert, inspect, select, text
 from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.pool import NullPool
 
 from gateway.databases.database import Database, list_revisions, translate_error
-from gateway.databases.failures import ADVICE_ON_SERVERS, StorageUnavailableError
+from gateway.databases.failures import ADVICE_ON_SERVERS, StorageUnavailableError, UnknownSchemaError
 from partner_sdk.errors import ReportAbuseError
 
 
-class UnknownRevisionError(Exception):
-    """The database has a schema that this release cannot migrate: too old, or newer."""
+def migrate(connection: Connection, *, database: Database, folder: Path) -> None:
+    """Run the migrations in `folder` on an open connection. Raises `UnknownSchemaError`.
 
-    def __init__(self, revision: str) -> None:
-        super().__init__(f"This release does not know the schema {revision}.")
-        self.revision = revision
-
-
-def migrate(connection: Connection, *, database: Database, folder: Path, revision: str = "head") -> None:
-    """Run the migrations in `folder` on an open connection, in one transaction. Raises `UnknownRevisionError`.
-
-    Another process that migrates the same database waits for its turn, and then finds nothing to do.
+    All in one transaction, so that a half-migrated database cannot exist. Another process that migrates the same
+    database waits for its turn, and then finds nothing to do.
     """
-    config = Config()
-    config.set_main_option("script_location", str(folder).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    config.attributes["database"] = database
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    unknown = set(list_revisions(connection)) - known
+    script = open_scripts(folder)
+    unknown = set(list_revisions(connection)) - {one.revision for one in script.walk_revisions()}
     connection.rollback()
     if unknown:
-        raise UnknownRevisionError(unknown.pop())
-    command.upgrade(config, revision)
+        raise UnknownSchemaError(unknown.pop())
+    with EnvironmentContext(Config(), script, fn=lambda found, _: script._upgrade_revs("head", found)) as environment:
+        # transactional_ddl stays off, because Alembic would commit the transaction begun here.
+        environment.configure(connection=connection, transactional_ddl=False)
+        database.begin_write(connection)
+        environment.run_migrations()
+        database.commit(connection)
 
 
-def run_in_one_transaction(metadata: MetaData) -> None:
-    """Run the chosen migrations, so that a half-migrated database cannot exist; for Alembic's `env.py`."""
-    connection, database = context.config.attributes["connection"], context.config.attributes["database"]
-    # transactional_ddl stays off, because Alembic would commit the transaction begun here.
-    context.configure(connection=connection, target_metadata=metadata, transactional_ddl=False, render_as_batch=True)
-    database.begin_write(connection)
-    context.run_migrations()
-    database.commit(connection)
+def open_scripts(folder: Path) -> ScriptDirectory:
+    """Return the migrations in a folder, as Alembic reads them."""
+    return ScriptDirectory(str(folder), version_locations=[str(folder)])
 
 
 BATCH_ROWS: Final = 200

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from gateway.databases.addresses import check_database_uri
+from gateway.databases.database import check_database_uri
 from gateway.desk import DEFAULT_PORT, RefusalError
 from gateway.desk.addresses import find_email_address, is_safe_url
 from gateway.guidance.agency import AGENCY_FILE

@@ -38,7 +38,6 @@ from gateway.databases.database import surviving_damage
 from gateway.databases.failures import is_damage
 from gateway.exchange.desk_statements import ForgetList
 from gateway.exchange.feed import StageItem, WaitingReports
-from gateway.store.connections import Mark
 from gateway.store.evidence import forget_evidence
 from gateway.store.items import forget_return_place
 from gateway.store.schema import evidence, from_epoch_seconds, instance, items, reports, to_epoch_seconds
@@ -128,7 +127,6 @@ _PLACE = PreparedStatement(
         )
     )
 )
-_NEWEST_REPORT = select(reports.c.position, reports.c.intake_sha256).order_by(reports.c.position.desc()).limit(1)
 _FIND = PreparedStatement(
     select(
         reports.c.reference,
@@ -166,12 +164,6 @@ def find_next_place(connection: Connection, *, partner: str, reference: str) -> 
     position = (newest or 0) + 1
     previous = head_sha256 if head_epoch == epoch else None
     return NextPlace(name, epoch, position, (sequence or 0) + 1, previous, bool(is_taken))
-
-
-def find_newest(connection: Connection) -> Mark | None:
-    """Return the newest report."""
-    row = connection.execute(_NEWEST_REPORT).first()
-    return None if row is None else Mark(row.position, row.intake_sha256)
 
 
 def find_report(connection: Connection, *, partner: str, environment: str, report_id: str) -> StoredReport | None:

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from gateway.databases.columns import Number, add_partial_index
 
-SCHEMA_REVISION = "r1"  # the newest file in migrations/versions; a test compares
+SCHEMA_REVISION = "r1"  # the newest file in migrations; a test compares
 # During an upgrade this release also serves the database that the next one has expanded: a migration takes away nothing
 # that the release before reads or writes (docs/operations.md, Upgrades while it serves).
 USABLE_REVISIONS = (SCHEMA_REVISION, f"r{int(SCHEMA_REVISION[1:]) + 1}")

@@ -8,7 +8,7 @@ from flask import Flask, Response, current_app, request
 from sqlalchemy import text
 
 from gateway.store import open_store
-from gateway.store.creation import make_store
+from gateway.store.store import make_store
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES
 

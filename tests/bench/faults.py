@@ -10,9 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from gateway.demo.cluster import PORTS
 from gateway.demo.loop import Site
-from gateway.demo.processes import Ports
+from gateway.demo.processes import PORTS, Ports
 from tests.builders.local_servers import find_free_ports
 from tests.faults.harness import Outcome, format_outcomes, run_faults
 from tests.faults.sites import FaultyCluster, FaultyMachine

@@ -14,11 +14,10 @@ import sqlalchemy
 from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.util import LRUCache
 
+import gateway.databases.database
 import gateway.databases.migrations
-import gateway.databases.postgresql
-import gateway.databases.sqlite_file
 
-_MODULES: Final = (gateway.databases.sqlite_file, gateway.databases.migrations, gateway.databases.postgresql)
+_MODULES: Final = (gateway.databases.database, gateway.databases.migrations, gateway.databases.database)
 _STATEMENTS: Final[LRUCache[Any, Any]] = LRUCache(8000)
 # Those that have seen a server; all servers of a run are of one release.
 _OF_SERVERS: Final[dict[str, Dialect]] = {}

@@ -21,7 +21,7 @@ from gateway.exchange.feed import ItemKind, RegisterEntry
 from gateway.guidance.agency import write_agency_example
 from gateway.keys import make_keys
 from gateway.public_log import publish_log
-from gateway.store.creation import make_store, move_store
+from gateway.store.store import make_store, move_store
 from gateway.wiring import Gateway, make_gateway
 from partner_sdk.key_files import KeyFile, KeyRole, read_key_file
 from partner_sdk.wire.canonical import encode, format_time

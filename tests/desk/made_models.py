@@ -11,9 +11,8 @@ from pathlib import Path
 
 from sqlalchemy import insert, select
 
-from gateway.databases.database import make_database
+from gateway.databases.database import SqliteFile, make_database
 from gateway.databases.migrations import _advance_sequence
-from gateway.databases.sqlite_file import SqliteFile
 from gateway.desk.config import DeskPaths
 from gateway.desk.store import DeskStore
 from gateway.desk.store.migrations import METADATA

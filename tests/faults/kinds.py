@@ -7,8 +7,8 @@ from typing import Final
 
 import pytest
 
-from gateway.demo.cluster import GATEWAYS
 from gateway.demo.loop import Loop
+from gateway.demo.processes import GATEWAYS
 from partner_sdk.wire.canonical import encode
 from tests.builders import make_industry_report
 from tests.faults.sites import (

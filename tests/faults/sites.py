@@ -15,9 +15,8 @@ from pathlib import Path
 from pwd import getpwnam
 from typing import Any
 
-from gateway.demo.cluster import Cluster
 from gateway.demo.loop import Loop, OneMachine
-from gateway.demo.processes import GATEWAY, Ports, Processes
+from gateway.demo.processes import GATEWAY, Cluster, Ports, Processes
 from gateway.desk.cli import main as run_desk
 from tests.builders.local_servers import find_free_port
 from tests.faults.connections import Proxy

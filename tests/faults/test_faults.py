@@ -6,8 +6,7 @@ On a cluster too, and again and again: `python -m tests.bench.faults` (docs/oper
 import sys
 from pathlib import Path
 
-from gateway.demo.cluster import PORTS
-from gateway.demo.processes import Ports
+from gateway.demo.processes import PORTS, Ports
 from tests.builders.local_servers import find_free_ports
 from tests.faults.harness import BETWEEN, format_outcomes, run_faults
 from tests.faults.kinds import list_faults

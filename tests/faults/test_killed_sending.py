@@ -38,7 +38,7 @@ STEPS: Final = (
     "gateway.desk.outbox.queue.claim",
     "gateway.desk.feed_client.FeedClient.put_items",
     "gateway.desk.outbox.queue.note",
-    "gateway.databases.sqlite_file.SqliteFile.commit",
+    "gateway.databases.database.SqliteFile.commit",
 )
 
 

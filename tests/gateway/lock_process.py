@@ -4,7 +4,7 @@ import sys
 import time
 from pathlib import Path
 
-from gateway.store.writers import WriterLock
+from gateway.store.connections import WriterLock
 
 HOLD_SECONDS = 0.003
 

@@ -18,7 +18,7 @@ import pytest
 
 from gateway.intake import NewReport
 from gateway.store import StorageUnavailableError, Store
-from gateway.store.creation import make_store
+from gateway.store.store import make_store
 from gateway.wiring import Gateway, make_gateway
 from partner_sdk.wire.submission import PUBLIC_SENDER
 from tests.builders import NOW, Agency, House, Partner, make_box, make_clear_fields, sign_for_envelope

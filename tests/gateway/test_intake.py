@@ -26,8 +26,8 @@ from gateway.intake import (
     WrongEnvironmentError,
 )
 from gateway.store import StorageUnavailableError, reports
-from gateway.store.creation import begin_epoch
 from gateway.store.items import find_draft, put_draft
+from gateway.store.store import begin_epoch
 from gateway.wiring import Gateway
 from partner_sdk.errors import EnvelopeError, FormatError
 from partner_sdk.key_files import load_signing_key

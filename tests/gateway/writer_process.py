@@ -18,7 +18,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from gateway.config import load_config
-from gateway.databases.sqlite_file import SqliteFile
+from gateway.databases.database import SqliteFile
 from gateway.intake import NewReport
 from gateway.wiring import make_gateway
 from tests.builders import Partner, StillClock

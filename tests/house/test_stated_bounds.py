@@ -172,7 +172,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.web.callers:MOST_AFTER_REFUSALS", 4, SETTINGS, "answered four requests at a time"),
     ("gateway.web.serving:STOP_TIMEOUT_SECONDS", 12.0, RUNNING, "up to 12 seconds"),
     (
-        "gateway.databases.postgresql:ANSWER_SECONDS",
+        "gateway.databases.database:ANSWER_SECONDS",
         5.0,
         OPERATIONS,
         "within `lock_timeout_seconds` and 5 seconds more",

@@ -5,8 +5,7 @@ from contextlib import contextmanager
 
 from werkzeug.serving import make_server
 
-from gateway.demo.service.__main__ import QuietHandler
-from gateway.demo.service.app import make_app
+from gateway.demo.service.app import QuietHandler, make_app
 from partner_sdk.button.page_contexts import PageContexts
 from tests.builders.local_servers import run_server
 

@@ -19,10 +19,8 @@ from werkzeug.wrappers import Response
 from gateway.cli import main as run_gateway
 from gateway.clock import utc_now
 from gateway.config import load_config
-from gateway.demo.cluster import GATEWAYS, PORTS, Cluster, replace_all
-from gateway.demo.loop import ANSWERS, PARTNER_ID, PARTNER_NAME, REPLY, Loop
-from gateway.demo.processes import DemoError, Ports
-from gateway.demo.run import run_steps
+from gateway.demo.loop import ANSWERS, PARTNER_ID, PARTNER_NAME, REPLY, Loop, run_steps
+from gateway.demo.processes import GATEWAYS, PORTS, Cluster, DemoError, Ports, replace_all
 from gateway.exchange.feed import MAILBOX_MESSAGE
 from gateway.store.items import put_item
 from gateway.wiring import make_gateway
@@ -293,7 +291,7 @@ def test_doctor_of_each_gateway_finds_the_servers_of_the_cluster(
 
 def test_missing_program_is_named_with_its_step_and_the_line_that_installs_it(tmp_path: Path) -> None:
     program = (
-        "import sys, gateway.demo.cluster as cluster\n"
+        "import sys, gateway.demo.processes as cluster\n"
         "from gateway.cli import main\n"
         "find = cluster.get_program\n"
         "cluster.get_program = lambda name, **how: find(f'no-such-{name}', **how)\n"

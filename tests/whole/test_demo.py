@@ -55,15 +55,15 @@ STEPS = [
 # The program with one short step, which starts a process: what --once changes comes after the last one.
 ONE_STEP = """
 import sys
-import gateway.demo.run
+import gateway.demo.loop
 from gateway.cli import main
 
 def run_one_step(loop, print_line):
-    loop.processes.start_program("watch", ["tail", "-f", str(loop.folder / gateway.demo.run.MARK)])
+    loop.processes.start_program("watch", ["tail", "-f", str(loop.folder / gateway.demo.loop.MARK)])
     print_line("a process runs")
     return {"steps": 1}
 
-gateway.demo.run.run_steps = run_one_step
+gateway.demo.loop.run_steps = run_one_step
 sys.exit(main())
 """
 STEPS_ARE_DONE = ""  # the line between the steps and the addresses

@@ -17,7 +17,7 @@ from pathlib import Path
 from gateway.config import StateFolder
 from gateway.demo.loop import ANSWERS, Loop
 from gateway.demo.walks import walk_form
-from gateway.store.writers import WriterLock
+from gateway.store.connections import WriterLock
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, PART_BYTES, PARTS_IN_FLIGHT
 from tests.builders import EXAMPLE_REPORT

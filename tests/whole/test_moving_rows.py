@@ -9,8 +9,8 @@ from sqlalchemy import insert
 
 from gateway.cli import main as run_gateway
 from gateway.config import StateFolder, load_config
+from gateway.databases.database import PostgresqlServer
 from gateway.databases.migrations import MoveError
-from gateway.databases.postgresql import PostgresqlServer
 from gateway.desk.alarms import list_alarms
 from gateway.desk.audit import append_entry, check_chain
 from gateway.desk.cli import main as run_desk
@@ -20,7 +20,7 @@ from gateway.desk.store.schema import ALARMS
 from gateway.desk.wiring import open_desk
 from gateway.intake import NewReport
 from gateway.store import StorageUnavailableError
-from gateway.store.creation import migrate_store
+from gateway.store.store import migrate_store
 from gateway.wiring import make_gateway
 from tests.builders import NOW, seal_report
 from tests.desk.desk_loop import Loop

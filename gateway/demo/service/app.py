@@ -1,12 +1,16 @@
 """The example service as a Flask app: its pages, their five places of the button, and one strict policy.
 
 Nothing here is specific to the demonstration: a partner with Flask would write the same.
+`python -m gateway.demo.service.app --help` serves it until the process ends.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+import click
 from flask import Flask, Response, current_app, redirect, render_template
+from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response as Answer
 
 from partner_sdk.button.frameworks import ReportAbuseButton
@@ -113,3 +117,27 @@ def find_token(contexts: PageContexts | None) -> str | None:
 def _get_service() -> Service:
     service: Service = current_app.extensions[_SERVICE]
     return service
+
+
+class QuietHandler(WSGIRequestHandler):
+    """Writes no access log, because frightened people read pages with this button."""
+
+    def log(self, type: str, message: str, *arguments: object) -> None:  # noqa: A002 - the name in the base class
+        """Write nothing."""
+
+
+@click.command()
+@click.option("--port", type=int, required=True, help="Port to listen on, e.g. 8703.")
+@click.option("--origin", required=True, help="Address of the agency's form, e.g. http://127.0.0.1:8700.")
+@click.option(
+    "--partner-state", type=click.Path(path_type=Path), help="The partner's state folder: one page seals a context."
+)
+def main(port: int, origin: str, partner_state: Path | None) -> None:
+    """Serve the example service on this machine."""
+    contexts = None if partner_state is None else PageContexts.open(partner_state)
+    app = make_app(origin=origin, contexts=contexts)
+    make_server("127.0.0.1", port, app, threaded=True, request_handler=QuietHandler).serve_forever()
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m gateway.demo.service.app")

@@ -14,11 +14,17 @@ from sqlalchemy import Connection, inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from gateway.databases.database import Database, list_revisions, make_database, translate_error
-from gateway.databases.failures import ADVICE_ON_FULL, ADVICE_ON_SERVERS, FailureReason, StorageUnavailableError
+from gateway.databases.failures import (
+    ADVICE_ON_FULL,
+    ADVICE_ON_SERVERS,
+    FailureReason,
+    StorageUnavailableError,
+    UnknownSchemaError,
+)
 from gateway.desk import RefusalError
 from gateway.desk.store.schema import AUDIT
 
-# The newest migration; a test compares it with Alembic's head in migrations/versions.
+# The newest file in migrations; a test compares.
 HEAD_REVISION: Final = "r1"
 BUSY_TIMEOUT_SECONDS: Final = 20
 # To a server, which starts a process for each: a page makes a dozen transactions, and a few pages are made at once.
@@ -106,19 +112,14 @@ class DeskStore:
 
     def migrate(self) -> None:
         """Give the database the tables of this release. Raises `DeskStoreError`."""
-        from gateway.databases.migrations import UnknownRevisionError, migrate
+        from gateway.databases.migrations import migrate
 
         with self._connect(is_new=True) as connection:
             self.database.lift_time_limit(connection)
             try:
                 migrate(connection, database=self.database, folder=Path(__file__).parent / "migrations")
-            except UnknownRevisionError as error:
-                raise DeskStoreError(
-                    f"This release does not know the schema of the desk's database ({error.revision}). If a newer "
-                    "release made it, install that release. If it is older than the first release, keep its folder "
-                    "with the version that made it, and make a new desk in an empty folder with `init`.",
-                    reason="unknown-store",
-                ) from error
+            except UnknownSchemaError as error:
+                raise DeskStoreError(str(error), reason="unknown-store") from error
 
     def has_damage(self, *, is_deep: bool = False) -> bool:
         """Return whether a page is damaged. Takes as long as the database is large, and blocks no writer."""

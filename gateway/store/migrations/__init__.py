@@ -1,1 +1,1 @@
-"""The history of the schema: one file for each change, run by `creation.migrate_store`."""
+"""The history of the schema: one file for each change, run by `store.migrate_store`."""

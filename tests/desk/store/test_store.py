@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Table, insert, text
 from sqlalchemy.exc import IntegrityError
 
+from gateway.databases.migrations import open_scripts
 from gateway.desk.audit import AuditChainError, append_entry, check_chain
 from gateway.desk.store import DeskStore, DeskStoreError, agency_tables, engine, open_store, schema
 from gateway.desk.store.migrations import METADATA
@@ -39,9 +38,7 @@ def test_no_file_of_tables_is_forgotten() -> None:
 
 
 def test_head_revision_is_the_newest_migration() -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(engine.__file__).parent / "migrations"))
-    assert ScriptDirectory.from_config(config).get_heads() == [engine.HEAD_REVISION]
+    assert open_scripts(Path(engine.__file__).parent / "migrations").get_heads() == [engine.HEAD_REVISION]
 
 
 @pytest.mark.databases("sqlite")
@@ -100,11 +97,11 @@ def test_database_of_before_the_first_release_or_of_a_newer_one_is_refused_and_l
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = ?", (revision,))
     store.close()
     before = (tmp_path / "desk.sqlite").read_bytes()
-    told = rf"does not know the schema of the desk's database \({revision}\)"
+    told = rf"does not know the schema of the database \({revision}\)"
     with pytest.raises(DeskStoreError, match=told) as refused:
         open_store(tmp_path / "desk.sqlite")
     assert refused.value.reason == "unknown-store"
-    assert "make a new desk in an empty folder with `init`" in str(refused.value)
+    assert "make a new one in an empty folder with `init`" in str(refused.value)
     assert (tmp_path / "desk.sqlite").read_bytes() == before
 
 

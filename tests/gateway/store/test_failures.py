@@ -9,8 +9,8 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from gateway.intake import NewReport
 from gateway.store import StorageUnavailableError, open_store
-from gateway.store.creation import begin_epoch, make_store
 from gateway.store.items import put_draft
+from gateway.store.store import begin_epoch, make_store
 from gateway.wiring import Gateway
 from tests.builders import DAY, NOW, House, Partner
 from tests.gateway.store_builders import (

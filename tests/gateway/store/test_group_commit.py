@@ -12,9 +12,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from gateway.store import StorageUnavailableError, Store
-from gateway.store.connections import Mark
+from gateway.store.connections import MAX_GROUP, Mark
 from gateway.store.items import put_draft
-from gateway.store.writers import MAX_GROUP
 from gateway.wiring import Gateway
 from tests.builders import DAY, NOW, Partner
 from tests.damaged_database import TABLE_LEAF, damage_pages

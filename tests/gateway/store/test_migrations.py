@@ -6,22 +6,18 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-import gateway.store
-import gateway.store.schema
-from gateway.databases.database import make_database
-from gateway.databases.sqlite_file import SqliteFile
+from gateway.databases.database import SqliteFile, make_database
+from gateway.databases.failures import UnknownSchemaError
+from gateway.databases.migrations import migrate, open_scripts
 from gateway.store import StorageUnavailableError
 from gateway.store.connections import find_instance
-from gateway.store.creation import UnknownSchemaError, begin_epoch, make_store, migrate_store, run_migrations
 from gateway.store.schema import SCHEMA_REVISION, metadata
-from gateway.store.store import open_store
+from gateway.store.store import MIGRATIONS, begin_epoch, make_store, migrate_store, open_store
 from tests.builders import NOW, House, Partner
 from tests.gateway.store_builders import new_industry_report, new_store
 
@@ -72,12 +68,9 @@ def test_an_empty_file_brought_up_equals_the_metadata(tmp_path: Path) -> None:
 
 
 def test_the_revision_in_the_code_is_the_newest_migration() -> None:
-    config = Config()
-    folder = Path(gateway.store.__file__).parent / "migrations"
-    config.set_main_option("script_location", str(folder))
-    script = ScriptDirectory.from_config(config)
+    script = open_scripts(MIGRATIONS)
     assert script.get_heads() == [SCHEMA_REVISION]
-    assert len(list((folder / "versions").glob("r*.py"))) == len(list(script.walk_revisions()))
+    assert len(list(MIGRATIONS.glob("r*.py"))) == len(list(script.walk_revisions()))
 
 
 def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
@@ -100,9 +93,9 @@ def test_a_file_of_before_the_first_release_or_of_a_newer_one_is_refused_and_lef
         connection.execute("CREATE TABLE reports (position INTEGER)")
         connection.commit()
         before = connection.execute("SELECT name, sql FROM sqlite_master").fetchall()
-    with pytest.raises(UnknownSchemaError, match=rf"support the schema of the database \({revision}\)") as caught:
+    with pytest.raises(UnknownSchemaError, match=rf"know the schema of the database \({revision}\)") as caught:
         migrate_store(path, lock_path=tmp_path / "gateway.lock")
-    assert "make a new gateway in an empty folder with `init`" in str(caught.value)
+    assert "make a new one in an empty folder with `init`" in str(caught.value)
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT name, sql FROM sqlite_master").fetchall() == before
     with pytest.raises(StorageUnavailableError) as unusable:
@@ -121,7 +114,7 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> Non
         before = connection.exec_driver_sql("SELECT name FROM sqlite_master").all()
         connection.rollback()
         with pytest.raises(Exception, match="already exists"):
-            run_migrations(connection, database=database)
+            migrate(connection, database=database, folder=MIGRATIONS)
         connection.rollback()
         assert connection.exec_driver_sql("SELECT name FROM sqlite_master").all() == before
 

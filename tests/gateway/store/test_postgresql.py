@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from gateway.cli import main
-from gateway.databases.postgresql import WRITERS_TURN, PostgresqlServer
+from gateway.databases.database import WRITERS_TURN, PostgresqlServer
 from gateway.doctor import examine
 from gateway.store import StorageUnavailableError, reports
 from gateway.store.items import find_draft, put_draft

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.databases import postgresql
-from gateway.databases.postgresql import PostgresqlServer
+from gateway.databases import database
+from gateway.databases.database import PostgresqlServer
 from gateway.store import StorageUnavailableError
 from tests.builders import House, Partner, make_house
 from tests.gateway.public.fixtures import PublicHouse, make_public_house
@@ -34,8 +34,8 @@ SHORT_ANSWER_SECONDS = 1.5  # beside the lock's: a server that answers does so i
 @pytest.fixture(autouse=True)
 def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait less long for an answer that never comes: it is most of the time of these tests."""
-    assert postgresql.ANSWER_SECONDS > SHORT_ANSWER_SECONDS
-    monkeypatch.setattr(postgresql, "ANSWER_SECONDS", SHORT_ANSWER_SECONDS)
+    assert database.ANSWER_SECONDS > SHORT_ANSWER_SECONDS
+    monkeypatch.setattr(database, "ANSWER_SECONDS", SHORT_ANSWER_SECONDS)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from gateway.databases.sqlite_file import SQLITE_PRAGMAS
+from gateway.databases.database import SQLITE_PRAGMAS
 from gateway.store import Store, open_store
 from gateway.store.items import find_draft, put_draft
 from tests.builders import DAY, NOW

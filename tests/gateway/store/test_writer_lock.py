@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.store import StorageUnavailableError
-from gateway.store.writers import ThreadQueue, WriterLock
+from gateway.store.connections import ThreadQueue, WriterLock
 from tests.gateway.store_builders import finish_process, start_process
 
 

@@ -12,9 +12,8 @@ import pytest
 from gateway.config import StateFolder
 from gateway.intake import Accepted, NewReport
 from gateway.store import StorageUnavailableError
-from gateway.store.connections import HighWaterMark
+from gateway.store.connections import HighWaterMark, WriterLock
 from gateway.store.reports import list_links, read_waiting
-from gateway.store.writers import WriterLock
 from gateway.wiring import Gateway
 from partner_sdk.wire.receipts import FIRST_PREVIOUS, peek_intake, verify_intake
 from tests.builders import NOW, House, Partner

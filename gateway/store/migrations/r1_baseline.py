@@ -1,5 +1,5 @@
 """The baseline: every table of the metadata. From the first release on, a change of a table is a revision of its own,
-and this one lists its tables as they were then. A store made before it is refused (`creation.UnknownSchemaError`).
+and this one lists its tables as they were then. A store made before it is refused (`UnknownSchemaError`).
 """
 
 from alembic import op

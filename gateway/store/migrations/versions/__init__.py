@@ -1,1 +1,0 @@
-"""One file per change of the schema; r1, r2 and so on."""
