@@ -26,7 +26,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from gateway.desk.digests.making import BatchOrder, make_all
+from gateway.desk.digests.making import DigestOrder, make_all
 from gateway.desk.keyring.key_set import Quarter
 from gateway.desk.store import open_store
 from tests.bench.figures import Figure, make_figure, print_figures
@@ -104,7 +104,7 @@ def measure(folder: Path, *, profile: bool) -> dict[str, float]:
     profiler = cProfile.Profile(timer=time.process_time)
     began = time.process_time()
     # A threshold that every service reaches, so that each of them has a digest.
-    order = BatchOrder(quarter=QUARTER, environment="live", made_by="Maker", threshold=-1_000_000)
+    order = DigestOrder(quarter=QUARTER, environment="live", made_by="Maker", threshold=-1_000_000)
     if profile:
         profiler.enable()
     made = make_all(store, order, clock=lambda: NOW)

@@ -18,7 +18,7 @@ from gateway.desk.actions.model import get_action
 from gateway.desk.app import read_sheet
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.digests.making import BatchOrder, make_all
+from gateway.desk.digests.making import DigestOrder, make_all
 from gateway.desk.keyring.anchoring import check_audit, note_check
 from gateway.desk.notices.invitations import draft_invitation
 from gateway.desk.notices.referrals import Referral, draft_referral
@@ -167,7 +167,7 @@ def make_notice_pages(folder: Path) -> Pages:
         for service in SERVICES[1:]:
             add_service(desk, service)
         add_cases(desk.store, 200, about=MANY)
-        order = BatchOrder(quarter=QUARTER, environment="live", made_by=ACTOR)
+        order = DigestOrder(quarter=QUARTER, environment="live", made_by=ACTOR)
         make_all(desk.store, order, clock=desk.clock)
         paths = fill_with_notices(desk)
         found = {}

@@ -16,7 +16,7 @@ never drawn again. Never holds an exact count.
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeVar
@@ -26,7 +26,14 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, select
 
 from gateway.desk.audit import append_entry
 from gateway.desk.digests import noise
-from gateway.desk.digests.tables import BUDGET_MICRO, OUTCOME_MICRO, FrozenClusters, Table, parse_clusters
+from gateway.desk.digests.tables import (
+    BUDGET_MICRO,
+    OUTCOME_MICRO,
+    QUARTER_TABLES,
+    FrozenClusters,
+    Table,
+    parse_clusters,
+)
 from gateway.desk.keyring.key_set import Period, Quarter, parse_period
 from gateway.desk.partners.mailbox import has_message
 from gateway.desk.people.releases import DIGEST, OVERVIEW, Release, draft_release, find_release, get_signed
@@ -254,9 +261,17 @@ def add_record(
     workings: Workings,
     clusters: Encodable,
 ) -> DigestRecord:
-    """Freeze the data behind a digest and its clusters. Raises `DigestRecordError` (`made-before`)."""
+    """Freeze the data behind a digest and its clusters. Raises `DigestRecordError` (`made-before`), `DigestError`."""
+    if not by.strip():
+        raise DigestError("Give the name of the person who makes it.", reason="no-name")
     digest_id, raw = make_digest_id(partner=partner, quarter=quarter), clusters.encode()
-    _check_unknown(connection, digest_id)
+    is_audited = connection.execute(_AUDITED, {"digest_id": digest_id}).first() is not None
+    if is_audited or has_message(connection, make_message_id(digest_id)):
+        raise DigestRecordError(
+            "The audit log or the mailbox knows a digest of this partner and period, and its record is gone. It is "
+            "never made a second time: restore the newest backup.",
+            reason="made-before",
+        )
     moment, manifest = canonical.format_time(now), hashlib.sha256(raw).digest()
     values = {
         "digest_id": digest_id,
@@ -266,21 +281,11 @@ def add_record(
         "clusters": raw,
         "clusters_sha256": manifest,
         "frozen_at": moment,
-        "frozen_by": by,
+        "frozen_by": by.strip(),
     }
     connection.execute(insert(DIGESTS), values)
-    return DigestRecord(digest_id, partner, quarter.name, manifest, moment, moment, by, workings, draws={})
-
-
-def _check_unknown(connection: Connection, digest_id: str) -> None:
-    """Raise `DigestRecordError` if the audit log or the mailbox knows a digest whose record is gone."""
-    is_audited = connection.execute(_AUDITED, {"digest_id": digest_id}).first() is not None
-    if is_audited or has_message(connection, make_message_id(digest_id)):
-        raise DigestRecordError(
-            "The audit log or the mailbox knows a digest of this partner and period, and its record is gone. It is "
-            "never made a second time: restore the newest backup.",
-            reason="made-before",
-        )
+    append_entry(connection, "digest-frozen", digest_id, at=now, actor=by, clusters_sha256=manifest.hex())
+    return DigestRecord(digest_id, partner, quarter.name, manifest, moment, moment, by.strip(), workings, draws={})
 
 
 def add_draw(connection: Connection, record: DigestRecord, *, table: str, draw: list[int]) -> None:
@@ -502,29 +507,86 @@ class DigestError(ReportAbuseError):
     """A digest cannot be made, shown or released as asked."""
 
 
-class Draft(Protocol):
-    """A digest of any kind that is being made."""
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A digest or an overview that is being made.
 
-    @property
-    def record(self) -> DigestRecord:
-        """Its record; the draws are added to it."""
+    `unpaid` tables are neither paid for nor drawn; `lost` ones are paid for alone. `counts` are the exact ones of each
+    unpaid table. Secret: only the noise may see them. `manifests` are those, by quarter, whose privacy a table spends.
+    Where `is_eligible` says no, the first table decided that, and the others stay unpaid.
+    """
 
-    @property
-    def unpaid(self) -> list[Table]:
-        """The tables that are neither paid for nor drawn."""
-
-    @property
-    def lost(self) -> list[str]:
-        """The tables that were paid for and whose draw was never stored."""
-
-    def count(self, table: Table) -> list[int]:
-        """Return the exact counts of a table. Secret: only the noise may see them."""
-
-    def drop_undeserved(self) -> None:
-        """Leave tables unpaid that earlier draws have made needless."""
+    record: DigestRecord
+    tables: Sequence[Table] = ()
+    manifests: Mapping[Quarter, bytes] = field(default_factory=dict)
+    unpaid: list[Table] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    counts: dict[str, list[int]] = field(default_factory=dict)
+    is_eligible: Callable[[], bool] = lambda: True
+    quarters: Sequence[DigestRecord] = ()  # of a year, whose draws it adds up; a quarter is its own
 
     def pay_for(self, connection: Connection, table: Table, *, now: datetime) -> None:
-        """Write the spend of a table. Raises `LedgerError`."""
+        """Write the spend of a table, against each of the quarters. Raises `LedgerError`."""
+        add_spend(
+            connection,
+            partner=self.record.partner,
+            clusters_sha256=self.manifests,
+            table=table.name,
+            micro_epsilon=_get_cost(table),
+            now=now,
+        )
+
+    def drop_undeserved(self) -> None:
+        """Leave tables unpaid that the first one has made needless."""
+        if QUARTER_TABLES[0] not in self.unpaid and not self.is_eligible():
+            self.unpaid.clear()
+
+
+def begin_draft(
+    connection: Connection, record: DigestRecord, tables: Sequence[Table], manifests: Mapping[Quarter, bytes]
+) -> Draft:
+    """Return the draft of a frozen record, without counts."""
+    spends = {name for one in manifests for name in get_spends(connection, partner=record.partner, quarter=one)}
+    unpaid = [table for table in tables if table.name not in spends]
+    lost = [table.name for table in tables if table.name in spends and table.name not in record.draws]
+    return Draft(record, tables, manifests, unpaid, lost)
+
+
+def make_once(
+    store: DeskStore,
+    digest_id: str,
+    *,
+    begin: Callable[[Connection, Journal | None], Draft],
+    build: Callable[[Connection, Draft], bytes | None],
+    made_by: str,
+    accept_lost: bool,
+    clock: Clock,
+) -> DigestRecord:
+    """Return the stored digest or overview, or make it. The order is the guarantee.
+
+    `begin` freezes its data, or finds them frozen; `build` returns the bytes to publish, None for an ineligible one.
+    """
+    with store.write() as connection:
+        # Read in the writer's turn: an earlier life of this desk may have drawn what this database does not know.
+        journal = find_journal(store.journal, digest_id)
+        draft = begin(connection, journal)
+        if draft.record.state != "drawing":
+            return draft.record
+        # Before the first spend: where the journal differs, nothing of this transaction stays.
+        take_from_journal(connection, draft, journal, now=clock())
+        if draft.unpaid:
+            draft.pay_for(connection, draft.unpaid[0], now=clock())
+    draw_unpaid(store, draft, accept_lost=accept_lost, clock=clock)
+    with store.write() as connection:
+        now, body = clock(), build(connection, draft)
+        if body is not None:
+            body = keep_body(store.journal, draft.record, body)
+        append_entry(connection, "digest-made", digest_id, at=now, actor=made_by)
+        record = finish_record(connection, draft.record, body=body, now=now)
+        if body is not None:
+            kind = _get_kind(record)
+            draft_release(connection, kind=kind, subject=digest_id, body=body, by=record.made_by, now=now)
+        return record
 
 
 def draw_unpaid(store: DeskStore, draft: Draft, *, accept_lost: bool, clock: Clock) -> None:
@@ -540,7 +602,7 @@ def draw_unpaid(store: DeskStore, draft: Draft, *, accept_lost: bool, clock: Clo
             micro_epsilon=_get_cost(table),
             at=format_time(clock()),
         )
-        draw = noise.draw(draft.count(table), sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro)
+        draw = noise.draw(draft.counts[table.name], sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro)
         add_journalled_draw(store.journal, draft.record, table=table.name, draw=draw)
         refused: LedgerError | None = None
         with store.write() as connection:
@@ -640,13 +702,6 @@ def check_waiting(record: DigestRecord) -> None:
         raise DigestError(
             f"This digest is {record.state.replace('-', ' ')}; it cannot be released.", reason="not-waiting"
         )
-
-
-def enter_draft(connection: Connection, record: DigestRecord, *, now: datetime) -> None:
-    """Enter the release of a finished digest for a second person to sign; one without bytes needs none."""
-    if record.body is not None:
-        kind, made_by = _get_kind(record), record.made_by
-        draft_release(connection, kind=kind, subject=record.digest_id, body=record.body, by=made_by, now=now)
 
 
 def find_draft(connection: Connection, record: DigestRecord) -> Release | None:

@@ -24,38 +24,31 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from operator import itemgetter
-from pathlib import Path
 from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Select, bindparam, false, func, select
 
 from gateway.databases.database import stream_rows
-from gateway.desk.audit import append_entry
 from gateway.desk.cases.choices import load_facts
 from gateway.desk.collection.joining import Clusters
-from gateway.desk.digests import noise
 from gateway.desk.digests.ledger import (
     Clock,
     DigestError,
     DigestRecord,
+    Draft,
     Journal,
     State,
     Workings,
     add_record,
-    add_spend,
-    draw_unpaid,
-    enter_draft,
-    find_journal,
+    begin_draft,
     find_record,
-    finish_record,
     get_clusters,
-    get_spends,
     get_spent,
-    keep_body,
     list_spent,
     make_digest_id,
-    take_from_journal,
+    make_once,
 )
 from gateway.desk.digests.own_facts import (
     DEFAULT_THRESHOLD,
@@ -241,16 +234,16 @@ def _list_weaknesses(record: Mapping[str, Any]) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class DigestOrder:
-    """A person's choices before a digest is made.
+    """A person's choices before a digest is made; for a run over all services, without a `partner`.
 
     `quarter` may be a year, which has the choices of its quarters. Without `placements`, the table of places
     takes those of the register, and a partner that has any has adopted.
     """
 
-    partner: str
     quarter: Period
     environment: Environment
     made_by: str
+    partner: str = ""
     adopted: bool = False
     placements: tuple[tuple[str, str], ...] | None = None
     threshold: int = DEFAULT_THRESHOLD
@@ -266,18 +259,15 @@ def make_digest(store: DeskStore, order: DigestOrder, *, clock: Clock, links: Cl
     quarters of a year are not made yet, or for a partner that is no service, e.g. a police force.
     """
     check_closed(order.quarter, now=clock())
-    with store.write() as connection:
-        _check_service(connection, order.partner)
-        # Read in the writer's turn: an earlier life of this desk may have drawn what this database does not know.
-        journal = find_journal(store.journal, make_digest_id(partner=order.partner, quarter=order.quarter))
-        draft = _begin(connection, order, journal=journal, links=links, now=clock())
-        if draft.record.state != "drawing":
-            return draft.record
-        if draft.unpaid:
-            draft.pay_for(connection, draft.unpaid[0], now=clock())
-    draw_unpaid(store, draft, accept_lost=order.accept_lost, clock=clock)
-    with store.write() as connection:
-        return _finish(connection, draft, order, journal=store.journal, now=clock())
+    return make_once(
+        store,
+        make_digest_id(partner=order.partner, quarter=order.quarter),
+        begin=lambda connection, journal: _begin(connection, order, journal=journal, links=links, now=clock()),
+        build=lambda connection, draft: _build(connection, draft, order, now=clock()),
+        made_by=order.made_by,
+        accept_lost=order.accept_lost,
+        clock=clock,
+    )
 
 
 def _check_service(connection: Connection, partner: str) -> None:
@@ -287,55 +277,12 @@ def _check_service(connection: Connection, partner: str) -> None:
         raise DigestError("Only a service gets digests: no report is about this partner.", reason="not-a-service")
 
 
-@dataclass(frozen=True, slots=True)
-class _Draft:
-    """A digest that is being made, with the records of its quarters and their clusters; a quarter's is its own.
-
-    `unpaid` tables are neither paid for nor drawn; `lost` ones are paid for alone.
-    """
-
-    record: DigestRecord
-    tables: tuple[Table, ...]
-    quarters: list[DigestRecord]
-    clusters: list[FrozenClusters]
-    unpaid: list[Table]
-    lost: list[str]
-
-    @property
-    def is_eligible(self) -> bool:
-        """Whether the partner gets this digest, once the kinds of a quarter are drawn."""
-        workings = self.record.workings
-        if self.quarters != [self.record]:
-            return workings.adopted
-        drawn_total = find_drawn_total(self.quarters)
-        return is_eligible(adopted=workings.adopted, drawn_total=drawn_total, threshold=workings.threshold)
-
-    def count(self, table: Table) -> list[int]:
-        """Return the exact counts of a table over all quarters. Secret: only the noise may see them."""
-        return [sum(column) for column in zip(*(count_table(table, one) for one in self.clusters), strict=True)]
-
-    def pay_for(self, connection: Connection, table: Table, *, now: datetime) -> None:
-        """Write the spend of a table, against each of the quarters."""
-        add_spend(
-            connection,
-            partner=self.record.partner,
-            clusters_sha256={parse_quarter(one.quarter): one.clusters_sha256 for one in self.quarters},
-            table=table.name,
-            micro_epsilon=noise.get_cost_micro(sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro),
-            now=now,
-        )
-
-    def drop_undeserved(self) -> None:
-        """Leave the other tables of an ineligible partner unpaid: only the kinds decide on that."""
-        if QUARTER_TABLES[0] not in self.unpaid and not self.is_eligible:
-            self.unpaid.clear()
-
-
 def _begin(
     connection: Connection, order: DigestOrder, *, journal: Journal | None, links: Clusters | None, now: datetime
-) -> _Draft:
+) -> Draft:
+    _check_service(connection, order.partner)
     period = order.quarter
-    quarters = _get_quarters(connection, order.partner, period) if isinstance(period, Year) else []
+    quarters = _get_quarters(connection, order.partner, period)
     record = find_record(connection, make_digest_id(partner=order.partner, quarter=period))
     clusters: list[FrozenClusters] = []
     if record is None:
@@ -343,29 +290,35 @@ def _begin(
         record, frozen = _freeze(connection, order, quarters, earlier=workings, links=links, now=now)
         clusters = [] if quarters else [frozen]
     if record.state != "drawing":
-        return _Draft(record, (), quarters, [], [], [])
-    tables: tuple[Table, ...] = QUARTER_TABLES
+        return Draft(record)
+    tables: Sequence[Table] = QUARTER_TABLES
     if isinstance(period, Year):
         total = find_drawn_total(quarters) if record.workings.adopted else None
         tables = make_year_tables(record.workings.placements, drawn_total=total or 0)
-    spends: set[str] = set()
-    for quarter in period.quarters:
-        spends |= get_spends(connection, partner=record.partner, quarter=quarter).keys()
-    unpaid = [table for table in tables if table.name not in spends]
     counted = quarters or [record]
-    if unpaid and not clusters:
-        clusters = [get_clusters(connection, one.digest_id) for one in counted]
-    lost = [table.name for table in tables if table.name in spends and table.name not in record.draws]
-    draft = _Draft(record, tables, counted, clusters, unpaid, lost)
-    take_from_journal(connection, draft, journal, now=now)
-    return draft
+    manifests = {parse_quarter(one.quarter): one.clusters_sha256 for one in counted}
+    draft = begin_draft(connection, record, tables, manifests)
+    if draft.unpaid:
+        clusters = clusters or [get_clusters(connection, one.digest_id) for one in counted]
+    for table in draft.unpaid:
+        exact = zip(*(count_table(table, one) for one in clusters), strict=True)
+        draft.counts[table.name] = [sum(column) for column in exact]
+    return replace(draft, is_eligible=partial(_is_eligible, record), quarters=counted)
 
 
-def _get_quarters(connection: Connection, partner: str, year: Year) -> list[DigestRecord]:
+def _is_eligible(record: DigestRecord) -> bool:
+    """Return whether the partner gets this digest, once the kinds of a quarter are drawn; a year draws none."""
+    total = find_drawn_total([record])
+    return is_eligible(adopted=record.workings.adopted, drawn_total=total, threshold=record.workings.threshold)
+
+
+def _get_quarters(connection: Connection, partner: str, year: Period) -> list[DigestRecord]:
     """Return the finished records of a year's quarters; raise `DigestError` unless every one that is due is there.
 
     The quarters before a service had keys or places are not due: it gets the year from the first one that it has.
     """
+    if isinstance(year, Quarter):
+        return []
     found = {one: find_record(connection, make_digest_id(partner=partner, quarter=one)) for one in year.quarters}
     records = {one: record for one, record in found.items() if record is not None and record.state != "drawing"}
     # By the register alone: if cases decided this, the digest would reveal whether there was one.
@@ -393,8 +346,6 @@ def _freeze(
     links: Clusters | None,
     now: datetime,
 ) -> tuple[DigestRecord, FrozenClusters]:
-    if not order.made_by.strip():
-        raise DigestError("Give the name of the person who makes the digest.", reason="no-name")
     if earlier is not None:
         order = replace(order, placements=tuple(earlier.placements))
     if isinstance(order.quarter, Quarter):
@@ -407,13 +358,11 @@ def _freeze(
         connection,
         partner=order.partner,
         quarter=order.quarter,
-        by=order.made_by.strip(),
+        by=order.made_by,
         now=now,
         workings=earlier or workings,
         clusters=clusters,
     )
-    manifest = record.clusters_sha256.hex()
-    append_entry(connection, "digest-frozen", record.digest_id, at=now, actor=order.made_by, clusters_sha256=manifest)
     return record, clusters
 
 
@@ -451,26 +400,22 @@ def _join_workings(order: DigestOrder, quarters: Sequence[DigestRecord]) -> Work
     )
 
 
-def _finish(connection: Connection, draft: _Draft, order: DigestOrder, *, journal: Path, now: datetime) -> DigestRecord:
-    record, body = draft.record, None
-    if draft.is_eligible:
-        own = read_own_facts(connection, partner=record.partner, environment=order.environment, period=order.quarter)
-        body = build_body(
-            record,
-            draft.tables,
-            environment=order.environment,
-            quarter=order.quarter,
-            quarters=draft.quarters,
-            own=own.tables,
-            stated_kinds=own.stated_kinds,
-            spent_micro=get_spent(connection, partner=record.partner, period=order.quarter),
-            now=now,
-        )
-        body = keep_body(journal, record, body)
-    append_entry(connection, "digest-made", record.digest_id, at=now, actor=order.made_by)
-    finished = finish_record(connection, record, body=body, now=now)
-    enter_draft(connection, finished, now=now)
-    return finished
+def _build(connection: Connection, draft: Draft, order: DigestOrder, *, now: datetime) -> bytes | None:
+    record = draft.record
+    if not draft.is_eligible():
+        return None
+    own = read_own_facts(connection, partner=record.partner, environment=order.environment, period=order.quarter)
+    return build_body(
+        record,
+        draft.tables,
+        environment=order.environment,
+        quarter=order.quarter,
+        quarters=draft.quarters,
+        own=own.tables,
+        stated_kinds=own.stated_kinds,
+        spent_micro=get_spent(connection, partner=record.partner, period=order.quarter),
+        now=now,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -490,20 +435,9 @@ class ServiceResult:
         return not self.has_keys and self.state not in ("not-eligible", "lost", "not-due")
 
 
-@dataclass(frozen=True, slots=True)
-class BatchOrder:
-    """A person's choices for a run; the register decides which service has adopted the button."""
-
-    quarter: Period
-    environment: Environment
-    made_by: str
-    threshold: int = DEFAULT_THRESHOLD
-    accept_lost: bool = False
-
-
 def make_all(
     store: DeskStore,
-    order: BatchOrder,
+    order: DigestOrder,
     *,
     clock: Clock,
     most_seconds: float = math.inf,
@@ -527,18 +461,10 @@ def make_all(
 
 
 def _make_one(
-    store: DeskStore, order: BatchOrder, *, service: str, links: Clusters, clock: Clock
+    store: DeskStore, order: DigestOrder, *, service: str, links: Clusters, clock: Clock
 ) -> State | Literal["lost", "not-due"]:
-    one = DigestOrder(
-        partner=service,
-        quarter=order.quarter,
-        environment=order.environment,
-        made_by=order.made_by,
-        threshold=order.threshold,
-        accept_lost=order.accept_lost,
-    )
     try:
-        return make_digest(store, one, clock=clock, links=links).state
+        return make_digest(store, replace(order, partner=service), clock=clock, links=links).state
     except (DigestError, NothingDrawnError) as error:
         if error.reason == "quarters-missing":
             return "not-due"

@@ -16,7 +16,7 @@ release of its own.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -24,48 +24,41 @@ from typing import Final
 import msgspec
 from sqlalchemy import Connection, select
 
-from gateway.desk.audit import append_entry
 from gateway.desk.cases.choices import AGE_BANDS, KINDS, WEAKNESSES
 from gateway.desk.collection.joining import load_clusters
-from gateway.desk.digests import noise
 from gateway.desk.digests.ledger import (
     MAX_RECORD_BYTES,
     OVERVIEW_OF,
     Clock,
     DigestError,
     DigestRecord,
+    Draft,
     Workings,
     add_record,
-    add_spend,
-    draw_unpaid,
-    enter_draft,
-    find_journal,
+    begin_draft,
     find_record,
-    finish_record,
-    get_body,
     get_frozen,
-    get_record,
-    get_signer,
-    get_spends,
     get_spent,
     list_records,
     make_digest_id,
-    make_message_id,
-    mark_released,
-    take_from_journal,
+    make_once,
 )
-from gateway.desk.digests.own_facts import list_adopters
 from gateway.desk.digests.payload import CERTAINTY_PERMILLE, CHANCE_BEYOND, DrawnTable, add_draws, make_total
 from gateway.desk.digests.tables import NOT_STATED, OUTCOME_MICRO, QUARTER_TABLES, Table, list_outcomes_of_cases
 from gateway.desk.keyring.key_set import Year, check_closed
-from gateway.desk.outbox_run import send_due
-from gateway.desk.partners.mailbox import write_message
 from gateway.desk.placements.register import get_successor
 from gateway.desk.store import DeskStore
-from gateway.desk.store.agency_tables import DIGESTS, PARTNERS
-from gateway.desk.wiring import Desk
+from gateway.desk.store.agency_tables import DIGESTS
 from partner_sdk.wire import canonical
-from partner_sdk.wire.digest import OVERVIEW_VERSION, Overview, OverviewLine, OverviewTable, encode_overview
+from partner_sdk.wire.digest import (
+    MAX_OVERVIEW_CHARACTERS,
+    MAX_OVERVIEW_TEXTS,
+    OVERVIEW_VERSION,
+    Overview,
+    OverviewLine,
+    OverviewTable,
+    encode_overview,
+)
 from partner_sdk.wire.signing import Environment
 
 MOST_OF_ONE: Final = 100
@@ -149,37 +142,6 @@ class Contributions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return canonical.encode(self)
 
 
-@dataclass(frozen=True, slots=True)
-class _Draft:
-    """An overview that is being made; `draw_unpaid` draws its tables."""
-
-    record: DigestRecord
-    year: Year
-    contributions: Contributions
-    unpaid: list[Table]
-    lost: list[str]
-
-    def count(self, table: Table) -> list[int]:
-        """Return the capped sums of a table. Secret: they show what one service adds."""
-        added = [one[table.name] for one in self.contributions.services.values()]
-        unnamed = self.contributions.unnamed if table is OUTCOME_TABLE else [0] * len(table.labels)
-        return [sum(column) for column in zip(unnamed, *added, strict=True)]
-
-    def drop_undeserved(self) -> None:
-        """Do nothing: an overview has no condition."""
-
-    def pay_for(self, connection: Connection, table: Table, *, now: datetime) -> None:
-        """Write the spend of a table, against each quarter of the year."""
-        add_spend(
-            connection,
-            partner=OVERVIEW_OF,
-            clusters_sha256=dict.fromkeys(self.year.quarters, self.record.clusters_sha256),
-            table=table.name,
-            micro_epsilon=noise.get_cost_micro(sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro),
-            now=now,
-        )
-
-
 def make_overview(store: DeskStore, order: OverviewOrder, *, clock: Clock) -> DigestRecord:
     """Return the overview of a year: the stored one if it exists, otherwise a new one at the cost of its budget.
 
@@ -187,82 +149,51 @@ def make_overview(store: DeskStore, order: OverviewOrder, *, clock: Clock) -> Di
     `JournalError` if another release drew other tables before.
     """
     check_closed(order.year, now=clock())
-    with store.write() as connection:
-        draft = _begin(connection, order, now=clock())
-        if draft.record.state != "drawing":
-            return draft.record
-        # Before the first spend: where the journal differs, nothing of this transaction stays.
-        take_from_journal(connection, draft, find_journal(store.journal, draft.record.digest_id), now=clock())
-        if draft.unpaid:
-            draft.pay_for(connection, draft.unpaid[0], now=clock())
-    draw_unpaid(store, draft, accept_lost=order.accept_lost, clock=clock)
-    with store.write() as connection:
-        return _finish(connection, draft, order, now=clock())
-
-
-def release_overview(desk: Desk, digest_id: str) -> DigestRecord:
-    """Write an overview that a second person signed to each adopter with keys; repeated, it only sends.
-
-    Raises `DigestError` as `release_to_mailbox` does.
-    """
-    with desk.store.read() as connection:
-        record = get_record(connection, digest_id)
-        adopters = list(_list_recipients(connection, environment=desk.config.environment))
-    if record.state != "released":
-        with desk.store.read() as connection:
-            signer = get_signer(connection, record)
-        if not adopters:
-            raise DigestError("No adopter of the button has a mailbox yet.", reason="no-adopters")
-        # Before the first message: one that has begun to leave the desk cannot be rejected.
-        with desk.store.write() as connection:
-            mark_released(connection, digest_id, by=signer, message_id="", now=desk.clock())
-            append_entry(
-                connection, "digest-released", digest_id, at=desk.clock(), actor=signer, partners=len(adopters)
+    # Before the first spend: an overview that is too long for its readers could never be made again.
+    for texts in (order.patterns, order.changes):
+        if len(texts) > MAX_OVERVIEW_TEXTS or any(len(one) > MAX_OVERVIEW_CHARACTERS for one in texts):
+            raise DigestError(
+                f"Write at most {MAX_OVERVIEW_TEXTS} texts of at most {MAX_OVERVIEW_CHARACTERS} characters each.",
+                reason="too-long",
             )
-            record = get_record(connection, digest_id)
-    body, signer = get_body(record), str(record.released_by)
-    for partner in adopters:
-        message_id = make_message_id(f"{digest_id}/{partner}")
-        write_message(desk, partner=partner, kind="overview", body=body, actor=signer, message_id=message_id)
-    send_due(desk, only={"message"}).raise_first()
-    return record
+    return make_once(
+        store,
+        make_digest_id(partner=OVERVIEW_OF, quarter=order.year),
+        begin=lambda connection, _journal: _begin(connection, order, now=clock()),
+        build=lambda connection, draft: _build(connection, draft, order, now=clock()),
+        made_by=order.made_by,
+        accept_lost=order.accept_lost,
+        clock=clock,
+    )
 
 
-def _list_recipients(connection: Connection, *, environment: str) -> Iterator[str]:
-    adopters = list_adopters(connection)
-    query = select(PARTNERS.c.partner).where(PARTNERS.c.state == "active", PARTNERS.c.environment == environment)
-    return (row.partner for row in connection.execute(query.order_by(PARTNERS.c.partner)) if row.partner in adopters)
-
-
-def _begin(connection: Connection, order: OverviewOrder, *, now: datetime) -> _Draft:
-    digest_id = make_digest_id(partner=OVERVIEW_OF, quarter=order.year)
-    record = find_record(connection, digest_id)
+def _begin(connection: Connection, order: OverviewOrder, *, now: datetime) -> Draft:
+    record = find_record(connection, make_digest_id(partner=OVERVIEW_OF, quarter=order.year))
     if record is None:
-        if not order.made_by.strip():
-            raise DigestError("Give the name of the person who makes the overview.", reason="no-name")
         contributions, synthetic = _gather(connection, order)
         record = add_record(
             connection,
             partner=OVERVIEW_OF,
             quarter=order.year,
-            by=order.made_by.strip(),
+            by=order.made_by,
             now=now,
             workings=Workings(adopted=True, threshold=0, placements=[], synthetic=synthetic),
             clusters=contributions,
         )
-        manifest = record.clusters_sha256.hex()
-        append_entry(connection, "digest-frozen", digest_id, at=now, actor=order.made_by, clusters_sha256=manifest)
-    else:
-        raw = get_frozen(connection, digest_id)
-        contributions = canonical.parse_exact(raw, kind=Contributions, max_bytes=_MOST_BYTES)
-    spends = get_spends(connection, partner=OVERVIEW_OF, quarter=order.year.quarters[0])
-    return _Draft(
-        record=record,
-        year=order.year,
-        contributions=contributions,
-        unpaid=[table for table in OVERVIEW_TABLES if table.name not in spends],
-        lost=[table.name for table in OVERVIEW_TABLES if table.name in spends and table.name not in record.draws],
-    )
+    if record.state != "drawing":
+        return Draft(record)
+    manifests = dict.fromkeys(order.year.quarters, record.clusters_sha256)
+    draft = begin_draft(connection, record, OVERVIEW_TABLES, manifests)
+    frozen = _read_frozen(connection, record)
+    for table in draft.unpaid:
+        added = [one[table.name] for one in frozen.services.values()]
+        unnamed = frozen.unnamed if table is OUTCOME_TABLE else [0] * len(table.labels)
+        draft.counts[table.name] = [sum(column) for column in zip(unnamed, *added, strict=True)]
+    return draft
+
+
+def _read_frozen(connection: Connection, record: DigestRecord) -> Contributions:
+    return canonical.parse_exact(get_frozen(connection, record.digest_id), kind=Contributions, max_bytes=_MOST_BYTES)
 
 
 def _gather(connection: Connection, order: OverviewOrder) -> tuple[Contributions, bool]:
@@ -330,9 +261,9 @@ def _count_outcomes(connection: Connection, year: Year) -> dict[str | None, list
     return counts
 
 
-def _finish(connection: Connection, draft: _Draft, order: OverviewOrder, *, now: datetime) -> DigestRecord:
-    record, year = draft.record, order.year
-    body = encode_overview(
+def _build(connection: Connection, draft: Draft, order: OverviewOrder, *, now: datetime) -> bytes:
+    record, year, frozen = draft.record, order.year, _read_frozen(connection, draft.record)
+    return encode_overview(
         Overview(
             overview_version=OVERVIEW_VERSION,
             environment=order.environment,
@@ -347,14 +278,10 @@ def _finish(connection: Connection, draft: _Draft, order: OverviewOrder, *, now:
                 _make_table(table, record.draws[table.name]) for table in OVERVIEW_TABLES if table.name in record.draws
             ],
             missing_tables=[table.title for table in OVERVIEW_TABLES if table.name not in record.draws],
-            patterns=draft.contributions.patterns,
-            changes=draft.contributions.changes,
+            patterns=frozen.patterns,
+            changes=frozen.changes,
         )
     )
-    append_entry(connection, "digest-made", record.digest_id, at=now, actor=order.made_by)
-    finished = finish_record(connection, record, body=body, now=now)
-    enter_draft(connection, finished, now=now)
-    return finished
 
 
 def _make_table(table: Table, draw: Sequence[int]) -> OverviewTable:

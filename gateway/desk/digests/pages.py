@@ -4,12 +4,12 @@ The rules (one draw, one budget, two people) are in `gateway/desk/digests/making
 """
 
 from collections import Counter
-from datetime import date
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
+from werkzeug.wrappers import Response
 
 from gateway.desk.digests.ledger import (
     OVERVIEW_OF,
@@ -25,16 +25,16 @@ from gateway.desk.digests.ledger import (
     get_spent,
     list_records,
 )
-from gateway.desk.digests.making import BatchOrder, DigestOrder, list_services, make_all, make_digest
-from gateway.desk.digests.overview import OverviewOrder, make_overview, release_overview
+from gateway.desk.digests.making import DigestOrder, list_services, make_all, make_digest
+from gateway.desk.digests.overview import OverviewOrder, make_overview
 from gateway.desk.digests.own_facts import list_adopters
 from gateway.desk.digests.releases import (
     describe_files,
     find_publication,
     propose_publication,
     publish_overview,
-    reject_to_mailbox,
-    release_to_mailbox,
+    reject,
+    release,
 )
 from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.keyring.key_set import Period, Year, get_last_closed_quarter, parse_period
@@ -42,6 +42,8 @@ from gateway.desk.organisations import SERVICE, get_owner_names, get_partner_nam
 from gateway.desk.people.permissions import Permission
 from gateway.desk.views.page import (
     SANDBOX,
+    Forms,
+    Typed,
     get_desk,
     get_name,
     go_to,
@@ -50,21 +52,30 @@ from gateway.desk.views.page import (
     show_page,
     staff_rule,
 )
-from gateway.desk.views.step_up import FORM_BYTES as STEP_UP_BYTES
 from gateway.desk.views.step_up import sign_on_page
 from gateway.web.rules import not_found
 from partner_sdk.digests.page import render_article
 from partner_sdk.digests.page import render_overview_article as render_overview
 from partner_sdk.digests.view import make_digest_page
-from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.digest import format_epsilon, parse_digest, parse_overview, render_table
 
 blueprint = Blueprint("digests", __name__)
-FORM_BYTES = 4096
-OVERVIEW_BYTES = 32_768
 QUARTERS_OFFERED = 8  # two years, so that each year ends among them
 ALL = "all.services"
 MOST_SECONDS = 20  # of one request that makes the digests of all services: the next one goes on
+making_forms: Forms[None] = Forms(
+    blueprint,
+    find=lambda: None,
+    show=lambda _, faults: _show_list(fault=faults[0].message, is_lost=faults[0].field == "without_lost"),
+    then=lambda *_: go_to("digests.list_all"),
+    fields={"draw-lost": "without_lost"},
+)
+forms = Forms(
+    blueprint,
+    find=lambda digest_id: _get(digest_id),
+    show=lambda record, faults: _show(record, fault=faults[0].message),
+    then=lambda record, _: go_to("digests.show_digest", digest_id=record.digest_id),
+)
 
 
 @blueprint.get("/digests")
@@ -74,46 +85,24 @@ def list_all() -> ResponseReturnValue:
     return _show_list()
 
 
-@blueprint.post("/digests")
-@staff_rule(Permission.MAKE_DIGESTS, body_bytes=FORM_BYTES)
-def post_make() -> ResponseReturnValue:
+@making_forms.post("/digests", Permission.MAKE_DIGESTS, at="quarter")
+def post_make(_none: None, typed: Typed) -> ResponseReturnValue:
     """Make the digest of a partner and a closed period, or show the existing one; or those of all services."""
-    desk, form = get_desk(), request.form
-    partner, accept_lost = form.get("partner", ""), form.get("without_lost") == "yes"
+    desk, partner = get_desk(), typed["partner"]
     if partner not in {ALL, *_get_services()}:
         return _show_list(fault="Choose the partner for this digest.")
-    try:
-        period = parse_period(form.get("quarter", ""))
-        if partner == ALL:
-            return _make_all(
-                BatchOrder(
-                    quarter=period,
-                    environment=desk.config.environment,
-                    made_by=get_name(),
-                    threshold=desk.config.significant_incidents,
-                    accept_lost=accept_lost,
-                )
-            )
-        record = make_digest(
-            desk.store,
-            DigestOrder(
-                partner=partner,
-                quarter=period,
-                environment=desk.config.environment,
-                made_by=get_name(),
-                adopted=form.get("adopted") == "yes",
-                threshold=desk.config.significant_incidents,
-                accept_lost=accept_lost,
-            ),
-            clock=desk.clock,
-        )
-    except ReportAbuseError as error:
-        return _show_list(fault=str(error), is_lost=error.reason == "draw-lost")
-    return go_to("digests.show_digest", digest_id=record.digest_id)
-
-
-def _make_all(order: BatchOrder) -> ResponseReturnValue:
-    desk = get_desk()
+    order = DigestOrder(
+        quarter=parse_period(typed["quarter"]),
+        environment=desk.config.environment,
+        made_by=get_name(),
+        partner=partner,
+        adopted=typed["adopted"] == "yes" and partner != ALL,
+        threshold=desk.config.significant_incidents,
+        accept_lost=typed["without_lost"] == "yes",
+    )
+    if partner != ALL:
+        record = make_digest(desk.store, order, clock=desk.clock)
+        return go_to("digests.show_digest", digest_id=record.digest_id)
     results = make_all(desk.store, order, clock=desk.clock, most_seconds=MOST_SECONDS)
     with desk.store.read() as connection:
         services = len(list_services(connection, environment=order.environment))
@@ -127,26 +116,21 @@ def _make_all(order: BatchOrder) -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/digests/overview")
-@staff_rule(Permission.MAKE_DIGESTS, body_bytes=OVERVIEW_BYTES)
-def post_overview() -> ResponseReturnValue:
+@making_forms.post("/digests/overview", Permission.MAKE_DIGESTS, at="year")
+def post_overview(_none: None, typed: Typed) -> ResponseReturnValue:
     """Make the overview of a year from the digests of its quarters and of the year, or show the existing one."""
-    desk, typed = get_desk(), read_typed()
-    try:
-        year = parse_period(typed["year"])
-        if not isinstance(year, Year):
-            raise DigestError("An overview covers a year, for example 2026.", reason="not-a-year")
-        order = OverviewOrder(
-            year=year,
-            environment=desk.config.environment,
-            made_by=get_name(),
-            patterns=tuple(filter(None, map(str.strip, typed["patterns"].splitlines()))),
-            changes=tuple(filter(None, map(str.strip, typed["changes"].splitlines()))),
-            accept_lost=typed["without_lost"] == "yes",
-        )
-        record = make_overview(desk.store, order, clock=desk.clock)
-    except ReportAbuseError as error:
-        return _show_list(fault=str(error), is_lost=error.reason == "draw-lost")
+    desk, year = get_desk(), parse_period(typed["year"])
+    if not isinstance(year, Year):
+        raise DigestError("An overview covers a year, for example 2026.", reason="not-a-year")
+    order = OverviewOrder(
+        year=year,
+        environment=desk.config.environment,
+        made_by=get_name(),
+        patterns=tuple(filter(None, map(str.strip, typed["patterns"].splitlines()))),
+        changes=tuple(filter(None, map(str.strip, typed["changes"].splitlines()))),
+        accept_lost=typed["without_lost"] == "yes",
+    )
+    record = make_overview(desk.store, order, clock=desk.clock)
     return go_to("digests.show_digest", digest_id=record.digest_id)
 
 
@@ -157,75 +141,45 @@ def show_digest(digest_id: str) -> ResponseReturnValue:
     return _show(_get(digest_id))
 
 
-@blueprint.post("/digests/<digest_id>/release")
-@staff_rule(Permission.RELEASE_DIGESTS, body_bytes=STEP_UP_BYTES)
-def post_release(digest_id: str) -> ResponseReturnValue:
-    """Sign a digest as a second person and send it to its partner's mailbox; signed before, it is only sent."""
-    record = _get(digest_id)
-    try:
-        check_waiting(record)
-        with get_desk().store.read() as connection:
-            release = find_draft(connection, record)
-        if release is not None and release.signed_by is None:
-            sign_on_page(release, body=get_body(record))
-        send = release_overview if record.partner == OVERVIEW_OF else release_to_mailbox
-        send(get_desk(), record.digest_id)
-    except ReportAbuseError as error:
-        return _show(record, fault=str(error))
-    return go_to("digests.show_digest", digest_id=record.digest_id)
+@forms.post("/digests/<digest_id>/release", Permission.RELEASE_DIGESTS, at="main")
+def post_release(record: DigestRecord, _typed: Typed) -> None:
+    """Sign a digest as a second person and send it to its readers; signed before, it is only sent."""
+    check_waiting(record)
+    with get_desk().store.read() as connection:
+        draft = find_draft(connection, record)
+    if draft is not None and draft.signed_by is None:
+        sign_on_page(draft, body=get_body(record))
+    release(get_desk(), record.digest_id)
 
 
-@blueprint.post("/digests/<digest_id>/reject")
-@staff_rule(Permission.RELEASE_DIGESTS, body_bytes=FORM_BYTES, needs_step_up=True)
-def post_reject(digest_id: str) -> ResponseReturnValue:
+@forms.post("/digests/<digest_id>/reject", Permission.RELEASE_DIGESTS, at="main", needs_step_up=True)
+def post_reject(record: DigestRecord, typed: Typed) -> None:
     """Reject a digest for a reason that stays here, and inform its partner; its budget stays spent."""
-    record = _get(digest_id)
-    try:
-        reject_to_mailbox(get_desk(), record.digest_id, by=get_name(), reason=request.form.get("reason", ""))
-    except ReportAbuseError as error:
-        return _show(record, fault=str(error))
-    return go_to("digests.show_digest", digest_id=record.digest_id)
+    reject(get_desk(), record.digest_id, by=get_name(), reason=typed["reason"])
 
 
-@blueprint.post("/digests/<digest_id>/propose")
-@staff_rule(Permission.RELEASE_DIGESTS, body_bytes=FORM_BYTES, needs_step_up=True)
-def post_propose(digest_id: str) -> ResponseReturnValue:
+@forms.post("/digests/<digest_id>/propose", Permission.RELEASE_DIGESTS, at="main", needs_step_up=True)
+def post_propose(record: DigestRecord, typed: Typed) -> None:
     """Propose to make an overview public, for a second person to sign."""
-    record, desk = _get(digest_id), get_desk()
-    try:
-        reason = request.form.get("reason", "")
-        propose_publication(desk.store, record.digest_id, by=get_name(), reason=reason, now=desk.clock())
-    except ReportAbuseError as error:
-        return _show(record, fault=str(error))
-    return go_to("digests.show_digest", digest_id=record.digest_id)
+    desk = get_desk()
+    propose_publication(desk.store, record.digest_id, by=get_name(), reason=typed["reason"], now=desk.clock())
 
 
-@blueprint.post("/digests/<digest_id>/publish")
-@staff_rule(Permission.RELEASE_DIGESTS, body_bytes=STEP_UP_BYTES)
-def post_publish(digest_id: str) -> ResponseReturnValue:
+@forms.post("/digests/<digest_id>/publish", Permission.RELEASE_DIGESTS, at="main")
+def post_publish(record: DigestRecord, _typed: Typed) -> None:
     """Sign the publication of an overview as a second person; its files can then be downloaded."""
-    record = _get(digest_id)
-    try:
-        with get_desk().store.read() as connection:
-            release = find_publication(connection, record)
-        if release is None:
-            not_found()
-        sign_on_page(release, body=describe_files(record))
-    except ReportAbuseError as error:
-        return _show(record, fault=str(error))
-    return go_to("digests.show_digest", digest_id=record.digest_id)
+    with get_desk().store.read() as connection:
+        proposed = find_publication(connection, record)
+    if proposed is None:
+        not_found()
+    sign_on_page(proposed, body=describe_files(record))
 
 
-@blueprint.post("/digests/<digest_id>/public-file")
-@staff_rule(Permission.RELEASE_DIGESTS, body_bytes=FORM_BYTES)
-def post_public_file(digest_id: str) -> ResponseReturnValue:
+@forms.post("/digests/<digest_id>/public-file", Permission.RELEASE_DIGESTS, at="main")
+def post_public_file(record: DigestRecord, typed: Typed) -> ResponseReturnValue:
     """Hand out the page or the figures of an overview whose publication two people decided."""
-    record, desk = _get(digest_id), get_desk()
-    try:
-        page, data = publish_overview(desk.store, record.digest_id, by=get_name(), now=desk.clock())
-    except ReportAbuseError as error:
-        return _show(record, fault=str(error))
-    is_page = request.form.get("file") == "page"
+    desk, is_page = get_desk(), typed["file"] == "page"
+    page, data = publish_overview(desk.store, record.digest_id, by=get_name(), now=desk.clock())
     name = f"overview-{record.quarter}.{'html' if is_page else 'json'}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Security-Policy": SANDBOX}
     content_type = "text/html; charset=utf-8" if is_page else "application/json"
@@ -273,7 +227,7 @@ def _show_list(*, fault: str | None = None, is_lost: bool = False, **shown: Any)
             (partner, f"{name} ({partner}){', carries the button' if partner in adopters else ''}")
             for partner, name in names.items()
         ],
-        offered=sorted([*years, *quarters], key=_get_last_day, reverse=True),
+        offered=sorted([*years, *quarters], key=lambda period: period.last_day, reverse=True),
         years=years,
         all_services=ALL,
         chosen=read_typed(),
@@ -283,21 +237,17 @@ def _show_list(*, fault: str | None = None, is_lost: bool = False, **shown: Any)
     )
 
 
-def _get_last_day(period: Period) -> date:
-    return period.last_day
-
-
 def _show(record: DigestRecord, *, fault: str | None = None) -> ResponseReturnValue:
     if record.partner == OVERVIEW_OF:
         overview = None if record.body is None else parse_overview(record.body)
         article = None if overview is None else Markup(render_overview(overview))  # noqa: S704 - each text is escaped there
         with get_desk().store.read() as connection:
-            release, publication = find_draft(connection, record), find_publication(connection, record)
+            draft, publication = find_draft(connection, record), find_publication(connection, record)
         return show_page(
             "overview.html",
             record=record,
             article=article,
-            release=release,
+            release=draft,
             publication=publication,
             me=get_name(),
             fault=fault,
@@ -310,7 +260,7 @@ def _show(record: DigestRecord, *, fault: str | None = None) -> ResponseReturnVa
             for quarter in period.quarters
             for table, cost in get_spends(connection, partner=record.partner, quarter=quarter).items()
         ]
-        release = find_draft(connection, record)
+        draft = find_draft(connection, record)
         kept = [one.body for one in list_records(connection, partner=record.partner) if one.state == "released"]
     digest = None if record.body is None else parse_digest(record.body)
     page = None if digest is None else make_digest_page(digest, kept=map(parse_digest, filter(None, kept)))
@@ -323,7 +273,7 @@ def _show(record: DigestRecord, *, fault: str | None = None) -> ResponseReturnVa
         text=None if digest is None else render_table(digest),
         spent=format_epsilon(spent),
         budget=format_epsilon(BUDGET_MICRO),
-        release=release,
+        release=draft,
         me=get_name(),
         fault=fault,
     )

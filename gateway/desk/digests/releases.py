@@ -1,16 +1,16 @@
 """The release of a made digest: a second signature, then the partner's mailbox or, for an overview, the public.
 
-`release_to_mailbox` is the only way for a partner's digest to leave the desk; `overview.py` has that of an overview.
+`release` is the only way for a digest or an overview to leave the desk.
 """
 
 import hashlib
-from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from gateway.desk.audit import append_entry
 from gateway.desk.digests.ledger import (
+    OVERVIEW_OF,
     DigestError,
     DigestRecord,
     get_body,
@@ -20,103 +20,96 @@ from gateway.desk.digests.ledger import (
     mark_rejected,
     mark_released,
 )
+from gateway.desk.digests.own_facts import list_adopters
 from gateway.desk.organisations import get_partner_names
 from gateway.desk.outbox_run import send_due
-from gateway.desk.partners.mailbox import has_message, is_refused, write_message
+from gateway.desk.partners.mailbox import is_refused, store_message
 from gateway.desk.people.releases import PUBLICATION, Release, draft_release, find_release, get_signed
 from gateway.desk.store import DeskStore
+from gateway.desk.store.agency_tables import PARTNERS
 from gateway.desk.wiring import Desk
 from partner_sdk.digests.page import render_overview_page
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.digest import DigestNotice, parse_overview
+from partner_sdk.wire.mailbox import MessageKind
 
 MAX_REASON_CHARACTERS = 500
 
-Post = Callable[[str, bytes, str], str]
-"""Posts a digest's bytes to a partner's mailbox for its signer; the same bytes again, the same id."""
 
+def release(desk: Desk, digest_id: str) -> DigestRecord:
+    """Seal and queue what a second person signed, then send the queue; repeated, it only sends.
 
-def reject_digest(store: DeskStore, digest_id: str, *, by: str, reason: str, now: datetime) -> DigestRecord:
-    """Record that a digest was rejected, and why; again, return the record. The reason never leaves the desk.
-
-    Its budget stays spent and the period gets no other digest. One whose noise was lost can be rejected unfinished.
+    A digest goes to its partner, an overview to each adopter of the button with keys. Raises `ReleaseError`
+    (`not-signed`) unless a second person signed exactly these bytes, `DigestError`, and the feed client's errors after:
+    then the messages are queued, and the next `collect` or release sends them.
     """
-    reason = reason.strip()
-    with store.write() as connection:
+    now = desk.clock()
+    with desk.store.write() as connection:
         record = get_record(connection, digest_id)
-        if record.state == "rejected":
-            return record
-        if record.state not in ("made", "drawing") or has_message(connection, make_message_id(digest_id)):
-            raise DigestError("Only a digest that waits for release can be rejected.", reason="not-waiting")
-        if not reason or len(reason) > MAX_REASON_CHARACTERS:
-            raise DigestError(f"Give a reason of 1 to {MAX_REASON_CHARACTERS} characters.", reason="no-reason")
-        mark_rejected(connection, digest_id, by=by, reason=reason, now=now)
-        append_entry(connection, "digest-rejected", digest_id, at=now, actor=by)
-        return get_record(connection, digest_id)
-
-
-def release_digest(store: DeskStore, digest_id: str, *, post: Post, now: datetime) -> DigestRecord:
-    """Post a digest to its partner's mailbox, or return the record if that is done already.
-
-    Raises `ReleaseError` (`not-signed`) unless a second person signed exactly these bytes, and `DigestError`.
-    """
-    with store.read() as connection:
-        record = get_record(connection, digest_id)
-        if record.state == "released":
-            return record
-        signer = get_signer(connection, record)
-    message_id = post(record.partner, get_body(record), signer)
-    with store.write() as connection:
-        mark_released(connection, digest_id, by=signer, message_id=message_id, now=now)
-        append_entry(connection, "digest-released", digest_id, at=now, actor=signer, message=message_id)
-        return get_record(connection, digest_id)
-
-
-def release_to_mailbox(desk: Desk, digest_id: str) -> DigestRecord:
-    """Seal and queue a digest that a second person signed, then send the queue; repeated, it only sends.
-
-    Raises as `release_digest` does before anything is written, and the feed client's errors after: then the message is
-    queued, and the next `collect` or release sends it.
-    """
-    record = release_digest(
-        desk.store,
-        digest_id,
-        # The same body is the same message: a crash before the release is recorded does not send it twice.
-        post=lambda partner, body, signer: (
-            write_message(
-                desk, partner=partner, kind="digest", body=body, actor=signer, message_id=make_message_id(digest_id)
-            ).message_id
-        ),
-        now=desk.clock(),
-    )
+        if record.state != "released":
+            signer, body = get_signer(connection, record), get_body(record)
+            # The same digest is the same message for ever, also for a desk that was restored and has forgotten it.
+            messages = {record.partner: make_message_id(digest_id)}
+            if record.partner == OVERVIEW_OF:
+                adopters = _list_adopters_with_keys(connection, environment=desk.config.environment)
+                messages = {partner: make_message_id(f"{digest_id}/{partner}") for partner in adopters}
+            if not messages:
+                raise DigestError("No adopter of the button has a mailbox yet.", reason="no-adopters")
+            # In one transaction with the record: what has begun to leave the desk cannot be rejected.
+            kind: MessageKind = "overview" if record.partner == OVERVIEW_OF else "digest"
+            for partner, message_id in messages.items():
+                store_message(
+                    desk, connection, partner=partner, kind=kind, body=body, actor=signer, message_id=message_id
+                )
+            message_id = messages.get(record.partner, "")
+            mark_released(connection, digest_id, by=signer, message_id=message_id, now=now)
+            append_entry(connection, "digest-released", digest_id, at=now, actor=signer, partners=len(messages))
+            record = get_record(connection, digest_id)
     send_due(desk, only={"message"}).raise_first()
     _check_accepted(desk, digest_id)
     return record
 
 
-def reject_to_mailbox(desk: Desk, digest_id: str, *, by: str, reason: str) -> DigestRecord:
-    """Reject a digest and inform its partner that the period has none, without a reason; repeated, it only sends.
+def reject(desk: Desk, digest_id: str, *, by: str, reason: str) -> DigestRecord:
+    """Reject a digest and inform its partner that the period has none, without the reason; repeated, it only sends.
 
-    A service without keys has no mailbox and is not informed. Raises as `reject_digest` does, and the feed client's
-    errors after the message is queued.
+    Its budget stays spent and the period gets no other digest. One whose noise was lost can be rejected unfinished. A
+    service without keys has no mailbox and is not informed; the feed client's errors come after the message is queued.
     """
-    record = reject_digest(desk.store, digest_id, by=by, reason=reason, now=desk.clock())
-    with desk.store.read() as connection:
+    reason, now = reason.strip(), desk.clock()
+    with desk.store.write() as connection:
+        record = get_record(connection, digest_id)
         has_mailbox = record.partner in get_partner_names(connection)
+        if record.state != "rejected":
+            if record.state not in ("made", "drawing"):
+                raise DigestError("Only a digest that waits for release can be rejected.", reason="not-waiting")
+            if not reason or len(reason) > MAX_REASON_CHARACTERS:
+                raise DigestError(f"Give a reason of 1 to {MAX_REASON_CHARACTERS} characters.", reason="no-reason")
+            mark_rejected(connection, digest_id, by=by, reason=reason, now=now)
+            append_entry(connection, "digest-rejected", digest_id, at=now, actor=by)
+            record = get_record(connection, digest_id)
+            if has_mailbox:
+                store_message(
+                    desk,
+                    connection,
+                    partner=record.partner,
+                    kind="digest-not-published",
+                    body=encode(DigestNotice(desk.config.environment, record.partner, record.quarter)),
+                    actor=by,
+                    # In the place of the digest itself: the gateway takes one of the two, also from a restored desk.
+                    message_id=make_message_id(digest_id),
+                )
     if has_mailbox:
-        notice = DigestNotice(desk.config.environment, record.partner, record.quarter)
-        write_message(
-            desk,
-            partner=record.partner,
-            kind="digest-not-published",
-            body=encode(notice),
-            actor=by,
-            # In the place of the digest itself: the gateway takes one of the two, also from a restored desk.
-            message_id=make_message_id(digest_id),
-        )
         send_due(desk, only={"message"}).raise_first()
         _check_accepted(desk, digest_id)
     return record
+
+
+def _list_adopters_with_keys(connection: Connection, *, environment: str) -> list[str]:
+    adopters = list_adopters(connection)
+    query = select(PARTNERS.c.partner).where(PARTNERS.c.state == "active", PARTNERS.c.environment == environment)
+    with_keys = connection.execute(query.order_by(PARTNERS.c.partner)).scalars()
+    return [partner for partner in with_keys if partner in adopters]
 
 
 def _check_accepted(desk: Desk, digest_id: str) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import event, insert, select
 from gateway.desk.collection.joining import add_link
 from gateway.desk.digests import ledger, making, noise
 from gateway.desk.digests.ledger import DigestRecord, get_clusters, list_records
-from gateway.desk.digests.making import BatchOrder, list_services, make_all
+from gateway.desk.digests.making import DigestOrder, list_services, make_all
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.store.agency_tables import LEDGER, PARTNERS
 from gateway.desk.store.schema import AUDIT
@@ -24,7 +24,7 @@ from partner_sdk.wire.digest import parse_digest
 from tests.desk.digests.digest_builders import NOW, QUARTER, add_case, add_cases, clock, make_store
 from tests.desk.made_models import copy_model, hold_open
 
-ORDER = BatchOrder(quarter=QUARTER, environment="live", made_by="Maker One")
+ORDER = DigestOrder(quarter=QUARTER, environment="live", made_by="Maker One")
 MANY, FEW = "many-reports", "few-reports"
 
 
@@ -119,7 +119,7 @@ def read_ledger(store: DeskStore) -> dict[str, dict[str, int]]:
 
 
 def run(store: DeskStore, **changes: Any) -> dict[str, str]:
-    order = BatchOrder(quarter=QUARTER, environment="live", made_by="Maker One", **changes)
+    order = DigestOrder(quarter=QUARTER, environment="live", made_by="Maker One", **changes)
     return {result.service: result.state for result in make_all(store, order, clock=clock)}
 
 

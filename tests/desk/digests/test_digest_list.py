@@ -7,7 +7,7 @@ import pytest
 
 from gateway.desk.digests import noise
 from gateway.desk.digests.ledger import get_record, mark_released
-from gateway.desk.digests.making import BatchOrder, make_all
+from gateway.desk.digests.making import DigestOrder, make_all
 from gateway.desk.digests.overview import OverviewOrder, make_overview
 from gateway.desk.digests.releases import describe_files
 from gateway.desk.keyring.key_set import Year, parse_period
@@ -28,7 +28,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     for service in ("one-app", "two-app"):
         add_cases(desk.store, 80, about=service, closed_at="2025-02-01T00:00:00Z")
     for period in (*year.quarters, year):
-        make_all(desk.store, BatchOrder(quarter=period, environment="live", made_by="M"), clock=clock)
+        make_all(desk.store, DigestOrder(quarter=period, environment="live", made_by="M"), clock=clock)
     make_overview(desk.store, OverviewOrder(year=year, environment="live", made_by="M"), clock=clock)
     return desk
 
@@ -71,6 +71,8 @@ def test_digests_of_all_services_and_an_overview_are_made_on_the_page(
     words = {"patterns": "First contact moves to voice chat.\n\n Second. ", "changes": ""}
     refused = browser.post("/digests/overview", year="2025-Q1", **words)
     assert (refused.status_code, "First contact moves to voice chat." in refused.text) == (409, True)
+    too_long = browser.post("/digests/overview", year="2025", patterns="x" * 5000, changes="")
+    assert (too_long.status_code, "at most" in too_long.text) == (409, True)
     made = browser.post("/digests/overview", year="2025", **words)
     assert made.location == "/digests/2025.all.services"
     with desk.store.read() as connection:

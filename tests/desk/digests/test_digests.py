@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from gateway.desk.cases.choices import WEAKNESSES
-from gateway.desk.digests import making, noise, releases
+from gateway.desk.digests import ledger, noise, releases
 from gateway.desk.digests.ledger import (
     DigestError,
     find_record,
@@ -18,33 +18,18 @@ from gateway.desk.digests.ledger import (
     make_message_id,
 )
 from gateway.desk.digests.making import make_digest
-from gateway.desk.digests.releases import reject_digest, release_digest
 from gateway.desk.keyring.key_set import Quarter, QuarterError
 from gateway.desk.outbox_run import SentOut
-from gateway.desk.people.releases import ReleaseError
 from gateway.desk.store import DeskStore
 from gateway.desk.store.agency_tables import PARTNERS
 from gateway.desk.wiring import Desk
 from partner_sdk.digests.page import render_page
 from partner_sdk.wire.digest import Digest, parse_digest, render_table
-from tests.desk.digests.digest_builders import NOW, PARTNER, QUARTER, add_case, add_cases, clock, make_order, make_store
+from tests.desk.digests.digest_builders import PARTNER, QUARTER, add_case, add_cases, clock, make_order, make_store
 from tests.desk.made_models import hold_open
-from tests.desk.people.step_up_builders import sign_digest
 from tests.desk.view_builders import Browser
 
 DIGEST_ID = make_digest_id(partner=PARTNER, quarter=QUARTER)
-
-
-class Mailbox:
-    """A mailbox that keeps its posts; a test asserts that it was used."""
-
-    def __init__(self) -> None:
-        self.posted: list[tuple[str, bytes]] = []
-
-    def post(self, partner: str, body: bytes, signer: str) -> str:
-        assert signer == "second-two"
-        self.posted.append((partner, body))
-        return f"message-{len(self.posted)}"
 
 
 @pytest.fixture
@@ -255,50 +240,16 @@ def test_a_digest_says_that_it_counts_what_was_closed_and_that_lines_need_not_ad
         assert "need not add up" in text
 
 
-def test_rejecting_a_preview_keeps_the_spend_and_ends_the_quarter(store: DeskStore) -> None:
-    body = get_body(make_digest(store, make_order(), clock=clock))
-    reject_digest(store, DIGEST_ID, by="Second Two", reason="The zebra figures", now=NOW)
-    with store.read() as connection:
-        assert sum(get_spends(connection, partner=PARTNER, quarter=QUARTER).values()) == 800_000
-    again = make_digest(store, make_order(), clock=clock)
-    assert (again.state, again.body, again.reason) == ("rejected", body, "The zebra figures")
-    with pytest.raises(DigestError):
-        release_digest(store, DIGEST_ID, post=Mailbox().post, now=NOW)
-
-
 def test_threshold_is_decided_once_even_when_the_making_was_stopped(
     store: DeskStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_cases(store, 5)
     with monkeypatch.context() as patch:
-        patch.setattr(making, "finish_record", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(ledger, "finish_record", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             make_digest(store, make_order(adopted=False, threshold=100_000), clock=clock)
     # Whoever looks at the noise and asks again with another threshold gets the same answer.
     assert make_digest(store, make_order(adopted=False, threshold=-100_000), clock=clock).state == "not-eligible"
-
-
-def test_a_release_needs_the_signature_of_a_second_person(store: DeskStore) -> None:
-    make_digest(store, make_order(), clock=clock)
-    mailbox = Mailbox()
-    with pytest.raises(ReleaseError) as caught:
-        release_digest(store, DIGEST_ID, post=mailbox.post, now=NOW)
-    assert caught.value.reason == "not-signed"
-    with pytest.raises(ReleaseError) as caught:
-        sign_digest(store, DIGEST_ID, by="Maker One")
-    assert caught.value.reason == "same-person"
-    assert mailbox.posted == []
-
-
-def test_a_release_posts_the_stored_bytes_once(store: DeskStore) -> None:
-    record = make_digest(store, make_order(), clock=clock)
-    mailbox = Mailbox()
-    sign_digest(store, DIGEST_ID)
-    released = release_digest(store, DIGEST_ID, post=mailbox.post, now=NOW)
-    again = release_digest(store, DIGEST_ID, post=mailbox.post, now=NOW)
-    assert mailbox.posted == [(PARTNER, record.body)]
-    assert released == again
-    assert (released.state, released.released_by, released.message_id) == ("released", "second-two", "message-1")
 
 
 def test_weaknesses_that_round_to_one_number_stand_in_the_order_of_their_draws(
@@ -314,7 +265,7 @@ def test_a_preview_is_rejected_for_a_reason_that_stays_and_its_partner_reads_tha
     desk: Desk, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[tuple[object, ...]] = []
-    monkeypatch.setattr(releases, "write_message", lambda _desk, **message: written.append(tuple(message.values())))
+    monkeypatch.setattr(releases, "store_message", lambda *_, **message: written.append(tuple(message.values())))
     monkeypatch.setattr(releases, "send_due", lambda _desk, only: SentOut())
     browser.get("/digests")
     browser.post("/digests", partner=PARTNER, quarter=QUARTER.name, adopted="yes")
@@ -322,10 +273,10 @@ def test_a_preview_is_rejected_for_a_reason_that_stays_and_its_partner_reads_tha
     path = f"/digests/{digest_id}"
     assert "Give a reason" in browser.post(f"{path}/reject", reason="  ").text
     assert written == []
-    for _ in range(2):  # again, after a crash: the same message
+    for _ in range(2):
         assert browser.post(f"{path}/reject", reason="The zebra figures").status_code == 303
     body = b'{"environment":"live","partner":"example-chat","period":"2026-Q3"}'
-    assert written == [(PARTNER, "digest-not-published", body, "a-assessor", make_message_id(digest_id))] * 2
+    assert written == [(PARTNER, "digest-not-published", body, "a-assessor", make_message_id(digest_id))]
     page = browser.get(path).text
     assert ">Rejected<" in page
     assert "The zebra figures" in page

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.desk.digests import noise
 from gateway.desk.digests.ledger import list_spent
-from gateway.desk.digests.making import BatchOrder, freeze_clusters, list_services, make_all, make_digest
+from gateway.desk.digests.making import DigestOrder, freeze_clusters, list_services, make_all, make_digest
 from gateway.desk.digests.overview import MOST_OF_ONE, OverviewOrder, make_overview
 from gateway.desk.keyring.key_set import Quarter, Year, parse_period
 from gateway.desk.placements.register import add_merge, get_successor, list_counted, list_ever_merged
@@ -77,7 +77,7 @@ def test_overview_caps_a_service_that_was_entered_twice_once(store: DeskStore) -
     for service in ("one", "two"):
         add_cases(store, 90, about=service, closed_at="2025-02-01T00:00:00Z")
     for period in (*year.quarters, year):
-        make_all(store, BatchOrder(quarter=period, environment="live", made_by="M"), clock=clock)
+        make_all(store, DigestOrder(quarter=period, environment="live", made_by="M"), clock=clock)
     merge(store, "one", "two")
     record = make_overview(store, OverviewOrder(year=year, environment="live", made_by="M"), clock=clock)
     assert (record.draws["total"], sum(record.draws["kind"])) == ([MOST_OF_ONE], 1)

@@ -12,7 +12,7 @@ from sqlalchemy import insert, select, update
 
 from gateway.desk.audit import check_chain
 from gateway.desk.collection.joining import add_link
-from gateway.desk.digests import noise, overview
+from gateway.desk.digests import noise, overview, releases
 from gateway.desk.digests.ledger import (
     MAX_RECORD_BYTES,
     OVERVIEW_OF,
@@ -24,7 +24,7 @@ from gateway.desk.digests.ledger import (
     get_spends,
     get_spent,
 )
-from gateway.desk.digests.making import BatchOrder, make_all
+from gateway.desk.digests.making import DigestOrder, make_all
 from gateway.desk.digests.overview import (
     MOST_OF_ONE,
     MOST_OUTCOMES_OF_ONE,
@@ -33,14 +33,14 @@ from gateway.desk.digests.overview import (
     Contributions,
     OverviewOrder,
     make_overview,
-    release_overview,
 )
 from gateway.desk.digests.releases import (
     describe_files,
     find_publication,
     propose_publication,
     publish_overview,
-    reject_digest,
+    reject,
+    release,
 )
 from gateway.desk.digests.synthetic import KIND_SHARES
 from gateway.desk.digests.tables import BUDGET_MICRO, OUTCOME_MICRO
@@ -88,7 +88,7 @@ def fill(store: DeskStore, *, counts: Sequence[int]) -> None:
     for service, count in zip(SERVICES, counts, strict=False):
         add_cases(store, count, about=service, closed_at="2025-02-01T00:00:00Z", received_at="2025-01-31T00:00:00Z")
     for period in (*YEAR.quarters, YEAR):
-        make_all(store, BatchOrder(quarter=period, environment="live", made_by="M"), clock=clock)
+        make_all(store, DigestOrder(quarter=period, environment="live", made_by="M"), clock=clock)
 
 
 def make_order(**changes: Any) -> OverviewOrder:
@@ -338,26 +338,26 @@ def test_a_second_person_releases_it_to_adopters_alone_and_a_supervisor_makes_it
         def raise_first(self) -> None:
             sent.append(self)
 
-    monkeypatch.setattr(overview, "send_due", lambda _desk, only: Sent())
+    monkeypatch.setattr(releases, "send_due", lambda _desk, only: Sent())
     with pytest.raises(ReleaseError) as unsigned:
-        release_overview(desk, record.digest_id)
+        release(desk, record.digest_id)
     assert unsigned.value.reason == "not-signed"
     sign_digest(desk.store, record.digest_id)
     with pytest.raises(DigestError) as caught:
-        release_overview(desk, record.digest_id)
+        release(desk, record.digest_id)
     assert caught.value.reason == "no-adopters"
-    monkeypatch.setattr(overview, "list_adopters", lambda _connection: {PARTNER, "without-keys"})
+    monkeypatch.setattr(releases, "list_adopters", lambda _connection: {PARTNER, "without-keys"})
     with pytest.raises(DigestError) as caught:
         propose_publication(desk.store, record.digest_id, by="b-singh", reason="Press", now=NOW)
     assert caught.value.reason == "not-released"
     for _ in range(2):
-        assert release_overview(desk, record.digest_id).state == "released"
+        assert release(desk, record.digest_id).state == "released"
     with desk.store.read() as connection:
         messages = [bytes(one) for one in connection.execute(select(MAILBOX_MESSAGES.c.signed)).scalars()]
     assert [(peek_message(one).recipient, peek_message(one).kind) for one in messages] == [(PARTNER, "overview")]
     assert len(sent) == 2
     with pytest.raises(DigestError) as caught:
-        reject_digest(desk.store, record.digest_id, by="Second Two", reason="The zebra figures", now=NOW)
+        reject(desk, record.digest_id, by="Second Two", reason="The zebra figures")
     assert caught.value.reason == "not-waiting"
     with pytest.raises(ReleaseError) as unsigned:
         publish_overview(desk.store, record.digest_id, by="b-singh", now=NOW)
@@ -384,7 +384,7 @@ def test_a_rejected_overview_keeps_its_reason_and_its_spend_and_reaches_no_mailb
     desk = make_desk(tmp_path)
     fill(desk.store, counts=(60,))
     record = make_overview(desk.store, make_order(), clock=clock)
-    monkeypatch.setattr(overview, "list_adopters", lambda _connection: {PARTNER})
+    monkeypatch.setattr(releases, "list_adopters", lambda _connection: {PARTNER})
     browser = Browser(desk).sign_in()
     path = f"/digests/{record.digest_id}"
     page = browser.get(path).text
@@ -396,30 +396,8 @@ def test_a_rejected_overview_keeps_its_reason_and_its_spend_and_reaches_no_mailb
     again = make_overview(desk.store, make_order(), clock=clock)
     assert (again.state, again.reason, again.body) == ("rejected", "The zebra figures", record.body)
     with pytest.raises(DigestError) as caught:
-        release_overview(desk, record.digest_id)
+        release(desk, record.digest_id)
     assert caught.value.reason == "not-waiting"
     with desk.store.read() as connection:
         assert connection.execute(select(MAILBOX_MESSAGES.c.number)).all() == []
         assert get_spent(connection, partner=OVERVIEW_OF, period=YEAR) == BUDGET_MICRO
-
-
-def test_an_overview_that_has_begun_to_leave_cannot_be_rejected(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    desk = make_desk(tmp_path)
-    fill(desk.store, counts=(60,))
-    record = make_overview(desk.store, make_order(), clock=clock)
-    monkeypatch.setattr(overview, "_list_recipients", lambda *_args, **_named: [PARTNER])
-    real = overview.write_message
-
-    def write_and_stop(*args: Any, **named: Any) -> None:
-        real(*args, **named)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(overview, "write_message", write_and_stop)
-    sign_digest(desk.store, record.digest_id)
-    with pytest.raises(KeyboardInterrupt):
-        release_overview(desk, record.digest_id)
-    with pytest.raises(DigestError) as caught:
-        reject_digest(desk.store, record.digest_id, by="Second Two", reason="The zebra figures", now=NOW)
-    assert caught.value.reason == "not-waiting"

@@ -1,6 +1,7 @@
 """The release of a digest, to a really signed and sealed message; and the commands about digests for machines."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,17 +11,16 @@ from gateway.desk.cli import main
 from gateway.desk.digests import releases
 from gateway.desk.digests.ledger import get_record
 from gateway.desk.digests.making import DigestOrder, make_digest
-from gateway.desk.digests.releases import release_to_mailbox
+from gateway.desk.digests.releases import reject, release
 from gateway.desk.keyring.key_set import parse_period
 from gateway.desk.outbox_run import SentOut
-from gateway.desk.partners.mailbox import write_message
+from gateway.desk.partners.mailbox import store_message
 from gateway.desk.people.releases import ReleaseError
 from gateway.desk.store.agency_tables import MAILBOX_MESSAGES, PARTNERS
 from gateway.desk.wiring import Desk, utc_now
 from partner_sdk.errors import TransportError
 from partner_sdk.key_files import KeyRole, new_key
 from partner_sdk.wire.canonical import format_time, parse_base64url
-from partner_sdk.wire.digest import parse_digest
 from partner_sdk.wire.mailbox import peek_message
 from tests.desk.digests.digest_builders import PARTNER
 from tests.desk.people.step_up_builders import sign_digest
@@ -75,15 +75,19 @@ def test_a_signed_digest_becomes_one_message(
 ) -> None:
     sent = send_with(monkeypatch)
     with pytest.raises(ReleaseError, match="A second person"):
-        release_to_mailbox(desk, DIGEST)
+        release(desk, DIGEST)
+    with pytest.raises(ReleaseError) as caught:
+        sign_digest(desk.store, DIGEST, by="maker-one")
+    assert caught.value.reason == "same-person"
     sign_digest(desk.store, DIGEST, now=desk.clock())
-    released = release_to_mailbox(desk, DIGEST)
+    released = release(desk, DIGEST)
     assert released.state == "released"
-    assert release_to_mailbox(desk, DIGEST) == released
+    assert release(desk, DIGEST) == released
     (signed,) = read_messages(desk)
     message = peek_message(signed)
     assert (message.message_id, message.recipient, message.kind) == (released.message_id, PARTNER, "digest")
-    assert parse_digest(parse_base64url(message.body)).period == QUARTER
+    assert parse_base64url(message.body) == released.body
+    assert released.released_by == "second-two"
     assert sent == ["sent", "sent"]
     capsys.readouterr()
     assert main(["digest", "list", "--json", "--state", str(desk.paths.state)]) == 0
@@ -95,31 +99,32 @@ def test_a_gateway_that_is_away_loses_nothing(desk: Desk, monkeypatch: pytest.Mo
     sign_digest(desk.store, DIGEST, now=desk.clock())
     send_with(monkeypatch, error=TransportError("The gateway did not answer.", reason="no-answer"))
     with pytest.raises(TransportError):
-        release_to_mailbox(desk, DIGEST)
+        release(desk, DIGEST)
     send_with(monkeypatch)
-    assert release_to_mailbox(desk, DIGEST).state == "released"
+    assert release(desk, DIGEST).state == "released"
     assert len(read_messages(desk)) == 1
 
 
-def test_a_crash_after_the_message_was_written_does_not_write_a_second(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("stop", [release, lambda desk, digest: reject(desk, digest, by="second-two", reason="Odd.")])
+def test_a_crash_leaves_neither_a_message_nor_its_record(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, stop: Callable[[Desk, str], object]
 ) -> None:
-    sent = send_with(monkeypatch)
+    send_with(monkeypatch)
     sign_digest(desk.store, DIGEST, now=desk.clock())
 
     def write_and_die(*arguments, **settings):
-        write_message(*arguments, **settings)
+        store_message(*arguments, **settings)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(releases, "write_message", write_and_die)
-    with pytest.raises(KeyboardInterrupt):
-        release_to_mailbox(desk, DIGEST)
+    with monkeypatch.context() as patch:
+        patch.setattr(releases, "store_message", write_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            stop(desk, DIGEST)
     with desk.store.read() as connection:
         assert get_record(connection, DIGEST).state == "made"
-    monkeypatch.setattr(releases, "write_message", write_message)
-    assert release_to_mailbox(desk, DIGEST).state == "released"
+    assert read_messages(desk) == []
+    stop(desk, DIGEST)
     assert len(read_messages(desk)) == 1
-    assert sent == ["sent"]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from gateway.desk.digests.ledger import (
     make_message_id,
 )
 from gateway.desk.digests.making import make_digest
-from gateway.desk.digests.releases import release_to_mailbox
+from gateway.desk.digests.releases import release as send
 from gateway.desk.doctor import examine
 from gateway.desk.organisations import PartnerError
 from gateway.desk.outbox_run import send_due
@@ -63,7 +63,7 @@ def release(loop: Loop) -> None:
         release = find_draft(connection, get_record(connection, DIGEST_ID))
     if release is not None and release.signed_by is None:
         sign_digest(loop.desk.store, DIGEST_ID, now=loop.clock())
-    release_to_mailbox(loop.desk, DIGEST_ID)
+    send(loop.desk, DIGEST_ID)
 
 
 def test_desk_restored_with_its_journal_makes_the_same_bytes_and_publishes_once(loop: Loop) -> None:

@@ -10,8 +10,8 @@ from gateway.desk.actions.ledger import open_body, record_sent
 from gateway.desk.actions.model import Action, ActionError
 from gateway.desk.cases.action_forms import find_signature, release_notice
 from gateway.desk.digests.ledger import get_record, make_digest_id
-from gateway.desk.digests.making import BatchOrder, make_all
-from gateway.desk.digests.releases import reject_digest
+from gateway.desk.digests.making import DigestOrder, make_all
+from gateway.desk.digests.releases import reject
 from gateway.desk.notices.invitations import (
     ANSWERS,
     Candidate,
@@ -48,7 +48,7 @@ def reachable(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
 
 
 def make_digests(desk: Desk, **changes: Any) -> None:
-    order = BatchOrder(quarter=QUARTER, environment="live", made_by=ACTOR, **changes)
+    order = DigestOrder(quarter=QUARTER, environment="live", made_by=ACTOR, **changes)
     make_all(desk.store, order, clock=desk.clock)
 
 
@@ -114,7 +114,7 @@ def test_service_that_came_closer_is_no_longer_to_be_invited(reachable: Desk, st
             add_merge(connection, MANY, into=PARTNER, by=ACTOR, now=reachable.clock())
     else:
         digest_id = make_digest_id(partner=MANY, quarter=QUARTER)
-        reject_digest(reachable.store, digest_id, by=ACTOR, reason="Odd figures.", now=reachable.clock())
+        reject(reachable, digest_id, by=ACTOR, reason="Odd figures.")
     assert candidates(reachable) == []
     with pytest.raises(ActionError) as caught:
         invite(reachable)

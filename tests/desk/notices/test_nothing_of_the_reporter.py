@@ -16,7 +16,7 @@ from gateway.desk.actions.ledger import open_body
 from gateway.desk.cases.closing import schedule_outcome
 from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.digests.ledger import list_records
-from gateway.desk.digests.making import BatchOrder, make_all
+from gateway.desk.digests.making import DigestOrder, make_all
 from gateway.desk.digests.overview import OverviewOrder, make_overview
 from gateway.desk.keyring.key_set import Year, parse_period
 from gateway.desk.notices.invitations import draft_invitation, parse_invitation, print_invitation
@@ -186,7 +186,7 @@ def test_figures_and_letters_hold_nothing_of_the_person(reachable: Loop, case_id
         connection.execute(update(CASES).where(CASES.c.case_id == case_id).values(about=MANY, **counted, **times))
     add_cases(desk.store, 150, about=MANY)
     add_cases(desk.store, 150, about=reachable.partner.partner)
-    make_all(desk.store, BatchOrder(quarter=QUARTER, environment="live", made_by=ACTOR), clock=desk.clock)
+    make_all(desk.store, DigestOrder(quarter=QUARTER, environment="live", made_by=ACTOR), clock=desk.clock)
     with desk.store.read() as connection:
         bodies = [one.body for one in list_records(connection) if one.body is not None]
     assert len(bodies) == 2
@@ -212,7 +212,7 @@ def test_overview_holds_nothing_of_the_person(reachable: Loop, case_id: str) -> 
     for service in (MANY, "others", "third"):
         add_cases(desk.store, 100, about=service, **times)
     for period in (*year.quarters, year):
-        make_all(desk.store, BatchOrder(quarter=period, environment="live", made_by=ACTOR), clock=desk.clock)
+        make_all(desk.store, DigestOrder(quarter=period, environment="live", made_by=ACTOR), clock=desk.clock)
     record = make_overview(desk.store, OverviewOrder(year=year, environment="live", made_by=ACTOR), clock=desk.clock)
     assert record.body is not None
     assert find_marks(record.body, marks) == set()
