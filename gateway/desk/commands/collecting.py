@@ -14,8 +14,7 @@ from gateway.desk.actions.ledger import NO_ENTRIES, EntriesTaken, collect_entrie
 from gateway.desk.alarms import clear_alarm, list_alarms, list_subjects
 from gateway.desk.collection.chain import GAP, note_failed
 from gateway.desk.collection.collect import Collected, Reconciled, collect_reports, reconcile
-from gateway.desk.collection.damage import UNCHECKED
-from gateway.desk.collection.importing import Imported, import_report
+from gateway.desk.collection.importing import import_report
 from gateway.desk.collection.quarantine import list_quarantined
 from gateway.desk.config import DeskPaths, load_config
 from gateway.desk.evidence.collecting import EvidenceCollected, collect_evidence
@@ -52,70 +51,14 @@ from partner_sdk.errors import FormatError, LocalStateError, ReportAbuseError, T
 from partner_sdk.lazy_group import FiniteRange
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES
 
-WHY_LEFT: Final = {
-    "busy": "another run is fetching it",
-    "bytes": "this run has reached its size limit",
-    "circle": "the gateway's list repeats itself",
-    "disk": "too little disk space is free",
-    "list": "the gateway's list is too long for one run",
-    "pages": "the gateway's list does not end",
-    "time": "this run is out of time",
-}
-
 NO_ENROLMENTS: Final = EnrolmentsTaken((), {})
 NO_CHANGES: Final = ChangesTaken((), {})
 
-_ENROLMENT_ADVICE: Final = {
-    "key-in-use": "the partner answered with the keys of an earlier enrolment; it must enrol into a new folder, "
-    "with a new invitation",
-    "invitation-used": "this invitation was answered before; ask the partner whether both answers are its own",
-    "invitation-expired": "the partner answered after the invitation's last day; invite it again",
-    "unknown-invitation": "this desk never wrote that invitation; ask the gateway's operator where it came from",
-}
-_ENROLMENT_OTHERWISE: Final = "the answer did not pass the checks; write the partner a new invitation"
-_CHANGE_ADVICE: Final = {
-    "unknown-partner": "this desk has no such partner; ask the gateway's operator where it came from",
-    "partner-not-active": "the partner is suspended or its key revoked; invite it again if it may continue",
-    "unknown-key": "it was not signed with the current key; ask the partner whether it sent it",
-    "bad-signature": "the keys did not all sign it; ask the partner whether it sent it",
-    "key-in-use": "the new key was used before; the partner must make new ones",
-}
-_CHANGE_OTHERWISE: Final = "the change did not pass the checks; ask the partner whether it sent it"
 T = TypeVar("T")
 # An urgent report must not wait at the gateway for longer than this.
 LONGEST_PAUSE_SECONDS: Final = 3600
 # With --every, each round spends this long on evidence: later rounds fetch the rest.
 EVIDENCE_SECONDS: Final = 30.0
-
-
-def print_enrolments(taken: EnrolmentsTaken) -> None:
-    """Print the partners that wait for approval and the refused enrolments."""
-    for partner in taken.waiting:
-        say(f"{partner} has enrolled and waits: a partner manager approves it on the page Partners.")
-    for (partner, reason), count in taken.refused.items():
-        say(f"REFUSED: {count} enrolment(s) of {partner}. {reason}: {_advise_enrolment(reason)}.")
-
-
-def print_changes(taken: ChangesTaken) -> None:
-    """Print the changes that wait for a person and the refused ones."""
-    for change in taken.waiting:
-        wanted = "new keys" if change.kind == "keys" else "a registration"
-        say(f"{change.partner} asks for {wanted}: a partner manager decides it on the page of the partner.")
-    for (partner, reason), count in taken.refused.items():
-        say(f"REFUSED: {count} account change(s) of {partner}. {reason}: {_advise_change(reason)}.")
-
-
-def list_refused(refused: dict[tuple[str, str], int]) -> list[dict[str, object]]:
-    """Return refusals for machines."""
-    return [{"count": count, "partner": partner, "reason": reason} for (partner, reason), count in refused.items()]
-
-
-def _advise_enrolment(reason: str) -> str:
-    return _ENROLMENT_ADVICE.get(reason, _ENROLMENT_OTHERWISE)
-
-
-def _advise_change(reason: str) -> str:
-    return _CHANGE_ADVICE.get(reason, _CHANGE_OTHERWISE)
 
 
 def keep_going(work: Callable[[], int], *, every_seconds: float, stop: StopRequest) -> int:
@@ -205,13 +148,25 @@ def _collect_once(call: Call, *, every: float | None, is_reconciled: bool) -> in
         sent.tell(to=sys.stderr)
         raise steps.error
     is_well = taken.is_well and sent.is_well and evidence.is_well
+    found = taken.as_json() | {"evidence": asdict(evidence)}
     if call.as_json:
-        print_json(taken.as_json() | sent.as_json() | {"evidence": asdict(evidence)})
-    else:
-        taken.tell()
-        sent.tell()
-        print_evidence(evidence)
+        print_json(found | sent.as_json())
+        return DONE if is_well else LOOK
+    say(f"filed: {taken.collected.filed}")
+    for name, value in found.items():
+        if value and name != "filed":
+            say(f"{name}: {_format(value)}".replace("_", " "))
+    sent.tell()
+    if not is_well:
+        say(f"This needs a person. For each cause: {suggest('doctor')}, and {suggest('alarms')}")
     return DONE if is_well else LOOK
+
+
+def _format(value: object) -> str:
+    """Return a result in one line: the numbers that are not 0, with their names."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_format(one)}" for name, one in value.items() if one)
+    return "; ".join(map(_format, value)) if isinstance(value, list | tuple) else str(value)
 
 
 @dataclass(slots=True)
@@ -266,10 +221,10 @@ class _Taken:
         """Return counts, names and codes."""
         collected, enrolments = self.collected, self.enrolments
         return {
-            "account_changes_refused": list_refused(self.changes.refused),
+            "account_changes_refused": _list_refused(self.changes.refused),
             "account_changes_waiting": [asdict(change) for change in self.changes.waiting],
             "adoption_requests": self.adoptions,
-            "enrolments_refused": list_refused(enrolments.refused),
+            "enrolments_refused": _list_refused(enrolments.refused),
             "enrolments_waiting": list(enrolments.waiting),
             "filed": collected.filed,
             "gaps": collected.gaps,
@@ -287,19 +242,9 @@ class _Taken:
             "unreadable": collected.unreadable,
         }
 
-    def tell(self) -> None:
-        """Print the counts and everything that waits for a person."""
-        _print_collected(self.collected)
-        print_enrolments(self.enrolments)
-        print_changes(self.changes)
-        if self.adoptions:
-            say(f"{self.adoptions} service(s) ask to show the button. A partner manager answers on the desk's pages.")
-        if self.entries.taken:
-            say(f"{self.entries.taken} entries of partners in the threads of actions.")
-        if self.entries.refused:
-            say(f"REFUSED: {self.entries.refused} entries of threads. See: {suggest('alarms')}")
-        if self.reconciled is not None:
-            _print_reconciled(self.reconciled)
+
+def _list_refused(refused: dict[tuple[str, str], int]) -> list[dict[str, object]]:
+    return [{"count": count, "partner": partner, "reason": reason} for (partner, reason), count in refused.items()]
 
 
 def _record_failure(desk: Desk, step: Callable[[], T]) -> T:
@@ -374,78 +319,7 @@ def quarantine(call: Call, *, with_resolved: bool) -> int:
     return print_result(call, {"quarantined": [asdict(one) for one in rows]}, *lines, empty="The quarantine is empty.")
 
 
-def _print_collected(collected: Collected) -> None:
-    say(f"{collected.filed} filed, {collected.quarantined} in quarantine, {collected.known} known already.")
-    for reason, count in sorted(collected.refused.items()):
-        say(f"QUARANTINE: {count} because of {reason}. Read the page Quarantine.")
-    if collected.unreadable:
-        say(
-            f"UNREADABLE: the gateway holds {len(collected.unreadable)} report(s) in damaged pages. "
-            f"See: {suggest('alarms')}"
-        )
-    if collected.hidden:
-        say(
-            f"HIDDEN: {collected.hidden} report(s) wait at the gateway and are not listed. "
-            "Ask its operator to run `doctor`."
-        )
-    if collected.left:
-        say(
-            f"QUARANTINE FULL: {collected.left} stay at the gateway: their sender has too many here. "
-            "Read the page Quarantine."
-        )
-    if collected.log_fault == UNCHECKED:
-        say("PUBLIC LOG: it could not be checked. Ask the gateway's operator to run `doctor`.")
-    elif collected.log_fault:
-        say(
-            f"PUBLIC LOG: it does not hold ({collected.log_fault}). Ask the gateway's operator about a restore, or a "
-            f"service that stopped. See: {suggest('alarms')}"
-        )
-    for gap in collected.gaps:
-        say(f"GAP: the gateway's chains miss {gap}. Ask its operator where it went.")
-    for epoch in collected.new_epochs:
-        say(f"NEW EPOCH: {epoch}. If the gateway was restored, clear the alarm: `alarms --clear`.")
-
-
-def _print_reconciled(reconciled: Reconciled) -> None:
-    say(f"{reconciled.compared} links of the receipt chains compared with the gateway.")
-    if reconciled.brought_back:
-        say(f"{reconciled.brought_back} report(s) that this desk had lost are back.")
-    if not reconciled.is_whole:
-        say("ALARM: the gateway's list of links does not end; the rest was not compared.")
-    for words, places in (
-        ("are missing here", reconciled.missing_here),
-        ("are missing at the gateway", reconciled.missing_there),
-        ("differ at the gateway", reconciled.different),
-    ):
-        if places:
-            named = ", ".join(f"{place.partner}/{place.sequence}" for place in places[:20])
-            say(f"ALARM: {len(places)} {words}: {named}")
-
-
-def print_evidence(done: EvidenceCollected) -> None:
-    """Print the evidence that a run of `collect` fetched, and the faults that a person has to look at."""
-    if done.collected or done.fetched_bytes:
-        say(f"{done.collected} files of evidence are here now, {done.fetched_bytes:,} bytes fetched.")
-    if done.spoiled:
-        say(f"ALARM: {done.spoiled} files of evidence do not match the gateway's list. The next run tries again.")
-    if done.refused:
-        say(f"ALARM: {done.refused} lines of the gateway's list of evidence are wrong. See: {suggest('alarms')}")
-    if done.over_share:
-        say(
-            f"ALARM: {done.over_share} files are left: their partners have used their share of this disk. "
-            f"See: {suggest('alarms')}"
-        )
-    if done.unnamed:
-        say(f"{done.unnamed} files of evidence wait for the report that names them.")
-    if done.left is not None:
-        say(f"Evidence is left for the next run: {WHY_LEFT[done.left]}.")
-
-
 RECEIPT_SUFFIX: Final = ".receipt.json"
-_FATES: Final = {
-    "filed": "is filed as a case",
-    "known": "was here already: no second case",
-}
 
 
 @desk_command(Permission.IMPORT_REPORTS, "import", example="report.sealed.json --receipt-out receipt.json")
@@ -461,49 +335,38 @@ def import_command(call: Call, path: Path, receipt_out: Path | None) -> int:
     """
     desk = open_desk(call.state)
     receipt_path = receipt_out or path.with_name(path.name + RECEIPT_SUFFIX)
-    raw = _read(path)
+    raw = read_bounded(path, max_bytes=MAX_REPORT_BODY_BYTES)
+    if len(raw) > MAX_REPORT_BODY_BYTES:
+        raise FormatError(f"{path} is larger than a sealed report may be.", reason="too-large")
     imported = import_report(desk, raw, actor=call.actor)
     # An urgent report must raise its alert even if the receipt cannot be written.
     sent = send_outbox(desk)
     if imported.receipt is not None:
-        _write_receipt(receipt_path, imported.receipt)
-    if call.as_json:
-        print_json(
-            {
-                "reason": imported.reason,
-                "receipt": None if imported.receipt is None else str(receipt_path),
-                "reference": imported.reference,
-                "state": imported.state,
-            }
-            | sent.as_json()
-        )
-    else:
-        _tell(imported, receipt_path)
-        sent.tell(to=sys.stderr)
-    return DONE if imported.receipt is not None and sent.is_well else LOOK
-
-
-def _read(path: Path) -> bytes:
-    raw = read_bounded(path, max_bytes=MAX_REPORT_BODY_BYTES)
-    if len(raw) > MAX_REPORT_BODY_BYTES:
-        raise FormatError(f"{path} is larger than a sealed report may be.", reason="too-large")
-    return raw
-
-
-def _write_receipt(path: Path, receipt: bytes) -> None:
-    if find_bytes(path) not in {None, receipt}:
-        raise LocalStateError(
-            f"The report is here, but {path} holds something else: run it again with another --receipt-out.",
-            reason="file-exists",
-        )
-    write_durably(path, receipt)
-
-
-def _tell(imported: Imported, receipt_path: Path) -> None:
+        if find_bytes(receipt_path) not in {None, imported.receipt}:
+            raise LocalStateError(
+                f"The report is here, but {receipt_path} holds something else: choose another --receipt-out.",
+                reason="file-exists",
+            )
+        write_durably(receipt_path, imported.receipt)
     if imported.receipt is None:
-        say(f"IN QUARANTINE because of {imported.reason}: the file is kept here, and there is no receipt.")
-        say("Read the page Quarantine.")
-        say("Ask the partner by another channel whether it sent this.")
-        return
-    say(f"{imported.reference} {_FATES[imported.state]}.")
-    say(f"Send {receipt_path} to the partner, which checks it with `report-abuse-partner receipt verify`.")
+        lines = [
+            f"IN QUARANTINE because of {imported.reason}: the file is kept here, and there is no receipt.",
+            "Read the page Quarantine, and ask the partner by another channel whether it sent this.",
+        ]
+    else:
+        fate = "is filed as a case" if imported.state == "filed" else "was here already: no second case"
+        lines = [
+            f"{imported.reference} {fate}.",
+            f"Send {receipt_path} to the partner, which checks it with `report-abuse-partner receipt verify`.",
+        ]
+    found = {
+        "reason": imported.reason,
+        "receipt": None if imported.receipt is None else str(receipt_path),
+        "reference": imported.reference,
+        "state": imported.state,
+    }
+    is_well = imported.receipt is not None and sent.is_well
+    print_result(call, found | sent.as_json(), *lines)
+    if not call.as_json:
+        sent.tell(to=sys.stderr)
+    return DONE if is_well else LOOK

@@ -77,7 +77,7 @@ def test_import_writes_over_no_other_file_and_keeps_the_report(
     taken.write_bytes(b"mine")
     assert run(path, "--receipt-out", str(taken)) == WRONG_USE
     assert taken.read_bytes() == b"mine"
-    assert "run it again with another --receipt-out" in capsys.readouterr().err
+    assert "choose another --receipt-out" in capsys.readouterr().err
     assert len(cases_of(this_time)) == 1
     assert run(path, "--json") == DONE
     assert json.loads(capsys.readouterr().out)["state"] == "known"

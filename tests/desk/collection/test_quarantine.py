@@ -305,14 +305,3 @@ def test_files_are_settled_apart_from_the_rows_of_the_feed(loop: Loop) -> None:
     assert resolve(loop, 2) == 1
     with loop.desk.store.read() as connection:
         assert [(row.id, row.channel) for row in list_quarantined(connection)] == [(1, "gateway")]
-
-
-@pytest.mark.usefixtures("small_room")
-def test_rows_that_stay_at_the_gateway_give_exit_code_1_and_are_said(
-    loop: Loop, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from gateway.desk.commands.collecting import _print_collected
-
-    send_bad(loop, 5)
-    _print_collected(loop.collect())
-    assert "QUARANTINE FULL: 2 stay at the gateway" in capsys.readouterr().out

@@ -47,8 +47,8 @@ def test_collect_brings_reports_and_evidence_and_says_so(served: Loop, capsys: p
     film = send_film(served)
     assert run(served) == DONE
     said = capsys.readouterr().out
-    assert "1 filed" in said
-    assert f"1 files of evidence are here now, {film.sealed.size_bytes:,} bytes fetched." in said
+    assert "filed: 1" in said
+    assert f"evidence: collected 1, fetched bytes {film.sealed.size_bytes}" in said
     assert (held(served), waiting(served)) == ([film.evidence_id], [])
     assert run(served, "--json") == DONE
     assert json.loads(capsys.readouterr().out)["evidence"]["collected"] == 0
@@ -61,7 +61,7 @@ def test_evidence_that_is_not_right_is_said_and_gives_the_exit_code_to_look(
     for path in blob_files(served, film):
         path.write_bytes(b"x" * film.sealed.size_bytes)
     assert run(served) == LOOK
-    assert "ALARM: 1 files of evidence do not match the gateway's list" in capsys.readouterr().out
+    assert "spoiled 1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
