@@ -15,7 +15,7 @@ from gateway.desk.people.passkeys import StartLink, get_link_folder, hash_code, 
 from gateway.desk.people.permissions import Permission, check_permission
 from gateway.desk.people.register import format_person, get_active, list_people
 from gateway.desk.people.releases import (
-    PERMISSIONS,
+    KINDS,
     RECOVERY,
     Release,
     ReleaseError,
@@ -46,7 +46,7 @@ def post_begin(number: str) -> ResponseReturnValue:
         with get_desk().store.read() as connection:
             release = get_release(connection, parse_row_number(number))
         check_may_sign(release, by=person)
-        check_permission(get_signed_in().roles, PERMISSIONS[release.kind])
+        check_permission(get_signed_in().roles, KINDS[release.kind][1])
     except ReleaseError as error:
         return answer_fault(error)
     digest = release.body_sha256.hex()

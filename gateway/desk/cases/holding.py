@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, update
 
 from gateway.desk.cases.model import CaseError, CaseRow, StepText, add_step, get_case, get_clean_note, get_clean_reason
 from gateway.desk.collection.joining import get_unhandled_tier
-from gateway.desk.people.permissions import FACULTY_OF, ROLES_OF, CaseScope, Permission, is_allowed
+from gateway.desk.people.permissions import FACULTY_OF, CaseScope, Permission, is_allowed
 from gateway.desk.people.register import find_person, format_person, list_roles, list_with_role
 from gateway.desk.store.schema import CASES
 from gateway.desk.uk_times import format_uk_time
@@ -231,7 +231,7 @@ def list_workers(connection: Connection) -> list[tuple[str, str, int]]:
     # Counted here: a database would sort all open cases by holder.
     held = select(CASES.c.holder).where(CASES.c.closed_at.is_(None), CASES.c.holder.is_not(None))
     counts = Counter(connection.execute(held).scalars())
-    able = list_with_role(connection, *ROLES_OF[Permission.TAKE_CASES])
+    able = list_with_role(connection, *Permission.TAKE_CASES.roles)
     names = sorted((format_person(connection, person), person) for person in able)
     return [(person, name, counts[person]) for name, person in names]
 

@@ -45,8 +45,8 @@ from gateway.desk.cases.reading import labels
 from gateway.desk.organisations import get_owner_names
 from gateway.desk.people.permissions import ANY_CASE, FACULTY_OF, Permission, Role, is_allowed
 from gateway.desk.people.register import Exposure, format_person, list_exposure
+from gateway.desk.people.releases import KINDS as RELEASE_KINDS
 from gateway.desk.people.releases import NO_REPLY
-from gateway.desk.people.releases import PERMISSIONS as RELEASE_PERMISSIONS
 from gateway.desk.uk_times import format_short_time, get_day_start, get_uk_day
 from gateway.desk.views.page import ListPage, get_name, get_signed_in, read_list_page
 from gateway.desk.wiring import Desk
@@ -166,7 +166,7 @@ def make_queue_pane(desk: Desk, *, case_id: str = "", lane: str = "") -> QueuePa
         for case in listed
     ]
     exposure = opened[0] if opened else Exposure(person, 0, 0)
-    can_sign = is_allowed(get_signed_in().roles, RELEASE_PERMISSIONS[NO_REPLY])
+    can_sign = is_allowed(get_signed_in().roles, RELEASE_KINDS[NO_REPLY][1])
     return QueuePane(
         view,
         counts,

@@ -64,7 +64,7 @@ from gateway.desk.packages.gathering import (
     make_public_parts,
 )
 from gateway.desk.people import releases
-from gateway.desk.people.permissions import ROLE_TITLES, Role
+from gateway.desk.people.permissions import Role
 from gateway.desk.people.register import find_person, list_roles
 from gateway.desk.people.releases import Release, draft_release, list_of_subjects, list_open
 from gateway.desk.store.schema import CASE_ACTIONS
@@ -352,7 +352,7 @@ def _list_legal(form: PackageForm) -> Iterator[LegalGround]:
 
 def _make_officer(connection: Connection, form: PackageForm) -> Officer:
     person, roles = find_person(connection, form.officer), list_roles(connection, form.officer)
-    titles = [ROLE_TITLES[role] for role in Role if role in roles]
+    titles = [role.title for role in Role if role in roles]
     return Officer(
         name=form.officer if person is None else person.name,
         role=titles[0].capitalize() if titles else "Officer of this desk",

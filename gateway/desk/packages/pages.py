@@ -58,7 +58,7 @@ from gateway.desk.packages.drafting import (
     suggest_title,
 )
 from gateway.desk.packages.gathering import GatheredCase, draw_passphrase, gather_case, make_file, make_openers
-from gateway.desk.people.permissions import ROLES_OF, Permission
+from gateway.desk.people.permissions import Permission
 from gateway.desk.people.register import format_person, list_with_role
 from gateway.desk.people.releases import ReleaseError, check_may_sign, verify_release
 from gateway.desk.suggestions import suggest
@@ -163,7 +163,7 @@ def make_offered(desk: Desk, gathered: GatheredCase, form: PackageForm) -> Offer
         if (body is None or body.group in one.groups) and (form.kind == PACKAGE or one.agreed)
     }
     with desk.store.read() as connection:
-        able = list_with_role(connection, *ROLES_OF[Permission.MAKE_PACKAGES])
+        able = list_with_role(connection, *Permission.MAKE_PACKAGES.roles)
         officers = sorted((format_person(connection, one), one) for one in able)
     return Offered(
         bodies=_group(takers, suggested),

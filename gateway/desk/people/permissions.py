@@ -7,7 +7,6 @@ place each (`views/page.py`, `terminal.py`). A person has the permissions of all
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from types import MappingProxyType
 from typing import Final
 
 from partner_sdk.errors import ReportAbuseError
@@ -30,162 +29,102 @@ class Role(Enum):
     AUDITOR = "auditor"
     ADMINISTRATOR = "administrator"
 
-
-ROLE_TITLES: Final[Mapping[Role, str]] = MappingProxyType(
-    {
-        Role.ANALYST: "analyst",
-        Role.ADVISER: "safeguarding adviser",
-        Role.OPERATIONS: "officer of Operations",
-        Role.HARM_REDUCTION: "officer of Harm Reduction",
-        Role.SPOC: "single point of contact",
-        Role.PARTNER_MANAGER: "partner manager",
-        Role.DUTY_OFFICER: "duty officer",
-        Role.SUPERVISOR: "supervisor",
-        Role.AUDITOR: "auditor",
-        Role.ADMINISTRATOR: "administrator",
-    }
-)
+    @property
+    def title(self) -> str:
+        """Its name in sentences, e.g. "partner manager"."""
+        return _TITLES.get(self.value, self.value.replace("-", " "))
 
 
-class Permission(Enum):
-    """A permission, as the page of a refusal words it: "Only a supervisor may release digests."."""
-
-    SIGN_OUT = "sign out"
-    # Cases
-    SEE_QUEUE = "see the list of cases"
-    SEARCH_CASES = "search cases"
-    READ_CASES = "open reports"
-    OPEN_FILES = "open files of a case"
-    ENTER_REPORTS = "enter calls, letters and visits"
-    RAISE_CASES = "raise a case in the queue"
-    MOVE_CASES = "lower a case in the queue"
-    LINK_CASES = "link cases and record the service of a case"
-    TAKE_CASES = "take cases and hand them over"
-    ASSIGN_CASES = "assign cases to people"
-    ASSESS_CASES = "assess and close cases"
-    ADVISE = "give a safeguarding adviser's view"
-    SEND_ON = "record that a body outside took a case"
-    MAKE_PACKAGES = "make packages of a case"
-    RELEASE_PACKAGES = "sign and release packages as the second person"
-    SEND_PACKAGES_ALONE = "send the package of a crisis case alone"
-    EXEMPT_CASES = "let an urgent case close although nobody outside took it"
-    REPLY = "reply to people who report"
-    ANSWER_REQUESTS = "answer requests to see, correct or wipe a report"
-    TELL_OUTCOMES = "tell partners an outcome"
-    ASK_SERVICES = "ask services for information"
-    REFER_TERMS = "refer breaches of terms to services"
-    ALERT_SERVICES = "write warnings to services"
-    ALERT_ALONE = "release a warning in a crisis alone"
-    RELEASE_NOTICES = "release referrals, warnings and invitations"
-    SEE_INVITATIONS = "see invitations to services"
-    SEE_QUARANTINE = "see reports in quarantine"
-    RESOLVE_QUARANTINE = "open and settle reports in quarantine"
-    IMPORT_REPORTS = "import sealed reports from files"
-    SIGN_OFF = "sign off the words that this desk sends"
-    # Retention
-    HOLD_CASES = "place and lift legal holds"
-    SEE_RETENTION = "see what is due to be destroyed, and certificates"
-    DESTROY_CASES = "destroy cases whose time is over"
-    # Post
-    SEE_OUTBOX = "see the outbox and alerts"
-    SEND_AGAIN = "send entries of the outbox again"
-    TAKE_ALERTS = "acknowledge alerts"
-    CLEAR_ALARMS = "list and clear alarms"
-    # Partners, figures, digests
-    MANAGE_PARTNERS = "manage partners, placements and adoption"
-    SEE_FIGURES = "see figures and trends"
-    SEE_DIGESTS = "see digests"
-    MAKE_DIGESTS = "make digests"
-    RELEASE_DIGESTS = "release digests"
-    # The desk itself
-    READ_AUDIT = "read the audit log"
-    CHECK_AUDIT = "check the audit log"
-    SEE_EXPOSURE = "see how much each person has opened"
-    MANAGE_PEOPLE = "add people and grant roles"
-    RECOVER_PASSKEYS = "recover lost passkeys"
-    MANAGE_KEYS = "manage the agency's keys"
-    PUBLISH = "publish the key set and the register"
-    RUN_DESK = "run the desk's machine"
-
-
+_TITLES: Final = {
+    "adviser": "safeguarding adviser",
+    "operations": "officer of Operations",
+    "harm-reduction": "officer of Harm Reduction",
+    "spoc": "single point of contact",
+}
 _FACULTIES: Final = (Role.OPERATIONS, Role.HARM_REDUCTION)
 _CASE_ROLES: Final = (Role.ANALYST, Role.ADVISER, *_FACULTIES, Role.SPOC, Role.SUPERVISOR)
 
-# The table. The administrator runs the machine and opens nothing; the auditor sees the audit log and figures alone.
-ROLES_OF: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
-    {
-        permission: frozenset(roles)
-        for permission, roles in (
-            (Permission.SIGN_OUT, tuple(Role)),
-            (Permission.SEE_QUEUE, (*_CASE_ROLES, Role.DUTY_OFFICER)),
-            (Permission.SEARCH_CASES, _CASE_ROLES),
-            (Permission.READ_CASES, (*_CASE_ROLES, Role.DUTY_OFFICER)),
-            (Permission.OPEN_FILES, (Role.ANALYST, Role.OPERATIONS, Role.SUPERVISOR, Role.DUTY_OFFICER)),
-            (Permission.ENTER_REPORTS, (*_CASE_ROLES, Role.DUTY_OFFICER)),
-            (Permission.RAISE_CASES, (Role.ANALYST, Role.ADVISER, Role.SUPERVISOR)),
-            (Permission.MOVE_CASES, (Role.SUPERVISOR,)),
-            (Permission.LINK_CASES, (Role.ANALYST, Role.OPERATIONS, Role.SUPERVISOR)),
-            (Permission.TAKE_CASES, (*_CASE_ROLES, Role.DUTY_OFFICER)),
-            (Permission.ASSIGN_CASES, (Role.SUPERVISOR,)),
-            # A faculty finishes its own cases: it assesses, answers and closes them.
-            (
-                Permission.ASSESS_CASES,
-                (Role.ANALYST, *_FACULTIES, Role.SUPERVISOR, Role.DUTY_OFFICER),
-            ),
-            (Permission.ADVISE, (Role.ADVISER,)),
-            (
-                Permission.SEND_ON,
-                (Role.ANALYST, *_FACULTIES, Role.SUPERVISOR, Role.DUTY_OFFICER),
-            ),
-            (Permission.MAKE_PACKAGES, (Role.ANALYST, Role.OPERATIONS, Role.SUPERVISOR, Role.DUTY_OFFICER)),
-            (Permission.RELEASE_PACKAGES, (Role.ANALYST, Role.OPERATIONS, Role.SUPERVISOR)),
-            (Permission.SEND_PACKAGES_ALONE, (Role.DUTY_OFFICER,)),
-            (Permission.EXEMPT_CASES, (Role.SUPERVISOR,)),
-            (
-                Permission.REPLY,
-                (Role.ANALYST, Role.ADVISER, *_FACULTIES, Role.SUPERVISOR, Role.DUTY_OFFICER),
-            ),
-            (Permission.ANSWER_REQUESTS, (Role.ANALYST, Role.ADVISER, Role.SUPERVISOR)),
-            (Permission.TELL_OUTCOMES, (Role.ANALYST, Role.SUPERVISOR)),
-            (Permission.ASK_SERVICES, (Role.SPOC,)),
-            (Permission.REFER_TERMS, (Role.ANALYST, Role.SUPERVISOR)),
-            (Permission.ALERT_SERVICES, (Role.ANALYST, Role.OPERATIONS, Role.DUTY_OFFICER, Role.SUPERVISOR)),
-            (Permission.ALERT_ALONE, (Role.DUTY_OFFICER,)),
-            (Permission.RELEASE_NOTICES, (Role.ANALYST, Role.SUPERVISOR)),
-            (Permission.SEE_INVITATIONS, (Role.ANALYST, Role.PARTNER_MANAGER, Role.SUPERVISOR)),
-            (Permission.SEE_QUARANTINE, (Role.ANALYST, Role.SUPERVISOR, Role.ADMINISTRATOR)),
-            (Permission.RESOLVE_QUARANTINE, (Role.ANALYST, Role.SUPERVISOR)),
-            (Permission.IMPORT_REPORTS, (Role.ANALYST, Role.SUPERVISOR, Role.ADMINISTRATOR)),
-            (Permission.SIGN_OFF, (Role.ADVISER, Role.HARM_REDUCTION, Role.SUPERVISOR)),
-            (Permission.HOLD_CASES, (Role.SUPERVISOR,)),
-            (Permission.SEE_RETENTION, (Role.SUPERVISOR, Role.AUDITOR)),
-            (Permission.DESTROY_CASES, (Role.SUPERVISOR,)),
-            (Permission.SEE_OUTBOX, (Role.ANALYST, Role.DUTY_OFFICER, Role.SUPERVISOR, Role.ADMINISTRATOR)),
-            (Permission.SEND_AGAIN, (Role.SUPERVISOR, Role.ADMINISTRATOR)),
-            (Permission.TAKE_ALERTS, (Role.ANALYST, Role.DUTY_OFFICER, Role.SUPERVISOR)),
-            (Permission.CLEAR_ALARMS, (Role.SUPERVISOR, Role.ADMINISTRATOR)),
-            (Permission.MANAGE_PARTNERS, (Role.PARTNER_MANAGER,)),
-            (
-                Permission.SEE_FIGURES,
-                (Role.ANALYST, Role.OPERATIONS, Role.HARM_REDUCTION, Role.SUPERVISOR, Role.AUDITOR),
-            ),
-            (
-                Permission.SEE_DIGESTS,
-                (Role.PARTNER_MANAGER, Role.HARM_REDUCTION, Role.SUPERVISOR, Role.AUDITOR),
-            ),
-            (Permission.MAKE_DIGESTS, (Role.PARTNER_MANAGER, Role.HARM_REDUCTION, Role.SUPERVISOR)),
-            (Permission.RELEASE_DIGESTS, (Role.SUPERVISOR,)),
-            (Permission.READ_AUDIT, (Role.SUPERVISOR, Role.AUDITOR)),
-            (Permission.CHECK_AUDIT, (Role.AUDITOR, Role.ADMINISTRATOR)),
-            (Permission.SEE_EXPOSURE, (Role.SUPERVISOR,)),
-            (Permission.MANAGE_PEOPLE, (Role.ADMINISTRATOR,)),
-            (Permission.RECOVER_PASSKEYS, (Role.SUPERVISOR,)),
-            (Permission.MANAGE_KEYS, (Role.ADMINISTRATOR,)),
-            (Permission.PUBLISH, (Role.ADMINISTRATOR, Role.PARTNER_MANAGER)),
-            (Permission.RUN_DESK, (Role.ADMINISTRATOR,)),
-        )
-    }
-)
+
+class Permission(Enum):
+    """A permission, as the page of a refusal words it: "Only a supervisor may release digests."; and who has it.
+
+    The administrator runs the machine and opens nothing; the auditor sees the audit log and figures alone.
+    """
+
+    def __init__(self, text: str, *roles: Role) -> None:
+        self.text = text
+        self.roles = frozenset(roles)
+
+    SIGN_OUT = ("sign out", *Role)
+    # Cases
+    SEE_QUEUE = ("see the list of cases", *_CASE_ROLES, Role.DUTY_OFFICER)
+    SEARCH_CASES = ("search cases", *_CASE_ROLES)
+    READ_CASES = ("open reports", *_CASE_ROLES, Role.DUTY_OFFICER)
+    OPEN_FILES = ("open files of a case", Role.ANALYST, Role.OPERATIONS, Role.SUPERVISOR, Role.DUTY_OFFICER)
+    ENTER_REPORTS = ("enter calls, letters and visits", *_CASE_ROLES, Role.DUTY_OFFICER)
+    RAISE_CASES = ("raise a case in the queue", Role.ANALYST, Role.ADVISER, Role.SUPERVISOR)
+    MOVE_CASES = ("lower a case in the queue", Role.SUPERVISOR)
+    LINK_CASES = ("link cases and record the service of a case", Role.ANALYST, Role.OPERATIONS, Role.SUPERVISOR)
+    TAKE_CASES = ("take cases and hand them over", *_CASE_ROLES, Role.DUTY_OFFICER)
+    ASSIGN_CASES = ("assign cases to people", Role.SUPERVISOR)
+    # A faculty finishes its own cases: it assesses, answers and closes them.
+    ASSESS_CASES = ("assess and close cases", Role.ANALYST, *_FACULTIES, Role.SUPERVISOR, Role.DUTY_OFFICER)
+    ADVISE = ("give a safeguarding adviser's view", Role.ADVISER)
+    SEND_ON = ("record that a body outside took a case", Role.ANALYST, *_FACULTIES, Role.SUPERVISOR, Role.DUTY_OFFICER)
+    MAKE_PACKAGES = ("make packages of a case", Role.ANALYST, Role.OPERATIONS, Role.SUPERVISOR, Role.DUTY_OFFICER)
+    RELEASE_PACKAGES = (
+        "sign and release packages as the second person",
+        Role.ANALYST,
+        Role.OPERATIONS,
+        Role.SUPERVISOR,
+    )
+    SEND_PACKAGES_ALONE = ("send the package of a crisis case alone", Role.DUTY_OFFICER)
+    EXEMPT_CASES = ("let an urgent case close although nobody outside took it", Role.SUPERVISOR)
+    REPLY = ("reply to people who report", Role.ANALYST, Role.ADVISER, *_FACULTIES, Role.SUPERVISOR, Role.DUTY_OFFICER)
+    ANSWER_REQUESTS = ("answer requests to see, correct or wipe a report", Role.ANALYST, Role.ADVISER, Role.SUPERVISOR)
+    TELL_OUTCOMES = ("tell partners an outcome", Role.ANALYST, Role.SUPERVISOR)
+    ASK_SERVICES = ("ask services for information", Role.SPOC)
+    REFER_TERMS = ("refer breaches of terms to services", Role.ANALYST, Role.SUPERVISOR)
+    ALERT_SERVICES = ("write warnings to services", Role.ANALYST, Role.OPERATIONS, Role.DUTY_OFFICER, Role.SUPERVISOR)
+    ALERT_ALONE = ("release a warning in a crisis alone", Role.DUTY_OFFICER)
+    RELEASE_NOTICES = ("release referrals, warnings and invitations", Role.ANALYST, Role.SUPERVISOR)
+    SEE_INVITATIONS = ("see invitations to services", Role.ANALYST, Role.PARTNER_MANAGER, Role.SUPERVISOR)
+    SEE_QUARANTINE = ("see reports in quarantine", Role.ANALYST, Role.SUPERVISOR, Role.ADMINISTRATOR)
+    RESOLVE_QUARANTINE = ("open and settle reports in quarantine", Role.ANALYST, Role.SUPERVISOR)
+    IMPORT_REPORTS = ("import sealed reports from files", Role.ANALYST, Role.SUPERVISOR, Role.ADMINISTRATOR)
+    SIGN_OFF = ("sign off the words that this desk sends", Role.ADVISER, Role.HARM_REDUCTION, Role.SUPERVISOR)
+    # Retention
+    HOLD_CASES = ("place and lift legal holds", Role.SUPERVISOR)
+    SEE_RETENTION = ("see what is due to be destroyed, and certificates", Role.SUPERVISOR, Role.AUDITOR)
+    DESTROY_CASES = ("destroy cases whose time is over", Role.SUPERVISOR)
+    # Post
+    SEE_OUTBOX = ("see the outbox and alerts", Role.ANALYST, Role.DUTY_OFFICER, Role.SUPERVISOR, Role.ADMINISTRATOR)
+    SEND_AGAIN = ("send entries of the outbox again", Role.SUPERVISOR, Role.ADMINISTRATOR)
+    TAKE_ALERTS = ("acknowledge alerts", Role.ANALYST, Role.DUTY_OFFICER, Role.SUPERVISOR)
+    CLEAR_ALARMS = ("list and clear alarms", Role.SUPERVISOR, Role.ADMINISTRATOR)
+    # Partners, figures, digests
+    MANAGE_PARTNERS = ("manage partners, placements and adoption", Role.PARTNER_MANAGER)
+    SEE_FIGURES = (
+        "see figures and trends",
+        Role.ANALYST,
+        Role.OPERATIONS,
+        Role.HARM_REDUCTION,
+        Role.SUPERVISOR,
+        Role.AUDITOR,
+    )
+    SEE_DIGESTS = ("see digests", Role.PARTNER_MANAGER, Role.HARM_REDUCTION, Role.SUPERVISOR, Role.AUDITOR)
+    MAKE_DIGESTS = ("make digests", Role.PARTNER_MANAGER, Role.HARM_REDUCTION, Role.SUPERVISOR)
+    RELEASE_DIGESTS = ("release digests", Role.SUPERVISOR)
+    # The desk itself
+    READ_AUDIT = ("read the audit log", Role.SUPERVISOR, Role.AUDITOR)
+    CHECK_AUDIT = ("check the audit log", Role.AUDITOR, Role.ADMINISTRATOR)
+    SEE_EXPOSURE = ("see how much each person has opened", Role.SUPERVISOR)
+    MANAGE_PEOPLE = ("add people and grant roles", Role.ADMINISTRATOR)
+    RECOVER_PASSKEYS = ("recover lost passkeys", Role.SUPERVISOR)
+    MANAGE_KEYS = ("manage the agency's keys", Role.ADMINISTRATOR)
+    PUBLISH = ("publish the key set and the register", Role.ADMINISTRATOR, Role.PARTNER_MANAGER)
+    RUN_DESK = ("run the desk's machine", Role.ADMINISTRATOR)
+
 
 # The machine's own work on timers, e.g. `collect` and the daily lists for the journal: an account without a person does
 # it too, as "desk".
@@ -202,9 +141,7 @@ APART: Final = frozenset({Role.AUDITOR, Role.ADMINISTRATOR})
 
 # The faculty of a role, by the code of a hand-over: its permissions on cases hold in the cases of its faculty, those
 # handed to the person, and the crisis lane.
-FACULTY_OF: Final[Mapping[Role, str]] = MappingProxyType(
-    {Role.OPERATIONS: "operations", Role.HARM_REDUCTION: "harm_reduction"}
-)
+FACULTY_OF: Final[Mapping[Role, str]] = {Role.OPERATIONS: "operations", Role.HARM_REDUCTION: "harm_reduction"}
 _ON_CASES: Final = frozenset(
     {
         *(Permission.SEE_QUEUE, Permission.READ_CASES, Permission.OPEN_FILES, Permission.RAISE_CASES),
@@ -236,10 +173,10 @@ class NotPermittedError(ReportAbuseError):
         self.permission = permission
         self.is_of_case = is_of_case
         self.able = tuple(role for role in Role if role in able)
-        titles = [ROLE_TITLES[role] for role in self.able]
+        titles = [role.title for role in self.able]
         whose = f"that is for a person with the role {_join(titles)}" if titles else "nobody may, in this case"
         super().__init__(
-            f"Your role does not let you {permission.value}: {whose}.",
+            f"Your role does not let you {permission.text}: {whose}.",
             reason="not-permitted",
         )
 
@@ -260,7 +197,7 @@ def check_permission(roles: Collection[Role], permission: Permission, *, case: C
 
 
 def _list_able(permission: Permission, case: CaseScope | None) -> frozenset[Role]:
-    able = ROLES_OF[permission]
+    able = permission.roles
     return able if case is None else frozenset(role for role in able if _reaches(role, permission, case))
 
 
@@ -279,7 +216,7 @@ def list_clashing(roles: Collection[Role], role: Role) -> list[Role]:
 
 def format_roles(permission: Permission) -> str:
     """Return the roles that have a permission, e.g. "an analyst or a supervisor"."""
-    titles = [ROLE_TITLES[role] for role in Role if role in ROLES_OF[permission]]
+    titles = [role.title for role in Role if role in permission.roles]
     return _join([f"{'an' if title[0] in 'aeiou' else 'a'} {title}" for title in titles])
 
 

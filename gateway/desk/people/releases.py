@@ -39,35 +39,19 @@ REFERRAL: Final = "terms-referral"
 SERVICE_ALERT: Final = "service-alert"
 INVITATION: Final = "invitation"
 PACKAGE: Final = "package"
-# The kinds, as a page names them to the signer.
+# The kinds: the name on the signer's page, and the permission of the second person.
 KINDS: Final = {
-    DIGEST: "digest",
-    OVERVIEW: "overview",
-    PUBLICATION: "publication of an overview",
-    NO_REPLY: "case without a reply",
-    RECOVERY: "recovery of a person's passkeys",
-    DESTRUCTION_DRAFT: "list of cases to destroy, by its author",
-    DESTRUCTION: "destruction of cases",
-    REFERRAL: "referral of a breach of terms",
-    SERVICE_ALERT: "warning to services",
-    INVITATION: "invitation to enrol",
-    PACKAGE: "package for a body outside",
-}
-
-
-# The permission of the second person.
-PERMISSIONS: Final = {
-    DIGEST: Permission.RELEASE_DIGESTS,
-    OVERVIEW: Permission.RELEASE_DIGESTS,
-    PUBLICATION: Permission.RELEASE_DIGESTS,
-    NO_REPLY: Permission.ASSESS_CASES,
-    RECOVERY: Permission.RECOVER_PASSKEYS,
-    DESTRUCTION_DRAFT: Permission.DESTROY_CASES,
-    DESTRUCTION: Permission.DESTROY_CASES,
-    REFERRAL: Permission.RELEASE_NOTICES,
-    SERVICE_ALERT: Permission.RELEASE_NOTICES,
-    INVITATION: Permission.RELEASE_NOTICES,
-    PACKAGE: Permission.RELEASE_PACKAGES,
+    DIGEST: ("digest", Permission.RELEASE_DIGESTS),
+    OVERVIEW: ("overview", Permission.RELEASE_DIGESTS),
+    PUBLICATION: ("publication of an overview", Permission.RELEASE_DIGESTS),
+    NO_REPLY: ("case without a reply", Permission.ASSESS_CASES),
+    RECOVERY: ("recovery of a person's passkeys", Permission.RECOVER_PASSKEYS),
+    DESTRUCTION_DRAFT: ("list of cases to destroy, by its author", Permission.DESTROY_CASES),
+    DESTRUCTION: ("destruction of cases", Permission.DESTROY_CASES),
+    REFERRAL: ("referral of a breach of terms", Permission.RELEASE_NOTICES),
+    SERVICE_ALERT: ("warning to services", Permission.RELEASE_NOTICES),
+    INVITATION: ("invitation to enrol", Permission.RELEASE_NOTICES),
+    PACKAGE: ("package for a body outside", Permission.RELEASE_PACKAGES),
 }
 
 
@@ -287,7 +271,7 @@ def _is_registered(connection: Connection, row: Row[Any], *, key_sha256: str) ->
 
 def _refuse(release: Release, fault: str) -> ReleaseError:
     return ReleaseError(
-        f"Release {release.id} ({KINDS.get(release.kind, release.kind)} {release.subject}) is not genuine: {fault}.",
+        f"Release {release.id} ({KINDS[release.kind][0]} {release.subject}) is not genuine: {fault}.",
         reason="not-genuine",
     )
 

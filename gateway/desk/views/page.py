@@ -34,7 +34,6 @@ from werkzeug.wrappers import Response
 from gateway.desk.hidden_text import replace_hidden
 from gateway.desk.people.passkeys import Passkey, Session, begin_session, end_session, find_session, list_unacknowledged
 from gateway.desk.people.permissions import (
-    ROLE_TITLES,
     CaseScope,
     NotPermittedError,
     Permission,
@@ -412,10 +411,10 @@ def _show_forbidden(error: NotPermittedError) -> ResponseReturnValue:
     return show_page(
         "forbidden.html",
         status=HTTPStatus.FORBIDDEN,
-        action=error.permission.value,
+        action=error.permission.text,
         is_of_case=error.is_of_case,
-        roles=[ROLE_TITLES[role] for role in error.able],
-        own_roles=[ROLE_TITLES[role] for role in Role if role in get_signed_in().roles],
+        roles=[role.title for role in error.able],
+        own_roles=[role.title for role in Role if role in get_signed_in().roles],
         names=names,
         most_names=_MOST_NAMES,
     )

@@ -87,7 +87,7 @@ class Readers:
                 for role, page in pages.items():
                     for permission in offered:
                         if not is_allowed([role], permission):
-                            assert format_roles(permission) in page, f"{role.value}: who may {permission.value}?"
+                            assert format_roles(permission) in page, f"{role.value}: who may {permission.text}?"
 
     def check(self, role: Role, page: str) -> set[Permission]:
         """Check that every form of a page is one that the role may send, and return the permissions of these forms."""
@@ -98,7 +98,7 @@ class Readers:
             stated = find_rule(self.app, endpoint)
             assert stated is not None
             assert isinstance(stated.permission, Permission)
-            assert is_allowed([role], stated.permission), f"{role.value} is shown a form to {stated.permission.value}"
+            assert is_allowed([role], stated.permission), f"{role.value} is shown a form to {stated.permission.text}"
             self.seen.add(endpoint)
             permissions.add(stated.permission)
         return permissions

@@ -363,7 +363,7 @@ _LABELS: Final[Mapping[str, Mapping[str, str]]] = {
     "kind": {
         REPLY: "a reply",
         READ: "a note that the report was read",
-        **RELEASE_KINDS,
+        **{kind: name for kind, (name, _) in RELEASE_KINDS.items()},
         **{kind: title.lower() for kind, title in KIND_TITLES.items()},
     },
     "request": {"see": "to see the report", "correct": "to correct it", "wipe": "to wipe it"},
