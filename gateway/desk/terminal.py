@@ -2,10 +2,8 @@
 
 import getpass
 import json
-import os
 import sys
-import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -115,62 +113,8 @@ def port_option(function: Callable[..., Any]) -> Callable[..., Any]:
 def say(text: str, *, to: TextIO | None = None) -> None:
     """Print one line. A line end or a control character in it is replaced: a terminal would obey it."""
     stream = sys.stdout if to is None else to
-    stream.write(_mark_hidden(text) + "\n")
+    stream.write(replace_hidden(text, lambda _: "\N{REPLACEMENT CHARACTER}") + "\n")
     stream.flush()
-
-
-def _mark_hidden(text: str) -> str:
-    return replace_hidden(text, lambda _: "\N{REPLACEMENT CHARACTER}")
-
-
-def say_typed(title: str, text: str, *, indent: str, to: TextIO | None = None) -> None:
-    """Print a text from outside behind its title, e.g. `Message: Hello`; its further lines begin with `indent`.
-
-    A screen would break a long line itself and put its rest into the first column, where it can pass for a line of ours
-    (`WE MUST NOT CONTACT: ...` behind eighty spaces). So lines are broken here, at the width of the screen if there is
-    one: standard output, or standard error beside a pager.
-    """
-    for row in break_typed(f"{title}{text}", indent=indent, to=to):
-        say(row, to=to)
-
-
-def break_typed(text: str, *, indent: str, to: TextIO | None = None) -> Iterator[str]:
-    """Yield the rows of a text from outside, each but the first behind `indent`."""
-    first, *others = text.split("\n")
-    width = _find_width(to or sys.stdout, sys.stderr)
-    for line in (first, *(indent + one for one in others)):
-        yield from _break_line(_mark_hidden(line), indent=indent, width=width)
-
-
-def _find_width(*streams: TextIO) -> int | None:
-    """Return the columns of the first stream that is a terminal."""
-    for stream in streams:
-        if stream.isatty():
-            return os.get_terminal_size(stream.fileno()).columns
-    return None
-
-
-def _break_line(line: str, *, indent: str, width: int | None) -> Iterator[str]:
-    """Yield the rows of a line, each but the first behind `indent`; after a space where there is one."""
-    if not width:  # no screen, or one that does not name its width
-        yield line
-        return
-    indent = indent[: width // 2]
-    while (end := _count_fitting(line, width)) < len(line):
-        end = max(line.rfind(" ", len(indent), end) + 1 or end, len(indent) + 1)
-        yield line[:end].rstrip(" ")
-        line = indent + line[end:]
-    yield line
-
-
-def _count_fitting(line: str, width: int) -> int:
-    # East Asian signs fill two columns, and ambiguous ones may. A mark without a width counts too: rows get no longer.
-    used = 0
-    for place, sign in enumerate(line):
-        used += 1 + (unicodedata.east_asian_width(sign) in {"A", "F", "W"})
-        if used > width:
-            return place
-    return len(line)
 
 
 def ask_passphrase(title: str) -> str:

@@ -196,7 +196,7 @@ def test_doctor_says_what_is_missing_and_how_to_mend_each_of_it(desk: Terminal) 
     assert all(fixes.values()), fixes
     assert "curl" in fixes["gateway"]
     verdicts = {(one["name"], one["verdict"]) for one in found.json["findings"]}
-    assert {("keys", "ok"), ("audit", "ok"), ("lists", "fault"), ("gateway", "fault")} <= verdicts
+    assert {("openings", "ok"), ("audit", "ok"), ("lists", "fault"), ("gateway", "fault")} <= verdicts
     for path in (desk.state / "keys").glob("sealing-*.key"):
         path.unlink()
     desk.state.chmod(0o755)

@@ -130,9 +130,9 @@ def test_doctor_names_placements_that_need_a_person_and_calls_none_a_fault(desk:
         found = examine(desk.paths.state, clock=desk.clock)
         return [(one.verdict, one.detail) for one in found if one.name == "placements"]
 
-    assert look() == [("ok", "0 placements of the button need no attention.")]
+    assert look() == [("ok", "No placement of the button needs attention.")]
     agree(desk)
-    assert look() == [("ok", "1 placements of the button need no attention.")]
+    assert look() == [("ok", "No placement of the button needs attention.")]
     path = tmp_path / "checks.json"
     path.write_bytes(
         make_post(make_check(result="faults", findings=(make_finding(),), checked_at=format_time(utc_now())))
