@@ -33,10 +33,16 @@ from partner_sdk.wire.canonical import (
     get_reference_environment,
     make_reference,
 )
-from partner_sdk.wire.receipts import FIRST_PREVIOUS, Door, IntakeStatement, sign_intake
+from partner_sdk.wire.receipts import FIRST_PREVIOUS, SIGNED_INTAKE, Door, IntakeStatement
 from partner_sdk.wire.sealing import Envelope
 from partner_sdk.wire.signing import Environment, key_id_of, parse_statement, public_bytes
-from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields, check_clear_fields, clear_fields_of, peek_submission
+from partner_sdk.wire.submission import (
+    PUBLIC_SENDER,
+    SIGNED_SUBMISSION,
+    ClearFields,
+    check_clear_fields,
+    clear_fields_of,
+)
 
 STAGE_SET_ASIDE = "set_aside"
 REFERENCE_DRAWS = 8  # 45 random bits: with a million reports, one in 35 million needs a second draw
@@ -58,7 +64,7 @@ class ReceiptSigner:
 
     def sign(self, statement: IntakeStatement) -> bytes:
         """Return the signed bytes of an intake statement."""
-        return sign_intake(statement, receipt_key=self._receipt_key, key_id=self.key_id)
+        return SIGNED_INTAKE.sign(statement, self._receipt_key, key_id=self.key_id)
 
 
 class IntakeError(Exception):
@@ -185,7 +191,7 @@ def check_submission(candidate: Candidate) -> None:
     raw = candidate.report.submission
     if raw is None:
         return
-    statement = peek_submission(parse_statement(raw))
+    statement = SIGNED_SUBMISSION.peek(parse_statement(raw))
     if statement.envelope_sha256 != candidate.envelope_sha256.hex():
         raise EnvelopeMismatchError("The statement names another envelope.")
     if clear_fields_of(statement) != candidate.report.clear:

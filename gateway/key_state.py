@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from gateway.exchange.desk_statements import ForgetList, open_anchor, open_forget_list, parse_anchors, peek_anchor
+from gateway.exchange.desk_statements import SIGNED_ANCHOR, ForgetList, open_anchor, open_forget_list, parse_anchors
 from gateway.exchange.feed import PartnerRegister, RegisterEntry, verify_register
 from gateway.guidance.agency import Staffing, open_staffing
 from gateway.store import Store
@@ -207,7 +207,7 @@ class KeyState:
         with self._store.write() as connection:
             newest = find_newest_anchor(connection)
             if raw == newest:
-                return peek_anchor(raw).number
+                return SIGNED_ANCHOR.peek(raw).number
             anchor = open_anchor(raw, key_set=key_set, now=now)
             parse_anchors((raw,), after=newest)
             add_anchor(connection, number=anchor.number, statement=raw, now=now)

@@ -40,10 +40,9 @@ from gateway.desk.suggestions import suggest
 from gateway.desk.vault import LOCKED, VaultError
 from gateway.desk.wiring import Desk
 from gateway.exchange.feed import FeedStatus
-from gateway.guidance.agency import HOLDS_FOR, Agency, ReadWithin, Staffing
+from gateway.guidance.agency import HOLDS_FOR, SIGNED_STAFFING, Agency, ReadWithin, Staffing
 from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time
-from partner_sdk.wire.signing import peek_statement
 
 # The longest wait of a report at the gateway, and of an alert at the desk, before a person must look.
 URGENT_WITHIN: Final = timedelta(minutes=2)
@@ -449,7 +448,7 @@ def publish_staffing(desk: Desk) -> None:
     now = desk.clock()
     with desk.store.read() as connection:
         row = find_newest(connection, _KIND)
-        last = None if row is None else peek_statement(bytes(row.body), Staffing)
+        last = None if row is None else SIGNED_STAFFING.peek(bytes(row.body))
         staffing = make_staffing(desk, connection, last=last)
     if last is not None and not _is_news(last, staffing):
         return

@@ -9,12 +9,11 @@ references, hashes, days and counts, and no content, so that the certificate can
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated, Final, Literal
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
 from partner_sdk.errors import FormatError, LogError, StatementError
@@ -24,19 +23,12 @@ from partner_sdk.wire.signing import (
     MAX_LIST_BYTES,
     Environment,
     KeySet,
+    SignedKind,
     SignedStatement,
     StatementKind,
-    VerifyKey,
-    open_dated_statement,
-    open_statement,
-    peek_statement,
-    sign_statement,
-    verify_keys,
 )
 
 MAX_BYTES = 4096
-MAX_AGE = timedelta(hours=1)
-MAX_AHEAD = timedelta(minutes=5)
 
 AlertTarget = Literal["desk", "out_of_hours"]
 
@@ -56,36 +48,13 @@ class AlertNotice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     link: Annotated[str, Meta(max_length=300, pattern=r"^https?://[!-~]+\Z")] | None = None
 
 
-def sign_alert(notice: AlertNotice, *, private_key: Ed25519PrivateKey) -> bytes:
-    """Return the signed bytes of a notice."""
-    return sign_statement(notice, kind=StatementKind.ALERT, private_keys=(private_key,))
-
-
-def peek_alert(raw: bytes) -> AlertNotice:
-    """Read a notice without believing it (for its time); raises `FormatError`."""
-    return peek_statement(raw, AlertNotice, max_bytes=MAX_BYTES)
-
-
-def open_alert(
-    raw: bytes, *, keys: Mapping[str, bytes], environment: Environment, target: AlertTarget, now: datetime
-) -> AlertNotice:
-    """Return a notice that is genuine, fresh and for this target.
-
-    `keys` are the mailbox-signing keys that were in use at the `issued_at` that `peek_alert` reads (WIRE.md §5.4).
-    Raises `FormatError`, or `StatementError`: those of `open_statement`, `wrong-environment`, `wrong-target`, `stale`.
-    """
-    notice = open_statement(raw, kind=StatementKind.ALERT, keys=keys, payload_type=AlertNotice, max_bytes=MAX_BYTES)
-    issued_at = parse_time(notice.issued_at)
-    parse_time(notice.first_at)
-    if notice.environment != environment:
-        raise StatementError("The alert is for another environment.", reason="wrong-environment")
-    if notice.target != target:
-        raise StatementError("The alert is for another target.", reason="wrong-target")
-    if not now - MAX_AGE <= issued_at <= now + MAX_AHEAD:
-        raise StatementError("The alert is too old, or from a clock that is ahead.", reason="stale")
-    return notice
-
-
+SIGNED_ALERT: Final = SignedKind(
+    StatementKind.ALERT,
+    AlertNotice,
+    dated_by="issued_at",
+    max_bytes=MAX_BYTES,
+    check=lambda notice: parse_time(notice.first_at),
+)
 NO_ANCHOR: Final = "0" * 64  # the `previous` of the first anchor
 MAX_PAGE_ANCHORS: Final = 500
 
@@ -108,15 +77,7 @@ class AnchorPage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     more: bool
 
 
-def sign_anchor(anchor: AuditAnchor, *, private_key: Ed25519PrivateKey) -> bytes:
-    """Return the signed anchor; raises `FormatError` for a time in another spelling."""
-    parse_time(anchor.at)
-    return sign_statement(anchor, kind=StatementKind.AUDIT_ANCHOR, private_keys=(private_key,))
-
-
-def peek_anchor(raw: bytes) -> AuditAnchor:
-    """Read an anchor without believing it; raises `FormatError`."""
-    return peek_statement(raw, AuditAnchor)
+SIGNED_ANCHOR: Final = SignedKind(StatementKind.AUDIT_ANCHOR, AuditAnchor, dated_by="at")
 
 
 def open_anchor(raw: bytes, *, key_set: KeySet, now: datetime) -> AuditAnchor:
@@ -124,14 +85,7 @@ def open_anchor(raw: bytes, *, key_set: KeySet, now: datetime) -> AuditAnchor:
 
     Raises `FormatError`, `StatementError`, and `LogError` (`wrong-environment`).
     """
-    anchor = open_dated_statement(
-        raw,
-        kind=StatementKind.AUDIT_ANCHOR,
-        signers=key_set.mailbox_keys,
-        payload_type=AuditAnchor,
-        dated_by="at",
-        now=now,
-    )
+    anchor = SIGNED_ANCHOR.open_dated(raw, signers=key_set.mailbox_keys, now=now)
     if anchor.environment != key_set.environment:
         raise LogError("The anchor is for another environment.", reason="wrong-environment")
     return anchor
@@ -142,12 +96,12 @@ def parse_anchors(raws: Iterable[bytes], *, after: bytes | None) -> list[AuditAn
 
     Proves only their order: verify the newest with `open_anchor`, and its hashes prove the others.
     """
-    number = 0 if after is None else peek_anchor(after).number
+    number = 0 if after is None else SIGNED_ANCHOR.peek(after).number
     previous = NO_ANCHOR if after is None else hash_anchor(after)
     found = []
     for raw in raws:
         try:
-            anchor = peek_anchor(raw)
+            anchor = SIGNED_ANCHOR.peek(raw)
         except FormatError:
             raise LogError("An anchor of the audit log cannot be read.", reason="forked-anchor") from None
         if (anchor.number, anchor.previous) != (number + 1, previous):
@@ -242,28 +196,9 @@ class DestructionCertificate(msgspec.Struct, frozen=True, kw_only=True, forbid_u
     signed_by: str
 
 
-def sign_certificate(certificate: DestructionCertificate, *, private_key: Ed25519PrivateKey) -> bytes:
-    """Return the signed bytes; raises `FormatError` for a misspelled time."""
-    parse_time(certificate.certified_at)
-    return sign_statement(certificate, kind=StatementKind.DESTRUCTION, private_keys=(private_key,))
-
-
-def peek_certificate(raw: bytes) -> DestructionCertificate:
-    """Read a certificate without believing it; raises `FormatError`."""
-    return peek_statement(raw, DestructionCertificate, max_bytes=MAX_LIST_BYTES)
-
-
-def open_certificate(raw: bytes, *, signers: Iterable[VerifyKey], now: datetime) -> DestructionCertificate:
-    """Return a certificate that a mailbox-signing key of the agency signed; raises `FormatError`, `StatementError`."""
-    said = peek_certificate(raw)
-    keys = verify_keys(tuple(signers), signed_at=parse_time(said.certified_at), now=now)
-    return open_statement(
-        raw,
-        kind=StatementKind.DESTRUCTION,
-        keys=keys,
-        payload_type=DestructionCertificate,
-        max_bytes=MAX_LIST_BYTES,
-    )
+SIGNED_CERTIFICATE: Final = SignedKind(
+    StatementKind.DESTRUCTION, DestructionCertificate, dated_by="certified_at", max_bytes=MAX_LIST_BYTES
+)
 
 
 class ForgottenReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -291,10 +226,7 @@ class ForgetList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     reports: Annotated[tuple[ForgottenReport, ...], Meta(max_length=MOST_FORGOTTEN)]
 
 
-def sign_forget_list(listed: ForgetList, *, private_key: Ed25519PrivateKey) -> bytes:
-    """Return the signed list; raises `FormatError` for a misspelled time."""
-    parse_time(listed.issued_at)
-    return sign_statement(listed, kind=StatementKind.FORGET, private_keys=(private_key,))
+SIGNED_FORGET_LIST: Final = SignedKind(StatementKind.FORGET, ForgetList, dated_by="issued_at", max_bytes=MAX_LIST_BYTES)
 
 
 def open_forget_list(raw: bytes, *, key_set: KeySet, now: datetime) -> ForgetList:
@@ -302,15 +234,7 @@ def open_forget_list(raw: bytes, *, key_set: KeySet, now: datetime) -> ForgetLis
 
     Raises `FormatError`, `StatementError` (also `wrong-environment`).
     """
-    listed = open_dated_statement(
-        raw,
-        kind=StatementKind.FORGET,
-        signers=key_set.mailbox_keys,
-        payload_type=ForgetList,
-        dated_by="issued_at",
-        now=now,
-        max_bytes=MAX_LIST_BYTES,
-    )
+    listed = SIGNED_FORGET_LIST.open_dated(raw, signers=key_set.mailbox_keys, now=now)
     if listed.environment != key_set.environment:
         raise StatementError("The list is for another environment.", reason="wrong-environment")
     return listed

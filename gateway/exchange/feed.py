@@ -20,7 +20,6 @@ from datetime import datetime
 from typing import Annotated, Final, Literal
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
 from gateway.exchange.public_report import MAX_REPLY_ENVELOPE_BYTES
@@ -43,11 +42,10 @@ from partner_sdk.wire.signing import (
     PUBLIC_KEY_BYTES,
     Environment,
     KeySet,
+    SignedKind,
     SignedStatement,
     StatementKind,
     key_id_of,
-    open_statement,
-    sign_statement,
     verify_keys,
 )
 from partner_sdk.wire.submission import SENDER_PATTERN, Outcome, SetAsideReason, check_partner_id
@@ -425,9 +423,7 @@ class PartnerRegister(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     placements: Annotated[tuple[PlacementEntry, ...], Meta(max_length=MAX_PLACEMENTS)] = ()
 
 
-def sign_register(register: PartnerRegister, *, register_key: Ed25519PrivateKey) -> bytes:
-    """Return the signed bytes that the feed publishes."""
-    return sign_statement(register, kind=StatementKind.REGISTER, private_keys=(register_key,))
+SIGNED_REGISTER: Final = SignedKind(StatementKind.REGISTER, PartnerRegister, max_bytes=MAX_LIST_BYTES)
 
 
 def verify_register(
@@ -445,14 +441,8 @@ def verify_register(
     `expired`, `bad-key`, `bad-placement`.
     """
     try:
-        register = open_statement(
-            raw,
-            kind=StatementKind.REGISTER,
-            # Signed again each day: a register needs a key whose use has not ended (WIRE.md §5.4).
-            keys=verify_keys(key_set.register_keys, signed_at=now, now=now),
-            payload_type=PartnerRegister,
-            max_bytes=MAX_LIST_BYTES,
-        )
+        # Signed again each day: a register needs a key whose use has not ended (WIRE.md §5.4).
+        register = SIGNED_REGISTER.open(raw, keys=verify_keys(key_set.register_keys, signed_at=now, now=now))
         expired = now >= parse_time(register.expires_at)
         for entry in register.partners:
             _check_entry(entry, environment=register.environment)

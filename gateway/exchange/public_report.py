@@ -10,12 +10,10 @@ A reply is signed by the agency, then sealed to the key of the code. Never holds
 words derive it again.
 """
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
 from gateway.exchange.public_codes import CONTEXT_REFUSED_SIGNAL, DANGER_PREFIX, IS_NOT_UNDER_18
@@ -40,11 +38,9 @@ from partner_sdk.wire.sealing import (
 )
 from partner_sdk.wire.signing import (
     Environment,
+    SignedKind,
     StatementKind,
     make_sealing_key,
-    open_statement,
-    peek_statement,
-    sign_statement,
 )
 from partner_sdk.wire.submission import AGENCY, ClearFields
 
@@ -215,29 +211,6 @@ class ReplyMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     reference: str
 
 
-def sign_reply(message: ReplyMessage, *, mailbox_signing_key: Ed25519PrivateKey) -> bytes:
-    """Return the signed inner bytes; raises `FormatError` (`malformed`, `bad-reference`, `too-large`)."""
-    check_reply(message)
-    signed = sign_statement(message, kind=StatementKind.REPLY, private_keys=(mailbox_signing_key,))
-    if len(signed) > MAX_SIGNED_BYTES:
-        raise FormatError(f"A signed reply has at most {MAX_SIGNED_BYTES} bytes.", reason="too-large")
-    return signed
-
-
-def open_reply(raw: bytes, *, keys: Mapping[str, bytes]) -> ReplyMessage:
-    """Return the message if a mailbox-signing key signed it; raises `FormatError` and `StatementError`."""
-    message = open_statement(
-        raw, kind=StatementKind.REPLY, keys=keys, payload_type=ReplyMessage, max_bytes=MAX_SIGNED_BYTES
-    )
-    check_reply(message)
-    return message
-
-
-def peek_reply(raw: bytes) -> ReplyMessage:
-    """Read a message without believing it (for its time); raises `FormatError`."""
-    return peek_statement(raw, ReplyMessage, max_bytes=MAX_SIGNED_BYTES)
-
-
 def check_reply(message: ReplyMessage) -> None:
     """Raise `FormatError` for a message that is not in its one spelling, or whose kind and body do not fit."""
     check_report_id(message.message_id)
@@ -249,6 +222,11 @@ def check_reply(message: ReplyMessage) -> None:
         raise FormatError(f"A reply has at most {MAX_BODY_CHARACTERS} characters.", reason="too-large")
     if bool(message.body) != (message.kind == "reply"):
         raise FormatError("A reply has a text; the note that a report was read has none.", reason="malformed")
+
+
+SIGNED_REPLY: Final = SignedKind(
+    StatementKind.REPLY, ReplyMessage, dated_by="issued_at", max_bytes=MAX_SIGNED_BYTES, check=check_reply
+)
 
 
 def make_reply_key(public_key: str) -> SealingKey:

@@ -16,7 +16,6 @@ from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
 from gateway.guidance.risk import Urgency
@@ -26,7 +25,7 @@ from partner_sdk.durable_files import write_new_durably
 from partner_sdk.errors import StatementError
 from partner_sdk.finding import Verdict
 from partner_sdk.wire.canonical import parse_time
-from partner_sdk.wire.signing import Environment, KeySet, StatementKind, open_dated_statement, sign_statement
+from partner_sdk.wire.signing import Environment, KeySet, SignedKind, StatementKind
 
 AGENCY_FILE: Final = "agency.toml"
 AGENCY_EXAMPLE: Final = Path(__file__).parent / "data" / AGENCY_FILE
@@ -289,29 +288,14 @@ class Promise:
     reply_by: date
 
 
-def sign_staffing(staffing: Staffing, *, private_key: Ed25519PrivateKey) -> bytes:
-    """Return the signed bytes; raises `FormatError` for a time in another spelling."""
-    _check_times(staffing)
-    return sign_statement(staffing, kind=StatementKind.STAFFING, private_keys=(private_key,))
-
-
 def open_staffing(raw: bytes, *, key_set: KeySet, now: datetime) -> Staffing:
     """Return a statement that a mailbox-signing key of the key set signed; it need not be fresh any more.
 
     Raises `FormatError`, and `StatementError`: those of `open_statement`, `wrong-environment`, `bad-lifetime`.
     """
-    staffing = open_dated_statement(
-        raw,
-        kind=StatementKind.STAFFING,
-        signers=key_set.mailbox_keys,
-        payload_type=Staffing,
-        dated_by="issued_at",
-        now=now,
-        max_bytes=MAX_BYTES,
-    )
+    staffing = SIGNED_STAFFING.open_dated(raw, signers=key_set.mailbox_keys, now=now)
     if staffing.environment != key_set.environment:
         raise StatementError("The statement is for another environment.", reason="wrong-environment")
-    _check_times(staffing)
     return staffing
 
 
@@ -336,3 +320,8 @@ def _check_times(staffing: Staffing) -> None:
     parse_time(staffing.staffed_until or staffing.issued_at)
     if not issued_at <= expires_at <= issued_at + HOLDS_FOR:
         raise StatementError("The statement holds for longer than it may.", reason="bad-lifetime")
+
+
+SIGNED_STAFFING: Final = SignedKind(
+    StatementKind.STAFFING, Staffing, dated_by="issued_at", max_bytes=MAX_BYTES, check=_check_times
+)

@@ -32,10 +32,9 @@ from sqlalchemy import Connection
 from gateway.exchange.feed import REPLY
 from gateway.exchange.public_report import (
     MAX_REPLY_ENVELOPE_BYTES,
+    SIGNED_REPLY,
     ReplyMessage,
     make_reply_key,
-    open_reply,
-    peek_reply,
     place_context,
     reply_context,
 )
@@ -178,8 +177,8 @@ def _open_one(
     context = reply_context(environment=place.environment, reference=place.reference, message_id=stored.item_id)
     signed = _open(stored.envelope, seed=seed, context=context)
     # Accept only a key that was valid at the time of issue (WIRE.md §5.4).
-    issued_at = parse_time(peek_reply(signed).issued_at)
-    message = open_reply(signed, keys=verify_keys(signers, signed_at=issued_at, now=now))
+    issued_at = parse_time(SIGNED_REPLY.peek(signed).issued_at)
+    message = SIGNED_REPLY.open(signed, keys=verify_keys(signers, signed_at=issued_at, now=now))
     outside = (place.environment, place.reference, stored.item_id)
     if (message.environment, message.reference, message.message_id) != outside:
         raise OpeningError("The reply's signed fields differ from its envelope.", reason="wrong-reference")

@@ -91,7 +91,7 @@ from partner_sdk.wire.mailbox import (
     encode_body,
 )
 from partner_sdk.wire.public_log import origin_of
-from partner_sdk.wire.receipts import peek_intake
+from partner_sdk.wire.receipts import SIGNED_INTAKE
 from partner_sdk.wire.submission import ClearFields, report_context
 
 # The partners that a sandbox's register of destinations knows as bodies that take packages: the ready one, one of the
@@ -512,11 +512,11 @@ class SandboxAgency:
             reasons = {row.id: row.reason for row in list_quarantined(connection)}
         found = []
         for row, box in rows:
-            intake = peek_intake(bytes(row.intake))
+            intake = SIGNED_INTAKE.peek(bytes(row.intake))
             plain = vault.open_report(box, context=report_context(intake.clear))
             found.append(SandboxReport(intake.clear, intake.reference, parse_sealed_report(plain)))
         for row_id, raw, _ in waiting:
-            intake = peek_intake(bytes(decode(raw, kind=dict[str, msgspec.Raw])["intake"]))
+            intake = SIGNED_INTAKE.peek(bytes(decode(raw, kind=dict[str, msgspec.Raw])["intake"]))
             found.append(SandboxReport(intake.clear, intake.reference, None, reasons[row_id]))
         return found
 

@@ -19,7 +19,7 @@ from partner_sdk._commands.runtime import (
 )
 from partner_sdk.client._receipts import DeskReceipt, Receipt, check_answer, keep_receipt
 from partner_sdk.errors import FormatError, LogError, ReportAbuseError, StatementError
-from partner_sdk.wire.receipts import is_desk_receipt, peek_desk_receipt, peek_intake
+from partner_sdk.wire.receipts import SIGNED_DESK_RECEIPT, SIGNED_INTAKE, is_desk_receipt
 
 if TYPE_CHECKING:
     from partner_sdk.client._receipts import PublicLog
@@ -122,7 +122,7 @@ def _judge(call: Call, file: str, *, is_to_keep: bool, is_online: bool = False) 
     raw = read_input(file, max_bytes=MAX_RECEIPT_BYTES).rstrip(b"\n")
     try:
         is_of_the_desk = is_desk_receipt(raw)
-        (peek_desk_receipt if is_of_the_desk else peek_intake)(raw)
+        (SIGNED_DESK_RECEIPT.peek if is_of_the_desk else SIGNED_INTAKE.peek)(raw)
     except FormatError:
         speaker.warn("This is not a receipt file (not-a-receipt)")
         return call.answer({"reason": "not-a-receipt", "verified": False}, code=EXIT_FAILED)

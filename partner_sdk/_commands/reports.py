@@ -40,7 +40,7 @@ from partner_sdk.errors import (
 )
 from partner_sdk.report import MAX_REPORT_BYTES, IndustryReport, parse_report
 from partner_sdk.wire.canonical import parse_time
-from partner_sdk.wire.submission import SET_ASIDE_REASONS, Priority, ReportKind, peek_submission
+from partner_sdk.wire.submission import SET_ASIDE_REASONS, SIGNED_SUBMISSION, Priority, ReportKind
 
 if TYPE_CHECKING:
     # Types only: these modules load the HTTP client, which a command that sends nothing does not need.
@@ -526,7 +526,7 @@ def _write_for_travel(call: Call, report_id: str, path: Path) -> int:
     state = call.partner.state
     size = write_sealed_file(state, report_id, path, now=call.runtime.clock())
     saved = state.find_submission(report_id)
-    clear = peek_submission(saved[1].statement) if saved is not None else None
+    clear = SIGNED_SUBMISSION.peek(saved[1].statement) if saved is not None else None
     receipt = find_delivery(state, report_id)
     if receipt is None and clear is not None and clear.priority == "P1":
         call.speaker.warn(f"NOT DELIVERED yet. {EMERGENCY}")

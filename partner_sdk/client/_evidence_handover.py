@@ -51,7 +51,7 @@ from partner_sdk.errors import (
 from partner_sdk.report import IndustryReport
 from partner_sdk.wire.canonical import format_time, get_id_time, parse_time, to_base64url
 from partner_sdk.wire.evidence import EvidenceReference, count_sealed_bytes
-from partner_sdk.wire.submission import MAX_EVIDENCE_IDS, Priority, ReportKind, peek_submission
+from partner_sdk.wire.submission import MAX_EVIDENCE_IDS, SIGNED_SUBMISSION, Priority, ReportKind
 
 OnProgress = Callable[[Progress], None]
 
@@ -605,7 +605,7 @@ def _read_waiting(state: PartnerState, report_id: str) -> Waiting:
         if saved is None:  # discarded since it was listed; the flush passes it by
             return Waiting(report_id, "P3", None, since, size)
         size = len(saved[0])
-        said = peek_submission(saved[1].statement)
+        said = SIGNED_SUBMISSION.peek(saved[1].statement)
     except ReportAbuseError as error:
         return Waiting(report_id, "P1", None, since, size, error)
     return Waiting(report_id, said.priority, said.kind, since, size)

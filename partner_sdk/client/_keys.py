@@ -33,11 +33,11 @@ from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key, r
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, parse_exact, parse_time
 from partner_sdk.wire.enrolment import (
     MAX_ACCOUNT_BODY_BYTES,
+    SIGNED_CHANGE,
     AccountChange,
     AccountPost,
     NewKeys,
     seal_account_change,
-    sign_key_change,
 )
 from partner_sdk.wire.sealing import SealingKey
 from partner_sdk.wire.submission import ServiceStatus
@@ -304,12 +304,8 @@ def _seal_question(
         partner=state.profile.partner,
         registration=None,
     )
-    signed = sign_key_change(
-        change,
-        old_key=load_signing_key(old),
-        submission_key=load_signing_key(keys[KeyRole.SUBMISSION]),
-        context_key=load_signing_key(keys[KeyRole.CONTEXT]),
-    )
+    signers = (old, keys[KeyRole.SUBMISSION], keys[KeyRole.CONTEXT])
+    signed = SIGNED_CHANGE.sign(change, *map(load_signing_key, signers))
     return seal_account_change(signed, change=change, agency_key=agency_key)
 
 

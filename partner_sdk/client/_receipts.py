@@ -42,21 +42,21 @@ from partner_sdk.wire.public_log import (
     view_log,
 )
 from partner_sdk.wire.receipts import (
+    SIGNED_DESK_RECEIPT,
+    SIGNED_INTAKE,
     DeskReceiptStatement,
     IntakeStatement,
-    peek_desk_receipt,
-    peek_intake,
     verify_desk_receipt,
     verify_receipt,
 )
 from partner_sdk.wire.signing import KeySet, verify_keys
 from partner_sdk.wire.submission import (
+    SIGNED_SUBMISSION,
     ClearFields,
     Progress,
     ReportPost,
     ReportProgress,
     clear_fields_of,
-    peek_submission,
 )
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def deliver_submission(
         _, post = state.get_submission(report_id)
         kept = state.find_receipt(report_id)
         if kept is not None:
-            return Receipt(statement=peek_intake(kept), raw=kept)
+            return Receipt(statement=SIGNED_INTAKE.peek(kept), raw=kept)
         reply = find_taken_before(state, transport, post, clock=clock, refresh=refresh) or patiently(
             lambda: send_submission(state, transport, report_id)
         )
@@ -235,7 +235,7 @@ def check_kept_receipt(state: PartnerState, raw: bytes, *, now: datetime) -> Rec
 
     Raises `FormatError` and `StatementError` (`receipt-mismatch` if it is for nothing that was sent from here).
     """
-    post = _get_post(state, peek_intake(raw).clear)
+    post = _get_post(state, SIGNED_INTAKE.peek(raw).clear)
     return check_receipt(raw, post=post, key_set=state.read_key_set(now=now, allow_expired=True), now=now)
 
 
@@ -247,7 +247,7 @@ def check_desk_receipt(raw: bytes, *, post: ReportPost, key_set: KeySet, now: da
 
 
 def _check_same(statement: IntakeStatement | DeskReceiptStatement, post: ReportPost) -> None:
-    submission = peek_submission(post.statement)
+    submission = SIGNED_SUBMISSION.peek(post.statement)
     said = (statement.clear, statement.envelope_sha256)
     if said != (clear_fields_of(submission), submission.envelope_sha256):
         raise StatementError("The receipt does not match the submission.", reason="receipt-mismatch")
@@ -289,7 +289,7 @@ def check_answer(state: PartnerState, raw: bytes, *, now: datetime) -> DeskRecei
 
     Raises `FormatError` and `StatementError` (`receipt-mismatch` if it is for nothing that was sealed here).
     """
-    post = _get_post(state, peek_desk_receipt(raw).clear)
+    post = _get_post(state, SIGNED_DESK_RECEIPT.peek(raw).clear)
     return check_desk_receipt(raw, post=post, key_set=state.read_key_set(now=now, allow_expired=True), now=now)
 
 
@@ -349,16 +349,16 @@ def _find_linked(state: PartnerState, reference: str) -> str | None:
 def list_desk_receipts(state: PartnerState) -> list[DeskReceipt]:
     """Return the saved receipts of the desk, oldest report first, without any network."""
     found = (state.find_receipt(report_id, by="desk") for report_id in state.list_receipts(by="desk"))
-    return [DeskReceipt(statement=peek_desk_receipt(raw), raw=raw) for raw in found if raw is not None]
+    return [DeskReceipt(statement=SIGNED_DESK_RECEIPT.peek(raw), raw=raw) for raw in found if raw is not None]
 
 
 def find_delivery(state: PartnerState, report_id: str) -> Receipt | DeskReceipt | None:
     """Return the receipt of a report, from the gateway or from the desk, or None."""
     raw = state.find_receipt(report_id)
     if raw is not None:
-        return Receipt(statement=peek_intake(raw), raw=raw)
+        return Receipt(statement=SIGNED_INTAKE.peek(raw), raw=raw)
     raw = state.find_receipt(report_id, by="desk")
-    return None if raw is None else DeskReceipt(statement=peek_desk_receipt(raw), raw=raw)
+    return None if raw is None else DeskReceipt(statement=SIGNED_DESK_RECEIPT.peek(raw), raw=raw)
 
 
 def get_report_id(state: PartnerState, named: str) -> str:

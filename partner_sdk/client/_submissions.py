@@ -63,7 +63,7 @@ from partner_sdk.wire.canonical import (
 from partner_sdk.wire.evidence import EvidenceReference
 from partner_sdk.wire.mailbox import InformationRequest
 from partner_sdk.wire.problems import NOT_FOUND, STATEMENT_REFUSED, UNKNOWN_AGENCY_KEY
-from partner_sdk.wire.receipts import peek_intake
+from partner_sdk.wire.receipts import SIGNED_INTAKE
 from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES, Envelope, SealingKey, seal
 from partner_sdk.wire.signing import (
     MAX_STATEMENT_BYTES,
@@ -75,15 +75,14 @@ from partner_sdk.wire.signing import (
 )
 from partner_sdk.wire.submission import (
     MAX_REPORT_BODY_BYTES,
+    SIGNED_SUBMISSION,
     ClearFields,
     Priority,
     Progress,
     ReportKind,
     ReportPost,
     SubmissionStatement,
-    peek_submission,
     report_context,
-    sign_submission,
 )
 
 if TYPE_CHECKING:
@@ -189,7 +188,7 @@ def _digest(state: PartnerState, report: IndustryReport, sent_as: SentAs) -> str
 
 def _make_error(state: PartnerState, report_id: str, *, minutes: int) -> RepeatedReportError:
     receipt = state.find_receipt(report_id)
-    reference = None if receipt is None else peek_intake(receipt).reference
+    reference = None if receipt is None else SIGNED_INTAKE.peek(receipt).reference
     ago = f"{minutes} minute{'' if minutes == 1 else 's'} ago" if minutes else "less than a minute ago"
     known = (
         f"It was delivered as {reference}."
@@ -232,7 +231,7 @@ def make_report_body(
         created_at=format_time(now),
         envelope_sha256=envelope.sha256().hex(),
     )
-    signed = sign_submission(statement, submission_key=submission_key)
+    signed = SIGNED_SUBMISSION.sign(statement, submission_key)
     return encode(ReportPost(envelope=to_base64url(envelope.to_bytes()), statement=parse_statement(signed)))
 
 
@@ -320,7 +319,7 @@ def check_may_leave(post: ReportPost, *, key_set: KeySet, now: datetime) -> None
     `KeySetError` (`expired`): sealed under an expired key set, so that its key may not have counted any more.
     `SealingError` (`unknown-agency-key`): by a current key set the agency opens nothing under this key.
     """
-    if parse_time(peek_submission(post.statement).created_at) >= parse_time(key_set.expires_at):
+    if parse_time(SIGNED_SUBMISSION.peek(post.statement).created_at) >= parse_time(key_set.expires_at):
         raise KeySetError("The report was sealed under an expired key set: it waits for a newer one.", reason="expired")
     if now >= parse_time(key_set.expires_at):
         return  # it was sealed in time, and nothing newer is known: the gateway decides
@@ -374,7 +373,7 @@ def find_taken_before(
     try:
         _check_may_leave(state, post, now=clock())
     except SealingError:
-        taken = find_receipt(transport, peek_submission(post.statement).report_id)
+        taken = find_receipt(transport, SIGNED_SUBMISSION.peek(post.statement).report_id)
         if taken is None:
             raise
         return taken
@@ -387,7 +386,7 @@ def sign_again(state: PartnerState, body: bytes) -> bytes | None:
     key_file = state.read_key(KeyRole.SUBMISSION)
     if [signature.keyid for signature in post.statement.signatures] == [key_file.key_id]:
         return None
-    signed = sign_submission(peek_submission(post.statement), submission_key=load_signing_key(key_file))
+    signed = SIGNED_SUBMISSION.sign(SIGNED_SUBMISSION.peek(post.statement), load_signing_key(key_file))
     return encode(ReportPost(envelope=post.envelope, statement=parse_statement(signed)))
 
 

@@ -67,6 +67,7 @@ from partner_sdk.wire.canonical import (
 )
 from partner_sdk.wire.enrolment import (
     SECRET_BYTES,
+    SIGNED_CHANGE,
     AccountChange,
     AccountPost,
     EnrolmentPost,
@@ -76,7 +77,6 @@ from partner_sdk.wire.enrolment import (
     seal_account_change,
     seal_enrolment,
     secret_sha256,
-    sign_registration,
 )
 from partner_sdk.wire.sealing import XWING_PUBLIC_KEY_BYTES
 from partner_sdk.wire.signing import (
@@ -129,7 +129,7 @@ def sign_enrolled_registration(state: PartnerState, registration: Registration, 
     """Return the statement that goes inside an enrolment, and note it as sent: it cannot go twice."""
     change = make_registration_change(state, registration, now=now)
     save_sent_registration(state, _note(change, registration, post=None, sent_at=change.created_at))
-    return sign_registration(change, submission_key=state.load_submission_key())
+    return SIGNED_CHANGE.sign(change, state.load_submission_key())
 
 
 def check_same_registration(state: PartnerState, registration: Registration) -> None:
@@ -167,7 +167,7 @@ def send_registration(partner: Partner, registration: Registration, *, now: date
 def _prepare(partner: Partner, registration: Registration, *, now: datetime) -> SentRegistration:
     agency_key = get_active_sealing_key(partner.refresh_key_set(), now=now)
     change = make_registration_change(partner.state, registration, now=now)
-    signed = sign_registration(change, submission_key=partner.state.load_submission_key())
+    signed = SIGNED_CHANGE.sign(change, partner.state.load_submission_key())
     post = seal_account_change(signed, change=change, agency_key=agency_key)
     return _note(change, registration, post=post, sent_at=None)
 

@@ -24,16 +24,15 @@ from partner_sdk.key_files import SEED_BYTES, KeyFile, load_xwing_private_key
 from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_exact, to_base64url
 from partner_sdk.wire.digest import Digest, parse_digest
 from partner_sdk.wire.mailbox import (
-    MAX_MESSAGE_BYTES,
+    SIGNED_MESSAGE,
     MailboxItem,
     MailboxList,
     MailboxMessage,
     mailbox_context,
     message_sha256,
-    peek_message,
 )
 from partner_sdk.wire.sealing import KEY_ID_BYTES, Envelope, make_suite, unpad
-from partner_sdk.wire.signing import KeySet, StatementKind, open_dated_statement
+from partner_sdk.wire.signing import KeySet
 
 # With it comes all that sends, which a command that only reads the saved messages does not need.
 if TYPE_CHECKING:
@@ -184,15 +183,7 @@ class Mailbox:
         return OpenedMessage(message=message, signed=signed)
 
     def _check(self, signed: bytes) -> MailboxMessage:
-        message = open_dated_statement(
-            signed,
-            kind=StatementKind.MAILBOX_MESSAGE,
-            signers=self._signers,
-            payload_type=MailboxMessage,
-            dated_by="issued_at",
-            now=self._now,
-            max_bytes=MAX_MESSAGE_BYTES,
-        )
+        message = SIGNED_MESSAGE.open_dated(signed, signers=self._signers, now=self._now)
         profile = self._state.profile
         if message.recipient != profile.partner:
             raise MailboxError("The message is addressed to another partner.", reason="wrong-recipient")
@@ -218,7 +209,7 @@ class Mailbox:
         if before is not None and before != opened.message.previous:
             raise MailboxError("The message does not follow the one before it.", reason="broken-chain")
         after = self._state.find_message(number + 1)
-        if after is not None and peek_message(after).previous != digest:
+        if after is not None and SIGNED_MESSAGE.peek(after).previous != digest:
             raise MailboxError("The next message does not follow this one.", reason="broken-chain")
         self._state.save_message(number, opened.signed)
         return True
@@ -320,7 +311,7 @@ def read_message(state: PartnerState, number: int) -> OpenedMessage:
     signed = state.find_message(number)
     if signed is None:
         raise MailboxError("There is no message with this number.", reason="no-such-message")
-    return OpenedMessage(message=peek_message(signed), signed=signed)
+    return OpenedMessage(message=SIGNED_MESSAGE.peek(signed), signed=signed)
 
 
 def _load(key_file: KeyFile) -> MLKEM768X25519PrivateKey:

@@ -59,7 +59,7 @@ from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, encode, make_repo
 from partner_sdk.wire.digest import Digest
 from partner_sdk.wire.evidence import SECRET_BYTES, EvidenceReference
 from partner_sdk.wire.mailbox import MAX_WAIT_SECONDS
-from partner_sdk.wire.receipts import peek_intake
+from partner_sdk.wire.receipts import SIGNED_INTAKE
 from partner_sdk.wire.signing import KeySet
 from partner_sdk.wire.submission import ClearFields, Priority, ReportKind, ReportProgress, ServiceStatus
 
@@ -271,7 +271,7 @@ class Partner:
     def receipts(self) -> list[Receipt]:
         """Return the saved receipts, oldest first, without any network."""
         found = (self.state.find_receipt(report_id) for report_id in self.state.list_receipts())
-        return [Receipt(statement=peek_intake(raw), raw=raw) for raw in found if raw is not None]
+        return [Receipt(statement=SIGNED_INTAKE.peek(raw), raw=raw) for raw in found if raw is not None]
 
     def compare_receipts(
         self, *, log: PublicLog | None = None, on_progress: Callable[[int, int], None] = lambda *_: None

@@ -32,6 +32,7 @@ from partner_sdk.wire.mailbox import (
     MANIFEST_FILE,
     MAX_ENTRY_BODY_BYTES,
     PACKAGE_OUTCOMES,
+    SIGNED_PACKAGE,
     EntryKind,
     EntryPost,
     InformationRequest,
@@ -44,7 +45,6 @@ from partner_sdk.wire.mailbox import (
     TermsReferral,
     ThreadEntry,
     ThreadMessage,
-    open_manifest,
     parse_body,
     seal_entry,
 )
@@ -369,7 +369,7 @@ def check_package(
     except ReadError as error:
         raise MailboxError(f"{error} Tell the agency, but not through this service.", reason=error.reason) from None
     # Again by the wire: its reader judges the key by the time of the signature, and each field by its model.
-    manifest = open_manifest(_read_manifest(archive), signers=key_set.mailbox_keys, now=now)
+    manifest = SIGNED_PACKAGE.open_dated(_read_manifest(archive), signers=key_set.mailbox_keys, now=now)
     if (manifest.environment, manifest.package_id) != (profile.environment, message_id):
         raise MailboxError("The archive is that of another package than its message.", reason="wrong-package")
     return CheckedPackage(manifest, dict(_list_files(archive, manifest)))

@@ -48,7 +48,7 @@ from partner_sdk.wire.sealing import (
     SealingKey,
     seal,
 )
-from partner_sdk.wire.signing import Environment, StatementKind, open_statement, sign_statement
+from partner_sdk.wire.signing import Environment, SignedKind, StatementKind
 from partner_sdk.wire.submission import AGENCY, PUBLIC_SENDER
 
 MAX_PLACEMENTS = 20_000
@@ -179,8 +179,7 @@ def seal_page_context(
 
     Raises `FormatError`: `malformed` for a life that is none or longer than a day, `too-large` for more than 4 KiB.
     """
-    check_page_context(context)
-    raw = sign_statement(context, kind=StatementKind.PAGE_CONTEXT, private_keys=(context_key,))
+    raw = SIGNED_CONTEXT.sign(context, context_key)
     bound = context_seal_context(
         environment=context.environment, partner=context.partner, context_id=context.context_id
     )
@@ -197,10 +196,7 @@ def verify_page_context(
     Raises `FormatError`, or `StatementError`: the errors of `open_statement`, and `wrong-context` for another partner,
     id or environment than the box was bound to. Never judges whether it has expired: the desk does.
     """
-    context = open_statement(
-        raw, kind=StatementKind.PAGE_CONTEXT, keys=keys, payload_type=PageContext, max_bytes=CONTEXT_MAX_BYTES
-    )
-    check_page_context(context)
+    context = SIGNED_CONTEXT.open(raw, keys=keys)
     if (context.partner, context.context_id, context.environment) != (partner, context_id, environment):
         raise StatementError("The context is for a different page from its box.", reason="wrong-context")
     return context
@@ -224,6 +220,9 @@ def _parse_page_time(text: str) -> datetime:
     return moment
 
 
+SIGNED_CONTEXT: Final = SignedKind(
+    StatementKind.PAGE_CONTEXT, PageContext, max_bytes=CONTEXT_MAX_BYTES, check=check_page_context
+)
 # The languages of the form, and of those who ask for its button.
 Language = Literal["en", "cy"]
 LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)

@@ -36,11 +36,11 @@ from partner_sdk.wire.signing import (
     PUBLIC_KEY_BYTES,
     Environment,
     Pin,
+    SignedKind,
     SignedStatement,
     StatementKind,
     check_statement,
     parse_statement,
-    peek_statement,
     public_bytes,
     sign_statement,
 )
@@ -253,30 +253,6 @@ def account_context(*, environment: str, partner: str, change_id: str) -> SealCo
     )
 
 
-def sign_key_change(
-    change: AccountChange,
-    *,
-    old_key: Ed25519PrivateKey,
-    submission_key: Ed25519PrivateKey,
-    context_key: Ed25519PrivateKey,
-) -> bytes:
-    """Return the statement of new keys, signed by the old submission key, the new one and the new context key."""
-    _check_change(change)
-    if change.keys is None or change.keys.submission_key != to_base64url(public_bytes(submission_key)):
-        raise FormatError("A change of keys must name the keys that sign it.", reason="malformed")
-    return sign_statement(
-        change, kind=StatementKind.ACCOUNT_CHANGE, private_keys=(old_key, submission_key, context_key)
-    )
-
-
-def sign_registration(change: AccountChange, *, submission_key: Ed25519PrivateKey) -> bytes:
-    """Return the statement of a registration, signed by the submission key."""
-    _check_change(change)
-    if change.registration is None:
-        raise FormatError("A registration change must carry a registration.", reason="malformed")
-    return sign_statement(change, kind=StatementKind.ACCOUNT_CHANGE, private_keys=(submission_key,))
-
-
 def seal_account_change(signed: bytes, *, change: AccountChange, agency_key: SealingKey) -> AccountPost:
     """Return the body of `POST /v1/account` for a signed statement."""
     context = account_context(environment=change.environment, partner=change.partner, change_id=change.change_id)
@@ -294,7 +270,7 @@ def check_account_change(
     """
     try:
         statement = parse_statement(raw, max_bytes=MAX_ACCOUNT_STATEMENT_BYTES)
-        change = peek_account_change(raw)
+        change = SIGNED_CHANGE.peek(raw)
         _check_change(change)
         if not statement.signatures or statement.signatures[0].keyid not in submission_keys:
             raise EnrolmentError("The change is not signed by the current key.", reason="unknown-key")
@@ -313,11 +289,6 @@ def check_account_change(
     if change.keys is not None and change.keys.old_key_id != statement.signatures[0].keyid:
         raise EnrolmentError("The change replaces a different key from the one that signed it.", reason="bad-key")
     return change
-
-
-def peek_account_change(raw: bytes) -> AccountChange:
-    """Read a stored statement that was checked before; raises `FormatError`."""
-    return peek_statement(raw, AccountChange, max_bytes=MAX_ACCOUNT_STATEMENT_BYTES)
 
 
 def get_signing_key_id(raw: bytes) -> str:
@@ -345,6 +316,11 @@ def _check_change(change: AccountChange) -> None:
         raise FormatError("A change must carry either keys or a registration.", reason="malformed")
     if change.registration is not None and list_registration_faults(change.registration):
         raise FormatError("The registration contradicts itself.", reason="malformed")
+
+
+SIGNED_CHANGE: Final = SignedKind(
+    StatementKind.ACCOUNT_CHANGE, AccountChange, max_bytes=MAX_ACCOUNT_STATEMENT_BYTES, check=_check_change
+)
 
 
 SECRET_BYTES = 32

@@ -10,8 +10,7 @@ manifest of a package lists every file of its archive with size and hash, signed
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
@@ -37,12 +36,8 @@ from partner_sdk.wire.digest import Digest, DigestNotice, Overview
 from partner_sdk.wire.sealing import SealContext, SealingKey, seal
 from partner_sdk.wire.signing import (
     Environment,
+    SignedKind,
     StatementKind,
-    VerifyKey,
-    open_statement,
-    peek_statement,
-    sign_statement,
-    verify_keys,
 )
 from partner_sdk.wire.submission import AGENCY, SetAsideReason, check_partner_id
 
@@ -437,23 +432,13 @@ def mailbox_schema() -> dict[str, Any]:
     }
 
 
-def sign_message(message: MailboxMessage, *, mailbox_signing_key: Ed25519PrivateKey) -> bytes:
-    """Return the signed inner bytes."""
-    check_report_id(message.message_id)
-    parse_time(message.issued_at)
-    return sign_statement(message, kind=StatementKind.MAILBOX_MESSAGE, private_keys=(mailbox_signing_key,))
-
-
-def open_message(raw: bytes, *, keys: Mapping[str, bytes]) -> MailboxMessage:
-    """Return the message if a mailbox-signing key signed it; raises `FormatError` and `StatementError`."""
-    return open_statement(
-        raw, kind=StatementKind.MAILBOX_MESSAGE, keys=keys, payload_type=MailboxMessage, max_bytes=MAX_MESSAGE_BYTES
-    )
-
-
-def peek_message(raw: bytes) -> MailboxMessage:
-    """Read a message without believing it; raises `FormatError`."""
-    return peek_statement(raw, MailboxMessage, max_bytes=MAX_MESSAGE_BYTES)
+SIGNED_MESSAGE: Final = SignedKind(
+    StatementKind.MAILBOX_MESSAGE,
+    MailboxMessage,
+    dated_by="issued_at",
+    max_bytes=MAX_MESSAGE_BYTES,
+    check=lambda message: check_report_id(message.message_id),
+)
 
 
 def message_sha256(signed: bytes) -> str:
@@ -522,13 +507,12 @@ def entry_context(*, environment: str, partner: str, entry_id: str) -> SealConte
 
 def seal_entry(entry: ThreadEntry, *, submission_key: Ed25519PrivateKey, agency_key: SealingKey) -> EntryPost:
     """Sign and seal an entry; raises `FormatError` for one that no reader would take, e.g. a blank question."""
-    check_entry(entry)
     # A model is checked when it is read, not when it is made.
     for what, value, most in (("text", entry.text, MAX_ENTRY_CHARACTERS), ("name", entry.by, MAX_NAME_CHARACTERS)):
         if len(value) > most:
             raise FormatError(f"A {what} can have up to {most:,} characters.", reason=f"{what}-too-long")
     parse_exact(encode(entry), kind=ThreadEntry, max_bytes=MAX_ENTRY_STATEMENT_BYTES)
-    signed = sign_statement(entry, kind=StatementKind.THREAD_ENTRY, private_keys=(submission_key,))
+    signed = SIGNED_ENTRY.sign(entry, submission_key)
     context = entry_context(environment=entry.environment, partner=entry.partner, entry_id=entry.entry_id)
     envelope = seal(signed, key=agency_key, context=context)
     return EntryPost(entry_id=entry.entry_id, envelope=to_base64url(envelope.to_bytes()))
@@ -541,14 +525,7 @@ def open_entry(raw: bytes, *, keys: Mapping[str, bytes], environment: str, partn
     read, `StatementError` for one that is not the partner's (`unknown-key`, `bad-signature`, `wrong-kind`,
     `wrong-signature-count`, `wrong-sender`, `wrong-entry`).
     """
-    entry = open_statement(
-        raw,
-        kind=StatementKind.THREAD_ENTRY,
-        keys=keys,
-        payload_type=ThreadEntry,
-        max_bytes=MAX_ENTRY_STATEMENT_BYTES,
-    )
-    check_entry(entry)
+    entry = SIGNED_ENTRY.open(raw, keys=keys)
     if (entry.partner, entry.environment) != (partner, environment):
         raise StatementError("The entry is another partner's, or of another environment.", reason="wrong-sender")
     if entry.entry_id != entry_id:
@@ -570,6 +547,9 @@ def check_entry(entry: ThreadEntry) -> None:
         check_filled(text=entry.text)
 
 
+SIGNED_ENTRY: Final = SignedKind(
+    StatementKind.THREAD_ENTRY, ThreadEntry, max_bytes=MAX_ENTRY_STATEMENT_BYTES, check=check_entry
+)
 MANIFEST_FILE: Final = "manifest.json"
 # 1,000 files with their hashes take 200 kB.
 MAX_MANIFEST_BYTES: Final = 512 * 1024
@@ -601,16 +581,6 @@ class PackageManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     schema_version: Literal["1"] = "1"
 
 
-def sign_manifest(manifest: PackageManifest, *, private_key: Ed25519PrivateKey) -> bytes:
-    """Return the signed bytes; raises `FormatError` for a misspelled time."""
-    parse_time(manifest.issued_at)
-    return sign_statement(manifest, kind=StatementKind.PACKAGE, private_keys=(private_key,))
-
-
-def open_manifest(raw: bytes, *, signers: Iterable[VerifyKey], now: datetime) -> PackageManifest:
-    """Return a manifest that a mailbox-signing key of the agency signed; raises `FormatError`, `StatementError`."""
-    claimed = peek_statement(raw, PackageManifest, max_bytes=MAX_MANIFEST_BYTES)
-    keys = verify_keys(tuple(signers), signed_at=parse_time(claimed.issued_at), now=now)
-    return open_statement(
-        raw, kind=StatementKind.PACKAGE, keys=keys, payload_type=PackageManifest, max_bytes=MAX_MANIFEST_BYTES
-    )
+SIGNED_PACKAGE: Final = SignedKind(
+    StatementKind.PACKAGE, PackageManifest, dated_by="issued_at", max_bytes=MAX_MANIFEST_BYTES
+)

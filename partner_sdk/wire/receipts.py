@@ -6,25 +6,19 @@ may never have been at a gateway (§6.7).
 
 import hashlib
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
 from partner_sdk.errors import StatementError
-from partner_sdk.wire.canonical import Reference, Sha256Hex, StatedSha256, WireTime, check_reference, parse_time
+from partner_sdk.wire.canonical import Reference, Sha256Hex, StatedSha256, WireTime, check_reference
 from partner_sdk.wire.signing import (
     Environment,
     KeySet,
+    SignedKind,
     StatementKind,
-    key_id_of,
-    open_dated_statement,
     parse_statement,
-    peek_statement,
-    public_bytes,
-    sign_statement,
-    sign_statement_by,
 )
 from partner_sdk.wire.submission import ClearFields
 
@@ -62,18 +56,7 @@ class IntakeStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     submission_sha256: StatedSha256 | None
 
 
-def sign_intake(statement: IntakeStatement, *, receipt_key: Ed25519PrivateKey, key_id: str = "") -> bytes:
-    """Return the signed bytes that are stored beside the envelope; a partner gets them as its receipt.
-
-    `key_id` is that of the receipt key, where it is known already.
-    """
-    signer = (key_id or key_id_of(public_bytes(receipt_key)), receipt_key)
-    return sign_statement_by(statement, kind=StatementKind.INTAKE, signers=(signer,))
-
-
-def peek_intake(raw: bytes) -> IntakeStatement:
-    """Read an intake statement without believing it; raises `FormatError`."""
-    return peek_statement(raw, IntakeStatement)
+SIGNED_INTAKE: Final = SignedKind(StatementKind.INTAKE, IntakeStatement, dated_by="received_at")
 
 
 def verify_intake(raw: bytes, *, key_set: KeySet, now: datetime) -> IntakeStatement:
@@ -82,14 +65,7 @@ def verify_intake(raw: bytes, *, key_set: KeySet, now: datetime) -> IntakeStatem
     Works offline with a stored key set, also with one that has expired. The spelling of its names and its place in the
     chain are not judged here: that is the desk's. Raises `FormatError` and `StatementError` (also `wrong-environment`).
     """
-    statement = open_dated_statement(
-        raw,
-        kind=StatementKind.INTAKE,
-        signers=key_set.receipt_keys,
-        payload_type=IntakeStatement,
-        dated_by="received_at",
-        now=now,
-    )
+    statement = SIGNED_INTAKE.open_dated(raw, signers=key_set.receipt_keys, now=now)
     _check_environment(statement, key_set=key_set)
     return statement
 
@@ -118,16 +94,12 @@ class DeskReceiptStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     submission_sha256: Sha256Hex
 
 
-def sign_desk_receipt(statement: DeskReceiptStatement, *, mailbox_signing_key: Ed25519PrivateKey) -> bytes:
-    """Return the signed bytes that the partner keeps; raises `FormatError` for a misspelled reference or time."""
-    check_reference(statement.reference)
-    parse_time(statement.received_at)
-    return sign_statement(statement, kind=StatementKind.DESK_RECEIPT, private_keys=(mailbox_signing_key,))
-
-
-def peek_desk_receipt(raw: bytes) -> DeskReceiptStatement:
-    """Read a desk receipt without believing it; raises `FormatError`."""
-    return peek_statement(raw, DeskReceiptStatement)
+SIGNED_DESK_RECEIPT: Final = SignedKind(
+    StatementKind.DESK_RECEIPT,
+    DeskReceiptStatement,
+    dated_by="received_at",
+    check=lambda statement: check_reference(statement.reference),
+)
 
 
 def is_desk_receipt(raw: bytes) -> bool:
@@ -141,15 +113,7 @@ def verify_desk_receipt(raw: bytes, *, key_set: KeySet, submission: bytes, now: 
     The key must have been in use at its `received_at` and be believed `now`. Works offline with a stored key set.
     Raises `FormatError` and `StatementError` (also `wrong-environment`, `receipt-mismatch`).
     """
-    statement = open_dated_statement(
-        raw,
-        kind=StatementKind.DESK_RECEIPT,
-        signers=key_set.mailbox_keys,
-        payload_type=DeskReceiptStatement,
-        dated_by="received_at",
-        now=now,
-    )
-    check_reference(statement.reference)
+    statement = SIGNED_DESK_RECEIPT.open_dated(raw, signers=key_set.mailbox_keys, now=now)
     _check_environment(statement, key_set=key_set)
     _check_submission(statement, submission=submission)
     return statement

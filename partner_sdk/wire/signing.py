@@ -6,11 +6,12 @@ and the keys that check receipts. Never holds a private key.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import lru_cache
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Final, Generic, Literal, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -104,18 +105,17 @@ def public_bytes(private_key: Ed25519PrivateKey) -> bytes:
     return private_key.public_key().public_bytes_raw()
 
 
-def sign_statement(payload: object, *, kind: StatementKind, private_keys: Iterable[Ed25519PrivateKey]) -> bytes:
-    """Return the canonical DSSE bytes of `payload`, signed once by each key."""
-    return sign_statement_by(payload, kind=kind, signers=[(key_id_of(public_bytes(key)), key) for key in private_keys])
-
-
-def sign_statement_by(
-    payload: object, *, kind: StatementKind, signers: Iterable[tuple[str, Ed25519PrivateKey]]
+def sign_statement(
+    payload: object, *, kind: StatementKind, private_keys: Iterable[Ed25519PrivateKey], key_id: str = ""
 ) -> bytes:
-    """Do so with keys whose ids are known: working out a public half costs half as much as signing."""
+    """Return the canonical DSSE bytes of `payload`, signed once by each key; `key_id` is that of a lone known key."""
     body = encode(payload)
     message = _pre_authentication_encoding(kind, body)
-    signatures = tuple(StatementSignature(keyid=key_id, sig=to_base64url(key.sign(message))) for key_id, key in signers)
+    signatures = tuple(
+        # Working out a public half costs half as much as signing.
+        StatementSignature(keyid=key_id or key_id_of(public_bytes(key)), sig=to_base64url(key.sign(message)))
+        for key in private_keys
+    )
     if not signatures:
         raise StatementError("A statement needs at least one signature.", reason="no-signature")
     return encode(SignedStatement(payload=to_base64url(body), payloadType=kind.value, signatures=signatures))
@@ -124,12 +124,6 @@ def sign_statement_by(
 def parse_statement(raw: bytes, *, max_bytes: int = MAX_STATEMENT_BYTES) -> SignedStatement:
     """Read the DSSE envelope without believing it; raises `FormatError`."""
     return parse_exact(raw, kind=SignedStatement, max_bytes=max_bytes)
-
-
-def peek_statement(raw: bytes, payload_type: type[T], *, max_bytes: int = MAX_STATEMENT_BYTES) -> T:
-    """Read the payload without believing it, e.g. for the time that names its key; raises `FormatError`."""
-    body = parse_base64url(parse_statement(raw, max_bytes=max_bytes).payload)
-    return parse_exact(body, kind=payload_type, max_bytes=len(body))
 
 
 def open_statement(
@@ -279,18 +273,6 @@ def parse_pin(raw: bytes) -> Pin:
         raise KeySetError(f"This is not an agency.pin file: {error}", reason="bad-pin") from None
 
 
-def sign_bundle(
-    *, key_set: KeySet, delegation: bytes, key_set_key: Ed25519PrivateKey, root_change: bytes | None = None
-) -> bytes:
-    """Return the bytes of a key-set bundle; `delegation` and `root_change` are statements signed beforehand."""
-    return make_bundle(sign_key_set(key_set, key_set_key=key_set_key), delegation=delegation, root_change=root_change)
-
-
-def sign_key_set(key_set: KeySet, *, key_set_key: Ed25519PrivateKey) -> bytes:
-    """Return the signed bytes of a key set alone."""
-    return sign_statement(key_set, kind=StatementKind.KEY_SET, private_keys=(key_set_key,))
-
-
 def make_bundle(signed_key_set: bytes, *, delegation: bytes, root_change: bytes | None = None) -> bytes:
     """Return the bytes of a key-set bundle of statements that are all signed already."""
     return encode(
@@ -417,7 +399,7 @@ def accepts_envelope(key: SealingKey, *, now: datetime) -> bool:
     return key.state in {"active", "retired"} and now < parse_time(key.open_until) - ACCEPT_UNTIL_BEFORE_OPEN_END
 
 
-def verify_keys(keys: tuple[VerifyKey, ...], *, signed_at: datetime, now: datetime) -> dict[str, bytes]:
+def verify_keys(keys: Iterable[VerifyKey], *, signed_at: datetime, now: datetime) -> dict[str, bytes]:
     """Return key id to raw public key for the keys that could sign at `signed_at` and are believed `now`.
 
     Where a statement names no time that counts, as a register, `signed_at` is now too.
@@ -429,23 +411,52 @@ def verify_keys(keys: tuple[VerifyKey, ...], *, signed_at: datetime, now: dateti
     }
 
 
-def open_dated_statement(
-    raw: bytes,
-    *,
-    kind: StatementKind,
-    signers: tuple[VerifyKey, ...],
-    payload_type: type[T],
-    dated_by: str,
-    now: datetime,
-    max_bytes: int = MAX_STATEMENT_BYTES,
-) -> T:
-    """Return the payload, signed by a key that was in use at its own time `dated_by` and is believed `now`.
+@dataclass(frozen=True, slots=True)
+class SignedKind(Generic[T]):
+    """One kind of signed statement: its payload, the time in it that decides which keys count, and its longest text.
 
-    WIRE.md §5.4. Works offline, also with keys of a set that has expired. Raises as `open_statement`.
+    `check` raises `FormatError` for a payload in another spelling: before it is signed, and after it was opened.
     """
-    signed_at = parse_time(getattr(peek_statement(raw, payload_type, max_bytes=max_bytes), dated_by))
-    keys = verify_keys(signers, signed_at=signed_at, now=now)
-    return open_statement(raw, kind=kind, keys=keys, payload_type=payload_type, max_bytes=max_bytes)
+
+    kind: StatementKind
+    payload: type[T]
+    dated_by: str = ""
+    max_bytes: int = MAX_STATEMENT_BYTES
+    check: Callable[[T], object] = id
+
+    def sign(self, payload: T, *private_keys: Ed25519PrivateKey, key_id: str = "") -> bytes:
+        """Return the signed bytes; raises `FormatError`."""
+        if self.dated_by:
+            parse_time(getattr(payload, self.dated_by))
+        self.check(payload)
+        signed = sign_statement(payload, kind=self.kind, private_keys=private_keys, key_id=key_id)
+        if len(signed) > self.max_bytes:
+            raise FormatError(f"A statement of this kind has at most {self.max_bytes} bytes.", reason="too-large")
+        return signed
+
+    def peek(self, raw: bytes | SignedStatement) -> T:
+        """Read the payload without believing it, e.g. for the time that names its key; raises `FormatError`."""
+        statement = parse_statement(raw, max_bytes=self.max_bytes) if isinstance(raw, bytes) else raw
+        body = parse_base64url(statement.payload)
+        return parse_exact(body, kind=self.payload, max_bytes=len(body))
+
+    def open(self, raw: bytes, *, keys: Mapping[str, bytes]) -> T:
+        """Return the payload, signed by exactly one of `keys`; raises as `open_statement`."""
+        payload = open_statement(raw, kind=self.kind, keys=keys, payload_type=self.payload, max_bytes=self.max_bytes)
+        self.check(payload)
+        return payload
+
+    def open_dated(self, raw: bytes, *, signers: Iterable[VerifyKey], now: datetime) -> T:
+        """Return the payload, signed by a key that was in use at its own time and is believed `now`.
+
+        WIRE.md §5.4. Works offline, also with keys of a set that has expired. Raises as `open_statement`.
+        """
+        signed_at = parse_time(getattr(self.peek(raw), self.dated_by))
+        return self.open(raw, keys=verify_keys(signers, signed_at=signed_at, now=now))
+
+
+SIGNED_KEY_SET: Final = SignedKind(StatementKind.KEY_SET, KeySet, max_bytes=MAX_LIST_BYTES)
+SIGNED_DELEGATION: Final = SignedKind(StatementKind.DELEGATION, Delegation)
 
 
 def make_sealing_key(

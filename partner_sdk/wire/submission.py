@@ -1,12 +1,10 @@
 """Submitting a report: a partner's signed word on it, and the gateway's answers (WIRE.md §6.1, §10)."""
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
 from partner_sdk.errors import FieldFault, FormatError, StatementError
@@ -26,7 +24,6 @@ from partner_sdk.wire.canonical import (
     encode,
     format_unknown,
     parse_base64url,
-    parse_exact,
     parse_time,
 )
 from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES, SealContext
@@ -34,11 +31,11 @@ from partner_sdk.wire.signing import (
     MAX_STATEMENT_BYTES,
     SIGNATURE_BYTES,
     Environment,
+    SignedKind,
     SignedStatement,
     StatementKind,
     open_statement,
     parse_statement,
-    sign_statement,
 )
 
 PUBLIC_SENDER = "public"
@@ -124,33 +121,12 @@ def check_partner_id(partner: str) -> None:
         raise FormatError("A partner id has 1 to 64 of a-z, 0-9 and inner hyphens.", reason="malformed")
 
 
-def sign_submission(statement: SubmissionStatement, *, submission_key: Ed25519PrivateKey) -> bytes:
-    """Return the signed bytes; raises `FormatError` if a clear field is misspelled."""
-    _check_submission(statement)
-    # A statement that was built here has passed no decoder.
-    if not _SHA256_HEX.fullmatch(statement.envelope_sha256):
-        raise FormatError("A digest must be 64 hexadecimal digits in lower case.", reason="malformed")
-    return sign_statement(statement, kind=StatementKind.SUBMISSION, private_keys=(submission_key,))
-
-
-def open_submission(raw: bytes, *, keys: Mapping[str, bytes], envelope: bytes | None = None) -> SubmissionStatement:
-    """Return the statement if one of `keys` signed it, and if it names `envelope` where that is given.
-
-    Raises `FormatError` and `StatementError` (also `envelope-mismatch`).
-    """
-    statement = open_statement(raw, kind=StatementKind.SUBMISSION, keys=keys, payload_type=SubmissionStatement)
-    _check_submission(statement)
-    if envelope is not None and hashlib.sha256(envelope).hexdigest() != statement.envelope_sha256:
-        raise StatementError("The statement names another envelope.", reason="envelope-mismatch")
-    return statement
-
-
 def open_own_submission(
     raw: bytes, *, keys: Mapping[str, bytes], partner: str, environment: Environment
 ) -> SubmissionStatement:
     """Return the statement if it holds and is `partner`'s own, or raise `StatementError` that names every fault."""
     try:
-        statement = open_submission(raw, keys=keys)
+        statement = SIGNED_SUBMISSION.open(raw, keys=keys)
     except (FormatError, StatementError) as error:
         reason = error.reason
     else:
@@ -159,12 +135,6 @@ def open_own_submission(
         reason = "wrong-sender"
     faults = _list_statement_faults(raw, keys=keys, partner=partner, environment=environment)
     raise StatementError("The submission statement is not valid.", reason=reason, faults=tuple(faults))
-
-
-def peek_submission(signed: SignedStatement) -> SubmissionStatement:
-    """Return a submission statement without checking its signature; raises `FormatError`."""
-    payload = parse_base64url(signed.payload)
-    return parse_exact(payload, kind=SubmissionStatement, max_bytes=len(payload))
 
 
 def report_context(fields: ClearFields) -> SealContext:
@@ -184,7 +154,13 @@ def report_context(fields: ClearFields) -> SealContext:
 def _check_submission(statement: SubmissionStatement) -> None:
     check_partner_id(statement.partner)
     check_clear_fields(statement)
+    # A statement that was built here has passed no decoder.
+    if not _SHA256_HEX.fullmatch(statement.envelope_sha256):
+        raise FormatError("A digest must be 64 hexadecimal digits in lower case.", reason="malformed")
     parse_time(statement.created_at)
+
+
+SIGNED_SUBMISSION: Final = SignedKind(StatementKind.SUBMISSION, SubmissionStatement, check=_check_submission)
 
 
 # The valid values of each field of a submission statement; faults are listed in this order.

@@ -31,7 +31,7 @@ from partner_sdk.report import encode_sealed_report, make_sealed_report, parse_r
 from partner_sdk.wire.canonical import encode, make_report_id, to_base64url
 from partner_sdk.wire.sealing import SealingKey, seal
 from partner_sdk.wire.signing import find_active_sealing_key, parse_statement
-from partner_sdk.wire.submission import ClearFields, ReportPost, SubmissionStatement, report_context, sign_submission
+from partner_sdk.wire.submission import SIGNED_SUBMISSION, ClearFields, ReportPost, SubmissionStatement, report_context
 from tests.bench.bare_app import STATE_VARIABLE, URI_VARIABLE, make_rows_table
 from tests.bench.figures import Figure, make_figure, make_parser, print_figures
 from tests.bench.load import write_requests
@@ -91,7 +91,7 @@ def make_http_requests(partner_state: Path, origin: str, key: SealingKey, count:
             created_at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
             envelope_sha256=hashlib.sha256(envelope).hexdigest(),
         )
-        signed = parse_statement(sign_submission(statement, submission_key=submission_key))
+        signed = parse_statement(SIGNED_SUBMISSION.sign(statement, submission_key))
         body = encode(ReportPost(envelope=to_base64url(envelope), statement=signed))
         headers = sign_request("POST", f"{origin}/v1/reports", body=body, private_key=submission_key, created=now)
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())

@@ -21,7 +21,7 @@ from partner_sdk.report import encode_sealed_report, make_sealed_report, measure
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, to_base64url
 from partner_sdk.wire.sealing import SealingKey, seal
 from partner_sdk.wire.signing import parse_statement
-from partner_sdk.wire.submission import ClearFields, ReportPost, SubmissionStatement, report_context, sign_submission
+from partner_sdk.wire.submission import SIGNED_SUBMISSION, ClearFields, ReportPost, SubmissionStatement, report_context
 from tests.bench.figures import Figure, make_figure, make_parser, print_figures
 from tests.builders import FULL_REPORT, NOW, Agency, Partner, make_clear_fields
 from tests.sdk.client.test_client import KEYS
@@ -58,7 +58,7 @@ def make_body(submission_key: Ed25519PrivateKey, key: SealingKey, now: datetime)
         created_at=format_time(now),
         envelope_sha256=envelope.sha256().hex(),
     )
-    signed = sign_submission(statement, submission_key=submission_key)
+    signed = SIGNED_SUBMISSION.sign(statement, submission_key)
     return encode(ReportPost(envelope=to_base64url(envelope.to_bytes()), statement=parse_statement(signed)))
 
 

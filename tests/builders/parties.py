@@ -7,23 +7,23 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.exchange.feed import PartnerRegister, RegisterEntry, sign_register
-from gateway.guidance.agency import HOLDS_FOR, ReadWithin, Staffing, sign_staffing
+from gateway.exchange.feed import SIGNED_REGISTER, PartnerRegister, RegisterEntry
+from gateway.guidance.agency import HOLDS_FOR, SIGNED_STAFFING, ReadWithin, Staffing
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key
 from partner_sdk.wire.button import PlacementEntry
 from partner_sdk.wire.canonical import format_time, parse_base64url
 from partner_sdk.wire.sealing import SealingKey
 from partner_sdk.wire.signing import (
+    SIGNED_DELEGATION,
+    SIGNED_KEY_SET,
     Delegation,
     Environment,
     KeySet,
     Pin,
-    StatementKind,
     VerifyKey,
     fingerprint_of,
+    make_bundle,
     make_sealing_key,
-    sign_bundle,
-    sign_statement,
 )
 from tests.builders.clock import DAY, NOW
 
@@ -158,10 +158,9 @@ class Agency:
             not_after=format_time(self.now + 700 * DAY),
         )
         root_key = load_signing_key(self.key(KeyRole.ROOT))
-        return sign_bundle(
-            key_set=self.key_set(**changes),
-            delegation=sign_statement(delegation, kind=StatementKind.DELEGATION, private_keys=(root_key,)),
-            key_set_key=load_signing_key(self.key(KeyRole.KEY_SET)),
+        return make_bundle(
+            SIGNED_KEY_SET.sign(self.key_set(**changes), load_signing_key(self.key(KeyRole.KEY_SET))),
+            delegation=SIGNED_DELEGATION.sign(delegation, root_key),
         )
 
     def staffing(self, *, now: datetime | None = None, **changes: Any) -> bytes:
@@ -176,7 +175,7 @@ class Agency:
             "staffed_until": format_time(now + DAY),
         }
         private_key = load_signing_key(self.key(KeyRole.MAILBOX_SIGNING))
-        return sign_staffing(Staffing(**{**fields, **changes}), private_key=private_key)
+        return SIGNED_STAFFING.sign(Staffing(**{**fields, **changes}), private_key)
 
     def register(
         self, *entries: RegisterEntry, serial: int = 1, placements: tuple[PlacementEntry, ...] | None = None
@@ -192,7 +191,7 @@ class Agency:
             placements=placements,
             serial=serial,
         )
-        return sign_register(register, register_key=load_signing_key(self.key(KeyRole.REGISTER)))
+        return SIGNED_REGISTER.sign(register, load_signing_key(self.key(KeyRole.REGISTER)))
 
 
 def make_placements(entry: RegisterEntry) -> tuple[PlacementEntry, ...]:

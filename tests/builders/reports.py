@@ -14,7 +14,7 @@ from partner_sdk.report import IndustryReport, encode_sealed_report, make_sealed
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, parse_base64url, to_base64url
 from partner_sdk.wire.sealing import Envelope, SealingKey, seal
 from partner_sdk.wire.signing import parse_statement
-from partner_sdk.wire.submission import ClearFields, ReportPost, SubmissionStatement, report_context, sign_submission
+from partner_sdk.wire.submission import SIGNED_SUBMISSION, ClearFields, ReportPost, SubmissionStatement, report_context
 from tests.builders.clock import NOW
 from tests.builders.parties import Partner
 
@@ -88,7 +88,7 @@ def sign_for_envelope(
     statement = SubmissionStatement(
         **fields, created_at=format_time(created_at), envelope_sha256=hashlib.sha256(envelope).hexdigest()
     )
-    return sign_submission(statement, submission_key=private_key)
+    return SIGNED_SUBMISSION.sign(statement, private_key)
 
 
 def make_box(key: SealingKey, *, size: int = 4096) -> bytes:

@@ -3,6 +3,7 @@
 tests/contract/interop/make_client_vectors.mjs makes the file; here it is only read, opened and posted, without Node.
 """
 
+import hashlib
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from gateway.exchange.feed import ENROLMENT, RegisterEntry
 from gateway.store.items import put_invitation
+from partner_sdk.errors import StatementError
 from partner_sdk.key_files import KeyFile, KeyRole, new_key
 from partner_sdk.report import parse_sealed_report
 from partner_sdk.report.reading import list_faults
@@ -22,9 +24,9 @@ from partner_sdk.wire.signature_profile import check_claim, check_content_digest
 from partner_sdk.wire.signing import key_id_of
 from partner_sdk.wire.submission import (
     MAX_REPORT_BODY_BYTES,
+    SIGNED_SUBMISSION,
     ReportPost,
     clear_fields_of,
-    open_submission,
     report_context,
 )
 from tests.builders import NOW, PUBLIC_ORIGIN, Door, House, make_house, sealing_key_of
@@ -106,7 +108,9 @@ def test_submission_gives_its_expected_result_when_it_is_checked_and_opened(case
         post = parse_exact(case["submission"].encode(), kind=ReportPost, max_bytes=MAX_REPORT_BODY_BYTES)
         envelope = parse_base64url(post.envelope, max_bytes=MAX_ENVELOPE_BYTES)
         keys = {key_id_of(SUBMISSION_KEY): SUBMISSION_KEY}
-        statement = open_submission(encode(post.statement), keys=keys, envelope=envelope)
+        statement = SIGNED_SUBMISSION.open(encode(post.statement), keys=keys)
+        if hashlib.sha256(envelope).hexdigest() != statement.envelope_sha256:
+            raise StatementError("The statement names another envelope.", reason="envelope-mismatch")
         assert statement.created_at == FILE["now"]
         clear = clear_fields_of(statement)
         opened = make_vault(make_sealing_key_file()).open_report(

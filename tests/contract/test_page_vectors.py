@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from gateway.exchange.desk_statements import open_alert, peek_alert
+from gateway.exchange.desk_statements import SIGNED_ALERT
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_time, to_base64url
+from tests.builders.alerts import open_alert
 from tests.contract.vector_files import FILES, bytes_of, cases_of, known_keys_of, result_of
 
 FILE = FILES["page"]
@@ -19,7 +20,7 @@ def test_page_gives_its_expected_result(case: dict[str, Any]) -> None:
     raw, now = bytes_of(case, "page"), (FILE | case)["now"]
 
     def read() -> None:
-        keys = known_keys_of(FILE, issued_at=peek_alert(raw).issued_at, now=now)
+        keys = known_keys_of(FILE, issued_at=SIGNED_ALERT.peek(raw).issued_at, now=now)
         notice = open_alert(raw, keys=keys, environment=FILE["environment"], target=FILE["target"], now=parse_time(now))
         assert json.loads(encode(notice)) == FILE["notice"] | case.get("notice", {})
 

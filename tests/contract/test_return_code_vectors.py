@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519PrivateKey, Suite
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from gateway.exchange.public_report import MAX_REPLY_ENVELOPE_BYTES, make_reply_key, open_reply, peek_reply
+from gateway.exchange.public_report import MAX_REPLY_ENVELOPE_BYTES, SIGNED_REPLY, make_reply_key
 from gateway.public import returning
 from gateway.public.returning import ReturnPlace, _open_one, open_place
 from gateway.store.items import StoredItem
@@ -124,8 +124,8 @@ def test_signed_reply_gives_the_same_result_when_the_desk_reads_its_own(case: di
     raw = bytes_of(case, "statement")
 
     def read() -> None:
-        keys = known_keys_of(REPLIES, issued_at=peek_reply(raw).issued_at, now=(REPLIES | case)["now"])
-        open_reply(raw, keys=keys)
+        keys = known_keys_of(REPLIES, issued_at=SIGNED_REPLY.peek(raw).issued_at, now=(REPLIES | case)["now"])
+        SIGNED_REPLY.open(raw, keys=keys)
 
     # What stands on the box is compared by whoever opens it.
     assert result_of(read) == ("success" if case["expect"] == "wrong-reference" else case["expect"])

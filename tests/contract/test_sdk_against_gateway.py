@@ -19,7 +19,7 @@ from partner_sdk.wire.enrolment import check_enrolment, enrolment_context, secre
 from partner_sdk.wire.mailbox import message_sha256
 from partner_sdk.wire.sealing import Envelope
 from partner_sdk.wire.signing import key_id_of
-from partner_sdk.wire.submission import peek_submission, report_context
+from partner_sdk.wire.submission import SIGNED_SUBMISSION, report_context
 from tests.builders import (
     DAY,
     EXAMPLE_REPORT,
@@ -63,7 +63,7 @@ def test_report_is_stored_and_opens_at_the_desk_word_for_word(client: Client, ho
     assert saved is not None
     assert encode(saved[1].statement) == submission
     opened = make_vault(house.agency.key(KeyRole.SEALING)).open_report(
-        Envelope.parse(envelope), context=report_context(peek_submission(saved[1].statement))
+        Envelope.parse(envelope), context=report_context(SIGNED_SUBMISSION.peek(saved[1].statement))
     )
     assert parse_sealed_report(opened).report == make_industry_report()
     assert receipt.statement.door == "industry"

@@ -13,7 +13,7 @@ from partner_sdk.wire.public_log import LogView, parse_verifier, view_log
 from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES, Envelope, SealContext
 from partner_sdk.wire.signature_profile import check_claim, check_content_digest, parse_signature_headers
 from partner_sdk.wire.signing import parse_pin, verify_bundle
-from partner_sdk.wire.submission import open_submission
+from partner_sdk.wire.submission import SIGNED_SUBMISSION
 from tests.builders.vault import make_vault
 from tests.contract import make_vectors
 from tests.contract.make_vectors import FIXED, MAKERS, print_file
@@ -93,7 +93,7 @@ def test_statement_gives_its_expected_result(case: dict[str, Any]) -> None:
     keys = {key_id: parse_base64url(key) for key_id, key in FILES["statement"]["keys"].items()}
 
     def read() -> None:
-        statement = open_submission(parse_base64url(case["statement"]), keys=keys)
+        statement = SIGNED_SUBMISSION.open(parse_base64url(case["statement"]), keys=keys)
         assert json.loads(encode(statement)) == FILES["statement"]["payload"]
 
     assert result_of(read) == case["expect"]

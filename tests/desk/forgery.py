@@ -9,7 +9,7 @@ from gateway.desk.collection.quarantine import list_quarantined
 from gateway.desk.store.schema import ALARMS
 from gateway.keys import read_receipt_key
 from partner_sdk.key_files import load_signing_key
-from partner_sdk.wire.receipts import IntakeStatement, peek_intake, sign_intake
+from partner_sdk.wire.receipts import SIGNED_INTAKE, IntakeStatement
 from tests.desk.desk_loop import Loop
 
 
@@ -31,14 +31,14 @@ def waiting_at_gateway(loop: Loop) -> int:
 def newest_statement(loop: Loop) -> IntakeStatement:
     with loop.gateway.store.read() as connection:
         raw = connection.exec_driver_sql("SELECT intake FROM reports ORDER BY position DESC LIMIT 1").scalar_one()
-    return peek_intake(bytes(raw))
+    return SIGNED_INTAKE.peek(bytes(raw))
 
 
 def resign_newest(loop: Loop, **changes: Any) -> None:
     """Replace the newest intake statement by another genuine one, which needs the receipt key."""
     newest = newest_statement(loop)
     statement = msgspec.structs.replace(newest, **changes)
-    raw = sign_intake(statement, receipt_key=load_signing_key(read_receipt_key(loop.folder / "gateway")))
+    raw = SIGNED_INTAKE.sign(statement, load_signing_key(read_receipt_key(loop.folder / "gateway")))
     loop.gateway_sql(
         "UPDATE reports SET intake = ?, intake_sha256 = ? WHERE sequence = ?",
         raw,

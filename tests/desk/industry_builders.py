@@ -17,7 +17,7 @@ from partner_sdk.report import IndustryReport, parse_report
 from partner_sdk.report.model import AMOUNT, CALLING_CODE, COUNTRY, CURRENCY, DAY, DEGREES, LANGUAGE, MOMENT
 from partner_sdk.report.outline import get_value_type
 from partner_sdk.wire.canonical import parse_base64url, parse_time
-from partner_sdk.wire.mailbox import MailboxMessage, mailbox_context, open_message, peek_message
+from partner_sdk.wire.mailbox import SIGNED_MESSAGE, MailboxMessage, mailbox_context
 from partner_sdk.wire.sealing import Envelope, make_suite, unpad
 from partner_sdk.wire.signing import verify_keys
 from tests.builders import FULL_REPORT, Partner, seal_report
@@ -125,8 +125,8 @@ def read_mailbox(loop: Loop, *, partner: Partner | None = None) -> list[MailboxM
         context = mailbox_context(environment="live", partner=partner.partner, message_id=row.item_id)
         padded = make_suite().decrypt(envelope.box, private_key, info=context.info(key_id=envelope.key_id))
         signed = unpad(padded, purpose="mailbox", sender="agency")
-        keys = verify_keys(signing_keys, signed_at=parse_time(peek_message(signed).issued_at), now=loop.clock())
-        found.append(open_message(signed, keys=keys))
+        keys = verify_keys(signing_keys, signed_at=parse_time(SIGNED_MESSAGE.peek(signed).issued_at), now=loop.clock())
+        found.append(SIGNED_MESSAGE.open(signed, keys=keys))
     return found
 
 

@@ -20,10 +20,11 @@ from gateway.desk.outbox.queue import GAVE_UP, GiveUp, KindName, OutboxKind, Out
 from gateway.desk.outbox_run import send_due
 from gateway.desk.store.agency_tables import NOTES, OUTBOX
 from gateway.desk.wiring import Desk
-from gateway.exchange.desk_statements import AlertNotice, open_alert
+from gateway.exchange.desk_statements import AlertNotice
 from partner_sdk.errors import ConflictError, UnavailableError
 from partner_sdk.wire.canonical import parse_base64url
 from tests.builders import NOW, make_clear_fields
+from tests.builders.alerts import open_alert
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.mail_server import Posts
 from tests.public_report_builders import make_contact, make_known_person

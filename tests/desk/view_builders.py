@@ -29,7 +29,7 @@ from gateway.desk.wiring import Desk, open_desk
 from gateway.exchange.public_report import encode_public_report, reply_context
 from partner_sdk.key_files import load_xwing_private_key, xwing_public_bytes
 from partner_sdk.wire.canonical import format_time, make_reference, parse_time, to_base64url
-from partner_sdk.wire.receipts import FIRST_PREVIOUS, IntakeStatement, sign_intake
+from partner_sdk.wire.receipts import FIRST_PREVIOUS, SIGNED_INTAKE, IntakeStatement
 from partner_sdk.wire.sealing import Envelope, make_suite, seal, unpad
 from partner_sdk.wire.signing import make_sealing_key
 from partner_sdk.wire.submission import ClearFields, report_context
@@ -193,7 +193,7 @@ def add_sealed_case(
                 sequence=1,
                 intake_sha256=case_id.encode()[-32:],
                 envelope_sha256=hashlib.sha256(envelope).digest(),
-                intake=sign_intake(intake, receipt_key=Ed25519PrivateKey.generate()),
+                intake=SIGNED_INTAKE.sign(intake, Ed25519PrivateKey.generate()),
                 envelope=closed,
             )
         )

@@ -10,7 +10,7 @@ from gateway.store import StorageUnavailableError
 from gateway.wiring import Gateway
 from partner_sdk.errors import FormatError
 from partner_sdk.key_files import load_signing_key
-from partner_sdk.wire.receipts import peek_intake
+from partner_sdk.wire.receipts import SIGNED_INTAKE
 from tests.builders import House
 from tests.gateway.store_builders import new_public_report
 
@@ -37,7 +37,7 @@ def test_proposed_reference_is_the_one_that_is_signed_and_stored(house: House, g
     reference = gateway.intake.draw_reference()
     accepted = gateway.intake.accept(new_public_report(reference=reference))
     assert accepted.reference == reference
-    assert peek_intake(accepted.receipt).reference == reference
+    assert SIGNED_INTAKE.peek(accepted.receipt).reference == reference
     assert stored_references(house) == [reference]
 
 

@@ -29,7 +29,7 @@ MAY_ENCRYPT_EVIDENCE = {"partner_sdk.client._evidence_upload"}
 DEFINE_A_REPLY = {"gateway.exchange.public_report"}
 
 # Whoever builds a context can name any purpose; who holds an X-Wing key can open any box that is sealed to it.
-OF_A_RETURN_CODE = {"reply_context", "place_context", "open_reply", "SealContext"}
+OF_A_RETURN_CODE = {"reply_context", "place_context", "SIGNED_REPLY", "SealContext"}
 XWING_KEYS = {"load_xwing_private_key", "MLKEM768X25519PrivateKey", "MLKEM768PrivateKey", "X25519PrivateKey"}
 MAKE_A_RETURN_KEY = {"place_context", "derive_seed"}
 # The seals over the desk's key files, under the passphrases of its custodians (docs/decisions/0052), and the layer of a

@@ -35,7 +35,7 @@ from partner_sdk.wire.evidence import (
     make_nonce,
 )
 from partner_sdk.wire.sealing import Envelope
-from partner_sdk.wire.submission import ClearFields, ReportPost, peek_submission, report_context
+from partner_sdk.wire.submission import SIGNED_SUBMISSION, ClearFields, ReportPost, report_context
 from tests.builders import FULL_REPORT, Agency, StillClock
 from tests.builders.vault import make_vault
 from tests.sdk.client.test_client import AGENCY, KEYS, sign_receipt
@@ -189,7 +189,7 @@ def make_problem(status: int, slug: str) -> Answer:
 
 def read_post(post: ReportPost, *, agency: Agency = AGENCY) -> SealedIndustryReport:
     """Open one report as the desk does."""
-    statement = peek_submission(post.statement)
+    statement = SIGNED_SUBMISSION.peek(post.statement)
     vault = make_vault(agency.key(KeyRole.SEALING))
     envelope = Envelope.parse(parse_base64url(post.envelope))
     return parse_sealed_report(vault.open_report(envelope, context=report_context(statement)))
@@ -214,7 +214,7 @@ def open_partner(folder: Path, gateway: BaseAdapter, **settings: Any) -> Client:
 
 def list_clear(posts: Sequence[ReportPost]) -> list[ClearFields]:
     """Return the submission statements of posts."""
-    return [peek_submission(post.statement) for post in posts]
+    return [SIGNED_SUBMISSION.peek(post.statement) for post in posts]
 
 
 def is_part(request: requests.PreparedRequest) -> bool:

@@ -12,6 +12,7 @@ from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import format_time, make_report_id, parse_base64url, to_base64url
 from partner_sdk.wire.mailbox import (
     FIRST_PREVIOUS,
+    SIGNED_MESSAGE,
     AskedAccount,
     InformationRequest,
     MailboxItem,
@@ -21,7 +22,6 @@ from partner_sdk.wire.mailbox import (
     encode_body,
     mailbox_context,
     message_sha256,
-    sign_message,
 )
 from partner_sdk.wire.sealing import seal
 from tests.builders import DAY, NOW, Agency, House, Partner, sealing_key_of
@@ -64,7 +64,7 @@ def make_post(
     sealed_to: Partner = changes.pop("sealed_to", partner)
     outer = {"environment": agency.environment, "partner": partner.partner, "message_id": outer_id}
     context = mailbox_context(**{**outer, **changes.pop("context", {})})
-    signed = sign_message(MailboxMessage(**{**settings, **changes}), mailbox_signing_key=key)
+    signed = SIGNED_MESSAGE.sign(MailboxMessage(**{**settings, **changes}), key)
     box = seal(signed, key=sealing_key_of(sealed_to.key(KeyRole.MAILBOX)), context=context)
     return Post(signed=signed, item=MailboxItem(envelope=to_base64url(box.to_bytes()), message_id=outer_id))
 

@@ -27,12 +27,12 @@ from partner_sdk.wire.canonical import (
 )
 from partner_sdk.wire.digest import Digest, parse_digest
 from partner_sdk.wire.enrolment import check_enrolment, parse_invitation
-from partner_sdk.wire.mailbox import MailboxList, open_message, peek_message
-from partner_sdk.wire.receipts import peek_intake, verify_intake
+from partner_sdk.wire.mailbox import SIGNED_MESSAGE, MailboxList
+from partner_sdk.wire.receipts import SIGNED_INTAKE, verify_intake
 from partner_sdk.wire.sealing import Envelope, unpad
 from partner_sdk.wire.signature_profile import parse_signature_headers
 from partner_sdk.wire.signing import parse_pin, parse_statement, verify_bundle
-from partner_sdk.wire.submission import Progress, ReportPost, ServiceStatus, check_partner_id, open_submission
+from partner_sdk.wire.submission import SIGNED_SUBMISSION, Progress, ReportPost, ServiceStatus, check_partner_id
 from tests.builders import Agency
 
 NOW = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)
@@ -62,11 +62,11 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "register": lambda raw: verify_register(raw, key_set=KEY_SET, now=NOW),
     "pin": parse_pin,
     "key file": lambda raw: parse_key_file(raw, name="x"),
-    "submission": lambda raw: open_submission(raw, keys={}),
+    "submission": lambda raw: SIGNED_SUBMISSION.open(raw, keys={}),
     "intake": lambda raw: verify_intake(raw, key_set=KEY_SET, now=NOW),
-    "intake unbelieved": peek_intake,
-    "message": lambda raw: open_message(raw, keys={}),
-    "message unbelieved": peek_message,
+    "intake unbelieved": SIGNED_INTAKE.peek,
+    "message": lambda raw: SIGNED_MESSAGE.open(raw, keys={}),
+    "message unbelieved": SIGNED_MESSAGE.peek,
     "invitation": parse_invitation,
     "enrolment": lambda raw: check_enrolment(raw, environment="live", invited={}),
     "report": lambda raw: parse_report(raw, priority="P1"),

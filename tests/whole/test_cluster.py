@@ -27,7 +27,7 @@ from gateway.wiring import make_gateway
 from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerState
 from partner_sdk.key_files import KeyFile, KeyRole, parse_key_file
 from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
-from partner_sdk.wire.receipts import peek_intake
+from partner_sdk.wire.receipts import SIGNED_INTAKE
 from partner_sdk.wire.signing import get_active_sealing_key
 from tests.builders import Partner, make_box, make_industry_report, seal_report, sealing_key_of
 from tests.builders.local_servers import find_free_ports
@@ -230,7 +230,7 @@ def test_partner_learns_nothing_of_another_through_the_proxy_and_no_gateway_take
         assert found[0] in STATUS_OF_ANOTHER[TABLE[name]], name
     assert len(other.answers) == 4 * len(CLOSED) >= 32
     assert json.loads(other.ask(calls["get_mailbox"]).data) == {"messages": []}
-    receipt = peek_intake(made["post_report"].data)
+    receipt = SIGNED_INTAKE.peek(made["post_report"].data)
     own_ids = (REPORT_ID, MESSAGE_ID, EVIDENCE_ID, CHANGE_ID, receipt.reference)
     own = [
         *own_ids,

@@ -15,7 +15,7 @@ from gateway.desk.store.agency_tables import OUTBOX, REPLY_MESSAGES
 from gateway.desk.store.schema import CASES, DESTRUCTIONS
 from gateway.desk.vault.destructions import STOP_WITHIN
 from gateway.desk.vault.key_folder import KeyFolder
-from gateway.exchange.desk_statements import open_forget_list, peek_certificate, sign_forget_list
+from gateway.exchange.desk_statements import SIGNED_CERTIFICATE, SIGNED_FORGET_LIST, open_forget_list
 from gateway.store.schema import evidence_parts, items, reports, return_places
 from partner_sdk.errors import ProblemError
 from partner_sdk.key_files import KeyRole, load_signing_key
@@ -98,7 +98,7 @@ def test_after_a_destruction_the_five_words_open_nothing_and_no_byte_is_left_at_
     loop.publish()
     assert reconcile(loop.desk, loop.desk.make_feed(), actor=ACTOR).is_even
     loop.clock.advance(seconds=STOP_WITHIN.total_seconds())
-    certificate = peek_certificate(finish_destruction(loop.desk, destruction_id, actor=SECOND) or b"")
+    certificate = SIGNED_CERTIFICATE.peek(finish_destruction(loop.desk, destruction_id, actor=SECOND) or b"")
     assert "return-places" in certificate.gone
     assert loop.collect().filed == 0
 
@@ -116,9 +116,9 @@ def test_forged_list_or_one_of_another_environment_deletes_nothing(loop: Loop) -
     folder = KeyFolder(loop.desk.paths.keys)
     own = load_signing_key(folder.read(KeyRole.MAILBOX_SIGNING.value, role=KeyRole.MAILBOX_SIGNING))
     forged: list[bytes] = [
-        sign_forget_list(listed, private_key=stranger),
-        sign_forget_list(replace(listed, environment="sandbox"), private_key=own),
-        sign_forget_list(replace(listed, issued_at="2020-01-01T00:00:00Z"), private_key=own),
+        SIGNED_FORGET_LIST.sign(listed, stranger),
+        SIGNED_FORGET_LIST.sign(replace(listed, environment="sandbox"), own),
+        SIGNED_FORGET_LIST.sign(replace(listed, issued_at="2020-01-01T00:00:00Z"), own),
         signed.replace(b'"signatures":[{', b'"signatures":[],"x":[{'),
         signed[:-30] + b"A" * 8 + signed[-22:],
         b"{}",
@@ -127,7 +127,7 @@ def test_forged_list_or_one_of_another_environment_deletes_nothing(loop: Loop) -
         with pytest.raises(ProblemError):
             feed.put_list("forget", raw)
     assert ANSWER in come_back(loop, reference, words).text()
-    feed.put_list("forget", sign_forget_list(listed, private_key=own))
+    feed.put_list("forget", SIGNED_FORGET_LIST.sign(listed, own))
     assert come_back(loop, reference, words).path == "/16"
 
 

@@ -72,7 +72,7 @@ from partner_sdk.wire.public_log import (
     peek_checkpoint,
     view_log,
 )
-from partner_sdk.wire.receipts import IntakeStatement, peek_intake
+from partner_sdk.wire.receipts import SIGNED_INTAKE, IntakeStatement
 from partner_sdk.wire.signing import VerifyKey, verify_keys
 
 LOG_CONTRADICTS: Final = "public-log-contradicts"
@@ -429,7 +429,7 @@ def _find_fault(row: Row[Any] | None, *, statement_sha256: bytes) -> str | None:
     if sha256(raw).digest() != statement_sha256 or bytes(row.intake_sha256) != statement_sha256:
         return "statement"
     try:
-        intake = peek_intake(raw)
+        intake = SIGNED_INTAKE.peek(raw)
     except FormatError:
         return "statement"
     if any(row._mapping[name] != value for name, value in to_statement_values(intake).items()):

@@ -37,7 +37,13 @@ from partner_sdk.errors import FormatError, OpeningError
 from partner_sdk.wire.canonical import encode, format_time, parse_any_spelling, parse_base64url, parse_time
 from partner_sdk.wire.receipts import DeskReceiptStatement
 from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES
-from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES, ClearFields, ReportPost, clear_fields_of, peek_submission
+from partner_sdk.wire.submission import (
+    MAX_REPORT_BODY_BYTES,
+    SIGNED_SUBMISSION,
+    ClearFields,
+    ReportPost,
+    clear_fields_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ def parse_post(raw: bytes) -> ReportPost:
 def peek_post_claim(raw: bytes) -> Claim:
     """Return the file's own claims, unverified."""
     try:
-        said = peek_submission(parse_post(raw).statement)
+        said = SIGNED_SUBMISSION.peek(parse_post(raw).statement)
     except FormatError:
         return Claim()
     return Claim(said.partner, said.report_id)
@@ -79,7 +85,7 @@ def check_post(raw: bytes, *, trusted: TrustedKeys, seen_at: datetime) -> Verifi
     claimed_priority: str | None = None
     try:
         post = parse_post(raw)
-        claimed_priority = peek_submission(post.statement).priority
+        claimed_priority = SIGNED_SUBMISSION.peek(post.statement).priority
         return _check(post, trusted=trusted, seen_at=seen_at)
     except RowRefusedError as refused:
         raise RowRefusedError(
@@ -99,7 +105,7 @@ def _weigh_post(raw: bytes, *, trusted: TrustedKeys, now: datetime) -> bool | No
     try:
         post = parse_post(raw)
         return weigh_envelope(
-            post.envelope, [clear_fields_of(peek_submission(post.statement))], trusted=trusted, now=now
+            post.envelope, [clear_fields_of(SIGNED_SUBMISSION.peek(post.statement))], trusted=trusted, now=now
         )
     except FormatError:
         return None
@@ -108,7 +114,7 @@ def _weigh_post(raw: bytes, *, trusted: TrustedKeys, now: datetime) -> bool | No
 def _check(post: ReportPost, *, trusted: TrustedKeys, seen_at: datetime) -> VerifiedPost:
     submission_raw = encode(post.statement)
     envelope_raw = parse_base64url(post.envelope, max_bytes=MAX_ENVELOPE_BYTES)
-    keys = trusted.submission_keys.get(peek_submission(post.statement).partner, {})
+    keys = trusted.submission_keys.get(SIGNED_SUBMISSION.peek(post.statement).partner, {})
     submission = open_partners_submission(submission_raw, keys=keys, envelope_raw=envelope_raw)
     if submission.environment != trusted.key_set.environment:
         raise RowRefusedError("The report is for another environment.", reason="wrong-environment")
@@ -153,7 +159,7 @@ def import_report(desk: Desk, raw: bytes, *, actor: str) -> Imported:
     kept in quarantine, byte for byte, like a row of the feed.
     """
     read = parse_post(raw)
-    said, submission_raw = peek_submission(read.statement), encode(read.statement)
+    said, submission_raw = SIGNED_SUBMISSION.peek(read.statement), encode(read.statement)
     envelope_raw = parse_base64url(read.envelope, max_bytes=MAX_ENVELOPE_BYTES)
     now = desk.clock()
     with desk.store.read() as connection:

@@ -26,10 +26,10 @@ from gateway.desk.wiring import Desk
 from gateway.exchange.feed import Acknowledgement, ReportRow
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
 from partner_sdk.wire.canonical import decode, encode, format_time, parse_base64url, parse_exact
-from partner_sdk.wire.receipts import peek_intake
+from partner_sdk.wire.receipts import SIGNED_INTAKE
 from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES, Envelope
 from partner_sdk.wire.signing import SignedStatement
-from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields, clear_fields_of, peek_submission, report_context
+from partner_sdk.wire.submission import PUBLIC_SENDER, SIGNED_SUBMISSION, ClearFields, clear_fields_of, report_context
 
 # The most rows that wait here for one claimed sender: a flood from one leaves room for the others. Further rows stay at
 # the gateway, unacknowledged, and are taken once rows here are dismissed.
@@ -327,7 +327,7 @@ def _open_bytes(row: QuarantinedRow, raw: bytes, *, vault: Vault) -> OpenedRow:
         try:
             signed = decode(parts.get(name, b""), kind=SignedStatement)
             is_intake = name == "intake"
-            clear = peek_intake(encode(signed)).clear if is_intake else clear_fields_of(peek_submission(signed))
+            clear = SIGNED_INTAKE.peek(signed).clear if is_intake else clear_fields_of(SIGNED_SUBMISSION.peek(signed))
             return OpenedRow(row, clear, vault.open_report(envelope, context=report_context(clear)), None)
         except OpeningError as error:
             fault = error.reason
@@ -461,7 +461,7 @@ def _is_kept(connection: Connection, raw: bytes) -> bool:
 def _find_claimed(raw: bytes) -> tuple[bytes, ClearFields] | None:
     try:
         intake_raw = encode(parse_exact(raw, kind=ReportRow, max_bytes=MAX_ROW_BYTES).intake)
-        return intake_raw, peek_intake(intake_raw).clear
+        return intake_raw, SIGNED_INTAKE.peek(intake_raw).clear
     except FormatError:
         return None
 

@@ -52,8 +52,8 @@ from partner_sdk.wire.receipts import (
     INSTANCE_PATTERN,
     MAX_SEQUENCE,
     PLACEMENT_PATTERN,
+    SIGNED_INTAKE,
     IntakeStatement,
-    peek_intake,
     verify_intake,
 )
 from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES, Envelope
@@ -61,12 +61,11 @@ from partner_sdk.wire.signing import MAX_STATEMENT_BYTES, KeySet, parse_statemen
 from partner_sdk.wire.submission import (
     PUBLIC_SENDER,
     SENDER_PATTERN,
+    SIGNED_SUBMISSION,
     ClearFields,
     SubmissionStatement,
     check_clear_fields,
     clear_fields_of,
-    open_submission,
-    peek_submission,
     report_context,
 )
 
@@ -362,9 +361,9 @@ def weigh_envelope(envelope: str, clears: Iterable[ClearFields], *, trusted: Tru
 def _weigh_row(raw: bytes, *, trusted: TrustedKeys, now: datetime) -> bool | None:
     try:
         row = parse_exact(raw, kind=ReportRow, max_bytes=MAX_ROW_BYTES)
-        clears = [peek_intake(encode(row.intake)).clear]
+        clears = [SIGNED_INTAKE.peek(encode(row.intake)).clear]
         if row.submission is not None:
-            clears.append(clear_fields_of(peek_submission(row.submission)))
+            clears.append(clear_fields_of(SIGNED_SUBMISSION.peek(row.submission)))
     except FormatError:
         return None
     return weigh_envelope(row.envelope, clears, trusted=trusted, now=now)
@@ -504,11 +503,14 @@ def open_partners_submission(raw: bytes, *, keys: Mapping[str, PartnerKey], enve
     """Return the statement if one of a partner's keys signed it for this envelope, or raise `RowRefusedError`."""
     raw_keys = {key_id: key.public_key for key_id, key in keys.items()}
     try:
-        return open_submission(raw, keys=raw_keys, envelope=envelope_raw)
+        submission = SIGNED_SUBMISSION.open(raw, keys=raw_keys)
     except StatementError as error:
         raise RowRefusedError(
             f"The submission is not the partner's: {error}", reason="submission-not-genuine"
         ) from None
+    if hashlib.sha256(envelope_raw).hexdigest() != submission.envelope_sha256:
+        raise RowRefusedError("The submission names another envelope.", reason="submission-not-genuine")
+    return submission
 
 
 def check_key_covers(raw: bytes, *, keys: Mapping[str, PartnerKey], seen_at: datetime, priority: str) -> None:
@@ -562,4 +564,4 @@ def parse_clear_fields(text: str) -> ClearFields:
 
 def read_clear_fields(submission_raw: bytes) -> ClearFields:
     """Return the clear fields of a stored, previously verified submission; raises `FormatError`."""
-    return clear_fields_of(peek_submission(parse_statement(submission_raw)))
+    return clear_fields_of(SIGNED_SUBMISSION.peek(parse_statement(submission_raw)))

@@ -25,11 +25,11 @@ from gateway.desk.vault import VaultError
 from gateway.desk.wiring import Desk
 from gateway.exchange.desk_statements import (
     NO_ANCHOR,
+    SIGNED_ANCHOR,
     AuditAnchor,
     hash_anchor,
     open_anchor,
     parse_anchors,
-    peek_anchor,
 )
 from partner_sdk.durable_files import find_bytes, held, write_durably
 from partner_sdk.errors import (
@@ -114,7 +114,7 @@ def anchor_audit(desk: Desk, *, after_loss: bool = False) -> NewAnchor:
         with desk.store.read() as connection:
             head = audit.find_head(connection)
             if anchors and not after_loss:
-                _check_has_entry_of(connection, peek_anchor(anchors[-1]))
+                _check_has_entry_of(connection, SIGNED_ANCHOR.peek(anchors[-1]))
         if head is None:
             raise LogError("The audit log is empty.", reason="empty-log")
         anchor = AuditAnchor(
@@ -139,7 +139,7 @@ def list_kept(desk: Desk) -> list[bytes]:
 def find_newest_kept(desk: Desk) -> AuditAnchor | None:
     """Return the newest anchor of the file beside the database, unverified, or None. Raises `FormatError`."""
     kept = list_kept(desk)
-    return peek_anchor(kept[-1]) if kept else None
+    return SIGNED_ANCHOR.peek(kept[-1]) if kept else None
 
 
 def check_audit(desk: Desk) -> AuditCheck:

@@ -15,7 +15,7 @@ from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, REPORTS
 from gateway.desk.vault import BoxKind, CaseKey, CasePlace
 from gateway.desk.vault.doors import CaseBox, Signer
 from partner_sdk.wire.canonical import parse_exact
-from partner_sdk.wire.receipts import peek_intake
+from partner_sdk.wire.receipts import SIGNED_INTAKE
 from partner_sdk.wire.signing import MAX_STATEMENT_BYTES
 from partner_sdk.wire.submission import ClearFields
 
@@ -106,7 +106,7 @@ def find_sealed_report(connection: Connection, case_id: str) -> SealedReport | N
         row = connection.execute(select(table).join(CASES, of_case).where(CASES.c.case_id == case_id)).first()
         if row is not None:
             is_feeds = table is REPORTS
-            clear = peek_intake(bytes(row.intake)).clear if is_feeds else _parse_clear(row.clear)
+            clear = SIGNED_INTAKE.peek(bytes(row.intake)).clear if is_feeds else _parse_clear(row.clear)
             box = get_box(connection, case_id, bytes(row.envelope), kind=kind, row_id=row.report_id)
             return SealedReport(clear, box, bytes(row.envelope_sha256).hex())
     return None

@@ -35,15 +35,15 @@ from gateway.desk.wiring import Desk
 from partner_sdk.durable_files import sync_folder, write_durably
 from partner_sdk.errors import KeySetError, LocalStateError, NotAuthorisedError
 from partner_sdk.key_files import SEED_BYTES, KeyFile, KeyRole, load_signing_key, new_key, write_key_bytes
-from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_exact
+from partner_sdk.wire.canonical import encode, format_time, parse_base64url
 from partner_sdk.wire.signing import (
+    SIGNED_DELEGATION,
     Delegation,
     Pin,
     RootChange,
     StatementKind,
     fingerprint_of,
     parse_pin,
-    parse_statement,
     sign_statement,
     verify_bundle,
 )
@@ -67,13 +67,12 @@ def sign_delegation(root: KeyFile, key_set: PublicKey, *, now: datetime) -> byte
         not_before=format_time(now - CLOCK_ALLOWANCE),
         not_after=format_time(now + DELEGATION_LIFETIME),
     )
-    return sign_statement(delegation, kind=StatementKind.DELEGATION, private_keys=(load_signing_key(root),))
+    return SIGNED_DELEGATION.sign(delegation, load_signing_key(root))
 
 
 def read_delegation(paths: DeskPaths) -> Delegation:
     """Return the delegation from this desk's disk; raises `LocalStateError`, `FormatError`."""
-    payload = parse_base64url(parse_statement(read_signed_delegation(paths)).payload)
-    return parse_exact(payload, kind=Delegation, max_bytes=len(payload))
+    return SIGNED_DELEGATION.peek(read_signed_delegation(paths))
 
 
 def read_signed_delegation(paths: DeskPaths) -> bytes:

@@ -60,7 +60,15 @@ from gateway.desk.suggestions import suggest
 from gateway.desk.vault import to_public
 from gateway.desk.vault.record import FIRST_PREVIOUS, OPENINGS_FILE, OpeningRecord
 from gateway.desk.wiring import Desk
-from gateway.exchange.feed import MAX_FORMER_KEYS, FormerKey, GatewayCard, GatewayKey, PartnerRegister, RegisterEntry
+from gateway.exchange.feed import (
+    MAX_FORMER_KEYS,
+    SIGNED_REGISTER,
+    FormerKey,
+    GatewayCard,
+    GatewayKey,
+    PartnerRegister,
+    RegisterEntry,
+)
 from gateway.guidance.agency import write_agency_example
 from partner_sdk.durable_files import sync_folder
 from partner_sdk.errors import ConflictError
@@ -70,14 +78,12 @@ from partner_sdk.wire.canonical import encode, format_time, parse_base64url, par
 from partner_sdk.wire.receipts import INSTANCE_PATTERN
 from partner_sdk.wire.signing import (
     KEY_SET_LIFETIME,
-    MAX_LIST_BYTES,
     PUBLIC_KEY_BYTES,
     KeySet,
     Pin,
     fingerprint_of,
     make_bundle,
     parse_statement,
-    peek_statement,
 )
 
 PublicationKind = Literal["keys", "register", "staffing"]
@@ -275,7 +281,7 @@ def is_gateway_behind(connection: Connection, desk: Desk) -> bool:
     now, newest = desk.clock(), find_newest(connection, "register")
     if newest is None or newest.published_at is None:
         return True
-    given = peek_statement(bytes(newest.body), PartnerRegister, max_bytes=MAX_LIST_BYTES)
+    given = SIGNED_REGISTER.peek(bytes(newest.body))
     if _strip_stamp(given) != _strip_stamp(make_register(connection, desk=desk, now=now)):
         return True
     is_open = INVITATIONS.c.used_at.is_(None) & (INVITATIONS.c.expires_at > format_time(now))

@@ -63,13 +63,13 @@ from partner_sdk.wire.mailbox import (
     MANIFEST_FILE,
     MAX_ARCHIVE_BYTES,
     MAX_MANIFEST_BYTES,
+    SIGNED_PACKAGE,
     Package,
     PackageFile,
     PackageManifest,
     encode_body,
     parse_body,
 )
-from partner_sdk.wire.signing import peek_statement
 
 # APPNOTE.TXT 6.3.10: §4.3.7 local header, §4.3.12 central header, §4.3.14 to §4.3.16 the ends, §4.5.3 ZIP64.
 _LOCAL: Final = struct.Struct("<4s5H3I2H")
@@ -529,7 +529,7 @@ def pack_again(unpacked: Unpacked, *, openers: Mapping[str, Open]) -> Archive:
     signed = unpacked.manifest
 
     def keep_signature(manifest: PackageManifest) -> bytes:
-        if peek_statement(signed, PackageManifest, max_bytes=MAX_MANIFEST_BYTES) != manifest:
+        if SIGNED_PACKAGE.peek(signed) != manifest:
             raise PackageError("The archive is not the one that was signed. Make a new package.", reason="changed")
         return signed
 

@@ -28,6 +28,7 @@ from partner_sdk.errors import EnrolmentError, FormatError, OpeningError
 from partner_sdk.wire.canonical import check_report_id, format_time, parse_base64url
 from partner_sdk.wire.enrolment import (
     MAX_ACCOUNT_ENVELOPE_BYTES,
+    SIGNED_CHANGE,
     AccountChange,
     EnrolmentKeys,
     NewKeys,
@@ -37,7 +38,6 @@ from partner_sdk.wire.enrolment import (
     get_signing_key_id,
     list_people,
     list_registration_gaps,
-    peek_account_change,
 )
 from partner_sdk.wire.sealing import Envelope
 from partner_sdk.wire.signing import PUBLIC_KEY_BYTES, key_id_of
@@ -164,7 +164,7 @@ def find_wanted_registration(connection: Connection, partner: str) -> Registrati
         .order_by(ACCOUNT_CHANGES.c.received_at.desc(), ACCOUNT_CHANGES.c.change_id.desc())
         .limit(1)
     ).first()
-    return None if row is None else peek_account_change(bytes(row.statement)).registration
+    return None if row is None else SIGNED_CHANGE.peek(bytes(row.statement)).registration
 
 
 def to_change_row(row: Row[Any]) -> ChangeRow:
@@ -648,7 +648,7 @@ def find_registration(connection: Connection, partner: str) -> AcceptedRegistrat
     ).first()
     if row is None:
         return None
-    registration = peek_account_change(bytes(row.statement)).registration
+    registration = SIGNED_CHANGE.peek(bytes(row.statement)).registration
     if registration is None:
         return None
     return AcceptedRegistration(row.change_id, row.decided_at, registration)

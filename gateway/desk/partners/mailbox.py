@@ -25,11 +25,11 @@ from partner_sdk.errors import ConflictError
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time, to_base64url
 from partner_sdk.wire.mailbox import (
     FIRST_PREVIOUS,
+    SIGNED_MESSAGE,
     MailboxMessage,
     MessageKind,
     mailbox_context,
     message_sha256,
-    peek_message,
 )
 from partner_sdk.wire.sealing import Envelope, seal
 
@@ -233,7 +233,7 @@ def seal_messages_again(desk: Desk, connection: Connection, *, partner: str, act
             update(MAILBOX_MESSAGES)
             .where(MAILBOX_MESSAGES.c.message_id == row.message_id)
             .values(
-                envelope=seal_message(signed, message=peek_message(signed), recipient=recipient),
+                envelope=seal_message(signed, message=SIGNED_MESSAGE.peek(signed), recipient=recipient),
                 replaces=" ".join(replaces[-MAX_REPLACED:]),
             )
         )
@@ -251,7 +251,7 @@ def _find_same(connection: Connection, *, partner: str, kind: str, body: bytes) 
         )
     )
     for row in rows:
-        if parse_base64url(peek_message(bytes(row.signed)).body) == body:
+        if parse_base64url(SIGNED_MESSAGE.peek(bytes(row.signed)).body) == body:
             return copy_fields(PostedMessage, row)
     return None
 

@@ -58,6 +58,7 @@ from gateway.desk.wiring import Desk, open_desk
 from gateway.exchange.desk_statements import (
     GONE,
     MOST_CASES,
+    SIGNED_CERTIFICATE,
     DestroyedCase,
     DestructionCertificate,
     DestructionList,
@@ -65,7 +66,6 @@ from gateway.exchange.desk_statements import (
     ForgottenEvidence,
     ForgottenReport,
     Remainder,
-    open_certificate,
 )
 from partner_sdk.durable_files import make_private_folder, write_durably
 from partner_sdk.errors import ReportAbuseError
@@ -144,7 +144,7 @@ def verify_certificate(desk: Desk, connection: Connection, raw: bytes) -> Destru
     """
     now = desk.clock()
     keys = make_key_set(connection, desk=desk, now=now).mailbox_keys
-    certificate = open_certificate(raw, signers=keys, now=now)
+    certificate = SIGNED_CERTIFICATE.open_dated(raw, signers=keys, now=now)
     body = encode(certificate.listed)
     for kind in (DESTRUCTION_DRAFT, DESTRUCTION):
         get_signed(connection, kind=kind, subject=certificate.listed.destruction_id, body=body)
@@ -379,7 +379,7 @@ def restore_destructions(desk: Desk, *, actor: str) -> list[str]:
         forgotten = [(path.stem, path.read_bytes()) for path in list_forgotten(desk, connection)]
         signers = make_key_set(connection, desk=desk, now=desk.clock()).mailbox_keys
     for _, raw in forgotten:
-        _repeat(desk, open_certificate(raw, signers=signers, now=desk.clock()), raw=raw, actor=actor)
+        _repeat(desk, SIGNED_CERTIFICATE.open_dated(raw, signers=signers, now=desk.clock()), raw=raw, actor=actor)
     return [destruction_id for destruction_id, _ in forgotten]
 
 

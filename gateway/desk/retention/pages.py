@@ -30,7 +30,7 @@ from gateway.desk.uk_times import get_uk_day
 from gateway.desk.vault.destructions import read_destructions
 from gateway.desk.views.page import Forms, Typed, get_desk, get_name, go_to, show_page, staff_rule
 from gateway.desk.views.step_up import sign_on_page
-from gateway.exchange.desk_statements import MOST_CASES, peek_certificate
+from gateway.exchange.desk_statements import MOST_CASES, SIGNED_CERTIFICATE
 from gateway.web.rules import not_found
 from partner_sdk.wire.canonical import format_time
 
@@ -128,7 +128,8 @@ def _show(*, fault: str | None = None) -> ResponseReturnValue:
         holds = list_holds(connection)
         drafts = list_drafts(connection)
         certificates = [
-            (row.destruction_id, peek_certificate(bytes(row.certificate))) for row in list_certificates(connection)
+            (row.destruction_id, SIGNED_CERTIFICATE.peek(bytes(row.certificate)))
+            for row in list_certificates(connection)
         ]
     known = read_destructions(desk.paths.vault).lists.values()
     classes = load_classes(desk.paths.state)

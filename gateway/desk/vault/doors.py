@@ -7,11 +7,12 @@ in its one spelling and of this desk's environment: no caller gets a signature o
 key of another role.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from gateway.desk.vault import (
@@ -55,107 +56,54 @@ from gateway.desk.vault import (
     VaultError,
 )
 from gateway.desk.vault.key_folder import normalise_passphrase
-from gateway.exchange.desk_statements import (
-    AlertNotice,
-    AuditAnchor,
-    DestructionCertificate,
-    ForgetList,
-    sign_alert,
-    sign_anchor,
-    sign_certificate,
-    sign_forget_list,
-)
-from gateway.exchange.feed import PartnerRegister, sign_register
-from gateway.exchange.public_report import ReplyMessage, sign_reply
-from gateway.guidance.agency import Staffing, sign_staffing
+from gateway.exchange.desk_statements import SIGNED_ALERT, SIGNED_ANCHOR, SIGNED_CERTIFICATE, SIGNED_FORGET_LIST
+from gateway.exchange.feed import SIGNED_REGISTER
+from gateway.exchange.public_report import SIGNED_REPLY
+from gateway.guidance.agency import SIGNED_STAFFING
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact
-from partner_sdk.wire.mailbox import MailboxMessage, PackageManifest, sign_manifest, sign_message
-from partner_sdk.wire.receipts import DeskReceiptStatement, sign_desk_receipt
+from partner_sdk.wire.mailbox import SIGNED_MESSAGE, SIGNED_PACKAGE
+from partner_sdk.wire.receipts import SIGNED_DESK_RECEIPT
 from partner_sdk.wire.sealing import Envelope, SealContext
-from partner_sdk.wire.signing import MAX_LIST_BYTES, PUBLIC_KEY_BYTES, KeySet, StatementKind, sign_key_set
-
-Signable = (
-    AlertNotice
-    | AuditAnchor
-    | DeskReceiptStatement
-    | DestructionCertificate
-    | ForgetList
-    | KeySet
-    | MailboxMessage
-    | PackageManifest
-    | PartnerRegister
-    | ReplyMessage
-    | Staffing
-)
-
-
-@dataclass(frozen=True, slots=True)
-class SigningRule:
-    """One kind of statement: its payload, the role of its key, and how it is signed."""
-
-    payload: type[Any]
-    role: KeyRole
-    sign: Callable[[Any, Ed25519PrivateKey], bytes]
-
+from partner_sdk.wire.signing import MAX_LIST_BYTES, PUBLIC_KEY_BYTES, SIGNED_KEY_SET, SignedKind, StatementKind
 
 # Root change and delegation are not in here: the root signs them, and it is offline (keyring/delegation.py).
-SIGNING_RULES: Final = MappingProxyType(
+SIGNED_HERE: Final = MappingProxyType[StatementKind, SignedKind[Any]](
     {
-        StatementKind.KEY_SET: SigningRule(
-            KeySet, KeyRole.KEY_SET, lambda one, key: sign_key_set(one, key_set_key=key)
-        ),
-        StatementKind.REGISTER: SigningRule(
-            PartnerRegister, KeyRole.REGISTER, lambda one, key: sign_register(one, register_key=key)
-        ),
-        StatementKind.MAILBOX_MESSAGE: SigningRule(
-            MailboxMessage, KeyRole.MAILBOX_SIGNING, lambda one, key: sign_message(one, mailbox_signing_key=key)
-        ),
-        StatementKind.REPLY: SigningRule(
-            ReplyMessage, KeyRole.MAILBOX_SIGNING, lambda one, key: sign_reply(one, mailbox_signing_key=key)
-        ),
-        StatementKind.ALERT: SigningRule(
-            AlertNotice, KeyRole.MAILBOX_SIGNING, lambda one, key: sign_alert(one, private_key=key)
-        ),
-        StatementKind.DESK_RECEIPT: SigningRule(
-            DeskReceiptStatement,
-            KeyRole.MAILBOX_SIGNING,
-            lambda one, key: sign_desk_receipt(one, mailbox_signing_key=key),
-        ),
-        StatementKind.DESTRUCTION: SigningRule(
-            DestructionCertificate, KeyRole.MAILBOX_SIGNING, lambda one, key: sign_certificate(one, private_key=key)
-        ),
-        StatementKind.FORGET: SigningRule(
-            ForgetList, KeyRole.MAILBOX_SIGNING, lambda one, key: sign_forget_list(one, private_key=key)
-        ),
-        StatementKind.AUDIT_ANCHOR: SigningRule(
-            AuditAnchor, KeyRole.MAILBOX_SIGNING, lambda one, key: sign_anchor(one, private_key=key)
-        ),
-        StatementKind.STAFFING: SigningRule(
-            Staffing, KeyRole.MAILBOX_SIGNING, lambda one, key: sign_staffing(one, private_key=key)
-        ),
-        StatementKind.PACKAGE: SigningRule(
-            PackageManifest, KeyRole.MAILBOX_SIGNING, lambda one, key: sign_manifest(one, private_key=key)
-        ),
+        one.kind: one
+        for one in (
+            SIGNED_ALERT,
+            SIGNED_ANCHOR,
+            SIGNED_CERTIFICATE,
+            SIGNED_DESK_RECEIPT,
+            SIGNED_FORGET_LIST,
+            SIGNED_KEY_SET,
+            SIGNED_MESSAGE,
+            SIGNED_PACKAGE,
+            SIGNED_REGISTER,
+            SIGNED_REPLY,
+            SIGNED_STAFFING,
+        )
     }
 )
-KINDS_BY_PAYLOAD: Final = MappingProxyType({rule.payload: kind for kind, rule in SIGNING_RULES.items()})
+_KINDS: Final = MappingProxyType({one.payload: one.kind for one in SIGNED_HERE.values()})
+_ROLES: Final = MappingProxyType({StatementKind.KEY_SET: KeyRole.KEY_SET, StatementKind.REGISTER: KeyRole.REGISTER})
 
 
-def get_rule(kind: StatementKind) -> SigningRule:
-    """Return the rule of a kind; raises `VaultError` (`not-signed-here`)."""
-    if kind not in SIGNING_RULES:
+def get_signing_role(kind: StatementKind) -> KeyRole:
+    """Return the role of the one key that signs statements of a kind; raises `VaultError` (`not-signed-here`)."""
+    if kind not in SIGNED_HERE:
         raise VaultError("The desk never signs statements of this kind.", reason="not-signed-here")
-    return SIGNING_RULES[kind]
+    return _ROLES.get(kind, KeyRole.MAILBOX_SIGNING)
 
 
 def sign_request(request: Sign, *, private_key: Ed25519PrivateKey, environment: str) -> bytes:
     """Return the signed statement. Raises `FormatError` for another spelling, `VaultError`."""
-    rule = get_rule(request.kind)
-    statement = parse_exact(request.payload, kind=rule.payload, max_bytes=MAX_LIST_BYTES)
+    signed = SIGNED_HERE[request.kind]
+    statement = parse_exact(request.payload, kind=signed.payload, max_bytes=MAX_LIST_BYTES)
     if statement.environment != environment:
         raise VaultError("The statement is for another environment than this desk's.", reason="wrong-environment")
-    return rule.sign(statement, private_key)
+    return signed.sign(statement, private_key)
 
 
 AnswerT = TypeVar("AnswerT", Bytes, Hashes, Heads, Made, Numbers, Status)
@@ -224,12 +172,12 @@ class Signer:
 
     ask: Ask
 
-    def sign(self, statement: Signable) -> bytes:
+    def sign(self, statement: msgspec.Struct) -> bytes:
         """Return the signed bytes of a statement; its type decides the key.
 
         Raises `FormatError` for a statement that breaks its format, `LocalStateError` for its key, `VaultError`.
         """
-        return _ask(self.ask, Sign(kind=KINDS_BY_PAYLOAD[type(statement)], payload=encode(statement)), Bytes).value
+        return _ask(self.ask, Sign(kind=_KINDS[type(statement)], payload=encode(statement)), Bytes).value
 
     def make_key(self, name: str) -> PublicKey:
         """Return the public part of the key file `keys/NAME.key`, made if it is missing. Raises as `sign`."""

@@ -55,7 +55,7 @@ from gateway.desk.vault import (
 )
 from gateway.desk.vault.case_keys import CaseKeys
 from gateway.desk.vault.destructions import Destructions
-from gateway.desk.vault.doors import get_rule, sign_request
+from gateway.desk.vault.doors import get_signing_role, sign_request
 from gateway.desk.vault.key_folder import (
     MAX_PASSPHRASE_BYTES,
     KeyFolder,
@@ -359,7 +359,7 @@ class Holder:
         return keys.open(request)
 
     def _sign(self, request: Sign) -> bytes:
-        role = get_rule(request.kind).role
+        role = get_signing_role(request.kind)
         private_key = load_signing_key(self.keys.get_folder().read(role.value, role=role))
         if request.kind is StatementKind.FORGET:
             listed = parse_exact(request.payload, kind=ForgetList, max_bytes=MAX_LIST_BYTES)

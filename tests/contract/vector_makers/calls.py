@@ -15,13 +15,13 @@ from partner_sdk.wire import button, enrolment
 from partner_sdk.wire.button import AdoptionPost, AdoptionRequest, seal_adoption
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
 from partner_sdk.wire.enrolment import (
+    SIGNED_CHANGE,
     AccountChange,
     AccountPost,
     EnrolmentPost,
     Invitation,
     seal_account_change,
     seal_enrolment,
-    sign_registration,
 )
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, CompletePost, evidence_digest
 from partner_sdk.wire.mailbox import EntryPost, ThreadEntry, seal_entry
@@ -118,7 +118,7 @@ def _make_registration(partner: Partner, *, key: SealingKey) -> AccountPost:
         partner=partner.partner,
         registration=enrolment.TEMPLATE,
     )
-    signed = sign_registration(change, submission_key=partner.submission_key)
+    signed = SIGNED_CHANGE.sign(change, partner.submission_key)
     return seal_account_change(signed, change=change, agency_key=key)
 
 

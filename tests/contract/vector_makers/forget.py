@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from gateway.exchange.desk_statements import ForgetList, ForgottenEvidence, ForgottenReport, sign_forget_list
+from gateway.exchange.desk_statements import SIGNED_FORGET_LIST, ForgetList, ForgottenEvidence, ForgottenReport
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
 from partner_sdk.wire.signing import StatementKind, sign_statement
 from tests.contract.vector_makers.seeds import NOW, REPORT_ID, signing_key
@@ -31,7 +31,7 @@ def make_forget() -> dict[str, Any]:
         return ForgetList(**(fields | changes))
 
     def sign(signer: Any = key, **changes: Any) -> bytes:
-        return sign_forget_list(make(**changes), private_key=signer)
+        return SIGNED_FORGET_LIST.sign(make(**changes), signer)
 
     good, body = sign(), encode(make())
 

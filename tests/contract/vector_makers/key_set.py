@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from partner_sdk.key_files import xwing_public_bytes
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
 from partner_sdk.wire.signing import (
+    SIGNED_KEY_SET,
     Delegation,
     KeySet,
     Pin,
@@ -18,9 +19,9 @@ from partner_sdk.wire.signing import (
     VerifyKey,
     fingerprint_of,
     key_id_of,
+    make_bundle,
     make_sealing_key,
     public_bytes,
-    sign_bundle,
     sign_statement,
 )
 from tests.contract.vector_makers.seeds import NOW, seed_for, signing_key
@@ -68,7 +69,7 @@ def make_key_sets() -> dict[str, Any]:
         return sign_statement(payload, kind=StatementKind.DELEGATION, private_keys=(by,))
 
     def bundle(by: Ed25519PrivateKey = root, change: bytes | None = None, signer: Ed25519PrivateKey = key_set_key, **more: Any) -> bytes:  # fmt: skip
-        return sign_bundle(key_set=key_set(**more), delegation=delegation(by), key_set_key=signer, root_change=change)
+        return make_bundle(SIGNED_KEY_SET.sign(key_set(**more), signer), delegation=delegation(by), root_change=change)
 
     change = RootChange(
         environment="live",

@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from gateway.exchange.desk_statements import AlertNotice, sign_alert
+from gateway.exchange.desk_statements import SIGNED_ALERT, AlertNotice
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
 from partner_sdk.wire.signing import StatementKind, sign_statement
 from tests.contract.vector_makers.seeds import NOW, signing_key
@@ -32,7 +32,7 @@ def make_pages() -> dict[str, Any]:
         return AlertNotice(**(fields | changes))
 
     def page(signer: Any = key, **changes: Any) -> bytes:
-        return sign_alert(notice(**changes), private_key=signer)
+        return SIGNED_ALERT.sign(notice(**changes), signer)
 
     good = page()
     body = encode(notice())

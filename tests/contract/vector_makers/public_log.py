@@ -5,7 +5,7 @@ from typing import Any
 
 from partner_sdk.wire.canonical import format_time, to_base64url
 from partner_sdk.wire.public_log import digest_receipt, format_entry, format_verifier
-from partner_sdk.wire.receipts import FIRST_PREVIOUS, IntakeStatement, sign_intake
+from partner_sdk.wire.receipts import FIRST_PREVIOUS, SIGNED_INTAKE, IntakeStatement
 from partner_sdk.wire.signing import public_bytes
 from partner_sdk.wire.submission import ClearFields
 from tests.builders.logs import PlainLog, sha256
@@ -46,7 +46,7 @@ def make_receipt() -> bytes:
         sequence=1,
         submission_sha256="2" * 64,
     )
-    return sign_intake(statement, receipt_key=signing_key("receipt key"))
+    return SIGNED_INTAKE.sign(statement, signing_key("receipt key"))
 
 
 def make_public_log() -> dict[str, Any]:

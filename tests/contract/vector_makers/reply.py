@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from gateway.exchange.public_report import ReplyMessage, place_context, reply_context, sign_reply
+from gateway.exchange.public_report import SIGNED_REPLY, ReplyMessage, place_context, reply_context
 from gateway.public.returning import derive_seed, make_reply_public_key
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
 from partner_sdk.wire.signing import StatementKind, sign_statement
@@ -38,7 +38,7 @@ def make_replies() -> dict[str, Any]:
         return ReplyMessage(**(fields | changes))
 
     def reply(signer: Any = key, **changes: Any) -> bytes:
-        return sign_reply(message(**changes), mailbox_signing_key=signer)
+        return SIGNED_REPLY.sign(message(**changes), signer)
 
     good, body = reply(), encode(message())
     box = seal_text(good, seed=seed, context=context)

@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from gateway.guidance.agency import HOLDS_FOR, ReadWithin, Staffing, sign_staffing
+from gateway.guidance.agency import HOLDS_FOR, SIGNED_STAFFING, ReadWithin, Staffing
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
 from partner_sdk.wire.signing import StatementKind, sign_statement
 from tests.contract.vector_makers.seeds import NOW, signing_key
@@ -27,7 +27,7 @@ def make_staffing() -> dict[str, Any]:
         return Staffing(**(fields | changes))
 
     def sign(signer: Any = key, **changes: Any) -> bytes:
-        return sign_staffing(make(**changes), private_key=signer)
+        return SIGNED_STAFFING.sign(make(**changes), signer)
 
     good, body = sign(), encode(make())
 

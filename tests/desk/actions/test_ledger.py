@@ -33,7 +33,7 @@ from gateway.desk.retention.lists import DUE, RetentionError, draft_destruction
 from gateway.desk.store.agency_tables import OUTBOX, PARTNERS
 from gateway.desk.store.schema import AUDIT, CASE_ACTIONS, CASES, THREAD_ENTRIES
 from gateway.desk.wiring import Desk
-from gateway.exchange.desk_statements import peek_certificate
+from gateway.exchange.desk_statements import SIGNED_CERTIFICATE
 from partner_sdk.errors import OpeningError
 from tests.desk.action_builders import BODY, MARKER, add_assessed, draft, put_away, release, reread
 from tests.desk.desk_loop import ACTOR
@@ -246,7 +246,7 @@ def test_actions_and_threads_are_destroyed_with_their_case(desk: Desk, clock: Cl
             for table in (CASE_ACTIONS, THREAD_ENTRIES)
         ]
     end_case(desk, clock)
-    (gone,) = peek_certificate(destroy(desk, [case_id])).destroyed
+    (gone,) = SIGNED_CERTIFICATE.peek(destroy(desk, [case_id])).destroyed
     assert gone.rows == 5  # a report, an assessment, two actions and an entry
     for box in boxes:
         assert list_files_with(desk.paths.state, box[2000:2064]) == []

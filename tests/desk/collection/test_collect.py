@@ -21,7 +21,7 @@ from partner_sdk.errors import TransportError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.report import SealedIndustryReport, encode_sealed_report
 from partner_sdk.wire.canonical import to_base64url
-from partner_sdk.wire.receipts import sign_intake
+from partner_sdk.wire.receipts import SIGNED_INTAKE
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import PUBLIC_SENDER, report_context
 from tests.builders import Partner, make_clear_fields, make_industry_report, make_key, seal_report, sign_for_envelope
@@ -163,7 +163,7 @@ def test_row_whose_columns_were_changed_is_judged_by_its_statement_and_reported(
 def test_statement_with_a_forged_signature_is_quarantined(loop: Loop) -> None:
     loop.send_industry()
     forger = load_signing_key(make_key(KeyRole.RECEIPT, name="forger"))
-    raw = sign_intake(newest_statement(loop), receipt_key=forger)
+    raw = SIGNED_INTAKE.sign(newest_statement(loop), forger)
     loop.gateway_sql("UPDATE reports SET intake = ?", raw)
     assert loop.collect().filed == 0
     assert quarantined(loop) == [("intake-not-genuine", "P1", True)]

@@ -19,7 +19,7 @@ from partner_sdk.errors import FormatError
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
 from partner_sdk.wire.signing import key_id_of, public_bytes
-from partner_sdk.wire.submission import peek_submission, sign_submission
+from partner_sdk.wire.submission import SIGNED_SUBMISSION
 from tests.builders import (
     Partner,
     SealedReport,
@@ -161,7 +161,7 @@ def sign_again(loop: Loop, sealed: SealedReport) -> SealedReport:
         raw = public_bytes(new)
         connection.execute(PARTNERS.update().values(key_id=key_id_of(raw), submission_key=raw))
     loop.publish()
-    statement = sign_submission(peek_submission(make_post(sealed).statement), submission_key=new)
+    statement = SIGNED_SUBMISSION.sign(SIGNED_SUBMISSION.peek(make_post(sealed).statement), new)
     return SealedReport(clear=sealed.clear, envelope=sealed.envelope, statement=statement)
 
 
@@ -201,7 +201,7 @@ def test_same_box_under_a_strangers_key_is_no_word_of_the_partner(loop: Loop) ->
     sealed = seal_for(loop)
     import_sealed(loop, sealed)
     stranger = Partner("stranger").submission_key
-    statement = sign_submission(peek_submission(make_post(sealed).statement), submission_key=stranger)
+    statement = SIGNED_SUBMISSION.sign(SIGNED_SUBMISSION.peek(make_post(sealed).statement), stranger)
     forged = SealedReport(clear=sealed.clear, envelope=sealed.envelope, statement=statement)
     assert import_sealed(loop, forged).reason == "submission-not-genuine"
 

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.desk.cases.opening import list_reports
 from gateway.intake import NewReport
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.receipts import peek_intake
-from partner_sdk.wire.submission import clear_fields_of, open_submission
+from partner_sdk.wire.receipts import SIGNED_INTAKE
+from partner_sdk.wire.submission import SIGNED_SUBMISSION, clear_fields_of
 from tests.builders import seal_report
 from tests.desk.desk_loop import Loop
 from tests.desk.forgery import alarms, newest_statement, quarantined, resign_newest
@@ -38,7 +38,7 @@ def test_operator_changes_a_priority(loop: Loop, said: str, changed: str) -> Non
 def test_operator_changes_a_priority_in_the_partners_own_statement(loop: Loop) -> None:
     sealed = seal_report(loop.partner, key=loop.sealing_key(), priority="P1")
     loop.send_industry(sealed)
-    statement = open_submission(
+    statement = SIGNED_SUBMISSION.open(
         sealed.statement,
         keys={loop.partner.entry().key_id: loop.partner.submission_key.public_key().public_bytes_raw()},
     )
@@ -95,7 +95,7 @@ def test_operator_sends_a_true_report_a_second_time_as_a_retraction_of_itself(lo
     case = file(loop)
     with loop.gateway.store.read() as connection:
         raw = connection.exec_driver_sql("SELECT intake FROM reports").scalar_one()
-    intake = peek_intake(bytes(raw))
+    intake = SIGNED_INTAKE.peek(bytes(raw))
     changed = msgspec.structs.replace(intake.clear, kind="retraction", earlier_reference=case.reference)
     loop.gateway_sql("UPDATE reports SET acknowledged_at = NULL")
     resign_newest(loop, clear=changed)

@@ -54,7 +54,7 @@ from partner_sdk.digests.page import render_overview_article
 from partner_sdk.key_files import KeyRole, new_key
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_exact
 from partner_sdk.wire.digest import NO_ROWS, NOTHING_SHOWN, Overview, OverviewLine, parse_overview, render_overview
-from partner_sdk.wire.mailbox import peek_message
+from partner_sdk.wire.mailbox import SIGNED_MESSAGE
 from tests.desk.digests.digest_builders import NOW, PARTNER, add_case, add_cases, clock, draw_noise, make_store
 from tests.desk.made_models import hold_open
 from tests.desk.people.step_up_builders import release_by_two, sign_digest
@@ -354,7 +354,9 @@ def test_a_second_person_releases_it_to_adopters_alone_and_a_supervisor_makes_it
         assert release(desk, record.digest_id).state == "released"
     with desk.store.read() as connection:
         messages = [bytes(one) for one in connection.execute(select(MAILBOX_MESSAGES.c.signed)).scalars()]
-    assert [(peek_message(one).recipient, peek_message(one).kind) for one in messages] == [(PARTNER, "overview")]
+    assert [(SIGNED_MESSAGE.peek(one).recipient, SIGNED_MESSAGE.peek(one).kind) for one in messages] == [
+        (PARTNER, "overview")
+    ]
     assert len(sent) == 2
     with pytest.raises(DigestError) as caught:
         reject(desk, record.digest_id, by="Second Two", reason="The zebra figures")

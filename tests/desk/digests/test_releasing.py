@@ -21,7 +21,7 @@ from gateway.desk.wiring import Desk, utc_now
 from partner_sdk.errors import TransportError
 from partner_sdk.key_files import KeyRole, new_key
 from partner_sdk.wire.canonical import format_time, parse_base64url
-from partner_sdk.wire.mailbox import peek_message
+from partner_sdk.wire.mailbox import SIGNED_MESSAGE
 from tests.desk.digests.digest_builders import PARTNER
 from tests.desk.people.step_up_builders import sign_digest
 from tests.desk.view_builders import Clock, make_test_desk
@@ -84,7 +84,7 @@ def test_a_signed_digest_becomes_one_message(
     assert released.state == "released"
     assert release(desk, DIGEST) == released
     (signed,) = read_messages(desk)
-    message = peek_message(signed)
+    message = SIGNED_MESSAGE.peek(signed)
     assert (message.message_id, message.recipient, message.kind) == (released.message_id, PARTNER, "digest")
     assert parse_base64url(message.body) == released.body
     assert released.released_by == "second-two"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from gateway.desk.escalation import Escalation
-from gateway.exchange.desk_statements import peek_alert
+from gateway.exchange.desk_statements import SIGNED_ALERT
 from tests.builders import NOW
 from tests.desk.desk_loop import Loop
 from tests.desk.mail_server import Posts
@@ -34,7 +34,7 @@ def set_night(loop: Loop, first: Posts, second: Posts, *, now: datetime = HOLIDA
 
 def get_path(posts: Posts, *, origin: str = ORIGIN) -> str:
     """Return the path of the link in the newest notice that a level took."""
-    link = peek_alert(posts.taken[-1][1]).link
+    link = SIGNED_ALERT.peek(posts.taken[-1][1]).link
     assert link is not None
     return link.removeprefix(origin)
 

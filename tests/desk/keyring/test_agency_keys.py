@@ -47,11 +47,12 @@ from partner_sdk.errors import KeySetError
 from partner_sdk.key_files import KeyRole, load_signing_key, new_key, read_key_file, write_key_file
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.signing import (
+    SIGNED_KEY_SET,
     KeySet,
     find_active_sealing_key,
+    make_bundle,
     parse_pin,
     parse_statement,
-    sign_bundle,
     verify_bundle,
     verify_keys,
 )
@@ -217,7 +218,7 @@ def test_signature_by_a_replaced_key_set_key_is_refused(loop: Loop, tmp_path: Pa
 
     def forge(serial: int) -> bytes:
         forged = msgspec.structs.replace(key_set, serial=serial)
-        return sign_bundle(key_set=forged, delegation=old_word, key_set_key=stolen)
+        return make_bundle(SIGNED_KEY_SET.sign(forged, stolen), delegation=old_word)
 
     # While the root stands behind that key, whoever has it is believed, however high it counts.
     assert client.accept_key_set(forge(10**9), now=loop.clock()).serial == 10**9

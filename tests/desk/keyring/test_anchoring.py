@@ -23,7 +23,7 @@ from gateway.desk.keyring.anchoring import (
 )
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.watch import NOT_ANCHORED, settle_alarms
-from gateway.exchange.desk_statements import AuditAnchor, hash_anchor, peek_anchor, sign_anchor
+from gateway.exchange.desk_statements import SIGNED_ANCHOR, AuditAnchor, hash_anchor
 from gateway.store.published import add_anchor, list_anchors
 from partner_sdk.errors import LogError, ProblemError, StatementError, TransportError
 from partner_sdk.wire.canonical import parse_time
@@ -82,7 +82,7 @@ def test_whole_log_matches_its_anchors_here_and_at_the_gateway(anchored: Loop) -
     assert (check.faults, check.anchors, check.not_asked, check.losses) == ((), 2, "", ())
     with anchored.gateway.store.read() as connection:
         assert list_anchors(connection, after=0, limit=9) == list_kept(anchored.desk)
-    assert check.entries > peek_anchor(list_kept(anchored.desk)[-1]).entries
+    assert check.entries > SIGNED_ANCHOR.peek(list_kept(anchored.desk)[-1]).entries
 
 
 def cut(connection: Connection, head: int) -> None:
@@ -141,7 +141,7 @@ def test_same_attacks_pass_the_hash_chain_alone(anchored: Loop) -> None:
 
 def test_anchor_is_replaced_by_nobody_with_the_feed_key(anchored: Loop) -> None:
     """A taken desk may sign, but cannot take the anchor of yesterday back."""
-    first, second = map(peek_anchor, list_kept(anchored.desk))
+    first, second = map(SIGNED_ANCHOR.peek, list_kept(anchored.desk))
     feed, signer = anchored.desk.make_feed(), anchored.desk.load_signer()
     fields = {"at": second.at, "entries": 1, "entry_sha256": "0" * 64, "environment": "live"}
     for number, previous in ((2, second.previous), (1, first.previous), (3, second.previous), (4, "0" * 64)):
@@ -155,8 +155,8 @@ def test_anchor_is_replaced_by_nobody_with_the_feed_key(anchored: Loop) -> None:
 
 def test_taken_gateway_cannot_make_an_anchor_or_drop_one_unseen(anchored: Loop) -> None:
     kept = list_kept(anchored.desk)
-    newest = peek_anchor(kept[-1])
-    forged = sign_anchor(
+    newest = SIGNED_ANCHOR.peek(kept[-1])
+    forged = SIGNED_ANCHOR.sign(
         AuditAnchor(
             at=newest.at,
             entries=newest.entries + 90,
@@ -165,7 +165,7 @@ def test_taken_gateway_cannot_make_an_anchor_or_drop_one_unseen(anchored: Loop) 
             number=3,
             previous=hash_anchor(kept[-1]),
         ),
-        private_key=Ed25519PrivateKey.generate(),
+        Ed25519PrivateKey.generate(),
     )
     with pytest.raises(ProblemError):
         anchored.desk.make_feed().put_list("audit", forged)
@@ -193,7 +193,7 @@ def test_restored_desk_is_told_so_and_goes_on_once_a_person_accepts_the_loss(
     anchored: Loop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with open_as_attacker(anchored) as connection:  # as the backup of last night had it
-        first = peek_anchor(list_kept(anchored.desk)[0])
+        first = SIGNED_ANCHOR.peek(list_kept(anchored.desk)[0])
         connection.execute(AUDIT.delete().where(AUDIT.c.id > first.entries + 1))
     (fault,) = check_audit(anchored.desk).faults
     assert fault.code == "audit-tail-missing"
@@ -229,9 +229,9 @@ def test_acceptance_that_an_attacker_writes_into_the_log_excuses_nothing(anchore
 
 def test_loss_is_accepted_only_against_anchors_that_this_desk_signed(anchored: Loop) -> None:
     newest = hash_anchor(list_kept(anchored.desk)[-1])
-    forged = sign_anchor(
+    forged = SIGNED_ANCHOR.sign(
         AuditAnchor(at=FORGED_AT, entries=900, entry_sha256="0" * 64, environment="live", number=3, previous=newest),
-        private_key=Ed25519PrivateKey.generate(),
+        Ed25519PrivateKey.generate(),
     )
     with anchored.gateway.store.write() as connection:
         add_anchor(connection, number=3, statement=forged, now=anchored.clock())

@@ -412,15 +412,15 @@ def test_alert_whose_cases_are_opened_while_it_is_on_its_way_is_not_taken_back(
 ) -> None:
     set_pagers(loop, desk_pager, other_pager)
     file_urgent(loop)
-    sign = doors.sign_alert
+    sign = doors.Signer.sign
 
-    def open_first(*given: Any, **named: Any) -> bytes:
+    def open_first(*given: Any) -> bytes:
         open_all(loop)
         assert send_alerts(loop.desk).sent == 0  # another run
-        return sign(*given, **named)
+        return sign(*given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(doors, "sign_alert", open_first)
+        patch.setattr(doors.Signer, "sign", open_first)
         assert send_alerts(loop.desk).sent == 1
     assert (len(desk_pager.taken), len(list_all_alerts(loop.desk)), dropped(loop)) == (1, 1, [])
     with loop.desk.store.read() as connection:
@@ -571,14 +571,14 @@ def test_case_that_another_process_commits_while_an_alert_is_sent_is_told_of_nex
     loop.send_public(feels="hurting")
     early = loop.clock()
     loop.clock.advance(seconds=2)
-    real = doors.sign_alert
+    real = doors.Signer.sign
 
-    def sign_late(notice: AlertNotice, **rest: Any) -> bytes:
-        monkeypatch.setattr(doors, "sign_alert", real)
+    def sign_late(*given: Any) -> bytes:
+        monkeypatch.setattr(doors.Signer, "sign", real)
         collect_as_other(loop, at=early)
-        return real(notice, **rest)
+        return real(*given)
 
-    monkeypatch.setattr(doors, "sign_alert", sign_late)
+    monkeypatch.setattr(doors.Signer, "sign", sign_late)
     assert send_alerts(loop.desk).sent == 1
     loop.clock.advance(minutes=2)
     assert send_alerts(loop.desk).sent == 1

@@ -19,7 +19,7 @@ from gateway.desk.packages.content import (
     Section,
     SourceReport,
 )
-from partner_sdk.wire.mailbox import PackageManifest, sign_manifest
+from partner_sdk.wire.mailbox import SIGNED_PACKAGE, PackageManifest
 
 SIGNING_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 SIGNING_PUBLIC = SIGNING_KEY.public_key().public_bytes_raw()
@@ -27,7 +27,7 @@ PICTURE = b"\x89PNG an invented picture of a park bench"
 
 
 def sign(manifest: PackageManifest) -> bytes:
-    return sign_manifest(manifest, private_key=SIGNING_KEY)
+    return SIGNED_PACKAGE.sign(manifest, SIGNING_KEY)
 
 
 def make_item(body: bytes = PICTURE, **changes: Any) -> EvidenceItem:

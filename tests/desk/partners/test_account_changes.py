@@ -16,12 +16,11 @@ from partner_sdk.client.account import send_registration
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, format_time, make_report_id
 from partner_sdk.wire.enrolment import (
+    SIGNED_CHANGE,
     TEMPLATE,
     AccountChange,
     NewKeys,
     seal_account_change,
-    sign_key_change,
-    sign_registration,
 )
 from partner_sdk.wire.signing import StatementKind, sign_statement
 from tests.builders import NOW, Partner
@@ -135,11 +134,11 @@ def test_change_without_the_signatures_of_all_new_keys_is_refused(loop: Loop, se
 
 
 def sign(service: Service, change: AccountChange, new: Partner, *, old_key: Ed25519PrivateKey | None = None) -> bytes:
-    return sign_key_change(
+    return SIGNED_CHANGE.sign(
         change,
-        old_key=old_key or service.open().state.load_submission_key(),
-        submission_key=new.submission_key,
-        context_key=load_signing_key(new.key(KeyRole.CONTEXT)),
+        old_key or service.open().state.load_submission_key(),
+        new.submission_key,
+        load_signing_key(new.key(KeyRole.CONTEXT)),
     )
 
 
@@ -232,7 +231,7 @@ def test_registration_that_a_rotated_out_key_signs_later_is_refused(loop: Loop, 
     service.accept(rotation.change_id)
     service.open().status()
     late = make_change(service, Partner("thief"), keys=None, registration=TEMPLATE)
-    post(service, sign_registration(late, submission_key=old_key), late)
+    post(service, SIGNED_CHANGE.sign(late, old_key), late)
     assert service.take_changes().refused == {("example-chat", "unknown-key"): 1}
 
 

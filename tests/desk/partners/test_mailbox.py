@@ -18,7 +18,7 @@ from gateway.testing.transport import WsgiTransport
 from partner_sdk.errors import LocalStateError, StatementError, TransportError
 from partner_sdk.key_files import KeyRole, load_xwing_private_key
 from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
-from partner_sdk.wire.mailbox import FIRST_PREVIOUS, MailboxMessage, message_sha256, open_message
+from partner_sdk.wire.mailbox import FIRST_PREVIOUS, SIGNED_MESSAGE, MailboxMessage, message_sha256
 from partner_sdk.wire.sealing import Envelope
 from partner_sdk.wire.signing import SignedStatement, verify_keys
 from tests.builders import Partner
@@ -72,7 +72,7 @@ def open_by_hand(raw: bytes, message_id: str, *, partner: Partner) -> bytes:
 def check_signed(loop: Loop, signed: bytes) -> MailboxMessage:
     with loop.desk.store.read() as connection:
         key_set = make_key_set(connection, desk=loop.desk, now=loop.clock())
-    return open_message(signed, keys=verify_keys(key_set.mailbox_keys, signed_at=loop.clock(), now=loop.clock()))
+    return SIGNED_MESSAGE.open(signed, keys=verify_keys(key_set.mailbox_keys, signed_at=loop.clock(), now=loop.clock()))
 
 
 def test_partner_opens_a_message_that_the_agency_signed_for_it(loop: Loop) -> None:

@@ -38,7 +38,7 @@ from gateway.desk.store.schema import CASE_STEPS, CASES, REPORTS
 from gateway.desk.vault import VaultError
 from gateway.desk.vault.destructions import STOP_WITHIN
 from gateway.desk.wiring import Desk
-from gateway.exchange.desk_statements import peek_certificate
+from gateway.exchange.desk_statements import SIGNED_CERTIFICATE
 from partner_sdk.errors import OpeningError, StatementError
 from partner_sdk.wire.canonical import format_time
 from tests.desk.desk_loop import ACTOR, Loop
@@ -113,7 +113,7 @@ def test_nothing_of_a_destroyed_case_can_be_read_and_its_codes_stay(desk: Desk, 
         report = connection.execute(select(REPORTS)).one()
         replies = connection.execute(select(REPLY_MESSAGES)).all()
     assert any(MARKER in text.note for text in open_texts(desk, before, steps, actor=ACTOR).values())
-    certificate = peek_certificate(destroy(desk, [before.reference]))
+    certificate = SIGNED_CERTIFICATE.peek(destroy(desk, [before.reference]))
     after = read_case(desk, case_id)
     assert after.destroyed_at == certificate.destroyed[0].destroyed_at
     assert (after.kind, after.outcome, after.closed_at) == (before.kind, before.outcome, before.closed_at)
@@ -202,7 +202,7 @@ def test_erasure_that_was_granted_does_not_wait_for_its_day_and_keeps_to_every_o
         draft_destruction(desk, [case_id], reason="erasure", actor=FIRST)
     with desk.store.write() as connection:
         connection.execute(update(CASES).values(hold_review=None))
-    assert peek_certificate(destroy(desk, [case_id], reason="erasure")).listed.reason == "erasure"
+    assert SIGNED_CERTIFICATE.peek(destroy(desk, [case_id], reason="erasure")).listed.reason == "erasure"
 
 
 def test_destroyed_case_is_neither_held_nor_opened_nor_destroyed_again(desk: Desk, case_id: str) -> None:
@@ -336,7 +336,7 @@ def test_certificate_waits_for_the_gateway_and_says_what_remains_until_which_day
     clock.now += timedelta(days=1)
     assert finish_due(desk) == [destruction_id]
     raw = finish_destruction(desk, destruction_id, actor=FIRST)
-    certificate = peek_certificate(raw or b"")
+    certificate = SIGNED_CERTIFICATE.peek(raw or b"")
     assert certificate.forgotten_at == format_time(clock.now - timedelta(days=1))
     assert {"case-keys", "gateway-copies", "return-places"} < set(certificate.gone)
     day = clock.now.date() + timedelta(days=30)
@@ -353,7 +353,7 @@ def test_certificate_names_both_persons_and_every_count_and_a_changed_one_is_not
 ) -> None:
     reference = read_case(desk, case_id).reference
     raw = destroy(desk, [case_id])
-    certificate = peek_certificate(raw)
+    certificate = SIGNED_CERTIFICATE.peek(raw)
     assert (certificate.drafted_by, certificate.signed_by) == (FIRST, SECOND)
     (listed,), (gone,) = certificate.listed.cases, certificate.destroyed
     assert (listed.reference, listed.retention_class, listed.due_on) == (reference, "public", "2027-11-25")
@@ -385,7 +385,7 @@ def test_files_go_with_the_last_case_that_names_them(loop: Loop) -> None:
     with loop.desk.store.write() as connection:
         connection.execute(update(OUTBOX).values(state="sent", done_at="2026-11-25T10:00:00Z"))
     loop.clock.advance(seconds=int(A_YEAR.total_seconds()))
-    certificate = peek_certificate(destroy(loop.desk, [case.case_id for case in cases.values()]))
+    certificate = SIGNED_CERTIFICATE.peek(destroy(loop.desk, [case.case_id for case in cases.values()]))
     assert sum(one.files for one in certificate.destroyed) == 1
     assert sum(one.file_bytes for one in certificate.destroyed) == film.sealed.size_bytes
     assert part_files(loop, film) == []

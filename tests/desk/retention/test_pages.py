@@ -22,7 +22,7 @@ from gateway.desk.vault import KnownPasskey
 from gateway.desk.vault.case_keys import CASE_KEYS_FILE
 from gateway.desk.vault.destructions import DESTRUCTIONS_FILE
 from gateway.desk.wiring import Desk
-from gateway.exchange.desk_statements import peek_certificate
+from gateway.exchange.desk_statements import SIGNED_CERTIFICATE
 from partner_sdk.errors import OpeningError
 from tests.desk.retention_builders import A_YEAR, FIRST, SECOND, begin, close_all, destroy, list_files_with
 from tests.desk.view_builders import Browser, Clock, add_sealed_case
@@ -98,11 +98,11 @@ def test_author_signs_first_another_signs_and_either_stops_it_within_the_week(
 
 def test_certificate_can_be_had_and_verified(desk: Desk, clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     case = make_due(desk, clock)
-    destruction_id = peek_certificate(destroy(desk, [case.case_id])).listed.destruction_id
+    destruction_id = SIGNED_CERTIFICATE.peek(destroy(desk, [case.case_id])).listed.destruction_id
     auditor = Browser(desk).sign_in("a-auditor", frozenset({Role.AUDITOR}))
     assert "Nothing was destroyed yet." not in auditor.get("/retention").text
     answer = auditor.get(f"/retention/{destruction_id}/certificate")
-    assert peek_certificate(answer.data).listed.cases[0].reference == case.reference
+    assert SIGNED_CERTIFICATE.peek(answer.data).listed.cases[0].reference == case.reference
     assert "attachment" in answer.headers["Content-Disposition"]
     assert check_audit_log(capsys, desk, code=3) == (1, [])  # no gateway answers
     with desk.store.write() as connection:

@@ -10,7 +10,7 @@ from gateway.exchange.feed import REPORT
 from gateway.store.schema import reports
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import format_time, make_report_id, to_base64url
-from partner_sdk.wire.receipts import peek_intake
+from partner_sdk.wire.receipts import SIGNED_INTAKE
 from tests.builders import FEED_ORIGIN, NOW, Door, House, Partner, SealedReport, seal_report
 from tests.problem_shape import check_problem
 
@@ -174,7 +174,7 @@ def test_reconciliation_lists_every_link_acknowledged_or_not(house: House, feed:
             "partner": report.clear.partner,
             "position": position,
             "report_id": report.clear.report_id,
-            "sequence": peek_intake(receipt).sequence,
+            "sequence": SIGNED_INTAKE.peek(receipt).sequence,
         }
         for position, (report, receipt) in enumerate(taken, start=1)
     ]

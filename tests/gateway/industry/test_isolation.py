@@ -20,7 +20,7 @@ from gateway.config import LimitsConfig
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, make_report_id
 from partner_sdk.wire.evidence import EvidenceState
-from partner_sdk.wire.receipts import peek_intake
+from partner_sdk.wire.receipts import SIGNED_INTAKE
 from tests.builders import (
     NOW,
     PUBLIC_ORIGIN,
@@ -382,6 +382,6 @@ def test_receipt_of_a_partner_names_no_report_of_a_child(tmp_path: Path):
     with public.gateway.store.read() as connection:
         rows = connection.exec_driver_sql("SELECT report_id, reference FROM reports WHERE door = 'public'").all()
     assert len(rows) == 1
-    told = encode(peek_intake(receipt.data)).decode()
+    told = encode(SIGNED_INTAKE.peek(receipt.data)).decode()
     assert report.clear.report_id in told
     assert not any(text in told for row in rows for text in row)

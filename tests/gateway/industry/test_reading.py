@@ -14,7 +14,7 @@ from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, make_report_id, to_base64url
 from partner_sdk.wire.mailbox import MessageKind, mailbox_schema
 from partner_sdk.wire.problems import ENVIRONMENT_HEADER
-from partner_sdk.wire.receipts import peek_intake
+from partner_sdk.wire.receipts import SIGNED_INTAKE
 from partner_sdk.wire.signing import Environment, verify_bundle
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES
 from tests.builders import NOW, Agency, Door, House, Partner, make_box, make_house, seal_report, sign_request
@@ -204,7 +204,7 @@ def test_sandbox_shows_in_status_receipt_and_reference(tmp_path):
 
     assert industry.get("/v1/status").json["environment"] == "sandbox"
     assert answer.status_code == 201
-    receipt = peek_intake(answer.data)
+    receipt = SIGNED_INTAKE.peek(answer.data)
     assert (receipt.environment, receipt.reference[:5]) == ("sandbox", "TEST-")
 
 

@@ -24,13 +24,13 @@ from partner_sdk.wire.enrolment import (
     MAX_ACCOUNT_ENVELOPE_BYTES,
     MAX_ENROLMENT_BODY_BYTES,
     MAX_ENROLMENT_BYTES,
+    SIGNED_CHANGE,
     TEMPLATE,
     AccountChange,
     Invitation,
     seal_account_change,
     seal_enrolment,
     secret_sha256,
-    sign_registration,
 )
 from partner_sdk.wire.mailbox import MAX_ENTRY_BODY_BYTES, MAX_ENTRY_ENVELOPE_BYTES, ThreadEntry, seal_entry
 from partner_sdk.wire.problems import Problem
@@ -73,7 +73,7 @@ def make_change(agency: Agency) -> Any:
         partner=PARTNER.partner,
         registration=TEMPLATE,
     )
-    signed = sign_registration(change, submission_key=load_signing_key(PARTNER.key(KeyRole.SUBMISSION)))
+    signed = SIGNED_CHANGE.sign(change, load_signing_key(PARTNER.key(KeyRole.SUBMISSION)))
     return seal_account_change(signed, change=change, agency_key=agency.sealing_key)
 
 

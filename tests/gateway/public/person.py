@@ -14,7 +14,7 @@ from gateway.exchange.public_report import PublicReport, parse_public_report
 from gateway.wiring import Gateway
 from partner_sdk.key_files import KeyRole, load_xwing_private_key
 from partner_sdk.wire.canonical import parse_base64url
-from partner_sdk.wire.receipts import peek_intake
+from partner_sdk.wire.receipts import SIGNED_INTAKE
 from partner_sdk.wire.sealing import Envelope, make_suite, unpad
 from partner_sdk.wire.submission import report_context
 from tests.builders import PUBLIC_ORIGIN, House
@@ -276,7 +276,7 @@ def open_public_reports(house: House, gateway: Gateway) -> list[PublicReport]:
         rows = connection.exec_driver_sql("SELECT envelope, intake FROM reports ORDER BY position").all()
     for raw, intake in rows:
         envelope = Envelope.parse(raw)
-        info = report_context(peek_intake(intake).clear).info(key_id=envelope.key_id)
+        info = report_context(SIGNED_INTAKE.peek(intake).clear).info(key_id=envelope.key_id)
         padded = make_suite().decrypt(envelope.box, private_key, info=info)
         reports.append(parse_public_report(unpad(padded, purpose="report", sender="public")))
     return reports

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from gateway.exchange.feed import REPLY
-from gateway.exchange.public_report import PublicReport, ReplyMessage, make_reply_key, reply_context, sign_reply
+from gateway.exchange.public_report import SIGNED_REPLY, PublicReport, ReplyMessage, make_reply_key, reply_context
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import make_report_id, to_base64url
 from partner_sdk.wire.sealing import seal
@@ -55,7 +55,7 @@ def post_reply(public: PublicHouse, report: PublicReport, reference: str, **chan
     )
     assert report.reply_key is not None
     context = reply_context(environment="live", reference=reference, message_id=message.message_id)
-    signed = sign_reply(message, mailbox_signing_key=signing_key)
+    signed = SIGNED_REPLY.sign(message, signing_key)
     box = seal(signed, key=make_reply_key(report.reply_key), context=context).to_bytes()
     item = {"address": reference, "envelope": to_base64url(box), "item_id": message.message_id}
     assert public.house.open_feed().post("/feed/items/reply", {"items": [item]}).json == {"results": ["stored"]}

@@ -17,7 +17,7 @@ from gateway.store import StorageUnavailableError
 from gateway.store.connections import HighWaterMark, Mark
 from gateway.store.reports import acknowledge_report, list_links
 from gateway.wiring import Gateway
-from partner_sdk.wire.receipts import peek_intake
+from partner_sdk.wire.receipts import SIGNED_INTAKE
 from tests.builders import House, Partner
 from tests.gateway.store_builders import new_industry_report, new_public_report, start_process
 
@@ -64,7 +64,7 @@ def test_removed_log_with_acknowledged_reports_is_refused_with_the_line_to_run(
     assert line in capsys.readouterr().err
 
     assert main(["restored", "--state", str(house.state)]) == 0
-    receipt = peek_intake(send(house.open_gateway())[0])
+    receipt = SIGNED_INTAKE.peek(send(house.open_gateway())[0])
     assert receipt.epoch != "epoch-of-tests"
     assert house.open_app("industry").test_client().get("/health").status_code == 200
 
@@ -82,8 +82,8 @@ def test_old_copy_put_back_is_refused_until_somebody_says_that_it_was_restored(h
 
     assert main(["restored", "--state", str(house.state)]) == 0
     after = house.open_gateway()
-    given = [peek_intake(receipt) for receipt in send(after, 3)]
-    taken = {(one.epoch, one.sequence) for one in map(peek_intake, lost)}
+    given = [SIGNED_INTAKE.peek(receipt) for receipt in send(after, 3)]
+    taken = {(one.epoch, one.sequence) for one in map(SIGNED_INTAKE.peek, lost)}
     assert taken.isdisjoint((one.epoch, one.sequence) for one in given)
     # The mark follows again.
     assert mark_of(house).find() == Mark(5, after.store.look("SELECT intake_sha256 FROM reports")[-1][0])

@@ -15,7 +15,7 @@ from gateway.store import StorageUnavailableError
 from gateway.store.connections import HighWaterMark, WriterLock
 from gateway.store.reports import list_links, read_waiting
 from gateway.wiring import Gateway
-from partner_sdk.wire.receipts import FIRST_PREVIOUS, peek_intake, verify_intake
+from partner_sdk.wire.receipts import FIRST_PREVIOUS, SIGNED_INTAKE, verify_intake
 from tests.builders import NOW, House, Partner
 from tests.gateway.store_builders import (
     finish_process,
@@ -135,7 +135,7 @@ def test_writers_killed_at_any_moment_lose_nothing_that_they_promised(house: Hou
     # The gateway goes on where the order and the sender's chain end.
     ((own,),) = gateway.store.look("SELECT count(*) FROM reports WHERE partner != 'public'")
     receipt = gateway.intake.accept(new_industry_report(partner)).receipt
-    assert peek_intake(receipt).sequence == own + 1
+    assert SIGNED_INTAKE.peek(receipt).sequence == own + 1
     assert gateway.store.look("SELECT max(position) FROM reports") == [(stored + 1,)]
 
 

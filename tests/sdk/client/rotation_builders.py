@@ -20,7 +20,7 @@ from partner_sdk.client.partner import Partner
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import format_time, make_report_id, parse_base64url, to_base64url
 from partner_sdk.wire.enrolment import account_context, check_account_change
-from partner_sdk.wire.mailbox import FIRST_PREVIOUS, MailboxMessage, mailbox_context, message_sha256, sign_message
+from partner_sdk.wire.mailbox import FIRST_PREVIOUS, SIGNED_MESSAGE, MailboxMessage, mailbox_context, message_sha256
 from partner_sdk.wire.sealing import Envelope, seal
 from partner_sdk.wire.signing import key_id_of, make_sealing_key
 from tests.builders import DAY, EXAMPLE_REPORT, NOW, PUBLIC_ORIGIN, Agency, House
@@ -120,7 +120,7 @@ class World:
             previous=FIRST_PREVIOUS if self.last is None else message_sha256(self.last),
             recipient="example-chat",
         )
-        self.last = sign_message(message, mailbox_signing_key=load_signing_key(AGENCY.key(KeyRole.MAILBOX_SIGNING)))
+        self.last = SIGNED_MESSAGE.sign(message, load_signing_key(AGENCY.key(KeyRole.MAILBOX_SIGNING)))
         context = mailbox_context(environment="live", partner="example-chat", message_id=message.message_id)
         with self.house.open_gateway().store.write() as connection:
             put_item(

@@ -24,9 +24,9 @@ from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.report import parse_sealed_report
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, to_base64url
 from partner_sdk.wire.mailbox import MailboxMessage
-from partner_sdk.wire.receipts import FIRST_PREVIOUS, IntakeStatement, sign_intake
+from partner_sdk.wire.receipts import FIRST_PREVIOUS, SIGNED_INTAKE, IntakeStatement
 from partner_sdk.wire.sealing import Envelope
-from partner_sdk.wire.submission import ReportPost, clear_fields_of, open_submission, peek_submission, report_context
+from partner_sdk.wire.submission import SIGNED_SUBMISSION, ReportPost, clear_fields_of, report_context
 from tests.builders import (
     DAY,
     EXAMPLE_REPORT,
@@ -49,7 +49,7 @@ RAW = EXAMPLE_REPORT.read_bytes()
 
 
 def sign_receipt(post: ReportPost, **changes: object) -> bytes:
-    submission = peek_submission(post.statement)
+    submission = SIGNED_SUBMISSION.peek(post.statement)
     settings = {
         "clear": clear_fields_of(submission),
         "door": "industry",
@@ -66,7 +66,7 @@ def sign_receipt(post: ReportPost, **changes: object) -> bytes:
         "submission_sha256": hashlib.sha256(encode(post.statement)).hexdigest(),
         **changes,
     }
-    return sign_intake(IntakeStatement(**settings), receipt_key=load_signing_key(RECEIPT_KEY))
+    return SIGNED_INTAKE.sign(IntakeStatement(**settings), load_signing_key(RECEIPT_KEY))
 
 
 class ReceivingGateway(ScriptedGateway):
@@ -117,7 +117,7 @@ def test_report_opens_at_the_desk_with_every_word_and_the_clear_fields(tmp_path:
     post = msgspec.json.decode(posts_of(gateway)[0].body or b"", type=ReportPost)
     envelope = parse_base64url(post.envelope)
     keys = {PARTNER.entry().key_id: parse_base64url(PARTNER.entry().submission_key)}
-    statement = open_submission(encode(post.statement), keys=keys, envelope=envelope)
+    statement = SIGNED_SUBMISSION.open(encode(post.statement), keys=keys)
     opened = make_vault(AGENCY.key(KeyRole.SEALING)).open_report(
         Envelope.parse(envelope), context=report_context(statement)
     )

@@ -16,7 +16,7 @@ from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED
 from partner_sdk.errors import LocalStateError, MailboxError, ReportAbuseError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import to_base64url
-from partner_sdk.wire.mailbox import Package, PackageManifest, sign_manifest
+from partner_sdk.wire.mailbox import SIGNED_PACKAGE, Package, PackageManifest
 from tests.builders import House
 from tests.desk.packages.package_builders import make_content
 from tests.sdk.client.test_threads import IDS, collect, post_all, tell
@@ -28,7 +28,7 @@ def make_package(house: House, *, signed_by: Any = None, **changes: Any) -> Pack
     key = signed_by or load_signing_key(house.agency.key(KeyRole.MAILBOX_SIGNING))
 
     def sign(manifest: PackageManifest) -> bytes:
-        return sign_manifest(manifest, private_key=key)
+        return SIGNED_PACKAGE.sign(manifest, key)
 
     content = make_content(**{"environment": "live", "package_id": IDS[1], **changes})
     return wrap(build_archive(content, sign=sign))

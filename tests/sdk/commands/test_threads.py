@@ -17,7 +17,7 @@ from partner_sdk.client.threads import Line, Thread, check_not_said
 from partner_sdk.errors import MailboxError
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
 from partner_sdk.wire.mailbox import InformationRequest, TermsReferral, encode_body
-from partner_sdk.wire.submission import peek_submission
+from partner_sdk.wire.submission import SIGNED_SUBMISSION
 from tests.builders import DAY, EXAMPLE_REPORT, NOW, House
 from tests.builders import Partner as Enrolled
 from tests.sdk.client.test_threads import ALERT, BY, IDS, KINDS, PACKAGE, PRESERVE, post_all, read_at_desk, tell
@@ -339,7 +339,7 @@ def test_answer_goes_to_the_report_of_the_question_when_none_is_named(line: Term
     assert line.json()["kind"] == "response"
     saved = PartnerState.open(line.folder).find_submission(str(line.json()["report_id"]))
     assert saved is not None
-    assert peek_submission(saved[1].statement).earlier_reference == REFERENCE
+    assert SIGNED_SUBMISSION.peek(saved[1].statement).earlier_reference == REFERENCE
 
 
 def test_folder_keeps_the_id_of_a_question_and_never_free_words(line: Terminal, house: House, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from partner_sdk.durable_files import write_new_durably
 from partner_sdk.errors import LocalStateError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_exact
-from partner_sdk.wire.receipts import DeskReceiptStatement, sign_desk_receipt
+from partner_sdk.wire.receipts import SIGNED_DESK_RECEIPT, DeskReceiptStatement
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES, ReportPost, SubmissionStatement, clear_fields_of
 from tests.builders import DAY, EXAMPLE_REPORT, NOW, Agency, House, StillClock
 from tests.sdk.sdk_builders import DOWN, ScriptedGateway, Terminal
@@ -44,7 +44,7 @@ def answer(file: Path, *, agency: Agency | None = None, **changes: object) -> by
         **changes,
     }
     key = load_signing_key((agency or Agency()).key(KeyRole.MAILBOX_SIGNING))
-    return sign_desk_receipt(DeskReceiptStatement(**settings), mailbox_signing_key=key)
+    return SIGNED_DESK_RECEIPT.sign(DeskReceiptStatement(**settings), key)
 
 
 def test_file_is_exactly_the_body_that_would_be_posted(line: Terminal, broken_line: Terminal, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from partner_sdk.wire.mailbox import (
     MAX_ARCHIVE_BYTES,
     MAX_BODY_BYTES,
     MAX_MESSAGE_BYTES,
+    SIGNED_MESSAGE,
     ActionBody,
     AskedAccount,
     InformationRequest,
@@ -24,7 +25,6 @@ from partner_sdk.wire.mailbox import (
     ThreadMessage,
     encode_body,
     parse_body,
-    sign_message,
 )
 from tests.builders import NOW
 from tests.contract.vector_makers.seeds import signing_key
@@ -162,6 +162,6 @@ def test_largest_archive_fits_a_message_and_one_byte_more_is_refused() -> None:
         previous="0" * 64,
         recipient="p" * 64,
     )
-    assert len(sign_message(message, mailbox_signing_key=signing_key("mailbox"))) <= MAX_MESSAGE_BYTES
+    assert len(SIGNED_MESSAGE.sign(message, signing_key("mailbox"))) <= MAX_MESSAGE_BYTES
     with pytest.raises(FormatError):
         encode_body(make(MAX_ARCHIVE_BYTES + 1))

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from gateway.exchange.desk_statements import AlertNotice, open_alert, peek_alert, sign_alert
+from gateway.exchange.desk_statements import SIGNED_ALERT, AlertNotice
 from partner_sdk.errors import FormatError, StatementError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import format_time
 from tests.builders import NOW, make_key, raw_public_key
+from tests.builders.alerts import open_alert
 
 KEY = make_key(KeyRole.MAILBOX_SIGNING, name="agency")
 OTHER = make_key(KeyRole.MAILBOX_SIGNING, name="other")
@@ -26,7 +27,7 @@ def make_page(*, key: Any = KEY, **changes: Any) -> bytes:
         "target": "desk",
         **changes,
     }
-    return sign_alert(AlertNotice(**values), private_key=load_signing_key(key))
+    return SIGNED_ALERT.sign(AlertNotice(**values), load_signing_key(key))
 
 
 def opened(raw: bytes, **changes: Any) -> AlertNotice:
@@ -46,7 +47,6 @@ def test_genuine_page_opens() -> None:
         (make_page(), {"now": NOW + timedelta(hours=1, seconds=1)}, "stale"),
         (make_page(), {"now": NOW - timedelta(minutes=5, seconds=1)}, "stale"),
         (make_page(count=0), {}, "malformed"),
-        (make_page(first_at="yesterday"), {}, "malformed"),
         (make_page() + b" ", {}, "not-canonical"),
         (b"x" * 5000, {}, "too-large"),
     ],
@@ -59,7 +59,7 @@ def test_anything_else_is_refused_with_its_reason(raw: bytes, changes: dict[str,
 
 def test_page_can_be_peeked_at_before_its_key_is_known() -> None:
     raw = make_page(key=OTHER)
-    assert peek_alert(raw).issued_at == format_time(NOW)
+    assert SIGNED_ALERT.peek(raw).issued_at == format_time(NOW)
     for broken in (raw[:-1], raw + b" ", b"x" * 5000):
         with pytest.raises(FormatError):
-            peek_alert(broken)
+            SIGNED_ALERT.peek(broken)

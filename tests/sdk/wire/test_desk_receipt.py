@@ -12,10 +12,9 @@ from partner_sdk.errors import FormatError, StatementError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import format_time, to_base64url
 from partner_sdk.wire.receipts import (
+    SIGNED_DESK_RECEIPT,
     DeskReceiptStatement,
     is_desk_receipt,
-    peek_desk_receipt,
-    sign_desk_receipt,
     verify_intake,
 )
 from partner_sdk.wire.signing import StatementKind, parse_statement, sign_statement
@@ -50,12 +49,12 @@ def refused(raw: bytes, **settings: object) -> str:
 
 
 def test_desk_receipt_verifies_for_the_very_post() -> None:
-    raw = sign_desk_receipt(STATEMENT, mailbox_signing_key=load_signing_key(SIGNING_KEY))
+    raw = SIGNED_DESK_RECEIPT.sign(STATEMENT, load_signing_key(SIGNING_KEY))
     receipt = check_desk_receipt(raw, post=POST, key_set=KEY_SET, now=NOW)
     assert (receipt.statement, receipt.raw) == (STATEMENT, raw)
     assert (receipt.reference, receipt.report_id) == ("K7QF-2M9TX-D", REPORT.clear.report_id)
     assert is_desk_receipt(raw)
-    assert peek_desk_receipt(raw) == STATEMENT
+    assert SIGNED_DESK_RECEIPT.peek(raw) == STATEMENT
 
 
 @pytest.mark.parametrize(
@@ -75,7 +74,7 @@ def test_desk_receipt_of_another_environment_is_refused() -> None:
 
 
 def test_desk_receipt_signed_by_a_receipt_key_of_a_gateway_is_refused() -> None:
-    raw = sign_desk_receipt(STATEMENT, mailbox_signing_key=load_signing_key(RECEIPT_KEY))
+    raw = SIGNED_DESK_RECEIPT.sign(STATEMENT, load_signing_key(RECEIPT_KEY))
     assert refused(raw) == "unknown-key"
 
 

@@ -13,6 +13,7 @@ from partner_sdk.errors import KeySetError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
 from partner_sdk.wire.signing import (
+    SIGNED_KEY_SET,
     Delegation,
     KeySet,
     KeySetBundle,
@@ -21,9 +22,9 @@ from partner_sdk.wire.signing import (
     accepts_envelope,
     find_active_sealing_key,
     fingerprint_of,
+    make_bundle,
     parse_pin,
     parse_statement,
-    sign_bundle,
     sign_statement,
     verify_bundle,
     verify_keys,
@@ -51,13 +52,9 @@ def make_delegation(agency: Agency = AGENCY, *, signed_by: Ed25519PrivateKey | N
     return sign_statement(Delegation(**settings), kind=StatementKind.DELEGATION, private_keys=(key,))
 
 
-def make_bundle(delegation: bytes, *, key: Ed25519PrivateKey | None = None, change: bytes | None = None, **fields):
-    return sign_bundle(
-        key_set=AGENCY.key_set(**fields),
-        delegation=delegation,
-        key_set_key=key or load(KeyRole.KEY_SET),
-        root_change=change,
-    )
+def bundle_with(delegation: bytes, *, key: Ed25519PrivateKey | None = None, change: bytes | None = None, **fields):
+    signed = SIGNED_KEY_SET.sign(AGENCY.key_set(**fields), key or load(KeyRole.KEY_SET))
+    return make_bundle(signed, delegation=delegation, root_change=change)
 
 
 def refused(raw: bytes, *, now: datetime = NOW, **settings: object) -> str:
@@ -81,18 +78,18 @@ def test_other_root_is_refused() -> None:
 
 def test_claimed_root_without_its_signature_is_refused() -> None:
     forged = make_delegation(signed_by=load(KeyRole.ROOT, Agency(name="impostor")))
-    assert refused(make_bundle(forged)) == "bad-signature"
+    assert refused(bundle_with(forged)) == "bad-signature"
 
 
 def test_key_set_signed_by_a_key_without_delegation_is_refused() -> None:
-    assert refused(make_bundle(make_delegation(), key=load(KeyRole.REGISTER))) == "bad-signature"
+    assert refused(bundle_with(make_delegation(), key=load(KeyRole.REGISTER))) == "bad-signature"
 
 
 @pytest.mark.parametrize("place", ["delegation", "key set", "pin"])
 def test_other_environment_is_refused(place: str) -> None:
     environment = {"environment": "sandbox"}
     delegation = make_delegation(**(environment if place == "delegation" else {}))
-    raw = make_bundle(delegation, **(environment if place == "key set" else {}))
+    raw = bundle_with(delegation, **(environment if place == "key set" else {}))
     pin = msgspec.structs.replace(PIN, environment="sandbox" if place == "pin" else "live")
     assert refused(raw, pin=pin) == "wrong-environment"
 
@@ -115,8 +112,8 @@ def test_expiry_is_exact_and_may_be_allowed() -> None:
 
 
 def test_delegation_has_its_own_time() -> None:
-    ended = make_bundle(make_delegation(not_after=format_time(NOW)))
-    early = make_bundle(make_delegation(not_before=format_time(NOW + DAY)))
+    ended = bundle_with(make_delegation(not_after=format_time(NOW)))
+    early = bundle_with(make_delegation(not_before=format_time(NOW + DAY)))
     assert refused(ended) == "expired"
     assert refused(early) == "expired"
 
@@ -137,7 +134,7 @@ def make_root_change(**settings: object) -> bytes:
 
 def make_next_bundle(change: bytes | None) -> bytes:
     delegation = make_delegation(root_key=AGENCY.key(KeyRole.NEXT_ROOT).public_key, signed_by=load(KeyRole.NEXT_ROOT))
-    return make_bundle(delegation, change=change)
+    return bundle_with(delegation, change=change)
 
 
 def test_next_root_is_believed_when_both_roots_signed_the_change() -> None:
@@ -181,7 +178,7 @@ BAD_ID = to_base64url(bytes(8))
     ],
 )
 def test_key_that_contradicts_itself_or_has_two_roles_is_refused(fields: dict[str, object]) -> None:
-    assert refused(make_bundle(make_delegation(), **fields)) == "bad-key"
+    assert refused(bundle_with(make_delegation(), **fields)) == "bad-key"
 
 
 @pytest.mark.parametrize(
@@ -193,7 +190,7 @@ def test_key_that_contradicts_itself_or_has_two_roles_is_refused(fields: dict[st
     ],
 )
 def test_key_set_that_cannot_be_read_is_malformed(fields: dict[str, object]) -> None:
-    assert refused(make_bundle(make_delegation(), **fields)) == "malformed"
+    assert refused(bundle_with(make_delegation(), **fields)) == "malformed"
 
 
 RAW = AGENCY.bundle()

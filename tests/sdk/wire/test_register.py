@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.exchange.feed import PartnerRegister, sign_register, verify_register
+from gateway.exchange.feed import SIGNED_REGISTER, PartnerRegister, verify_register
 from partner_sdk.errors import RegisterError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
@@ -35,7 +35,7 @@ def test_register_key_is_needed_in_use() -> None:
         partners=(CHAT,),
         serial=1,
     )
-    raw = sign_register(register, register_key=load_signing_key(AGENCY.key(KeyRole.REGISTER)))
+    raw = SIGNED_REGISTER.sign(register, load_signing_key(AGENCY.key(KeyRole.REGISTER)))
     assert verify_register(raw, key_set=KEY_SET, now=NOW + 399 * DAY)
     assert refused(raw, now=NOW + 400 * DAY) == "bad-signature"
 
@@ -53,7 +53,7 @@ def test_empty_register_is_a_register() -> None:
 def test_register_of_another_signer_is_refused() -> None:
     assert refused(Agency(name="impostor").register(CHAT)) == "bad-signature"
     register = verify_register(RAW, key_set=KEY_SET, now=NOW)
-    by_feed = sign_register(register, register_key=load_signing_key(AGENCY.key(KeyRole.FEED)))
+    by_feed = SIGNED_REGISTER.sign(register, load_signing_key(AGENCY.key(KeyRole.FEED)))
     assert refused(by_feed) == "bad-signature"
     assert refused(AGENCY.bundle()) in {"malformed", "bad-signature"}
 
@@ -119,6 +119,6 @@ def test_register_with_a_time_in_another_spelling_is_malformed() -> None:
     register = PartnerRegister(
         environment="live", expires_at="2027-01-01", issued_at=format_time(NOW), partners=(), serial=1
     )
-    raw = sign_register(register, register_key=load_signing_key(AGENCY.key(KeyRole.REGISTER)))
+    raw = SIGNED_REGISTER.sign(register, load_signing_key(AGENCY.key(KeyRole.REGISTER)))
     assert refused(raw) == "malformed"
     assert encode(register)

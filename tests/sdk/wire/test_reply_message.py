@@ -9,13 +9,11 @@ from gateway.exchange.public_report import (
     MAX_BODY_CHARACTERS,
     MAX_REPLY_ENVELOPE_BYTES,
     MAX_SIGNED_BYTES,
+    SIGNED_REPLY,
     ReplyMessage,
     make_reply_key,
-    open_reply,
-    peek_reply,
     place_context,
     reply_context,
-    sign_reply,
 )
 from partner_sdk.errors import FormatError, SealingError, StatementError
 from partner_sdk.key_files import KeyRole, load_signing_key, load_xwing_private_key, xwing_public_bytes
@@ -48,27 +46,27 @@ def make_message(**changes: Any) -> ReplyMessage:
 
 
 def sign(message: ReplyMessage) -> bytes:
-    return sign_reply(message, mailbox_signing_key=SIGNING_KEY)
+    return SIGNED_REPLY.sign(message, SIGNING_KEY)
 
 
 def test_message_that_is_signed_opens_again_and_can_be_peeked_at() -> None:
     for message in (make_message(), make_message(kind="read", body="")):
-        assert open_reply(sign(message), keys=KEYS) == message
-        assert peek_reply(sign(message)) == message
+        assert SIGNED_REPLY.open(sign(message), keys=KEYS) == message
+        assert SIGNED_REPLY.peek(sign(message)) == message
 
 
 def test_signed_message_is_of_its_own_kind() -> None:
     assert StatementKind.REPLY.value.encode() in sign(make_message())
     passed_off = sign_statement(make_message(), kind=StatementKind.MAILBOX_MESSAGE, private_keys=(SIGNING_KEY,))
     with pytest.raises(StatementError) as caught:
-        open_reply(passed_off, keys=KEYS)
+        SIGNED_REPLY.open(passed_off, keys=KEYS)
     assert caught.value.reason == "wrong-kind"
 
 
 def test_message_of_another_signer_is_refused() -> None:
     other = load_signing_key(Agency(name="another").key(KeyRole.MAILBOX_SIGNING))
     with pytest.raises(StatementError) as caught:
-        open_reply(sign_reply(make_message(), mailbox_signing_key=other), keys=KEYS)
+        SIGNED_REPLY.open(SIGNED_REPLY.sign(make_message(), other), keys=KEYS)
     assert caught.value.reason == "unknown-key"
 
 
@@ -94,12 +92,12 @@ def test_message_that_is_not_in_its_one_spelling_is_neither_signed_nor_opened(
     assert caught.value.reason == reason
     signed = sign_statement(make_message(**changes), kind=StatementKind.REPLY, private_keys=(SIGNING_KEY,))
     with pytest.raises(FormatError):
-        open_reply(signed, keys=KEYS)
+        SIGNED_REPLY.open(signed, keys=KEYS)
 
 
 def test_sandbox_message_names_a_sandbox_reference() -> None:
     message = make_message(environment="sandbox", reference=SANDBOX_REFERENCE)
-    assert open_reply(sign(message), keys=KEYS) == message
+    assert SIGNED_REPLY.open(sign(message), keys=KEYS) == message
 
 
 @pytest.mark.parametrize(("letter", "fits"), [("a", True), ("ŵ", True), ("\U0001f642", False)])

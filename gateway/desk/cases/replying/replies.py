@@ -55,7 +55,7 @@ from gateway.desk.store.schema import CASES, REPLIED_BY_RETURN_CODE
 from gateway.desk.uk_times import UkTimeError, parse_uk_time
 from gateway.desk.wiring import Desk
 from gateway.exchange.public_codes import BY_ADULT, BY_CALL, BY_EMAIL, BY_SCHOOL, BY_TEXT, NO, YES, YOUNGEST_BANDS
-from gateway.exchange.public_report import MAX_BODY_CHARACTERS, PublicReport, SafeContact, open_reply
+from gateway.exchange.public_report import MAX_BODY_CHARACTERS, SIGNED_REPLY, PublicReport, SafeContact
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError, StatementError
 from partner_sdk.wire.canonical import encode, format_time, parse_time
 from partner_sdk.wire.signing import verify_keys
@@ -533,7 +533,7 @@ def open_copies(desk: Desk, found: CaseRow, *, actor: str) -> list[ReplyCopy]:
         try:
             signed = vault.open_reply_copy(boxes[one.message_id], context=context)
             keys = verify_keys(signing_keys, signed_at=parse_time(one.written_at), now=now)
-            text = open_reply(signed, keys=keys).body
+            text = SIGNED_REPLY.open(signed, keys=keys).body
         except (KeyError, OpeningError, StatementError, FormatError):
             text = None  # its key was destroyed at the end of its time, or the row was changed
         copies.append(ReplyCopy(text, one.written_at, one.written_by, one.posted_at, one.no_place_at))

@@ -29,7 +29,7 @@ from gateway.desk.store.agency_tables import REPLY_MESSAGES
 from gateway.desk.store.schema import AUDIT, REPLIED_BY_RETURN_CODE
 from gateway.desk.wiring import Desk
 from gateway.exchange.feed import ItemKind, NewItem, PutResult
-from gateway.exchange.public_report import MAX_BODY_CHARACTERS, ReplyMessage, open_reply, reply_context
+from gateway.exchange.public_report import MAX_BODY_CHARACTERS, SIGNED_REPLY, ReplyMessage, reply_context
 from partner_sdk.errors import OpeningError, TransportError
 from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.sealing import Envelope
@@ -98,7 +98,7 @@ def open_reason(desk: Desk, case: CaseRow) -> str:
 def believe(desk: Desk, signed: bytes) -> ReplyMessage:
     with desk.store.read() as connection:
         keys = make_key_set(connection, desk=desk, now=desk.clock()).mailbox_keys
-    return open_reply(signed, keys=verify_keys(keys, signed_at=desk.clock(), now=desk.clock()))
+    return SIGNED_REPLY.open(signed, keys=verify_keys(keys, signed_at=desk.clock(), now=desk.clock()))
 
 
 def test_reply_opens_with_the_private_key_of_the_code_and_is_signed_by_the_agency(desk: Desk) -> None:
