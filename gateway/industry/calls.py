@@ -328,20 +328,13 @@ def post_enrol() -> Response:
     post = parse_any_spelling(request.get_data(cache=False), kind=EnrolmentPost, max_bytes=MAX_ENROLMENT_BODY_BYTES)
     hashed = parse_base64url(post.secret_sha256, length=SHA256_BYTES)
     box = parse_box(gateway, ENROLMENT, post.envelope)
-    check_invitation(gateway, secret_sha256=hashed)
+    # In a read transaction, so that guesses do not queue with the writes of reports.
+    with gateway.store.read() as connection:
+        invitation = find_invitation(connection, secret_sha256=hashed, now=gateway.clock())
+    if invitation is None:
+        raise UnknownInvitationError("No open invitation has this secret.", reason="unknown-invitation")
     enrolment_id = make_report_id(gateway.clock(), gateway.random(REPORT_ID_RANDOM_BYTES))
     return keep_box(gateway, ENROLMENT, address=post.secret_sha256, item_id=enrolment_id, box=box)
-
-
-def check_invitation(gateway: Gateway, *, secret_sha256: bytes) -> None:
-    """Raise `UnknownInvitationError` unless the invitation exists and has not expired.
-
-    Uses a read transaction, so that guesses do not queue with the writes of reports.
-    """
-    with gateway.store.read() as connection:
-        found = find_invitation(connection, secret_sha256=secret_sha256, now=gateway.clock())
-    if found is None:
-        raise UnknownInvitationError("No open invitation has this secret.", reason="unknown-invitation")
 
 
 def parse_box(gateway: Gateway, kind: ItemKind, text: str) -> bytes:

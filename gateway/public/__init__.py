@@ -129,7 +129,13 @@ def answer_csrf_failure() -> ResponseReturnValue:
         if request.form.get("again") and not has_cookie():
             return _answer_no_cookies(door, posted), BAD_REQUEST
         if is_asked_to_wait(door, "public-start"):
-            return _ask_to_wait(door, name, posted), TOO_MANY_REQUESTS
+            # Its journey begins when it is posted after the wait; without a journey there is no context.
+            slow = make_notice(door, "slow")
+            if name == CHECK:
+                return render_check(door, None, posted, version=NO_VERSION, notice=slow), TOO_MANY_REQUESTS
+            return render_screen(
+                door, SCREEN_BY_NAME[name], posted, make_waiting_form(), notice=slow
+            ), TOO_MANY_REQUESTS
         visit = start_visit(door)
     version = get_posted_version() if is_own_form(visit) else NO_VERSION
     notice = make_notice(door, "again")
@@ -168,16 +174,6 @@ def show_problem(problem: Problem) -> ResponseReturnValue:
     remember_asked_language()
     words = door.wording.page("not_found")
     return render_page(door, "problem.html", ways="links", title=problem.title, page=words, problem=problem)
-
-
-def _ask_to_wait(door: PublicDoor, name: str, posted: Answers) -> str:
-    """Show the page with its text once more; its journey begins when it is posted after the wait."""
-    notice = make_notice(door, "slow")
-    if name == CHECK:
-        return render_check(
-            door, None, posted, version=NO_VERSION, notice=notice
-        )  # without a journey there is no context
-    return render_screen(door, SCREEN_BY_NAME[name], posted, make_waiting_form(), notice=notice)
 
 
 def _answer_no_cookies(door: PublicDoor, posted: Answers) -> str:

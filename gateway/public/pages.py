@@ -133,12 +133,14 @@ def make_help_bar(door: PublicDoor, profile: ReaderProfile) -> Mapping[str, str 
     `there` is the emergency number of the report's country: shown as text, never as a call link.
     """
     number = get_emergency_number(door, profile.country)
+    abroad = None if profile.country_there == OTHER else door.countries.get(profile.country_there)
+    emergency_there = None if abroad is None or abroad.emergency == number else abroad.emergency
     there = next(iter(list_talk_there(door, profile)), None)
     key = _TALK[profile.reader]
     return {
         "emergency": number,
         "emergency_link": f"tel:{number}",
-        "there": _find_emergency_there(door, profile.country_there, own=number),
+        "there": emergency_there,
         **(
             _make_talk(door, key, door.signposts[key].phone, door.signposts[key].phone_link)
             if there is None
@@ -185,13 +187,6 @@ def get_emergency_number(door: PublicDoor, country: str) -> str:
     if not country:
         return str(door.signposts["emergency"].phone)
     return door.countries.get(country, door.countries[OTHER]).emergency
-
-
-def _find_emergency_there(door: PublicDoor, country: str, *, own: str) -> str | None:
-    if country not in door.countries or country == OTHER:
-        return None
-    number = door.countries[country].emergency
-    return None if number == own else number
 
 
 def list_posts(
@@ -305,6 +300,8 @@ def render_screen(
     words, voice, profile = door.wording.screen(screen.name), make_voice(answers), make_profile(answers)
     fault_texts = {fault.field.name: _format_fault(door, screen, fault, voice=voice) for fault in faults}
     asked = [field for field in screen.fields if field.is_shown(answers)]
+    # Whether the title asks the only question: not where others are merely hidden this time, or where it is about help.
+    asking = [field for field in screen.fields if field.kind not in {"choice", "more"} and field.goes_with is None]
     return render_page(
         door,
         "danger_help.html" if screen.name == DANGER_HELP else "screen.html",
@@ -318,9 +315,14 @@ def render_screen(
         or (screen.name == DO_NOT_GO and get_one(answers, "meeting_when") == MEETS_TODAY),
         progress=door.wording.table["progress"][get_progress(screen, is_late=is_late)],
         has_faults=bool(faults),
-        faults=[{"target": _make_target(fault.field), "text": fault_texts[fault.field.name]} for fault in faults],
+        faults=[
+            # A link leads to the field, or to its first option.
+            {"target": "-".join((name, *fault.field.options[:1])), "text": fault_texts[name]}
+            for fault in faults
+            for name in (fault.field.name,)
+        ],
         notice=notice,
-        asks_one=_asks_one(screen),
+        asks_one=not screen.shows and len(asking) == 1,
         screen_fields=_view_questions(door, screen, answers, fault_texts, service=service),
         choices=_list_buttons(door, screen, asked, "choice", voice=voice),
         more=_list_buttons(door, screen, asked, "more", voice=voice),
@@ -364,15 +366,6 @@ def _list_texts(
         ],
         "title": str(find_in_voice(words, "title", voice=voice)).format(**numbers),
     }
-
-
-def _asks_one(screen: Screen) -> bool:
-    """Return whether the title asks the only question; False if other questions are merely hidden this time.
-
-    The title of a page with helpers is about them.
-    """
-    asking = [field for field in screen.fields if field.kind not in {"choice", "more"} and field.goes_with is None]
-    return not screen.shows and len(asking) == 1
 
 
 def _list_posts(
@@ -437,11 +430,6 @@ def _format_fault(door: PublicDoor, screen: Screen, fault: Fault, *, voice: Voic
         limit = f"{fault.field.max_characters:,}"
         return str(door.wording.table["errors"]["too_long"]).format(field=name, limit=limit)
     return str(find_in_voice(door.wording.field(screen.name, fault.field.name), "blank", voice=voice))
-
-
-def _make_target(field: Field) -> str:
-    """Return the element id for a link in the error summary: the field, or its first option."""
-    return f"{field.name}-{field.options[0]}" if field.options else field.name
 
 
 def _view(

@@ -138,12 +138,6 @@ class Returned(msgspec.Struct, frozen=True, kw_only=True):
     seed: bytes
 
 
-def seal_place(place: ReturnPlace, *, reply_key: str) -> bytes:
-    """Seal a place to the key of a return code; raises `SealingError`."""
-    context = place_context(environment=place.environment, reference=place.reference)
-    return seal(encode(place), key=make_reply_key(reply_key), context=context).to_bytes()
-
-
 def open_place(box: bytes, *, seed: bytes, environment: Environment, reference: str) -> ReturnPlace:
     """Open a place with the seed of its code. Raises `OpeningError` and other `ReportAbuseError`."""
     context = place_context(environment=environment, reference=reference)
@@ -242,7 +236,9 @@ class WaysBack:
         """
         words = draw_code(self.words, random=self.random)
         reply_key = make_reply_public_key(self._derive_seed(words, reference=place.reference))
-        return WayBack(words=words, reply_key=reply_key, box=seal_place(place, reply_key=reply_key))
+        context = place_context(environment=place.environment, reference=place.reference)
+        box = seal(encode(place), key=make_reply_key(reply_key), context=context).to_bytes()
+        return WayBack(words=words, reply_key=reply_key, box=box)
 
     def store_place(self, connection: Connection, way_back: WayBack, *, reference: str) -> None:
         """Store the place in the transaction that stores the report."""

@@ -327,7 +327,10 @@ def _make_sent(
     A returned sender saw that advice in another visit, and gets advice for the addition.
     """
     text_mac = make_text_mac(drop_buttons(answers), keys=keys)
-    reader = _get_reader(draft, answers)
+    # An addition does not ask again who is reporting: the first report's record has the answer.
+    reader = None if draft.sent is None else draft.sent.reader
+    if reader is None:
+        reader = get_audience(is_grown_up=not _is_owed(draft, answers), who=get_one(answers, "who"))
     profile = make_profile(answers)
     advice = list_advice_codes(door, answers, audience=reader)
     screen_macs = {
@@ -377,13 +380,6 @@ def _make_remaining_draft(draft: Draft, sent: Sent, *, report_id: str) -> Draft:
 
 def _is_owed(draft: Draft, answers: Answers) -> bool:
     return is_owed_an_answer(answers) if draft.sent is None else draft.sent.is_owed_an_answer
-
-
-def _get_reader(draft: Draft, answers: Answers) -> Audience:
-    # An addition does not ask again who is reporting: the first report's record has the answer.
-    if draft.sent is not None and draft.sent.reader is not None:
-        return draft.sent.reader
-    return get_audience(is_grown_up=not _is_owed(draft, answers), who=get_one(answers, "who"))
 
 
 def list_advice_codes(door: PublicDoor, answers: Answers, *, audience: Audience) -> list[str]:

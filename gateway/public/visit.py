@@ -632,12 +632,6 @@ def remember_language(language: Language) -> None:
     _put_state(language=language)
 
 
-def find_picked_language() -> Language | None:
-    """Find the picked language."""
-    picked = _get_state().language
-    return next((one for one in LANGUAGES if one == picked), None)
-
-
 def remember_asked(request_id: str | None) -> None:
     """Remember the id of a service's request for the thank-you page; it opens nothing."""
     _put_state(asked=request_id or "")
@@ -682,7 +676,7 @@ def _now_seconds() -> int:
 
 def select_language() -> Language:
     """Return the language of this request."""
-    picked = find_asked_language() or find_picked_language()
+    picked = find_asked_language() or next((one for one in LANGUAGES if one == _get_state().language), None)
     return _negotiate(request.headers.get("Accept-Language", "")) if picked is None else picked
 
 

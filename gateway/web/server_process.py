@@ -80,7 +80,7 @@ def load_worker_app(spec: ServerSpec, master_pid: int, has_loaded: Connection | 
         body_rule=make_body_rule(app),
         bodies=bodies,
         threads=spec.threads,
-        trusted_proxies=count_trusted_proxies(app),
+        trusted_proxies=int(getattr(app, "config", {}).get(TRUSTED_PROXIES, 0)),
         find_journey=make_journey_finder(app),
     )
 
@@ -97,11 +97,6 @@ def load_worker_app(spec: ServerSpec, master_pid: int, has_loaded: Connection | 
         has_loaded.send_bytes(b"1")
         has_loaded.close()
     return bridge
-
-
-def count_trusted_proxies(app: Callable[..., Any]) -> int:
-    """Return the number of proxies in front of an app."""
-    return int(getattr(app, "config", {}).get(TRUSTED_PROXIES, 0))
 
 
 def make_body_rule(app: Callable[..., Any]) -> "BodyRule":

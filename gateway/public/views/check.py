@@ -313,17 +313,19 @@ def render_check(
         left_blank=find_in_voice(words, "left_blank", voice=voice),
         can_change=not is_addition,
         know=None if is_addition else {part: find_in_voice(words, f"know_{part}", voice=voice) for part in _KNOW},
-        more=None if is_addition or answers.get(MORE) else _make_more(door, words, voice=voice),
+        more=None
+        if is_addition or answers.get(MORE)
+        else {
+            "name": MORE,
+            "code": YES,
+            "note": str(find_in_voice(words, "more_note", voice=voice)),
+            "label": door.wording.option(CHECK, MORE, YES, voice=voice),
+        },
         send=words["again"] if notice and not again else words["send"],
         skip=addition["skip"] if is_addition else None,
         context=words["context"] if has_context else None,
         notice=notice,
     )
-
-
-def _make_more(door: PublicDoor, words: Mapping[str, Any], *, voice: Voice) -> Mapping[str, str]:
-    note, label = find_in_voice(words, "more_note", voice=voice), door.wording.option(CHECK, MORE, YES, voice=voice)
-    return {"name": MORE, "code": YES, "note": str(note), "label": label}
 
 
 def list_groups(
@@ -488,7 +490,8 @@ def _list_advice(door: PublicDoor, sent: Sent, profile: ReaderProfile) -> list[s
     library = {advice.code: advice for advice in door.advice[get_language()].advice}
     names = _name_bodies(door, profile)
     emergency, is_abroad = get_emergency_number(door, profile.country), bool(profile.country)
-    codes = [code for code in list_shown_advice(sent) if code in library]
+    # "Call if it gets worse" is left out after "call now".
+    codes = [code for code in sent.advice if code in library and not (sent.urgent and code in FIRST)]
     if not _MEETINGS.isdisjoint(sent.urgent):  # the block at the top has that advice
         codes = [code for code in codes if library[code].kinds != _MEETING_KINDS]
     said = {
@@ -508,11 +511,6 @@ def _name_bodies(door: PublicDoor, profile: ReaderProfile) -> Mapping[str, str |
         helpline = get_talk(door.countries, profile.country).name
         return list_names_abroad(names, signposts=door.signposts, helpline=helpline)
     return list_names_abroad(names, signposts=door.signposts) if profile.country_there else {**names}
-
-
-def list_shown_advice(sent: Sent) -> list[str]:
-    """List the advice to show; "call if it gets worse" is left out after "call now"."""
-    return [code for code in sent.advice if not (sent.urgent and code in FIRST)]
 
 
 def list_what_next(door: PublicDoor, sent: Sent, words: Mapping[str, str]) -> list[str]:

@@ -118,11 +118,6 @@ def read_service_form(get_posted: Callable[[str], Sequence[str]]) -> Typed:
     return {field.name: _read(field, get_posted(field.name)) for field in FIELDS}
 
 
-def judge_service_form(typed: Typed) -> Mapping[str, FaultKind]:
-    """Return the faults that block sealing, by field name."""
-    return {field.name: kind for field in FIELDS if (kind := _find_request_fault(field, typed)) is not None}
-
-
 def make_asking_service(typed: Typed, *, language: Language) -> AskingService:
     """Return the message to seal for a form without faults. Raises `FormatError` if it has any."""
     said = {field.name: _clean(field, typed) for field in FIELDS if field.kind not in {"radios", "checkboxes"}}
@@ -256,11 +251,6 @@ def write_lines(asked: Asked, *, origin: str) -> Lines | None:
     )
 
 
-def make_snippet_fields(asked: Asked, words: ServiceWording) -> list[FieldView]:
-    """Make the form's fields for the template, filled in as they were asked for."""
-    return [_make_field(name, asked, words) for name in (LINK_NAME, *CHOICES)]
-
-
 def find_link_id(typed: str) -> str | None:
     """Return the link id for a typed name, address or link id; None if it has no letter or digit for one.
 
@@ -356,7 +346,7 @@ def post_for_services() -> ResponseReturnValue:
         refresh_language()
     if action in {Action.LANGUAGE, Action.LINES}:
         return render_for_services(door, typed, make_blank_form())
-    faults = judge_service_form(typed)
+    faults = {field.name: kind for field in FIELDS if (kind := _find_request_fault(field, typed)) is not None}
     if faults:
         return render_for_services(door, typed, make_blank_form(), faults=faults)
     if is_asked_to_wait(door, "public-adoption"):
@@ -403,7 +393,7 @@ def render_for_services(
     words = door.service_wording[language]
     views = [_make_view(field, typed, words, fault=faults.get(field.name)) for field in FIELDS]
     asked = read_snippet_form(request.args.getlist, language=language)
-    asked_views = make_snippet_fields(asked, words)
+    asked_views = [_make_field(name, asked, words) for name in (LINK_NAME, *CHOICES)]
     sample = make_snippet(door.origin, placement=EXAMPLE_LINK_ID, language=language)
     return render_page(
         door,

@@ -296,7 +296,12 @@ def show_screen(name: str) -> ResponseReturnValue:
 def post_screen(name: str) -> ResponseReturnValue:
     """Save the answers of one screen, and continue. After any failure the typed text stays on the page."""
     door, screen, visit = get_door(), SCREEN_BY_NAME[name], find_visit()
-    posted = read_posted(screen)
+    # The page that shows two versions holds the earlier text in one piece.
+    kept = find_packed_answers(request.form.get("words")) if read_action() == Action.KEEP_TYPED else None
+    if kept is None:
+        posted = screen.read(request.form.getlist)
+    else:
+        posted = {field.name: kept.get(field.name, []) for field in screen.fields}
     if visit is None or not is_own_form(visit):
         return answer_expired(door, posted, visit=visit)
     try:
@@ -315,14 +320,6 @@ def _answer_again_later(
     """Show the screen with its text and a notice: nothing was saved, and the button can be pressed again."""
     form = make_form(visit.keys, get_posted_version())
     return answer_later(render_screen(door, screen, posted, form, notice=make_notice(door, page, answers=posted)))
-
-
-def read_posted(screen: Screen) -> dict[str, list[str]]:
-    """Read the screen's fields, or the earlier text from the page that shows two versions."""
-    kept = find_packed_answers(request.form.get("words")) if read_action() == Action.KEEP_TYPED else None
-    if kept is None:
-        return screen.read(request.form.getlist)
-    return {field.name: kept.get(field.name, []) for field in screen.fields}
 
 
 def _answer_post(

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import segno
 from flask import request
@@ -303,7 +303,7 @@ def render_side(door: PublicDoor, side: str, form: FormState | None, *, profile:
         "agency": door.agency_name,
         "day": format_day(door.agency.accessibility.checked_on),
         "emergency": get_emergency_number(door, profile.country),
-        "ask": _format_how_to_ask(door, words),
+        "ask": words.get("ask_contact" if door.agency_contact else "ask_here", "").format(contact=door.agency_contact),
     }
     return render_page(
         door,
@@ -338,12 +338,6 @@ def render_side(door: PublicDoor, side: str, form: FormState | None, *, profile:
 
 def _fill_in(sentences: Sequence[str], names: Mapping[str, str]) -> list[str]:
     return [sentence.format(**names) for sentence in sentences]
-
-
-def _format_how_to_ask(door: PublicDoor, words: Mapping[str, Any]) -> str:
-    if door.agency_contact:
-        return str(words.get("ask_contact", "")).format(contact=door.agency_contact)
-    return str(words.get("ask_here", ""))
 
 
 # A drawing takes 3 ms of a core, a listed placement comes again.
