@@ -30,7 +30,7 @@ SHORT_AFTER_LONG = 3
 WITH_FIREFOX = frozenset({"tests/whole/test_public_firefox.py"}) | frozenset(
     f"tests/widget/test_{name}.py"
     for name in (
-        *("button_bad_pages", "button_drawing", "button_eyes_and_keys", "button_layout", "button_plain_link"),
+        *("button_drawing", "button_eyes_and_keys", "button_layout", "button_plain_link"),
         *("button_policies", "button_two_clicks", "firefox_driver"),
     )
 )

@@ -125,11 +125,6 @@ def test_request_that_the_proxy_passes_to_a_second_gateway_is_no_replay(pair: Pa
         assert pair.repeat(1, first, **other).status_code == 401
 
 
-def test_header_that_is_no_delivery_id_makes_no_two_requests_one(pair: Pair) -> None:
-    first = read_status(pair, 0, **{DELIVERY_HEADER: "a word"})
-    assert pair.repeat(1, first).status_code == 401
-
-
 def test_feed_refuses_a_replay_too(house: House, valkey: Valkey) -> None:
     one, two = house.open_feed(), house.open_feed()
     first = one.get("/feed/status")
@@ -242,14 +237,6 @@ def test_store_holds_no_address_no_partner_and_no_key(house: House, partner: Par
 def find_limits(house: House) -> Finding:
     (found,) = (one for one in examine(house.state, clock=house.clock) if one.name == "limits")
     return found
-
-
-def write_limits(house: House, limits: LimitsConfig) -> None:
-    path = house.state / "gateway.toml"
-    shown = "\n".join(f'{name} = "{getattr(limits, name)}"' for name in ("storage_uri", "password_file"))
-    text = path.read_text()
-    start, end = text.index("[limits]"), text.index("[evidence]")
-    path.write_text(f"{text[:start]}[limits]\n{shown}\n\n{text[end:]}")
 
 
 def test_doctor_alarms_when_the_store_is_away_writes_to_disk_or_drops_keys(

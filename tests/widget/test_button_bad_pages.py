@@ -1,4 +1,7 @@
-"""The button on pages that do it wrong, or wish it ill: it is dressed where it leads to the agency, else left alone."""
+"""The button on pages that do it wrong, or wish it ill: it is dressed where it leads to the agency, else left alone.
+
+What the script judges is the same in each browser; how it draws is tried in Firefox too (test_button_drawing.py).
+"""
 
 import base64
 import hashlib
@@ -9,7 +12,7 @@ import pytest
 
 from partner_sdk.button.snippet import SCRIPT_PATH, WORDS, make_snippet
 from tests.widget.agency_door import AgencyDoor
-from tests.widget.browsers import SEE, SETTLED, Visit, Visitor
+from tests.widget.browsers import SEE, SETTLED, Chromium, Visit
 from tests.widget.button_pages import (
     FACE,
     PLACEMENT,
@@ -72,9 +75,9 @@ def put_elements(host: HostPages, agency: AgencyDoor, elements: list[str], *, le
     return host.put("/", make_page(before + body + make_script(f"{agency.url}{SCRIPT_PATH}")))
 
 
-def see_buttons(visitor: Visitor, page: str, *, count: int) -> list[dict[str, Any]]:
+def see_buttons(chromium: Chromium, page: str, *, count: int) -> list[dict[str, Any]]:
     """Visit a page; return this many buttons, after a visit without complaints."""
-    sight = visitor.visit(Visit(page))
+    sight = chromium.visit(Visit(page))
     assert sight.complaints == []
     (seen,) = sight.seen
     assert len(seen["buttons"]) == count
@@ -82,10 +85,10 @@ def see_buttons(visitor: Visitor, page: str, *, count: int) -> list[dict[str, An
 
 
 def test_link_to_anything_but_the_agency_stays_as_the_page_wrote_it(
-    visitor: Visitor, agency: AgencyDoor, host: HostPages
+    chromium: Chromium, agency: AgencyDoor, host: HostPages
 ):
     elements = [make_element(address) for address in HOSTILE]
-    buttons = see_buttons(visitor, put_elements(host, agency, elements), count=len(HOSTILE))
+    buttons = see_buttons(chromium, put_elements(host, agency, elements), count=len(HOSTILE))
     assert [button["address"] for button in buttons if button["isDressed"]] == []
     assert {button["opacity"] for button in buttons} == {"1"}
     assert {button["isDefined"] for button in buttons} == {True}  # the script ran, and left them
@@ -94,42 +97,42 @@ def test_link_to_anything_but_the_agency_stays_as_the_page_wrote_it(
         assert unescape(button["inside"]) == unescape(inside.replace("AGENCY", agency.url))
 
 
-def test_address_of_the_agency_is_dressed_among_them(visitor: Visitor, agency: AgencyDoor, host: HostPages):
+def test_address_of_the_agency_is_dressed_among_them(chromium: Chromium, agency: AgencyDoor, host: HostPages):
     # Else the test above would pass with an element that dresses nothing.
     elements = [make_element(address) for address in (HOSTILE[0], f"AGENCY/?from={PLACEMENT}")]
-    bad, good = see_buttons(visitor, put_elements(host, agency, elements), count=2)
+    bad, good = see_buttons(chromium, put_elements(host, agency, elements), count=2)
     assert (bad["isDressed"], good["isDressed"]) == (False, True)
 
 
-def test_element_with_other_parts_shows_them_as_they_are(visitor: Visitor, agency: AgencyDoor, host: HostPages):
+def test_element_with_other_parts_shows_them_as_they_are(chromium: Chromium, agency: AgencyDoor, host: HostPages):
     elements = [f"<report-abuse-button>{inside}</report-abuse-button>" for inside in WRONG_PARTS.values()]
-    buttons = see_buttons(visitor, put_elements(host, agency, elements), count=len(elements))
+    buttons = see_buttons(chromium, put_elements(host, agency, elements), count=len(elements))
     expected = {name: (False, inside.replace("AGENCY", agency.url)) for name, inside in WRONG_PARTS.items()}
     shown = [(button["isDressed"], button["inside"]) for button in buttons]
     assert dict(zip(WRONG_PARTS, shown, strict=True)) == expected
 
 
 def test_markup_in_words_and_label_makes_nothing_and_is_never_drawn(
-    visitor: Visitor, agency: AgencyDoor, host: HostPages
+    chromium: Chromium, agency: AgencyDoor, host: HostPages
 ):
     markup = "&lt;img src=/evil onerror=document.title=1&gt;"
     element = make_element(f"AGENCY/?from={PLACEMENT}", label=f"{LABEL} {markup}", words=f"Report Abuse {markup}")
-    (button,) = see_buttons(visitor, put_elements(host, agency, [element]), count=1)
+    (button,) = see_buttons(chromium, put_elements(host, agency, [element]), count=1)
     assert button["isDressed"]
     assert button["words"] == "Report Abuse"
     assert host.requests == ["/"]
 
 
-def test_script_that_is_there_three_times_is_as_good_as_once(visitor: Visitor, agency: AgencyDoor, host: HostPages):
+def test_script_that_is_there_three_times_is_as_good_as_once(chromium: Chromium, agency: AgencyDoor, host: HostPages):
     snippet = make_snippet(agency.url, placement=PLACEMENT)
     page = host.put("/", make_page(snippet + snippet + make_script(put_copy(host))))
-    for button in see_buttons(visitor, page, count=2):
+    for button in see_buttons(chromium, page, count=2):
         check_dressed(button)
 
 
 @pytest.mark.parametrize("is_first", [True, False])
 def test_second_version_on_a_page_does_nothing(
-    visitor: Visitor, agency: AgencyDoor, host: HostPages, *, is_first: bool
+    chromium: Chromium, agency: AgencyDoor, host: HostPages, *, is_first: bool
 ):
     # The later version differs by the face's ground alone, so that it can be told which of the two has drawn.
     later = SCRIPT_BYTES.replace(b"background: #f6c65b;", b"background: #eee;")
@@ -138,25 +141,25 @@ def test_second_version_on_a_page_does_nothing(
     scripts = [make_script(f"{agency.url}{SCRIPT_PATH}"), make_script(put_copy(host, body=later), integrity=integrity)]
     element = take_script_out(make_snippet(agency.url, placement=PLACEMENT))
     page = host.put("/", make_page(element + "".join(scripts if is_first else reversed(scripts))))
-    (button,) = see_buttons(visitor, page, count=1)
+    (button,) = see_buttons(chromium, page, count=1)
     check_dressed(button, face={**FACE, "ground": FACE["ground"] if is_first else "rgb(238, 238, 238)"})
 
 
-def test_name_that_the_page_took_for_itself_leaves_the_link(visitor: Visitor, agency: AgencyDoor, host: HostPages):
+def test_name_that_the_page_took_for_itself_leaves_the_link(chromium: Chromium, agency: AgencyDoor, host: HostPages):
     own = "customElements.define('report-abuse-button', class extends HTMLElement {})"
     element = take_script_out(make_snippet(agency.url, placement=PLACEMENT)).splitlines()[1]
-    (button,) = see_buttons(visitor, put_elements(host, agency, [element], lead=own), count=1)
+    (button,) = see_buttons(chromium, put_elements(host, agency, [element], lead=own), count=1)
     check_plain(button)
 
 
 @pytest.mark.parametrize("attributes", ["", " async", " defer"])
 def test_script_that_comes_before_the_element_dresses_it(
-    visitor: Visitor, agency: AgencyDoor, host: HostPages, attributes: str
+    chromium: Chromium, agency: AgencyDoor, host: HostPages, attributes: str
 ):
     snippet = make_snippet(agency.url, placement=PLACEMENT)
     script = make_script(f"{agency.url}{SCRIPT_PATH}").replace(" defer", attributes)
     page = host.put("/", make_page(take_script_out(snippet), head=script))
-    (button,) = see_buttons(visitor, page, count=1)
+    (button,) = see_buttons(chromium, page, count=1)
     check_dressed(button)
 
 
@@ -180,28 +183,30 @@ WAITED = ("run", "() => new Promise(done => setTimeout(done, 20))")
 
 @pytest.mark.parametrize("move", MOVES.values(), ids=list(MOVES))
 def test_button_stays_dressed_wherever_the_page_puts_it(
-    visitor: Visitor, agency: AgencyDoor, host: HostPages, move: str
+    chromium: Chromium, agency: AgencyDoor, host: HostPages, move: str
 ):
     steps = (SETTLED, ("run", f"() => {{ {move} }}"), WAITED, SETTLED, SEE)
-    sight = visitor.visit(Visit(put_button(host, agency.url), steps))
+    sight = chromium.visit(Visit(put_button(host, agency.url), steps))
     assert sight.complaints == []
     ((button,),) = [seen["buttons"] for seen in sight.seen]
     check_dressed(button)
 
 
-def test_button_inside_a_shadow_that_the_server_wrote_is_dressed(visitor: Visitor, agency: AgencyDoor, host: HostPages):
+def test_button_inside_a_shadow_that_the_server_wrote_is_dressed(
+    chromium: Chromium, agency: AgencyDoor, host: HostPages
+):
     snippet = make_snippet(agency.url, placement=PLACEMENT)
     body = f'<div><template shadowrootmode="open">{take_script_out(snippet)}</template></div>'
     page = host.put("/", make_page(body + make_script(f"{agency.url}{SCRIPT_PATH}")))
-    (button,) = see_buttons(visitor, page, count=1)
+    (button,) = see_buttons(chromium, page, count=1)
     check_dressed(button)
 
 
-def test_address_that_changes_later_is_judged_anew(visitor: Visitor, agency: AgencyDoor, host: HostPages):
+def test_address_that_changes_later_is_judged_anew(chromium: Chromium, agency: AgencyDoor, host: HostPages):
     change = "() => {{ document.querySelector('report-abuse-button a').href = '{}' }}"
     steps = (SETTLED, SEE, ("run", change.format("https://elsewhere.example/?from=x")), SETTLED, SEE)
     back = (("run", change.format(f"{agency.url}/?from=other-place")), SETTLED, SEE)
-    sight = visitor.visit(Visit(put_button(host, agency.url), (*steps, *back)))
+    sight = chromium.visit(Visit(put_button(host, agency.url), (*steps, *back)))
     first, hostile, last = [seen["buttons"][0] for seen in sight.seen]
     check_dressed(first)
     check_plain(hostile)

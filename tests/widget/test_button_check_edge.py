@@ -1,21 +1,10 @@
 """The checker measures how far the button stands out from its surroundings, in light pages and in dark ones."""
 
-from collections.abc import Iterator
-from functools import partial
-from urllib.request import urlopen
-
-import pytest
 from playwright.sync_api import Browser
 
-from partner_sdk.console.check import Expected
-from partner_sdk.console.check.browser_check import check_in_browser
-from partner_sdk.wire.button import ButtonCheck
 from tests.sdk.button.pages import PLAIN, WITH_SCRIPT, make_page
-from tests.whole.example_service import serve_example_service
-from tests.widget.agency_door import AgencyDoor
-from tests.widget.checked_pages import NOW, PHONE, CheckBrowsers, check, list_all_codes, list_codes
+from tests.widget.checked_pages import check, list_codes
 
-DEMO_PAGES = ("/chat", "/messages", "/profile", "/lobby", "/help")
 PAINTED = "<style>section {{ background: {} }} section, section a {{ color: {} }}</style>"
 
 
@@ -51,27 +40,3 @@ def test_faint_edge_is_advice_that_says_why_and_how_to_mend_it(check_browser: Br
     assert (found.result, one.code, one.severity) == ("passes", "faint-edge", "advice")
     assert "1.4.11" in one.why
     assert "light or a dark ground" in one.mend
-
-
-@pytest.fixture(scope="module")
-def demo(served_agency: AgencyDoor) -> Iterator[str]:
-    """The demonstration's service with this agency's button."""
-    with serve_example_service(served_agency.url.rstrip("/")) as service:
-        yield service
-
-
-def check_demo(browser: Browser, address: str, *, agency: str) -> ButtonCheck:
-    """Check a page of the demonstration on a phone: its colours are those of a light page and of a dark one."""
-    with urlopen(address) as answer:  # noqa: S310 - a port of this machine
-        raw, headers = answer.read(), dict(answer.headers)
-    return check_in_browser(
-        raw, browser=browser, address=address, expected=Expected(agency), now=NOW, headers=headers, screens=PHONE
-    )
-
-
-def test_pages_of_the_demonstration_have_no_finding_in_their_colours(
-    check_browsers: CheckBrowsers, served_agency: AgencyDoor, demo: str
-):
-    look = partial(check_demo, agency=served_agency.url.rstrip("/"))
-    found = list_all_codes(check_browsers, {path: partial(look, address=f"{demo}{path}") for path in DEMO_PAGES})
-    assert found == {path: ["placement-not-compared"] for path in DEMO_PAGES}

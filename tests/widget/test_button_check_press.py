@@ -65,14 +65,6 @@ def test_press_that_tells_others_is_found_where_a_new_tab_opens(check_browser: B
     assert list_codes(found) == ["press-tells-others", "new-tab"]
 
 
-def test_press_that_tells_others_is_found_where_it_does_not_open_the_form(
-    check_browser: Browser, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(chromium_room, "PRESS_SECONDS", 0.5)  # what never comes is not waited for
-    page = make_page(PLAIN, after=LISTEN.format("click", f"event.preventDefault(); {BEACON}"))
-    assert list_codes(check(check_browser, page)) == ["leads-elsewhere", "press-tells-others"]
-
-
 def test_page_that_tells_as_soon_as_it_is_asked_for_its_size_is_found(check_browser: Browser):
     after = """<script>
       const closest = Element.prototype.closest
@@ -111,28 +103,11 @@ def test_picture_that_never_comes_does_not_hide_whom_the_press_tells(
     assert len(opened) == len(screens) + 2
 
 
-def test_ping_of_the_link_is_seen_by_its_source_and_by_the_press(check_browser: Browser):
-    page = make_page(PLAIN.replace(' rel="', ' ping="https://count.example/" rel="'))
-    assert set(list_codes(check(check_browser, page))) == {"ping", "press-tells-others"}
-
-
 @pytest.mark.parametrize("period", [100, 1_000], ids=["often", "now-and-then"])
 def test_page_that_polls_all_the_time_is_not_said_to_tell_of_the_press(check_browser: Browser, period: int):
     screens = (Screen(320, 640), Screen(360, 640), Screen(1280, 800))
     page = make_page(PLAIN, after=POLL.format(period))
     assert list_codes(check(check_browser, page, screens=screens)) == []
-
-
-# At its own host, at another one, and through sockets.
-CHATTING = f"""<script>
-  setInterval(() => fetch('/poll/' + crypto.randomUUID()).catch(() => 0), 100)
-  setInterval(() => fetch({RANDOM}, {{ mode: 'no-cors' }}).catch(() => 0), 100)
-  setInterval(() => new WebSocket('wss://chat.example/' + crypto.randomUUID()), 200)
-</script>"""
-
-
-def test_page_that_chats_under_random_names_is_not_said_to_tell_of_the_press(check_browser: Browser):
-    assert list_codes(check(check_browser, make_page(PLAIN, after=CHATTING))) == []
 
 
 def check_here(
@@ -273,3 +248,15 @@ def test_ended_browser_is_not_taken_for_a_tab_that_is_still_to_come():
     assert chromium_room.find_frame(is_early) is None  # type: ignore[arg-type] # stands in for a request
     with pytest.raises(Error, match="closed"):
         chromium_room.find_frame(Opening("Target page, context or browser has been closed"))  # type: ignore[arg-type] # as above
+
+
+# At its own host, at another one, and through sockets.
+CHATTING = f"""<script>
+  setInterval(() => fetch('/poll/' + crypto.randomUUID()).catch(() => 0), 100)
+  setInterval(() => fetch({RANDOM}, {{ mode: 'no-cors' }}).catch(() => 0), 100)
+  setInterval(() => new WebSocket('wss://chat.example/' + crypto.randomUUID()), 200)
+</script>"""
+
+
+def test_page_that_chats_under_random_names_is_not_said_to_tell_of_the_press(check_browser: Browser):
+    assert list_codes(check(check_browser, make_page(PLAIN, after=CHATTING))) == []

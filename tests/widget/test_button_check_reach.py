@@ -20,11 +20,6 @@ def test_button_behind_many_links_is_reached_by_tab(check_browser: Browser):
     assert list_codes(check(check_browser, make_page(PLAIN, before=f"<p>{LINKS}</p>"))) == []
 
 
-def test_button_that_is_the_first_and_only_thing_to_reach_is_reached_by_tab(check_browser: Browser):
-    page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Profile</title><main>{PLAIN}</main>'
-    assert list_codes(check(check_browser, page)) == []
-
-
 def test_button_that_tab_passes_over_is_found_behind_many_links_too(check_browser: Browser):
     skipped = PLAIN.replace("<a ", '<a tabindex="-1" ')
     found = check(check_browser, make_page(skipped, before=f"<p>{LINKS}</p>"))

@@ -55,11 +55,6 @@ def test_page_whose_script_leads_elsewhere_is_no_verdict(check_browser: Browser)
     assert (found.result, list_codes(found)) == ("unreachable", ["sent-elsewhere"])
 
 
-def test_timer_of_the_page_that_fails_does_not_end_the_check(check_browser: Browser) -> None:
-    page = make_page(WITH_SCRIPT, after="<script>setTimeout(() => gone.track(), 9000)</script>")
-    assert list_codes(check(check_browser, page)) == []
-
-
 def test_page_that_hides_from_automation_shows_its_button(check_browser: Browser) -> None:
     script = """<script>
       const brands = navigator.userAgentData?.brands.map(one => one.brand) ?? []

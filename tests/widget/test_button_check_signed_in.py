@@ -140,14 +140,6 @@ def test_app_that_keeps_its_token_in_local_storage_is_checked_in_the_browser(
     assert MARKER not in run.said
 
 
-def test_page_behind_a_login_is_checked_by_its_source(
-    capsys: pytest.CaptureFixture[str], site: Site, state: Path
-) -> None:
-    run = check(capsys, site, "/messages", "--storage-state", str(state))
-    assert (run.code, run.codes) == (0, [])
-    assert MARKER not in run.said
-
-
 @pytest.mark.parametrize(("path", "words"), [("/messages", ()), ("/app", ("--browser",))], ids=["redirect", "script"])
 def test_page_that_leads_to_a_login_is_no_verdict_and_told_how_to_get_past_it(
     capsys: pytest.CaptureFixture[str], site: Site, path: str, words: tuple[str, ...]
@@ -193,3 +185,11 @@ def test_state_of_a_page_that_comes_from_a_file_is_wrong_use(capsys: pytest.Capt
     words = ["button", "check", str(state), "--origin", "https://report.example", "--storage-state", str(state)]
     assert main(words) == 2
     assert "give its address" in capsys.readouterr().err
+
+
+def test_page_behind_a_login_is_checked_by_its_source(
+    capsys: pytest.CaptureFixture[str], site: Site, state: Path
+) -> None:
+    run = check(capsys, site, "/messages", "--storage-state", str(state))
+    assert (run.code, run.codes) == (0, [])
+    assert MARKER not in run.said

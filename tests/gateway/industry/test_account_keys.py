@@ -59,17 +59,6 @@ def test_former_key_counts_until_its_end_and_not_a_second_longer(house: House, r
     check_problem(renewed.post("/v1/reports", late[1].body), problems.STATEMENT_REFUSED)
 
 
-def test_key_that_was_revoked_between_two_requests_is_refused_at_the_second(house: House, partner: Partner):
-    door = house.open_industry(partner)
-    sealed = [seal_report(partner, key=house.agency.sealing_key) for _ in range(2)]
-    assert door.post("/v1/reports", sealed[0].body).status_code == 201
-    house.publish(partner.entry(state="suspended"), serial=2)
-
-    check_problem(door.post("/v1/reports", sealed[1].body), problems.NOT_AUTHORISED)
-
-    assert len(house.rows("reports")) == 1
-
-
 def test_statement_of_a_revoked_key_in_a_request_of_another_is_refused(house: House, partner: Partner):
     house.publish(rotated(), serial=2)  # the old key is former to nobody
     door = Door(house.open_app("industry"), PUBLIC_ORIGIN, house.clock, NEW.submission_key)

@@ -20,7 +20,6 @@ from gateway.config import LimitsConfig
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, make_report_id
 from partner_sdk.wire.evidence import EvidenceState
-from partner_sdk.wire.receipts import SIGNED_INTAKE
 from tests.builders import (
     NOW,
     PUBLIC_ORIGIN,
@@ -313,15 +312,6 @@ def test_report_that_names_evidence_of_another_reaches_none_of_it(street: Street
     assert state.data == encode(EvidenceState(digest=None, parts=()))
 
 
-def test_live_partner_is_nobody_at_a_sandbox(tmp_path: Path):
-    house = make_house(tmp_path / "sandbox", agency=Agency(environment="sandbox"))
-    house.publish(OTHER_ENVIRONMENT.entry())
-    industry = house.open_industry(OWNER)
-
-    for name in CLOSED:
-        check_problem(send_call(industry, make_calls(house.agency.sealing_key, OWNER)[name]), problems.NOT_AUTHORISED)
-
-
 def test_no_partner_can_read_list_or_touch_what_a_child_sent(tmp_path: Path):
     """R42: with public reports there, and without, every call of every partner gets the same."""
     public = make_public_house(tmp_path)
@@ -368,20 +358,3 @@ def test_no_partner_can_delay_what_a_child_sends(tmp_path: Path):
 
     assert person.path == "/15"
     assert len([row for row in house.rows("reports") if "public" in row]) == 1
-
-
-def test_receipt_of_a_partner_names_no_report_of_a_child(tmp_path: Path):
-    public = make_public_house(tmp_path)
-    public.person().start().walk_to("/14").send()
-    industry = Door(public.app, PUBLIC_ORIGIN, public.house.clock, OWNER.submission_key)
-    report = seal_report(OWNER, key=public.house.agency.sealing_key, report_id=make_report_id(NOW, bytes(10)))
-
-    receipt = industry.post("/v1/reports", report.body)
-
-    assert receipt.status_code == 201
-    with public.gateway.store.read() as connection:
-        rows = connection.exec_driver_sql("SELECT report_id, reference FROM reports WHERE door = 'public'").all()
-    assert len(rows) == 1
-    told = encode(SIGNED_INTAKE.peek(receipt.data)).decode()
-    assert report.clear.report_id in told
-    assert not any(text in told for row in rows for text in row)

@@ -1,16 +1,14 @@
 """The industry door when something behind it is not there: 503 and nothing stored, or simply going on."""
 
-import fcntl
 import sqlite3
 from pathlib import Path
 
 import pytest
 from limits.storage import MemoryStorage
 
-from gateway.config import LimitsConfig
 from gateway.wiring import Gateway
 from partner_sdk.wire import problems
-from tests.builders import Door, House, Partner, SealedReport, make_house, seal_report
+from tests.builders import Door, House, Partner, SealedReport, seal_report
 from tests.problem_shape import check_problem
 
 
@@ -62,44 +60,12 @@ def test_database_locked_by_another_program_is_503(hurried_house: House, hurried
     assert hurried_industry.post("/v1/reports", report.body).status_code == 201
 
 
-def test_writers_queue_that_does_not_move_is_503(hurried_house: House, hurried_industry: Door, report: SealedReport):
-    with (hurried_house.state / "gateway.lock").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        check_problem(hurried_industry.post("/v1/reports", report.body), problems.STORAGE_UNAVAILABLE)
-
-    assert hurried_house.rows("reports") == []
-    assert hurried_industry.post("/v1/reports", report.body).status_code == 201
-
-
 def test_missing_database_is_503_for_every_call(house: House, industry: Door, report: SealedReport, tmp_path: Path):
     (house.state / "gateway.sqlite").rename(tmp_path / "elsewhere.sqlite")
 
     check_problem(industry.post("/v1/reports", report.body), problems.STORAGE_UNAVAILABLE)
     check_problem(industry.get("/v1/mailbox"), problems.STORAGE_UNAVAILABLE)
     check_problem(industry.get("/v1/keys"), problems.STORAGE_UNAVAILABLE)
-
-
-def test_storage_fault_is_logged_without_words_of_the_caller(
-    hurried_house: House, hurried_industry: Door, report: SealedReport, caplog: pytest.LogCaptureFixture
-):
-    stranger = sqlite3.connect(hurried_house.state / "gateway.sqlite", isolation_level=None)
-    stranger.execute("BEGIN IMMEDIATE")
-
-    hurried_industry.post("/v1/reports", report.body)
-    stranger.close()
-
-    fields = [getattr(record, "allowed_fields", None) for record in caplog.records]
-    assert "storage-unavailable" in [entry["event"] for entry in fields if entry]
-    assert report.clear.report_id not in caplog.text
-
-
-def test_no_active_sealing_key_and_an_unknown_one_is_503(house: House, industry: Door, partner: Partner):
-    house.publish(partner.entry(), serial=2, sealing_keys=(house.agency.other_sealing_key("later", state="pending"),))
-
-    refused = industry.post("/v1/reports", seal_report(partner, key=house.agency.sealing_key).body)
-
-    check_problem(refused, problems.NO_ACTIVE_KEY)
-    assert house.rows("reports") == []
 
 
 class DownStorage(MemoryStorage):
@@ -124,17 +90,3 @@ class DownStorage(MemoryStorage):
 
     def check(self) -> bool:
         return False
-
-
-def test_limiter_store_that_is_down_stops_no_report_and_limits_go_on_in_memory(tmp_path: Path, partner: Partner):
-    limits = LimitsConfig(storage_uri="down://", partner_reports_per_minute=2)
-    house = make_house(tmp_path / "gateway", limits=limits)
-    house.publish(partner.entry())
-    industry = house.open_industry(partner)
-    key = house.agency.sealing_key
-
-    statuses = [industry.post("/v1/reports", seal_report(partner, key=key).body).status_code for _ in range(3)]
-
-    assert DownStorage.asked >= 1
-    assert statuses == [201, 201, 429]
-    assert len(house.rows("reports")) == 2

@@ -9,15 +9,13 @@ import pytest
 from gateway.exchange.feed import MAILBOX_MESSAGE, StageItem
 from gateway.store.items import put_item
 from gateway.store.reports import set_stage
-from partner_sdk.report import report_schema
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, make_report_id, to_base64url
 from partner_sdk.wire.mailbox import MessageKind, mailbox_schema
 from partner_sdk.wire.problems import ENVIRONMENT_HEADER
-from partner_sdk.wire.receipts import SIGNED_INTAKE
 from partner_sdk.wire.signing import Environment, verify_bundle
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES
-from tests.builders import NOW, Agency, Door, House, Partner, make_box, make_house, seal_report, sign_request
+from tests.builders import NOW, Agency, Door, House, Partner, make_box, make_house, seal_report
 from tests.problem_shape import check_problem
 
 OTHER = Partner("second-service")
@@ -29,27 +27,6 @@ def put_message(house: House, recipient: Partner, *, message_id: str = MESSAGE_I
     with house.open_gateway().store.write() as connection:
         put_item(connection, MAILBOX_MESSAGE, address=recipient.partner, item_id=message_id, envelope=envelope, now=NOW)
     return envelope
-
-
-def test_status_is_open_and_names_no_caller(house: House):
-    answer = house.open_industry().get("/v1/status")
-
-    assert (answer.status_code, answer.json) == (200, {"caller": None, "environment": "live", "ready": True})
-
-
-def test_status_tells_a_signed_caller_who_it_is(industry: Door, partner: Partner):
-    assert industry.get("/v1/status").json["caller"] == {
-        "environment": "live",
-        "key_id": partner.entry().key_id,
-        "partner": "example-chat",
-    }
-
-
-def test_status_refuses_a_signature_that_does_not_hold(house: House, industry: Door):
-    stranger = house.open_industry(Partner("stranger"))
-
-    check_problem(stranger.get("/v1/status"), problems.NOT_AUTHORISED)
-    check_problem(industry.get("/v1/status", headers={"Signature": "sig1=:AAAA:"}), problems.NOT_AUTHORISED)
 
 
 def test_keys_are_served_byte_for_byte_with_a_tag(house: House, partner: Partner):
@@ -65,12 +42,6 @@ def test_keys_are_served_byte_for_byte_with_a_tag(house: House, partner: Partner
     unchanged = door.get("/v1/keys", headers={"If-None-Match": answer.headers["ETag"]})
     assert (unchanged.status_code, unchanged.data) == (304, b"")
     assert door.get("/v1/keys", headers={"If-None-Match": '"older"'}).status_code == 200
-
-
-def test_schema_is_that_of_the_sdk(house: House):
-    answer = house.open_industry().get("/v1/schema/report.json")
-
-    assert (answer.status_code, answer.data) == (200, encode(report_schema()))
 
 
 def test_schema_of_the_mailbox_is_that_of_the_sdk(house: House):
@@ -123,11 +94,6 @@ def test_acknowledgement_takes_the_empty_object_in_any_spelling(house: House, in
     assert industry.get("/v1/mailbox").json["messages"] == []
 
 
-@pytest.mark.parametrize("path", ["/v1/mailbox", "/v1/status", "/v1/keys", "/v1/schema/report.json"])
-def test_body_on_a_get_is_refused(path: str, industry: Door):
-    check_problem(industry.send("GET", path, body=b"{}"), problems.BODY_NOT_ALLOWED)
-
-
 @pytest.mark.parametrize(
     "path", ["/v1/st%61tus", "/v1/reports/%30", "/v1/reports/caf\u00e9", "/v1/reports/a%2fb", "/v1/reports/a'b"]
 )
@@ -137,18 +103,6 @@ def test_path_that_needs_encoding_is_refused(path: str, industry: Door):
     assert answer.status_code in {400, 404}
     if answer.status_code == 400:
         check_problem(answer, problems.MALFORMED_REQUEST)
-
-
-def test_percent_sign_in_a_path_is_refused_though_the_server_decodes_it(industry: Door):
-    check_problem(industry.get("/v1/st%61tus"), problems.MALFORMED_REQUEST)
-    check_problem(industry.get("/v1/reports/%30"), problems.MALFORMED_REQUEST)
-
-
-def test_query_is_part_of_what_is_signed(house: House, industry: Door, partner: Partner):
-    assert industry.get("/v1/mailbox?limit=1").status_code == 200
-    headers = sign_request("GET", industry.origin + "/v1/mailbox", body=None, private_key=partner.submission_key)
-
-    check_problem(house.open_industry().get("/v1/mailbox?limit=1", headers=headers), problems.NOT_AUTHORISED)
 
 
 @pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/nothing", "/v1//status", "/v1/status/", "/v1/reports/a/b/c"])
@@ -173,10 +127,6 @@ def test_wrong_method_is_a_problem_that_names_the_right_one(method: str, path: s
     assert allowed in answer.headers["Allow"].split(", ")
 
 
-def test_nothing_of_the_feed_is_in_the_industry_process(industry: Door):
-    check_problem(industry.get("/feed/status"), problems.NOT_FOUND)
-
-
 def test_everything_answers_503_before_the_first_key_set_except_status(tmp_path, partner: Partner):
     house = make_house(tmp_path / "new")
     industry = house.open_industry(partner)
@@ -192,20 +142,6 @@ def test_everything_answers_503_before_the_first_key_set_except_status(tmp_path,
         check_problem(answer, problems.NOT_READY)
     assert house.open_industry().get("/v1/status").json == {"caller": None, "environment": "live", "ready": False}
     assert house.rows("reports") == []
-
-
-def test_sandbox_shows_in_status_receipt_and_reference(tmp_path):
-    partner = Partner("example-chat", environment="sandbox")
-    house = make_house(tmp_path / "sandbox", agency=Agency(environment="sandbox"))
-    house.publish(partner.entry())
-    industry = house.open_industry(partner)
-
-    answer = industry.post("/v1/reports", seal_report(partner, key=house.agency.sealing_key).body)
-
-    assert industry.get("/v1/status").json["environment"] == "sandbox"
-    assert answer.status_code == 201
-    receipt = SIGNED_INTAKE.peek(answer.data)
-    assert (receipt.environment, receipt.reference[:5]) == ("sandbox", "TEST-")
 
 
 def test_mailbox_of_large_messages_comes_in_parts(house: House, industry: Door, partner: Partner):
@@ -287,13 +223,6 @@ def test_crash_names_the_environment_too(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(gateway.key_state, "find_keys", crash)
     answer = house.open_industry(partner, gateway=gateway).get("/v1/keys")
     assert answer.status_code == 500
-    assert answer.headers[ENVIRONMENT_HEADER] == SAID["sandbox"]
-
-
-def test_gateway_that_has_no_keys_yet_names_it(tmp_path: Path) -> None:
-    house = make_house(tmp_path / "gateway", agency=Agency(environment="sandbox"))
-    answer = house.open_industry().get("/v1/keys")
-    assert answer.status_code == 503
     assert answer.headers[ENVIRONMENT_HEADER] == SAID["sandbox"]
 
 

@@ -17,7 +17,7 @@ from gateway.exchange.feed import ACCOUNT_CHANGE, ADOPTION_REQUEST, ENROLMENT, T
 from gateway.store.items import put_invitation
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire import problems
-from partner_sdk.wire.button import EXAMPLE, MAX_ADOPTION_BODY_BYTES, MAX_ADOPTION_ENVELOPE_BYTES
+from partner_sdk.wire.button import MAX_ADOPTION_BODY_BYTES, MAX_ADOPTION_ENVELOPE_BYTES
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, parse_base64url, to_base64url
 from partner_sdk.wire.enrolment import (
     MAX_ACCOUNT_BODY_BYTES,
@@ -47,10 +47,8 @@ from tests.builders import (
     seal_report,
 )
 from tests.gateway import adoption_builders
-from tests.gateway.adoption_builders import MAX_WAITING, fill_up, open_waiting
+from tests.gateway.adoption_builders import MAX_WAITING, fill_up
 from tests.gateway.industry.partner_calls import MESSAGE_ID, put_message
-from tests.gateway.public.person import list_files
-from tests.gateway.web_builders import LogCatcher
 from tests.problem_shape import check_problem
 
 PARTNER = Partner()
@@ -242,13 +240,6 @@ def test_nothing_is_taken_before_the_agency_has_published_a_key(call: Call, tmp_
     assert house.items(call.kind) == []
 
 
-def test_entry_is_taken_after_its_message_was_acknowledged(house: House, doors: Callable[[Call], Door]):
-    door = doors(CALLS["entries"])
-    assert door.post(f"/v1/mailbox/{MESSAGE_ID}/ack", {}).status_code == 200
-
-    assert door.post(ENTRIES, make_entry(house.agency)).status_code == 202
-
-
 def test_desk_fetches_an_entry_once_and_only_its_digest_stays(house: House, doors: Callable[[Call], Door]):
     door, post, feed = doors(CALLS["entries"]), make_entry(house.agency), house.open_feed()
     door.post(ENTRIES, post)
@@ -303,15 +294,3 @@ def test_full_queue_of_requests_is_a_503_with_another_way_and_keeps_no_report_ou
     assert door.post("/v1/adoption", last).status_code == 202  # the stored one again
     report = seal_report(PARTNER, key=house.agency.sealing_key)
     assert door.post("/v1/reports", report.body).status_code == 201
-
-
-def test_service_that_asks_stands_in_no_log_and_in_no_file(house: House, doors: Callable[[Call], Door]):
-    with LogCatcher() as log:
-        doors(CALLS["adoption"]).post("/v1/adoption", adoption_builders.make_post(house.agency))
-
-    words = [text.encode() for text in (EXAMPLE.organisation, EXAMPLE.contact_email, EXAMPLE.service_name)]
-    files = list_files(house.state)
-    assert [one.service for one in open_waiting(house)] == [EXAMPLE]
-    assert [path for path in files for word in words if word in path.read_bytes()] == []
-    assert log.lines
-    assert [line for line in log.lines if "example" in str(line).replace("report.example", "").lower()] == []

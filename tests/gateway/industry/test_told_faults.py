@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import msgspec
@@ -89,14 +90,6 @@ FAULTS: dict[str, tuple[Callable[[SealedReport, Partner], object], str, str]] = 
         "Give application/vnd.report-abuse.submission.v1+json.",
     ),
     "not signed": (outside(signatures=[]), f"{STATEMENT}/signatures", "Give exactly one signature."),
-    "signed twice": (
-        lambda report, _: {
-            **msgspec.json.decode(report.statement),
-            "signatures": msgspec.json.decode(report.statement)["signatures"] * 2,
-        },
-        f"{STATEMENT}/signatures",
-        "Give exactly one signature.",
-    ),
     "signed by a stranger": (
         lambda report, _: sign(payload_of(report), by=STRANGER),
         f"{STATEMENT}/signatures/0/keyid",
@@ -107,7 +100,6 @@ FAULTS: dict[str, tuple[Callable[[SealedReport, Partner], object], str, str]] = 
         f"{STATEMENT}/signatures/0/sig",
         SIG_BYTES,
     ),
-    "a signature that is padded": (with_signature(sig="A" * 86 + "=="), f"{STATEMENT}/signatures/0/sig", SIG_BYTES),
     "a signature of something else": (
         with_signature(sig=to_base64url(bytes(64))),
         f"{STATEMENT}/signatures/0/sig",
@@ -116,11 +108,6 @@ FAULTS: dict[str, tuple[Callable[[SealedReport, Partner], object], str, str]] = 
     "a payload that is padded": (outside(payload="e30="), PAYLOAD, "Give the payload's bytes in base64url, unpadded."),
     "a payload that is no JSON": (
         lambda _, partner: sign_raw(b"{", by=partner),
-        PAYLOAD,
-        "Give one JSON object in UTF-8.",
-    ),
-    "a payload nested too deeply": (
-        lambda _, partner: sign_raw(b"[" * 8000, by=partner),
         PAYLOAD,
         "Give one JSON object in UTF-8.",
     ),
@@ -144,11 +131,6 @@ FAULTS: dict[str, tuple[Callable[[SealedReport, Partner], object], str, str]] = 
         f"{PAYLOAD}/kind",
         "Add this field. Give one of initial, supplement, correction, retraction, response.",
     ),
-    "no field earlier_reference": (
-        without("earlier_reference"),
-        f"{PAYLOAD}/earlier_reference",
-        f"Add this field. {REFERENCE}",
-    ),
     "a time with a fraction": (
         with_field("created_at", "2026-11-25T08:30:00.5Z"),
         f"{PAYLOAD}/created_at",
@@ -166,8 +148,6 @@ FAULTS: dict[str, tuple[Callable[[SealedReport, Partner], object], str, str]] = 
         "Give the environment of your enrolment, live or sandbox.",
     ),
     "a digest in capitals": (with_field("envelope_sha256", "A" * 64), f"{PAYLOAD}/envelope_sha256", DIGEST),
-    "a digest that is a number": (with_field("envelope_sha256", 7), f"{PAYLOAD}/envelope_sha256", DIGEST),
-    "evidence ids that are no list": (with_field("evidence_ids", SOME_ID), f"{PAYLOAD}/evidence_ids", IDS),
     "an evidence id twice": (with_field("evidence_ids", [SOME_ID] * 2), f"{PAYLOAD}/evidence_ids", IDS),
     "an evidence id that is none": (with_field("evidence_ids", [MARKER]), f"{PAYLOAD}/evidence_ids", IDS),
     "another kind of report": (
@@ -176,7 +156,6 @@ FAULTS: dict[str, tuple[Callable[[SealedReport, Partner], object], str, str]] = 
         "Give one of initial, supplement, correction, retraction, response.",
     ),
     "another partner": (with_field("partner", "second-service"), f"{PAYLOAD}/partner", OWN_ID),
-    "a partner that is none": (with_field("partner", MARKER.upper()), f"{PAYLOAD}/partner", OWN_ID),
     "another priority": (with_field("priority", "P0"), f"{PAYLOAD}/priority", "Give one of P1, P2, P3."),
     "a report id in capitals": (with_field("report_id", SOME_ID.upper()), f"{PAYLOAD}/report_id", UUID7),
     "another schema version": (with_field("schema_version", "2"), f"{PAYLOAD}/schema_version", 'Give "1".'),
@@ -215,19 +194,6 @@ def test_all_faults_of_a_statement_are_told_at_once(industry: Door, partner: Par
 
     places = ["signatures/0/keyid", "payload/kind", "payload/priority", "payload/report_id"]
     assert [one["pointer"] for one in document["errors"]] == [f"{STATEMENT}/{place}" for place in places]
-
-
-def test_other_envelope_is_told_by_the_place_of_its_digest(
-    house: House, industry: Door, partner: Partner, report: SealedReport
-):
-    other = seal_report(partner, key=house.agency.sealing_key)
-    body = {"envelope": to_base64url(other.envelope), "statement": msgspec.json.decode(report.statement)}
-
-    document = check_problem(industry.post(REPORTS, body), problems.ENVELOPE_MISMATCH)
-
-    assert document["errors"] == [
-        {"pointer": f"{PAYLOAD}/envelope_sha256", "detail": "Give the SHA-256 of the envelope exactly as sent."}
-    ]
 
 
 SPELLINGS: dict[str, Callable[[SealedReport], bytes]] = {
@@ -342,25 +308,19 @@ def test_holder_of_a_key_is_told_which_rule_of_the_profile_it_broke(
     assert MARKER not in answer.text
 
 
-@pytest.mark.parametrize("case", RULES)
 def test_whoever_holds_no_key_of_the_register_is_told_nothing(
-    case: str, house: House, industry: Door, partner: Partner, report: SealedReport
+    house: House, industry: Door, partner: Partner, report: SealedReport
 ):
-    make, _ = RULES[case]
     suspended = Partner("second-service")
     house.publish(partner.entry(), suspended.entry(state="suspended"), serial=2)
     own = {"keyid": partner.entry().key_id}
-    for sender, claimed in ((STRANGER, {}), (suspended, {}), (STRANGER, own)):
+    senders: tuple[tuple[Partner, dict[str, object]], ...] = ((STRANGER, {}), (suspended, {}), (STRANGER, own))
+    for (make, _), (sender, claimed) in product(RULES.values(), senders):
         changes = make(house)
         parameters = {**changes.pop("parameters", {}), **claimed}
         headers = sign_freely(sender, house, body=report.body, parameters=parameters, **changes)
         document = check_problem(industry.post(REPORTS, report.body, headers=headers), problems.NOT_AUTHORISED)
         assert document["detail"] == problems.NOT_AUTHORISED.advice
-
-
-def test_good_signature_made_freely_is_taken(house: House, industry: Door, partner: Partner, report: SealedReport):
-    headers = sign_freely(partner, house, body=report.body)
-    assert industry.post(REPORTS, report.body, headers=headers).status_code == 201
 
 
 def test_body_that_was_not_signed_is_told_to_the_holder_of_the_key(

@@ -83,14 +83,8 @@ def test_every_field_that_is_left_out_is_named_with_a_link_to_it(public: PublicH
     ("name", "text"),
     [
         ("organisation", "x" * 101),
-        ("organisation", "two\nlines"),
-        ("service_name", "x" * 81),
         ("website", "javascript://chat.example/%0aalert(1)"),
-        ("website", "https://"),
-        ("contact_email", "nobody"),
         ("contact_email", "a@b.example, c@d.example"),
-        ("contact_telephone", "ask me"),
-        ("message", "x" * 2001),
         ("message", "a bell \x07"),
     ],
 )
@@ -104,19 +98,6 @@ def test_value_that_does_not_fit_is_shown_again_with_what_to_do(public: PublicHo
     assert public.house.items(ADOPTION_REQUEST) == []
 
 
-def test_option_that_is_none_is_dropped_and_asked_for(public: PublicHouse):
-    person = ask(public, surfaces=["consent_manager"], child_use="all", wants_to_report="perhaps")
-
-    assert len(re.findall(r'<li><a href="#([\w-]+)">', person.text())) == 3
-
-
-def test_markup_in_a_label_is_text(public: PublicHouse):
-    person = ask(public, organisation='"><script>alert(1)</script>', contact_email="x")
-
-    assert "<script>alert" not in person.text()
-    assert read_form(person.page)["organisation"] == '"><script>alert(1)</script>'
-
-
 def test_request_without_a_token_is_asked_for_once_more_with_its_words(public: PublicHouse):
     person = public.person()
     person.get(PAGE)
@@ -128,17 +109,6 @@ def test_request_without_a_token_is_asked_for_once_more_with_its_words(public: P
     assert public.house.items(ADOPTION_REQUEST) == []
     person.press("send")
     assert person.path == "/for-services/sent"
-
-
-def test_forged_post_of_another_site_stores_nothing(public: PublicHouse):
-    person = public.person()
-    person.get(PAGE)
-    form = person.fill(TYPED, "send")
-
-    person.post(PAGE, form, Origin="https://evil.example", Sec_Fetch_Site="cross-site")
-
-    assert person.page.status_code in {400, 403}
-    assert public.house.items(ADOPTION_REQUEST) == []
 
 
 def test_language_changes_on_the_page_and_on_the_thanks_and_nothing_typed_is_lost(public: PublicHouse):
@@ -219,14 +189,6 @@ def test_thanks_are_for_who_has_just_sent(public: PublicHouse):
     assert person.path == PAGE
 
 
-def test_page_says_what_the_button_is_not_and_leads_on_from_everywhere(public: PublicHouse):
-    text = public.person().get(PAGE).get_data(as_text=True)
-    for words in ("does not replace your own reporting", "never filters", "works without script"):
-        assert words in text
-    sent = ask(public).text()
-    assert {'href="/for-services"', 'href="/"', 'href="/v1/docs"'} <= set(re.findall(r'href="[^"]*"', sent))
-
-
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_thanks_name_the_request_and_lead_to_the_button(public: PublicHouse, language: str):
     person = ask(public, language)
@@ -246,42 +208,8 @@ def test_thanks_name_the_request_and_lead_to_the_button(public: PublicHouse, lan
     assert request.request_id not in str(public.session_of(person))
 
 
-def test_address_without_https_is_asked_for_again(public: PublicHouse):
-    person = ask(public, website="http://chat.example")
-    assert (person.path, keeps_words(person)) == (PAGE, True)
-    assert "Give an address that begins with https://" in person.text()
-    assert public.house.items(ADOPTION_REQUEST) == []
-
-
-def test_page_sets_the_forms_own_cookie_alone_and_is_kept_by_nobody(public: PublicHouse):
-    page = public.person().get(PAGE)
-    assert len(page.headers.getlist("Set-Cookie")) == 1
-    assert page.headers.getlist("Set-Cookie")[0].startswith(public.app.config["SESSION_COOKIE_NAME"])
-    assert page.headers["Cache-Control"] == public.person().get("/").headers["Cache-Control"]
-    assert page.headers["Content-Security-Policy"] == public.person().get("/").headers["Content-Security-Policy"]
-
-
 def test_start_page_alone_has_the_one_quiet_link(public: PublicHouse):
     person = public.person()
     assert person.get("/").get_data(as_text=True).count('href="/for-services"') == 1
     person.start().walk_to("/7")
     assert "for-services" not in person.text()
-
-
-def test_browser_may_fill_in_what_it_knows_of_its_owner(public: PublicHouse):
-    text = public.person().get(PAGE).get_data(as_text=True)
-    found = dict(re.findall(r'name="(\w+)" value="" autocomplete="([\w-]+)"', text))
-    assert {name: found[name] for name in ("contact_name", "contact_email", "contact_telephone", "organisation")} == {
-        "contact_name": "name",
-        "contact_email": "email",
-        "contact_telephone": "tel",
-        "organisation": "organization",
-    }
-
-
-def test_html_comes_first_and_what_is_read_once_is_folded(public: PublicHouse):
-    main = public.person().get(PAGE).get_data(as_text=True).split("<main")[1]
-    places = [main.index(part) for part in ('id="html"', "<figure", "<blockquote", "<details>", 'id="ask"')]
-    assert places == sorted(places)
-    folded = re.findall(r"<details>\s*<summary>([^<]+)</summary>", main)
-    assert folded == ["What the button is", "What it is not", "What happens when you ask"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.public.views.for_services import FIELDS
-from gateway.public.wording import load_service_wording, load_wording
+from gateway.public.wording import load_service_wording
 from partner_sdk.wire.button import LANGUAGES
 from tests.gateway.public.test_wording_cy import BANNED, TO_A_CHILD
 from tests.reading_level import find_banned, grade_of, sentences_of, words_of
@@ -76,18 +76,3 @@ def test_no_text_blames_or_holds_a_banned_word():
 
 def test_welsh_speaks_to_an_adult():
     assert [path for path, text in TEXTS["cy"].items() if re.search(TO_A_CHILD, text)] == []
-
-
-def test_page_says_what_a_browser_sends_before_anyone_presses_and_where_the_agreed_name_is_shown():
-    # The icon or the script is fetched with the page; visit.py puts the name into the form.
-    button = " ".join(WORDS["en"]["sections"][0]["points"])
-    assert "a browser loads one small file from us" in button
-    assert "sends nothing" not in button
-    assert "our form shows this name" in WORDS["en"]["field"]["service_name"]["hint"]
-
-
-def test_no_screen_of_the_form_can_show_these_words():
-    for language in LANGUAGES:
-        table = load_wording(language).table
-        assert "sections" not in table
-        assert TEXTS[language][".title"] not in str(table)

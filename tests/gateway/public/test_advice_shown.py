@@ -47,41 +47,12 @@ def test_kind_has_its_own_advice(door: PublicDoor):
     assert "threatens_to_share" not in list_advice_codes(door, answers | {"kinds": ["extra_nice"]}, audience="child")
 
 
-@pytest.mark.parametrize(("region", "number"), [("england", "999"), ("not_uk", "911")])
-def test_child_who_ticks_kindness_alone_reads_about_a_meeting_too(tmp_path: Path, region: str, number: str):
-    """They may tell of it in words, and no typed word changes a page."""
-    way = SHORT_ANSWERS | {"/6": {"region": region}, "/6a": {"country": "us"}}
-    text = make_public_house(tmp_path).person_at("/14", way).send().text()
-    assert f"Did they ask to meet? You do not have to go. Is it today? Call {number}." in text
-
-
-@pytest.mark.parametrize("who", ["me", "friend"])
-def test_help_that_is_only_for_the_uk_is_not_named_for_a_child_elsewhere(tmp_path: Path, who: str):
-    public = make_public_house(tmp_path)
-    way = SHORT_ANSWERS | {"/4b": {"who": who}, "/5": {"their_age": "13_15"}, "/7": {"kinds": ["shared_things"]}}
-    advice = {"me": "Is there a naked picture of you", "friend": "Is there a naked picture of them"}[who]
-    for region, is_named in (("england", True), ("not_uk", False)):
-        text = public.person_at("/14", way | {"/6": {"region": region}, "/6a": {"country": "us"}}).send().text()
-        assert (advice in text, "Report Remove" in text) == (is_named, is_named), region
-
-
 def test_help_to_take_a_picture_down_is_left_out_where_there_is_none(door: PublicDoor):
     answers = {"kinds": ["asked_for_pictures"], "age": ["under_12"]}
     assert "nude_of_you" in list_advice_codes(door, answers, audience="child")
     codes = list_advice_codes(door, answers | {"pictures": ["none"]}, audience="child")
     assert "nude_of_you" not in codes
     assert "asked_for_pictures" in codes
-
-
-def test_advice_stands_on_the_page_in_its_language(tmp_path: Path):
-    public = make_public_house(tmp_path)
-    person = public.person().start().walk_to("/14").send()
-    english = person.text()
-    assert "If things get worse, call 999." in english
-    person.press("language")
-    assert (person.path, "If things get worse, call 999." in person.text()) == ("/15", False)
-    welsh = {advice.code: advice for advice in load_advice("cy").advice}
-    assert welsh["call_999_if_worse"].sentences[0] in html.unescape(person.text())
 
 
 WHO = pytest.mark.parametrize("who", ["me", "friend", "child_i_look_after"])

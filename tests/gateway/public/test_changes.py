@@ -6,7 +6,6 @@ import pytest
 
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.person import Person, read_form
-from tests.gateway.public.return_builders import come_back, read_numbers
 from tests.gateway.public.walks import LONG_WAY
 
 MARKER = "These are my own words."
@@ -62,12 +61,8 @@ def test_change_to_danger_still_shows_the_call_page(public: PublicHouse):
 @pytest.mark.parametrize(
     ("path", "answers", "paths"),
     [
-        ("7", {"kinds": ["wants_to_meet"]}, ["/7b", "/14"]),
         ("7", {"kinds": ["wants_to_meet", "on_camera"]}, ["/7b", "/8", "/14"]),
-        ("7", {"kinds": ["bullying"]}, ["/7a", "/14"]),
-        ("7", {"kinds": ["something_else"]}, ["/14"]),
         ("6", {"region": "not_uk"}, ["/6a", "/6b", "/14"]),
-        ("6", {"region": "wales"}, ["/14"]),
         ("4b", {"who": "child_i_work_with"}, ["/5", "/10c", "/10d", "/14"]),
         ("4", {"age": "18_plus"}, ["/5a", "/14"]),
         ("12a", {"more_safe": "yes"}, ["/12b", "/14"]),
@@ -156,13 +151,3 @@ def test_change_after_the_last_page_is_nearly_done(public: PublicHouse):
     assert (person.path, read_far(person)) == ("/14", ["Last page"])
     person.press(more="yes")
     assert (person.path, read_far(person)) == ("/10", ["Extra questions"])
-
-
-def test_addition_after_coming_back_is_nearly_done_from_its_first_page(public: PublicHouse):
-    person = come_back(public, *read_numbers(public.person_at("/14").send()))
-    person.press("add")
-    assert (person.path, read_far(person)) == ("/3", ["Nearly done"])
-    person.press(danger="no")
-    assert read_far(person) == ["Nearly done"]
-    person.press(story="One more thing.")
-    assert read_far(person) == ["Last page"]

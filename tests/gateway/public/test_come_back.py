@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from gateway.public.returning import load_return_words
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import make_report_id, to_base64url
 from tests.builders import NOW, Agency
@@ -35,14 +34,6 @@ def test_typing_is_forgiven(public: PublicHouse, spell: Any):
     _, reference, words = send(public)
     person = come_back(public, f" {reference.lower().replace('-', ' ')} ", spell(words))
     assert person.path == "/17"
-
-
-def test_thank_you_page_shows_five_words_of_the_list_and_says_that_they_need_not_be_kept(public: PublicHouse):
-    person, _, words = send(public)
-    assert len(words.split()) == 5
-    assert set(words.split()) <= set(load_return_words())
-    assert "You do not need to keep either" in person.text()
-    assert 'href="/16"' in person.text()
 
 
 def test_day_that_is_sealed_is_the_day_that_is_shown_before_and_after(public: PublicHouse):
@@ -109,18 +100,6 @@ def test_reply_of_another_signer_or_for_another_reference_is_left_out_and_hides_
     assert not [body for body in ("Of a stranger.", "Too early.", "For somebody else.") if body in text]
     assert log.text.count("reply-refused") == 3
     assert reference not in log.text
-
-
-def test_leaving_wipes_what_was_opened(public: PublicHouse):
-    _, reference, words = send(public)
-    before = len(public.house.rows("drafts"))
-    person = come_back(public, reference, words)
-    assert len(public.house.rows("drafts")) == before + 1
-    person.get("/leave", Sec_Fetch_Site="same-origin")
-    assert len(public.house.rows("drafts")) == before
-    assert public.session_of(person) == {}
-    person.get("/17")
-    assert (person.page.status_code, person.page.location) == (303, "/16")
 
 
 def test_replies_are_shown_to_nobody_who_comes_from_outside(public: PublicHouse):

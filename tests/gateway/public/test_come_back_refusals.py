@@ -1,8 +1,6 @@
 """The number or the words alone reveal nothing: one sentence, one status, and nothing in any file."""
 
 import re
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -36,7 +34,6 @@ from tests.gateway.public.return_builders import (
 from tests.gateway.web_builders import LogCatcher
 
 SCHOOL = "198.51.100.9"
-MOST_WAITS = 20
 
 
 def decrypt(raw: bytes, context: SealContext, *, seed: bytes) -> bytes:
@@ -139,57 +136,17 @@ def test_right_words_again_and_again_are_counted_like_wrong_ones(public: PublicH
     assert REFUSED in people[-1].text()
 
 
-def test_owner_of_one_reference_who_returns_without_end_keeps_nobody_else_out(public: PublicHouse):
-    _, own_reference, own_words = send(public)
+def test_words_that_can_be_no_code_are_not_counted(public: PublicHouse):
     _, reference, words = send(public)
-    is_over_the_limit, has_ended = threading.Event(), threading.Event()
-    tried = []
-
-    def return_without_end() -> None:
-        while not has_ended.is_set():
-            tried.append(come_back(public, own_reference, own_words).path)
-            if len(tried) > 10:
-                is_over_the_limit.set()
-
-    def come_back_with_patience() -> str:
-        person = come_back(public, reference, words)
-        # The network is over "public-return", whose page asks to wait; the flood may take the place that came free.
-        for _ in range(MOST_WAITS):
-            if person.page.status_code != 429:
-                break
-            public.house.clock.advance(seconds=5)
-            person.press()
-        return person.path
-
-    with ThreadPoolExecutor(8) as pool:
-        flood = [pool.submit(return_without_end) for _ in range(8)]
-        try:
-            is_flooded = is_over_the_limit.wait(60)
-            others = [come_back_with_patience() for _ in range(5)]
-        finally:
-            has_ended.set()
-        assert [one.result(60) for one in flood] == [None] * 8
-    # From the same network, and while all of it runs.
-    assert others == ["/17"] * 5
-    assert is_flooded
-    assert tried.count("/17") <= 10
-
-
-@pytest.mark.parametrize(
-    "no_code", ["lemon", "qwe rty uio pas dfg", "lemon kite otter zebra", "lemon kite otter zebra acorn lemon"]
-)
-def test_words_that_can_be_no_code_are_not_counted(public: PublicHouse, no_code: str):
-    _, reference, words = send(public)
-    for _ in range(11):
+    for no_code in ("lemon", "qwe rty uio pas dfg", "lemon kite otter zebra", "lemon kite otter zebra acorn lemon") * 3:
         assert REFUSED in come_back(public, reference, no_code).text()
     assert come_back(public, reference, words).path == "/17"
 
 
 def test_tries_from_another_network_leave_every_try_here(public: PublicHouse):
     _, reference, words = send(public)
-    for network in range(4):
-        for _ in range(11):
-            come_back(public, reference, WRONG_WORDS, address=f"203.0.{network}.9")
+    for _ in range(11):
+        come_back(public, reference, WRONG_WORDS, address="203.0.0.9")
     assert REFUSED in come_back(public, reference, words, address="203.0.0.9").text()
     assert come_back(public, reference, words).path == "/17"
 
@@ -288,13 +245,6 @@ def test_whole_database_and_settings_without_words_open_neither_place_nor_reply(
             with pytest.raises(InvalidTag):
                 decrypt(raw, context, seed=secret)
         assert decrypt(raw, context, seed=returning.derive_seed(words, reference=reference))
-
-
-def test_report_of_another_person_does_not_hold_the_same_key(public: PublicHouse):
-    for _ in range(2):
-        send(public)
-    first, second = public.reports()
-    assert first.reply_key != second.reply_key
 
 
 def test_network_over_its_limit_waits_a_few_seconds_and_keeps_what_it_typed(

@@ -365,33 +365,6 @@ def test_number_of_the_other_country_stands_with_the_call_and_not_apart(public: 
     assert not [item for item in items if item.startswith(("Say that", "The number"))]
 
 
-def test_number_of_the_other_country_is_said_and_never_a_link(public: PublicHouse):
-    way = SHORT_ANSWERS | {
-        "/4b": {"who": "friend"},
-        "/5": {"their_age": "13_15"},
-        "/6": {"region": "not_uk"},
-        "/6a": {"country": "au"},
-    }
-    person = public.person_at("/6b", way)
-    pages = {person.path: person.text()}
-    while person.path != "/14":
-        person.press(**way.get(person.path, {}))
-        pages[person.path] = person.text()
-    person.send()
-    pages[person.path] = person.text()
-    assert {"/6b", "/7", "/9", "/14", "/15"} <= set(pages)
-    for path, page in pages.items():
-        assert 'href="tel:999"' in page, path
-        assert '<p class="there">In danger there: <b>000</b></p>' in page, path
-        assert 'href="tel:000"' not in page, path
-        assert not re.search(r"[Cc]all 000", page), path
-    assert "In danger there, people call this number." in pages["/6b"]
-    assert (
-        "call 999. Ask for the police. Say that it is not in the UK. The number for people there is 000."
-        in pages["/15"]
-    )
-
-
 @pytest.mark.parametrize(("way", "number"), [(SHORT_ANSWERS, "911"), (ADULT, "999")])
 def test_side_page_on_the_way_keeps_the_readers_number(public: PublicHouse, way: dict, number: str):
     way = way | {"/6": {"region": "not_uk"}, "/6a": {"country": "us"}}
@@ -403,17 +376,6 @@ def test_side_page_on_the_way_keeps_the_readers_number(public: PublicHouse, way:
     outside = public.person()
     outside.get("/1h")
     assert 'href="tel:999"' in outside.text()
-
-
-def test_call_page_after_a_change_names_the_number_of_the_readers_country(public: PublicHouse):
-    way = SHORT_ANSWERS | {"/6": {"region": "not_uk"}, "/6a": {"country": "us"}}
-    person = public.person_at("/14", way)
-    person.press("", change="3")
-    person.press(danger="yes")
-    assert person.path == "/3a"
-    main = person.text().split("<main", 1)[1]
-    assert "<h1>Call 911 now</h1>" in main
-    assert "999" not in main
 
 
 def test_notice_of_a_fault_names_the_readers_number(public: PublicHouse):

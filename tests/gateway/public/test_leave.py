@@ -14,7 +14,7 @@ MARKER = "These are my own words."
 
 
 def person_with_words(public: PublicHouse) -> Person:
-    return public.person().start().walk_to("/10", p9={"story": MARKER})
+    return public.person_at("/10", p9={"story": MARKER})
 
 
 @pytest.mark.parametrize("headers", [{"Sec_Fetch_Site": "same-origin"}, {}])
@@ -50,10 +50,9 @@ def test_leave_from_elsewhere_only_goes_on(public: PublicHouse, headers: dict[st
     assert len(public.drafts_of(person)) == 1
 
 
-@pytest.mark.parametrize("referrer", ["http://[", "https://[::1", "http://a]b/"])
-def test_leave_with_a_referer_that_cannot_be_read_wipes_and_goes(public: PublicHouse, referrer: str):
+def test_leave_with_a_referer_that_cannot_be_read_wipes_and_goes(public: PublicHouse):
     person = person_with_words(public)
-    answer = person.get("/leave", Referer=referrer)
+    answer = person.get("/leave", Referer="http://[")
     assert (answer.status_code, answer.location) == (303, "https://www.bbc.co.uk/weather#")
     assert "__Host-journey=;" in answer.headers["Set-Cookie"]
     assert public.wait_for_no_drafts()

@@ -272,10 +272,6 @@ def test_banner_stands_on_every_page_when_there_is_one(tmp_path: Path):
         assert "This is a demo &amp; reaches nobody." in text, path
 
 
-def test_no_banner_stands_anywhere_when_there_is_none(pages: dict[str, str]):
-    assert not [path for path, text in pages.items() if 'class="banner"' in text]
-
-
 def thanks_of(public: PublicHouse, age: str) -> str:
     person = public.person_at("/14", p4={"age": age}).send()
     return person.text()
@@ -342,33 +338,3 @@ def test_first_page_mentions_no_form_whose_draft_has_expired(public: PublicHouse
     person.get("/7", Sec_Fetch_Site="none")
     person.get("/", Sec_Fetch_Site="none")
     assert "You left the form" not in person.text()
-
-
-def test_first_page_mentions_no_form_that_was_never_begun(public: PublicHouse):
-    person = public.person()
-    person.get("/")
-    person.get("/7")
-    person.get("/")
-    assert "You left the form" not in person.text()
-
-
-@pytest.mark.parametrize(
-    ("who", "age_title", "region_title"),
-    [
-        ("friend", "How old is your friend?", "Where does your friend live?"),
-        ("another_child", "How old are they?", "Where do they live?"),
-        ("child_i_look_after", "How old is the child?", "Where does the child live?"),
-        ("child_i_work_with", "How old is the child?", "Where does the child live?"),
-        ("not_sure", "How old are they?", "Where do they live?"),
-    ],
-)
-def test_words_follow_who_it_is_about(public: PublicHouse, who: str, age_title: str, region_title: str):
-    person = public.person_at("/5", p4b={"who": who})
-    assert (person.path, read_title(person.page)) == ("/5", age_title)
-    person.press(their_age="13_15")
-    assert (person.path, read_title(person.page)) == ("/6", region_title)
-
-
-def test_adult_is_asked_for_the_childs_age(public: PublicHouse):
-    person = public.person_at("/5", p4={"age": "18_plus"}, p4b={"who": "child_i_look_after"})
-    assert read_title(person.page) == "How old is the child?"

@@ -10,7 +10,6 @@ from gateway.guidance.signposts import load_signposts
 from gateway.public.door import ABOUT_PAGES, SIDE_PATHS
 from gateway.public.journey import FIELD_BY_NAME
 from gateway.public.wording import load_wording
-from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse, make_public_house
 from tests.gateway.public.person import Person, read_form, read_title
 from tests.gateway.public.walks import LONG_WAY, flatten
@@ -28,8 +27,8 @@ def read_see_buttons(person: Person) -> set[str]:
 
 
 @SIDES
-def test_side_page_is_open_to_all_and_leads_to_the_start(public: PublicHouse, side: str):
-    person = public.person()
+def test_side_page_is_open_to_all_and_leads_to_the_start(one_public: PublicHouse, side: str):
+    person = one_public.person()
     person.get(PATHS[side])
     assert person.page.status_code == 200
     assert read_title(person.page) == WORDS.screen(side).get("quiet", WORDS.screen(side)["title"])
@@ -37,13 +36,7 @@ def test_side_page_is_open_to_all_and_leads_to_the_start(public: PublicHouse, si
     assert re.search('<a class="button( plain)?" href="/">', person.text())
     for about in ABOUT_PAGES:
         assert f'href="{PATHS[about]}"' in person.text(), about
-    assert public.house.rows("drafts") == []
-
-
-@SIDES
-def test_side_page_names_its_helpers_with_number_or_address(public: PublicHouse, side: str):
-    person, posts = public.person(), load_signposts()
-    person.get(PATHS[side])
+    posts = load_signposts()
     for entry in WORDS.screen(side).get("signposts", ()):
         post = posts[entry["key"]]
         assert (post.phone_link or post.text_link or post.url) in person.text(), entry["key"]
@@ -67,14 +60,12 @@ def test_side_page_has_the_helpers_that_it_must_have(side: str, keys: set[str]):
     assert keys <= {entry["key"] for entry in WORDS.screen(side)["signposts"]}
 
 
-@SIDES
-def test_typed_address_of_a_side_page_shows_no_word_and_wipes_none(public: PublicHouse, side: str):
+def test_typed_address_of_a_side_page_shows_no_word_and_wipes_none(public: PublicHouse):
     person = public.person_at("/11", p9={"story": MARKER})
     version = public.house.rows("drafts")[0][1]
-    person.get(PATHS[side], Sec_Fetch_Site="none")
-    assert person.page.status_code == 200
-    assert MARKER not in person.text()
-    assert "<form" not in person.text()
+    for side in SIDE_PATHS:
+        person.get(PATHS[side], Sec_Fetch_Site="none")
+        assert (person.page.status_code, MARKER in person.text(), "<form" in person.text()) == (200, False, False), side
     assert public.house.rows("drafts")[0][1] == version
     assert public.drafts_of(person)[0].answers["story"] == [MARKER]
 
@@ -135,14 +126,6 @@ def test_first_pages_that_hold_no_answer_lead_back_too_and_store_nothing(public:
     assert public.house.rows("drafts") == []
 
 
-def test_text_that_is_too_long_stays_on_the_page_and_leads_nowhere(public: PublicHouse):
-    person = public.person_at("/9")
-    person.press("see:privacy", story="x" * 5001)
-    assert person.path == "/9"
-    assert read_form(person.page)["story"] == "x" * 5001
-    assert read_title(person.page).startswith("Error: ")
-
-
 def test_nothing_is_asked_of_a_person_who_looks_at_a_side_page(public: PublicHouse):
     person = public.person_at("/3")
     person.press("see:privacy")
@@ -152,9 +135,8 @@ def test_nothing_is_asked_of_a_person_who_looks_at_a_side_page(public: PublicHou
 
 
 @pytest.mark.parametrize(
-    "action", ["see:nothing", "see:", "see:../leave", "see:start", "see:https://evil.example", "SEE:privacy"]
+    ("path", "action"), [("/9", "see:../leave"), ("/9", "SEE:privacy"), ("/14", "see:start"), ("/14", "see:")]
 )
-@pytest.mark.parametrize("path", ["/9", "/14"])
 def test_unknown_side_page_leads_inside_the_form_and_loses_nothing(public: PublicHouse, action: str, path: str):
     person = public.person_at(path, p9={"story": MARKER})
     typed = {"story": MARKER} if path == "/9" else {}
@@ -166,15 +148,13 @@ def test_unknown_side_page_leads_inside_the_form_and_loses_nothing(public: Publi
         assert public.drafts_of(person)[0].answers["story"] == [MARKER]
 
 
-@SIDES
 @pytest.mark.parametrize("action", ["return", "see:privacy", "language", "nonsense", ""])
-def test_post_to_a_side_page_without_a_journey_leads_to_the_start(one_public: PublicHouse, side: str, action: str):
-    person = one_public.person()
-    person.get("/")
-    form = person.fill({"story": MARKER}, action)
-    person.post(PATHS[side], form)
-    assert person.path == "/"
-    assert MARKER not in person.text()
+def test_post_to_a_side_page_without_a_journey_leads_to_the_start(one_public: PublicHouse, action: str):
+    for side in ("privacy", "talk"):
+        person = one_public.person()
+        person.get("/")
+        person.post(PATHS[side], person.fill({"story": MARKER}, action))
+        assert (person.path, MARKER in person.text()) == ("/", False)
     assert one_public.house.rows("drafts") == []
 
 
@@ -209,13 +189,6 @@ def test_side_page_shows_its_way_back_once_and_not_to_the_next_person(public: Pu
     assert "<form" not in person.text()
     person.get("/9", Sec_Fetch_Site="none")
     assert person.page.location == "/"
-
-
-def test_posts_need_the_token(public: PublicHouse):
-    person = public.person_at("/9")
-    person.press("see:privacy", story=MARKER)
-    answer = person.client.post("/1f", base_url=PUBLIC_ORIGIN, data={"action": "return"})
-    assert answer.status_code == 400
 
 
 def test_there_are_no_other_side_pages(public: PublicHouse):

@@ -14,7 +14,7 @@ from partner_sdk.button.snippet import ICON_SHAPES
 from partner_sdk.wire.button import LANGUAGES
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse
-from tests.gateway.public.person import SHORT_ANSWERS, Person, list_answers, wants_more
+from tests.gateway.public.person import Person, list_answers, wants_more
 from tests.gateway.public.walks import ALL_WAYS
 
 PAGE_BYTES = 8_000
@@ -54,10 +54,6 @@ def test_pages_are_small_and_the_first_needs_one_round_trip(public: PublicHouse)
         answers += [person.client.get(path, base_url=PUBLIC_ORIGIN, headers=zipped) for path in files]
         assert [answer.status_code for answer in answers] == [200] * 5
         assert sum(len(answer.data) + header_bytes(answer) for answer in answers) <= FIRST_PAGE_BYTES, language
-    person = public.person().start()
-    while person.path != "/14":
-        person.press(**SHORT_ANSWERS.get(person.path, {}))
-        assert len(person.page.data) + header_bytes(person.page) <= PAGE_BYTES, person.path
 
 
 def header_bytes(answer: TestResponse) -> int:

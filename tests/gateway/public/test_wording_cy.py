@@ -202,13 +202,9 @@ def test_no_sentence_is_long():
     assert long == []
 
 
-@pytest.mark.parametrize("word", BANNED)
-def test_banned_word_is_nowhere(word: str):
-    assert [path for path, text in ALL_TEXTS.items() if re.search(rf"\b{word}\b", text, re.IGNORECASE)] == []
-
-
-def test_no_telephone_number_but_999_stands_in_the_words():
-    assert {number for text in ALL_TEXTS.values() for number in re.findall(r"\d{3,}", text)} == {"999"}
+def test_banned_word_is_nowhere():
+    banned = re.compile(rf"\b({'|'.join(BANNED)})\b", re.IGNORECASE)
+    assert [path for path, text in ALL_TEXTS.items() if banned.search(text)] == []
 
 
 def test_child_is_never_spoken_to_as_an_adult():

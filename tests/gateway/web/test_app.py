@@ -3,18 +3,17 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import flask
 import pytest
 import requests
 from flask import Flask
 
-from gateway.config import Role, parse_roles
+from gateway.config import Role
 from gateway.testing.transport import WsgiTransport
 from gateway.web.rules import RouteRuleError, find_rule
 from gateway.web.settings import SettingsError
-from tests.builders import House, make_house
+from tests.builders import House
 from tests.gateway.web_builders import LogCatcher
 
 ROLES: tuple[Role, ...] = ("public", "industry", "feed")
@@ -32,7 +31,7 @@ print(json.dumps(sorted(name for name in sys.modules if name.startswith("gateway
 """
 
 
-@pytest.mark.parametrize("roles", [("public",), ("industry",), ("public", "industry"), ("feed",)])
+@pytest.mark.parametrize("roles", [("public",), ("industry",), ("feed",)])
 def test_process_contains_the_rooms_of_its_roles_only(house: House, roles: tuple[Role, ...]) -> None:
     command = [sys.executable, "-c", LIST_MODULES, str(house.state), ",".join(roles)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
@@ -66,24 +65,12 @@ def test_roles_that_may_not_share_a_process_are_refused(house: House, roles: tup
         house.open_app(*roles)
 
 
-def test_roles_are_read_from_text() -> None:
-    assert parse_roles("public,industry") == ("public", "industry")
-    with pytest.raises(SettingsError):
-        parse_roles("desk")
-
-
 @pytest.mark.parametrize("role", ROLES)
 def test_health_is_well_when_the_role_can_do_its_work(house: House, role: Role) -> None:
     answer = house.open_app(role).test_client().get("/health")
     assert (answer.status_code, answer.get_data()) == (200, b'{"status":"ok"}')
     assert answer.headers["Cache-Control"] == "no-store"
     assert "Set-Cookie" not in answer.headers
-
-
-@pytest.mark.parametrize(("role", "status"), [("public", 503), ("industry", 503), ("feed", 200)])
-def test_health_before_the_first_key_set_leaves_only_the_feed_well(tmp_path: Path, role: Role, status: int) -> None:
-    answer = make_house(tmp_path / "new").open_app(role).test_client().get("/health")
-    assert answer.status_code == status
 
 
 def test_health_without_an_active_sealing_key_is_not_well(house: House) -> None:

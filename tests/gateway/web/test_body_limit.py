@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from tests.gateway.web_builders import FORM_BYTES, JSON_BYTES, ORIGIN, call, make_test_app
+from tests.gateway.web_builders import JSON_BYTES, ORIGIN, call, make_test_app
 
 JSON = "application/json"
 
@@ -59,17 +59,6 @@ def test_body_is_too_large_also_for_a_view_that_does_not_read_it(app: Flask) -> 
     assert post_unread(app, "/v1/unread", headers).status_code == 200
     headers["Content-Length"] = str(JSON_BYTES + 1)
     assert post_unread(app, "/v1/unread", headers).status_code == 413
-
-
-@pytest.mark.parametrize("content_type", ["multipart/form-data; boundary=x", JSON, "text/plain"])
-def test_form_takes_only_a_plain_form(app: Flask, content_type: str) -> None:
-    answer = call(app, "POST", "/3", data=b"--x--", content_type=content_type)
-    assert answer.status_code == 415
-
-
-def test_form_larger_than_its_limit_is_refused(app: Flask) -> None:
-    answer = call(app, "POST", "/3", data={"words": "x" * FORM_BYTES})
-    assert answer.status_code == 413
 
 
 def test_safe_method_takes_no_body(app: Flask) -> None:

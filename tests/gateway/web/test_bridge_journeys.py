@@ -13,7 +13,7 @@ from gateway.web.callers import MOST_AFTER_REFUSALS, REFUSALS_ALLOWED, REFUSALS_
 from gateway.web.rules import REFUSED
 from gateway.web.server_process import make_journey_finder
 from gateway.web.web_app import CookieSerializer, Session
-from gateway.web.wsgi_bridge import OPENED_SESSION, WsgiBridge, drop_headers
+from gateway.web.wsgi_bridge import WsgiBridge
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.person import Person, read_form
 from tests.gateway.web.bridge_builders import FORM, Call, call_all, hold, make_bridge, serve
@@ -135,15 +135,6 @@ def test_cookie_is_opened_once_for_the_turn_and_for_the_page(
     serve(bridge, *sent)
     assert [one.status for one in sent] == [303, 303]
     assert sorted(opened) == sorted(cookie.decode().partition("=")[2] for cookie in cookies)
-
-
-def test_answer_made_for_everybody_has_no_session_of_a_caller(public: PublicHouse) -> None:
-    school = School(public)
-    cookie = school.cookie_of(public.person_at("/9")).decode()
-    environ: dict[str, object] = {"REMOTE_ADDR": FLOOD, "PATH_INFO": "/9", "HTTP_COOKIE": cookie}
-    school.make_bridge()._name_caller(environ)
-    assert OPENED_SESSION in environ
-    assert drop_headers(environ) == {"REMOTE_ADDR": FLOOD, "PATH_INFO": "/9"}
 
 
 def test_journey_that_is_refused_often_stands_with_the_strangers_and_no_other_one_does(public: PublicHouse) -> None:

@@ -28,7 +28,7 @@ from gateway.web.wsgi_bridge import MAX_HEAD_BYTES, SMALL_BODY_BYTES
 from tests.builders import House
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.web.bridge_builders import FORM, LEAVES, Call, call_all, hold, make_bridge, serve
-from tests.gateway.web_builders import FORM_BYTES, JSON_BYTES, make_test_app
+from tests.gateway.web_builders import make_test_app
 
 FLOOD, OTHER = "203.0.113.9", "198.51.100.7"
 JSON = ((b"content-type", b"application/json"),)
@@ -64,22 +64,6 @@ def test_whatever_fills_the_rooms_of_machines_the_form_has_its_own(house: House)
     serve(bridge, *flood, child)
     assert sorted(call.status for call in flood) == [408] * 4 + [503] * 2
     assert child.status == 400  # read and answered: only its token is missing
-
-
-def test_forms_of_one_network_leave_room_for_those_of_another() -> None:
-    bridge = make_bridge(make_test_app(), seconds=0.3, room_bytes=8 * FORM_BYTES, is_shared=True)
-    flood = [hold(FLOOD, path=b"/3", headers=FORM, length=FORM_BYTES) for _ in range(8)]
-    child = Call(path=b"/3", headers=FORM, length=FORM_BYTES, pieces=(b"x" * FORM_BYTES,), address=OTHER)
-    serve(bridge, *flood, child)
-    assert sorted(call.status for call in flood) == [408] + [503] * 7
-    assert child.status == 400
-
-
-def test_share_is_given_back_whatever_became_of_the_body() -> None:
-    bridge = make_bridge(make_test_app(), seconds=0.05, room_bytes=4 * JSON_BYTES, is_shared=True)
-    for _ in range(3):
-        assert serve(bridge, Call(length=JSON_BYTES, pieces=(b"x" * 999,))).status == 408
-        assert serve(bridge, Call(length=JSON_BYTES, pieces=(b"x" * JSON_BYTES,))).status == 200
 
 
 @pytest.mark.parametrize(
@@ -293,11 +277,6 @@ def test_head_that_is_too_large_is_431_before_anything_reads_it(public: PublicHo
     assert call.status == 431
     assert b"tel:999" in call.body
     assert call.answer_headers["connection"] == "close"
-
-
-def test_long_query_counts_as_part_of_the_head(public: PublicHouse) -> None:
-    call = serve(make_bridge(public.app), Call(method="GET", path=b"/", query=b"c=" + b"a" * MAX_HEAD_BYTES))
-    assert call.status == 431
 
 
 def test_bodies_that_a_bad_line_cuts_or_slows_are_not_counted_as_refused() -> None:

@@ -33,11 +33,6 @@ def test_every_surface_starts_from_none_and_every_row_says_why() -> None:
     assert all(len(row.reason) > 20 for row in HEADERS)
 
 
-def test_page_with_a_form_sends_its_referrer_to_itself_only() -> None:
-    # no-referrer together with a strict check would refuse every post over https.
-    assert call(make_test_app(), "GET", "/3").headers["Referrer-Policy"] == "same-origin"
-
-
 def test_file_may_name_its_own_caching_but_its_error_may_not() -> None:
     app = make_test_app()
     assert "immutable" in call(app, "GET", "/look.css").headers["Cache-Control"]
@@ -109,11 +104,6 @@ def test_page_with_a_cookie_that_is_not_ours_is_shown_and_sets_a_new_one() -> No
     answer = client.get("/3", base_url="https://report.example")
     assert answer.status_code == 200
     assert answer.headers["Set-Cookie"].startswith("__Host-journey=")
-
-
-def test_unknown_surface_is_an_error() -> None:
-    with pytest.raises(ValueError, match="Unknown surface"):
-        headers_for("nowhere", is_https=True)
 
 
 def test_address_with_two_slashes_is_not_redirected_to_the_host_that_was_asked() -> None:

@@ -44,16 +44,6 @@ def test_request_with_the_marker_everywhere_leaves_no_trace_of_it() -> None:
     assert all(set(line) <= set(LOG_FIELDS) for line in log.lines)
 
 
-def test_failure_is_logged_by_type_and_place() -> None:
-    with LogCatcher() as log:
-        answer = call(make_test_app(), "GET", "/crash")
-    (line,) = [line for line in log.lines if line["event"] == "failure"]
-    assert line["exception"] == "RuntimeError"
-    assert line["route"] == "/crash"
-    assert line["request_id"] == answer.headers["X-Request-Id"]
-    assert line["location"].rpartition(":")[2].isdecimal()
-
-
 def test_failure_names_the_request_of_the_app_that_answered_when_two_serve_in_one_process() -> None:
     first, second = make_test_app(), make_test_app()
     with LogCatcher() as log:
@@ -76,18 +66,6 @@ def test_failure_while_one_app_calls_another_names_the_request_of_the_inner_one_
     assert (within["route"], within["request_id"]) == ("/v1/crash", answer.headers["X-Request-Id"])
     assert after["route"] == "/crash"
     assert after["request_id"] != within["request_id"]
-
-
-def test_exception_outside_a_handler_is_logged_without_its_message() -> None:
-    app = make_test_app()
-    with LogCatcher() as log, app.test_request_context(f"/{MARKER}"):
-        try:
-            fail()
-        except RuntimeError as error:
-            app.log_exception((type(error), error, error.__traceback__))  # type: ignore[arg-type]  # it has one
-    (line,) = log.lines
-    assert MARKER not in log.text
-    assert (line["event"], line["exception"]) == ("failure", "RuntimeError")
 
 
 def test_record_of_a_library_keeps_neither_message_nor_arguments() -> None:

@@ -159,7 +159,3 @@ def test_stream_reads_as_any_other(stream: BodyStream) -> None:
     assert stream.readline() == b"se\n"
     assert stream.read() == b"condthird"
     assert (stream.read(), stream.read(5), stream.readline()) == (b"", b"", b"")
-
-
-def test_stream_gives_its_lines(stream: BodyStream) -> None:
-    assert list(stream) == [b"firstse\n", b"condthird"]

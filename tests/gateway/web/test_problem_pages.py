@@ -66,10 +66,6 @@ def test_error_of_an_api_path_is_a_problem_that_echoes_nothing(
     assert MARKER not in str(answer.headers)
 
 
-def test_wrong_method_names_the_right_ones(app: Flask) -> None:
-    assert "POST" in call(app, "DELETE", "/v1/things/1").headers["Allow"]
-
-
 def test_plain_http_error_without_a_row_is_about_blank(app: Flask) -> None:
     answer = call(
         app,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.web.rules import NO_LIMIT, CsrfRule, Login, get_body_terms, rule
+from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from gateway.web.web_app import WebApp
 from gateway.web.wsgi_bridge import SMALL_BODY_BYTES
 from tests.gateway.web.bridge_builders import LEAVES, Call, make_bridge, serve
@@ -44,10 +44,6 @@ def test_body_in_pieces_reaches_the_app_whole() -> None:
     assert call.status == 200
     assert b'"size":6' in call.body
     assert "connection" not in call.answer_headers
-
-
-def test_nothing_more_is_asked_for_when_the_length_is_there() -> None:
-    assert serve(make_bridge(make_test_app()), Call(length=2, pieces=(b"ab",))).read == 1
 
 
 @pytest.mark.parametrize(
@@ -108,12 +104,6 @@ def test_room_is_given_back_whatever_became_of_the_body() -> None:
     assert serve(bridge, Call(length=JSON_BYTES, pieces=(b"x" * JSON_BYTES,))).status == 200
 
 
-def test_announced_bytes_take_no_room() -> None:
-    bridge = make_bridge(make_test_app(), seconds=0.2, room_bytes=JSON_BYTES)
-    stalled = [Call(length=JSON_BYTES, pieces=(b"x",)) for _ in range(50)]
-    assert serve(bridge, *stalled, Call(length=900, pieces=(b"x" * 900,))).status == 200
-
-
 def test_large_bodies_do_not_take_the_room_of_small_ones() -> None:
     bridge = make_bridge(make_large_app(), seconds=0.3, room_bytes=SMALL_BODY_BYTES + 10)
     large = [
@@ -123,24 +113,6 @@ def test_large_bodies_do_not_take_the_room_of_small_ones() -> None:
     serve(bridge, *large, small)
     assert sorted(call.status for call in large) == [408, 503, 503]
     assert small.status == 200
-
-
-def test_ceiling_of_a_body_is_the_rule_of_its_route() -> None:
-    app = make_test_app()
-    found = {
-        (method, path): get_body_terms(app, method=method, path=path).ceiling
-        for method, path in [
-            ("POST", "/v1/things/1"),
-            ("POST", "/3"),
-            ("GET", "/3"),
-            ("PUT", "/3"),
-            ("POST", "/v1/crash"),
-            ("POST", "/nothing"),
-            ("POST", "*"),
-            ("POST", ""),
-        ]
-    }
-    assert [value for value in found.values() if value] == [JSON_BYTES, FORM_BYTES]
 
 
 @pytest.mark.parametrize("name", [b"host", b"content-length", b"content-type", b"content-encoding"])
@@ -248,10 +220,3 @@ def test_app_that_overlooks_a_refusal_is_overruled() -> None:
 
     call = ask(answer, headers=((b"host", b"other.example"),))
     assert (call.status, call.body) == (400, b"")
-
-
-def test_more_requests_than_threads_are_all_answered() -> None:
-    bridge = make_bridge(make_test_app(), threads=1)
-    calls = [Call(length=2, pieces=(b"ab",)) for _ in range(30)]
-    serve(bridge, *calls)
-    assert {call.status for call in calls} == {200}
