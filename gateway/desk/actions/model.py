@@ -17,7 +17,7 @@ from gateway.desk.outbox.queue import SENT_AT, record
 from gateway.desk.people import releases
 from gateway.desk.people.permissions import ANY_CASE, BY_THE_DESK, FACULTY_OF, CaseScope, Permission, Role, is_allowed
 from gateway.desk.store.agency_tables import OUTBOX, PARTNERS
-from gateway.desk.store.schema import CASE_ACTIONS, CASE_STEPS, CASES, THREAD_ENTRIES
+from gateway.desk.store.schema import CASE_ACTIONS, CASE_STEPS, CASES, THREAD_ENTRIES, ActionColumns
 from gateway.desk.uk_times import format_uk_day_of, get_uk_day_of
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError
@@ -149,42 +149,16 @@ class ActionError(ReportAbuseError):
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
+class Action(ActionColumns):
     """One action for lists: codes, ids, times and handles; its content is in a box (`open_body`).
 
     `posted_at` is when the gateway took its message; None before that, and for any other way than the mailbox.
     `asked_at` is when the first question of the other side came that has no answer yet.
     """
 
-    action_id: str
     kind: ActionKind
-    case_id: str | None
-    recipient: str
     way: ActionWay
     state: ActionState
-    drafted_at: str
-    drafted_by: str
-    released_at: str | None
-    released_by: str | None
-    sent_at: str | None
-    sent_by: str | None
-    acknowledged_at: str | None
-    acknowledged_by: str | None
-    answered_at: str | None
-    answered_by: str | None
-    ended_at: str | None
-    ended_by: str | None
-    withdrawn_at: str | None
-    withdrawn_by: str | None
-    failed_at: str | None
-    failed_because: str | None
-    not_before: str | None
-    expires_at: str | None
-    due_at: str | None
-    reminded_at: str | None
-    covers: int | None
-    protects: bool
-    body_sha256: str
     posted_at: str | None
     asked_at: str | None
 

@@ -65,7 +65,7 @@ def case_list(call: Call, *, with_closed: bool) -> int:
     for one in cases:
         keys = {"source": one.partner, "later": one.case_id, "request": one.case_id}
         known = {name: beside[name].get(key) for name, key in keys.items()}
-        found.append(asdict(one) | {name: None if value is None else asdict(value) for name, value in known.items()})
+        found.append(one._asdict() | {name: None if value is None else asdict(value) for name, value in known.items()})
     lines = (f"{one.score:5} {one.priority:4} {one.reference:18} {one.received_at} {one.came_by}" for one in cases)
     return print_result(call, {"cases": found}, *lines, empty="No case is open.")
 

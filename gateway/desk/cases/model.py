@@ -41,6 +41,7 @@ from gateway.desk.store.schema import (
     CASES,
     IMPORTED_REPORTS,
     REPORTS,
+    CaseColumns,
     Tier,
 )
 from gateway.desk.store.schema import MANUAL_CHANNELS as MANUAL_CHANNELS
@@ -134,66 +135,10 @@ class CaseError(ReportAbuseError):
     """The case does not exist, or this change is refused; the message gives the reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class CaseRow:
-    """One case for lists: codes and times only."""
+class CaseRow(CaseColumns):
+    """One case for lists."""
 
-    case_id: str
-    environment: str
-    partner: str
-    about: str | None
-    report_id: str
-    reference: str
-    door: str
-    placement: str | None
-    priority: str
-    received_at: str
-    collected_at: str
-    opened_at: str | None
-    closed_at: str | None
-    factors: str
-    crisis: bool
-    score: int
-    crisis_since: str | None
-    tier: int
-    reply_owed: bool
-    reply_code: str | None
-    reply_recorded_at: str | None
-    holder: str | None
-    held_since: str | None
-    faculty: str | None
-    kind: str | None
-    age_band: str | None
-    outcome: str | None
-    weakness_1: str | None
-    weakness_2: str | None
-    first_contact: str | None
-    moved_to: str | None
-    blackmail: str | None
-    posed_as: str | None
-    synthetic: bool
-    reply_by: str | None
-    region: str | None
-    country: str | None
-    has_reply_key: bool
-    flagged: bool
-    redirected_to: str | None
-    adds_to: str | None
-    reply_key_sha256: str | None
-    channel: str
-    other_reference: str | None
-    report_kind: str | None
-    joined_to: str | None
-    answers_request: str | None
-    stated_kind: str | None
-    completeness: int | None
-    missing_fields: str | None
-    key_number: int | None
-    hold_review: str | None
-    destroyed_at: str | None
-    requests: str
-    request_due: str | None
-    index_version: int | None
+    __slots__ = ()
 
     @property
     def came_by(self) -> str:
@@ -267,7 +212,7 @@ def list_cases_of(connection: Connection, *, partner: str, report_ids: Collectio
 
 def to_case(row: Row[Any]) -> CaseRow:
     """Return one row of the table as a `CaseRow`."""
-    return CaseRow(**row._mapping)
+    return CaseRow._make(row)
 
 
 def check_code(name: str, code: str, codes: tuple[str, ...]) -> None:

@@ -22,6 +22,7 @@ from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store import DeskStoreError
 from gateway.desk.store.agency_tables import FORMER_PARTNER_KEYS, PARTNERS, VERIFY_KEYS
 from gateway.desk.store.schema import ALARMS, CHAIN_LINKS, COLLECTOR, DESTRUCTIONS
+from gateway.desk.store.schema import CollectorState as CollectorState
 from gateway.desk.wiring import Desk
 from gateway.exchange.feed import REPORT, FeedStatus, WaitingReports
 from partner_sdk.errors import FormatError, ProblemError, ReportAbuseError
@@ -279,27 +280,6 @@ DAMAGED: Final = "gateway-storage-damaged"
 MOST_NAMED: Final = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CollectorState:
-    """The results of the last rounds of collecting. `failure` is a reason code, or None after a success."""
-
-    succeeded_at: str | None = None
-    failed_at: str | None = None
-    failure: str | None = None
-    is_refused: bool = False
-    urgent_waiting: int = 0
-    urgent_since: str | None = None
-    others_waiting: int = 0
-    others_since: str | None = None
-    feed_instance: str | None = None
-    feed_epoch: str | None = None
-    feed_position: int = 0
-    left_position: int = 0
-    logged_report: int = 0
-    examined_at: str | None = None
-    examined_to: str | None = None
-
-
 def note_collected(desk: Desk, status: FeedStatus, *, left_urgent: int = 0, left_others: int = 0) -> None:
     """Note that the reports were collected, and how many the gateway reports as still waiting.
 
@@ -346,8 +326,8 @@ def note_failed(desk: Desk, error: Exception) -> None:
 
 def get_collector_state(connection: Connection) -> CollectorState:
     """Return the results of the last rounds; a desk that has never collected has an empty state."""
-    row = connection.execute(select(*(COLLECTOR.c[name] for name in CollectorState.__dataclass_fields__))).first()
-    return CollectorState() if row is None else CollectorState(**row._mapping)
+    row = connection.execute(select(*(COLLECTOR.c[name] for name in CollectorState._fields))).first()
+    return CollectorState() if row is None else CollectorState._make(row)
 
 
 def write_collector_state(desk: Desk, **values: object) -> None:

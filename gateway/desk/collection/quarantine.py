@@ -19,7 +19,7 @@ from gateway.desk.alarms import list_subjects, raise_alarm
 from gateway.desk.collection.row_checks import ALARMING_REASONS, BY_GATEWAY, MAX_ROW_BYTES, PRIORITIES, RowRefusedError
 from gateway.desk.outbox.alerts import find_waiting
 from gateway.desk.store import copy_fields
-from gateway.desk.store.schema import QUARANTINE
+from gateway.desk.store.schema import QUARANTINE, QuarantineColumns
 from gateway.desk.vault import VaultError
 from gateway.desk.vault.doors import Vault
 from gateway.desk.wiring import Desk
@@ -72,22 +72,10 @@ class QuarantineError(ReportAbuseError):
 
 
 @dataclass(frozen=True, slots=True)
-class QuarantinedRow:
-    """A row that waits for a person. Its claims are unverified and only help to find it."""
+class QuarantinedRow(QuarantineColumns):
+    """A row that waits for a person."""
 
-    id: int
     row_sha256: str
-    reason: str
-    alarmed: bool
-    priority: str
-    stated_priority: str | None
-    claimed_partner: str | None
-    claimed_report_id: str | None
-    quarantined_at: str
-    resolved_at: str | None
-    resolution: str | None
-    channel: str
-    is_urgent: bool
 
 
 @dataclass(frozen=True, slots=True)

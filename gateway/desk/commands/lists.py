@@ -137,7 +137,7 @@ def synthetic(call: Call, partner: str, name: str | None, count: int, seed: int)
 def _describe_standing(standing: Standing) -> dict[str, object]:
     last = standing.last
     return {
-        **asdict(standing.placement),
+        **standing.placement._asdict(),
         "last_check": None if last is None else _describe_check(last),
         "standing": standing.code,
     }

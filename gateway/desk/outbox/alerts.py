@@ -24,6 +24,7 @@ from gateway.desk.people.passkeys import NewKey, add_passkey, list_passkeys
 from gateway.desk.people.permissions import BY_THE_DESK, Permission, is_allowed
 from gateway.desk.people.register import find_person, get_person, list_roles
 from gateway.desk.store.agency_tables import ALERT_CALLS, ALERTS, OUTBOX
+from gateway.desk.store.agency_tables import AlertCall as AlertCall
 from gateway.desk.store.schema import CASES, QUARANTINE
 from gateway.desk.uk_times import format_uk_time
 from gateway.desk.vault.assertions import Statement
@@ -64,22 +65,6 @@ class AlertRow:
     def is_on_its_way(self, now: datetime) -> bool:
         """Return whether a run is delivering it now, with its earlier count."""
         return self.tries > 0 and self.last_error is None and parse_time(self.next_try_at) > now
-
-
-@dataclass(frozen=True, slots=True)
-class AlertCall:
-    """One notice of an alert: the level that it called, the time and the result."""
-
-    id: int
-    alert_id: int
-    level: str
-    person: str | None
-    turn: int
-    count: int
-    called_at: str
-    waits_until: str
-    taken_at: str | None
-    failed_because: str | None
 
 
 class AlertError(ReportAbuseError):

@@ -20,7 +20,7 @@ from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import Intake, collect_items, keep_envelope
 from gateway.desk.organisations import SERVICE, PartnerError, PartnerState, get_partner, list_partners
 from gateway.desk.store import copy_fields
-from gateway.desk.store.agency_tables import ACCOUNT_CHANGES, ENROLMENTS, FORMER_PARTNER_KEYS, PARTNERS
+from gateway.desk.store.agency_tables import ACCOUNT_CHANGES, ENROLMENTS, FORMER_PARTNER_KEYS, PARTNERS, ChangeColumns
 from gateway.desk.vault.doors import Vault
 from gateway.desk.wiring import Desk
 from gateway.exchange.feed import ACCOUNT_CHANGE, ItemRow
@@ -69,23 +69,10 @@ def is_key_taken(connection: Connection, key_id: str, *, offered_by: str | None 
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeRow:
-    """One change for lists; old and new key id only for a change of keys.
+class ChangeRow(ChangeColumns):
+    """One change for lists, with the id of the key that signed it, None if it was refused as unreadable."""
 
-    `signed_by` is the id of the key that signed it, None if it was refused as unreadable.
-    """
-
-    partner: str
-    change_id: str
-    kind: str
-    state: str
-    reason: str | None
-    old_key_id: str | None
-    new_key_id: str | None
     signed_by: str | None
-    received_at: str
-    decided_at: str | None
-    decided_by: str | None
 
 
 @dataclass(frozen=True, slots=True)

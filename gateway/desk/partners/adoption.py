@@ -5,7 +5,6 @@ than people could read: the gateway is not trusted, and any stranger can send on
 gets a text that staff read and send, and the text never holds the secret of an invitation.
 """
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -19,8 +18,8 @@ from gateway.desk.partners.enrolments import invite_in
 from gateway.desk.placements.agreeing import ensure_owner
 from gateway.desk.placements.labels import LANGUAGES, Mail, make_mail
 from gateway.desk.placements.register import SURFACE_TITLES, count_button_requests
-from gateway.desk.store import copy_fields
 from gateway.desk.store.agency_tables import ADOPTION_REQUESTS
+from gateway.desk.store.agency_tables import AdoptionLine as AdoptionLine
 from gateway.desk.vault.doors import Vault
 from gateway.desk.wiring import Desk
 from gateway.exchange.feed import ADOPTION_REQUEST, ItemRow
@@ -56,19 +55,6 @@ class AdoptionError(ReportAbuseError):
     """A request is unknown, does not open, or cannot be decided this way; the message gives the remedy."""
 
 
-@dataclass(frozen=True, slots=True)
-class AdoptionLine:
-    """One request for lists; `state` is one of `STATES`, `owner` the id that the desk chose for the service."""
-
-    request_id: str
-    state: str
-    received_at: str
-    owner: str | None
-    reason: str | None
-    decided_at: str | None
-    decided_by: str | None
-
-
 def collect_adoptions(desk: Desk, feed: FeedClient, *, actor: str) -> int:
     """Store the feed's requests, still sealed, acknowledge them, and return the number of new ones that open.
 
@@ -89,12 +75,12 @@ def list_adoptions(
 
     `first` and `most` select a page of a long list: `first` entries are skipped, and at most `most` returned, or all.
     """
-    query = select(*(ADOPTION_REQUESTS.c[name] for name in AdoptionLine.__dataclass_fields__)).order_by(
+    query = select(*(ADOPTION_REQUESTS.c[name] for name in AdoptionLine._fields)).order_by(
         ADOPTION_REQUESTS.c.state != "waiting", ADOPTION_REQUESTS.c.received_at, ADOPTION_REQUESTS.c.request_id
     )
     if not with_decided:
         query = query.where(ADOPTION_REQUESTS.c.state == "waiting")
-    return [copy_fields(AdoptionLine, row) for row in connection.execute(query.limit(most).offset(first))]
+    return [AdoptionLine._make(row) for row in connection.execute(query.limit(most).offset(first))]
 
 
 def count_unreadable(connection: Connection) -> int:
@@ -105,7 +91,8 @@ def count_unreadable(connection: Connection) -> int:
 
 def get_adoption(connection: Connection, request_id: str) -> AdoptionLine:
     """Return one request, unopened, or raise `AdoptionError` (`unknown-request`)."""
-    return copy_fields(AdoptionLine, _get_row(connection, request_id))
+    row = _get_row(connection, request_id)
+    return AdoptionLine(*(getattr(row, name) for name in AdoptionLine._fields))
 
 
 def open_adoption(desk: Desk, request_id: str, *, actor: str) -> AskingService:

@@ -17,8 +17,7 @@ from gateway.desk.collection.quarantine import list_unnotified, mark_notified
 from gateway.desk.outbox.queue import COLLECTED, NO_OPEN_REQUEST, Run, Sender, queue_stage
 from gateway.desk.partners.mailbox import store_message
 from gateway.desk.people.permissions import BY_THE_DESK
-from gateway.desk.store import copy_fields
-from gateway.desk.store.agency_tables import OUTCOME_SIGNALS, STAGES
+from gateway.desk.store.agency_tables import OUTCOME_SIGNALS, STAGES, SignalColumns
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from gateway.exchange.feed import StageItem
@@ -28,20 +27,10 @@ from partner_sdk.wire.mailbox import MAX_SET_ASIDE_REPORTS, OutcomeNote, SetAsid
 from partner_sdk.wire.submission import SetAsideReason
 
 
-@dataclass(frozen=True, slots=True)
-class OutcomeSignal:
-    """One outcome to send, decided by a person. It waits until it is released or taken back."""
+class OutcomeSignal(SignalColumns):
+    """One outcome to send."""
 
-    signal_id: str
-    case_id: str
-    partner: str
-    outcome: str
-    decided_at: str
-    decided_by: str
-    held_until: str
-    released_at: str | None
-    taken_back_at: str | None
-    taken_back_by: str | None
+    __slots__ = ()
 
     @property
     def waits(self) -> bool:
@@ -91,11 +80,11 @@ def take_back_outcome(connection: Connection, signal: OutcomeSignal, *, actor: s
 def list_signals(connection: Connection, *, case_id: str) -> list[OutcomeSignal]:
     """Return the outcomes of a case, the oldest first, including those taken back."""
     rows = connection.execute(
-        select(OUTCOME_SIGNALS)
+        select(*(OUTCOME_SIGNALS.c[name] for name in OutcomeSignal._fields))
         .where(OUTCOME_SIGNALS.c.case_id == case_id)
         .order_by(OUTCOME_SIGNALS.c.decided_at, OUTCOME_SIGNALS.c.signal_id)
     )
-    return [copy_fields(OutcomeSignal, row) for row in rows]
+    return [OutcomeSignal._make(row) for row in rows]
 
 
 def find_released(connection: Connection, *, case_id: str) -> OutcomeSignal | None:

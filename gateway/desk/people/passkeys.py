@@ -35,8 +35,8 @@ from gateway.desk.alarms import raise_alarm
 from gateway.desk.hidden_text import replace_hidden
 from gateway.desk.people.permissions import BY_THE_DESK, Role
 from gateway.desk.people.register import PersonError, get_active, list_roles, list_with_role
-from gateway.desk.store import DeskStore, DeskStoreError, copy_fields
-from gateway.desk.store.agency_tables import PASSKEYS, SESSIONS, SPENT_CHALLENGES
+from gateway.desk.store import DeskStore, DeskStoreError
+from gateway.desk.store.agency_tables import PASSKEYS, SESSIONS, SPENT_CHALLENGES, PasskeyColumns
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.uk_times import format_uk_time
 from gateway.desk.vault import KnownPasskey
@@ -304,23 +304,10 @@ class PasskeyError(
     """A passkey cannot be added or ended; nothing was changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Passkey:
+class Passkey(PasskeyColumns):
     """One passkey of a person."""
 
-    credential_id: bytes
-    person: str
-    public_key: bytes
-    sign_count: int
-    is_synced: bool
-    label: str
-    added_at: str
-    added_by: str
-    signs_from: str
-    acknowledged_at: str | None
-    last_used_at: str | None
-    ended_at: str | None
-    ended_by: str | None
+    __slots__ = ()
 
     @property
     def number(self) -> str:
@@ -348,13 +335,13 @@ def list_passkeys(connection: Connection, person: str, *, with_ended: bool = Fal
     if not with_ended:
         query = query.where(PASSKEYS.c.ended_at.is_(None))
     rows = connection.execute(query.order_by(PASSKEYS.c.added_at, PASSKEYS.c.credential_id))
-    return [copy_fields(Passkey, row) for row in rows]
+    return [Passkey._make(row) for row in rows]
 
 
 def find_passkey(connection: Connection, credential_id: bytes) -> Passkey | None:
     """Return a passkey, also an ended one, or None."""
     row = connection.execute(select(PASSKEYS).where(PASSKEYS.c.credential_id == credential_id)).first()
-    return None if row is None else copy_fields(Passkey, row)
+    return None if row is None else Passkey._make(row)
 
 
 def add_passkey(
@@ -403,7 +390,7 @@ def add_passkey(
 
 def list_unacknowledged(connection: Connection, person: str) -> list[Passkey]:
     """Return the passkeys that joined a person's account without their word that it was them."""
-    return [copy_fields(Passkey, row) for row in connection.execute(_UNACKNOWLEDGED, {"person": person})]
+    return [Passkey._make(row) for row in connection.execute(_UNACKNOWLEDGED, {"person": person})]
 
 
 def acknowledge_passkey(connection: Connection, person: str, number: str, *, by: Passkey, now: datetime) -> None:

@@ -10,7 +10,7 @@ has opened is counted from the audit log, so that no second record can differ fr
 import os
 import re
 import unicodedata
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from pwd import getpwuid
@@ -32,7 +32,7 @@ from gateway.desk.people.permissions import (
     list_clashing,
 )
 from gateway.desk.store.agency_tables import PEOPLE, PERSON_AUTHORITIES, PERSON_ROLES, SESSIONS
-from gateway.desk.store.engine import copy_fields
+from gateway.desk.store.agency_tables import Person as Person
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.suggestions import suggest
 from gateway.desk.uk_times import format_uk_day
@@ -69,20 +69,6 @@ class PersonError(
     ]
 ):
     """A person is unknown or ended, or a change of the register is refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """One person of the desk."""
-
-    person: str
-    name: str
-    account: str | None
-    mail: str | None
-    added_at: str
-    added_by: str
-    ended_at: str | None
-    ended_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +237,7 @@ def list_mixed(connection: Connection) -> list[str]:
 def describe_person(connection: Connection, one: Person) -> dict[str, Any]:
     """Return a person with roles and authorities, as lists of people print them."""
     roles, authorities = list_roles(connection, one.person), list_authorities(connection, one.person)
-    return asdict(one) | {
+    return one._asdict() | {
         "authorities": [{"by": each.by, "kind": each.kind, "until": each.until.isoformat()} for each in authorities],
         "roles": [role.value for role in Role if role in roles],
     }
@@ -259,19 +245,19 @@ def describe_person(connection: Connection, one: Person) -> dict[str, Any]:
 
 def list_people(connection: Connection) -> list[Person]:
     """Return every person, ended ones too, by handle."""
-    return [copy_fields(Person, row) for row in connection.execute(select(PEOPLE).order_by(PEOPLE.c.person))]
+    return [Person._make(row) for row in connection.execute(select(PEOPLE).order_by(PEOPLE.c.person))]
 
 
 def find_person(connection: Connection, person: str) -> Person | None:
     """Return a person, also an ended one, or None for an unknown handle."""
     row = connection.execute(_FIND, {"person": person}).first()
-    return None if row is None else copy_fields(Person, row)
+    return None if row is None else Person._make(row)
 
 
 def find_person_of_account(connection: Connection, account: str) -> Person | None:
     """Return the person of an account of the operating system, or None."""
     row = connection.execute(select(PEOPLE).where(PEOPLE.c.account == account)).first()
-    return None if row is None else copy_fields(Person, row)
+    return None if row is None else Person._make(row)
 
 
 def get_person(connection: Connection, person: str) -> Person:

@@ -20,12 +20,11 @@ from gateway.desk import audit
 from gateway.desk.placements.register import (
     PlacementError,
     PlacementRow,
-    PlacementState,
     is_page_of,
     list_placements,
     to_placement,
 )
-from gateway.desk.store.agency_tables import PLACEMENT_CHECKS, PLACEMENTS, RUNNER_TOKENS
+from gateway.desk.store.agency_tables import PLACEMENT_CHECKS, PLACEMENTS, RUNNER_TOKENS, CheckColumns, PlacementState
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.button import (
     MAX_FINDINGS,
@@ -94,19 +93,9 @@ class LastResult:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckRow:
-    """One stored check. `named` is the link id that the page's button names, None if unreadable."""
+class CheckRow(CheckColumns):
+    """One stored check, with what it found."""
 
-    placement: str
-    address: str
-    checked_at: str
-    method: str
-    checker: str
-    result: str
-    named: str | None
-    faults: int
-    taken_at: str
-    channel: str
     findings: tuple[CheckFinding, ...]
 
     @property

@@ -10,9 +10,8 @@ then on: cases keep the id that they were filed with, and each reader resolves i
 import ipaddress
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 from urllib.parse import SplitResult, urlsplit
 
 from sqlalchemy import Connection, Row, func, insert, select
@@ -21,7 +20,9 @@ from gateway.desk.store.agency_tables import (
     ADOPTION_REQUESTS,
     PLACEMENTS,
     SERVICE_MERGES,
+    PlacementState,
 )
+from gateway.desk.store.agency_tables import PlacementRow as PlacementRow
 from gateway.desk.store.schema import CASES
 from gateway.web.settings import SettingsError, check_origin, is_loopback
 from partner_sdk.errors import ReportAbuseError
@@ -29,7 +30,6 @@ from partner_sdk.wire.button import Surface
 from partner_sdk.wire.canonical import format_time
 
 SURFACES: Final[tuple[str, ...]] = get_args(Surface)
-PlacementState = Literal["agreed", "suspended", "ended"]
 # The states that are in the signed register.
 IN_REGISTER: Final[tuple[PlacementState, ...]] = ("agreed",)
 SURFACE_TITLES: Final = {
@@ -46,25 +46,6 @@ SURFACE_TITLES: Final = {
 
 class PlacementError(ReportAbuseError):
     """A placement is unknown, or cannot be agreed or changed this way; the message gives the remedy."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlacementRow:
-    """One placement. `address` may contain `*` for a part of the path; `look_at` is the page that a runner visits."""
-
-    placement: str
-    owner: str
-    service: str
-    surface: str
-    address: str
-    look_at: str | None
-    position: str
-    agreed_on: str
-    agreed_by: str
-    state: PlacementState
-    state_at: str
-    state_by: str
-    state_reason: str | None
 
 
 def find_placement(connection: Connection, placement: str | None) -> PlacementRow | None:
@@ -103,7 +84,7 @@ def list_placements(
 
 def to_placement(row: Row[Any]) -> PlacementRow:
     """Return one row of the table as a `PlacementRow`."""
-    return PlacementRow(**row._mapping)
+    return PlacementRow._make(row)
 
 
 def count_reports(connection: Connection, placement: str) -> int:

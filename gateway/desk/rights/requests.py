@@ -10,7 +10,7 @@ about the case, nor an addition that is not proven to come from the same person.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from hashlib import sha256
@@ -288,7 +288,7 @@ def _make_request(kind: str, steps: Sequence[CaseStep], *, is_theirs: bool) -> O
 
 def _store(connection: Connection, found: CaseRow, kinds: Sequence[str]) -> None:
     """Keep the open requests of a case, and the day by which the first is due, beside it."""
-    changed = replace(found, requests=" ".join(kinds))
+    changed = found._replace(requests=" ".join(kinds))
     due = min((one.due.isoformat() for one in list_requests(connection, changed)), default=None)
     values = {"requests": changed.requests, "request_due": due}
     connection.execute(update(CASES).where(CASES.c.case_id == found.case_id).values(**values))

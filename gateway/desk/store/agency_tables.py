@@ -5,7 +5,8 @@ or the address or name of a person outside. What an applicant wrote stays in the
 recorded. Private keys are typed key files beside the database.
 """
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
 
 from sqlalchemy import (
     Boolean,
@@ -20,7 +21,7 @@ from sqlalchemy import (
 )
 
 from gateway.databases.columns import Number, PlainText, SealedBytes
-from gateway.desk.store.schema import METADATA
+from gateway.desk.store.schema import METADATA, make_table
 
 PARTNERS: Final = Table(
     "partners",
@@ -87,40 +88,51 @@ ENROLMENTS: Final = Table(
     Column("decided_at", PlainText),
 )
 
-# Changes that partners ask for, of their keys or their registration. A statement names the partner's own staff. Each
-# waits for a person or is decided; the newest accepted registration of a partner is the one in force.
-ACCOUNT_CHANGES: Final = Table(
+
+@dataclass(frozen=True, slots=True)
+class ChangeColumns:
+    """A change that a partner asks for; the newest accepted registration of a partner is the one in force."""
+
+    partner: str
+    change_id: str
+    kind: str  # keys, registration, unreadable
+    state: str  # waiting, accepted, refused
+    reason: str | None
+    old_key_id: str | None
+    new_key_id: str | None
+    received_at: str
+    decided_at: str | None
+    decided_by: str | None
+
+
+ACCOUNT_CHANGES: Final = make_table(
     "account_changes",
-    METADATA,
-    Column("partner", PlainText, primary_key=True),
-    Column("change_id", PlainText, primary_key=True),
-    Column("kind", PlainText, nullable=False),  # keys, registration, unreadable
-    Column("state", PlainText, nullable=False),  # waiting, accepted, refused
-    Column("reason", PlainText),
+    ChangeColumns,
     Column("envelope", SealedBytes, nullable=False),  # empty where it came inside an enrolment, which is kept itself
     Column("statement", LargeBinary),
-    Column("old_key_id", PlainText),
-    Column("new_key_id", PlainText),
-    Column("received_at", PlainText, nullable=False),
-    Column("decided_at", PlainText),
-    Column("decided_by", PlainText),
     Index(None, "state", "received_at"),
+    key=2,
 )
 
-# One row for each outcome that a person decided to send. It waits until `held_until`, and can be taken back until then.
-OUTCOME_SIGNALS: Final = Table(
+
+class SignalColumns(NamedTuple):
+    """An outcome that a person decided to send. It waits until `held_until`, and can be taken back until then."""
+
+    signal_id: str
+    case_id: str
+    partner: str
+    outcome: str
+    decided_at: str
+    decided_by: str
+    held_until: str
+    released_at: str | None
+    taken_back_at: str | None
+    taken_back_by: str | None
+
+
+OUTCOME_SIGNALS: Final = make_table(
     "outcome_signals",
-    METADATA,
-    Column("signal_id", PlainText, primary_key=True),
-    Column("case_id", PlainText, nullable=False),
-    Column("partner", PlainText, nullable=False),
-    Column("outcome", PlainText, nullable=False),
-    Column("decided_at", PlainText, nullable=False),
-    Column("decided_by", PlainText, nullable=False),
-    Column("held_until", PlainText, nullable=False),
-    Column("released_at", PlainText),
-    Column("taken_back_at", PlainText),
-    Column("taken_back_by", PlainText),
+    SignalColumns,
     # The mailbox message with it; null until that is written.
     Column("message_id", PlainText),
     Index(None, "case_id"),
@@ -206,23 +218,31 @@ SERVICE_MERGES: Final = Table(
     Column("by", PlainText, nullable=False),
 )
 
-# One row for each link id ever used. Rows stay for good: no id is ever used twice.
-PLACEMENTS: Final = Table(
+
+PlacementState = Literal["agreed", "suspended", "ended"]
+
+
+class PlacementRow(NamedTuple):
+    """One link id. A row stays for good: no id is ever used twice."""
+
+    placement: str
+    owner: str  # a partner or an adopter
+    service: str
+    surface: str
+    address: str  # may hold `*` for one part of the path
+    look_at: str | None  # the one page that a runner visits
+    position: str
+    agreed_on: str
+    agreed_by: str
+    state: PlacementState
+    state_at: str
+    state_by: str
+    state_reason: str | None
+
+
+PLACEMENTS: Final = make_table(
     "placements",
-    METADATA,
-    Column("placement", PlainText, primary_key=True),
-    Column("owner", PlainText, nullable=False),  # a partner or an adopter
-    Column("service", PlainText, nullable=False),
-    Column("surface", PlainText, nullable=False),
-    Column("address", PlainText, nullable=False),  # may hold `*` for one part of the path
-    Column("look_at", PlainText),  # the one page that a runner visits
-    Column("position", PlainText, nullable=False),
-    Column("agreed_on", PlainText, nullable=False),
-    Column("agreed_by", PlainText, nullable=False),
-    Column("state", PlainText, nullable=False),  # agreed, suspended, ended
-    Column("state_at", PlainText, nullable=False),
-    Column("state_by", PlainText, nullable=False),
-    Column("state_reason", PlainText),
+    PlacementRow,
     Index(None, "owner"),
     Index(None, "look_at"),
 )
@@ -241,23 +261,31 @@ PLACEMENT_HISTORY: Final = Table(
     Index(None, "placement"),
 )
 
-PLACEMENT_CHECKS: Final = Table(
+
+@dataclass(frozen=True, slots=True)
+class CheckColumns:
+    """One stored check of a placement's page."""
+
+    placement: str
+    address: str
+    checked_at: str
+    method: str  # static, browser
+    checker: str
+    result: str  # passes, faults, unreachable
+    named: str | None  # the link id that the page's button names
+    faults: int
+    taken_at: str
+    channel: str  # runner, file
+
+
+PLACEMENT_CHECKS: Final = make_table(
     "placement_checks",
-    METADATA,
+    CheckColumns,
     Column("id", Number, primary_key=True),
-    Column("placement", PlainText, nullable=False),
-    Column("address", PlainText, nullable=False),
-    Column("checked_at", PlainText, nullable=False),
-    Column("method", PlainText, nullable=False),  # static, browser
-    Column("checker", PlainText, nullable=False),
-    Column("result", PlainText, nullable=False),  # passes, faults, unreachable
-    Column("named", PlainText),  # the link id that the page's button names
-    Column("faults", Number, nullable=False),
     Column("findings", LargeBinary, nullable=False),
-    Column("taken_at", PlainText, nullable=False),
-    Column("channel", PlainText, nullable=False),  # runner, file
     UniqueConstraint("placement", "address", "method", "checked_at"),
     Index(None, "placement", "checked_at"),
+    key=0,
 )
 
 # Only hashes. At most one is in force: the newest that has not ended.
@@ -271,18 +299,23 @@ RUNNER_TOKENS: Final = Table(
     Column("ended_by", PlainText),
 )
 
-# Requests for the button, still sealed, and the decision on each.
-ADOPTION_REQUESTS: Final = Table(
+
+class AdoptionLine(NamedTuple):
+    """A request for the button, without its sealed envelope, and the decision on it."""
+
+    request_id: str
+    state: str  # waiting, unreadable, invited, declined
+    received_at: str
+    owner: str | None  # the id that the desk chose: a partner's, or of a service without keys
+    reason: str | None  # the desk's reason for declining it
+    decided_at: str | None
+    decided_by: str | None
+
+
+ADOPTION_REQUESTS: Final = make_table(
     "adoption_requests",
-    METADATA,
-    Column("request_id", PlainText, primary_key=True),
-    Column("state", PlainText, nullable=False),  # waiting, unreadable, invited, declined
+    AdoptionLine,
     Column("envelope", SealedBytes, nullable=False),
-    Column("received_at", PlainText, nullable=False),
-    Column("owner", PlainText),  # the id that the desk chose: a partner's, or of a service without keys
-    Column("reason", PlainText),  # the desk's reason for declining it
-    Column("decided_at", PlainText),
-    Column("decided_by", PlainText),
     Index(None, "state", "received_at"),
 )
 
@@ -325,18 +358,23 @@ PUBLICATIONS: Final = Table(
 )
 
 
-# A row stays for good, so that an old record keeps its person and a handle is never given twice.
-PEOPLE: Final = Table(
+class Person(NamedTuple):
+    """One person of the desk. A row stays for good, so that an old record keeps its person."""
+
+    person: str  # the handle, e.g. a-okafor: what every record names
+    name: str
+    account: str | None  # of this machine's operating system; empty for most people
+    mail: str | None  # for notices about their own account
+    added_at: str
+    added_by: str
+    ended_at: str | None
+    ended_by: str | None
+
+
+PEOPLE: Final = make_table(
     "people",
-    METADATA,
-    Column("person", PlainText, primary_key=True),  # the handle, e.g. a-okafor: what every record names
-    Column("name", PlainText, nullable=False),
-    Column("account", PlainText, unique=True),  # of this machine's operating system; empty for most people
-    Column("mail", PlainText),  # for notices about their own account
-    Column("added_at", PlainText, nullable=False),
-    Column("added_by", PlainText, nullable=False),
-    Column("ended_at", PlainText),
-    Column("ended_by", PlainText),
+    Person,
+    UniqueConstraint("account"),
 )
 
 # Grants of roles and their ends; the newest record of a person and a role decides. Rows are only ever added (a trigger
@@ -381,23 +419,27 @@ SESSIONS: Final = Table(
 )
 
 
-# Passkeys of people, ended ones too: an old signature keeps its key.
-PASSKEYS: Final = Table(
+class PasskeyColumns(NamedTuple):
+    """One passkey of a person, an ended one too: an old signature keeps its key."""
+
+    credential_id: bytes
+    person: str
+    public_key: bytes  # COSE (RFC 9052), as the device gave it
+    sign_count: int  # of the last step-up; 0 for a device that does not count
+    is_synced: bool  # its maker may copy it to the person's other devices
+    label: str
+    added_at: str
+    added_by: str  # the maker of the link, or the person themselves
+    signs_from: str  # until then it signs its person in and nothing else
+    acknowledged_at: str | None  # the person said that it was them; the first one needs no word
+    last_used_at: str | None
+    ended_at: str | None
+    ended_by: str | None
+
+
+PASSKEYS: Final = make_table(
     "passkeys",
-    METADATA,
-    Column("credential_id", LargeBinary, primary_key=True),
-    Column("person", PlainText, nullable=False),
-    Column("public_key", LargeBinary, nullable=False),  # COSE (RFC 9052), as the device gave it
-    Column("sign_count", Number, nullable=False),  # of the last step-up; 0 for a device that does not count
-    Column("is_synced", Boolean, nullable=False),  # its maker may copy it to the person's other devices
-    Column("label", PlainText, nullable=False),
-    Column("added_at", PlainText, nullable=False),
-    Column("added_by", PlainText, nullable=False),  # the maker of the link, or the person themselves
-    Column("signs_from", PlainText, nullable=False),  # until then it signs its person in and nothing else
-    Column("acknowledged_at", PlainText),  # the person said that it was them; the first one needs no word
-    Column("last_used_at", PlainText),
-    Column("ended_at", PlainText),
-    Column("ended_by", PlainText),
+    PasskeyColumns,
     Index(None, "person"),
 )
 
@@ -536,21 +578,26 @@ ALERTS: Final = Table(
     sqlite_autoincrement=True,  # as above: an entry of the outbox names it
 )
 
-# Each notice of an alert: whom it called, when, and what came of it. Written before the notice goes, so that a run that
-# is killed leaves its trace.
-ALERT_CALLS: Final = Table(
+
+@dataclass(frozen=True, slots=True)
+class AlertCall:
+    """A notice of an alert: whom it called, when, and what came of it; written before the notice goes."""
+
+    id: int
+    alert_id: int
+    level: str  # its title in the agency's escalation
+    person: str | None
+    turn: int  # 1 for the first round of the escalation
+    count: int  # of the notice
+    called_at: str
+    waits_until: str  # then the next level is called
+    taken_at: str | None
+    failed_because: str | None  # a code
+
+
+ALERT_CALLS: Final = make_table(
     "alert_calls",
-    METADATA,
-    Column("id", Number, primary_key=True),
-    Column("alert_id", Number, nullable=False),
-    Column("level", PlainText, nullable=False),  # its title in the agency's escalation
-    Column("person", PlainText),
-    Column("turn", Number, nullable=False),  # 1 for the first round of the escalation
-    Column("count", Number, nullable=False),  # of the notice
-    Column("called_at", PlainText, nullable=False),
-    Column("waits_until", PlainText, nullable=False),  # then the next level is called
-    Column("taken_at", PlainText),
-    Column("failed_because", PlainText),  # a code
+    AlertCall,
     Column("link_sha256", LargeBinary, unique=True),  # of the secret in the notice's link
     Index(None, "alert_id"),
     sqlite_autoincrement=True,
