@@ -34,7 +34,7 @@ test: tools lint ## lint, types, all tests, on any day (installs the browsers an
 		$(VENV)/mypy; typed=$$?; wait $$compiling; wait $$fetching && exit $$typed
 	@# In the order of tests/conftest.py, which begins with what takes longest, so that no core is left with it at the end.
 	@# One more worker than cores: the whole loops spend half of their time waiting for processes. Two more gain nothing.
-	@# Then what reads the clock, on other days: a leap day in more than a year, both changes of the clocks.
+	@# Then what reads the clock, on a leap day in more than a year.
 	@.ci/in-memory $(VENV)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile \
 		--no-loadscope-reorder --clock-readers=.venv/clock-readers.json
 	@.ci/in-memory $(VENV)/python -m tests.other_days .venv/clock-readers.json

@@ -1,4 +1,4 @@
-"""No test depends on the day: the clock is read in few places, and its readers run on other days too."""
+"""No test depends on the day: the clock is read in few places, and its readers run on a leap day too."""
 
 import ast
 import json
@@ -11,8 +11,8 @@ from typing import Final
 
 import pytest
 
-from tests.house.sources import ROOT, files, imports_of, module_of, parse, walk
-from tests.other_days import CLOCK_MODULES, FAKED, ZONES, list_days, list_runs, make_command
+from tests.house.sources import ROOT, files, parse, walk
+from tests.other_days import CLOCK_MODULES, FAKED, find_leap_day, halve, make_command
 
 NAMES: Final = {
     "datetime": {"now", "today", "utcnow"},
@@ -35,13 +35,9 @@ OTHERS: Final = {
     "tests/bench/report.py": "its own report has no other clock",
     "tests/bench/bare_app.py": "its own database has no other clock",
 }
-UK_ZONES: Final = {f"{module}.{name}" for module, name in ZONES.items() if name != "ZoneInfo"}
 TWO_TESTS: Final = """
-from datetime import UTC, datetime
-import subprocess
 import pytest
 from gateway.clock import utc_now
-from gateway.desk.uk_times import get_uk_day
 
 @pytest.fixture(scope="module")
 def shared():
@@ -53,15 +49,6 @@ def test_reads():
 @pytest.mark.parametrize("number", [1, 2])
 def test_reads_as_well(number):
     assert utc_now().tzinfo
-
-def test_reads_and_asks_a_zone():
-    get_uk_day(utc_now())
-
-def test_asks_a_zone_for_a_day_of_its_own():
-    get_uk_day(datetime(2026, 11, 28, tzinfo=UTC))
-
-def test_reads_and_starts_a_process():
-    subprocess.run(["true", str(utc_now())], check=True)
 
 def test_does_not():
     pass
@@ -80,7 +67,7 @@ def test_clock_of_this_machine_is_read_in_three_modules_that_note_it() -> None:
     assert len(sources) >= 1
     readers = {str(path.relative_to(ROOT)) for path in sources if list_readings(parse(path))}
     noted = {f"{name.replace('.', '/')}.py" for name in CLOCK_MODULES}
-    assert readers - set(OTHERS) == noted, "Call gateway.clock.utc_now, and the test is run on other days too."
+    assert readers - set(OTHERS) == noted, "Call gateway.clock.utc_now, and the test is run on a leap day too."
     assert set(OTHERS) - readers == set()
 
 
@@ -101,14 +88,6 @@ def list_readings(module: ast.Module) -> list[int]:
     ]
 
 
-def test_time_zones_are_asked_in_modules_that_note_it() -> None:
-    sources = files(".py", below=("gateway", "partner_sdk"))
-    users = {module_of(path) for path in sources if {"zoneinfo.ZoneInfo", *UK_ZONES} & set(imports_of(path))}
-    assert users == set(ZONES), "A zone that nothing notes: its tests would not run when the clocks change."
-    names = [name for path in sources for name in imports_of(path) if name.startswith(("zoneinfo", "dateutil"))]
-    assert set(names) == {"zoneinfo", "zoneinfo.ZoneInfo"}, "import ZoneInfo itself"
-
-
 @pytest.mark.parametrize(
     ("text", "is_found"),
     [
@@ -126,33 +105,19 @@ def test_reading_of_the_clock_is_found(text: str, is_found: bool) -> None:
     assert bool(list_readings(ast.parse(text))) is is_found
 
 
-def test_run_notes_which_tests_read_the_clock_and_ask_a_time_zone(tmp_path: Path) -> None:
+def test_run_notes_which_tests_read_the_clock(tmp_path: Path) -> None:
     for name, text in (("pytest.ini", "[pytest]"), ("test_plain.py", TWO_TESTS), ("test_sharing.py", SHARING)):
         (tmp_path / name).write_text(text, "utf-8")
     run = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "-c", str(tmp_path / "pytest.ini"), "-n", "1"]
     noted = tmp_path / "noted.json"
     subprocess.run([*run, "--clock-readers", noted, tmp_path], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    assert json.loads(noted.read_text("utf-8")) == {
-        "reads the clock": [
-            "test_plain.py::test_reads",
-            "test_plain.py::test_reads_and_asks_a_zone",
-            "test_plain.py::test_reads_and_starts_a_process",
-            "test_plain.py::test_reads_as_well",
-            "test_sharing.py",
-            "test_sharing.py::test_reads",
-            "test_sharing.py::test_reads_and_asks_a_zone",
-            "test_sharing.py::test_reads_and_starts_a_process",
-            "test_sharing.py::test_reads_as_well",
-        ],
-        # In a file whose tests share what was read, any of them may ask about that.
-        "asks a time zone": [
-            "test_plain.py::test_reads_and_asks_a_zone",
-            "test_plain.py::test_reads_and_starts_a_process",
-            "test_sharing.py::test_asks_a_zone_for_a_day_of_its_own",
-            "test_sharing.py::test_reads_and_asks_a_zone",
-            "test_sharing.py::test_reads_and_starts_a_process",
-        ],
-    }
+    alone = ["test_reads", "test_reads_as_well"]
+    expected = [
+        *(f"test_plain.py::{one}" for one in alone),
+        "test_sharing.py",
+        *(f"test_sharing.py::{one}" for one in alone),
+    ]
+    assert json.loads(noted.read_text("utf-8")) == expected
 
 
 # Waits as a thread of Python waits for its turn: on a condition whose clock is the monotonic one, until a moment of it.
@@ -177,23 +142,17 @@ def test_wait_of_a_thread_lasts_as_long_under_a_moved_clock() -> None:
     subprocess.run([*moved, sys.executable, "-c", WAITING], env={**os.environ, **FAKED}, check=True)
 
 
-def test_days_are_those_on_which_calendars_go_wrong() -> None:
-    days = list_days(datetime(2026, 11, 27, 12, tzinfo=UTC))
-    assert [f"{moment:%Y-%m-%d %H:%M:%S}" for moment in days.values()] == [
-        "2028-02-29 23:59:50",
-        "2027-03-28 00:59:50",
-        "2027-10-31 00:59:50",
-    ]
-    # Never one that is near: what is kept for a year has to have ended.
+def test_leap_day_is_one_on_which_all_that_is_kept_for_a_year_has_ended() -> None:
+    assert find_leap_day(datetime(2026, 11, 27, 12, tzinfo=UTC)) == datetime(2028, 2, 29, 23, 59, 50, tzinfo=UTC)
     for near in (datetime(2027, 1, 26, tzinfo=UTC), datetime(2028, 2, 28, tzinfo=UTC)):
-        assert next(iter(list_days(near).values())) == datetime(2032, 2, 29, 23, 59, 50, tzinfo=UTC)
+        assert find_leap_day(near) == datetime(2032, 2, 29, 23, 59, 50, tzinfo=UTC)
 
 
-def test_all_readers_run_on_the_leap_day_and_those_with_a_zone_when_the_clocks_change() -> None:
-    clock = ["a.py::one", "b.py::one", "b.py::two", "b.py::three", "c.py"]
-    tests = {"reads the clock": clock, "asks a time zone": ["c.py"]}
-    runs = [one for _name, one, _moment in list_runs(tests, datetime(2026, 11, 27, 12, tzinfo=UTC))]
-    assert runs == [clock[:4], clock[4:], ["c.py"], ["c.py"]]
+def test_tests_of_a_file_stay_together() -> None:
+    assert halve(["a.py::one", "b.py::one", "b.py::two", "b.py::three", "c.py"]) == (
+        ["a.py::one", "b.py::one", "b.py::two", "b.py::three"],
+        ["c.py"],
+    )
 
 
 def test_moved_clock_reaches_a_program_that_a_program_starts() -> None:
