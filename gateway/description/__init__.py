@@ -476,186 +476,44 @@ def _parameter(name: str, text: str, *, example: str, is_needed: bool) -> dict[s
     }
 
 
-METHODS: Final = ("get", "put", "post", "delete")
 # Deep enough for every model of the wire; also ends the recursion of a model that contains itself.
 DEEPEST: Final = 6
 _TYPES = {"array": "list", "boolean": "true or false", "integer": "whole number", "null": "null", "object": "object"}
 
 Document = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class FieldRow:
-    """One field: its path, its type, and whether it is required."""
-
-    name: str
-    type: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class FieldTable:
-    """The fields of one object."""
-
-    title: str
-    rows: tuple[FieldRow, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerRow:
-    """One successful answer."""
-
-    status: str
-    text: str
-    media_type: str
-    tables: tuple[FieldTable, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ProblemRow:
-    """One refusal, and the caller's next step."""
-
-    status: str
-    slug: str
-    title: str
-    advice: str
-
-
-@dataclass(frozen=True, slots=True)
-class CallSection:
-    """One call, ready to render."""
-
-    anchor: str
-    method: str
-    path: str
-    summary: str
-    purpose: str
-    caller: str
-    limits: tuple[str, ...]
-    body_limit: str
-    media_type: str
-    signed_headers: tuple[tuple[str, str], ...]
-    path_rows: tuple[FieldRow, ...]
-    tables: tuple[FieldTable, ...]
-    example: str
-    command: str
-    answers: tuple[AnswerRow, ...]
-    problems: tuple[ProblemRow, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CallGroup:
-    """A group of calls with one heading."""
-
-    name: str
-    calls: tuple[CallSection, ...]
+# A field as the page shows it: its path, its type with its limits, and its description.
+FieldRow = tuple[str, str, str]
 
 
 def render_page(document: Document, *, files_path: str) -> str:
     """Return the HTML of the page; its style sheet and icon are below `files_path`."""
-    sections = list(_list_sections(document))
-    groups = tuple(
-        CallGroup(name=tag["name"], calls=tuple(section for name, section in sections if name == tag["name"]))
-        for tag in document["tags"]
-    )
+    components = document["components"]["schemas"]
     return render_template(
         "description/docs.html",
-        about=document["info"]["description"],
+        calls=[
+            (path, method.upper(), operation, *_read_body(operation))
+            for path, methods in document["paths"].items()
+            for method, operation in methods.items()
+        ],
+        document=document,
         files_path=files_path,
-        environment=document["servers"][0]["description"],
-        groups=groups,
-        origin=document["servers"][0]["url"],
-        signature_text=document["components"]["securitySchemes"]["signature"]["description"],
-        title=document["info"]["title"],
+        list_rows=lambda schema: list(_list_rows(schema, components)),
+        describe=lambda schema: describe_schema(schema, components),
+        problem_type=problems.MEDIA_TYPE,
     )
 
 
-def _list_sections(document: Document) -> Iterator[tuple[str, CallSection]]:
-    for path, methods in document["paths"].items():
-        for method in METHODS:
-            if method in methods:
-                yield methods[method]["tags"][0], _make_section(document, path=path, method=method)
-
-
-def _make_section(document: Document, *, path: str, method: str) -> CallSection:
-    operation = document["paths"][path][method]
-    components = document["components"]["schemas"]
+def _read_body(operation: dict[str, Any]) -> tuple[str, Schema, str, dict[str, str]]:
+    """Return the media type, schema and example of a body, and the headers of the call with example values."""
     media_type, media = next(iter(operation.get("requestBody", {"content": {"": {}}})["content"].items()))
     example = encode(media["example"]).decode("utf-8") if "example" in media else ""
-    headers = _list_headers(operation, media_type=media_type, example=example)
-    return CallSection(
-        anchor=operation["operationId"],
-        method=method.upper(),
-        path=path,
-        summary=operation["summary"],
-        purpose=operation["description"],
-        caller=operation["x-caller"],
-        limits=tuple(
-            f"{limit['quota']:,} in {limit['window_seconds']:,} seconds for each {limit['counts']} ({limit['name']})"
-            for limit in operation["x-limits"]
-        ),
-        body_limit=f"{operation['x-body-bytes']:,} bytes" if "x-body-bytes" in operation else "",
-        media_type=media_type,
-        signed_headers=tuple(headers.items()),
-        path_rows=tuple(
-            FieldRow(one["name"], *describe_schema(one["schema"], components))
-            for one in operation["parameters"]
-            if one["in"] != "header"
-        ),
-        tables=tuple(_list_body_tables(operation, media.get("schema", {}), components)),
-        example=example,
-        command=_make_command(document, method=method.upper(), path=path, headers=headers, media_type=media_type),
-        answers=tuple(_list_answers(operation, components)),
-        problems=tuple(_list_problems(operation, document["components"]["examples"])),
-    )
-
-
-def _list_headers(operation: dict[str, Any], *, media_type: str, example: str) -> dict[str, str]:
-    """Return the headers of a signed call with example values; empty for an unsigned call."""
     found = {one["name"]: one["example"] for one in operation["parameters"] if one["in"] == "header"}
-    if not found:
-        return {}
     if "Content-Digest" in found:
-        found = {"Content-Type": media_type, **found, "Content-Digest": content_digest(example.encode())}
-    return {**found, "Signature": "sig1=:SIGNATURE:"}
-
-
-def _make_command(document: Document, *, method: str, path: str, headers: dict[str, str], media_type: str) -> str:
-    sent = {"Content-Type": media_type, **headers} if media_type else headers
-    lines = [f"curl --request {method} '{document['servers'][0]['url']}{path}'"]
-    lines += [f"  --header '{name}: {value}'" for name, value in sent.items()]
-    if media_type:
-        lines.append("  --data-binary @body")
-    return " \\\n".join(lines)
-
-
-def _list_body_tables(operation: dict[str, Any], schema: Schema, components: dict[str, Schema]) -> Iterator[FieldTable]:
-    rows = tuple(_list_rows(schema, components)) if schema else ()
-    if rows:
-        yield FieldTable("Body", rows)
-    for name, inside in operation.get("x-signed", {}).items():
-        yield FieldTable(f"The JSON inside {name}", tuple(_list_rows(inside, components)))
-
-
-def _list_answers(operation: dict[str, Any], components: dict[str, Schema]) -> Iterator[AnswerRow]:
-    for status, answer in operation["responses"].items():
-        media_type, media = next(iter(answer.get("content", {"": {}}).items()))
-        if media_type == problems.MEDIA_TYPE:
-            continue
-        rows = tuple(_list_rows(media.get("schema", {}), components))
-        tables = [FieldTable("Fields", rows)] if rows else []
-        tables += [
-            FieldTable(f"The JSON inside {name}", tuple(_list_rows(inside, components)))
-            for name, inside in answer.get("x-signed", {}).items()
-        ]
-        yield AnswerRow(status, answer["description"], media_type, tuple(tables))
-
-
-def _list_problems(operation: dict[str, Any], examples: dict[str, Any]) -> Iterator[ProblemRow]:
-    for status, answer in operation["responses"].items():
-        refused = answer.get("content", {}).get(problems.MEDIA_TYPE, {}).get("examples", {})
-        for slug in refused:
-            yield ProblemRow(status, slug, examples[slug]["summary"], examples[slug]["description"])
+        found["Content-Digest"] = content_digest(example.encode())
+    if found:
+        found["Signature"] = "sig1=:SIGNATURE:"
+    headers = {"Content-Type": media_type, **found} if media_type else found
+    return media_type, media.get("schema", {}), example, headers
 
 
 def _list_rows(
@@ -665,7 +523,7 @@ def _list_rows(
     found = resolve(schema, components)
     for name, described in found.get("properties", {}).items():
         place = f"{before}{name}"
-        yield FieldRow(place, *describe_schema(described, components))
+        yield (place, *describe_schema(described, components))
         inside, mark = find_object(described, components)
         if inside is not None and depth < DEEPEST:
             yield from _list_rows(inside, components, before=f"{place}{mark}.", depth=depth + 1)
