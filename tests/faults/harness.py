@@ -11,22 +11,20 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.demo.loop import Loop
-from tests.faults.kinds import list_faults
-from tests.faults.sites import FaultyCluster, ask_database, collect
+from tests.faults.sites import FAULTS, ask_database, collect
 from tests.whole.loop_in_process import list_cases_here
 from tests.whole.senders import EvidenceSender, Senders, list_lost_parts
 
 # During a fault the doors may refuse, and a clock that is ahead finds every signature too old. Nothing else.
 EXPECTED = (401, 429, 502, 503, 504)
 BETWEEN: Final = "between the faults"
-COLUMNS: Final = ("kind", "store", "runs", "acknowledged", "lost", "doubled", "unreadable", "next after", "callers saw")
+COLUMNS: Final = ("kind", "runs", "acknowledged", "lost", "doubled", "unreadable", "next after", "callers saw")
 
 
 @dataclass
 class Kind:
     """One kind of fault: its runs, everything acknowledged during them, and the faults of that afterwards."""
 
-    store: str
     runs: int = 0
     reports: set[str] = field(default_factory=set)  # report ids of partners and references of the form
     parts: list[tuple[str, int, str]] = field(default_factory=list)
@@ -48,7 +46,7 @@ class Kind:
         saw = "; ".join(
             f"{door} {', '.join(f'{one} x {n}' for one, n in found.items())}" for door, found in seen.items()
         )
-        return [name, self.store, runs if self.runs else "", *others, wait, saw]
+        return [name, runs if self.runs else "", *others, wait, saw]
 
 
 @dataclass
@@ -68,32 +66,30 @@ class Outcome:
         return not any(kind.lost or kind.doubled or kind.unreadable for kind in self.kinds.values())
 
 
-def format_outcomes(*outcomes: Outcome) -> str:
-    """Return one table of all outcomes."""
-    rows = [kind.list_cells(name) for outcome in outcomes for name, kind in outcome.kinds.items()]
+def format_outcome(outcome: Outcome) -> str:
+    """Return it as a table."""
+    rows = [kind.list_cells(name) for name, kind in outcome.kinds.items()]
     lines = [COLUMNS, tuple("---" for _ in COLUMNS), *rows]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-def run_faults(loop: Loop, *, runs: int = 1) -> Outcome:
-    """Make every fault in turn, so many times, while callers send; then look for everything acknowledged."""
-    store = "PostgreSQL" if isinstance(loop.site, FaultyCluster) else "SQLite"
-    outcome = Outcome({name: Kind(store) for name in (*list_faults(loop), BETWEEN)})
+def run_faults(loop: Loop) -> Outcome:
+    """Make every fault in turn, while callers send; then look for everything acknowledged."""
+    outcome = Outcome({name: Kind() for name in (*FAULTS, BETWEEN)})
     callers = Senders(loop, senders=1, forms=1, pause_seconds=0.3, expected=EXPECTED)
     with callers, EvidenceSender(loop, expected=EXPECTED, pause_seconds=1.0) as evidence:
         watch = _Watch(callers, evidence)
         callers.wait_for(acknowledged=1)
-        for _ in range(runs):
-            for name, make_fault in list_faults(loop).items():
-                callers.wait_for_request()  # the fault then hits a busy process
-                watch.note(outcome.kinds[BETWEEN])
-                make_fault(loop)
-                before, began = len(callers.acknowledged), time.monotonic()
-                callers.wait_for(acknowledged=before + 1)
-                kind = outcome.kinds[name]
-                kind.next_seconds = max(time.monotonic() - began, kind.next_seconds)
-                kind.runs += 1
-                watch.note(kind)
+        for name, make_fault in FAULTS.items():
+            callers.wait_for_request()  # the fault then hits a busy process
+            watch.note(outcome.kinds[BETWEEN])
+            make_fault(loop)
+            before, began = len(callers.acknowledged), time.monotonic()
+            callers.wait_for(acknowledged=before + 1)
+            kind = outcome.kinds[name]
+            kind.next_seconds = max(time.monotonic() - began, kind.next_seconds)
+            kind.runs += 1
+            watch.note(kind)
         callers.wait_for(thanked=len(callers.thanked) + 1)
     watch.note(outcome.kinds[BETWEEN])
     _look_for_everything(loop, outcome, evidence)
@@ -122,10 +118,10 @@ class _Watch:
 
 def _look_for_everything(loop: Loop, outcome: Outcome, evidence: EvidenceSender) -> None:
     """Count the acknowledged reports and parts that are not in database, evidence and desk, or are there twice."""
-    rows = list_stored(loop)
+    rows = ask_database(loop, "SELECT door, report_id, reference FROM reports")
     names = {reference: report_id if door == "industry" else reference for door, report_id, reference in rows}
     stored = Counter(names.values())
-    lost_parts = list_lost_parts(evidence, held=list_held(loop))
+    lost_parts = list_lost_parts(evidence, held=_list_held(loop))
     collect(loop)
     reconciled = collect(loop, "--reconcile")["reconciled"]
     assert [reconciled[name] for name in ("missing_here", "missing_there", "different")] == [[], [], []]
@@ -138,18 +134,6 @@ def _look_for_everything(loop: Loop, outcome: Outcome, evidence: EvidenceSender)
         kind.unreadable = len(kind.reports & set(stored) - read)
 
 
-def list_stored(loop: Loop) -> list[tuple[str, str, str]]:
-    """Return door, report id and reference of each stored report."""
-    return ask_database(loop, "SELECT door, report_id, reference FROM reports")
-
-
-def list_held(loop: Loop) -> Iterator[bytes]:
+def _list_held(loop: Loop) -> Iterator[bytes]:
     """Yield the bytes of each part that is kept."""
-    if not isinstance(loop.site, FaultyCluster):
-        yield from (path.read_bytes() for path in (loop.gateway_state / "evidence").iterdir())
-        return
-    import obstore
-
-    bucket = loop.site.open_bucket()
-    for batch in obstore.list(bucket):
-        yield from (bytes(obstore.get(bucket, one["path"]).bytes()) for one in batch)
+    yield from (path.read_bytes() for path in (loop.gateway_state / "evidence").iterdir())

@@ -1,4 +1,4 @@
-"""The sites of faults: one gateway on SQLite, or a cluster with a synchronous standby, each behind a proxy."""
+"""A gateway on SQLite behind a proxy, and each kind of fault as a function that makes it once while it runs."""
 
 import contextlib
 import io
@@ -9,19 +9,21 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from pwd import getpwnam
-from typing import Any
+from typing import Any, Final
 
 from gateway.demo.loop import Loop, OneMachine
-from gateway.demo.processes import GATEWAY, Cluster, Ports, Processes
+from gateway.demo.processes import GATEWAY, Ports, Processes
 from gateway.desk.cli import main as run_desk
+from partner_sdk.wire.canonical import encode
+from tests.builders import make_industry_report
 from tests.builders.local_servers import find_free_port
 from tests.faults.connections import Proxy
-from tests.gateway.web.process_watch import find_living, list_family, read_command, wait_until
-from tests.postgresql import connect, find_program
+from tests.gateway.web.process_watch import find_living, list_family, read_command
+from tests.sdk.evidence_builders import make_report
 
 SMALL_FILE_BYTES = 4096  # no page of a database fits behind it
 
@@ -54,31 +56,29 @@ def paused(pids: Sequence[int]) -> Iterator[None]:
 
 
 @contextmanager
-def full_disk(pids: Sequence[int], *, user: str | None = None) -> Iterator[None]:
-    """Let no file of these processes of a user grow, as on a full disk (getrlimit(2), RLIMIT_FSIZE)."""
-    _limit_files(pids, f"{SMALL_FILE_BYTES}:unlimited", user=user)
+def full_disk(pids: Sequence[int]) -> Iterator[None]:
+    """Let no file of these processes grow, as on a full disk (getrlimit(2), RLIMIT_FSIZE)."""
+    _limit_files(pids, f"{SMALL_FILE_BYTES}:unlimited")
     try:
         yield
     finally:
-        _limit_files(pids, "unlimited", user=user)
+        _limit_files(pids, "unlimited")
 
 
-def _limit_files(pids: Sequence[int], size: str, *, user: str | None) -> None:
+def _limit_files(pids: Sequence[int], size: str) -> None:
     program = shutil.which("prlimit")
     assert program, "No prlimit here. Run: sudo apt-get install util-linux"
-    group = None if user is None else getpwnam(user).pw_gid  # the kernel asks for both
     for pid in pids:
-        command = [program, "--pid", str(pid), f"--fsize={size}"]
-        done = subprocess.run(command, user=user, group=group, check=False, capture_output=True, cwd="/")
+        done = subprocess.run([program, "--pid", str(pid), f"--fsize={size}"], check=False, capture_output=True)
         assert done.returncode == 0 or pid not in find_living(), done.stderr
 
 
-def start_ahead(processes: Processes, *, name: str, state: Path, by: str) -> None:
+def start_ahead(processes: Processes, *, state: Path, by: str) -> None:
     """Start a gateway whose clock is ahead, e.g. by `20m`; waits are as long as ever."""
     program = shutil.which("faketime")
     assert program, "No faketime here. Run: .ci/test-tools"
     clock = [program, "--exclude-monotonic", "-f", f"+{by}"]
-    processes.start_program(name, [*clock, sys.executable, "-m", GATEWAY, "serve", "--state", str(state)])
+    processes.start_program("gateway", [*clock, sys.executable, "-m", GATEWAY, "serve", "--state", str(state)])
 
 
 class FaultyMachine(OneMachine):
@@ -102,115 +102,6 @@ class FaultyMachine(OneMachine):
         self.proxy.close()
 
 
-class FaultyCluster(Cluster):
-    """A cluster whose gateways reach a primary and a synchronous standby through proxies."""
-
-    def __init__(self, ports: Ports) -> None:
-        super().__init__(ports)
-        self.nodes = {"postgresql": self.database_port, "standby": find_free_port()}
-        self.primary = "postgresql"
-        self.server_passwords = self.folder / "pgpass-of-the-server"
-        self._ways = {name: find_free_port() for name in self.nodes}
-        self.proxies = {name: Proxy(port=self._ways[name], target=port) for name, port in self.nodes.items()}
-
-    @property
-    def database_uri(self) -> str:
-        """Both servers, as for a fail-over."""
-        return self._name_both("gateway", database="reports")
-
-    def list_desk_options(self) -> tuple[str, ...]:
-        """Return the desk's database on both servers."""
-        return ("--database-uri", self._name_both("desk", database="desk"))
-
-    def _name_both(self, role: str, *, database: str) -> str:
-        hosts = ",".join(f"127.0.0.1:{port}" for port in self._ways.values())
-        return f"postgresql://{role}@{hosts}/{database}?passfile={self.passwords}"
-
-    def start_servers(self, processes: Processes) -> str:
-        """Start the servers, and a synchronous standby."""
-        described = super().start_servers(processes)
-        shutil.copy(self.passwords, self.server_passwords)
-        if self.server_user is not None:
-            shutil.chown(self.server_passwords, self.server_user)
-        self.make_standby(processes)
-        return described
-
-    @property
-    def standby(self) -> str:
-        """The name of the server that is not written to."""
-        return next(name for name in self.nodes if name != self.primary)
-
-    def connect(self, name: str = "", *, database: str = "postgres") -> Any:
-        """Connect as the administrator, past the proxies."""
-        port = self.nodes[name or self.primary]
-        return connect(f"postgresql://postgres@127.0.0.1:{port}/{database}?passfile={self.passwords}")
-
-    def start_node(self, processes: Processes, name: str) -> None:
-        """Start one server on its data, and wait until it answers."""
-        places = (
-            f"port={self.nodes[name]}",
-            f"unix_socket_directories={self.folder / name}",
-            "listen_addresses=127.0.0.1",
-        )
-        given = [word for setting in (*places, "shared_buffers=32MB", "jit=off") for word in ("-c", setting)]
-        command = [find_program("postgres"), "-D", str(self.folder / name), *given]
-        processes.start_program(name, command, user=self.server_user)
-        processes.wait_until(lambda: self._answers(name), name=name)
-
-    def _answers(self, name: str) -> bool:
-        with contextlib.suppress(Exception), self.connect(name):
-            return True
-        return False
-
-    def make_standby(self, processes: Processes) -> None:
-        """Copy the primary into a standby that confirms each of its commits from now on."""
-        data, name = self.folder / self.standby, self.standby
-        shutil.rmtree(data, ignore_errors=True)
-        data.mkdir(mode=0o700)
-        if self.server_user is not None:
-            shutil.chown(data, self.server_user)
-        source = f"host=127.0.0.1 port={self.nodes[self.primary]} user=postgres application_name=standby"
-        subprocess.run(
-            [find_program("pg_basebackup"), "-d", source, "-D", str(data), "-R", "--checkpoint=fast"],
-            env={"PGPASSFILE": str(self.server_passwords), "PATH": os.environ["PATH"]},
-            user=self.server_user,
-            check=True,
-            cwd="/",
-        )
-        self.start_node(processes, name)
-        with self.connect() as primary:
-            primary.execute("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
-            primary.execute("SELECT pg_reload_conf()")
-            confirmed = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
-            assert wait_until(lambda: primary.execute(confirmed).fetchone() == (1,))
-
-    def fail_over(self, processes: Processes) -> None:
-        """Let the standby take over from a primary that is gone, and make the lost one its standby."""
-        lost, self.primary = self.primary, self.standby
-        with self.connect() as chosen:
-            chosen.execute("SELECT pg_promote()")
-            chosen.execute("ALTER SYSTEM RESET synchronous_standby_names")
-            chosen.execute("SELECT pg_reload_conf()")
-        assert lost not in processes.named
-        self.make_standby(processes)
-
-    def kill_node(self, processes: Processes, name: str) -> None:
-        """Kill one server with all its processes."""
-        kill(list_family(processes.named[name].pid))
-        processes.forget(name)
-
-    def stop_node(self, processes: Processes, name: str) -> None:
-        """Stop one server in order: its next start replays no log, which would heal a damaged page."""
-        processes.named[name].send_signal(signal.SIGINT)
-        processes.forget(name)
-
-    def close(self) -> None:
-        """End the proxies, and remove the servers' data."""
-        for proxy in self.proxies.values():
-            proxy.close()
-        super().close()
-
-
 def collect(loop: Loop, *more: str) -> dict[str, Any]:
     """Collect at the desk; its exit code is 1 where it has an alarm, e.g. of a clock that was ahead."""
     return ask_desk(loop, "collect", *more)
@@ -227,8 +118,91 @@ def ask_desk(loop: Loop, *words: str) -> dict[str, Any]:
 
 def ask_database(loop: Loop, question: str) -> list[Any]:
     """Return the rows of the gateway's database."""
-    if isinstance(loop.site, FaultyCluster):
-        with loop.site.connect(database="reports") as connection:
-            return list(connection.execute(question).fetchall())
     with contextlib.closing(sqlite3.connect(loop.gateway_state / "gateway.sqlite")) as database:
         return database.execute(question).fetchall()
+
+
+FAULT_SECONDS = 1.0
+DELAY_SECONDS = 0.2
+CLOCK_AHEAD = "20m"  # more than a signature may be old
+Fault = Callable[[Loop], None]
+_WITH_FILM: Final = ("--priority", "P2", "--again", "--evidence")
+# The part of the newest evidence that is complete: that of the callers never is.
+_NEWEST_FILM: Final = (
+    "SELECT evidence_id, blob FROM evidence JOIN evidence_parts USING (position) WHERE digest IS NOT NULL "
+    "ORDER BY position DESC LIMIT 1"
+)
+
+
+def flip_bytes_of_evidence(loop: Loop) -> None:
+    """Change a byte of a kept part on the store's side, let the desk find it, and bring the right bytes back.
+
+    The desk names the file, and takes neither it nor its acknowledgement; once the part is right it takes it whole.
+    """
+    film, report = loop.folder / "film", loop.folder / "report.json"
+    film.write_bytes(b"a film")
+    report.write_bytes(encode(make_industry_report(files=make_report("file-1").files)))
+    loop.run_partner("report", "submit", str(report), *_WITH_FILM, f"file-1={film}")
+    ((evidence_id, blob),) = ask_database(loop, _NEWEST_FILM)
+    flip_part(loop, blob)
+    found = collect(loop)["evidence"]
+    assert (found["collected"], found["spoiled"]) == (0, 1), found
+    alarms = {(one["kind"], one["subject"]) for one in ask_desk(loop, "alarms")["alarms"]}
+    assert any(kind == "evidence-spoiled" and evidence_id in subject for kind, subject in alarms)
+    flip_part(loop, blob)
+    found = collect(loop)["evidence"]
+    assert (found["collected"], found["spoiled"]) == (1, 0), found
+
+
+def flip_part(loop: Loop, blob: str) -> None:
+    """Change the last byte of a kept part, past the gateway; twice is never."""
+    path = loop.gateway_state / "evidence" / blob
+    raw = path.read_bytes()
+    path.write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
+
+
+def _kill_the_gateway(loop: Loop) -> None:
+    """Kill it, start it with a clock that is ahead, and set the clock right with a second kill."""
+    _kill_and_forget(loop)
+    start_ahead(loop.processes, state=loop.gateway_state, by=CLOCK_AHEAD)
+    loop.processes.wait_for(f"{loop.origin}/health")
+    time.sleep(FAULT_SECONDS)
+    _kill_and_forget(loop)
+    loop.start_gateway()
+
+
+def _kill_and_forget(loop: Loop) -> None:
+    kill(find_gateway(loop.gateway_state))
+    loop.processes.forget("gateway")
+
+
+def _pause_the_gateway(loop: Loop) -> None:
+    with paused(find_gateway(loop.gateway_state)):
+        time.sleep(FAULT_SECONDS)
+
+
+def _fill_the_disk(loop: Loop) -> None:
+    with full_disk(find_gateway(loop.gateway_state)):
+        time.sleep(FAULT_SECONDS)
+
+
+def _delay_callers(loop: Loop) -> None:
+    assert isinstance(loop.site, FaultyMachine)
+    with loop.site.proxy.delayed(DELAY_SECONDS):
+        time.sleep(FAULT_SECONDS)
+
+
+def _cut_callers(loop: Loop) -> None:
+    assert isinstance(loop.site, FaultyMachine)
+    with loop.site.proxy.cut():
+        time.sleep(FAULT_SECONDS)
+
+
+FAULTS: Final[dict[str, Fault]] = {
+    "gateway killed, its clock ahead, killed": _kill_the_gateway,
+    "gateway paused": _pause_the_gateway,
+    "disk full": _fill_the_disk,
+    "connections delayed": _delay_callers,
+    "connections cut": _cut_callers,
+    "bytes of evidence flipped": flip_bytes_of_evidence,
+}
