@@ -19,7 +19,7 @@ def read_section(heading: str) -> str:
 
 def list_findings() -> set[str]:
     """Return every finding that a doctor of gateway or desk can name, e.g. `gateway: store`."""
-    found = {f"desk: {name}" for name, _ in _CHECKS} | {f"gateway: next {role.value} key" for role in SIGNING_ROLES}
+    found = {f"desk: {name}" for name, _, _ in _CHECKS} | {f"gateway: next {role.value} key" for role in SIGNING_ROLES}
     for path in files(".py", below=("gateway",)):
         side = "desk" if "desk" in path.relative_to(ROOT).parts else "gateway"
         for node in find_nodes(path, ast.Call):
