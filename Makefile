@@ -76,5 +76,5 @@ wheels: tools ## build the three packages into dist/, twice, and compare: equal 
 	@.ci/wheels dist
 
 clean: ## remove what was built (not the state folder)
-	@rm -rf .venv build dist *.egg-info partner_sdk/build partner_sdk/*.egg-info partner_sdk/console/build partner_sdk/console/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv build dist *.egg-info partner_sdk/build partner_sdk/*.egg-info partner_sdk/*/build partner_sdk/*/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find gateway partner_sdk tests widget -name __pycache__ -prune -exec rm -rf {} +

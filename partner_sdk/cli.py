@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from partner_sdk import __version__
-from partner_sdk._commands.runtime import EMERGENCY, EXIT_CODES, EXIT_DONE, EXIT_FAILED, Call, Runtime
+from partner_sdk._commands.runtime import DISTRIBUTIONS, EMERGENCY, EXIT_CODES, EXIT_DONE, EXIT_FAILED, Call, Runtime
 from partner_sdk.lazy_group import LazyGroup, run_program
 
 PROGRAM: Final = "report-abuse-partner"
@@ -19,12 +19,12 @@ COMMANDS: Final = {
     "receipt": (f"{_ROOM}.receipts:receipt", "Check and keep receipts."),
     "inbox": (f"{_ROOM}.mailbox:inbox", "Fetch, check, save and list the agency's messages."),
     "thread": (f"{_ROOM}.mailbox:thread", "Read packages, requests and alerts, and write about them."),
-    "digest": (f"{_ROOM}.mailbox:digest", "Print your newest digest, and write it for people."),
+    "digest": (f"{_ROOM}.mailbox:digest", "Print your newest digest."),
     "enrol": (f"{_ROOM}.account:enrol", "Answer the agency's invitation."),
     "keys": (f"{_ROOM}.account:keys", "List and change this partner's keys."),
     "account": (f"{_ROOM}.account:account", "Register this partner, or show its registration."),
     "console": (
-        f"{_ROOM}.console:console",
+        "partner_sdk.console.commands:console",
         "Serve pages in your browser, for people without a developer.",
     ),
     "button": (f"{_ROOM}.button:button", "Put the Report Abuse button on your pages, and check it."),
@@ -36,6 +36,7 @@ COMMANDS: Final = {
     PROGRAM,
     cls=LazyGroup,
     table=COMMANDS,
+    distributions=DISTRIBUTIONS,
     epilog=f"\b\nExample:\n  {PROGRAM} report submit report.json --priority P2\n\n\b\n{EXIT_CODES}",
 )
 @click.version_option(__version__, message="%(version)s")

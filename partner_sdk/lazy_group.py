@@ -5,6 +5,7 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -21,13 +22,21 @@ class LazyGroup(click.Group):
 
     `table` maps each command's name to its object, written as an entry point, and its summary in the help, e.g.
     `{"doctor": ("partner_sdk._commands.account:doctor", "List faults.")}`. The help keeps its order.
-    A group inside is no entry point but another `LazyGroup`.
+    A group inside is no entry point but another `LazyGroup`. `distributions` names the one to install for a package
+    that may be absent, e.g. `{"partner_sdk.console": "report-abuse-partner-console"}`.
     """
 
-    def __init__(self, *args: Any, table: Mapping[str, tuple[str | click.Command, str]], **settings: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        table: Mapping[str, tuple[str | click.Command, str]],
+        distributions: Mapping[str, str] = MappingProxyType({}),
+        **settings: Any,
+    ) -> None:
         settings.setdefault("context_settings", {"help_option_names": ["-h", "--help"]})
         super().__init__(*args, **settings)
         self.table = table
+        self.distributions = distributions
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands in the order of the help."""
@@ -40,7 +49,13 @@ class LazyGroup(click.Group):
         target = self.table[cmd_name][0]
         if isinstance(target, click.Command):
             return target
-        return _load(target)
+        try:
+            return _load(target)
+        except ModuleNotFoundError as error:
+            distribution = self.distributions.get(error.name or "")
+            if distribution is None:
+                raise
+            raise click.ClickException(f"This is a package of its own: pip install {distribution}") from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write each command with its summary."""
@@ -112,6 +127,9 @@ def run_program(program: click.Command, arguments: Sequence[str] | None, *, name
         path = name if error.ctx is None else error.ctx.command_path
         message = make_printable(" ".join(error.format_message().split()).removesuffix("."))
         sys.stderr.write(f"{name}: {message}. See `{path} --help`.\n")
+        return error.exit_code
+    except click.ClickException as error:
+        sys.stderr.write(f"{name}: {error.format_message()}\n")
         return error.exit_code
     except click.Abort:
         return INTERRUPTED

@@ -43,7 +43,7 @@ from gateway.web.logs import configure_logging
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from gateway.web.settings import is_loopback
 from gateway.web.web_app import finish_web_app, make_web_app
-from partner_sdk.digests.page import read_style
+from partner_sdk.console.digests.page import read_style
 from partner_sdk.wire.canonical import encode, format_time
 
 blueprint = Blueprint("sign_in", __name__, template_folder="views/templates")

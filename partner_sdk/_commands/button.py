@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from partner_sdk._commands.button_check import check
 from partner_sdk._commands.runtime import (
+    DISTRIBUTIONS,
     EXIT_DONE,
     FEW_EXIT_CODES,
     Call,
-    PartnerGroup,
+    PartnerCommand,
     Speaker,
     origin_option,
     out_option,
@@ -31,6 +31,7 @@ from partner_sdk.button.snippet import (
     make_policy,
     make_style,
 )
+from partner_sdk.lazy_group import LazyGroup
 from partner_sdk.wire.button import TEST_LINK_ID
 from partner_sdk.wire.canonical import check_filled_in
 
@@ -53,13 +54,10 @@ TEST_LINK = (
 )
 
 
-@click.group(cls=PartnerGroup)
-def button() -> None:
-    """Put the Report Abuse button on your pages, and check it."""
-
-
-@button.command(
-    example="--placement example-chat-profile --for react --out ReportAbuseButton.js", exit_codes=FEW_EXIT_CODES
+@click.command(
+    cls=PartnerCommand,
+    example="--placement example-chat-profile --for react --out ReportAbuseButton.js",
+    exit_codes=FEW_EXIT_CODES,
 )
 @click.option("--placement", metavar="ID", required=True, help="The link id that the agency agreed for this place.")
 @click.option(
@@ -108,7 +106,7 @@ def snippet(
     return call.answer_file({"flavour": flavour, "origin": agency, "text": text}, text, out=out, note=note)
 
 
-@button.command(example="--by hash", exit_codes=FEW_EXIT_CODES)
+@click.command(cls=PartnerCommand, example="--by hash", exit_codes=FEW_EXIT_CODES)
 @click.option(
     "--by",
     type=click.Choice(WAYS),
@@ -135,10 +133,7 @@ def csp(call: Call, *, by: By, form: Form, origin: str | None) -> int:
     return EXIT_DONE
 
 
-button.add_command(check)
-
-
-@button.command(example="page.json --lifetime 3600 --href")
+@click.command(cls=PartnerCommand, example="page.json --lifetime 3600 --href")
 @click.argument("file")
 @click.option("--lifetime", metavar="SECONDS", type=int, help="How long it is valid: 1 to 86,400 (default: 43,200).")
 @click.option("--href", "is_href", is_flag=True, help="Print the full address of the link.")
@@ -169,7 +164,8 @@ def context(call: Call, *, file: str, lifetime: int | None, is_href: bool) -> in
     return EXIT_DONE
 
 
-@button.command(
+@click.command(
+    cls=PartnerCommand,
     example="request.json --origin https://report.example "
     "--root-fingerprint 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     exit_codes=FEW_EXIT_CODES,
@@ -226,3 +222,17 @@ def adopt(call: Call, *, file: str | None, is_example: bool, origin: str | None,
         "Nothing is agreed yet, and nothing is published. They may call you first.",
     ]
     return call.answer(fields, lines)
+
+
+button = LazyGroup(
+    "button",
+    help="Put the Report Abuse button on your pages, and check it.",
+    distributions=DISTRIBUTIONS,
+    table={
+        "snippet": (snippet, "Write the button for one agreed place."),
+        "csp": (csp, "Show the line that your Content-Security-Policy needs."),
+        "check": ("partner_sdk.console.commands:check", "Check that the button of a page is as agreed."),
+        "context": (context, "Seal the facts about one page, for its button's link."),
+        "adopt": (adopt, "Ask the agency for the button; no invitation is needed."),
+    },
+)

@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable
-from datetime import date, datetime
+from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,18 +18,15 @@ from partner_sdk._commands.runtime import (
     Call,
     PartnerCommand,
     PartnerGroup,
-    Speaker,
     pick,
     read_input,
     shared_options,
 )
-from partner_sdk.client._receipts import check_free
 from partner_sdk.client.mailbox import MailboxAlarm, OpenedMessage, read_message
 from partner_sdk.client.threads import KeptEntry, Thread, ThreadKind, check_asked
-from partner_sdk.durable_files import write_new_durably
 from partner_sdk.errors import FormatError, MailboxError, ReportAbuseError, TransportError, UnavailableError
-from partner_sdk.wire.canonical import convert, decode, parse_exact
-from partner_sdk.wire.digest import MAX_DIGEST_BYTES, Digest, DigestNotice, check_digest, format_rows
+from partner_sdk.wire.canonical import decode, parse_exact
+from partner_sdk.wire.digest import DigestNotice
 from partner_sdk.wire.mailbox import MAX_ENTRY_CHARACTERS, MAX_WAIT_SECONDS, PACKAGE_OUTCOMES, EntryKind
 
 
@@ -241,8 +238,6 @@ def list_entry_fields(entry: KeptEntry) -> dict[str, Any]:
     return pick(entry, "about", "by", "entry_id", "kind", "outcome", "report_id", "sent_at", "written_at")
 
 
-# A copy may be indented and hold rows too.
-_MAX_COPY_BYTES: Final = 4 * MAX_DIGEST_BYTES
 _MAX_NOTICE_BYTES: Final = 1024
 
 
@@ -253,26 +248,7 @@ def parse_period(text: str) -> str:
     return text
 
 
-def parse_copy(raw: bytes) -> Digest:
-    """Return the digest of a copy that `digest` wrote, or raise `FormatError`; its signature is not in it."""
-    try:
-        fields = decode(raw, kind=dict[str, Any])
-        copied = convert(fields.get("digest", fields), kind=Digest)
-        days = [date.fromisoformat(day) for day in (copied.first_day, copied.last_day, copied.made_at[:10])]
-    except (msgspec.MsgspecError, RecursionError, ValueError):
-        raise FormatError("This file is not a copy made with `digest`.", reason="malformed") from None
-    if days[0] > days[1]:
-        raise FormatError("This digest ends before it begins.", reason="bad-digest")
-    check_digest(copied)
-    return copied
-
-
-def _file_option(name: str, text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    return click.option(name, metavar="FILE", type=click.Path(path_type=Path), help=text)
-
-
-@click.command(cls=PartnerCommand, example="--period 2026-Q3 --html digest.html")
-@click.argument("copies", metavar="[COPY]...", nargs=-1)
+@click.command(cls=PartnerCommand, example="--period 2026-Q3")
 @click.option(
     "--period",
     "--quarter",
@@ -280,65 +256,24 @@ def _file_option(name: str, text: str) -> Callable[[Callable[..., Any]], Callabl
     metavar="YYYY-QN",
     help="The digest of this period, e.g. 2026-Q3 or 2026, not the newest.",
 )
-@_file_option("--html", "Write the page for managers to this new file; it needs no network and runs no script.")
-@_file_option("--pdf", "Write the same page on A4 to this new file, for a board; needs the extra `pdf`.")
-@_file_option("--csv", "Write one row for each number to this new file.")
-@click.option("--compare", "is_compared", is_flag=True, help="Put the periods before beside it in the rows.")
 @offline_option
 @shared_options
-def digest(
-    call: Call,
-    *,
-    copies: tuple[str, ...],
-    period: str | None,
-    html: Path | None,
-    pdf: Path | None,
-    csv: Path | None,
-    is_compared: bool,
-    is_offline: bool,
-) -> int:
-    """Print your newest digest, and write it for people.
-
-    COPY is a file that `digest` printed: then no folder and no key is needed. Several stand beside each other.
-    """
-    from partner_sdk.digests.page import render_page
-    from partner_sdk.digests.paper import render_paper
-    from partner_sdk.digests.view import list_changes, list_earlier
-
-    files = [path for path in (html, pdf, csv) if path is not None]
-    for path in files:
-        check_free(path)
-    alarms: list[dict[str, Any]] = []
-    if copies:
-        kept = [parse_copy(read_input(name, max_bytes=_MAX_COPY_BYTES)) for name in copies]
-        kept.sort(key=lambda one: (one.last_day, one.first_day))
-        call.speaker = Speaker(kept[-1].environment)
-        call.speaker.warn("A copy is shown as it is: only `digest` without a copy checks the agency's signature.")
-    else:
-        alarms = [] if is_offline else fetch_mailbox(call)
-        kept = call.partner.digests()
-    found = [one for one in kept if period in (None, one.period)]
+def digest(call: Call, *, period: str | None, is_offline: bool) -> int:
+    """Print your newest digest."""
+    alarms = [] if is_offline else fetch_mailbox(call)
+    found = [one for one in call.partner.digests() if period in (None, one.period)]
     if not found:
-        call.speaker.warn(_explain_absence(call, period, has_copies=bool(copies)))
+        call.speaker.warn(_explain_absence(call, period))
         return call.answer({"alarms": alarms, "digest": None}, code=EXIT_ALARM if alarms else EXIT_FAILED)
-    shown = found[-1]
-    rows = list_changes([*list_earlier(shown, kept), shown]) if is_compared else shown.to_rows()
-    if html is not None:
-        write_new_durably(html, render_page(shown, kept=kept).encode("utf-8"))
-    if pdf is not None:
-        write_new_durably(pdf, render_paper(shown, kept=kept))
-    if csv is not None:
-        write_new_durably(csv, format_rows(rows).encode("utf-8"))
-    fields = {"alarms": alarms, "digest": msgspec.to_builtins(shown), "files": [*map(str, files)], "rows": rows}
+    fields = {"alarms": alarms, "digest": msgspec.to_builtins(found[-1]), "rows": found[-1].to_rows()}
     return call.answer(fields, code=EXIT_ALARM if alarms else EXIT_DONE)
 
 
-def _explain_absence(call: Call, period: str | None, *, has_copies: bool) -> str:
+def _explain_absence(call: Call, period: str | None) -> str:
     if period is None:
         return "No digest has arrived yet."
-    if not has_copies:
-        notices = [one for one in call.partner.messages() if one.message.kind == "digest-not-published"]
-        bodies = (parse_exact(one.body, kind=DigestNotice, max_bytes=_MAX_NOTICE_BYTES) for one in notices)
-        if period in [one.period for one in bodies]:
-            return "The agency has decided not to publish a digest for that period. None will come."
+    notices = [one for one in call.partner.messages() if one.message.kind == "digest-not-published"]
+    bodies = (parse_exact(one.body, kind=DigestNotice, max_bytes=_MAX_NOTICE_BYTES) for one in notices)
+    if period in [one.period for one in bodies]:
+        return "The agency has decided not to publish a digest for that period. None will come."
     return "No digest has arrived for that period."

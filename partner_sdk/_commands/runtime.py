@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 STATE_VARIABLE: Final = "REPORT_ABUSE_PARTNER_STATE"
 DEFAULT_STATE: Final = "report-abuse-partner"
+# Of the commands that a service need not install.
+DISTRIBUTIONS: Final = dict.fromkeys(("partner_sdk.console", "flask"), "report-abuse-partner-console")
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -323,21 +325,6 @@ def read_input(name: str, *, max_bytes: int) -> bytes:
         return read_bounded(Path(name), max_bytes=max_bytes)
     except LocalStateError as error:
         raise LocalStateError(str(error), reason="no-such-file") from None
-
-
-def is_address(place: str) -> bool:
-    """Return whether a page is named by its address on the web and not as a file, e.g. `https://chat.example`."""
-    return "://" in place
-
-
-def read_page_file(place: str, *, max_bytes: int) -> bytes:
-    """Return the bytes of a page that is not named by an address, as `read_input`."""
-    try:
-        return read_input(place, max_bytes=max_bytes)
-    except LocalStateError as error:
-        if place == "-" or Path(place).exists():
-            raise
-        raise LocalStateError(f"{error} An address begins with https://.", reason=error.reason) from None
 
 
 def pick(value: object, *names: str) -> dict[str, Any]:

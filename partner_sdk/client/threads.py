@@ -4,42 +4,32 @@ An entry is signed, sealed and saved, and only then sent, until the gateway has 
 entry. An own entry is a note in `entries/`: its writer, time and kind, and its sealed box until the gateway has it. Its
 words are never kept readable. Answers that are reports are noted in `answers/`: the id of the request and nothing else,
 since the report lies sealed in the spool.
-
-A package is written into a new folder, once every byte of its archive is proven (docs/package.md): never over anything,
-and no folder is left behind unless all of the package is in it.
 """
 
-import io
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from partner_sdk.client._partner_state import PartnerProfile, PartnerState, find_document
+from partner_sdk.client._partner_state import PartnerState, find_document
 from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, RETRIED_ERRORS
 from partner_sdk.client.mailbox import OpenedMessage, read_message
-from partner_sdk.durable_files import find_bytes, make_private_folder, sync_folder, write_durably
+from partner_sdk.durable_files import find_bytes, make_private_folder, write_durably
 from partner_sdk.errors import FormatError, LocalStateError, MailboxError, ReportAbuseError
 from partner_sdk.report import IndustryReport
-from partner_sdk.wire.canonical import check_report_id, encode, format_time, parse_base64url, parse_exact, parse_time
+from partner_sdk.wire.canonical import check_report_id, encode, format_time, parse_exact, parse_time
 from partner_sdk.wire.mailbox import (
     BODIES,
-    MANIFEST_FILE,
     MAX_ENTRY_BODY_BYTES,
     PACKAGE_OUTCOMES,
-    SIGNED_PACKAGE,
     EntryKind,
     EntryPost,
     InformationRequest,
     MailboxMessage,
     MessageKind,
     Package,
-    PackageManifest,
     PreservationRequest,
     ServiceAlert,
     TermsReferral,
@@ -54,6 +44,7 @@ from partner_sdk.wire.submission import ReportKind
 
 if TYPE_CHECKING:
     from partner_sdk.client.transport import Transport
+    from partner_sdk.reader.packages import CheckedPackage, OpenedPackage
 
 ENTRIES: Final = "entries"
 ANSWERS: Final = "answers"
@@ -335,99 +326,6 @@ def format_package_outcome(outcome: str) -> str:
     return PACKAGE_OUTCOMES.get(outcome, outcome.replace("_", " "))
 
 
-_LOCAL_HEADER_BYTES: Final = 30  # APPNOTE.TXT §4.3.7, without the name; an archive of a mailbox has no extra field
-
-
-class OpenedPackage(msgspec.Struct, frozen=True):
-    """A package that was checked and written: its signed manifest, its folder, and its files in this order."""
-
-    manifest: PackageManifest
-    folder: Path
-    files: tuple[Path, ...]
-
-
-class CheckedPackage(msgspec.Struct, frozen=True):
-    """A package of which every byte is proven: its signed manifest, and its files by name."""
-
-    manifest: PackageManifest
-    files: Mapping[str, bytes]
-
-
-def check_package(
-    package: Package, *, message_id: str, key_set: KeySet, profile: PartnerProfile, now: datetime
-) -> CheckedPackage:
-    """Check the archive of a package.
-
-    A mailbox-signing key of the agency that was in use must have signed the manifest, for this message and environment.
-    Raises `FormatError`, `StatementError`, and `MailboxError` (`wrong-package`, and as `verify_archive`).
-    """
-    from partner_sdk.package_reader import ReadError, verify_archive  # a file for itself, which no other call needs
-
-    archive = package.read_archive()
-    try:
-        verify_archive(io.BytesIO(archive), keys=[parse_base64url(key.public_key) for key in key_set.mailbox_keys])
-    except ReadError as error:
-        raise MailboxError(f"{error} Tell the agency, but not through this service.", reason=error.reason) from None
-    # Again by the wire: its reader judges the key by the time of the signature, and each field by its model.
-    manifest = SIGNED_PACKAGE.open_dated(_read_manifest(archive), signers=key_set.mailbox_keys, now=now)
-    if (manifest.environment, manifest.package_id) != (profile.environment, message_id):
-        raise MailboxError("The archive is that of another package than its message.", reason="wrong-package")
-    return CheckedPackage(manifest, dict(_list_files(archive, manifest)))
-
-
-def write_package(package: CheckedPackage, *, folder: Path) -> OpenedPackage:
-    """Write the files of a checked package, 0600, into a new folder, 0700.
-
-    Raises `LocalStateError` (`exists`, `cannot-write`).
-    """
-    return OpenedPackage(package.manifest, folder, tuple(_write_all(package.files, folder=folder)))
-
-
-def _read_manifest(archive: bytes) -> bytes:
-    start = _LOCAL_HEADER_BYTES + len(MANIFEST_FILE)
-    return archive[start : start + int.from_bytes(archive[18:22], "little")]  # its compressed size: nothing is packed
-
-
-def _list_files(archive: bytes, manifest: PackageManifest) -> Iterator[tuple[str, bytes]]:
-    """Yield each file of a verified archive with its bytes: they follow one another without a gap."""
-    raw = _read_manifest(archive)
-    yield MANIFEST_FILE, raw
-    at = _LOCAL_HEADER_BYTES + len(MANIFEST_FILE) + len(raw)
-    for file in manifest.files:
-        at += _LOCAL_HEADER_BYTES + len(file.name)
-        yield file.name, archive[at : at + file.size_bytes]
-        at += file.size_bytes
-
-
-def _write_all(files: Mapping[str, bytes], *, folder: Path) -> list[Path]:
-    if os.path.lexists(folder):
-        raise LocalStateError(
-            f"{folder} exists already, and nothing in it was touched: give a new folder with --out.", reason="exists"
-        )
-    if not folder.parent.is_dir():
-        raise LocalStateError(f"Make the folder {folder.parent} first.", reason="cannot-write")
-    written = []
-    try:
-        made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".package-"))  # 0700
-    except OSError as error:
-        raise LocalStateError(f"Cannot write to {folder.parent}: {error.strerror}.", reason="cannot-write") from None
-    try:
-        for name, content in files.items():
-            make_private_folder((made / name).parent)
-            write_durably(made / name, content)
-            written.append(folder / name)
-        made.rename(folder)  # fails if a folder with anything in it came meanwhile
-        sync_folder(folder.parent)
-    except OSError as error:
-        raise LocalStateError(f"Cannot write {folder}: {error.strerror}.", reason="cannot-write") from None
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-    return written
-
-
-# With it comes all that sends, which a command that only reads the saved messages does not need.
-
-
 class EntryAttempt(msgspec.Struct, frozen=True):
     """The outcome of one entry that had been waiting: it was sent, or the error that stopped it."""
 
@@ -549,14 +447,23 @@ class Threads(msgspec.Struct, frozen=True):
             opened = partner.threads.open_package(thread.message_id, Path("package"))
             print(opened.manifest.reference, opened.files)
 
-        Raises `MailboxError` (`no-such-message`, `recalled`, `wrong-package`, `altered`, ...), `StatementError` for a
-        signature that does not hold, and `LocalStateError` (`exists`): nothing is written over.
+        Needs report-abuse-partner-reader. Raises `MailboxError` (`no-such-message`, `recalled`, `wrong-package`,
+        `altered`, ...), `StatementError` for a signature that does not hold, and `LocalStateError` (`exists`): nothing
+        is written over.
         """
-        return write_package(self.check_package(message_id), folder=folder)
+        package = self.check_package(message_id)
+        from partner_sdk.reader.packages import write_package
+
+        return write_package(package, folder=folder)
 
     def check_package(self, message_id: str) -> "CheckedPackage":
         """Check a saved package and return its manifest and files, without writing any; raises as `open_package`."""
-
+        try:
+            from partner_sdk.reader.packages import check_package
+        except ModuleNotFoundError:
+            raise LocalStateError(
+                "Packages are read by a package of its own: pip install report-abuse-partner-reader", reason="no-extra"
+            ) from None
         thread = next((one for one in self.read(*PACKAGES).threads if one.message_id == message_id), None)
         if thread is None:
             raise MailboxError("No package with this id is saved in this folder.", reason="no-such-message")
@@ -565,7 +472,7 @@ class Threads(msgspec.Struct, frozen=True):
             parse_body(read_message(self.state, thread.number).body, body=Package),
             message_id=message_id,
             key_set=self.get_key_set(),
-            profile=self.state.profile,
+            environment=self.state.profile.environment,
             now=self.clock(),
         )
 

@@ -21,7 +21,6 @@ from partner_sdk.client.threads import (
     PACKAGES,
     REQUESTS,
     STATE_LABELS,
-    CheckedPackage,
     KeptEntry,
     Thread,
     ThreadKind,
@@ -46,6 +45,7 @@ from partner_sdk.console.page import (
 from partner_sdk.console.session import TOKEN_BYTES, get_session
 from partner_sdk.console.writing import PRIORITIES, begin_draft, get_drafts
 from partner_sdk.errors import MailboxError, ReportAbuseError
+from partner_sdk.reader.packages import CheckedPackage
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.mailbox import (
     ACCOUNT_KINDS,

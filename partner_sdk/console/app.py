@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 from partner_sdk.client._partner_state import PartnerProfile, PartnerState
 from partner_sdk.console import accounts, agency, feedback, mailbox, sent, writing
 from partner_sdk.console.agency import find_waiting_work
+from partner_sdk.console.digests.page import read_style
 from partner_sdk.console.drafts import Drafts, sweep
 from partner_sdk.console.page import (
     Console,
@@ -28,7 +29,6 @@ from partner_sdk.console.questions import format_choice, show_uk_times_in
 from partner_sdk.console.sent import EXTENSION, Jobs, list_rows, list_spool
 from partner_sdk.console.session import Door, Told, check_request, find_first_question, find_session, open_to_all
 from partner_sdk.console.writing import ConsoleRequest, get_drafts, remove_parts
-from partner_sdk.digests.page import read_style
 from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.uk_clock import format_uk_time
 from partner_sdk.wire.canonical import parse_time

@@ -10,6 +10,9 @@ from markupsafe import Markup
 
 from partner_sdk.button.frameworks import FILE_NAMES, FLAVOUR_NAMES, FLAVOURS, Flavour, make_flavour
 from partner_sdk.button.snippet import make_policy, make_style
+from partner_sdk.console.digests import page
+from partner_sdk.console.digests.page import render_article, render_page
+from partner_sdk.console.digests.view import make_digest_page
 from partner_sdk.console.mailbox import (
     FIGURES,
     OUTCOMES,
@@ -21,9 +24,6 @@ from partner_sdk.console.mailbox import (
     say_letter,
 )
 from partner_sdk.console.page import NavItem, get_state, note_act, offer_file, show_page
-from partner_sdk.digests import page
-from partner_sdk.digests.page import render_article, render_page
-from partner_sdk.digests.view import make_digest_page
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.digest import Digest, render_csv
 from partner_sdk.wire.mailbox import OutcomeNote, SetAsideNotice

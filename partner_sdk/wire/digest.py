@@ -35,7 +35,6 @@ COUNTED: Final = (
     "Lines need not add up to the total: each has noise of its own.",
 )
 # A line whose evidence is clear, by its table.
-_CLEAR: Final = {KIND: "  more than your own", WEAKNESS: "  often named"}
 
 Evidence = Literal["clear", "not-clear"]
 
@@ -219,7 +218,7 @@ def _check_cell(cell: DigestCell, *, exact: bool, place: str, table: str = "") -
         good = cell.value >= SMALLEST_SHOWN and 1 <= cell.low <= cell.value <= cell.high
         good = good and cell.shown == str(cell.value)
     good = good and (cell.own is None or (table == KIND and cell.own >= 0))
-    good = good and (cell.evidence is None or table in _CLEAR)
+    good = good and (cell.evidence is None or table in (KIND, WEAKNESS))
     if not good or (exact and (cell.value is None or cell.own is not None)):
         raise FormatError(f"{place} contradicts itself.", reason="bad-digest")
 
@@ -238,11 +237,6 @@ def describe_share(digest: Digest, label: str) -> str:
     return f"often named: about {min(100, max(1, round(100 * named / digest.total.value)))} of 100 incidents"
 
 
-def format_interval(cell: DigestCell, *, exact: bool = False) -> str:
-    """Return the interval in words, or `exact` where the partner can count the number itself."""
-    return "exact" if exact else f"{cell.low} to {cell.high}"
-
-
 def format_epsilon(micro: int) -> str:
     """Return a privacy cost for people: 400000 becomes `0.4`."""
     whole, rest = divmod(micro, 1_000_000)
@@ -253,48 +247,6 @@ def format_interval_share(permille: int) -> str:
     """Return 950 as `95` and 975 as `97.5`, in per cent."""
     whole, rest = divmod(permille, 10)
     return f"{whole}.{rest}" if rest else str(whole)
-
-
-def render_table(digest: Digest) -> str:
-    """Return the whole digest as text that fits a terminal."""
-    lines = [
-        f"Digest of {digest.period} for {digest.partner} ({digest.environment})",
-        f"{digest.first_day} to {digest.last_day}, made {digest.made_at}",
-    ]
-    if digest.synthetic:
-        lines += ["", "SYNTHETIC: this digest counts made-up cases. Nothing in it happened."]
-    if digest.status == "waiting":
-        later = f" The digest of {digest.period[:4]} counts them too." if digest.span == "quarter" else ""
-        lines += ["", f"Too few reports for figures that would mean anything.{later}"]
-    else:
-        lines += [
-            "",
-            "Noise is added to every number but your own, so that no one who reports or is reported can be identified.",
-            *COUNTED,
-            f"Privacy cost: {format_epsilon(digest.epsilon_micro)} of at most 1.0 for this period.",
-            f"Each interval holds the true number with {format_interval_share(digest.interval_permille)} % certainty.",
-            "",
-        ]
-    width = max((len(cell.title) for _, cell in _rows(digest)), default=0)
-    if digest.total is not None:
-        lines.append(_line(digest.total, exact=False, width=width))
-    for table in digest.tables:
-        cost = "exact: your own" if table.exact else f"privacy cost {format_epsilon(table.epsilon_micro)}"
-        lines += ["", f"{table.title} ({cost})"] + ([f"  {table.note}"] if table.note else [])
-        lines += [_line(cell, exact=table.exact, width=width, table=table.name) for cell in table.cells]
-    for name in digest.missing_tables:
-        lines += [
-            "",
-            f"The table {name} is missing: its noise was lost before it was stored, and noise is never drawn twice.",
-        ]
-    if digest.status == "published":
-        lines += ["", "Weaknesses that are often named, and what to do about them"]
-        for advice in digest.recommendations:
-            named = describe_share(digest, advice.label)
-            lines += [f"  {advice.rank}. {advice.weakness} ({named})", f"     {advice.change}", f"     {advice.solved}"]
-        if not digest.recommendations:
-            lines.append("  No weakness stands out from the noise in this period.")
-    return "\n".join(lines) + "\n"
 
 
 def render_csv(digest: Digest) -> str:
@@ -317,23 +269,10 @@ def _rows(digest: Digest) -> list[tuple[DigestTable | None, DigestCell]]:
     return rows + [(table, cell) for table in digest.tables for cell in table.cells]
 
 
-def _line(cell: DigestCell, *, exact: bool, width: int, table: str = "") -> str:
-    own = "" if cell.own is None else f"  your own: {cell.own}"
-    evidence = _CLEAR[table] if is_clear(cell) else ""
-    return f"  {cell.title:<{width}}  {cell.shown:>13}  {format_interval(cell, exact=exact)}{own}{evidence}"
-
-
 OVERVIEW_VERSION: Final = "1"
 MAX_OVERVIEW_BYTES: Final = 64 * 1024
 MAX_OVERVIEW_TEXTS: Final = 10
 MAX_OVERVIEW_CHARACTERS: Final = 500
-
-# An overview is never empty without a word: in place of the numbers, and of the rows of one table.
-NOTHING_SHOWN: Final = (
-    "This overview has no number. Few services are counted so far, and the noise that hides each of them is larger "
-    "than what they add up to. Each further service makes more of it visible."
-)
-NO_ROWS: Final = "No number here stands out from the noise, or one service could be most of it."
 
 OverviewText = Annotated[str, Meta(min_length=1, max_length=MAX_OVERVIEW_CHARACTERS)]
 
@@ -424,56 +363,3 @@ def _is_whole(line: OverviewLine) -> bool:
         return line.low >= 0
     value, high, share_low, share_high = (-1 if one is None else one for one in ends)
     return 1 <= line.low <= value <= high and 0 <= share_low <= share_high <= 100
-
-
-def describe_line(line: OverviewLine) -> str:
-    """Return a line's number in words, e.g. `about 26 (20 to 32)` or `at least 5,200`."""
-    if line.value is None:
-        return f"at least {line.low:,}"
-    return f"about {line.value:,} ({line.low:,} to {line.high:,})"
-
-
-def describe_line_share(line: OverviewLine) -> str:
-    """Return a line's share of all lines in words, e.g. `40 to 70 %`, or nothing."""
-    return "" if line.share_low is None else f"{line.share_low} to {line.share_high} %"
-
-
-def describe_rest(table: OverviewTable) -> str:
-    """Return the lines that are not shown in one sentence, or nothing."""
-    rest = "; ".join(line.title for line in table.lines if not line.low)
-    return f"Not above the noise: {rest}." if rest else ""
-
-
-def describe_noise(overview: Overview) -> str:
-    """Return the reader's caveat for the whole overview."""
-    return (
-        "Noise is added to every number, enough to hide whether any one service is counted at all. Each range holds "
-        f"the true number with {overview.interval_permille / 10:g} % certainty, and so does each “at least”. Lines "
-        "whose ranges overlap may stand in either order."
-    )
-
-
-def render_overview(overview: Overview) -> str:
-    """Return the whole overview as text that fits a terminal."""
-    lines = [
-        f"Overview of {overview.period}: all services together ({overview.environment})",
-        f"{overview.first_day} to {overview.last_day}, made {overview.made_at}",
-        *(["", "SYNTHETIC: this overview counts made-up cases. Nothing in it happened."] if overview.synthetic else []),
-        "",
-        *describe_noise(overview).replace(". ", ".\n").split("\n"),
-        f"Privacy cost for each service: {format_epsilon(overview.epsilon_micro)} of at most 1.0 for this year.",
-        *(["", NOTHING_SHOWN] if overview.is_empty else []),
-    ]
-    width = max((len(line.title) for table in overview.tables for line in table.shown), default=0)
-    for table in overview.tables:
-        lines += ["", f"{table.title} ({table.unit})", *([f"  {table.note}"] if table.note else [])]
-        lines += [
-            f"  {rank}. {line.title:<{width}}  {describe_line(line)}  {describe_line_share(line)}".rstrip()
-            for rank, line in enumerate(table.shown, start=1)
-        ] or [f"  {NO_ROWS}"]
-        lines += [f"  {rest}" for rest in [describe_rest(table)] if rest]
-    for title in overview.missing_tables:
-        lines += ["", f"The table {title} is missing: its noise was lost, and noise is never drawn twice."]
-    for title, texts in (("Emerging patterns", overview.patterns), ("Changed after feedback", overview.changes)):
-        lines += ["", title, *(f"  - {text}" for text in texts or ["Nothing to report."])]
-    return "\n".join(lines) + "\n"

@@ -28,7 +28,7 @@ from gateway.desk.digests.tables import (
     make_year_tables,
 )
 from gateway.desk.keyring.key_set import Period, Quarter, Year
-from partner_sdk.digests.view import list_gaps
+from partner_sdk.console.digests.view import list_gaps
 from partner_sdk.wire.digest import Digest, DigestCell, parse_digest
 from tests.bench.digest_attacks import CERTAINTY_ERROR, bound_share
 from tests.bench.digest_year import (

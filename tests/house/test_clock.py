@@ -22,7 +22,7 @@ NAMES: Final = {
 # Other readers of the clock, with the reason why the day does not matter there.
 OTHERS: Final = {
     "gateway/limits.py": "counts the seconds of a window",
-    "partner_sdk/log_check.py": "shares no code with the modules that read the clock; a test passes its own",
+    "partner_sdk/reader/log_check.py": "shares no code with the modules that read the clock; a test passes its own",
     "partner_sdk/console/check/page_fetch.py": "leaves out cookies that have ended, as a browser on this machine does",
     "partner_sdk/console/drafts.py": "compares with the time that the file system gave a file",
     "gateway/desk/vault/holder.py": "compares with the time that the file system gave a file",

@@ -40,7 +40,7 @@ MAY_DECRYPT_A_KEY_FILE = {*DERIVES_FROM_A_PASSPHRASE, "gateway.desk.vault.case_k
 # The sealed file of a package: the desk seals it, and its reader opens it for the body that has the passphrase
 # (docs/decisions/0063).
 MAY_SEAL_A_PACKAGE = {"gateway.desk.packages.archive"}
-MAY_OPEN_A_PACKAGE = {"partner_sdk.package_reader"}
+MAY_OPEN_A_PACKAGE = {"partner_sdk.reader.package_reader"}
 
 
 @cache

@@ -1,24 +1,20 @@
-"""The reading side of digests: the page for managers, the changes between periods, rows, and the command's files."""
+"""The reading side of digests: the page for managers, the changes between periods, rows, and the command."""
 
 import csv
 import io
 import json
 import random
 import re
-import sys
-import zlib
 from collections.abc import Iterator
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from partner_sdk._commands.runtime import EXIT_FAILED
-from partner_sdk.digests.page import render_page
-from partner_sdk.digests.paper import render_paper
-from partner_sdk.digests.view import Figure, Grid, judge_change, list_changes, list_earlier, make_digest_page
+from partner_sdk.console.digests.page import render_page
+from partner_sdk.console.digests.view import Figure, Grid, judge_change, list_changes, list_earlier, make_digest_page
 from partner_sdk.wire.canonical import encode, to_base64url
 from partner_sdk.wire.digest import Digest, DigestNotice, DigestTable, format_rows, make_cell, make_exact_cell
 from tests.builders import House
@@ -257,49 +253,11 @@ def fetch(line: Terminal, house: House, digest: Digest) -> None:
     assert line.run("inbox") == 0
 
 
-def test_the_command_writes_page_and_rows_and_never_over_a_file(line: Terminal, house: House, tmp_path: Path) -> None:
+def test_the_command_prints_the_newest_digest_with_its_rows(line: Terminal, house: House) -> None:
     fetch(line, house, make_digest())
-    page, rows, paper = (tmp_path / f"digest.{kind}" for kind in ("html", "csv", "pdf"))
-    assert line.run("digest", "--offline", "--html", str(page), "--csv", str(rows)) == 0
-    assert page.read_text(encoding="utf-8") == render_page(make_digest())
-    assert rows.read_text(encoding="utf-8") == format_rows(make_digest().to_rows())
-    assert json.loads(line.out)["files"] == [str(page), str(rows)]
-    assert line.run("digest", "--offline", "--pdf", str(paper)) == 0
-    assert paper.read_bytes() == render_paper(make_digest())
-    assert line.run("digest", "--offline", "--html", str(page)) == EXIT_FAILED
-    assert page.read_text(encoding="utf-8") == render_page(make_digest())
     assert line.run("digest", "--offline") == 0
-    assert json.loads(line.out)["rows"] == make_digest().to_rows()
-
-
-def test_a_copy_is_read_without_folder_or_key(line: Terminal, tmp_path: Path) -> None:
-    copies = []
-    for digest in (SUMMER, SPRING):
-        copies.append(tmp_path / f"{digest.period}.json")
-        copies[-1].write_bytes(msgspec.json.encode({"environment": "live", "digest": digest, "rows": []}))
-    elsewhere = Terminal(tmp_path / "nothing-here", line.adapter, line.capsys)
-    assert elsewhere.run("digest", *map(str, copies), "--compare") == 0
-    assert "only `digest` without a copy checks the agency's signature" in elsewhere.err
-    shown = json.loads(elsewhere.out)
-    assert shown["digest"]["period"] == "2026-Q3"
-    changes = {(row["period"], row["label"]): (row["value"], row["change"]) for row in shown["rows"]}
-    assert changes["2026-Q2", "grooming"] == (30, "first")
-    assert changes["2026-Q3", "grooming"] == (60, "up")
-    assert elsewhere.run("digest", str(copies[1]), "--compare") == 0
-    assert {row["change"] for row in json.loads(elsewhere.out)["rows"]} == {"first"}
-    spoiled = msgspec.structs.replace(SUMMER, first_day="the first of July")
-    for raw in (b'{"digest": {"partner": "example-chat"}}', b"\xff", msgspec.json.encode(spoiled)):
-        copies[0].write_bytes(raw)
-        assert elsewhere.run("digest", str(copies[0])) == EXIT_FAILED
-        assert "not a copy" in elsewhere.err
-
-
-def test_a_copy_whose_numbers_contradict_each_other_is_refused(line: Terminal, tmp_path: Path) -> None:
-    fields = msgspec.to_builtins(SUMMER)
-    fields["total"]["low"] = 99
-    (tmp_path / "bad.json").write_text(json.dumps(fields), encoding="utf-8")
-    assert line.run("digest", str(tmp_path / "bad.json")) == EXIT_FAILED
-    assert "contradicts itself" in line.err
+    printed = json.loads(line.out)
+    assert (printed["digest"], printed["rows"]) == (msgspec.to_builtins(make_digest()), make_digest().to_rows())
 
 
 def test_a_period_that_is_not_published_is_told_apart_from_one_that_has_not_come(line: Terminal, house: House) -> None:
@@ -309,33 +267,6 @@ def test_a_period_that_is_not_published_is_told_apart_from_one_that_has_not_come
     assert "has decided not to publish" in line.err
     assert line.run("digest", "--offline", "--period", "2026-Q1") == EXIT_FAILED
     assert "No digest has arrived for that period." in line.err
-
-
-def read_paper(raw: bytes) -> str:
-    streams = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", raw, re.DOTALL)
-    return b"".join(zlib.decompress(one) for one in streams).decode("latin-1")
-
-
-def test_paper_holds_the_same_sentences_in_the_same_bytes_each_time() -> None:
-    tables = [msgspec.structs.replace(make_kinds(grooming=30), title="Dŵr “x” 学")]
-    digest = make_quarter("2026-Q3", total=30, tables=tables)
-    raw = render_paper(digest, kept=[SPRING])
-    assert raw.startswith(b"%PDF-")
-    assert raw == render_paper(digest, kept=[SPRING])
-    assert not {mark for mark in (b"/JavaScript", b"/JS", b"/URI", b"/EmbeddedFile", b"/Launch") if mark in raw}
-    drawn = read_paper(raw)
-    for words in ("July to September 2026", "What is often named, and what to do", 'Dwr "x" ?', "1 of 2"):
-        assert words in drawn
-
-
-def test_paper_without_its_library_names_the_line_that_installs_it(
-    line: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setitem(sys.modules, "fpdf", None)
-    (tmp_path / "copy.json").write_bytes(msgspec.json.encode(SUMMER))
-    assert line.run("digest", str(tmp_path / "copy.json"), "--pdf", str(tmp_path / "digest.pdf")) == EXIT_FAILED
-    assert "pip install 'report-abuse-partner-sdk[pdf]'" in line.err
-    assert not (tmp_path / "digest.pdf").exists()
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from partner_sdk import log_check
-from partner_sdk.log_check import EXIT_ALARM, EXIT_FAILED, EXIT_STANDS_STILL, EXIT_WELL, NotCheckedError, main
+from partner_sdk.reader import log_check
+from partner_sdk.reader.log_check import EXIT_ALARM, EXIT_FAILED, EXIT_STANDS_STILL, EXIT_WELL, NotCheckedError, main
 from partner_sdk.wire.public_log import format_verifier
 from tests.builders.local_servers import run_server
 from tests.builders.logs import LOG, LOG_PUBLIC, PlainLog, make_entries, sha256
@@ -194,10 +194,10 @@ def test_help_has_an_example_and_every_exit_code(capsys: pytest.CaptureFixture[s
 
 LOADS = """
 import sys
-import partner_sdk.log_check
+import partner_sdk.reader.log_check
 own = {name for name in sys.modules if name.partition(".")[0] in {"gateway", "partner_sdk"}}
-assert own == {"partner_sdk", "partner_sdk.errors", "partner_sdk.log_check", "partner_sdk.wire",
-               "partner_sdk.wire.public_log", "partner_sdk.wire.public_log"}, own
+assert own == {"partner_sdk", "partner_sdk.errors", "partner_sdk.reader", "partner_sdk.reader.log_check",
+               "partner_sdk.wire", "partner_sdk.wire.public_log"}, own
 others = {"msgspec", "requests", "click", "flask", "sqlalchemy"} & set(sys.modules)
 assert not others, others
 """

@@ -14,8 +14,6 @@ MOST_BYTES = 300_000
 REPOSITORY = Path(__file__).parents[2]
 SOURCE = REPOSITORY / "partner_sdk"
 DECLARED = {"click", "cryptography", "http-message-signatures", "msgspec", "requests"}
-# For `digest --pdf`: sending reports needs none.
-EXTRAS = {"fpdf2"}
 FOREIGN = {"flask", "sqlalchemy", "gateway", "alembic", "werkzeug", "opendp", "pytest", "requests_http_signature"}
 
 # Imports every module of the package, and prints where each came from and which foreign ones are there.
@@ -41,8 +39,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_has_its_name_and_declares_five_libraries(wheel: Path) -> None:
     assert wheel.name == "report_abuse_partner_sdk-0.1.0-py3-none-any.whl"
     names = read_requirements(wheel)
-    assert {name for name, is_extra in names.items() if not is_extra} == DECLARED
-    assert {name for name, is_extra in names.items() if is_extra} == EXTRAS
+    assert names == dict.fromkeys(DECLARED, False)
 
 
 def test_wheel_holds_every_module_and_the_examples_and_is_small(wheel: Path) -> None:
@@ -52,10 +49,10 @@ def test_wheel_holds_every_module_and_the_examples_and_is_small(wheel: Path) -> 
         f"partner_sdk/{path.relative_to(SOURCE)}" for path in [*SOURCE.glob("*.py"), *SOURCE.glob("[a-z]*/*.py")]
     }
     assert len(modules) >= 40
-    assert {name for name in modules if "/console/" not in name} <= names
+    assert {name for name in modules if not re.search("/(console|reader)/", name)} <= names
     assert {"partner_sdk/README.md", "partner_sdk/py.typed", "partner_sdk/examples/report.json"} <= names
     assert "partner_sdk/examples/full-report.json" in names
-    assert [name for name in names if name.startswith("partner_sdk/console/")] == []
+    assert [name for name in names if name.startswith(("partner_sdk/console/", "partner_sdk/reader/"))] == []
     assert [name for name in names if "/vectors/" in name or name.endswith("WIRE.md")] == []
     assert wheel.stat().st_size <= MOST_BYTES
     tops = {name.split("/")[0] for name in names}
@@ -100,18 +97,27 @@ def test_wheel_needs_nothing_but_its_libraries(wheel: Path, tmp_path: Path) -> N
     assert not FOREIGN & set(loaded.split())
 
 
-def test_wheel_of_the_console_adds_every_file_of_its_own_to_the_package(wheel: Path, tmp_path: Path) -> None:
-    own = build_wheel(SOURCE / "console", tmp_path)
-    assert own.name == "report_abuse_partner_console-0.1.0-py3-none-any.whl"
-    names = read_requirements(own)
-    assert {name for name, is_extra in names.items() if not is_extra} == {"report-abuse-partner-sdk", "flask", "tzdata"}
-    assert {name for name, is_extra in names.items() if is_extra} == {"playwright"}
+def build_beside(name: str, folder: Path, *, needs: set[str], extras: set[str]) -> Path:
+    """Build the wheel of a folder of the SDK; it holds every file of that, and declares what it needs."""
+    folder.mkdir()
+    own = build_wheel(SOURCE / name, folder)
+    assert own.name == f"report_abuse_partner_{name}-0.1.0-py3-none-any.whl"
+    declared = read_requirements(own)
+    assert {one for one, is_extra in declared.items() if not is_extra} == {"report-abuse-partner-sdk", *needs}
+    assert {one for one, is_extra in declared.items() if is_extra} == extras
     with zipfile.ZipFile(own) as archive:
-        held = {name for name in archive.namelist() if not name.startswith("report_abuse_partner_console-")}
-    files = {path for path in (SOURCE / "console").rglob("*.*") if path.is_file() and "__pycache__" not in path.parts}
-    beside = {SOURCE / "console" / name for name in ("README.md", "pyproject.toml", "setup.cfg")}
+        held = {one for one in archive.namelist() if not one.startswith("report_abuse_partner_")}
+    files = {path for path in (SOURCE / name).rglob("*.*") if path.is_file() and "__pycache__" not in path.parts}
+    beside = {SOURCE / name / one for one in ("README.md", "pyproject.toml", "setup.cfg")}
     assert held == {f"partner_sdk/{path.relative_to(SOURCE)}" for path in files - beside}
-    python = make_environment(tmp_path / "both", wheel, own)
-    probe = "import partner_sdk.console.app, partner_sdk.console.check; print(partner_sdk.console.app.__file__)"
+    return own
+
+
+def test_wheels_of_console_and_reader_add_every_file_of_their_own_to_the_package(wheel: Path, tmp_path: Path) -> None:
+    reader = build_beside("reader", tmp_path / "reader", needs=set(), extras=set())
+    needs = {"report-abuse-partner-reader", "flask", "tzdata"}
+    console = build_beside("console", tmp_path / "console", needs=needs, extras={"playwright"})
+    python = make_environment(tmp_path / "all", wheel, reader, console)
+    probe = "import partner_sdk.console.app, partner_sdk.console.commands; print(partner_sdk.reader.packages.__file__)"
     done = subprocess.run([python, "-I", "-c", probe], capture_output=True, text=True, timeout=60, cwd=tmp_path)
-    assert (done.returncode, done.stdout.startswith(str(tmp_path / "both"))) == (0, True), done.stderr
+    assert (done.returncode, done.stdout.startswith(str(tmp_path / "all"))) == (0, True), done.stderr

@@ -40,7 +40,8 @@ T = TypeVar("T")
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment with the two wheels alone, as a partner's developer has it."""
-    wheels = [build_wheel(source, tmp_path_factory.mktemp("wheel")) for source in (ROOT / "partner_sdk", ROOT)]
+    sources = (*(ROOT / "partner_sdk" / one for one in (".", "reader", "console")), ROOT)
+    wheels = [build_wheel(source, tmp_path_factory.mktemp("wheel")) for source in sources]
     return make_environment(tmp_path_factory.mktemp("environment"), *wheels)
 
 

@@ -54,10 +54,10 @@ from gateway.desk.views.page import (
 )
 from gateway.desk.views.step_up import sign_on_page
 from gateway.web.rules import not_found
-from partner_sdk.digests.page import render_article
-from partner_sdk.digests.page import render_overview_article as render_overview
-from partner_sdk.digests.view import make_digest_page
-from partner_sdk.wire.digest import format_epsilon, parse_digest, parse_overview, render_table
+from partner_sdk.console.digests.page import render_article
+from partner_sdk.console.digests.page import render_overview_article as render_overview
+from partner_sdk.console.digests.view import make_digest_page
+from partner_sdk.wire.digest import format_epsilon, parse_digest, parse_overview
 
 blueprint = Blueprint("digests", __name__)
 QUARTERS_OFFERED = 8  # two years, so that each year ends among them
@@ -270,7 +270,6 @@ def _show(record: DigestRecord, *, fault: str | None = None) -> ResponseReturnVa
         partner_name=_get_services().get(record.partner, record.partner),
         article=None if page is None else Markup(render_article(page)),  # noqa: S704 - each text is escaped there
         ledger=ledger,
-        text=None if digest is None else render_table(digest),
         spent=format_epsilon(spent),
         budget=format_epsilon(BUDGET_MICRO),
         release=draft,

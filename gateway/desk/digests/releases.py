@@ -28,7 +28,7 @@ from gateway.desk.people.releases import PUBLICATION, Release, draft_release, fi
 from gateway.desk.store import DeskStore
 from gateway.desk.store.agency_tables import PARTNERS
 from gateway.desk.wiring import Desk
-from partner_sdk.digests.page import render_overview_page
+from partner_sdk.console.digests.page import render_overview_page
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.digest import DigestNotice, parse_overview
 from partner_sdk.wire.mailbox import MessageKind

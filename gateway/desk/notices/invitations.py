@@ -48,7 +48,7 @@ from gateway.desk.views.page import (
 from gateway.desk.wiring import Desk
 from gateway.web.rules import not_found
 from gateway.web.settings import read_settings
-from partner_sdk.digests.view import list_kinds
+from partner_sdk.console.digests.view import list_kinds
 from partner_sdk.wire.canonical import encode, format_time, parse_exact, parse_time
 from partner_sdk.wire.digest import Digest, is_clear, parse_digest
 

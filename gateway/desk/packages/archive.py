@@ -42,7 +42,7 @@ from gateway.desk.packages.content import (
 )
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError
-from partner_sdk.package_reader import (
+from partner_sdk.reader.package_reader import (
     ALPHABET,
     HEADER,
     MAGIC,

@@ -55,7 +55,7 @@ from gateway.desk.wiring import Desk, open_desk
 from gateway.exchange.public_codes import BY_ADULT, BY_CALL, BY_EMAIL, BY_SCHOOL, BY_TEXT, DANGER_PREFIX, MEETS_SOON
 from gateway.exchange.public_report import PublicReport, SafeContact
 from partner_sdk.errors import FormatError, OpeningError
-from partner_sdk.package_reader import SALT_BYTES, normalise_passphrase
+from partner_sdk.reader.package_reader import SALT_BYTES, normalise_passphrase
 from partner_sdk.report import SealedIndustryReport, list_given
 from partner_sdk.report.model import Child, Suspect
 from partner_sdk.report.outline import get_field

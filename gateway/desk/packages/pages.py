@@ -80,7 +80,7 @@ from gateway.desk.views.page import (
 from gateway.desk.views.step_up import sign_on_page
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, ReportAbuseError
-from partner_sdk.package_reader import ReadError
+from partner_sdk.reader.package_reader import ReadError
 from partner_sdk.wire.canonical import check_report_id, convert
 
 _LISTS: Final = ("legal", "handling", "reports", "evidence")

@@ -23,8 +23,8 @@ from gateway.desk.outbox_run import SentOut
 from gateway.desk.store import DeskStore
 from gateway.desk.store.agency_tables import PARTNERS
 from gateway.desk.wiring import Desk
-from partner_sdk.digests.page import render_page
-from partner_sdk.wire.digest import Digest, parse_digest, render_table
+from partner_sdk.console.digests.page import render_page
+from partner_sdk.wire.digest import Digest, parse_digest
 from tests.desk.digests.digest_builders import PARTNER, QUARTER, add_case, add_cases, clock, make_order, make_store
 from tests.desk.made_models import hold_open
 from tests.desk.view_builders import Browser
@@ -235,7 +235,7 @@ def test_a_digest_says_that_it_counts_what_was_closed_and_that_lines_need_not_ad
     add_cases(store, 200)
     digest = make(store)
     words = "incidents that the agency closed in this period, whenever they were reported"
-    for text in (render_table(digest), render_page(digest), *(str(row["note"]) for row in digest.to_rows()[:2])):
+    for text in (render_page(digest), *(str(row["note"]) for row in digest.to_rows()[:2])):
         assert words in text
         assert "need not add up" in text
 

@@ -13,7 +13,7 @@ from gateway.desk.digests.own_facts import find_joining_day
 from gateway.desk.keyring.key_set import Period, Quarter, QuarterError, Year, parse_period
 from gateway.desk.store import DeskStore
 from gateway.desk.store.agency_tables import ENROLMENTS, PARTNERS
-from partner_sdk.digests.view import find_cell
+from partner_sdk.console.digests.view import find_cell
 from partner_sdk.wire.digest import Digest, parse_digest
 from tests.desk.digests.digest_builders import PARTNER, add_cases, clock, make_order, make_store
 from tests.desk.made_models import hold_open

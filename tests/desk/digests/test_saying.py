@@ -19,7 +19,7 @@ from gateway.desk.digests.payload import DrawnTable, build_body, find_drawn_tota
 from gateway.desk.digests.synthetic import KIND_SHARES
 from gateway.desk.digests.tables import QUARTER_TABLES, Table, make_year_tables
 from gateway.desk.keyring.key_set import Year
-from partner_sdk.digests.view import list_gaps, list_summary
+from partner_sdk.console.digests.view import list_gaps, list_summary
 from partner_sdk.wire.digest import FEW, Digest, parse_digest
 from tests.desk.digests.digest_builders import draw_noise
 from tests.house.sources import ROOT

@@ -48,9 +48,9 @@ from gateway.desk.packages.content import (
     redact,
     render_html,
 )
-from partner_sdk import package_reader
 from partner_sdk.errors import FormatError
-from partner_sdk.package_reader import (
+from partner_sdk.reader import package_reader
+from partner_sdk.reader.package_reader import (
     HEADER,
     MAGIC,
     Costs,

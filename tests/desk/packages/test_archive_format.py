@@ -20,11 +20,8 @@ from hypothesis import strategies as st
 
 from gateway.desk.packages import archive
 from gateway.desk.packages.archive import Entry, make_archive, write_zip
-from partner_sdk import package_reader
-from partner_sdk.package_reader import (
-    PAYLOAD_TYPE,
-    ReadError,
-)
+from partner_sdk.reader import package_reader
+from partner_sdk.reader.package_reader import PAYLOAD_TYPE, ReadError
 from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
 from partner_sdk.wire.mailbox import FileName
 from partner_sdk.wire.signing import StatementKind, sign_statement

@@ -8,7 +8,7 @@ from gateway.desk.actions.ledger import open_body
 from gateway.desk.cases.opening import open_case
 from gateway.desk.packages.archive import unpack
 from gateway.desk.people.permissions import Role
-from partner_sdk.package_reader import unseal
+from partner_sdk.reader.package_reader import unseal
 from partner_sdk.report.model import Suspect
 from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.mailbox import Package, parse_body

@@ -27,7 +27,7 @@ from gateway.desk.store.agency_tables import RELEASES
 from gateway.desk.store.schema import CASES
 from gateway.desk.watch import UNREVIEWED, list_concerns
 from gateway.desk.wiring import Desk
-from partner_sdk.package_reader import unseal
+from partner_sdk.reader.package_reader import unseal
 from tests.desk.packages.package_forms import (
     DUTY,
     MAKER,

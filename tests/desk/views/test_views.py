@@ -18,7 +18,7 @@ from gateway.desk.people.passkeys import StartLink, StartLinkError, make_start_l
 from gateway.desk.placements.pages import PATH
 from gateway.desk.wiring import Desk
 from gateway.web.rules import SAFE_METHODS, Login, find_rule
-from partner_sdk.digests.page import read_style, render_page
+from partner_sdk.console.digests.page import read_style, render_page
 from partner_sdk.wire.digest import parse_digest
 from tests.desk import work_builders
 from tests.desk.digests.digest_builders import PARTNER, QUARTER, add_cases

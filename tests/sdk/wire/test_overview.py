@@ -1,20 +1,21 @@
-"""The overview on the wire: one spelling, no contradictions, and its text for a terminal."""
+"""The overview on the wire: one spelling, no contradictions, and every part on its page."""
 
 import msgspec
 import pytest
 
+from partner_sdk.console.digests.page import render_overview_article
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.digest import encode_overview, parse_overview, render_overview
+from partner_sdk.wire.digest import encode_overview, parse_overview
 from tests.sdk.sdk_builders import make_overview
 
 
-def test_it_reads_back_as_it_was_written_and_its_text_has_every_part() -> None:
+def test_it_reads_back_as_it_was_written_and_its_page_has_every_part() -> None:
     overview = make_overview()
     assert parse_overview(encode_overview(overview)) == overview
-    text = render_overview(overview)
+    text = render_overview_article(overview)
     parts = ("about 26 (20 to 32)", "40 to 90 %", "at least 5,200", "at most 100 from each service")
-    for part in (*parts, "Not above the noise: Something else.", "voice chat", "SYNTHETIC", "Eleven services"):
+    for part in (*parts, "Not above the noise: Something else.", "voice chat", "Synthetic", "Eleven services"):
         assert part in text
 
 

@@ -1,10 +1,13 @@
-"""The command `button check`: compare the button of one page with the agreed one, and show how to fix it."""
+"""The commands of this distribution: `console` serves pages, `button check` compares a button with the agreed one."""
 
 import json
 import os
 import re
+import webbrowser
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -13,14 +16,14 @@ import msgspec
 from partner_sdk._commands.runtime import (
     EXIT_DONE,
     EXIT_FAILED,
+    FEW_EXIT_CODES,
     Call,
     PartnerCommand,
-    is_address,
     origin_option,
     read_input,
-    read_page_file,
     text_options,
 )
+from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client.exchange import check_origin
 from partner_sdk.errors import FormatError, LocalStateError, TransportError
 from partner_sdk.wire.button import ButtonCheck
@@ -28,6 +31,68 @@ from partner_sdk.wire.button import ButtonCheck
 if TYPE_CHECKING:
     from partner_sdk.console.check import Expected, Known
     from partner_sdk.console.check.page_fetch import SignedIn
+
+IDLE_MINUTES: Final = 60
+MOST_IDLE_MINUTES: Final = 24 * 60
+MOST_PORT: Final = 65_535
+
+
+@click.command(cls=PartnerCommand, example='--as "Sam Example"', exit_codes=FEW_EXIT_CODES)
+@click.option("--as", "person", metavar="NAME", help="The person who acts; the first page asks if you leave this out.")
+@click.option("--no-open", is_flag=True, help="Print the link only; start no browser.")
+@click.option(
+    "--port", type=click.IntRange(0, MOST_PORT), default=0, help="Port on 127.0.0.1 (default: any that is free)."
+)
+@click.option(
+    "--idle-minutes",
+    type=click.IntRange(1, MOST_IDLE_MINUTES),
+    default=IDLE_MINUTES,
+    show_default=True,
+    help="End after so long without a click.",
+)
+@text_options
+def console(call: Call, *, person: str | None, no_open: bool, port: int, idle_minutes: int) -> int:
+    """Serve pages in your browser, for people without a developer."""
+    # Imported here: `check` needs no Flask.
+    from partner_sdk.console.app import make_console_app
+    from partner_sdk.console.page import Console
+    from partner_sdk.console.people import read_name
+    from partner_sdk.console.sent import EXTENSION
+    from partner_sdk.console.server import ConsoleServer
+    from partner_sdk.console.session import Door
+
+    is_enrolled = PartnerState.is_in(call.state)
+    if is_enrolled:
+        PartnerState.open(call.state)
+    runtime = call.runtime
+    served = Console(
+        state=call.state.absolute(),
+        ca_file=call.ca_file,
+        clock=runtime.clock,
+        open_session=runtime.open_session,
+        sleep=runtime.sleep,
+    )
+    name = None if person is None else read_name(person)
+    if name is not None and is_enrolled:
+        name = served.people.add(name, now=runtime.clock()).name
+    try:
+        server = ConsoleServer(port=port, clock=runtime.clock)
+    except OSError as error:
+        raise LocalStateError(f"Cannot listen on 127.0.0.1:{port}: {error.strerror}.", reason="port-taken") from None
+    door = Door(host=server.host, person=name)
+    app = make_console_app(served, door)
+    lines = [
+        f"Open this link in your browser. It works once: {door.link}",
+        f"Ctrl-C ends the console; so do {idle_minutes} minutes without a click. Nothing is lost.",
+    ]
+    call.answer({"link": door.link, "origin": door.origin}, lines)
+    if not no_open:
+        webbrowser.open(door.link)
+    server.serve(app, idle=timedelta(minutes=idle_minutes), is_busy=lambda: app.extensions[EXTENSION].is_busy)
+    if server.is_idle:
+        call.speaker.warn(f"Ended after {idle_minutes} minutes without a click. Start it again at any time.")
+    return EXIT_DONE
+
 
 EXIT_NO_PAGE: Final = 5
 DEFAULT_HEIGHT: Final = 640
@@ -41,7 +106,7 @@ _EXIT_CODES: Final = """Exit codes:
 
 # A beginning or an end of an element, a comment or a doctype; `<https://chat.example>` of Markdown is none.
 _TAG: Final = re.compile(rb"</?[a-z][a-z0-9-]*(?:\s|/?>)|<!--|<!doctype", re.IGNORECASE)
-# `console.check` is imported when the command runs: a package of its own, which may load a browser.
+# `console.check` is imported when the command runs: it may load a browser.
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +179,7 @@ def check(
 
     PAGE is an address, a file of HTML, or - for standard input.
     """
-    try:
-        from partner_sdk.console.check import check_link, explain_no_page, make_unreachable
-    except ModuleNotFoundError as error:
-        if error.name != "partner_sdk.console":
-            raise
-        raise LocalStateError(
-            "The check is a package of its own: pip install report-abuse-partner-console", reason="no-extra"
-        ) from None
+    from partner_sdk.console.check import check_link, explain_no_page, make_unreachable
     from partner_sdk.console.check.findings import format_check
 
     expected = _make_expected(call, page, placement=placement, known_file=known, origin=origin)
@@ -177,7 +235,7 @@ def _read_signed_in(page: str, *, state_file: str | None) -> "SignedIn | None":
 
     if state_file is None:
         return None
-    if not is_address(page):
+    if "://" not in page:
         raise click.UsageError("A page that comes from a file has no site to sign in to: give its address.")
     signed_in = parse_storage_state(read_input(state_file, max_bytes=MAX_STATE_BYTES))
     if not signed_in.has_any_for(page):
@@ -191,8 +249,13 @@ def _read_signed_in(page: str, *, state_file: str | None) -> "SignedIn | None":
 def _read_source(call: Call, page: str, *, signed_in: "SignedIn | None", agent: str | None = None) -> Source:
     from partner_sdk.console.check.page_fetch import MAX_PAGE_BYTES, USER_AGENT, fetch_page
 
-    if not is_address(page):
-        raw = read_page_file(page, max_bytes=MAX_PAGE_BYTES)
+    if "://" not in page:
+        try:
+            raw = read_input(page, max_bytes=MAX_PAGE_BYTES)
+        except LocalStateError as error:
+            if page == "-" or Path(page).exists():
+                raise
+            raise LocalStateError(f"{error} An address begins with https://.", reason=error.reason) from None
         if _TAG.search(raw.replace(b"\0", b"")) is None:
             name = "Standard input" if page == "-" else page
             raise FormatError(

@@ -13,7 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
-from partner_sdk.digests.view import (
+from partner_sdk.console.digests.view import (
     SUBJECT,
     Advice,
     Bar,
@@ -26,17 +26,7 @@ from partner_sdk.digests.view import (
     Steps,
     make_digest_page,
 )
-from partner_sdk.wire.digest import (
-    NO_ROWS,
-    NOTHING_SHOWN,
-    Digest,
-    Overview,
-    OverviewTable,
-    describe_line,
-    describe_line_share,
-    describe_noise,
-    describe_rest,
-)
+from partner_sdk.wire.digest import Digest, Overview, OverviewLine, OverviewTable
 
 STYLE_FILE: Final = Path(__file__).with_name("page.css")
 # Where the article is the whole file: the ground around it.
@@ -192,6 +182,41 @@ def _render_advice(advice: Advice) -> str:
     return (
         f'<div class="advice"><p class="feature">{escape(advice.feature)}</p>'
         f"<h3>{advice.rank}. {escape(advice.title)}</h3><dl>{items}</dl></div>"
+    )
+
+
+# An overview is never empty without a word: in place of the numbers, and of the rows of one table.
+NOTHING_SHOWN: Final = (
+    "This overview has no number. Few services are counted so far, and the noise that hides each of them is larger "
+    "than what they add up to. Each further service makes more of it visible."
+)
+NO_ROWS: Final = "No number here stands out from the noise, or one service could be most of it."
+
+
+def describe_line(line: OverviewLine) -> str:
+    """Return a line's number in words, e.g. `about 26 (20 to 32)` or `at least 5,200`."""
+    if line.value is None:
+        return f"at least {line.low:,}"
+    return f"about {line.value:,} ({line.low:,} to {line.high:,})"
+
+
+def describe_line_share(line: OverviewLine) -> str:
+    """Return a line's share of all lines in words, e.g. `40 to 70 %`, or nothing."""
+    return "" if line.share_low is None else f"{line.share_low} to {line.share_high} %"
+
+
+def describe_rest(table: OverviewTable) -> str:
+    """Return the lines that are not shown in one sentence, or nothing."""
+    rest = "; ".join(line.title for line in table.lines if not line.low)
+    return f"Not above the noise: {rest}." if rest else ""
+
+
+def describe_noise(overview: Overview) -> str:
+    """Return the reader's caveat for the whole overview."""
+    return (
+        "Noise is added to every number, enough to hide whether any one service is counted at all. Each range holds "
+        f"the true number with {overview.interval_permille / 10:g} % certainty, and so does each “at least”. Lines "
+        "whose ranges overlap may stand in either order."
     )
 
 

@@ -1,1 +1,0 @@
-"""Reading digests: the page for managers, its paper form, and the changes between periods."""
