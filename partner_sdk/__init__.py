@@ -7,10 +7,9 @@
     receipt = partner.submit(Path("report.json").read_bytes(), priority="P2")
     print(receipt.reference)  # e.g. K7QF-2M9TX-D
 
-Public: these names, `report`, `client`, `wire`, `button` and `errors`. `console`, with the check of
-a button and the pages of digests, and `reader` are packages of their own.
-`key_files`, `durable_files`, `finding` and
-`lazy_group` are shared with the agency's programs. Modules and names that begin with an underscore are private.
+Public: these names, `report`, `client`, `wire`, `button` and `errors`. `console`, with the check of a button and the
+pages of digests, and `reader` are packages of their own. `key_files`, `durable_files`, `finding` and `lazy_group` are
+shared with the agency's programs. Modules and names that begin with an underscore are private.
 
 Names load when they are first used (PEP 562): importing the package costs next to nothing.
 """
