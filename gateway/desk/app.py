@@ -28,7 +28,6 @@ from gateway.desk.config import ORIGIN_VARIABLE, STATE_VARIABLE, DeskConfigError
 from gateway.desk.digests import pages as digest_pages
 from gateway.desk.notices import invitations, referrals, service_alerts, service_requests
 from gateway.desk.packages import pages as package_pages
-from gateway.desk.partners import adoption_pages
 from gateway.desk.partners import pages as partner_pages
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements import pages as placement_pages
@@ -132,13 +131,14 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
         *(case_pages, work_pages, quarantine_pages),
         package_pages,
         *(referrals, service_alerts, invitations),
-        *(outbox_pages, action_pages, placement_pages, adoption_pages, digest_pages),
+        *(outbox_pages, action_pages, placement_pages, digest_pages),
         partner_pages,
         *(passkey_pages, release_pages, manual_entry_pages, rights_pages, audit_pages, retention_pages),
         *(figures_pages, duty_pages, service_requests),
     ):
         app.register_blueprint(pages.blueprint)
     app.register_blueprint(action_pages.destinations)
+    app.register_blueprint(partner_pages.adoption)
     app.register_blueprint(placement_pages.runner_blueprint)
     finish_web_app(app, limits=(placement_pages.LIMIT,))
     return app

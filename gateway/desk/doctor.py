@@ -26,7 +26,7 @@ from gateway.desk.outbox.queue import count_open
 from gateway.desk.outbox.replies import WITHOUT_PLACE, list_carrier_faults
 from gateway.desk.partners.account_changes import count_waiting, list_incomplete, list_old_keys
 from gateway.desk.people.register import list_mixed, list_people
-from gateway.desk.placements.checks import OLD_AFTER, TO_SEE_TO, StandingCode, list_standings
+from gateway.desk.placements.checks import OLD_AFTER, TO_SEE_TO, ConditionCode, list_conditions
 from gateway.desk.retention.destruction import compare_with_vault, list_forgotten
 from gateway.desk.retention.lists import MOST_COUNTED, count_past_review, list_drafts, list_due
 from gateway.desk.store.agency_tables import DIGEST_DRAWS, LEDGER
@@ -48,7 +48,7 @@ _SIGN_AFTER: Final = timedelta(days=2)
 # A fault of a check, and the remedy; the table below names the checks, and words the result of one without a fault.
 Fault = tuple[Verdict, str, str]
 _MOST_NAMED: Final = 20
-_PLACEMENT_WORDS: Final[dict[StandingCode, str]] = {
+_PLACEMENT_WORDS: Final[dict[ConditionCode, str]] = {
     "with_faults": "The button is not as agreed at",
     "not_reached": "Could not reach the page of",
     "long_ago": f"Not checked for {OLD_AFTER.days} days, or never",
@@ -261,8 +261,8 @@ def _examine_partners(desk: Desk) -> Iterator[Fault]:
 
 def _examine_placements(desk: Desk) -> Iterator[Fault]:
     with desk.store.read() as connection:
-        standings = list_standings(connection, now=desk.clock())
-    living = [one for one in standings if one.placement.state != "ended"]
+        conditions = list_conditions(connection, now=desk.clock())
+    living = [one for one in conditions if one.placement.state != "ended"]
     # No alert for a changed page: the button's link works as before.
     for code in TO_SEE_TO:
         concerned = [one for one in living if one.code == code]

@@ -17,8 +17,6 @@ from partner_sdk.errors import ReportAbuseError
 PartnerType = Literal["service", "police", "child_protection", "iwf", "crimestoppers", "vgt"]
 SERVICE: Final[PartnerType] = "service"
 PARTNER_TYPES: Final[tuple[PartnerType, ...]] = get_args(PartnerType)
-# The key states of a registered partner.
-PartnerState = Literal["active", "suspended", "revoked"]
 _MOST_AT_ONCE: Final = 500
 
 

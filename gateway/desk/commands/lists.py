@@ -16,14 +16,14 @@ from gateway.desk.organisations import get_partner, list_partners
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.checks import (
     CheckRow,
-    Standing,
+    Condition,
     forget_runner_token,
-    list_standings,
+    list_conditions,
     make_runner_token,
     make_targets,
     take_checks,
 )
-from gateway.desk.placements.labels import format_standing, format_taken
+from gateway.desk.placements.labels import format_condition, format_taken
 from gateway.desk.placements.register import PlacementError
 from gateway.desk.terminal import DONE, FILE, LOOK, Call, desk_command, print_result
 from gateway.desk.wiring import Desk, open_desk
@@ -47,12 +47,12 @@ def placement_list(call: Call) -> int:
     """List the placements by service, each with its state and its last check."""
     desk = open_desk(call.state)
     with desk.store.read() as connection:
-        standings = list_standings(connection, now=desk.clock())
+        conditions = list_conditions(connection, now=desk.clock())
     lines = (
-        f"{one.placement.placement:40} {one.placement.state:9} {one.placement.owner:24} {format_standing(one)}"
-        for one in standings
+        f"{one.placement.placement:40} {one.placement.state:9} {one.placement.owner:24} {format_condition(one)}"
+        for one in conditions
     )
-    found = {"placements": [_describe_standing(one) for one in standings]}
+    found = {"placements": [_describe_condition(one) for one in conditions]}
     return print_result(call, found, *lines, empty="No placement is agreed yet.")
 
 
@@ -134,12 +134,12 @@ def synthetic(call: Call, partner: str, name: str | None, count: int, seed: int)
     )
 
 
-def _describe_standing(standing: Standing) -> dict[str, object]:
-    last = standing.last
+def _describe_condition(condition: Condition) -> dict[str, object]:
+    last = condition.last
     return {
-        **standing.placement._asdict(),
+        **condition.placement._asdict(),
         "last_check": None if last is None else _describe_check(last),
-        "standing": standing.code,
+        "condition": condition.code,
     }
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, case, delete, func, insert, select, upda
 from gateway.desk import audit
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import Intake, collect_items, keep_envelope
-from gateway.desk.organisations import SERVICE, PartnerError, PartnerState, get_partner, list_partners
+from gateway.desk.organisations import SERVICE, PartnerError, get_partner, list_partners
 from gateway.desk.store import copy_fields
 from gateway.desk.store.agency_tables import ACCOUNT_CHANGES, ENROLMENTS, FORMER_PARTNER_KEYS, PARTNERS, ChangeColumns
 from gateway.desk.vault.doors import Vault
@@ -294,19 +294,15 @@ def make_key_columns(keys: EnrolmentKeys | NewKeys) -> dict[str, str | bytes]:
     }
 
 
-def suspend_partner(desk: Desk, *, partner: str, actor: str) -> PartnerState:
-    """Stop taking a partner's new reports, and return its previous state; `publish` puts it into effect at the gateway.
+def suspend_partner(desk: Desk, *, partner: str, actor: str) -> None:
+    """Stop taking a partner's new reports; `publish` puts it into effect at the gateway.
 
     The desk itself quarantines rows that it first sees under this key after a grace period (row_checks.py). Raises
     `PartnerError` (`unknown-partner`).
     """
     now = desk.clock()
     with desk.store.write() as connection:
-        before: PartnerState | None = connection.execute(
-            select(PARTNERS.c.state).where(PARTNERS.c.partner == partner)
-        ).scalar()
-        if before is None:
-            raise PartnerError(f"{partner} has no keys at this desk.", reason="unknown-partner")
+        get_partner(connection, partner)
         connection.execute(
             update(PARTNERS)
             .where(PARTNERS.c.partner == partner)
@@ -318,7 +314,6 @@ def suspend_partner(desk: Desk, *, partner: str, actor: str) -> PartnerState:
         )
         end_former_keys(connection, partner, at=format_time(now))
         audit.append_entry(connection, "suspend-partner", partner, at=now, actor=actor)
-    return before
 
 
 def revoke_key(
@@ -401,12 +396,6 @@ def end_former_keys(connection: Connection, partner: str, *, at: str) -> None:
     )
 
 
-def list_former_key_rows(connection: Connection, partner: str) -> list[Row[Any]]:
-    """Return a partner's former keys, the one that ends last first."""
-    query = select(FORMER_PARTNER_KEYS).where(FORMER_PARTNER_KEYS.c.partner == partner)
-    return list(connection.execute(query.order_by(FORMER_PARTNER_KEYS.c.ended_at.desc())))
-
-
 def _list_successors(connection: Connection, partner: str, keys: set[str]) -> set[str]:
     """Return the keys that these signed for, the keys that those signed for, and so on."""
     steps = connection.execute(
@@ -484,7 +473,7 @@ REFUSAL_REASONS: Final[dict[RefusalReason, str]] = {
 }
 
 
-def accept_change(desk: Desk, *, change_id: str, actor: str) -> ChangeRow:
+def accept_change(desk: Desk, *, change_id: str, actor: str) -> None:
     """Accept a change; `publish` puts new keys into effect.
 
     The previous key becomes a former one: it may sign no request and no change, and reports signed with it are accepted
@@ -503,21 +492,20 @@ def accept_change(desk: Desk, *, change_id: str, actor: str) -> ChangeRow:
         keys = _find_new_keys(row, partner, desk=desk)
         if keys is not None:
             keep_former_key(connection, partner, ended_at=format_time(now + FORMER_KEY_GRACE))
-            _put_keys(connection, row.partner, keys, at=format_time(now), actor=actor)
+            values = make_key_columns(keys) | {"approved_at": format_time(now), "approved_by": actor}
+            connection.execute(update(PARTNERS).where(PARTNERS.c.partner == row.partner).values(values))
         _decide(connection, row, state="accepted", reason=None, at=format_time(now), actor=actor)
         _supersede(connection, row, at=format_time(now), actor=actor)
         _note(connection, desk, row, action="accept-account-change", reason=None, actor=actor)
-        return _reread(connection, row)
 
 
-def refuse_change(desk: Desk, *, change_id: str, reason: RefusalReason, actor: str) -> ChangeRow:
+def refuse_change(desk: Desk, *, change_id: str, reason: RefusalReason, actor: str) -> None:
     """Refuse a change; it stays on record. Raises `PartnerError` (`unknown-change`, `not-waiting`, `superseded`)."""
     now = desk.clock()
     with desk.store.write() as connection:
         row = get_waiting_change(connection, change_id)
         _decide(connection, row, state="refused", reason=reason, at=format_time(now), actor=actor)
         _note(connection, desk, row, action="refuse-account-change", reason=reason, actor=actor)
-        return _reread(connection, row)
 
 
 def get_waiting_change(connection: Connection, change_id: str) -> Row[Any]:
@@ -563,11 +551,6 @@ def _find_new_keys(row: Row[Any], partner: Row[Any], *, desk: Desk) -> NewKeys |
     return change.keys
 
 
-def _put_keys(connection: Connection, partner: str, keys: NewKeys, *, at: str, actor: str) -> None:
-    values = make_key_columns(keys) | {"approved_at": at, "approved_by": actor}
-    connection.execute(update(PARTNERS).where(PARTNERS.c.partner == partner).values(values))
-
-
 def _decide(connection: Connection, row: Row[Any], *, state: str, reason: str | None, at: str, actor: str) -> None:
     connection.execute(
         update(ACCOUNT_CHANGES)
@@ -601,11 +584,6 @@ def _note(connection: Connection, desk: Desk, row: Row[Any], *, action: str, rea
         old_key_id=row.old_key_id,
         reason=reason,
     )
-
-
-def _reread(connection: Connection, row: Row[Any]) -> ChangeRow:
-    own = (ACCOUNT_CHANGES.c.partner == row.partner, ACCOUNT_CHANGES.c.change_id == row.change_id)
-    return to_change_row(connection.execute(select(ACCOUNT_CHANGES).where(*own)).one())
 
 
 KEYS_ARE_OLD_AFTER: Final = timedelta(days=365)
@@ -682,17 +660,11 @@ def _fold(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class FormerKeyView:
-    """A former key, and the time until which its statements count."""
-
-    key_id: str
-    ended_at: str
-    is_revoked: bool
-
-
-@dataclass(frozen=True, slots=True)
 class PartnerView:
-    """A partner, for a person at the desk. `wanted` is a registration that waits."""
+    """A partner, for a person at the desk. `wanted` is a registration that waits.
+
+    `former_keys` are rows with their end, the one that ends last first.
+    """
 
     partner: str
     name: str
@@ -701,7 +673,7 @@ class PartnerView:
     type: str
     country: str | None
     key_id: str | None
-    former_keys: tuple[FormerKeyView, ...]
+    former_keys: tuple[Row[Any], ...]
     changes: tuple[ChangeRow, ...]
     registration: Registration | None
     registered_at: str | None
@@ -714,13 +686,11 @@ def get_partner_view(connection: Connection, partner: str) -> PartnerView:
     if not rows:
         raise PartnerError(f"There is no partner {partner}.", reason="unknown-partner")
     row, accepted = rows[0], find_registration(connection, partner)
+    former = select(FORMER_PARTNER_KEYS).where(FORMER_PARTNER_KEYS.c.partner == partner)
     return copy_fields(
         PartnerView,
         row,
-        former_keys=tuple(
-            FormerKeyView(one.key_id, one.ended_at, bool(one.revoked))
-            for one in list_former_key_rows(connection, partner)
-        ),
+        former_keys=tuple(connection.execute(former.order_by(FORMER_PARTNER_KEYS.c.ended_at.desc()))),
         changes=tuple(change for change in list_changes(connection) if change.partner == partner),
         registration=None if accepted is None else accepted.registration,
         registered_at=None if accepted is None else accepted.accepted_at,

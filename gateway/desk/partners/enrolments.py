@@ -150,14 +150,6 @@ MAX_NAME_CHARACTERS: Final = 100
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")
 
 
-@dataclass(frozen=True, slots=True)
-class EndedInvitation:
-    """The number of ended invitations, and of waiting enrolments refused with them."""
-
-    invitations: int
-    enrolments: int
-
-
 def invite_partner(
     desk: Desk,
     *,
@@ -230,16 +222,29 @@ def invite_in(
     return invitation
 
 
-def end_invitation(desk: Desk, *, partner: str, actor: str) -> EndedInvitation:
-    """End a partner's open invitations and waiting enrolment; other agreements with it stay.
+def end_invitation(desk: Desk, *, partner: str, actor: str) -> None:
+    """End a partner's open invitations, and refuse its waiting enrolment; other agreements with it stay.
 
+    The gateway may know the invitation's hash, and take an enrolment with it: the desk refuses that when it collects.
     Raises `PartnerError` (`no-invitation`) if there are none: then nothing is changed.
     """
+    now = desk.clock()
     with desk.store.write() as connection:
-        ended = end_invitations(connection, desk, partner=partner, actor=actor)
-        if not ended.invitations and not ended.enrolments:
+        ended = connection.execute(
+            update(INVITATIONS)
+            .where(INVITATIONS.c.partner == partner, INVITATIONS.c.used_at.is_(None))
+            .values(used_at=format_time(now))
+        ).rowcount
+        refused = connection.execute(
+            update(ENROLMENTS)
+            .where(ENROLMENTS.c.partner == partner, ENROLMENTS.c.state == "waiting")
+            .values(state="refused", reason="declined")
+        ).rowcount
+        if not ended and not refused:
             raise PartnerError(f"{partner} has no open invitation and no waiting enrolment.", reason="no-invitation")
-    return ended
+        audit.append_entry(
+            connection, "end-invitation", partner, at=now, actor=actor, enrolments=refused, invitations=ended
+        )
 
 
 def may_enrol(connection: Connection, partner: str, *, now: datetime) -> bool:
@@ -249,28 +254,6 @@ def may_enrol(connection: Connection, partner: str, *, now: datetime) -> bool:
     )
     waits = select(ENROLMENTS.c.partner).where(ENROLMENTS.c.partner == partner, ENROLMENTS.c.state == "waiting")
     return any(connection.execute(query.limit(1)).first() is not None for query in (opened, waits))
-
-
-def end_invitations(connection: Connection, desk: Desk, *, partner: str, actor: str) -> EndedInvitation:
-    """End every open invitation of a partner, and refuse its waiting enrolment, if any.
-
-    The gateway may know the invitation's hash, and take an enrolment with it: the desk refuses that when it collects.
-    """
-    now = desk.clock()
-    ended = connection.execute(
-        update(INVITATIONS)
-        .where(INVITATIONS.c.partner == partner, INVITATIONS.c.used_at.is_(None))
-        .values(used_at=format_time(now))
-    ).rowcount
-    refused = connection.execute(
-        update(ENROLMENTS)
-        .where(ENROLMENTS.c.partner == partner, ENROLMENTS.c.state == "waiting")
-        .values(state="refused", reason="declined")
-    ).rowcount
-    audit.append_entry(
-        connection, "end-invitation", partner, at=now, actor=actor, enrolments=refused, invitations=ended
-    )
-    return EndedInvitation(invitations=ended, enrolments=refused)
 
 
 def check_kind(type: PartnerType | None, country: str | None) -> None:  # noqa: A002 - as above

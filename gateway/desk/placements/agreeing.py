@@ -148,36 +148,31 @@ MOST_ENTRY_BYTES: Final = 2_000_000
 
 def agree_placement(desk: Desk, agreement: Agreement, *, actor: str) -> PlacementRow:
     """Put a new placement into the register; it is published with the next `publish`. Raises `PlacementError`."""
-    with desk.store.write() as connection:
-        return agree_in(connection, desk, agreement, actor=actor)
-
-
-def agree_in(connection: Connection, desk: Desk, agreement: Agreement, *, actor: str) -> PlacementRow:
-    """Do the same in the caller's transaction."""
     now = desk.clock()
     terms = make_terms(agreement)
     agreed_on = _read_day(agreement.agreed_on, today=get_uk_day(now))
-    ensure_owner(connection, desk, owner=agreement.owner, new_name=agreement.new_owner, actor=actor)
-    if agreement.link_id is None:
-        _check_not_agreed(connection, owner=agreement.owner, terms=terms)
-    link_id = agreement.link_id or offer_link_id(connection, owner=agreement.owner, surface=terms.surface)
-    _check_link_id(connection, link_id)
-    connection.execute(
-        insert(PLACEMENTS).values(
-            placement=link_id,
-            owner=agreement.owner,
-            **msgspec.structs.asdict(terms),
-            agreed_on=agreed_on.isoformat(),
-            agreed_by=actor,
-            state="agreed",
-            state_at=format_time(now),
-            state_by=actor,
-            state_reason=None,
+    with desk.store.write() as connection:
+        ensure_owner(connection, desk, owner=agreement.owner, new_name=agreement.new_owner, actor=actor)
+        if agreement.link_id is None:
+            _check_not_agreed(connection, owner=agreement.owner, terms=terms)
+        link_id = agreement.link_id or offer_link_id(connection, owner=agreement.owner, surface=terms.surface)
+        _check_link_id(connection, link_id)
+        connection.execute(
+            insert(PLACEMENTS).values(
+                placement=link_id,
+                owner=agreement.owner,
+                **msgspec.structs.asdict(terms),
+                agreed_on=agreed_on.isoformat(),
+                agreed_by=actor,
+                state="agreed",
+                state_at=format_time(now),
+                state_by=actor,
+                state_reason=None,
+            )
         )
-    )
-    _check_room(connection)
-    _note(connection, desk, link_id, "agree", terms=terms, actor=actor)
-    return get_placement(connection, link_id)
+        _check_room(connection)
+        _note(connection, desk, link_id, "agree", terms=terms, actor=actor)
+        return get_placement(connection, link_id)
 
 
 def change_placement(desk: Desk, placement: str, changes: TermChanges, *, actor: str) -> PlacementRow:

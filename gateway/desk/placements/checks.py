@@ -57,9 +57,9 @@ _NEWEST_FIRST: Final = (
 
 CheckChannel = Literal["runner", "file"]
 BY_RUNNER: Final[CheckChannel] = "runner"
-StandingCode = Literal["as_agreed", "with_faults", "not_reached", "long_ago", "not_looked_at"]
-# Standings that need a person.
-TO_SEE_TO: Final[tuple[StandingCode, ...]] = ("with_faults", "not_reached", "long_ago")
+ConditionCode = Literal["as_agreed", "with_faults", "not_reached", "long_ago", "not_looked_at"]
+# Conditions that need a person.
+TO_SEE_TO: Final[tuple[ConditionCode, ...]] = ("with_faults", "not_reached", "long_ago")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,40 +73,15 @@ class TakenChecks:
 
 
 @dataclass(frozen=True, slots=True)
-class LastResult:
-    """The basis for judging a placement: the time of the check, its result, and the link id named on the page."""
-
-    placement: str
-    checked_at: str
-    result: str
-    named: str | None
-
-    @property
-    def names_another(self) -> bool:
-        """Whether the page's button names a link id that was not agreed for it."""
-        return self.named is not None and self.named != self.placement
-
-    @property
-    def is_well(self) -> bool:
-        """Whether the button was there as agreed."""
-        return self.result == "passes" and not self.names_another
-
-
-@dataclass(frozen=True, slots=True)
 class CheckRow(CheckColumns):
     """One stored check, with what it found."""
 
     findings: tuple[CheckFinding, ...]
 
     @property
-    def outcome(self) -> LastResult:
-        """The placement's result, if this check is its last."""
-        return LastResult(placement=self.placement, checked_at=self.checked_at, result=self.result, named=self.named)
-
-    @property
     def names_another(self) -> bool:
         """Whether the page's button names a link id that was not agreed for it."""
-        return self.outcome.names_another
+        return self.named is not None and self.named != self.placement
 
     @property
     def was_asked_for(self) -> bool:
@@ -116,7 +91,11 @@ class CheckRow(CheckColumns):
     @property
     def is_well(self) -> bool:
         """Whether the button was there as agreed."""
-        return self.outcome.is_well
+        return _is_well(self)
+
+
+def _is_well(last: "CheckRow | Row[Any]") -> bool:
+    return last.result == "passes" and last.named in {None, last.placement}
 
 
 def take_checks(desk: Desk, raw: bytes, *, channel: CheckChannel, actor: str) -> TakenChecks:
@@ -156,13 +135,6 @@ def get_last_checks(connection: Connection, *, placements: Collection[str] | Non
     """Return the newest check of each placement that has one, by link id; on request of these placements only."""
     query = select(PLACEMENT_CHECKS).where(PLACEMENT_CHECKS.c.id.in_(_select_newest(placements)))
     return {row.placement: _to_check(row) for row in connection.execute(query)}
-
-
-def list_last_results(connection: Connection) -> dict[str, LastResult]:
-    """Return the newest result of every placement, by link id."""
-    columns = (PLACEMENT_CHECKS.c[name] for name in LastResult.__dataclass_fields__)
-    query = select(*columns).where(PLACEMENT_CHECKS.c.id.in_(_select_newest(None)))
-    return {row["placement"]: LastResult(**row) for row in connection.execute(query).mappings()}
 
 
 def _select_newest(placements: Collection[str] | None) -> Select[tuple[int]]:
@@ -255,36 +227,38 @@ def _to_check(row: Row[Any]) -> CheckRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """One placement with its last check. `days` is the age of the check, or of the agreement if never checked."""
+class Condition:
+    """The condition of a placement by its last check; `days` is the age of it, or of the agreement if never checked."""
 
     placement: PlacementRow
     last: CheckRow | None
-    code: StandingCode
+    code: ConditionCode
     days: int
 
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """One placement for counting the long list: its state and standing, without its texts."""
+    """One placement for counting the long list: its state and condition, without texts."""
 
     placement: str
     state: PlacementState
-    code: StandingCode
+    code: ConditionCode
 
 
-def list_standings(
+def list_conditions(
     connection: Connection, *, now: datetime, owner: str | None = None, link_ids: Collection[str] | None = None
-) -> list[Standing]:
-    """Return placements with their standing, by service name: all, or those of one owner or of some link ids."""
+) -> list[Condition]:
+    """Return placements with their condition, by service name: all, or those of one owner or of some link ids."""
     last = get_last_checks(connection, placements=link_ids)
     rows = list_placements(connection, owner=owner, link_ids=link_ids)
-    return [make_standing(row, last.get(row.placement), now=now) for row in rows]
+    return [make_condition(row, last.get(row.placement), now=now) for row in rows]
 
 
 def list_glances(connection: Connection, *, now: datetime) -> list[Glance]:
     """Return all placements in the order of the list, as glances: the register may hold 20,000."""
-    last, oldest = list_last_results(connection), _format_oldest(now)
+    results = select(*(PLACEMENT_CHECKS.c[name] for name in ("placement", "checked_at", "result", "named")))
+    newest = connection.execute(results.where(PLACEMENT_CHECKS.c.id.in_(_select_newest(None))))
+    last, oldest = {row.placement: row for row in newest}, format_time(now - OLD_AFTER)
     columns = (PLACEMENTS.c.placement, PLACEMENTS.c.state, PLACEMENTS.c.state_at)
     found = []
     for placement, state, state_at in connection.execute(
@@ -295,25 +269,21 @@ def list_glances(connection: Connection, *, now: datetime) -> list[Glance]:
     return found
 
 
-def make_standing(row: PlacementRow, last: CheckRow | None, *, now: datetime) -> Standing:
-    """Return a placement's standing. One agreed a month ago and never checked is as bad as an old check."""
+def make_condition(row: PlacementRow, last: CheckRow | None, *, now: datetime) -> Condition:
+    """Return a placement's condition. One agreed a month ago and never checked is as bad as an old check."""
     since = row.state_at if last is None else last.checked_at
     days = max(0, (now - parse_time(since)).days)
-    code = _judge(None if last is None else last.outcome, state_at=row.state_at, oldest=_format_oldest(now))
-    return Standing(placement=row, last=last, code=code, days=days)
+    code = _judge(last, state_at=row.state_at, oldest=format_time(now - OLD_AFTER))
+    return Condition(placement=row, last=last, code=code, days=days)
 
 
-def _format_oldest(now: datetime) -> str:
-    return format_time(now - OLD_AFTER)
-
-
-def _judge(last: LastResult | None, *, state_at: str, oldest: str) -> StandingCode:
+def _judge(last: CheckRow | Row[Any] | None, *, state_at: str, oldest: str) -> ConditionCode:
     # Times have one spelling, so they compare as text: parsing 20,000 of them would be half of the work.
     if (state_at if last is None else last.checked_at) < oldest:
         return "long_ago"
     if last is None:
         return "not_looked_at"
-    if last.is_well:
+    if _is_well(last):
         return "as_agreed"
     return "not_reached" if last.result == "unreachable" else "with_faults"
 

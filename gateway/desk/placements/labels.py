@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.desk.placements.agreeing import HistoryRow, Terms
-from gateway.desk.placements.checks import CheckRow, Standing, StandingCode, TakenChecks
+from gateway.desk.placements.checks import CheckRow, Condition, ConditionCode, TakenChecks
 from gateway.desk.placements.register import SURFACE_TITLES, PlacementRow, format_place
 from partner_sdk.button.snippet import make_snippet
 
@@ -32,8 +32,8 @@ CHANNELS: Final = {"runner": "by the runner", "file": "from a file"}
 SURFACES: Final = tuple(SURFACE_TITLES.items())
 # The field of the form for each refusal of the rules.
 PLACEMENT_FIELDS: Final = {
-    "bad-owner": "owner",
-    "unknown-owner": "owner",
+    "bad-owner": "new_owner",
+    "unknown-owner": "new_owner_name",
     "owner-known": "new_owner",
     "bad-owner-name": "new_owner_name",
     "bad-service": "service",
@@ -48,13 +48,13 @@ PLACEMENT_FIELDS: Final = {
     "no-reason": "reason",
     "no-change": "service",
 }
-_STANDINGS: Final[dict[StandingCode, str]] = {
+_CONDITIONS: Final[dict[ConditionCode, str]] = {
     "as_agreed": "As agreed",
     "not_reached": "Could not load the page",
     "not_looked_at": "Not checked yet",
 }
 # The colour of each, by the names of the style sheet.
-BADGES: Final[dict[StandingCode, str]] = {
+BADGES: Final[dict[ConditionCode, str]] = {
     "as_agreed": "released",
     "with_faults": "danger",
     "not_reached": "flagged",
@@ -76,14 +76,14 @@ def format_placement(row: PlacementRow) -> str:
     return f"{row.service}, {place[0].lower()}{place[1:]}"
 
 
-def format_standing(standing: Standing) -> str:
-    """Return the text of a placement's standing."""
-    last = standing.last
-    if standing.code == "long_ago":
+def format_condition(condition: Condition) -> str:
+    """Return the text of a placement's condition."""
+    last = condition.last
+    if condition.code == "long_ago":
         return "Never checked" if last is None else "Check is too old"
-    if standing.code == "with_faults" and last is not None:
+    if condition.code == "with_faults" and last is not None:
         return format_result(last)
-    return _STANDINGS[standing.code]
+    return _CONDITIONS[condition.code]
 
 
 def format_result(check: CheckRow) -> str:
@@ -91,11 +91,11 @@ def format_result(check: CheckRow) -> str:
     if check.result == "unreachable" and not check.was_asked_for:
         return "The page was not requested"
     if check.result == "unreachable":
-        return _STANDINGS["not_reached"]
+        return _CONDITIONS["not_reached"]
     faults = "1 fault" if check.faults == 1 else f"{check.faults} faults"
     if check.names_another:
         return "Another link id" if check.faults == 0 else f"Another link id, {faults}"
-    return _STANDINGS["as_agreed"] if check.result == "passes" else faults
+    return _CONDITIONS["as_agreed"] if check.result == "passes" else faults
 
 
 def format_age(days: int) -> str:

@@ -4,7 +4,7 @@ Never fetches a page of a service: the desk learns of a button only from a runne
 can add checks, but read nothing; every refusal without a valid token is the same.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
@@ -32,9 +32,9 @@ from gateway.desk.placements.checks import (
     PostRate,
     is_runner_token,
     list_checks,
+    list_conditions,
     list_glances,
-    list_standings,
-    make_standing,
+    make_condition,
     take_checks,
 )
 from gateway.desk.placements.labels import LANGUAGES, format_changes, make_agreed_mail
@@ -49,6 +49,7 @@ from gateway.desk.placements.register import (
 )
 from gateway.desk.views.page import (
     Fault,
+    Forms,
     Typed,
     get_desk,
     get_name,
@@ -79,49 +80,39 @@ _MISSING_TERMS: Final = {
     "address": "Give the address of the page.",
 }
 blueprint = Blueprint("placements", __name__)
-FORM_BYTES: Final = 16_384
 _SHOWN: Final = ("now", "see-to", "ended")
+new_forms: Forms[None] = Forms(
+    blueprint,
+    find=lambda: None,
+    show=lambda _, faults: _show_form(read_typed(), faults=faults),
+    then=lambda *_: go_to("placements.list_all"),
+    refusals=(PlacementError,),
+    fields=labels.PLACEMENT_FIELDS,
+)
+forms = Forms(
+    blueprint,
+    find=lambda placement: _get(placement),
+    show=lambda row, faults: _show(row, faults=faults),
+    then=lambda row, _: go_to("placements.show_placement", placement=row.placement),
+    refusals=(PlacementError,),
+    fields=labels.PLACEMENT_FIELDS,
+)
 
 
-def list_missing(typed: Typed) -> list[Fault]:
+def _list_missing(typed: Typed) -> list[Fault]:
     """Return the missing required terms, in the order of the form, if more than one field is empty.
 
     For a single one, the rules have a better message.
     """
-    is_new = bool(typed["new_owner"] or typed["new_owner_name"])
     new = {"new_owner": "Give the organisation an id.", "new_owner_name": "Give the name of the organisation."}
-    asked = new if is_new else {"owner": "Choose the owner of the service."}
+    asked = new if _is_new(typed) else {"owner": "Choose the owner of the service."}
     missing = [Fault(name, said) for name, said in (asked | _MISSING_TERMS).items() if not typed[name]]
     return missing if len(missing) > 1 else []
 
 
-def make_agreement(typed: Typed) -> Agreement:
-    """Return the agreement from the form. A new organisation takes precedence over a chosen one."""
-    is_new = bool(typed["new_owner"] or typed["new_owner_name"])
-    return Agreement(
-        owner=typed["new_owner"] if is_new else typed["owner"],
-        service=typed["service"],
-        surface=typed["surface"],
-        address=typed["address"],
-        position=typed["position"],
-        look_at=typed["look_at"] or None,
-        link_id=typed["link_id"] or None,
-        agreed_on=typed["agreed_on"] or None,
-        new_owner=typed["new_owner_name"] or None,
-    )
-
-
-def make_changes(typed: Typed) -> TermChanges:
-    """Return the changes from the form, which contains every term."""
-    return TermChanges(**{name: typed[name] for name in TermChanges.__dataclass_fields__})
-
-
-def placement_fault_of(error: PlacementError, typed: Typed) -> Fault:
-    """Return the page's fault for an error of the rules."""
-    field, said = labels.PLACEMENT_FIELDS.get(error.reason, "main"), str(error)
-    if field == "owner" and (typed["new_owner"] or typed["new_owner_name"]):
-        field = "new_owner" if error.reason == "bad-owner" else "new_owner_name"
-    return Fault(field, said)
+def _is_new(typed: Typed) -> bool:
+    """Return whether the form names a new organisation, which takes precedence over a chosen one."""
+    return bool(typed["new_owner"] or typed["new_owner_name"])
 
 
 @blueprint.get("/placements")
@@ -139,14 +130,14 @@ def list_all() -> ResponseReturnValue:
         found = {"now": living, "see-to": to_see_to, "ended": ended}[shown]
         listed_page = read_list_page(found=len(found))
         link_ids = [one.placement for one in found[listed_page.rows]]
-        standings = list_standings(connection, now=now, link_ids=link_ids)
+        conditions = list_conditions(connection, now=now, link_ids=link_ids)
         adoption_count = count_button_requests(connection)
         owner_names = get_owner_names(connection)
         is_behind = is_gateway_behind(connection, desk)
     return show_page(
         "placements.html",
         is_behind=is_behind,
-        standings=standings,
+        conditions=conditions,
         owner_names=owner_names,
         shown=shown,
         listed_page=listed_page,
@@ -166,19 +157,25 @@ def show_form() -> ResponseReturnValue:
     return _show_form(Typed())
 
 
-@blueprint.post("/placements/new")
-@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES)
-def post_agree() -> ResponseReturnValue:
+@new_forms.post("/placements/new", Permission.MANAGE_PARTNERS, at="main")
+def post_agree(_none: None, typed: Typed) -> ResponseReturnValue:
     """Agree a placement; faults come back at their fields, with every answer kept."""
-    typed = read_typed()
-    missing = list_missing(typed)
+    missing = _list_missing(typed)
     if missing:
         return _show_form(typed, faults=missing)
-    try:
-        row = agree_placement(get_desk(), make_agreement(typed), actor=get_name())
-    except PlacementError as error:
-        return _show_form(typed, faults=[placement_fault_of(error, typed)])
-    return _go_to(row)
+    agreement = Agreement(
+        owner=typed["new_owner"] if _is_new(typed) else typed["owner"],
+        service=typed["service"],
+        surface=typed["surface"],
+        address=typed["address"],
+        position=typed["position"],
+        look_at=typed["look_at"] or None,
+        link_id=typed["link_id"] or None,
+        agreed_on=typed["agreed_on"] or None,
+        new_owner=typed["new_owner_name"] or None,
+    )
+    row = agree_placement(get_desk(), agreement, actor=get_name())
+    return go_to("placements.show_placement", placement=row.placement)
 
 
 @blueprint.get("/placement/<placement>")
@@ -188,54 +185,29 @@ def show_placement(placement: str) -> ResponseReturnValue:
     return _show(_get(placement))
 
 
-@blueprint.post("/placement/<placement>/change")
-@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES)
-def post_change(placement: str) -> ResponseReturnValue:
-    """Change the agreed terms."""
-    typed = read_typed()
-    changes = make_changes(typed)
-    return _do(placement, lambda: change_placement(get_desk(), placement, changes, actor=get_name()), changed=typed)
+@forms.post("/placement/<placement>/change", Permission.MANAGE_PARTNERS, at="main")
+def post_change(row: PlacementRow, typed: Typed) -> None:
+    """Change the agreed terms; the form contains every one."""
+    changes = TermChanges(**{name: typed[name] for name in TermChanges.__dataclass_fields__})
+    change_placement(get_desk(), row.placement, changes, actor=get_name())
 
 
-@blueprint.post("/placement/<placement>/suspend")
-@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES)
-def post_suspend(placement: str) -> ResponseReturnValue:
+@forms.post("/placement/<placement>/suspend", Permission.MANAGE_PARTNERS, at="main")
+def post_suspend(row: PlacementRow, typed: Typed) -> None:
     """Take a placement out of the register for a while."""
-    reason = read_typed()["reason"]
-    return _do(placement, lambda: suspend_placement(get_desk(), placement, reason=reason, actor=get_name()))
+    suspend_placement(get_desk(), row.placement, reason=typed["reason"], actor=get_name())
 
 
-@blueprint.post("/placement/<placement>/resume")
-@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES)
-def post_resume(placement: str) -> ResponseReturnValue:
+@forms.post("/placement/<placement>/resume", Permission.MANAGE_PARTNERS, at="main")
+def post_resume(row: PlacementRow, _typed: Typed) -> None:
     """Put a suspended placement back into the register."""
-    return _do(placement, lambda: resume_placement(get_desk(), placement, actor=get_name()))
+    resume_placement(get_desk(), row.placement, actor=get_name())
 
 
-@blueprint.post("/placement/<placement>/end")
-@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES)
-def post_end(placement: str) -> ResponseReturnValue:
+@forms.post("/placement/<placement>/end", Permission.MANAGE_PARTNERS, at="main", fields={"no-reason": "end_reason"})
+def post_end(row: PlacementRow, typed: Typed) -> None:
     """End a placement for good."""
-    reason = read_typed()["reason"]
-    return _do(placement, lambda: end_placement(get_desk(), placement, reason=reason, actor=get_name()), is_end=True)
-
-
-def _do(
-    placement: str,
-    action: Callable[[], PlacementRow],
-    *,
-    changed: Typed | None = None,
-    is_end: bool = False,
-) -> ResponseReturnValue:
-    row = _get(placement)
-    try:
-        action()
-    except PlacementError as error:
-        fault = placement_fault_of(error, changed or Typed())
-        if fault.field == "reason" and is_end:
-            fault = Fault("end_reason", fault.message)
-        return _show(row, faults=[fault], changed=changed)
-    return _go_to(row)
+    end_placement(get_desk(), row.placement, reason=typed["reason"], actor=get_name())
 
 
 def _get(placement: str) -> PlacementRow:
@@ -246,11 +218,9 @@ def _get(placement: str) -> PlacementRow:
     return row
 
 
-def _go_to(row: PlacementRow) -> ResponseReturnValue:
-    return go_to("placements.show_placement", placement=row.placement)
-
-
 def _show_form(typed: Typed, *, faults: Sequence[Fault] = ()) -> ResponseReturnValue:
+    if not _is_new(typed):  # the fault of an owner is at the list of the known ones
+        faults = [Fault("owner", one.message) if one.field.startswith("new_owner") else one for one in faults]
     with get_desk().store.read() as connection:
         owners = get_owner_names(connection)
     return show_page(
@@ -262,8 +232,8 @@ def _show_form(typed: Typed, *, faults: Sequence[Fault] = ()) -> ResponseReturnV
     )
 
 
-def _show(row: PlacementRow, *, faults: Sequence[Fault] = (), changed: Typed | None = None) -> ResponseReturnValue:
-    desk = get_desk()
+def _show(row: PlacementRow, *, faults: Sequence[Fault] = ()) -> ResponseReturnValue:
+    desk, is_changing = get_desk(), request.endpoint == "placements.post_change"
     with desk.store.read() as connection:
         checks = list_checks(connection, row.placement)
         history = list_history(connection, row.placement)
@@ -292,12 +262,12 @@ def _show(row: PlacementRow, *, faults: Sequence[Fault] = (), changed: Typed | N
         is_behind=is_behind,
         row=row,
         owner_name=owner_name,
-        standing=make_standing(row, checks[0] if checks else None, now=desk.clock()),
+        condition=make_condition(row, checks[0] if checks else None, now=desk.clock()),
         checks=checks,
         history=list(zip(history, format_changes(history), strict=True)),
         reports=reports,
-        typed=agreed if changed is None else changed,
-        is_changing=changed is not None,
+        typed=read_typed() if is_changing else agreed,
+        is_changing=is_changing,
         faults=faults,
         labels=labels,
     )

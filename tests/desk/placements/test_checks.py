@@ -9,18 +9,18 @@ from gateway.desk.placements.agreeing import end_placement, suspend_placement
 from gateway.desk.placements.checks import (
     KEPT_CHECKS,
     CheckRow,
-    Standing,
+    Condition,
     TakenChecks,
     forget_runner_token,
     get_last_checks,
     is_runner_token,
     list_checks,
-    list_standings,
+    list_conditions,
     make_runner_token,
     make_targets,
     take_checks,
 )
-from gateway.desk.placements.labels import format_age, format_result, format_standing
+from gateway.desk.placements.labels import format_age, format_condition, format_result
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError
@@ -40,9 +40,9 @@ def kept(desk: Desk, placement: str = LINK_ID) -> list[CheckRow]:
         return list_checks(connection, placement)
 
 
-def stand(desk: Desk) -> dict[str, Standing]:
+def stand(desk: Desk) -> dict[str, Condition]:
     with desk.store.read() as connection:
-        return {one.placement.placement: one for one in list_standings(connection, now=desk.clock())}
+        return {one.placement.placement: one for one in list_conditions(connection, now=desk.clock())}
 
 
 def test_check_is_kept_with_its_findings(desk: Desk) -> None:
@@ -96,7 +96,7 @@ def test_page_whose_button_names_another_id_is_not_well_though_the_check_passes(
     assert [(row.named, row.is_well, row.names_another) for row in kept(desk)] == [("rival-app-help", False, True)]
     assert kept(desk, "rival-app-help") == []
     assert stand(desk)[LINK_ID].code == "with_faults"
-    assert format_standing(stand(desk)[LINK_ID]) == "Another link id"
+    assert format_condition(stand(desk)[LINK_ID]) == "Another link id"
 
 
 def test_two_placements_on_one_page_get_the_check_that_names_them(desk: Desk) -> None:
@@ -170,13 +170,13 @@ def test_placement_stands_as_its_newest_check_says(
     agree(desk)
     assert stand(desk)[LINK_ID].code == "not_looked_at"
     take(desk, make_check(checked_at="2026-11-24T07:00:00Z"), make_check(**changes))
-    standing = stand(desk)[LINK_ID]
-    assert (standing.code, format_standing(standing), standing.days) == (code, words, 0)
-    assert standing.last is not None
-    assert format_result(standing.last) == words
+    condition = stand(desk)[LINK_ID]
+    assert (condition.code, format_condition(condition), condition.days) == (code, words, 0)
+    assert condition.last is not None
+    assert format_result(condition.last) == words
     clock.now += timedelta(days=31)
     assert stand(desk)[LINK_ID].code == "long_ago"
-    assert format_standing(stand(desk)[LINK_ID]) == "Check is too old"
+    assert format_condition(stand(desk)[LINK_ID]) == "Check is too old"
     assert format_age(stand(desk)[LINK_ID].days) == "31 days ago"
 
 
@@ -185,7 +185,7 @@ def test_placement_without_a_check_is_late_after_a_month(desk: Desk, clock: Cloc
     clock.now += timedelta(days=30)
     assert stand(desk)[LINK_ID].code == "not_looked_at"
     clock.now += timedelta(seconds=1)
-    assert format_standing(stand(desk)[LINK_ID]) == "Never checked"
+    assert format_condition(stand(desk)[LINK_ID]) == "Never checked"
 
 
 def test_last_checks_are_one_of_each_placement(desk: Desk) -> None:
@@ -252,11 +252,11 @@ def test_page_that_was_never_asked_for_takes_nothing_from_what_was_seen_of_it(de
 def test_page_that_was_only_never_asked_for_says_why(desk: Desk) -> None:
     agree(desk)
     take(desk, make_check(result="unreachable", findings=(make_finding(**UNASKED),)))
-    standing = stand(desk)[LINK_ID]
-    assert standing.code == "not_reached"
-    assert standing.last is not None
-    assert format_result(standing.last) == "The page was not requested"
-    assert standing.last.findings[0].what == "127.0.0.1 is not public."
+    condition = stand(desk)[LINK_ID]
+    assert condition.code == "not_reached"
+    assert condition.last is not None
+    assert format_result(condition.last) == "The page was not requested"
+    assert condition.last.findings[0].what == "127.0.0.1 is not public."
 
 
 def test_page_that_was_asked_for_and_did_not_come_is_newer_than_what_was_seen_of_it(desk: Desk) -> None:

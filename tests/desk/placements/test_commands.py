@@ -62,7 +62,7 @@ def test_list_says_state_and_last_check_of_each(desk: Desk, capsys: pytest.Captu
     assert "1 fault" in lines[1]
     assert run(desk, "placement", "list", "--json") == DONE
     _, one = read(capsys)["placements"]
-    assert (one["placement"], one["standing"], one["last_check"]["faults"]) == (LINK_ID, "with_faults", 1)
+    assert (one["placement"], one["condition"], one["last_check"]["faults"]) == (LINK_ID, "with_faults", 1)
 
 
 def test_single_check_as_the_command_of_a_service_writes_it_is_taken(

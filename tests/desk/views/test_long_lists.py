@@ -10,11 +10,11 @@ from gateway.desk.partners.adoption import list_adoptions
 from gateway.desk.placements import checks
 from gateway.desk.placements.agreeing import end_placement, suspend_placement
 from gateway.desk.placements.checks import (
-    StandingCode,
+    ConditionCode,
     get_last_checks,
     list_checks,
+    list_conditions,
     list_glances,
-    list_standings,
     take_checks,
 )
 from gateway.desk.store.agency_tables import ADOPTION_REQUESTS
@@ -114,12 +114,12 @@ def test_long_list_judges_each_placement_as_its_own_page_does(desk: Desk, clock:
 
     with desk.store.read() as connection:
         glances = list_glances(connection, now=clock())
-        standings = list_standings(connection, now=clock())
+        conditions = list_conditions(connection, now=clock())
 
     assert [(one.placement, one.state, one.code) for one in glances] == [
-        (one.placement.placement, one.placement.state, one.code) for one in standings
+        (one.placement.placement, one.placement.state, one.code) for one in conditions
     ]
-    codes: dict[str, StandingCode] = {one.placement: one.code for one in glances}
+    codes: dict[str, ConditionCode] = {one.placement: one.code for one in glances}
     assert codes == {
         "away": "not_reached",
         "fine": "as_agreed",
