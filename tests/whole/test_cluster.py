@@ -5,54 +5,24 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import obstore
 import pytest
 import requests
-from werkzeug.wrappers import Response
 
 from gateway.cli import main as run_gateway
-from gateway.clock import utc_now
-from gateway.config import load_config
-from gateway.demo.loop import ANSWERS, PARTNER_ID, PARTNER_NAME, REPLY, Loop, run_steps
+from gateway.demo.loop import ANSWERS, REPLY, Loop, run_steps
 from gateway.demo.processes import GATEWAYS, PORTS, Cluster, DemoError, Ports, replace_all
-from gateway.exchange.feed import MAILBOX_MESSAGE
-from gateway.store.items import put_item
-from gateway.wiring import make_gateway
-from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerState
-from partner_sdk.key_files import KeyFile, KeyRole, parse_key_file
-from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
-from partner_sdk.wire.receipts import SIGNED_INTAKE
-from partner_sdk.wire.signing import get_active_sealing_key
-from tests.builders import Partner, make_box, make_industry_report, seal_report, sealing_key_of
+from partner_sdk.key_files import parse_key_file
+from partner_sdk.wire.canonical import encode, parse_base64url
+from tests.builders import make_industry_report
 from tests.builders.local_servers import find_free_ports
-from tests.gateway.industry.partner_calls import (
-    CHANGE_ID,
-    EVIDENCE_ID,
-    MESSAGE_ID,
-    REPORT_ID,
-    UNKNOWN_ID,
-    PartnerCall,
-    make_calls,
-)
-from tests.gateway.industry.test_isolation import (
-    CLOSED,
-    NOT_FOUND,
-    OWN_LIST,
-    OWN_SPACE,
-    SENDER_ONLY,
-    TABLE,
-    shape_of,
-)
-from tests.gateway.web.process_watch import wait_until
 from tests.postgresql import connect
 from tests.sdk.evidence_builders import make_report
-from tests.whole.loop_in_process import enrol_here, running
+from tests.whole.loop_in_process import running
 
 STEPS = [
     *("servers", "keys", "gateway", "desk", "publish", "police", "enrol", "service", "button"),
@@ -62,10 +32,6 @@ STEPS = [
 
 # Other findings depend on this machine's disk, on the day, and on which gateway took the reports.
 WELL = ("folder", "limits", "store", "pages", "key set", "sealing key", "receipt key", "register")
-
-# The owner's calls that leave something at the gateway, and their answers.
-OWN_THINGS = {"post_report": 201, "put_evidence_part": 201, "post_evidence_complete": 200, "post_account": 202}
-STATUS_OF_ANOTHER = {NOT_FOUND: {404}, OWN_LIST: {200}, SENDER_ONLY: {422}, OWN_SPACE: {200, 201, 202}}
 
 
 @pytest.fixture(scope="module")
@@ -150,124 +116,6 @@ def dump_memory(pid: int, *, to: Path) -> None:
             if found is not None:
                 memory.seek(int(found[1], 16))
                 dump.write(memory.read(int(found[2], 16) - int(found[1], 16)))
-
-
-@dataclass(frozen=True)
-class EnrolledPartner(Partner):
-    """A partner that was enrolled by command, with the keys of its folder."""
-
-    folder: Path = Path()
-
-    def key(self, role: KeyRole) -> KeyFile:
-        """Return one of its keys."""
-        return PartnerState.open(self.folder).read_key(role)
-
-
-def enrol_second_partner(loop: Loop) -> EnrolledPartner:
-    """Invite, enrol and approve a partner beside that of the demonstration."""
-    second = EnrolledPartner("second-service", folder=loop.folder / "second-partner")
-    enrol_here(loop.desk_state, second.folder, partner=second.partner, name="Second Service")
-    return second
-
-
-@dataclass
-class Caller:
-    """A partner at the industry door, as a client beyond the proxy."""
-
-    partner: EnrolledPartner
-    origin: str
-    session: requests.Session
-    answers: list[bytes] = field(default_factory=list)
-
-    def ask(self, call: PartnerCall) -> Response:
-        """Send a call through the proxy, signed afresh."""
-        return self.send(call, self.sign(call), to=self.origin)
-
-    def sign(self, call: PartnerCall) -> dict[str, str]:
-        """Return the headers of a call to the public origin."""
-        return call.sign(origin=self.origin, key=self.partner.submission_key, now=utc_now())
-
-    def send(self, call: PartnerCall, headers: dict[str, str], *, to: str) -> Response:
-        """Send a signed call to the proxy, or past it to one gateway."""
-        found = self.session.request(call.method, to + call.path, data=call.body, headers=headers, timeout=20)
-        self.answers.append(
-            b"\n".join([*(f"{name}: {value}".encode() for name, value in found.headers.items()), found.content])
-        )
-        return Response(found.content, found.status_code, list(found.headers.items()))
-
-
-def test_partner_learns_nothing_of_another_through_the_proxy_and_no_gateway_takes_a_used_nonce(
-    cluster: tuple[Loop, list[str], dict[str, Any]],
-) -> None:
-    """The table of tests/gateway/industry/test_isolation.py on PostgreSQL, Valkey and the object store."""
-    loop, _, _ = cluster
-    site = loop.site
-    assert isinstance(site, Cluster)
-    first, second = EnrolledPartner(PARTNER_ID, folder=loop.partner_state), enrol_second_partner(loop)
-    key = get_active_sealing_key(PartnerState.open(first.folder).read_key_set(now=utc_now()), now=utc_now())
-    calls = make_calls(key, first)
-    never_sent = PartnerCall("POST", "/v1/reports", seal_report(first, key=key, report_id=UNKNOWN_ID).body)
-    unknown = {name: call.at(UNKNOWN_ID) for name, call in calls.items()} | {"post_report": never_sent}
-    owner, other = (Caller(partner, loop.origin, requests.Session()) for partner in (first, second))
-
-    made = {name: owner.ask(calls[name]) for name in OWN_THINGS}
-    assert {name: answer.status_code for name, answer in made.items()} == OWN_THINGS
-    envelope = make_box(sealing_key_of(first.key(KeyRole.MAILBOX)))
-    store = make_gateway(load_config(loop.gateway_state), state=loop.gateway_state).store
-    with store.write() as connection:
-        put_item(connection, MAILBOX_MESSAGE, address=PARTNER_ID, item_id=MESSAGE_ID, envelope=envelope, now=utc_now())
-    store.close()
-    reads = [name for name in CLOSED if calls[name].method == "GET"]
-    seen = {name: shape_of(owner.ask(calls[name])) for name in reads}
-    assert {status for status, *_ in seen.values()} == {200}
-
-    # The proxy takes the gateways in turn: each of them is asked for what is there and for what is not.
-    for name in sorted(CLOSED, key=lambda name: TABLE[name] == OWN_SPACE):
-        asked = (calls[name], unknown[name], unknown[name], calls[name])
-        found, absent, absent_again, found_again = (shape_of(other.ask(call)) for call in asked)
-        assert found == absent, name
-        assert found_again == absent_again, name
-        assert found[0] in STATUS_OF_ANOTHER[TABLE[name]], name
-    assert len(other.answers) == 4 * len(CLOSED) >= 32
-    assert json.loads(other.ask(calls["get_mailbox"]).data) == {"messages": []}
-    receipt = SIGNED_INTAKE.peek(made["post_report"].data)
-    own_ids = (REPORT_ID, MESSAGE_ID, EVIDENCE_ID, CHANGE_ID, receipt.reference)
-    own = [
-        *own_ids,
-        PARTNER_ID,
-        PARTNER_NAME,
-        to_base64url(envelope),
-        *(first.key(role).key_id for role in PARTNER_ROLES),
-    ]
-    assert [word for word in own for answer in other.answers if word.encode() in answer] == []
-    assert {name: shape_of(owner.ask(calls[name])) for name in reads} == seen
-
-    doors = [f"http://127.0.0.1:{site.get_port(gateway, 'industry')}" for gateway in GATEWAYS]
-
-    def is_used_nonce_refused(call: PartnerCall) -> bool:
-        """Return False if a gateway could not ask Valkey; fails if both could, and one took a used nonce."""
-        before, signed = list_changes_of_store(loop), owner.sign(call)
-        assert owner.send(call, signed, to=loop.origin).status_code in {200, 202}
-        if [owner.send(call, signed, to=door).status_code for door in doors] == [401, 401]:
-            return True
-        assert list_changes_of_store(loop) != before or "away" in [changes[-1] for changes in before if changes]
-        time.sleep(1)
-        return False
-
-    # Either gateway took the first of each: neither takes it again, and both take a new one.
-    for name in CLOSED:
-        assert wait_until(lambda call=calls[name]: is_used_nonce_refused(call)), name
-        for door in doors:
-            assert owner.send(calls[name], owner.sign(calls[name]), to=door).status_code in {200, 202}, name
-
-
-def list_changes_of_store(loop: Loop) -> list[list[str]]:
-    """Return the moves of each industry door from Valkey ("away") and back.
-
-    On a busy machine Valkey may need more than the 0.1 seconds that a gateway waits; nonces are then its own.
-    """
-    change = re.compile(r'"process_role":"industry","event":"limit-store-(away|back)"')
-    return [change.findall((loop.folder / "logs" / f"{name}.log").read_text(encoding="utf-8")) for name in GATEWAYS]
 
 
 def test_change_of_the_shipped_proxy_file_that_no_longer_fits_is_refused() -> None:

@@ -6,8 +6,6 @@ cannot show what a process held in memory and let go.
 """
 
 import base64
-import hashlib
-import hmac
 import json
 import logging
 import random
@@ -29,7 +27,7 @@ from gateway.desk.cases.model import NO_SAFE_CONTACT, get_case
 from gateway.desk.cases.opening import OpenedCase, open_case
 from gateway.desk.cases.replying.replies import GivenReply, ReplyDraft, record_reply, write_reply
 from gateway.desk.people.permissions import Role
-from gateway.desk.store.schema import CASE_IDENTIFIERS, CASES
+from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from gateway.public.journey import FIELD_BY_NAME, TYPED
 from gateway.web.logs import AllowListFormatter
@@ -389,20 +387,3 @@ def test_log_has_no_mark_and_neither_address_nor_path(day: Day) -> None:
     assert find_marks(text.encode()) == []
     for word in ("127.0.0.1", "Werkzeug/", "?", "/17"):
         assert word not in text, word
-
-
-def test_no_hash_of_the_index_can_be_made_of_a_known_identifier_outside_the_vault(day: Day) -> None:
-    desk = day.loop.loop.desk
-    with desk.store.read() as connection:
-        digests = {bytes(one) for one in connection.scalars(select(CASE_IDENTIFIERS.c.digest))}
-    assert len(digests) > CHILDREN
-    known = [f"{MARK}{number:03d}@mail.example" for number in range(CHILDREN)]
-    made = desk.load_signer().hash_identifiers([("email", one) for one in known])
-    assert len(digests & set(made)) > 0.9 * len(known), "the vault itself finds them"
-    blobs = {path.read_bytes() for path in list_files(desk.paths.state, but=(desk.paths.keys,))}
-    secrets = {b"", *(one[start : start + 32] for one in blobs for start in range(0, min(len(one), 65_536), 4096))}
-    for text in known:
-        for name in ("sha256", "sha512", "blake2b", "sha3_256"):
-            for spelled in (text, f"email:{text}", f"email\0{text}"):
-                assert hashlib.new(name, spelled.encode()).digest()[:32] not in digests
-                assert not {hmac.digest(one, spelled.encode(), name)[:32] for one in secrets if one} & digests
