@@ -126,7 +126,7 @@ def make_app(config: GatewayConfig, roles: Sequence[Role], *, state: Path, gatew
         from gateway.feed import register as register_feed
 
         register_feed(app, gateway)
-    finish_web_app(app, limits=gateway.limits.names)
+    finish_web_app(app, limits=gateway.limits.rows)
     return app
 
 

@@ -71,7 +71,7 @@ def examine(
         # Nobody in danger reads the words of a practice gateway.
         *([] if config.environment == "sandbox" else [examine_signoffs(state)]),
         *_examine_proxies(config),
-        *_examine_shared_store(gateway.shared),
+        *_examine_shared_store(gateway.limits.store),
         *_examine_store(gateway, config=config, state=state),
     )
 

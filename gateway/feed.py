@@ -114,7 +114,7 @@ def get_desk_request() -> DeskRequest:
         origin=gateway.config.feed_origin,
         find_key=lambda key_id: find_feed_key(gateway.pin, key_id),
         now=gateway.clock(),
-        shared=gateway.shared,
+        shared=gateway.limits.store,
     )
     return DeskRequest(gateway=gateway, claim=claim)
 

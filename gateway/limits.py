@@ -387,10 +387,8 @@ def make_rows(*, partner_reports_per_minute: int) -> tuple[LimitRow, ...]:
 class LimitState:
     """The result of a count; `is_over` is True when this request exceeds the quota."""
 
-    name: str
+    row: LimitRow
     is_over: bool
-    quota: int
-    window_seconds: int
     remaining: int
     reset_seconds: int
 
@@ -426,11 +424,6 @@ class Limits:
         self._rows = {row.name: row for row in rows}
         self._items = {(row.name, tier): _make_item(row, tier=tier) for row in rows for tier in TIERS}
         self.store = store
-
-    @property
-    def names(self) -> frozenset[str]:
-        """The limit names that a route's rule may use."""
-        return frozenset(self._rows)
 
     @property
     def rows(self) -> Mapping[str, LimitRow]:
@@ -508,13 +501,13 @@ class Limits:
     def _add_headers(self, response: Response) -> Response:
         states: list[LimitState] = g.get("limit_states", [])
         if states:
-            set_headers(response, policies=states, states=states)
+            set_headers(response, rows=[state.row for state in states], states=states)
             return response
         stated = find_current_rule()
         rows = [self._rows[name] for name in stated.limits if name in self._rows] if stated else []
         refusing = [row for row in rows if row.effect is Effect.REFUSE]
         if refusing:
-            set_headers(response, policies=refusing, states=self._read_remaining(refusing))
+            set_headers(response, rows=refusing, states=self._read_remaining(refusing))
         return response
 
     def _read_remaining(self, rows: list[LimitRow]) -> list[LimitState]:
@@ -522,11 +515,10 @@ class Limits:
         subject = g.get("limit_caller")
         if subject is None or self.store.is_away():
             return []
-        return [self._read_remaining_of(row, subject=subject) for row in rows if row.subject is Subject.PARTNER]
-
-    def _read_remaining_of(self, row: LimitRow, *, subject: str) -> LimitState:
-        counted = self._list_counted(row, subject=subject)
-        return self.store.count(lambda strategy: self._read_state(row, counted, strategy))
+        counted = [(row, self._list_counted(row, subject=subject)) for row in rows if row.subject is Subject.PARTNER]
+        if not counted:
+            return []
+        return self.store.count(lambda strategy: [self._read_state(*one, strategy) for one in counted])
 
     def _read_state(
         self,
@@ -539,10 +531,8 @@ class Limits:
         windows = [strategy.get_window_stats(item, key) for item, key in counted]
         reset_seconds = min(max(1, int(window.reset_time - self._clock()) + 1) for window in windows)
         return LimitState(
-            name=row.name,
+            row=row,
             is_over=is_over,
-            quota=row.quota,
-            window_seconds=row.window_seconds,
             remaining=0 if is_over else min(row.quota, *(window.remaining for window in windows)),
             reset_seconds=min(row.window_seconds, reset_seconds),
         )
@@ -567,10 +557,10 @@ def _name_subject(row: LimitRow, *, subject: str | None) -> str:
     return f"{named} {list_networks(request.remote_addr)[0][1]}"
 
 
-def set_headers(response: Response, *, policies: Sequence[LimitRow | LimitState], states: Sequence[LimitState]) -> None:
+def set_headers(response: Response, *, rows: Sequence[LimitRow], states: Sequence[LimitState]) -> None:
     """Send quota and window as policy, and the remaining quota as state (draft-ietf-httpapi-ratelimit-headers-10)."""
-    policy = ", ".join(f'"{one.name}";q={one.quota};w={one.window_seconds}' for one in policies)
+    policy = ", ".join(f'"{one.name}";q={one.quota};w={one.window_seconds}' for one in rows)
     response.headers["RateLimit-Policy"] = policy
     if states:
-        left = ", ".join(f'"{state.name}";r={state.remaining};t={state.reset_seconds}' for state in states)
+        left = ", ".join(f'"{state.row.name}";r={state.remaining};t={state.reset_seconds}' for state in states)
         response.headers["RateLimit"] = left

@@ -319,7 +319,7 @@ def get_caller() -> Caller:
         return None if found is None else parse_public_key(found.submission_key)
 
     claim = check_signature(
-        origin=gateway.config.public_origin, find_key=find_key, now=gateway.clock(), shared=gateway.shared
+        origin=gateway.config.public_origin, find_key=find_key, now=gateway.clock(), shared=gateway.limits.store
     )
     entry = keys.find_partner(claim.key_id)
     if entry is None:

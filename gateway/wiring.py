@@ -20,7 +20,7 @@ from gateway.guidance.agency import Agency, load_agency
 from gateway.intake import Intake, ReceiptSigner
 from gateway.key_state import KeyState
 from gateway.keys import RECEIPT_KEY, derive_limit_secret, list_role_keys, read_receipt_key
-from gateway.limits import Limits, SharedStore, make_rows, open_shared_store
+from gateway.limits import Limits, make_rows, open_shared_store
 from gateway.store import Store, open_own_store
 from gateway.store.store import Soundness
 from gateway.web.callers import BucketHasher
@@ -54,7 +54,6 @@ class Gateway:
     own_intake: Intake | None
     own_evidence: EvidenceKeeper | None
     limits: Limits
-    shared: SharedStore
     clock: Clock
     random: Random
     receipt_key_id: str  # empty without a receipt key
@@ -98,10 +97,9 @@ def make_gateway(
     signer = None if receipt_key is None else ReceiptSigner(load_signing_key(receipt_key), random=random)
     # Without a receipt key nothing is counted: the feed has one caller, and no limit.
     secret = random(SEED_BYTES) if receipt_key is None else derive_limit_secret(receipt_key)
-    shared = open_shared_store(config.limits.storage_uri, password_file=config.limits.password_file)
     limits = Limits(
         rows=make_rows(partner_reports_per_minute=config.limits.partner_reports_per_minute),
-        store=shared,
+        store=open_shared_store(config.limits.storage_uri, password_file=config.limits.password_file),
         hasher=BucketHasher(secret, clock=clock),
         clock=lambda: clock().timestamp(),
     )
@@ -121,7 +119,6 @@ def make_gateway(
             clock=clock,
         ),
         limits=limits,
-        shared=shared,
         clock=clock,
         random=random,
         receipt_key_id="" if signer is None else signer.key_id,

@@ -458,7 +458,7 @@ def start_visit(door: PublicDoor, *, secret: bytes | None = None, carries_on: Vi
     A cookie copied earlier does not contain it. Carrying on passes the `secret` of the moved draft.
     """
     session[_SECRET] = secret or door.random(SECRET_BYTES)
-    _put_state(
+    put_state(
         started_at=_now_seconds() if carries_on is None else carries_on.started_at,
         former=b"" if carries_on is None else carries_on.keys.draft_id,
         wait_mark=b"",
@@ -476,12 +476,7 @@ def find_visit() -> Visit | None:
     secret = session.get(_SECRET)
     if not isinstance(secret, bytes) or len(secret) != SECRET_BYTES:
         return None
-    return Visit(make_journey_keys(secret), _get_state().started_at, former=_get_state().former)
-
-
-def forget_former() -> None:
-    """Forget the row that this journey carries on."""
-    _put_state(former=b"")
+    return Visit(make_journey_keys(secret), get_state().started_at, former=get_state().former)
 
 
 def is_own_form(visit: Visit) -> bool:
@@ -497,23 +492,23 @@ def get_posted_version() -> int:
 
 def go_to_place(name: str) -> None:
     """Remember the destination of a post: the next page may show typed text, once, if requested immediately."""
-    _put_state(place=name, led_at=_now_seconds(), is_awaited=True)
+    put_state(place=name, led_at=_now_seconds(), is_awaited=True)
 
 
 def is_inside(name: str) -> bool:
     """Return whether this page follows a post of the same journey: by redirect, or as a reload."""
-    state = _get_state()
+    state = get_state()
     if state.place != name:
         return False
     if not _is_redirect(state):
         return _is_reload()
-    _put_state(is_awaited=False)
+    put_state(is_awaited=False)
     return True
 
 
 def find_recent_place() -> str | None:
     """Find the place to which a post of the last few minutes led: a screen, also from a side page of it."""
-    state = _get_state()
+    state = get_state()
     is_recent = 0 <= _now_seconds() - state.led_at <= CARRY_ON_SECONDS
     return (state.returns_to if state.place in SIDE_PATHS else state.place) if is_recent else None
 
@@ -547,14 +542,9 @@ def find_referrer_host() -> str | None:
 def remember_placement(placement: str | None) -> None:
     """Remember the button that led here, if any; every cookie has a state, so its presence reveals nothing."""
     if placement:
-        _put_state(placement=placement)
+        put_state(placement=placement)
     elif _STATE not in session:
-        _put_state()
-
-
-def find_placement() -> str | None:
-    """Find the button that led here."""
-    return _get_state().placement
+        put_state()
 
 
 def is_prefetch() -> bool:
@@ -578,7 +568,7 @@ class Wait:
 
 def get_wait() -> Wait:
     """Read the wait from this cookie."""
-    state = _get_state()
+    state = get_state()
     late = _now_seconds() - state.turn_at
     if not state.wait_mark or late > SLOW_LASTS_SECONDS:
         return Wait()
@@ -587,21 +577,21 @@ def get_wait() -> Wait:
 
 def remember_wait(door: PublicDoor, *, seconds: float) -> None:
     """Store the time of the sender's turn, with a new mark that is valid for one request then."""
-    _put_state(turn_at=_now_seconds() + math.ceil(seconds), wait_mark=door.random(MARK_BYTES))
+    put_state(turn_at=_now_seconds() + math.ceil(seconds), wait_mark=door.random(MARK_BYTES))
 
 
 def forget_wait(*, walks_on: JourneyKeys | None = None) -> None:
     """Remove a used wait. At a step, `walks_on` passes for a while, so that people do not wait at every screen."""
     if walks_on is None:
-        _put_state(wait_mark=b"")
+        put_state(wait_mark=b"")
     else:
         until = _now_seconds() + SLOW_LASTS_SECONDS
-        _put_state(wait_mark=b"", walks_until=until, walks_mark=_mark_journey(walks_on))
+        put_state(wait_mark=b"", walks_until=until, walks_mark=_mark_journey(walks_on))
 
 
 def is_walking_on(keys: JourneyKeys) -> bool:
     """Return whether this journey waited at a step recently."""
-    state = _get_state()
+    state = get_state()
     return _now_seconds() <= state.walks_until and hmac.compare_digest(state.walks_mark, _mark_journey(keys))
 
 
@@ -614,45 +604,21 @@ def remember_left() -> None:
 
     Only while its draft could still exist: later, the message would reveal the draft to the next person.
     """
-    state = _get_state()
+    state = get_state()
     if _now_seconds() - state.started_at <= IDLE_SECONDS:
-        _put_state(left_at=_now_seconds())
+        put_state(left_at=_now_seconds())
 
 
 def pop_left() -> bool:
     """Return whether the visitor was just redirected out of the form, once."""
-    left_at = _get_state().left_at
+    left_at = get_state().left_at
     if left_at:
-        _put_state(left_at=0)
+        put_state(left_at=0)
     return bool(left_at) and abs(_now_seconds() - left_at) <= FRESH_SECONDS
 
 
-def remember_language(language: Language) -> None:
-    """Remember the picked language, also after leaving and for the next journey."""
-    _put_state(language=language)
-
-
-def remember_asked(request_id: str | None) -> None:
-    """Remember the id of a service's request for the thank-you page; it opens nothing."""
-    _put_state(asked=request_id or "")
-
-
-def find_asked() -> str | None:
-    """Find the id of the request that was just sent; none in practice mode."""
-    return _get_state().asked or None
-
-
-def remember_return(name: str) -> None:
-    """Remember the screen behind a side page."""
-    _put_state(returns_to=name)
-
-
-def find_return() -> str | None:
-    """Find the screen behind a side page."""
-    return _get_state().returns_to or None
-
-
-def _get_state() -> VisitState:
+def get_state() -> VisitState:
+    """Return the state in this cookie."""
     # Opened once for each request: a page needs it half a dozen times.
     state: VisitState | None = g.get(_STATE)
     if state is None:
@@ -663,9 +629,10 @@ def _get_state() -> VisitState:
     return state
 
 
-def _put_state(**changed: str | int | bytes | None) -> None:
+def put_state(**changed: str | int | bytes | None) -> None:
+    """Change fields of the state."""
     door = get_door()
-    state = msgspec.structs.replace(_get_state(), **changed)
+    state = msgspec.structs.replace(get_state(), **changed)
     setattr(g, _STATE, state)
     session[_STATE] = seal_state(state, key=door.state_key, nonce=door.random(NONCE_BYTES))
 
@@ -676,7 +643,7 @@ def _now_seconds() -> int:
 
 def select_language() -> Language:
     """Return the language of this request."""
-    picked = find_asked_language() or next((one for one in LANGUAGES if one == _get_state().language), None)
+    picked = find_asked_language() or next((one for one in LANGUAGES if one == get_state().language), None)
     return _negotiate(request.headers.get("Accept-Language", "")) if picked is None else picked
 
 
@@ -699,4 +666,4 @@ def remember_asked_language() -> None:
     """Remember the language in the address, if any."""
     asked = find_asked_language()
     if asked is not None:
-        remember_language(asked)
+        put_state(language=asked)

@@ -62,24 +62,24 @@ def load_worker_app(spec: ServerSpec, master_pid: int, has_loaded: Connection | 
     protect_memory()
     die_with_parent(master_pid)
     catch_stray_exceptions()
-    configure_logging(spec.name)
+    configure_logging(spec.listener.name)
     gc.disable()  # nothing that is loaded is garbage: an app loads in 14 % less time
     # Imported here, as in `make_body_rule`: only workers need these modules.
     from gateway.web.wsgi_bridge import BodyReader, WsgiBridge
 
-    module, _, factory = spec.target.partition(":")
+    module, _, factory = spec.listener.target.partition(":")
     try:
         app: Callable[..., Any] = getattr(importlib.import_module(module), factory)()
     except Exception as error:  # noqa: BLE001 - log the location, then end instead of serving nothing
         log_failure(error, event="app-failed")
         sys.exit(APP_FAILED_EXIT)
     end_without_teardown()
-    bodies = BodyReader(seconds=spec.body_seconds)
+    bodies = BodyReader(seconds=spec.listener.body_seconds)
     bridge = WsgiBridge(
         app,
         body_rule=make_body_rule(app),
         bodies=bodies,
-        threads=spec.threads,
+        threads=spec.listener.threads,
         trusted_proxies=int(getattr(app, "config", {}).get(TRUSTED_PROXIES, 0)),
         find_journey=make_journey_finder(app),
     )
@@ -211,7 +211,7 @@ def run() -> None:
     spec = decode(os.environ.pop(SPEC_VARIABLE), kind=ServerSpec)
     die_with_parent(spec.parent_pid)
     catch_stray_exceptions()
-    configure_logging(spec.name)
+    configure_logging(spec.listener.name)
     # A forked worker could inherit a lock held by a thread of the master, and hang; a spawned one cannot.
     multiprocessing.set_start_method("spawn")
     server = make_server(spec)
@@ -222,27 +222,27 @@ def run() -> None:
 def make_server(spec: ServerSpec) -> RecyclingServer:
     """Return the server of one listener, not yet running."""
     server = RecyclingServer(
-        spec.target,
-        address=spec.host,
-        port=spec.port,
+        spec.listener.target,
+        address=spec.listener.host,
+        port=spec.listener.port,
         # Not RSGI: it passes neither the raw path nor non-ASCII header values.
         interface=Interfaces.ASGINL,
         loop=Loops.asyncio,
-        workers=spec.workers,
+        workers=spec.listener.workers,
         backpressure=MAX_CONNECTIONS,
         http1_settings=HTTP1Settings(header_read_timeout=HEAD_SECONDS * 1000, max_buffer_size=MAX_BUFFER_BYTES),
         http=HTTPModes.http1,
         websockets=False,
         log_access=False,
         log_level=LogLevels.warning,
-        log_dictconfig=_granian_logging(spec.name),
+        log_dictconfig=_granian_logging(spec.listener.name),
         respawn_failed_workers=True,
         workers_kill_timeout=WORKER_STOP_SECONDS,
         workers_lifetime=WORKER_LIFETIME_SECONDS,
         workers_max_rss=spec.worker_memory_mib,
         rss_sample_interval=spec.memory_look_seconds,
     )
-    server.recycle_patience_seconds = spec.body_seconds + WORKER_STOP_SECONDS
+    server.recycle_patience_seconds = spec.listener.body_seconds + WORKER_STOP_SECONDS
     return server
 
 

@@ -30,21 +30,6 @@ DEFAULT_WORKER_MIB: Final = 512  # an idle worker has about 100; bodies may take
 DEFAULT_LOOK_SECONDS: Final = 30
 
 
-class ServerSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One listener, as JSON in the environment of its process."""
-
-    name: str
-    target: str
-    host: str
-    port: int
-    workers: int
-    threads: int
-    body_seconds: float
-    parent_pid: int
-    worker_memory_mib: int = DEFAULT_WORKER_MIB
-    memory_look_seconds: int = DEFAULT_LOOK_SECONDS
-
-
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -136,6 +121,15 @@ class Listener:
         return f"{host}:{self.port}"
 
 
+class ServerSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One listener, as JSON in the environment of its process."""
+
+    listener: Listener
+    parent_pid: int
+    worker_memory_mib: int = DEFAULT_WORKER_MIB
+    memory_look_seconds: int = DEFAULT_LOOK_SECONDS
+
+
 class ServerProcess:
     """One running listener."""
 
@@ -176,16 +170,7 @@ def start_server(listener: Listener, *, port_patience_seconds: float = PORT_WAIT
     Call it from a thread that lives as long as the server: the server dies with it.
     """
     check_port_is_free(listener, patience_seconds=port_patience_seconds)
-    spec = ServerSpec(
-        name=listener.name,
-        target=listener.target,
-        host=listener.host,
-        port=listener.port,
-        workers=listener.workers,
-        threads=listener.threads,
-        body_seconds=listener.body_seconds,
-        parent_pid=os.getpid(),
-    )
+    spec = ServerSpec(listener=listener, parent_pid=os.getpid())
     environment = {
         **make_child_environment(),
         **listener.environment,

@@ -105,7 +105,7 @@ def make_app(*, storage_uri: str = "memory://", now: Callable[[], datetime] | No
     app.extensions["limits-under-test"] = limits
     limits.register(app)
     app.register_blueprint(counted)
-    finish_web_app(app, limits=limits.names)
+    finish_web_app(app, limits=limits.rows)
     return app
 
 

@@ -84,7 +84,7 @@ class Pair:
     def look_again(self) -> None:
         """Let both gateways ask Valkey again, as they do by themselves some seconds after a failure."""
         for gateway in self.gateways:
-            gateway.shared.look_again()
+            gateway.limits.store.look_again()
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ from gateway.public.views.screens import (
     turn_away,
 )
 from gateway.public.views.start import is_open
-from gateway.public.visit import find_asked, is_inside, remember_asked, remember_asked_language
+from gateway.public.visit import get_state, is_inside, put_state, remember_asked_language
 from gateway.public.wording import ServiceWording, get_language, refresh_language
 from gateway.store import StorageUnavailableError
 from gateway.store.items import NoRoomError, keep_item
@@ -359,7 +359,7 @@ def post_for_services() -> ResponseReturnValue:
     except (StorageUnavailableError, NoActiveKeyError, SealingError, FormatError) as error:
         log_failure(error, event="adoption-not-stored")
         return answer_later(render_for_services(door, typed, make_blank_form(), notice="not_sent"))
-    remember_asked(request_id)
+    put_state(asked=request_id or "")
     return lead_to(FOR_SERVICES_SENT)
 
 
@@ -368,7 +368,7 @@ def show_for_services_sent() -> ResponseReturnValue:
     """Thank the sender of a request; redirect everyone else to the form."""
     if not is_inside(FOR_SERVICES_SENT):
         return turn_away(FOR_SERVICES)
-    return render_for_services_sent(get_door(), make_blank_form(), request_id=find_asked())
+    return render_for_services_sent(get_door(), make_blank_form(), request_id=get_state().asked or None)
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=SMALL_BODY_BYTES, log_word=LOG_WORD)

@@ -54,13 +54,12 @@ from gateway.public.visit import (
     TooManyDraftsError,
     Visit,
     find_opened_draft,
-    find_placement,
     find_referrer_host,
     find_service_name,
     find_visit,
-    forget_former,
     forget_wait,
     get_posted_version,
+    get_state,
     get_wait,
     go_to_place,
     is_inside,
@@ -70,9 +69,8 @@ from gateway.public.visit import (
     is_walking_on,
     make_submit_token,
     make_text_mac,
-    remember_language,
+    put_state,
     remember_left,
-    remember_return,
     remember_wait,
     save_draft,
     wipe_drafts,
@@ -113,7 +111,7 @@ def lead_to(place: str, *, part: str = "") -> ResponseReturnValue:
 
 def lead_to_side(side: str, *, from_screen: str) -> ResponseReturnValue:
     """Show a side page, and remember the screen to return to."""
-    remember_return(from_screen)
+    put_state(returns_to=from_screen)
     return lead_to(side)
 
 
@@ -144,7 +142,7 @@ def answer_not_ready(door: PublicDoor, *, may_start: bool = True) -> ResponseRet
 
 def switch_language() -> None:
     """Switch the language, for this visit and the next."""
-    remember_language(get_other_language())
+    put_state(language=get_other_language())
 
 
 def answer_expired(door: PublicDoor, posted: Answers, *, visit: Visit | None = None) -> ResponseReturnValue:
@@ -277,7 +275,7 @@ def show_screen(name: str) -> ResponseReturnValue:
     if visit.former:
         # The browser has the new cookie: nothing opens with the former one from here on.
         wipe_drafts(door, visit.former)
-        forget_former()
+        put_state(former=b"")
     try:
         opened = find_opened_draft(door, visit.keys)
     except StorageUnavailableError:
@@ -403,7 +401,7 @@ def make_draft(door: PublicDoor) -> Draft:
         report_id=make_submit_token(door),
         started_at=format_time(door.clock()),
         language=get_language(),
-        placement=find_placement(),
+        placement=get_state().placement,
     )
 
 

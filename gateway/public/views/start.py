@@ -69,8 +69,8 @@ from gateway.public.visit import (
     find_listed,
     find_opened_draft,
     find_recent_place,
-    find_return,
     find_visit,
+    get_state,
     is_full_for_network,
     is_inside,
     is_own_form,
@@ -263,7 +263,7 @@ def show_side(side: str) -> ResponseReturnValue:
     """Show a side page, with a way back if the visitor comes from a journey."""
     door, visit = get_door(), find_visit()
     remember_asked_language()
-    is_on_the_way = find_return() is not None and is_inside(side)
+    is_on_the_way = bool(get_state().returns_to) and is_inside(side)
     if visit is None or not is_on_the_way:
         return render_side(door, side, None)
     return render_side(door, side, make_form(visit.keys, NO_VERSION), profile=_read_profile(door, visit))
@@ -283,7 +283,7 @@ def _read_profile(door: PublicDoor, visit: Visit) -> ReaderProfile:
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BODY_BYTES, log_word=LOG_WORD)
 def post_side(side: str) -> ResponseReturnValue:
     """Go back to the journey's screen, to another side page, or to the other language."""
-    visit, screen = find_visit(), SCREEN_BY_NAME.get(find_return() or "")
+    visit, screen = find_visit(), SCREEN_BY_NAME.get(get_state().returns_to)
     if visit is None or not is_own_form(visit) or screen is None:
         return turn_away()
     action = read_action()

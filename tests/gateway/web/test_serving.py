@@ -408,9 +408,5 @@ def test_workers_live_for_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
         return SimpleNamespace()
 
     monkeypatch.setattr(server_process, "RecyclingServer", note)
-    server_process.make_server(
-        ServerSpec(
-            name="test", target=TARGET, host="127.0.0.1", port=1, workers=1, threads=2, body_seconds=20.0, parent_pid=1
-        )
-    )
+    server_process.make_server(ServerSpec(listener=make_listener(), parent_pid=1))
     assert given["workers_lifetime"] == 3600
