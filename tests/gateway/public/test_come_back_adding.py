@@ -206,19 +206,6 @@ def test_back_from_what_is_added_leads_to_the_replies_and_keeps_what_was_typed(p
     assert person.path == "/9"
 
 
-def test_page_of_an_addition_that_was_sent_leads_to_its_thank_you_page(public: PublicHouse):
-    _, reference, words = send(public)
-    person = come_back(public, reference, words)
-    person.press("add")
-    person.press(danger="no")
-    story_form = person.fill({"story": "There is more."})
-    person.post("/9", story_form)
-    person.send()
-    person.post("/9", story_form)
-    assert read_title(person.page) == THANKS
-    assert len(public.reports()) == 2
-
-
 @pytest.mark.parametrize("words_field", ["", "not what the page held"])
 def test_addition_is_sent_though_the_words_of_the_page_were_lost_on_the_way(public: PublicHouse, words_field: str):
     _, reference, words = send(public)

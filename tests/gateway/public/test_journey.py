@@ -7,7 +7,6 @@ import pytest
 
 from gateway.exchange.public_codes import ADULT_BAND, UNDER_AGE_LINE
 from gateway.exchange.public_report import LIST_MAX
-from gateway.guidance.advice import KINDS
 from gateway.public.door import COME_BACK, LEAVE, REPLIES, SIDE_PATHS, get_path
 from gateway.public.journey import (
     CHECK,
@@ -341,13 +340,6 @@ def test_helpers_on_the_way_of_the_answers_are_kept(answers: dict[str, list[str]
     assert list_signposted(answers) == codes
 
 
-def test_each_helper_is_kept_once():
-    answers = go(kinds="threatens_to_share", pictures="me", age="18_plus")
-    codes = list_signposted(answers)
-    assert len(codes) == len(set(codes))
-    assert "stopncii" in codes
-
-
 @pytest.mark.parametrize(("answer", "is_owed"), [("16_17", True), ("rather_not_say", True), ("18_plus", False)])
 def test_only_eighteen_or_over_makes_an_adult_of_the_person(answer: str, *, is_owed: bool):
     assert is_owed_an_answer({"age": [answer]}) is is_owed
@@ -374,22 +366,9 @@ def test_age_of_the_reporter_and_of_the_child_are_kept_apart():
     assert not is_about_other(go(who=""))
 
 
-def test_help_comes_before_any_question_about_the_person():
-    # R5: safety first. The danger page is the first that asks, and the 999 page follows at once.
-    asked = [screen.name for screen in list_path(go(danger="yes")) if screen.fields]
-    assert asked[:2] == ["danger", "danger_help"]
-    assert asked.index("name") > asked.index("story")
-
-
 def test_every_place_has_a_name_and_a_path_of_its_own():
     names = [*(screen.name for screen in SCREENS), *SIDE_PATHS, COME_BACK, REPLIES, LEAVE]
     assert len(set(names)) == len(names) == len({get_path(name) for name in names})
-
-
-def test_paths_are_neutral_and_different():
-    paths = [screen.path for screen in SCREENS]
-    assert len(set(paths)) == len(paths)
-    assert all(path == "" or path[0].isdigit() for path in paths)
 
 
 # Every way from one screen to another that the table knows.
@@ -442,12 +421,6 @@ PRIORITIES = [
 ]
 
 
-def test_table_of_kinds_is_complete():
-    assert FIELD_BY_NAME["kinds"].options == tuple(option.code for option in KIND_OPTIONS)
-    assert {option.code for option in KIND_OPTIONS} == set(KINDS)
-    assert len(KIND_OPTIONS) == 14 <= LIST_MAX
-
-
 @pytest.mark.parametrize(("answers", "priority"), PRIORITIES)
 def test_priority_follows_the_table(answers: dict[str, list[str]], priority: str):
     assert get_priority(answers) == priority
@@ -457,10 +430,6 @@ def test_priority_follows_the_table(answers: dict[str, list[str]], priority: str
 def test_priority_of_a_kind_is_its_own_where_nothing_else_is_known(option):
     assert get_priority({"danger": ["no"], "kinds": [option.code]}) == option.priority
     assert option.priority in get_args(ClearFields.__annotations__["priority"])
-
-
-def test_one_urgent_kind_among_others_decides():
-    assert get_priority({"kinds": ["bullying", "not_sure", "threatens_to_share"]}) == "P2"
 
 
 @pytest.mark.parametrize("field", FIELD_BY_NAME.values(), ids=lambda field: field.name)
