@@ -15,7 +15,7 @@ from gateway.databases.database import check_database_uri
 from gateway.guidance.agency import AGENCY_FILE
 from gateway.keys import check_no_foreign_keys
 from gateway.web.serving import DEFAULT_BODY_SECONDS
-from gateway.web.settings import SettingsError, check_origin, is_loopback, read_settings
+from gateway.web.settings import SettingsError, check_origin, format_settings, is_loopback, read_settings
 from partner_sdk.durable_files import write_new_durably
 from partner_sdk.wire.receipts import INSTANCE_PATTERN
 from partner_sdk.wire.signing import Environment, Pin, parse_pin
@@ -176,37 +176,59 @@ def check_config(config: GatewayConfig) -> None:
         raise SettingsError(
             "feed_origin must differ from public_origin, because the feed is private.", reason="bad-origin"
         )
-    if not _INSTANCE.fullmatch(config.instance):
-        raise SettingsError(
-            "instance must be 1 to 39 characters: a-z, 0-9 and hyphens, e.g. gateway-1.", reason="bad-settings"
-        )
-    _check_shown_texts(config)
     check_database_uri(config.database_uri)
+    evidence, limits = config.evidence, config.limits
     for key, number, least, most in (
         ("lock_timeout_seconds", config.lock_timeout_seconds, 0.1, 60),
         ("body_timeout_seconds", config.body_timeout_seconds, 1, 300),
         ("trusted_proxies", config.trusted_proxies, 0, 8),
         ("drafts_max_rows", config.drafts_max_rows, 1, MAX_DRAFTS),
         ("drafts_max_rows_per_network", config.drafts_max_rows_per_network, 1, MAX_DRAFTS),
-        ("evidence.partner_gib", config.evidence.partner_gib, 1, 1_000_000),
-        ("evidence.least_free_percent", config.evidence.least_free_percent, 5, 90),  # reports need room
+        ("evidence.partner_gib", evidence.partner_gib, 1, 1_000_000),
+        ("evidence.least_free_percent", evidence.least_free_percent, 5, 90),  # reports need room
     ):
-        if not least <= number <= most:
-            raise SettingsError(f"{key} must be between {least} and {most}.", reason="bad-settings")
-    if config.limits.partner_reports_per_minute < 1:
-        raise SettingsError("limits.partner_reports_per_minute must be at least 1.", reason="bad-settings")
-    _check_store_uri(config.limits.storage_uri)
-    _check_campaigns(config.campaigns)
-    _check_bucket(config.evidence)
+        _refuse_first((not least <= number <= most, f"{key} must be between {least} and {most}."))
+    are_campaigns = len(config.campaigns) <= MAX_CAMPAIGNS and all(map(_CAMPAIGN.fullmatch, config.campaigns))
+    _refuse_first(
+        (
+            not _INSTANCE.fullmatch(config.instance),
+            "instance must be 1 to 39 characters: a-z, 0-9 and hyphens, e.g. gateway-1.",
+        ),
+        (not config.agency_name.strip(), "agency_name must not be empty."),
+        (
+            len(config.banner) > MAX_BANNER_CHARACTERS,
+            f"banner must be at most {MAX_BANNER_CHARACTERS} characters long.",
+        ),
+        (
+            len(config.agency_contact) > MAX_CONTACT_CHARACTERS,
+            f"agency_contact must be at most {MAX_CONTACT_CHARACTERS} characters long.",
+        ),
+        (limits.partner_reports_per_minute < 1, "limits.partner_reports_per_minute must be at least 1."),
+        (
+            not are_campaigns,
+            f"campaigns must hold at most {MAX_CAMPAIGNS} words of 1 to 32 characters: a-z, 0-9 and hyphens.",
+        ),
+        (
+            not evidence.store_uri and bool(evidence.store_endpoint or evidence.store_region),
+            "evidence.store_endpoint and evidence.store_region need evidence.store_uri.",
+        ),
+        (
+            bool(evidence.store_uri) and not _BUCKET.fullmatch(evidence.store_uri),
+            "evidence.store_uri must be a bucket and a prefix without a password, e.g. s3://reports-evidence/gateway-1.",
+        ),
+        (not _REGION.fullmatch(evidence.store_region), "evidence.store_region must look like eu-west-2."),
+    )
+    if evidence.store_endpoint:
+        check_origin(evidence.store_endpoint, key="evidence.store_endpoint")
+    _check_store_uri(limits.storage_uri)
     _check_listeners(config)
 
 
-def _check_shown_texts(config: GatewayConfig) -> None:
-    if not config.agency_name.strip():
-        raise SettingsError("agency_name must not be empty.", reason="bad-settings")
-    for key, most in (("banner", MAX_BANNER_CHARACTERS), ("agency_contact", MAX_CONTACT_CHARACTERS)):
-        if len(getattr(config, key)) > most:
-            raise SettingsError(f"{key} must be at most {most} characters long.", reason="bad-settings")
+def _refuse_first(*faults: tuple[bool, str]) -> None:
+    """Raise `SettingsError` with the first of these texts whose fault is there."""
+    for is_there, text in faults:
+        if is_there:
+            raise SettingsError(text, reason="bad-settings")
 
 
 def _check_store_uri(uri: str) -> None:
@@ -221,57 +243,30 @@ def _check_store_uri(uri: str) -> None:
         password, host, _port = parts.password, parts.hostname or "", parts.port
     except ValueError:
         raise SettingsError("limits.storage_uri is not an address.", reason="bad-settings") from None
-    if parts.scheme not in STORE_SCHEMES:
-        raise SettingsError(
+    options = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
+    _refuse_first(
+        (
+            parts.scheme not in STORE_SCHEMES,
             "limits.storage_uri must be memory://, or begin with valkeys://, valkey:// or valkey+unix://.",
-            reason="bad-settings",
-        )
-    if password is not None:
-        raise SettingsError(
+        ),
+        (
+            password is not None,
             "limits.storage_uri must hold no password: put it into the file of limits.password_file.",
-            reason="bad-settings",
-        )
-    options = parse_qsl(parts.query, keep_blank_values=True)
-    if parts.fragment or (options and (parts.scheme != "valkeys" or [name for name, _ in options] != [_CA_OPTION])):
-        raise SettingsError(
+        ),
+        (
+            bool(parts.fragment) or options not in ([], [_CA_OPTION]) or (options != [] and parts.scheme != "valkeys"),
             f"limits.storage_uri takes one option, for valkeys:// alone: {_CA_OPTION}, a file of certificates.",
-            reason="bad-settings",
-        )
-    if parts.scheme == "valkey+unix" and (host or not parts.path):
-        raise SettingsError(
-            "limits.storage_uri must look like valkey+unix:///run/valkey/valkey.sock.", reason="bad-settings"
-        )
-    if parts.scheme == "valkey" and not is_loopback(host):
-        raise SettingsError(
-            "limits.storage_uri leads to another machine: it must begin with valkeys://.", reason="bad-settings"
-        )
-    if parts.scheme == "valkeys" and not host:
-        raise SettingsError("limits.storage_uri names no host.", reason="bad-settings")
-
-
-def _check_bucket(evidence: EvidenceConfig) -> None:
-    if not evidence.store_uri and (evidence.store_endpoint or evidence.store_region):
-        raise SettingsError(
-            "evidence.store_endpoint and evidence.store_region need evidence.store_uri.", reason="bad-settings"
-        )
-    if evidence.store_uri and not _BUCKET.fullmatch(evidence.store_uri):
-        raise SettingsError(
-            "evidence.store_uri must look like s3://reports-evidence/gateway-1: a bucket and a prefix, no password, "
-            "no final slash.",
-            reason="bad-settings",
-        )
-    if not _REGION.fullmatch(evidence.store_region):
-        raise SettingsError("evidence.store_region must look like eu-west-2.", reason="bad-settings")
-    if evidence.store_endpoint:
-        check_origin(evidence.store_endpoint, key="evidence.store_endpoint")
-
-
-def _check_campaigns(campaigns: Sequence[str]) -> None:
-    if len(campaigns) > MAX_CAMPAIGNS or any(not _CAMPAIGN.fullmatch(word) for word in campaigns):
-        raise SettingsError(
-            f"campaigns must hold at most {MAX_CAMPAIGNS} words of 1 to 32 characters: a-z, 0-9 and hyphens.",
-            reason="bad-settings",
-        )
+        ),
+        (
+            parts.scheme == "valkey+unix" and bool(host or not parts.path),
+            "limits.storage_uri must look like valkey+unix:///run/valkey/valkey.sock.",
+        ),
+        (
+            parts.scheme == "valkey" and not is_loopback(host),
+            "limits.storage_uri leads to another machine: it must begin with valkeys://.",
+        ),
+        (parts.scheme == "valkeys" and not host, "limits.storage_uri names no host."),
+    )
 
 
 def _check_listeners(config: GatewayConfig) -> None:
@@ -312,24 +307,9 @@ def check_roles(roles: Sequence[Role], *, key: str) -> None:
 
 
 def write_config(path: Path, config: GatewayConfig) -> None:
-    """Write settings as TOML that `load_config` reads back to the same value; never overwrites a file."""
-    tables = {"limits": config.limits, "evidence": config.evidence}
-    plain = [key for key in GatewayConfig.__struct_fields__ if key not in {"listeners", *tables}]
-    lines = ["# Settings of this gateway. Unknown keys are errors. Put no secrets here.", *_to_lines(config, plain)]
-    for name, table in tables.items():
-        lines += ["", f"[{name}]", *_to_lines(table, table.__struct_fields__)]
-    for listener in config.listeners:
-        lines += ["", "[[listeners]]", *_to_lines(listener, listener.__struct_fields__)]
-    write_new_durably(path, "\n".join([*lines, ""]).encode())
-
-
-def _to_lines(table: msgspec.Struct, keys: Sequence[str]) -> list[str]:
-    return [f"{key} = {_to_toml(getattr(table, key))}" for key in keys]
-
-
-def _to_toml(value: str | float | tuple[str, ...]) -> str:
-    # JSON text, numbers and flat lists are valid TOML too (TOML 1.0 §String: same escapes, but not \/).
-    return msgspec.json.encode(value).decode("utf-8").replace("\x7f", "\\u007f")
+    """Write settings that `load_config` reads back to the same value; never overwrites a file."""
+    comment = "# Settings of this gateway. Unknown keys are errors. Put no secrets here.\n"
+    write_new_durably(path, (comment + format_settings(config)).encode())
 
 
 def parse_roles(text: str) -> tuple[Role, ...]:

@@ -6,7 +6,6 @@ Never changes anything except a test row in the store and a probe among the evid
 import stat
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +23,7 @@ from gateway.store import StorageUnavailableError
 from gateway.store.connections import find_instance, find_newest
 from gateway.store.evidence import count_evidence
 from gateway.store.published import find_oldest_unlogged, get_head, read_head
+from gateway.web.settings import is_loopback
 from gateway.wiring import Gateway, make_gateway
 from partner_sdk.errors import LogError, ReportAbuseError
 from partner_sdk.finding import Finding
@@ -93,7 +93,7 @@ def _examine_hours(gateway: Gateway, *, state: Path) -> Finding:
 
 def _examine_proxies(config: GatewayConfig) -> Iterator[Finding]:
     is_behind_one = config.public_origin.startswith("https:") and any(
-        "public" in one.roles and _is_loopback(one.host) for one in config.listeners
+        "public" in one.roles and is_loopback(one.host) for one in config.listeners
     )
     if is_behind_one and not config.trusted_proxies:
         detail = "The form listens on loopback but trusts no proxy: behind a proxy, all visitors count as one network."
@@ -115,13 +115,6 @@ def _examine_shared_store(shared: SharedStore) -> Iterator[Finding]:
         yield Finding("limits", "warning", weakness, fix="Use the settings of gateway/operations/valkey.conf.")
         return
     yield Finding("limits", "ok", "All gateways count limits and nonces in one Valkey.")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _examine_store(gateway: Gateway, *, config: GatewayConfig, state: Path) -> Iterator[Finding]:

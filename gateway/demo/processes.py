@@ -20,7 +20,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
@@ -46,31 +45,12 @@ class DemoError(Exception):
     """A step failed; the message names the step and the error."""
 
 
-@dataclass(frozen=True, slots=True)
 class Ports:
-    """Four consecutive ports."""
+    """Four consecutive ports: the public and industry doors, the feed, the desk's pages, and the example service."""
 
-    first: int
-
-    @property
-    def gateway(self) -> int:
-        """The public and industry doors."""
-        return self.first
-
-    @property
-    def feed(self) -> int:
-        """The feed."""
-        return self.first + 1
-
-    @property
-    def desk(self) -> int:
-        """The desk's pages."""
-        return self.first + 2
-
-    @property
-    def service(self) -> int:
-        """The example service."""
-        return self.first + 3
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self.gateway, self.feed, self.desk, self.service = range(first, first + 4)
 
 
 class Processes:
@@ -261,26 +241,9 @@ class Cluster:
         self.password, self.passwords = self.folder / "password", self.folder / "pgpass"
         self._limits_socket = self.folder / "valkey.sock"
         self.server_user = _find_server_user()
-
-    @property
-    def plain_port(self) -> int:
-        """The port of nginx that redirects to TLS."""
-        return self._first + 4
-
-    @property
-    def database_port(self) -> int:
-        """The port of PostgreSQL."""
-        return self._first + 5
-
-    @property
-    def database_uri(self) -> str:
-        """The gateways' database."""
-        return f"postgresql://gateway@127.0.0.1:{self.database_port}/reports?passfile={self.passwords}"
-
-    @property
-    def objects_origin(self) -> str:
-        """The object store's S3 door."""
-        return f"http://127.0.0.1:{self.get_object_port('s3.port')}"
+        self.plain_port, self.database_port = self._first + 4, self._first + 5  # the first redirects to TLS
+        self.database_uri = f"postgresql://gateway@127.0.0.1:{self.database_port}/reports?passfile={self.passwords}"
+        self.objects_origin = f"http://127.0.0.1:{self.get_object_port('s3.port')}"
 
     def get_object_port(self, name: str) -> int:
         """Return a port of the object store."""

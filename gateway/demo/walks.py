@@ -151,18 +151,6 @@ def _take_way_on(buttons: Sequence[tuple[str, str]], left: dict[str, Sequence[st
     return next((button for button in buttons if button[0] == "action"), buttons[0])
 
 
-def walk_form(
-    origin: str,
-    answers: Answers,
-    *,
-    entry: str = "/",
-    session: requests.Session | None = None,
-    on_page: Callable[[str], None] = lambda _: None,
-) -> str:
-    """Fill in the form at `origin` and return the reference on the thank-you page; as `walk_to_thanks`."""
-    return walk_to_thanks(origin, answers, entry=entry, session=session, on_page=on_page).reference
-
-
 def walk_to_thanks(
     origin: str,
     answers: Answers,

@@ -1,6 +1,5 @@
 """The desk's settings (`desk.toml`) and the paths of its files. Never holds a secret: keys and logins are elsewhere."""
 
-import json
 import re
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -201,18 +200,3 @@ def _check_has_name(origin: str) -> None:
 def make_origin(config: DeskConfig, *, port: int = DEFAULT_PORT) -> str:
     """Return the address of the pages for browsers: a name, because passkeys are bound to one."""
     return config.pages_origin or f"http://localhost:{port}"
-
-
-def encode_config(config: DeskConfig) -> str:
-    """Return the text of `desk.toml`."""
-    values = {name: getattr(config, name) for name in config.__struct_fields__}
-    tables = {name: value for name, value in values.items() if isinstance(value, msgspec.Struct)}
-    lines = [_line(name, value) for name, value in values.items() if name not in tables]
-    for name, table in tables.items():
-        lines += ["", f"[{name}]", *(_line(key, getattr(table, key)) for key in table.__struct_fields__)]
-    return "\n".join(lines) + "\n"
-
-
-def _line(name: str, value: object) -> str:
-    # A JSON string is a TOML basic string, so no value can break out of its line; the same goes for numbers and lists.
-    return f"{name} = {json.dumps(value)}"

@@ -1,4 +1,4 @@
-"""Reads a TOML settings file strictly: an unknown key or a wrong type is an error that names the key.
+"""Reads and writes a TOML settings file, strictly: an unknown key or a wrong type is an error that names the key.
 
 Never holds a secret: keys have their own files.
 """
@@ -54,6 +54,20 @@ def read_settings(path: Path, *, kind: type[T]) -> T:
     except msgspec.ValidationError as error:
         # msgspec names the key and the expected type, never the value.
         raise SettingsError(f"{path}: {error}", reason="bad-settings") from None
+
+
+def format_settings(settings: msgspec.Struct) -> str:
+    """Return settings as TOML that `read_settings` reads back to the same value."""
+    lines, tables = [], list[tuple[str, msgspec.Struct]]()
+    for name, value in msgspec.structs.asdict(settings).items():
+        if isinstance(value, msgspec.Struct):
+            tables.append((f"[{name}]", value))
+        elif isinstance(value, tuple) and value and isinstance(value[0], msgspec.Struct):
+            tables += [(f"[[{name}]]", one) for one in value]
+        else:
+            # JSON text, numbers and flat lists are valid TOML too (TOML 1.0 §String: same escapes, but not \/).
+            lines.append(f"{name} = {msgspec.json.encode(value).decode('utf-8')}".replace("\x7f", "\\u007f"))
+    return "\n".join([*lines, *(f"\n{head}\n{format_settings(table)[:-1]}" for head, table in tables), ""])
 
 
 def check_origin(origin: str, *, key: str) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 import requests
 
 from gateway.demo.loop import ANSWERS, Loop
-from gateway.demo.walks import walk_form
+from gateway.demo.walks import walk_to_thanks
 from gateway.public.returning import derive_seed, draw_code, load_return_words
 from gateway.public.wording import load_wording
 from tests.bench.figures import Figure, make_figure, make_parser, print_figures
@@ -63,7 +63,7 @@ class WalkerSession(requests.Session):
 def walk_once(origin: str) -> int:
     """Walk one journey to its reference and return how many requests it took."""
     session = WalkerSession()
-    if not walk_form(origin, ANSWERS, session=session):
+    if not walk_to_thanks(origin, ANSWERS, session=session):
         raise SystemExit("A walk ended without a reference.")
     return session.requests_sent
 
@@ -81,7 +81,7 @@ def walk_to_check(origin: str) -> int:
             raise BeforeSendError
 
     with suppress(BeforeSendError):
-        walk_form(origin, ANSWERS, session=session, on_page=stop_at_check)
+        walk_to_thanks(origin, ANSWERS, session=session, on_page=stop_at_check)
         raise SystemExit("A walk never came to the check page.")
     return session.requests_sent
 

@@ -26,10 +26,9 @@ from gateway.desk.config import (
     DeskConfig,
     DeskPaths,
     check_config,
-    encode_config,
     load_config,
 )
-from gateway.web.settings import SettingsError
+from gateway.web.settings import SettingsError, format_settings
 from partner_sdk.errors import LocalStateError
 from tests.desk.mail_server import run_lying_server, run_mail_server
 
@@ -218,7 +217,7 @@ def test_settings_are_read_as_they_are_written(tmp_path: Path) -> None:
         {**MAIL, **SMS, "notes": "on", "mail_name": 'The "team" = [x]', "sms_country_codes": ("44", "353")},
     )
     paths = DeskPaths(tmp_path)
-    paths.config.write_text(encode_config(config), encoding="utf-8")
+    paths.config.write_text(format_settings(config), encoding="utf-8")
     assert load_config(paths) == config
 
 

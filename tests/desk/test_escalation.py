@@ -7,13 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.desk.config import CarriersConfig, encode_config
+from gateway.desk.config import CarriersConfig
 from gateway.desk.doctor import examine
 from gateway.desk.escalation import NO_ESCALATION, Escalation, Level, load_escalation
 from gateway.desk.outbox.alerts import list_callable
 from gateway.desk.wiring import Desk, open_desk
 from gateway.guidance.agency import AGENCY_EXAMPLE, load_agency
-from gateway.web.settings import SettingsError
+from gateway.web.settings import SettingsError, format_settings
 from tests.desk.outbox_builders import FROM, make_level
 
 AGENCY = load_agency(AGENCY_EXAMPLE)
@@ -152,7 +152,7 @@ def test_file_that_is_wrong_names_the_rung_and_stops_the_start(desk: Desk, old: 
     config = msgspec.structs.replace(
         desk.config, carriers=CarriersConfig(mail="folder", folder="/var/out", mail_from=FROM)
     )
-    desk.paths.config.write_text(encode_config(config), "utf-8")
+    desk.paths.config.write_text(format_settings(config), "utf-8")
     with pytest.raises(SettingsError) as at_start:
         open_desk(desk.paths.state)
     assert fault in str(at_start.value)

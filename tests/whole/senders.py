@@ -16,7 +16,7 @@ import requests
 
 from gateway.clock import utc_now
 from gateway.demo.loop import ANSWERS, Loop
-from gateway.demo.walks import WalkError, walk_form
+from gateway.demo.walks import WalkError, walk_to_thanks
 from partner_sdk.client.partner import Partner as SdkPartner
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import make_report_id
@@ -121,7 +121,7 @@ class Senders:
     def _fill_forms(self) -> None:
         while not self.stopping.is_set():
             try:
-                self.thanked.append(walk_form(self.loop.origin, ANSWERS))
+                self.thanked.append(walk_to_thanks(self.loop.origin, ANSWERS).reference)
                 self.seen["form: thanked"] += 1
             except requests.RequestException as error:
                 self.cut.append(repr(error))

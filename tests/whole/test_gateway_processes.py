@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gateway.config import StateFolder
 from gateway.demo.loop import ANSWERS, Loop
-from gateway.demo.walks import walk_form
+from gateway.demo.walks import walk_to_thanks
 from gateway.store.connections import WriterLock
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, PART_BYTES, PARTS_IN_FLIGHT
@@ -66,7 +66,7 @@ def test_write_ahead_log_is_synced_before_the_answer_is_written(loop: Loop, tmp_
     with traced(loop, "fdatasync,fsync,sendto,sendmsg,write,writev,pwrite64", to=trace):
         for _ in range(REPORTS_IN_TRACE):
             assert senders.send(senders.make_report())
-        walk_form(loop.origin, ANSWERS)
+        walk_to_thanks(loop.origin, ANSWERS)
     answers = synced_answers(trace.read_text(errors="replace").splitlines())
     writing = [is_synced for pages, is_synced in answers if pages]
     # Ten posts of the form write to the log as well: its drafts, and the report with Send.

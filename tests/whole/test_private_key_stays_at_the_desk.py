@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from gateway.demo.loop import ANSWERS, Loop
-from gateway.demo.walks import WalkError, walk_form
+from gateway.demo.walks import WalkError, walk_to_thanks
 from tests.gateway.web.process_watch import find_living, list_open_files, read_command, read_environment
 
 SERVE_ONE_REQUEST_OF_EACH_DOOR = """
@@ -122,6 +122,6 @@ def test_stolen_state_configuration_and_environment_without_cookies_give_no_mark
         # A draft that was never sent stays behind, as on a phone that was put away.
         stop = {name: value for name, value in ANSWERS.items() if name not in {"contact_ways", "school"}}
         with pytest.raises(WalkError, match="did not end"):
-            walk_form(loop.origin, {**stop, "story": (marker,), "name": (marker,)}, session=browser)
+            walk_to_thanks(loop.origin, {**stop, "story": (marker,), "name": (marker,)}, session=browser)
     done = run("-c", RECOVER, str(loop.gateway_state), marker)
     assert done.returncode == 0, done.stderr

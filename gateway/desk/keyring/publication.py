@@ -21,7 +21,7 @@ import msgspec
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from gateway.desk import RefusalError, audit
-from gateway.desk.config import DeskConfig, DeskPaths, check_config, encode_config
+from gateway.desk.config import DeskConfig, DeskPaths, check_config
 from gateway.desk.keyring.delegation import (
     find_root_change,
     finish_rotations,
@@ -70,6 +70,7 @@ from gateway.exchange.feed import (
     RegisterEntry,
 )
 from gateway.guidance.agency import write_agency_example
+from gateway.web.settings import format_settings
 from partner_sdk.durable_files import sync_folder
 from partner_sdk.errors import ConflictError
 from partner_sdk.key_files import KeyFile, KeyRole, new_key, write_key_file
@@ -492,5 +493,5 @@ def _fill(
     )
     paths.pin.write_bytes(encode(pin) + b"\n")
     write_agency_example(paths.agency)
-    paths.config.write_text(encode_config(config), encoding="utf-8")
+    paths.config.write_text(format_settings(config), encoding="utf-8")
     return pin

@@ -18,9 +18,10 @@ from werkzeug.serving import make_server
 from gateway.desk.cli import main
 from gateway.desk.commands import collecting
 from gateway.desk.commands.collecting import keep_going
-from gateway.desk.config import CarriersConfig, encode_config
+from gateway.desk.config import CarriersConfig
 from gateway.desk.outbox.queue import drop, queue
 from gateway.desk.terminal import DONE, LOOK, TRY_AGAIN, WRONG_USE
+from gateway.web.settings import format_settings
 from tests.builders.local_servers import run_server
 from tests.desk.desk_loop import FEED_PORT, Loop
 from tests.desk.loop_model import copy_loop_of_now
@@ -45,7 +46,7 @@ def served(loop: Loop) -> Iterator[Loop]:
 def set_up(loop: Loop, *, pager: str = "off", **carriers: Any) -> None:
     wanted = {"notes": "on", "mail": "folder", "mail_from": FROM, "folder": str(loop.folder / "out"), **carriers}
     config = msgspec.structs.replace(loop.desk.config, carriers=CarriersConfig(**wanted))
-    loop.desk.paths.config.write_text(encode_config(config), encoding="utf-8")
+    loop.desk.paths.config.write_text(format_settings(config), encoding="utf-8")
     write_escalation(loop.desk.paths, pager)
 
 
