@@ -127,7 +127,7 @@ review_on = 2036-11-28
 may_pass = ["packages"]
 """
 # On the page of a package that was acknowledged.
-TAKEN: Final = "Taken there"
+TAKEN: Final = "<dt>Acknowledged</dt>"
 # On the page of a request that was answered.
 ANSWERED: Final = "Answered"
 # Mild and synthetic; the fields of the desk's forms.
@@ -406,7 +406,7 @@ class Loop:
         analyst = self._people[ANALYST]
         previewed = analyst.show(page, f"{page}/package/preview", **content)
         package = get_action_id(analyst.send(previewed, f"{page}/package/draft", **content))
-        self._people[SUPERVISOR].sign(f"/packages/{package}", "release", after="read")
+        self._people[SUPERVISOR].sign(f"/actions/{package}", "release", after="read")
         return package
 
     def ask_partner(self, reference: str) -> str:
@@ -426,7 +426,7 @@ class Loop:
         self.processes.run(PARTNER, "thread", "write", package, str(taken), *police)
         self.run_partner("thread", "write", request_id, str(answered))
         self.run_desk("collect")
-        is_taken = TAKEN in self._people[ANALYST].read(f"/packages/{package}")
+        is_taken = TAKEN in self._people[ANALYST].read(f"/actions/{package}")
         return is_taken, ANSWERED in self._people[CONTACT_POINT].read(f"/actions/{request_id}")
 
     def close_cases(self, references: Collection[str]) -> int:

@@ -92,7 +92,7 @@ ADVICE: Final[dict[str, tuple[str, str, str]]] = {
     NOT_ANCHORED: ("The audit log was not anchored at the gateway", "Run {}, and read its output.", "publish"),
     UNREVIEWED: (
         "A package that a duty officer sent alone is not reviewed",
-        "Read it on the page Packages, and sign it as the second person.",
+        "Read it on the page Actions, and sign it as the second person.",
         "",
     ),
     ALERT_UNREVIEWED: (

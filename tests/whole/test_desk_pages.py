@@ -174,7 +174,7 @@ def make_notice_pages(folder: Path) -> Pages:
         for person in (ACTOR, "b-second"):
             browser = Browser(desk).sign_in(person)
             pages = {name: take(browser.get(path)) for name, path in paths.items()}
-            pages["threads"] = take(browser.post(f"{paths['alert']}/read"))
+            pages |= {f"{name}, open": take(browser.post(f"{paths[name]}/read")) for name in ("referral", "invitation")}
             seen = set(map(read_main, found.values()))  # some pages are the same for both
             found |= {f"{name} as {person}": page for name, page in pages.items() if read_main(page) not in seen}
     return found
@@ -202,12 +202,12 @@ def fill_with_notices(desk: Desk) -> dict[str, str]:
         "case": f"/cases/{case_id}",
         "referral form": f"/cases/{add_referable(desk)}/referral",
         "referral refused": f"/cases/{case_id}/referral",
-        "referral": f"/referrals/{referral.action_id}",
+        "referral": f"/actions/{referral.action_id}",
         "alerts": "/service-alerts",
         "alert form": "/service-alerts/new",
         "alert": f"/service-alerts/{alert_id}",
         "invitations": "/invitations",
-        "invitation": f"/invitations/{letter.action_id}",
+        "invitation": f"/actions/{letter.action_id}",
     }
 
 
@@ -220,16 +220,16 @@ def make_package_pages(folder: Path) -> Pages:
     found["fault"] = take(duty.post(f"/cases/{case_id}/package/preview", why=FORM["why"]), 409)
     found["preview"] = take(post_form(duty, case_id, "preview", officer=DUTY))
     action = draft_package(desk, duty, case_id, officer=DUTY)
-    path = f"/packages/{action.action_id}"
+    path = f"/actions/{action.action_id}"
     found["draft"] = take(duty.get(path))
     found["read"] = take(duty.post(f"{path}/read"))
-    assert duty.post(f"{path}/send-alone").status_code == 303
+    assert duty.post(f"{path}/alone").status_code == 303
     found["sent alone"] = take(duty.get(path))
     later = add_sealed_case(desk, marker="", adds_to=find_reference(desk, case_id))
     open_case(desk, later, actor=DUTY)
     found["kept"] = take(post_form(duty, case_id, "preview", officer=DUTY), 409)
     second = Browser(desk).sign_in(SECOND, [Role.ANALYST])
-    found["list"] = take(second.get("/packages"))
+    found["list"] = take(second.get("/actions?stage=review"))
     found["to sign"] = take(second.post(f"{path}/read"))
     assert sign(second, action).status_code == 303
     return found | {"to save": take(second.get(path))}
@@ -278,7 +278,7 @@ MAKERS: dict[Callable[[Path], Pages], int] = {
     make_service_request_pages: 4,
     make_auditor_pages: 5,
     make_call_pages: 3,
-    make_notice_pages: 16,
+    make_notice_pages: 18,
     make_package_pages: 10,
     make_rights_pages: 4,
     make_duty_pages: 6,

@@ -4,7 +4,8 @@
        |           |         |
        +-----------+---------+--> withdrawn (once sent, a recall goes out in its thread), or failed with a code
 
-Releases nothing without a second person's signature (people/releases.py) or a stated exception.
+Releases nothing without a second person's signature (people/releases.py) or a stated exception. The signature covers
+the action, its recipient and its content: another content has another hash, so its signature is gone.
 
 An entry of a thread goes `out` to the recipient, comes `in` from it, or is `kept` for the people of this desk. Never
 keeps a text readable: bodies and entries lie in boxes under the key of their case, or else the desk's own key. Never
@@ -47,7 +48,7 @@ from gateway.desk.keyring.key_set import make_copy_context, seal_own_copy
 from gateway.desk.partners.mailbox import store_message
 from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.people.register import find_person
-from gateway.desk.people.releases import Release, ReleaseError, verify_release
+from gateway.desk.people.releases import Release, ReleaseError, draft_release, find_release, verify_release
 from gateway.desk.store.agency_tables import MAILBOX_MESSAGES
 from gateway.desk.store.schema import CASE_ACTIONS, CASE_STEPS, CASES, REFUSED_ENTRIES, SERVICE_ALERTS, THREAD_ENTRIES
 from gateway.desk.vault.doors import CaseBox, Vault
@@ -429,6 +430,89 @@ def _check_signature(desk: Desk, connection: Connection, action: Action, signatu
     subject = connection.execute(alert).scalar() if action.kind == "alert" else action.action_id
     if (release.kind, release.subject) != (KINDS[action.kind].signed_as, subject):
         raise ReleaseError("A second person signed another draft, and not this one.", reason="not-signed")
+
+
+# The next act of a person of this desk.
+NextAct = Literal["review", "sign", "release", "send", ""]
+NEXT_ACTS: Final[Mapping[NextAct, str]] = {
+    "review": "Released by one person alone: read it and sign it",
+    "sign": "Waits for a second person's signature",
+    "release": "Not sent: release it",
+    "send": "Released: send it, and record that it went",
+    "": "",
+}
+# Of the newest readings of the actions of a case, one is the signer's: they open the page to sign.
+_MOST_READINGS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSigning:
+    """An action with the signature that it has or waits for; None for a kind that one person releases."""
+
+    action: Action
+    release: Release | None
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether a second person signed it, or its kind needs none."""
+        is_needed = KINDS[self.action.kind].signed_as is not None
+        return not is_needed or (self.release is not None and self.release.signed_by is not None)
+
+    @property
+    def is_unreviewed(self) -> bool:
+        """Whether one person alone released it, and a second one has not signed it since."""
+        return self.action.released_at is not None and not self.is_signed
+
+    @property
+    def next(self) -> NextAct:
+        """The next act of a person of this desk; blank while others have it."""
+        if self.action.state == "withdrawn" or KINDS[self.action.kind].is_one_of_many:
+            return ""
+        if self.action.may_be_released and self.is_signed:
+            return "release"
+        if self.action.state == "released" and self.action.way != "mailbox":
+            return "send"  # before its review: a child may wait for it
+        if self.is_unreviewed:
+            return "review"
+        return "sign" if self.action.state == "drafted" else ""
+
+    @property
+    def is_to_sign(self) -> bool:
+        """Whether it waits for the signature of a second person, before it goes or afterwards."""
+        return self.release is not None and not self.is_signed and self.action.state != "withdrawn"
+
+
+def describe_action(action: Action) -> bytes:
+    """Return the bytes that a second person signs."""
+    return encode(
+        {
+            "action": action.action_id,
+            "body_sha256": action.body_sha256,
+            "case": action.case_id,
+            "kind": action.kind,
+            "recipient": action.recipient,
+        }
+    )
+
+
+def draft_signature(connection: Connection, action: Action, *, by: str, now: datetime) -> None:
+    """Enter a drafted action for a second person to sign, as a release of its kind."""
+    kind = KINDS[action.kind].signed_as or ""
+    draft_release(connection, kind=kind, subject=action.action_id, body=describe_action(action), by=by, now=now)
+
+
+def get_signing(connection: Connection, action: Action) -> ActionSigning:
+    """Return an action with the draft of its release, signed or not."""
+    kind = KINDS[action.kind].signed_as or ""
+    release = find_release(connection, kind=kind, subject=action.action_id, body=describe_action(action))
+    return ActionSigning(action, release)
+
+
+def check_was_read(connection: Connection, action: Action, *, by: str) -> None:
+    """Raise `ActionError` unless this person read these bytes: the signature is for them."""
+    events = audit.list_events(connection, subjects=[action.subject], actions=["read-action"], most=_MOST_READINGS)
+    if not any(event.actor == by and event.detail["action_id"] == action.action_id for event in events):
+        raise ActionError("Read it first: you sign exactly this page.", reason="unread")
 
 
 def withdraw_action(desk: Desk, connection: Connection, action_id: str, *, reason: str, actor: str) -> Action:

@@ -16,8 +16,15 @@ from gateway.desk.organisations import PartnerError, find_owner_name, get_partne
 from gateway.desk.outbox.queue import SENT_AT, record
 from gateway.desk.people import releases
 from gateway.desk.people.permissions import ANY_CASE, BY_THE_DESK, FACULTY_OF, CaseScope, Permission, Role, is_allowed
-from gateway.desk.store.agency_tables import OUTBOX, PARTNERS
-from gateway.desk.store.schema import CASE_ACTIONS, CASE_STEPS, CASES, THREAD_ENTRIES, ActionColumns
+from gateway.desk.store.agency_tables import OUTBOX, PARTNERS, RELEASE_SIGNATURES, RELEASES
+from gateway.desk.store.schema import (
+    CASE_ACTIONS,
+    CASE_STEPS,
+    CASES,
+    SERVICE_ALERTS,
+    THREAD_ENTRIES,
+    ActionColumns,
+)
 from gateway.desk.uk_times import format_uk_day_of, get_uk_day_of
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError
@@ -41,20 +48,28 @@ ActionState = Literal["drafted", "released", "sent", "acknowledged", "answered",
 class Kind:
     """What differs between the kinds of action: a new one is a row of `KINDS`, a page of its content, and its draft.
 
-    `makes` drafts it, sends it by hand and withdraws it; `writes` in its thread, where that has a page. `signed_as` is
+    `makes` drafts it, sends it by hand and withdraws it; `reads` its page, and `writes` in its thread. `signed_as` is
     the kind of the second person's signature, with its own permission (people/releases.py); without one the officer
     who makes it releases it. `goes_alone`: in a crisis the duty officer sends it, and it is signed afterwards.
+    `is_one_of_many`: it is released and withdrawn with those to its other recipients, on a page of their own.
     """
 
     title: str
     makes: Permission
-    writes: Permission | None = None
+    writes: Permission
+    reads: Permission = Permission.READ_CASES
     signed_as: str | None = None
     goes_alone: bool = False
+    is_one_of_many: bool = False
     to_body: bool = False  # of the register of destinations; every other kind goes to a partner or a service
     is_about_case: bool = True
     message: MessageKind | None = None  # of the mailbox; None for one that goes as a letter alone
     owed: Literal["acknowledge", "answer"] | None = None  # an officer takes it by name; an answer comes by its day
+
+    @property
+    def releases(self) -> Permission:
+        """The permission of the person who signs and releases it."""
+        return self.makes if self.signed_as is None else releases.KINDS[self.signed_as][1]
 
 
 _REQUEST: Final = Kind(
@@ -87,12 +102,14 @@ KINDS: Final[Mapping[ActionKind, Kind]] = {
         signed_as=releases.REFERRAL,
         message="terms-referral",
     ),
-    # About no single case: its pattern is seen in many. The page of the alert has every thread, and writes in them.
+    # About no single case: its pattern is seen in many.
     "alert": Kind(
         title="Warning to services",
         makes=Permission.ALERT_SERVICES,
+        writes=Permission.ALERT_SERVICES,
         signed_as=releases.SERVICE_ALERT,
         goes_alone=True,
+        is_one_of_many=True,
         is_about_case=False,
         message="alert",
         owed="acknowledge",
@@ -100,6 +117,8 @@ KINDS: Final[Mapping[ActionKind, Kind]] = {
     "invitation": Kind(
         title="Invitation to enrol",
         makes=Permission.MANAGE_PARTNERS,
+        writes=Permission.MANAGE_PARTNERS,
+        reads=Permission.SEE_INVITATIONS,
         signed_as=releases.INVITATION,
         is_about_case=False,
     ),
@@ -362,6 +381,17 @@ _TOLD: Final = (
     .where(THREAD_ENTRIES.c.direction == "in", THREAD_ENTRIES.c.kind == "outcome", ~_IS_RECORDED)
     .where(or_(CASE_ACTIONS.c.ended_at.is_(None), CASE_ACTIONS.c.ended_at < THREAD_ENTRIES.c.at))
 )
+# Released by one person alone, and signed by no second one since. A warning is signed for all its recipients.
+_UNSIGNED: Final = select(RELEASES.c.subject).where(
+    RELEASES.c.kind.in_([kind.signed_as for kind in KINDS.values() if kind.goes_alone]),
+    ~exists().where(RELEASE_SIGNATURES.c.release_id == RELEASES.c.id),
+)
+_OF_WARNINGS: Final = select(SERVICE_ALERTS.c.action_id).where(SERVICE_ALERTS.c.alert_id.in_(_UNSIGNED))
+_REVIEW: Final = (
+    CASE_ACTIONS.c.released_at.is_not(None)
+    & (CASE_ACTIONS.c.state != "withdrawn")
+    & or_(CASE_ACTIONS.c.action_id.in_(_UNSIGNED), CASE_ACTIONS.c.action_id.in_(_OF_WARNINGS))
+)
 _ACKNOWLEDGE: Final = (CASE_ACTIONS.c.state == "sent") & CASE_ACTIONS.c.kind.in_(ACKNOWLEDGED)
 _ANSWER: Final = CASE_ACTIONS.c.state.in_(("sent", "acknowledged")) & CASE_ACTIONS.c.kind.in_(ASKING)
 FOR_OTHERS: Final = or_(_ACKNOWLEDGE, _ANSWER)
@@ -388,6 +418,7 @@ STAGES: Final = (
     Stage("question", "They wait for our answer", CASE_ACTIONS.c.action_id.in_(_ASKED), is_urgent=True),
     Stage("outcome", "An outcome to record", CASE_ACTIONS.c.action_id.in_(_TOLD), is_urgent=True),
     Stage("failed", "Could not be sent", CASE_ACTIONS.c.state == "failed", is_urgent=True),
+    Stage("review", "Released by one person alone: read and sign", _REVIEW, is_urgent=True),
     Stage("read", "New entries to read", CASE_ACTIONS.c.action_id.in_(_UNREAD), is_urgent=True),
     Stage("release", "To be released", CASE_ACTIONS.c.state == "drafted"),
     Stage("send", "To be sent", CASE_ACTIONS.c.state == "released"),

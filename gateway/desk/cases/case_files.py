@@ -47,6 +47,8 @@ ANOTHER_HASH: Final = (
 )
 # A file named in more reports than this gains nothing from the next one.
 MOST_OTHERS: Final = 20
+# The web server builds a response whole before sending it (docs/decisions/0009): larger files are saved by a command.
+MOST_PAGE_BYTES: Final = 64 * 1024 * 1024
 
 FileState = Literal["here", "on_the_way", "late", "not_handed_over", "replaced"]
 

@@ -14,7 +14,7 @@ from gateway.desk.actions.destinations import GROUP_TITLES
 from gateway.desk.actions.model import KIND_TITLES, is_late, list_actions, list_told, list_unread, name_recipients
 from gateway.desk.cases.action_forms import get_case_or_404
 from gateway.desk.cases.assessing import MEANS, QUESTIONS, list_choices, list_telephones, list_who_can_help
-from gateway.desk.cases.case_files import ComparedReports, FileOfReport, make_whole_case
+from gateway.desk.cases.case_files import MOST_PAGE_BYTES, ComparedReports, FileOfReport, make_whole_case
 from gateway.desk.cases.closing import CHILD_OUTCOMES
 from gateway.desk.cases.holding import make_scope
 from gateway.desk.cases.linking import MATCH_TEXTS, get_matches, list_linked, suggest_service
@@ -93,8 +93,6 @@ from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
-# The web server builds a response whole before sending it (docs/decisions/0009): larger files are saved by a command.
-MOST_PAGE_BYTES: Final = 64 * 1024 * 1024
 # The page of a picture holds it as text, a third longer than its bytes.
 MOST_LOOK_BYTES: Final = 16 * 1024 * 1024
 COUNTS: Final = (

@@ -20,10 +20,9 @@ from flask.typing import ResponseReturnValue
 from gateway.desk.actions.model import count_asked, count_unread
 from gateway.desk.alarms import count_alarms
 from gateway.desk.cases.action_forms import get_case_or_404
-from gateway.desk.cases.case_files import CaseFile, CaseFileError, find_still_type, stream_file
+from gateway.desk.cases.case_files import MOST_PAGE_BYTES, CaseFile, CaseFileError, find_still_type, stream_file
 from gateway.desk.cases.case_page import (
     MOST_LOOK_BYTES,
-    MOST_PAGE_BYTES,
     PageState,
     make_case_forms,
     show_closed_page,

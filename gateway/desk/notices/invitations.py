@@ -9,22 +9,15 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
-from werkzeug.wrappers import Response
 
-from gateway.desk.actions.ledger import EntryText, draft_action, end_action, open_body, take_entry
-from gateway.desk.actions.model import Action, ActionError, ActionKind, get_action, list_where
-from gateway.desk.cases.action_forms import (
-    draft_signature,
-    find_signature,
-    get_action_or_404,
-    make_action_forms,
-)
+from gateway.desk.actions.ledger import draft_action, draft_signature, open_body
+from gateway.desk.actions.model import Action, ActionError, list_where
 from gateway.desk.cases.model import has_control_characters, normalise
 from gateway.desk.digests.ledger import DigestRecord, list_records
 from gateway.desk.digests.own_facts import list_adopters
@@ -46,7 +39,6 @@ from gateway.desk.views.page import (
     staff_rule,
 )
 from gateway.desk.wiring import Desk
-from gateway.web.rules import not_found
 from gateway.web.settings import read_settings
 from partner_sdk.console.digests.view import list_kinds
 from partner_sdk.wire.canonical import encode, format_time, parse_exact, parse_time
@@ -60,12 +52,6 @@ MAX_ADDRESS_CHARACTERS: Final = 400
 _MOST_BYTES: Final = 64 * 1024
 Channel = Literal["letter", "mail"]
 CHANNELS: Final[tuple[tuple[Channel, str], ...]] = (("letter", "By letter"), ("mail", "By mail"))
-ANSWERS: Final = (
-    ("enrols", "It wants to enrol"),
-    ("later", "It asks to be asked later"),
-    ("declines", "It does not want to"),
-    ("unreachable", "It could not be reached"),
-)
 
 
 class InvitationTexts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -164,18 +150,6 @@ def draft_invitation(desk: Desk, service: str, *, channel: str, to: str, actor: 
         return action
 
 
-def record_answer(desk: Desk, action_id: str, *, answer: str, actor: str) -> Action:
-    """Record the answer to an invitation that was sent, which ends it; a new one may only follow after a year."""
-    if answer not in dict(ANSWERS):
-        raise ActionError("Choose the answer.", reason="bad-code")
-    with desk.store.write() as connection:
-        action = get_action(connection, action_id)
-        if action.state != "sent":
-            raise ActionError("Record first that it was sent.", reason="not-sent")
-        take_entry(desk, connection, action, kind="answer", text=EntryText(outcome=answer), actor=actor)
-        return end_action(desk, connection, action.action_id, actor=actor)
-
-
 def parse_invitation(raw: bytes) -> Invitation:
     """Read the body of an invitation; raises `FormatError`."""
     return parse_exact(raw, kind=Invitation, max_bytes=_MOST_BYTES)
@@ -248,7 +222,6 @@ def _write(candidate: Candidate, *, agency: str, contact: str) -> dict[str, str]
 
 
 blueprint = Blueprint("inviting", __name__)
-KINDS: Final[tuple[ActionKind, ...]] = ("invitation",)
 _FIELDS: Final = {"bad-address": "to", "bad-code": "channel"}
 
 
@@ -271,30 +244,7 @@ def post_draft() -> ResponseReturnValue:
     except ActionError as error:
         field = f"{_FIELDS.get(error.reason, 'to')}-{typed['service']}"
         return _show_list(typed, Fault(field, str(error)))
-    return go_to("inviting.show_invitation", action_id=action.action_id)
-
-
-@blueprint.get("/invitations/<action_id>")
-@staff_rule(Permission.SEE_INVITATIONS)
-def show_invitation(action_id: str) -> ResponseReturnValue:
-    """Show an invitation, word for word."""
-    return _show(get_action_or_404(action_id, kinds=KINDS), [])
-
-
-@blueprint.get("/invitations/<action_id>/letter")
-@staff_rule(Permission.MANAGE_PARTNERS)
-def get_letter(action_id: str) -> Response:
-    """Return a released letter as a PDF."""
-    action = get_action_or_404(action_id, kinds=KINDS)
-    if action.released_at is None:
-        not_found()
-    pdf = print_invitation(_open(action), agency=get_desk().config.agency_name)
-    headers = {"Content-Disposition": f'attachment; filename="invitation-{action.recipient}.pdf"'}
-    return Response(pdf, content_type="application/pdf", headers=headers)
-
-
-def _open(action: Action) -> Invitation:
-    return parse_invitation(open_body(get_desk(), action, actor=get_name()))
+    return go_to("actions.show_action", action_id=action.action_id)
 
 
 def _show_list(typed: Typed, *faults: Fault) -> ResponseReturnValue:
@@ -316,28 +266,7 @@ def _show_list(typed: Typed, *faults: Fault) -> ResponseReturnValue:
     )
 
 
-def _show(action: Action, faults: list[Fault]) -> ResponseReturnValue:
-    with get_desk().store.read() as connection:
-        release, names = find_signature(connection, action), get_owner_names(connection)
-    return show_page(
-        "invitation.html",
-        action=action,
-        letter=_open(action),
-        channels=dict(CHANNELS),
-        answers=ANSWERS,
-        service=names.get(action.recipient, action.recipient),
-        release=release,
-        me=get_name(),
-        fault=faults[0].message if faults else None,
-    )
-
-
-forms = make_action_forms(
-    blueprint, KINDS, "/invitations", page="inviting.show_invitation", show=_show, sent_at="state", is_notice=True
-)
-
-
-@forms.post("/invitations/<action_id>/answer", Permission.MANAGE_PARTNERS, at="answer")
-def post_answer(action: Action, typed: Typed) -> None:
-    """Record the answer of the service."""
-    record_answer(get_desk(), action.action_id, answer=typed["answer"], actor=get_name())
+def make_invitation_part(action: Action, *, is_open: bool) -> dict[str, Any]:
+    """Return what an invitation adds to the page of its action; its words once it is open."""
+    letter = parse_invitation(open_body(get_desk(), action, actor=get_name())) if is_open else None
+    return {"part": "desk/action_invitation.html", "letter": letter, "channels": dict(CHANNELS)}

@@ -5,11 +5,12 @@ report and no sender; the embargo on its case is judged at each step. The servic
 the shape of DSA Article 16(2), with every word from `terms.toml`.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from flask import Blueprint
@@ -17,22 +18,15 @@ from flask.typing import ResponseReturnValue
 from msgspec import Meta
 from sqlalchemy import Connection
 
-from gateway.desk.actions.ledger import draft_action, open_body
+from gateway.desk.actions.ledger import draft_action, draft_signature, open_body
 from gateway.desk.actions.model import (
     Action,
     ActionError,
-    ActionKind,
     find_recipient,
     list_actions,
 )
 from gateway.desk.actions.sending import check_embargo
-from gateway.desk.cases.action_forms import (
-    draft_signature,
-    find_signature,
-    get_action_or_404,
-    get_case_or_404,
-    make_action_forms,
-)
+from gateway.desk.cases.action_forms import get_case_or_404
 from gateway.desk.cases.assessing import get_assessment
 from gateway.desk.cases.holding import check_not_held, get_lead, hold_unless_closed
 from gateway.desk.cases.model import CaseError, CaseRow
@@ -45,7 +39,7 @@ from gateway.desk.identifiers import (
     normalise_link,
     normalise_username,
 )
-from gateway.desk.organisations import get_owner_names, get_partner_names
+from gateway.desk.organisations import get_partner_names
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.register import get_successor
 from gateway.desk.views.page import (
@@ -62,7 +56,7 @@ from gateway.desk.views.page import (
 from gateway.desk.wiring import Desk, Random
 from gateway.guidance.signposts import Source
 from gateway.web.settings import read_settings
-from partner_sdk.errors import OpeningError, ReportAbuseError
+from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
 from partner_sdk.wire.mailbox import (
     MAX_ACCOUNT_CHARACTERS,
@@ -266,7 +260,6 @@ def _check_account(account: AskedAccount, *, service: str, traces: Traces) -> No
 
 blueprint = Blueprint("referrals", __name__)
 # The fields of the form, by the reason of a refusal.
-KINDS: Final[tuple[ActionKind, ...]] = ("terms-referral",)
 _FIELDS: Final = {"bad-account": "account", "shows-reporter": "account"}
 
 
@@ -287,14 +280,7 @@ def post_draft(case_id: str) -> ResponseReturnValue:
         action = draft_referral(get_desk(), case.case_id, referral, actor=get_name())
     except (ActionError, CaseError) as error:
         return _show_form(case, typed, Fault(_choose_field(error, typed), str(error)))
-    return go_to("referrals.show_referral", action_id=action.action_id)
-
-
-@blueprint.get("/referrals/<action_id>")
-@staff_rule(Permission.REFER_TERMS)
-def show_referral(action_id: str) -> ResponseReturnValue:
-    """Show a referral exactly as the service will read it."""
-    return _show(get_action_or_404(action_id, kinds=KINDS), [])
+    return go_to("actions.show_action", action_id=action.action_id)
 
 
 def _choose_field(error: ReportAbuseError, typed: Typed) -> str:
@@ -337,28 +323,10 @@ def _show_form(case: CaseRow, typed: Typed, *faults: Fault) -> ResponseReturnVal
     )
 
 
-def _show(action: Action, faults: list[Fault]) -> ResponseReturnValue:
-    desk = get_desk()
-    with desk.store.read() as connection:
-        case = get_lead(connection, action.subject)
-        release = find_signature(connection, action)
-        names = get_owner_names(connection)
-    try:
-        body = parse_body(open_body(desk, action, actor=get_name()), body=TermsReferral)
-    except OpeningError:
-        body = None
-    return show_page(
-        "referral.html",
-        action=action,
-        case=case,
-        service=names.get(action.recipient, action.recipient),
-        body=body,
-        release=release,
-        me=get_name(),
-        fault=faults[0].message if faults else None,
-    )
-
-
-make_action_forms(
-    blueprint, KINDS, "/referrals", page="referrals.show_referral", show=_show, begins=begin_referral, is_notice=True
-)
+def make_referral_part(action: Action, *, is_open: bool) -> dict[str, Any]:
+    """Return what a referral adds to the page of its action; the words that the service reads once it is open."""
+    body = None
+    if is_open:
+        with suppress(OpeningError, FormatError):  # its case was destroyed
+            body = parse_body(open_body(get_desk(), action, actor=get_name()), body=TermsReferral)
+    return {"part": "desk/action_referral.html", "body": body}

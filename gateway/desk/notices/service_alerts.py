@@ -7,7 +7,7 @@ A recipient reads its own entries and those that the desk wrote to it. An entry 
 passes it on in its own words: without the name of a service, and without a run of words of the entry (R49).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -18,23 +18,17 @@ from sqlalchemy import Connection, insert, select
 
 from gateway.desk import audit
 from gateway.desk.actions.ledger import (
-    ENTRY_TITLES,
-    MOST_OPENED_ENTRIES,
-    EntryText,
-    ThreadEntry,
     Unsigned,
-    count_entries,
     draft_action,
     end_action,
     list_entries,
     open_body,
-    open_entries,
     open_texts,
     release_action,
     withdraw_action,
     write_entry,
 )
-from gateway.desk.actions.model import OUT_STATES, Action, ActionError, get_action, list_where
+from gateway.desk.actions.model import OUT_STATES, Action, ActionError, get_action, list_unread, list_where
 from gateway.desk.actions.sending import fail_action
 from gateway.desk.cases.action_forms import get_case_or_404, get_clean_text
 from gateway.desk.cases.holding import get_lead
@@ -299,28 +293,6 @@ def _to_row(connection: Connection, alert_id: str, actions: Sequence[Action]) ->
     return ServiceAlertRow(alert_id, tuple(actions), release)
 
 
-@dataclass(frozen=True, slots=True)
-class RecipientThread:
-    """The entries with one recipient, the oldest first; `texts` are by entry id, none while it is closed."""
-
-    action: Action
-    entries: Sequence[ThreadEntry]
-    texts: Mapping[str, EntryText]
-
-
-def list_threads(
-    desk: Desk, alert: ServiceAlertRow, *, rows: slice = slice(0, MOST_OPENED_ENTRIES), reader: str | None = None
-) -> list[RecipientThread]:
-    """Return a page of the thread with each recipient; with a `reader` opened for that person, which is recorded."""
-    threads = []
-    for action in alert.actions:
-        with desk.store.read() as connection:
-            entries = list_entries(connection, action.action_id, rows=rows)
-        texts = {} if reader is None else open_entries(desk, action, entries, actor=reader)
-        threads.append(RecipientThread(action, entries, texts))
-    return threads
-
-
 def post_entry(desk: Desk, alert_id: str, *, services: Collection[str], text: str, actor: str) -> int:
     """Write to some recipients in their threads, and return their number; none sees the others."""
     with desk.store.read() as connection:
@@ -328,7 +300,7 @@ def post_entry(desk: Desk, alert_id: str, *, services: Collection[str], text: st
     reached = [one for one in alert.actions if one.recipient in services and one.state in OUT_STATES]
     if not reached:
         raise ActionError("Choose services that this warning has reached.", reason="no-recipient")
-    text = _get_checked_text(desk, alert, text, to=reached, actor=actor)
+    text = get_checked_text(desk, alert, text, to=reached, actor=actor)
     with desk.store.write() as connection:
         for one in reached:
             action = get_action(connection, one.action_id)
@@ -343,7 +315,7 @@ def close_alert(desk: Desk, alert_id: str, *, text: str, actor: str) -> ServiceA
         alert = get_alert(connection, alert_id)
     if alert.is_closed:
         raise ActionError("This warning is closed already.", reason="not-open")
-    text = _get_checked_text(desk, alert, text, to=alert.actions, actor=actor)
+    text = get_checked_text(desk, alert, text, to=alert.actions, actor=actor)
     with desk.store.write() as connection:
         for one in alert.actions:
             action = get_action(connection, one.action_id)
@@ -354,7 +326,8 @@ def close_alert(desk: Desk, alert_id: str, *, text: str, actor: str) -> ServiceA
         return get_alert(connection, alert_id)
 
 
-def _get_checked_text(desk: Desk, alert: ServiceAlertRow, text: str, *, to: Sequence[Action], actor: str) -> str:
+def get_checked_text(desk: Desk, alert: ServiceAlertRow, text: str, *, to: Sequence[Action], actor: str) -> str:
+    """Return a text for some recipients, clean and without words of another one's entries. Raises `ActionError`."""
     text = get_clean_text(text, "Entry")
     with desk.store.read() as connection:
         lead = None if alert.first.case_id is None else get_lead(connection, alert.first.case_id)
@@ -433,18 +406,18 @@ def show_alert(alert_id: str) -> ResponseReturnValue:
     return _show(_get(alert_id), [])
 
 
-@blueprint.post("/service-alerts/<alert_id>/read")
-@staff_rule(Permission.ALERT_SERVICES, body_bytes=FORM_BYTES)
-def post_read(alert_id: str) -> ResponseReturnValue:
-    """Open the threads, which is recorded."""
-    return _show(_get(alert_id), [], is_open=True)
+@blueprint.app_template_global()
+def get_alert_id(action_id: str) -> str:
+    """Return the alert of the action to one of its recipients."""
+    with get_desk().store.read() as connection:
+        of_action = select(SERVICE_ALERTS.c.alert_id).where(SERVICE_ALERTS.c.action_id == action_id)
+        return str(connection.execute(of_action).scalar_one())
 
 
 def _get(alert_id: str) -> ServiceAlertRow:
     with get_desk().store.read() as connection:
         try:
-            of_action = select(SERVICE_ALERTS.c.alert_id).where(SERVICE_ALERTS.c.action_id == alert_id)
-            alert = get_alert(connection, connection.execute(of_action).scalar() or alert_id)
+            alert = get_alert(connection, alert_id)
         except ActionError:
             not_found()
     if alert.first.case_id is not None:
@@ -491,12 +464,11 @@ def _show_form(typed: Typed, services: list[str], *faults: Fault) -> ResponseRet
     )
 
 
-def _show(alert: ServiceAlertRow, faults: list[Fault], *, is_open: bool = False) -> ResponseReturnValue:
+def _show(alert: ServiceAlertRow, faults: list[Fault]) -> ResponseReturnValue:
     desk = get_desk()
     with desk.store.read() as connection:
         names, is_crisis = get_owner_names(connection), is_in_crisis(connection, alert)
-        longest = max(count_entries(connection, one.action_id) for one in alert.actions)
-        page = read_list_page(found=longest, most=MOST_OPENED_ENTRIES)
+        unread = list_unread(connection, [one.action_id for one in alert.actions])
     try:
         body = parse_body(open_body(desk, alert.first, actor=get_name()), body=ServiceAlert)
     except OpeningError:
@@ -506,10 +478,7 @@ def _show(alert: ServiceAlertRow, faults: list[Fault], *, is_open: bool = False)
         "service_alert.html",
         alert=alert,
         body=body,
-        entry_titles=ENTRY_TITLES,
-        threads=list_threads(desk, alert, rows=page.rows, reader=get_name() if is_open else None),
-        listed_page=page,
-        is_open=is_open,
+        unread_entries=unread,
         names=names,
         reached=[(one, names.get(one, one)) for one in reached],
         to=request.form.getlist("to") if "entry" in request.form else reached,

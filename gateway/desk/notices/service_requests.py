@@ -8,6 +8,7 @@ shows the words of a report without a post, which records the reader; the page o
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from functools import cache
@@ -20,8 +21,8 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, select
 
 from gateway.desk import audit
-from gateway.desk.actions.ledger import MAX_BODY_BYTES, draft_action, release_action
-from gateway.desk.actions.model import KINDS, Action, ActionError, find_action
+from gateway.desk.actions.ledger import MAX_BODY_BYTES, draft_action, open_body, release_action
+from gateway.desk.actions.model import KINDS, Action, ActionError, find_action, format_clock
 from gateway.desk.cases.action_forms import get_case_or_404
 from gateway.desk.cases.assessing import get_assessment
 from gateway.desk.cases.model import (
@@ -79,7 +80,7 @@ from gateway.desk.views.page import (
 from gateway.desk.wiring import Desk
 from gateway.guidance.signposts import Source
 from gateway.web.settings import read_settings
-from partner_sdk.errors import FormatError, ReportAbuseError
+from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
 from partner_sdk.uk_clock import UK
 from partner_sdk.wire.canonical import check_report_id, encode, format_time, parse_exact, parse_time
 from partner_sdk.wire.mailbox import (
@@ -190,6 +191,24 @@ def _read(body: InformationRequest | PreservationRequest, *, name: str = "", add
     given = {field: value for field, value in msgspec.structs.asdict(body).items() if value is not None}
     known = {field: given[field] for field in Content.__dataclass_fields__ if field in given}
     return Content(**known, name=name, address=address)
+
+
+def make_request_part(action: Action, *, is_open: bool) -> dict[str, Any]:
+    """Return what a request adds to the page of its action: its clock and answers, and its words once it is open."""
+    desk, content = get_desk(), None
+    with desk.store.read() as connection:
+        answers = list_answers(connection, action)
+    if is_open:
+        with suppress(OpeningError, FormatError):  # its case was destroyed
+            content = read_content(action, open_body(desk, action, actor=get_name()))
+    return {
+        "part": "desk/action_request.html",
+        "reference": make_reference(action.action_id),
+        "clock": format_clock(action, today=get_uk_day(desk.clock())),
+        "content": content,
+        "answers": answers,
+        "account_kinds": ACCOUNT_KINDS,
+    }
 
 
 # None of the laws in laws.toml sets a time in days, so this is the agency's own choice.

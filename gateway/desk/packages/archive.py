@@ -5,8 +5,8 @@ version numbers that differ between its releases. Facts are CASE/UCO 1.5 in JSON
 random ids, and here each is a UUIDv5 of the package and of the part. Evidence is read twice, once to compare it with
 its report before a byte is written, and passes through in pieces: a file of 2 GiB takes no memory.
 
-The manifest is signed with the draft, so a second person signs the hash of exactly the archive that leaves. For a body
-without keys it is sealed under a passphrase that goes by another way; `package_reader.py` opens that file.
+The manifest is signed with the draft and lies in the body, whose hash a second person signs. For a body without keys it
+is sealed under a passphrase that goes by another way; `package_reader.py` opens that file.
 """
 
 import hashlib
@@ -511,8 +511,11 @@ def pack(desk: Desk, content: PackageContent, *, way: ActionWay, openers: Mappin
 def unpack(way: ActionWay, body: bytes) -> Unpacked:
     """Return the parts of a stored body. Raises `FormatError`."""
     if way == "mailbox":
-        with zipfile.ZipFile(io.BytesIO(parse_body(body, body=Package).read_archive())) as archive:
-            return Unpacked(archive.read(MANIFEST_FILE), archive.read(PAGE_FILE), None)
+        try:
+            with zipfile.ZipFile(io.BytesIO(parse_body(body, body=Package).read_archive())) as archive:
+                return Unpacked(archive.read(MANIFEST_FILE), archive.read(PAGE_FILE), None)
+        except zipfile.BadZipFile:
+            raise FormatError("The archive is no ZIP file.", reason="malformed") from None
     packed = parse_exact(body, kind=PackedFile, max_bytes=MAX_CONTENT_BYTES)
     check_content(packed.content)
     manifest = parse_base64url(packed.manifest, max_bytes=MAX_MANIFEST_BYTES)

@@ -8,20 +8,23 @@ new draft. Every choice of a body is on record with its case, and its reason is 
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from html import unescape
-from typing import Final, Literal
+from typing import Any, Final
 
 import msgspec
+from flask import Response
+from markupsafe import Markup
 from sqlalchemy import Connection
 
 from gateway.desk import audit
 from gateway.desk.actions.destinations import Destination, load_register
-from gateway.desk.actions.ledger import Unsigned, draft_action, release_action
-from gateway.desk.actions.model import OUT_STATES, Action, ActionKind, ActionWay, get_action, list_waiting, list_where
+from gateway.desk.actions.ledger import ActionSigning, draft_action, draft_signature, open_body
+from gateway.desk.actions.model import OUT_STATES, Action, ActionError, ActionKind, ActionWay
 from gateway.desk.cases.assessing import YES, count_read
-from gateway.desk.cases.case_files import FileOfReport
+from gateway.desk.cases.case_files import MOST_PAGE_BYTES, FileOfReport
 from gateway.desk.cases.holding import hold
 from gateway.desk.cases.model import (
     CaseError,
@@ -37,7 +40,7 @@ from gateway.desk.cases.model import (
 from gateway.desk.cases.opening import list_reports
 from gateway.desk.cases.reading.labels import AGE_BANDS, ASSESSMENT, KINDS, PUBLIC_ANSWERS, title_of
 from gateway.desk.evidence.holdings import count_arrived
-from gateway.desk.packages.archive import Packed
+from gateway.desk.packages.archive import Packed, unpack
 from gateway.desk.packages.content import (
     MOST_ITEMS,
     Condition,
@@ -51,6 +54,7 @@ from gateway.desk.packages.content import (
     SafeContact,
     Section,
     SourceReport,
+    cut_page,
     list_hidden_texts,
     load_handling,
     load_legal_bases,
@@ -58,19 +62,21 @@ from gateway.desk.packages.content import (
 from gateway.desk.packages.gathering import (
     GatheredCase,
     GatheredReport,
+    draw_passphrase,
     get_ready,
     has_changed,
+    make_file,
     make_industry_parts,
     make_public_parts,
 )
-from gateway.desk.people import releases
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.register import find_person, list_roles
-from gateway.desk.people.releases import Release, draft_release, list_of_subjects, list_open
-from gateway.desk.store.schema import CASE_ACTIONS
-from gateway.desk.views.page import Fault
+from gateway.desk.suggestions import suggest
+from gateway.desk.views.page import SANDBOX, Fault, get_desk, get_name
 from gateway.desk.wiring import Desk
 from gateway.exchange.public_report import PublicReport
+from partner_sdk.errors import FormatError, OpeningError
+from partner_sdk.reader.package_reader import ReadError
 from partner_sdk.wire.canonical import encode, format_time, parse_exact
 
 PACKAGE: Final[ActionKind] = "package"
@@ -423,8 +429,6 @@ _URGENT_WITHIN: Final = timedelta(hours=1)
 _OTHERS_WITHIN: Final = timedelta(days=2)
 # Every text of a form at its most, each character escaped at worst.
 _MOST_FORM_BYTES: Final = 128 * 1024
-# Of the newest readings of the actions of a case, one is the signer's: they open the page to sign.
-_MOST_READINGS: Final = 200
 
 
 class FormRefusedError(CaseError):
@@ -483,14 +487,7 @@ def draft_package(desk: Desk, made: Preview, form: PackageForm, *, actor: str) -
             action_id=made.content.package_id,
         )
         _record_choice(desk, connection, lead, form, action, assessed=standing.step.number, actor=actor)
-        draft_release(
-            connection,
-            kind=releases.PACKAGE,
-            subject=action.action_id,
-            body=made.packed.manifest,
-            by=actor,
-            now=now,
-        )
+        draft_signature(connection, action, by=actor, now=now)
         return action
 
 
@@ -546,11 +543,6 @@ def open_form(desk: Desk, case: CaseRow, choice: Choice, *, actor: str) -> Packa
     return parse_exact(text.form.encode(), kind=PackageForm, max_bytes=_MOST_FORM_BYTES)
 
 
-def find_package_release(connection: Connection, action_id: str) -> Release | None:
-    """Return the signature that a package waits for or has."""
-    return list_of_subjects(connection, kind=releases.PACKAGE, subjects=[action_id]).get(action_id)
-
-
 def check_still_right(desk: Desk, connection: Connection, action: Action) -> None:
     """Raise `CaseError` unless a draft is still up to date with its case, and its body takes it today.
 
@@ -570,63 +562,10 @@ def check_still_right(desk: Desk, connection: Connection, action: Action) -> Non
         )
 
 
-def release_package(desk: Desk, action_id: str, *, signature: Release | Unsigned, actor: str) -> Action:
-    """Release a package with its signature; the caller has checked that this person may send an unsigned one alone."""
-    with desk.store.write() as connection:
-        action = get_action(connection, action_id)
-        check_still_right(desk, connection, action)
-        return release_action(desk, connection, action_id, signature=signature, actor=actor)
-
-
-def check_was_read(connection: Connection, action: Action, *, by: str) -> None:
-    """Raise `CaseError` (`package-unread`) unless this person read these bytes: the signature is for them."""
-    events = audit.list_events(connection, subjects=[action.subject], actions=["read-action"], most=_MOST_READINGS)
-    if not any(event.actor == by and event.detail["action_id"] == action.action_id for event in events):
-        raise CaseError("Read it first: you sign exactly this page.", reason="package-unread")
-
-
 def check_may_send_alone(connection: Connection, action: Action) -> None:
     """Raise `CaseError` (`not-crisis`) unless a duty officer may send this alone: a package of a crisis case."""
     if action.kind != PACKAGE or not get_case(connection, action.case_id or "").crisis:
         raise CaseError("Only the package of a crisis case goes without a second person.", reason="not-crisis")
-
-
-# The next act of a person of this desk.
-Next = Literal["review", "sign", "release", "send", ""]
-
-
-@dataclass(frozen=True, slots=True)
-class PackageState:
-    """A package for a list, with its case and the signature that it has or waits for."""
-
-    action: Action
-    case: CaseRow
-    release: Release | None
-
-    @property
-    def is_unreviewed(self) -> bool:
-        """Whether one person alone released it, and a second one has not signed it since."""
-        return self.action.released_at is not None and (self.release is None or self.release.signed_by is None)
-
-    @property
-    def next(self) -> Next:
-        """The next act of a person of this desk; blank while others have it."""
-        is_signed = self.release is not None and self.release.signed_by is not None
-        if self.action.state == "withdrawn":
-            return ""
-        if self.action.may_be_released and is_signed:
-            return "release"
-        if self.action.state == "released" and self.action.way != "mailbox":
-            return "send"  # before its review: a child may wait for it
-        if self.is_unreviewed:
-            return "review"
-        return "sign" if self.action.state == "drafted" else ""
-
-    @property
-    def is_to_sign(self) -> bool:
-        """Whether it waits for the signature of a second person, before it goes or afterwards."""
-        is_unsigned = self.release is not None and self.release.signed_by is None
-        return is_unsigned and self.action.state != "withdrawn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -642,25 +581,6 @@ class News:
         return bool(self.reports or self.files)
 
 
-def make_state(connection: Connection, action: Action) -> PackageState:
-    """Return the state of one package."""
-    found = list_of_subjects(connection, kind=releases.PACKAGE, subjects=[action.action_id])
-    return PackageState(action, get_case(connection, action.case_id or ""), found.get(action.action_id))
-
-
-def list_packages(connection: Connection) -> list[PackageState]:
-    """Return the open packages and redirected reports, and those that still wait for their review; oldest first.
-
-    Those with a next act of a person of this desk come first.
-    """
-    found = {one.action_id: one for one in list_waiting(connection, kinds=(PACKAGE, REDIRECT))}
-    unsigned = [one.subject for one in list_open(connection, releases.PACKAGE)]
-    for one in list_where(connection, CASE_ACTIONS.c.action_id.in_(unsigned)):
-        found.setdefault(one.action_id, one)
-    states = [make_state(connection, one) for one in found.values() if one.state != "withdrawn"]
-    return sorted(states, key=lambda one: (one.next == "", one.action.drafted_at))
-
-
 def get_news(connection: Connection, action: Action) -> News:
     """Return the news of its case since a package went, which a supplementary one would bring."""
     if action.kind != PACKAGE or action.state not in (*OUT_STATES, "ended"):
@@ -669,3 +589,41 @@ def get_news(connection: Connection, action: Action) -> News:
     report_ids = [one.report_id for one in list_reports(connection, case.first_id)]
     files = count_arrived(connection, partner=case.partner, report_ids=report_ids, since=action.drafted_at)
     return News(max(0, count_read(connection, case) - (action.covers or 0)), files)
+
+
+def make_package_part(action: Action, signing: ActionSigning, *, is_open: bool) -> dict[str, Any]:
+    """Return what a package adds to the page of its action; its own page once it is open."""
+    desk, page = get_desk(), None
+    with desk.store.read() as connection:
+        case = get_case(connection, action.case_id or "")
+        news, choice = get_news(connection, action), list_choices(connection, case).get(action.action_id)
+    if is_open:
+        with suppress(OpeningError, FormatError):  # its case was destroyed
+            page = cut_page(unpack(action.way, open_body(desk, action, actor=get_name())).page)
+    body = load_register(desk.paths.destinations).get(action.recipient)
+    is_to_save = signing.next == "send" and action.way == "sealed-file"
+    return {
+        "part": "desk/action_package.html",
+        "contact": None if body is None else body.contact,
+        "passphrase": draw_passphrase(desk) if is_to_save else "",
+        "news": news,
+        "choice": choice,
+        "page": None if page is None else Markup(page),  # noqa: S704 - content.py escapes every text
+        "may_alone": action.kind == PACKAGE and case.crisis and action.may_be_released,
+    }
+
+
+def make_file_answer(action: Action, *, passphrase: str) -> Response:
+    """Return the sealed file under the passphrase of the page, or the letter; a large one goes by the command."""
+    try:
+        made = make_file(get_desk(), action, passphrase=passphrase, actor=get_name())
+    except ReadError:
+        raise ActionError("Take the passphrase of this page as it is.", reason="bad-passphrase") from None
+    if made.size_bytes > MOST_PAGE_BYTES:
+        words = suggest(f"package save {action.action_id} --out FILE")
+        raise ActionError(f"This file is too large for a page. Run `{words}`.", reason="too-large")
+    answer = Response(made.pieces, content_type="application/octet-stream")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{made.name}"'
+    answer.headers["Content-Security-Policy"] = SANDBOX
+    answer.content_length = made.size_bytes
+    return answer

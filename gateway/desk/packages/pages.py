@@ -8,20 +8,18 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
-from flask import Blueprint, Response, request
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
 from gateway.desk.actions.destinations import GROUP_TITLES, Destination, load_register
-from gateway.desk.actions.ledger import open_body
-from gateway.desk.actions.model import Action, ActionError, ActionKind, find_action, get_action
-from gateway.desk.cases.action_forms import get_action_or_404, get_case_or_404, make_action_forms
+from gateway.desk.actions.model import ActionKind, find_action, get_action
+from gateway.desk.cases.action_forms import get_case_or_404
 from gateway.desk.cases.assessing import ShownSuggestion, list_who_can_help
 from gateway.desk.cases.case_files import FileOfReport
-from gateway.desk.cases.case_page import MOST_PAGE_BYTES, PageState, show_page_again
-from gateway.desk.cases.holding import make_scope
+from gateway.desk.cases.case_page import PageState, show_page_again
 from gateway.desk.cases.model import CaseRow, normalise
-from gateway.desk.packages.archive import Unpacked, pack, unpack
+from gateway.desk.packages.archive import pack
 from gateway.desk.packages.content import cut_page, format_size, load_handling, load_legal_bases, redact, render_html
 from gateway.desk.packages.drafting import (
     BY_REFERENCE,
@@ -36,51 +34,35 @@ from gateway.desk.packages.drafting import (
     FormRefusedError,
     PackageForm,
     Preview,
-    check_may_send_alone,
-    check_still_right,
-    check_was_read,
     choose_way,
     draft_package,
-    find_package_release,
     get_destination,
     get_evidence_id,
-    get_news,
     keep_possible,
     list_choices,
     list_form_faults,
     list_leaks,
-    list_packages,
     make_content,
     make_mark,
-    make_state,
     open_form,
-    release_package,
     suggest_title,
 )
-from gateway.desk.packages.gathering import GatheredCase, draw_passphrase, gather_case, make_file, make_openers
+from gateway.desk.packages.gathering import GatheredCase, gather_case, make_openers
 from gateway.desk.people.permissions import Permission
 from gateway.desk.people.register import format_person, list_with_role
-from gateway.desk.people.releases import ReleaseError, check_may_sign, verify_release
-from gateway.desk.suggestions import suggest
 from gateway.desk.views.page import (
     FORM_BYTES,
-    SANDBOX,
     Fault,
     Typed,
     get_desk,
     get_name,
     go_to,
-    is_permitted,
     list_kept,
-    list_permitted,
-    read_typed,
     show_page,
     staff_rule,
 )
-from gateway.desk.views.step_up import sign_on_page
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, ReportAbuseError
-from partner_sdk.reader.package_reader import ReadError
 from partner_sdk.wire.canonical import check_report_id, convert
 
 _LISTS: Final = ("legal", "handling", "reports", "evidence")
@@ -242,7 +224,7 @@ def post_draft(case_id: str) -> ResponseReturnValue:
     with desk.store.read() as connection:
         earlier = None if package_id is None else find_action(connection, package_id)
     if earlier is not None and earlier.case_id == case.case_id:
-        return go_to("packages.show_package", action_id=earlier.action_id)  # a second press of the button
+        return go_to("actions.show_action", action_id=earlier.action_id)  # a second press of the button
     try:
         made = _make(case, form, package_id=package_id)
         if request.form.get("mark", "") != make_mark(form):
@@ -253,7 +235,7 @@ def post_draft(case_id: str) -> ResponseReturnValue:
         return _show_faults(case, form, error.faults)
     except ReportAbuseError as error:
         return _show_faults(case, form, [Fault("destination", str(error))])
-    return go_to("packages.show_package", action_id=action.action_id)
+    return go_to("actions.show_action", action_id=action.action_id)
 
 
 def _make(case: CaseRow, form: PackageForm, *, package_id: str | None = None) -> Preview:
@@ -333,127 +315,3 @@ def _show(
         faults=list(faults),
         faulty={one.field for one in faults},
     )
-
-
-_NEXT: Final = {
-    "review": "Released by one person alone: read it and sign it",
-    "sign": "Waits for a second person's signature",
-    "release": "Signed, and not sent: release it",
-    "send": "Released: send the file, and record that it went",
-    "": "",
-}
-
-
-@blueprint.get("/packages")
-@staff_rule(Permission.RELEASE_PACKAGES)
-def list_all() -> ResponseReturnValue:
-    """List the open packages of the cases that this person reads, those with a next act here first."""
-    desk = get_desk()
-    register = load_register(desk.paths.destinations)
-    with desk.store.read() as connection:
-        found = [(one, make_scope(connection, one.case, person=get_name())) for one in list_packages(connection)]
-    rows = [one for one, scope in found if is_permitted(Permission.READ_CASES, case=scope)]
-    return show_page("packages.html", rows=rows, register=register, next_acts=_NEXT)
-
-
-@blueprint.get("/packages/<action_id>")
-@staff_rule(Permission.READ_CASES)
-def show_package(action_id: str) -> ResponseReturnValue:
-    """Show a package without its page."""
-    return _show_package(get_action_or_404(action_id, kinds=TAKEN_AS), [])
-
-
-def _open(action: Action) -> Unpacked:
-    return unpack(action.way, open_body(get_desk(), action, actor=get_name()))
-
-
-def _show_package(action: Action, faults: list[Fault], *, page: bytes | None = None) -> ResponseReturnValue:
-    desk = get_desk()
-    with desk.store.read() as connection:
-        state = make_state(connection, get_action(connection, action.action_id))
-        news = get_news(connection, state.action)
-        choice = list_choices(connection, state.case).get(action.action_id)
-        may_alone = action.kind == PACKAGE and state.case.crisis
-        scope = make_scope(connection, state.case, person=get_name())
-    body = load_register(desk.paths.destinations).get(action.recipient)
-    return show_page(
-        "package.html",
-        action=state.action,
-        case=state.case,
-        state=state,
-        next_act=_NEXT[state.next],
-        recipient=action.recipient if body is None else body.name,
-        contact=None if body is None else body.contact,
-        way=WAY_TITLES[action.way],
-        passphrase=draw_passphrase(desk) if state.next == "send" and action.way == "sealed-file" else "",
-        news=news,
-        choice=choice,
-        page=None if page is None else Markup(cut_page(page)),  # noqa: S704 - content.py escapes every text
-        may=list_permitted(case=scope),
-        may_alone=may_alone,
-        is_unsent=state.action.may_be_released,
-        me=get_name(),
-        typed=read_typed(),
-        faults=faults,
-        faulty={one.field for one in faults},
-    )
-
-
-package_forms = make_action_forms(
-    blueprint, TAKEN_AS, "/packages", page="packages.show_package", show=_show_package, sent_at="state-title"
-)
-
-
-@package_forms.post("/packages/<action_id>/read", Permission.READ_CASES, at="state-title")
-def post_read(action: Action, _typed: Typed) -> ResponseReturnValue:
-    """Open the page of a package, which is recorded; a second person signs it from here."""
-    return _show_package(action, [], page=_open(action).page)
-
-
-@package_forms.post("/packages/<action_id>/release", Permission.RELEASE_PACKAGES, at="state-title")
-def post_release(action: Action, _typed: Typed) -> None:
-    """Sign a package as the second person, and release it; one that went at night is signed only."""
-    desk = get_desk()
-    with desk.store.read() as connection:
-        release = find_package_release(connection, action.action_id)
-        if release is None:
-            raise ReleaseError("This draft waits for no signature.", reason="unknown-release")
-        if release.signed_by is None:
-            check_may_sign(release, by=get_name())
-            check_was_read(connection, action, by=get_name())
-        if action.may_be_released:
-            check_still_right(desk, connection, action)
-    if release.signed_by is None:
-        sign_on_page(release, body=_open(action).manifest)
-    else:
-        with desk.store.read() as connection:
-            verify_release(connection, release.id)
-    if action.may_be_released:
-        release_package(desk, action.action_id, signature=release, actor=get_name())
-
-
-@package_forms.post(
-    "/packages/<action_id>/send-alone", Permission.SEND_PACKAGES_ALONE, at="state-title", needs_step_up=True
-)
-def post_send_alone(action: Action, _typed: Typed) -> None:
-    """Release the package of a crisis case as the duty officer alone; a second person reviews it next morning."""
-    with get_desk().store.read() as connection:
-        check_may_send_alone(connection, action)
-    release_package(get_desk(), action.action_id, signature="sent-alone", actor=get_name())
-
-
-@package_forms.post("/packages/<action_id>/file", Permission.MAKE_PACKAGES, at="state-title", needs_step_up=True)
-def post_file(action: Action, typed: Typed) -> ResponseReturnValue:
-    """Hand out the sealed file under the passphrase of this form, or the letter; a large one goes by the command."""
-    try:
-        made = make_file(get_desk(), action, passphrase=typed["passphrase"], actor=get_name())
-    except ReadError:
-        raise ActionError("Take the passphrase of this page as it is.", reason="bad-passphrase") from None
-    if made.size_bytes > MOST_PAGE_BYTES:
-        words = suggest(f"package save {action.action_id} --out FILE")
-        return _show_package(action, [Fault("state-title", f"This file is too large for a page. Run `{words}`.")])
-    answer = Response(made.pieces, content_type="application/octet-stream")
-    answer.headers["Content-Disposition"] = f'attachment; filename="{made.name}"'
-    answer.headers["Content-Security-Policy"] = SANDBOX
-    answer.content_length = made.size_bytes
-    return answer

@@ -280,7 +280,7 @@ class Forms(Generic[Subject]):
 
         forms = Forms(blueprint, find=_get_or_404, show=_show, then=_go_to, refusals=(ActionError, CaseError))
 
-        @forms.post("/referrals/<action_id>/end", Permission.REFER_TERMS, at="reason")
+        @forms.post("/actions/<action_id>/end", Permission.SIGN_OUT, at="reason")
         def post_end(action: Action, typed: Typed) -> None:
             end_action(get_desk(), action.action_id, reason=typed["reason"], actor=get_name())
 

@@ -67,7 +67,7 @@ def test_every_count_is_a_link_to_the_actions_that_it_counts(desk: Desk, browser
         record_entry(desk, connection, asked.action_id, kind="question", text=text, actor=ACTOR)
     counts = count_in(read_page(browser, "/actions"))
     waiting = {"release": 1, "send": 1, "acknowledge": 1, "answer": 1}
-    assert counts == {"question": 1, "outcome": 0, "failed": 0, "read": 1, **waiting, "all": 4}
+    assert counts == {"question": 1, "outcome": 0, "failed": 0, "review": 0, "read": 1, **waiting, "all": 4}
     bodies = {"release": "Kent", "send": "Essex", "acknowledge": "Cumbria", "answer": "Example Chat", "read": "1 new"}
     for stage, words in bodies.items():
         page = read_page(browser, f"/actions?stage={stage}")
@@ -75,16 +75,6 @@ def test_every_count_is_a_link_to_the_actions_that_it_counts(desk: Desk, browser
         assert words in page.partition('id="list-title"')[2]
     assert "Nothing waits here" in read_page(browser, "/actions?stage=failed")
     assert browser.get("/actions?stage=rubbish").status_code == 404
-
-
-def test_packages_are_a_link_of_the_actions_for_those_who_sign_them(desk: Desk, case_id: str) -> None:
-    one = draft(desk, case_id)
-    analyst = Browser(desk).sign_in("o-analyst", [Role.ANALYST])
-    duty = Browser(desk).sign_in("o-duty", [Role.DUTY_OFFICER])
-    assert 'href="/packages"' in read_page(analyst, "/actions")
-    assert 'href="/packages"' not in read_page(duty, "/actions")
-    for address in ("/packages", f"/packages/{one.action_id}"):
-        assert re.findall(r'<a href="([^"]+)" aria-current="page">', read_page(analyst, address)) == ["/actions"]
 
 
 def test_late_action_is_marked_on_its_list_its_page_and_its_case(
@@ -203,17 +193,15 @@ def test_recalled_package_that_the_gateway_has_not_taken_leaves_together_with_it
     write_action_messages(loop.desk)
     with loop.desk.store.write() as connection:
         withdraw_action(loop.desk, connection, one.action_id, reason="Sent in error.", actor=ACTOR)
-    browser = Browser(loop.desk).sign_in()
-    for address in (f"/actions/{one.action_id}", f"/packages/{one.action_id}"):
-        page = read_page(browser, address)
-        assert "The gateway has not taken it yet: it leaves together with its recall." in page
-        assert "they may have read it" not in page
+    browser, address = Browser(loop.desk).sign_in(), f"/actions/{one.action_id}"
+    page = read_page(browser, address)
+    assert "The gateway has not taken it yet: it leaves together with its recall." in page
+    assert "they may have read it" not in page
     send_out(loop.desk, "message")
     assert [message.kind for message in read_mailbox(loop)] == ["package", "thread-message"]
-    for address in (f"/actions/{one.action_id}", f"/packages/{one.action_id}"):
-        page = read_page(browser, address)
-        assert "The gateway has not taken it yet" not in page
-        assert "Call them now: they may have read it." in page
+    page = read_page(browser, address)
+    assert "The gateway has not taken it yet" not in page
+    assert "Call them now: they may have read it." in page
 
 
 def test_question_after_a_recall_is_answered_and_nothing_else_is_written(loop: Loop) -> None:
@@ -266,24 +254,24 @@ def test_request_that_could_not_be_sent_is_tried_again_with_the_same_content(loo
     one = release_package(loop, kind="information-request", recipient=loop.partner.partner)
     browser, address = Browser(loop.desk).sign_in("o-person", [Role.SPOC]), f"/actions/{one.action_id}"
     assert "Try again" not in read_page(browser, address)
-    assert browser.post(f"{address}/again").status_code == 409
+    assert browser.post(f"{address}/release").status_code == 409
     set_partner(loop.desk, state="suspended")
     send_out(loop.desk, "message")
     listed = read_page(browser, "/actions?stage=failed")
     assert "Not sent" in listed
     assert "The keys of this recipient have ended." in listed
-    assert browser.post(f"{address}/again").status_code == 409
+    assert browser.post(f"{address}/release").status_code == 409
     assert reread(loop.desk, one).failed_because == "recipient-suspended"
     set_partner(loop.desk, state="active")
     assert "Try again" in read_page(browser, address)
-    assert browser.post(f"{address}/again").status_code == 303
+    assert browser.post(f"{address}/release").status_code == 303
     send_out(loop.desk, "message")
     assert [(entry["subject"], entry["state"]) for entry in list_outbox(loop.desk, "message")] == [
         (one.action_id, "sent")
     ]
 
 
-def test_package_that_failed_is_released_on_its_own_page_alone(loop: Loop) -> None:
+def test_package_that_failed_is_not_released_without_a_signature(loop: Loop) -> None:
     """A duty officer sent it alone, and it failed: one other person cannot send it without a signature."""
     one = release_package(loop)
     set_partner(loop.desk, state="suspended")
@@ -292,7 +280,7 @@ def test_package_that_failed_is_released_on_its_own_page_alone(loop: Loop) -> No
     browser, address = Browser(loop.desk).sign_in(), f"/actions/{one.action_id}"
     assert reread(loop.desk, one).state == "failed"
     assert "Try again" not in read_page(browser, address)
-    assert browser.post(f"{address}/again").status_code == 409
+    assert browser.post(f"{address}/release").status_code == 409
     assert reread(loop.desk, one).state == "failed"
 
 
@@ -303,7 +291,6 @@ def test_package_that_failed_is_released_on_its_own_page_alone(loop: Loop) -> No
         (Role.ANALYST, "information-request", 403),
         (Role.SPOC, "package", 403),
         (Role.ANALYST, "package", 303),
-        (Role.ANALYST, "alert", 404),
     ],
 )
 def test_each_kind_has_its_own_writers(desk: Desk, case_id: str, role: Role, kind: str, status: int) -> None:
@@ -325,8 +312,7 @@ def test_action_of_a_case_that_a_person_does_not_reach_is_closed_to_them(desk: D
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-@pytest.mark.parametrize("path", ["/actions?stage=all", "/packages"])
-def test_lists_show_a_role_only_the_cases_that_it_may_open(desk: Desk, path: str) -> None:
+def test_list_shows_a_role_only_the_cases_that_it_may_open(desk: Desk) -> None:
     scopes: dict[str, dict[str, Any]] = {
         "crisis": {"crisis": True},
         "own": {"faculty": "operations"},
@@ -347,12 +333,11 @@ def test_lists_show_a_role_only_the_cases_that_it_may_open(desk: Desk, path: str
 
     def list_shown(person: str, role: Role) -> set[str]:
         browser = Browser(desk).sign_in(person, [role])
-        page = browser.get(path).text
+        page = browser.get("/actions?stage=all").text
         assert len(re.findall(r"<tr", page)) == 1 + sum(one in page for one in references.values())
         return {name for name, reference in references.items() if reference in page}
 
     assert list_shown("o-officer", Role.OPERATIONS) == {"crisis", "own", "held"}
     assert list_shown("a-analyst", Role.ANALYST) == set(cases)
-    if path != "/packages":
-        assert list_shown("d-officer", Role.DUTY_OFFICER) == {"crisis"}
-        assert "<b>3</b> All actions" in Browser(desk).sign_in("o-officer").get(path).text
+    assert list_shown("d-officer", Role.DUTY_OFFICER) == {"crisis"}
+    assert "<b>3</b> All actions" in Browser(desk).sign_in("o-officer").get("/actions?stage=all").text

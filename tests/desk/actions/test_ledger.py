@@ -15,7 +15,9 @@ from gateway.desk.actions.ledger import (
     EntryText,
     Unsigned,
     draft_action,
+    draft_signature,
     end_action,
+    get_signing,
     list_entries,
     open_body,
     open_entries,
@@ -26,7 +28,6 @@ from gateway.desk.actions.ledger import (
 )
 from gateway.desk.actions.model import ActionError, find_action, list_actions, list_waiting
 from gateway.desk.audit import check_chain
-from gateway.desk.cases.action_forms import draft_signature, find_signature
 from gateway.desk.keyring.key_set import ensure_sealing_keys
 from gateway.desk.people.releases import ReleaseError
 from gateway.desk.retention.lists import DUE, RetentionError, draft_destruction
@@ -207,11 +208,12 @@ def test_release_needs_the_signature_of_this_draft_or_an_exception_of_its_kind(d
     with desk.store.write() as connection:
         for one in (signed, other):
             draft_signature(connection, one, by=ACTOR, now=desk.clock())
-        mine, unsigned = find_signature(connection, signed), find_signature(connection, other)
+        mine, unsigned = (get_signing(connection, one).release for one in (signed, other))
     assert mine is not None
     assert unsigned is not None
     browser = Browser(desk).sign_in("b-second")
-    browser.step_up(f"/releases/{mine.id}/begin", f"/referrals/{signed.action_id}/release")
+    browser.post(f"/actions/{signed.action_id}/read")
+    browser.step_up(f"/releases/{mine.id}/begin", f"/actions/{signed.action_id}/release")
     for signature in (unsigned, mine):
         with pytest.raises(ReleaseError) as caught, desk.store.write() as connection:
             release_action(desk, connection, other.action_id, signature=signature, actor=ACTOR)

@@ -6,23 +6,19 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from gateway.desk.actions.ledger import open_body, record_sent
+from gateway.desk.actions.ledger import get_signing, open_body, record_sent
 from gateway.desk.actions.model import Action, ActionError
-from gateway.desk.cases.action_forms import find_signature, release_notice
 from gateway.desk.digests.ledger import get_record, make_digest_id
 from gateway.desk.digests.making import DigestOrder, make_all
 from gateway.desk.digests.releases import reject
 from gateway.desk.notices.invitations import (
-    ANSWERS,
     Candidate,
     draft_invitation,
     list_candidates,
     list_invitations,
     parse_invitation,
     print_invitation,
-    record_answer,
 )
-from gateway.desk.people.releases import ReleaseError
 from gateway.desk.placements.register import add_merge
 from gateway.desk.store.agency_tables import ADOPTERS
 from gateway.desk.wiring import Desk
@@ -31,7 +27,7 @@ from tests.desk.desk_loop import ACTOR
 from tests.desk.digests.digest_builders import PARTNER, QUARTER, add_cases, seed_noise
 from tests.desk.notice_builders import CONTACT, add_service, make_reachable
 from tests.desk.placement_builders import agree
-from tests.desk.view_builders import ORIGIN, Browser, Clock
+from tests.desk.view_builders import Browser, Clock
 
 MANY, FEW = "many-reports", "few-reports"
 
@@ -64,10 +60,11 @@ def invite(desk: Desk, **changes: str) -> Action:
 
 def sign(desk: Desk, action: Action) -> Action:
     with desk.store.read() as connection:
-        signature = find_signature(connection, action)
+        signature = get_signing(connection, action).release
     assert signature is not None
-    path = f"/invitations/{action.action_id}/release"
-    assert Browser(desk).sign_in("b-second").step_up(f"/releases/{signature.id}/begin", path).status_code == 303
+    second, path = Browser(desk).sign_in("b-second"), f"/actions/{action.action_id}"
+    assert "The words</h2>" in second.post(f"{path}/read").text
+    assert second.step_up(f"/releases/{signature.id}/begin", f"{path}/release").status_code == 303
     return reread(desk, action)
 
 
@@ -164,23 +161,24 @@ def test_desk_without_an_address_invites_no_service(desk: Desk) -> None:
 
 def test_letter_leaves_with_the_signature_of_a_second_person_alone(reachable: Desk) -> None:
     action = invite(reachable)
-    with pytest.raises(ReleaseError) as caught:
-        release_notice(reachable, action.action_id, actor=ACTOR)
-    assert caught.value.reason == "not-signed"
-    page = Browser(reachable).sign_in(ACTOR)
-    assert page.get(f"/invitations/{action.action_id}/letter").status_code == 404
+    page, path = Browser(reachable).sign_in(ACTOR), f"/actions/{action.action_id}"
+    assert page.post(f"{path}/letter").status_code == 404
+    assert page.post(f"{path}/sent").status_code == 409
     assert sign(reachable, action).state == "released"
-    letter = page.client.get(f"/invitations/{action.action_id}/letter", base_url=ORIGIN)
+    letter = page.post(f"{path}/letter")
     assert (letter.content_type, letter.data[:5]) == ("application/pdf", b"%PDF-")
 
 
-@pytest.mark.parametrize("answer", dict(ANSWERS))
-def test_service_is_asked_once_a_year_whatever_it_answers(reachable: Desk, clock: Clock, answer: str) -> None:
+def test_service_is_asked_once_a_year_whatever_it_answers(reachable: Desk, clock: Clock) -> None:
     action = send(reachable)
     with pytest.raises(ActionError) as caught:
         invite(reachable)
     assert caught.value.reason == "asked-already"
-    assert record_answer(reachable, action.action_id, answer=answer, actor=ACTOR).state == "ended"
+    page, path = Browser(reachable).sign_in(ACTOR), f"/actions/{action.action_id}"
+    said = {"in_kind": "decline", "in_by": "A Manager", "in_text": "Not now."}
+    assert page.post(f"{path}/record", **said).status_code == 303
+    assert page.post(f"{path}/end").status_code == 303
+    assert reread(reachable, action).state == "ended"
     clock.now += timedelta(days=364)
     with reachable.store.read() as connection:
         assert [one.action_id for one in list_invitations(connection)] == [action.action_id]
@@ -198,20 +196,12 @@ def test_service_may_be_asked_again_after_a_year(reachable: Desk, clock: Clock) 
 
 def test_invitation_withdrawn_on_its_own_page_does_not_count_as_asked(reachable: Desk) -> None:
     action = invite(reachable)
-    browser, path = Browser(reachable).sign_in(ACTOR), f"/invitations/{action.action_id}"
+    browser, path = Browser(reachable).sign_in(ACTOR), f"/actions/{action.action_id}"
     refused = browser.post(f"{path}/withdraw", withdraw_reason="")
     assert (refused.status_code, "Give a reason." in refused.text) == (409, True)
     done = browser.post(f"{path}/withdraw", withdraw_reason="Another address.")
     assert (done.status_code, done.location, reread(reachable, action).state) == (303, path, "withdrawn")
     assert invite(reachable).state == "drafted"
-
-
-def test_answer_is_recorded_once_it_was_sent(reachable: Desk) -> None:
-    action = sign(reachable, invite(reachable))
-    for wrong, reason in (("declines", "not-sent"), ("perhaps", "bad-code")):
-        with pytest.raises(ActionError) as caught:
-            record_answer(reachable, action.action_id, answer=wrong, actor=ACTOR)
-        assert caught.value.reason == reason
 
 
 def test_pages_lead_from_the_list_to_the_answer(reachable: Desk) -> None:
@@ -223,13 +213,12 @@ def test_pages_lead_from_the_list_to_the_answer(reachable: Desk) -> None:
     made = browser.post("/invitations", service=MANY, channel="mail", to="safety@many.example")
     assert made.status_code == 303
     action_id = made.location.rpartition("/")[2]
-    assert "You prepared this." in browser.get(made.location).text
+    assert "You prepared this." in browser.post(f"{made.location}/read").text
     with reachable.store.read() as connection:
         (action,) = list_invitations(connection)
     sign(reachable, action)
-    assert "Copy the words below into a mail" in browser.get(made.location).text
-    assert browser.post(f"/invitations/{action_id}/sent").status_code == 303
-    assert "What did the service answer?" in browser.get(made.location).text
-    assert browser.post(f"/invitations/{action_id}/withdraw", withdraw_reason="No.").status_code == 409
-    assert browser.post(f"/invitations/{action_id}/answer", answer="enrols").status_code == 303
+    assert "copy its words into a mail" in browser.get(made.location).text
+    assert browser.post(f"/actions/{action_id}/sent").status_code == 303
+    assert "Record its answer below" in browser.get(made.location).text
+    assert browser.post(f"/actions/{action_id}/withdraw", withdraw_reason="No.").status_code == 409
     assert "No service is to be invited now." in browser.get("/invitations").text

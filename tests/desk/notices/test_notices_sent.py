@@ -68,7 +68,7 @@ def test_referral_is_sent_after_its_wait_and_answered_in_its_thread(reachable: L
         take_entry(reachable.desk, connection, sent, kind="answer", text=text, actor=reachable.partner.partner)
     assert reread(reachable.desk, action).state == "answered"
     browser = Browser(reachable.desk).sign_in(ACTOR)
-    assert browser.get(f"/referrals/{action.action_id}").status_code == 200
+    assert browser.get(f"/actions/{action.action_id}").status_code == 200
     page = f"/actions/{action.action_id}"
     refused = browser.post(f"{page}/write", entry_kind="note", entry_text=f"Sam {MARKER} thanks you.")
     assert (refused.status_code, "Nothing here may show who reported." in refused.text) == (409, True)

@@ -7,8 +7,16 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from gateway.desk.actions.ledger import MOST_OPENED_ENTRIES, EntryText, add_entry, change_state, open_body
-from gateway.desk.actions.model import ActionError, get_action
+from gateway.desk.actions.ledger import (
+    MOST_OPENED_ENTRIES,
+    EntryText,
+    add_entry,
+    change_state,
+    list_entries,
+    open_body,
+    open_entries,
+)
+from gateway.desk.actions.model import Action, ActionError, get_action
 from gateway.desk.actions.sending import FAILED, write_action_messages
 from gateway.desk.alarms import list_alarms
 from gateway.desk.cases.model import CaseError
@@ -23,7 +31,6 @@ from gateway.desk.notices.service_alerts import (
     get_alert,
     list_alerts,
     list_audience,
-    list_threads,
     post_entry,
     release_alert,
     release_alone,
@@ -96,6 +103,14 @@ def hear(desk: Desk, alert: ServiceAlertRow, service: str, text: str, *, by: str
     with desk.store.write() as connection:
         words = EntryText(text=text, by=by)
         add_entry(desk, connection, action, direction="in", kind="note", text=words, actor=service)
+
+
+def read_thread(desk: Desk, action: Action) -> list[str]:
+    """Return the texts of the thread with one recipient."""
+    with desk.store.read() as connection:
+        entries = list_entries(connection, action.action_id)
+    texts = open_entries(desk, action, entries, actor=ACTOR)
+    return [texts[one.entry_id].text for one in entries]
 
 
 def test_each_recipient_gets_the_same_alert_as_an_action_of_its_own(desk: Desk, clock: Clock) -> None:
@@ -259,10 +274,7 @@ def test_entry_of_one_recipient_reaches_another_in_the_desks_own_words_alone(des
     assert post("Look for one profile picture that many new accounts share.", PARTNER) == ""
     # To the service that wrote it, its own words are no news.
     assert post("Do the eleven accounts that use the same picture of a dancer write first?", "other-chat") == ""
-    texts = {
-        thread.action.recipient: [thread.texts[one.entry_id].text for one in thread.entries]
-        for thread in list_threads(desk, alert, reader=ACTOR)
-    }
+    texts = {one.recipient: read_thread(desk, one) for one in alert.actions}
     assert texts == {
         PARTNER: ["Look for one profile picture that many new accounts share."],
         "other-chat": [said, "Do the eleven accounts that use the same picture of a dancer write first?"],
@@ -270,20 +282,12 @@ def test_entry_of_one_recipient_reaches_another_in_the_desks_own_words_alone(des
     }
 
 
-def test_alert_opens_the_newest_entries_of_each_thread_and_no_words_of_an_earlier_one_pass(
-    desk: Desk, browser: Browser, clock: Clock
-) -> None:
+def test_no_words_of_an_earlier_entry_pass(desk: Desk, clock: Clock) -> None:
     alert = send_all(desk, write(desk))
     first = "We saw eleven accounts that use the same picture of a dancer."
     for text in (first, *(f"Note {number}." for number in range(MOST_OPENED_ENTRIES))):
         clock.now += timedelta(seconds=1)
         hear(desk, alert, "other-chat", text)
-    browser.sign_in()
-    opened = browser.post(f"/service-alerts/{alert.alert_id}/read").text
-    assert opened.count("Note ") == MOST_OPENED_ENTRIES
-    assert first not in opened
-    assert "Open earlier entries" in opened
-    assert first in browser.post(f"/service-alerts/{alert.alert_id}/read", page="2").text
     with pytest.raises(ActionError) as caught:
         post_entry(desk, alert.alert_id, services=[PARTNER], text=f"One service: {first}", actor=ACTOR)
     assert caught.value.reason == "own-words"
@@ -306,8 +310,9 @@ def test_close_ends_every_thread_and_withdraws_the_rest(desk: Desk) -> None:
     closed = close_alert(desk, alert.alert_id, text="It is over. Thank you.", actor=ACTOR)
     assert [one.state for one in closed.actions] == ["ended", "withdrawn", "withdrawn"]
     assert closed.is_closed
-    (thread, *_) = list_threads(desk, closed)
-    assert [(one.direction, one.kind) for one in thread.entries] == [("out", "close")]
+    with desk.store.read() as connection:
+        entries = list_entries(connection, closed.actions[0].action_id)
+    assert [(one.direction, one.kind) for one in entries] == [("out", "close")]
     with pytest.raises(ActionError) as caught:
         close_alert(desk, alert.alert_id, text="Again.", actor=ACTOR)
     assert caught.value.reason == "not-open"
@@ -318,20 +323,27 @@ def test_choices_are_distinct() -> None:
     assert [int(days) for days, _ in LASTS] == [1, 3, 7, 14, 30]
 
 
-def test_threads_are_closed_until_a_person_opens_them_by_name(desk: Desk) -> None:
+def test_each_recipient_has_a_thread_that_a_person_opens_by_name(desk: Desk) -> None:
     alert = send_all(desk, write(desk))
     hear(desk, alert, "other-chat", "We saw eleven such accounts.")
-    browser = Browser(desk).sign_in(ACTOR)
-    closed = browser.get(f"/service-alerts/{alert.alert_id}").text
-    assert ("Unread." in closed, "eleven" in closed) == (True, False)
+    browser, address = Browser(desk).sign_in(ACTOR), f"/service-alerts/{alert.alert_id}"
     # To check the words that it writes, the desk reads the threads itself: nobody has read them.
     post_entry(desk, alert.alert_id, services=(PARTNER,), text="Look at new accounts.", actor=ACTOR)
-    assert "Unread." in browser.get(f"/service-alerts/{alert.alert_id}").text
-    opened = browser.post(f"/service-alerts/{alert.alert_id}/read").text
-    assert "We saw eleven such accounts." in opened
-    # The page of one action leads to the alert.
-    assert f"/service-alerts/{alert.actions[0].action_id}" in browser.get(f"/actions/{alert.actions[0].action_id}").text
-    assert "Unread." not in browser.get(f"/service-alerts/{alert.actions[0].action_id}").text
+    closed = browser.get(address).text
+    assert ("1 new to read" in closed, "eleven" in closed) == (True, False)
+    theirs = next(f"/actions/{one.action_id}" for one in alert.actions if one.recipient == "other-chat")
+    assert theirs in closed
+    assert address in browser.get(theirs).text
+    assert "We saw eleven such accounts." in browser.post(f"{theirs}/read").text
+    assert "new to read" not in browser.get(address).text
+    said = "Did the eleven such accounts write first?"
+    assert browser.post(f"{theirs}/write", entry_kind="question", entry_text=said).status_code == 303
+    others = next(f"/actions/{one.action_id}" for one in alert.actions if one.recipient == PARTNER)
+    quoted = "One saw: We saw eleven such accounts."
+    refused = browser.post(f"{others}/write", entry_kind="note", entry_text=quoted)
+    assert (refused.status_code, "in your own words" in refused.text) == (409, True)
+    for act in ("release", "withdraw"):
+        assert browser.post(f"{others}/{act}", withdraw_reason="No.").status_code == 409
 
 
 def test_duty_officer_writes_about_cases_of_the_crisis_lane_alone(desk: Desk) -> None:

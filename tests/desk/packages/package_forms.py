@@ -85,8 +85,8 @@ def find_begin(page: str) -> str:
 
 def sign(browser: Browser, action: Action) -> TestResponse:
     """Read a package and sign it."""
-    page = browser.post(f"/packages/{action.action_id}/read").text
-    return browser.step_up(find_begin(page), f"/packages/{action.action_id}/release")
+    page = browser.post(f"/actions/{action.action_id}/read").text
+    return browser.step_up(find_begin(page), f"/actions/{action.action_id}/release")
 
 
 def give_mailbox(desk: Desk, key: str = "kent", *, partner: str = PARTNER) -> None:

@@ -130,10 +130,10 @@ def test_draft_is_stored_sealed_alone_and_waits_for_a_second_person(maker: Brows
     action = draft(desk, maker, case_id)
     assert (action.kind, action.state, action.recipient, action.way) == ("package", "drafted", "kent", "sealed-file")
     assert action.covers == 1
-    page = html.unescape(maker.get(f"/packages/{action.action_id}").text)
+    page = html.unescape(maker.get(f"/actions/{action.action_id}").text)
     assert "Waits for a second person's signature" in page
     assert MARKER not in page
-    opened = html.unescape(maker.post(f"/packages/{action.action_id}/read").text)
+    opened = html.unescape(maker.post(f"/actions/{action.action_id}/read").text)
     assert MARKER in opened
     assert "You prepared this" in opened
     with desk.store.read() as connection:
@@ -166,7 +166,7 @@ def test_reporter_who_is_left_out_is_in_no_byte_that_leaves(desk: Desk, maker: B
     body = open_body(desk, action, actor=MAKER).decode()
     for secret in (f"Sam {MARKER}", f"0000 {MARKER}", f"word {MARKER}", f"nobody {MARKER}"):
         assert secret not in body, secret
-    page = html.unescape(maker.post(f"/packages/{action.action_id}/read").text)
+    page = html.unescape(maker.post(f"/actions/{action.action_id}/read").text)
     assert "The person who reported is not named here" in page
     assert "Someone asks me to write elsewhere" in page, "the story goes"
 

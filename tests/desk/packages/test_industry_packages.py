@@ -73,7 +73,7 @@ def test_enclosed_file_is_in_the_archive_and_one_that_is_not_here_is_refused(loo
     assert b"a made-up film" not in stored
     assert sign(sign_in(loop, SECOND), action).status_code == 303
     passphrase = "K7QF2-M9TXD-4BWRZ-0ACH8"
-    answer = maker.post(f"/packages/{action.action_id}/file", passphrase=passphrase)
+    answer = maker.post(f"/actions/{action.action_id}/file", passphrase=passphrase)
     archive = b"".join(unseal(io.BytesIO(answer.data), passphrase=passphrase))
     with zipfile.ZipFile(io.BytesIO(archive)) as opened:
         assert opened.read("evidence/e1.mp4") == b"a made-up film"
@@ -94,12 +94,12 @@ def test_file_that_arrives_after_the_package_offers_a_supplementary_one(loop: Lo
     case_id = assess_newest(loop)
     action = draft(loop.desk, maker, case_id, evidence=[film.evidence_id], officer=MAKER)
     sign(sign_in(loop, SECOND), action)
-    maker.post(f"/packages/{action.action_id}/sent")
-    assert "New since it went" not in maker.get(f"/packages/{action.action_id}").text
+    maker.post(f"/actions/{action.action_id}/sent")
+    assert "New since it went" not in maker.get(f"/actions/{action.action_id}").text
     loop.clock.advance(minutes=1)
     hand_over(open_door(loop), film.sealed)
     collect_all(loop)
-    assert "1 file arrived since this was drafted" in maker.get(f"/packages/{action.action_id}").text
+    assert "1 file arrived since this was drafted" in maker.get(f"/actions/{action.action_id}").text
 
 
 def test_package_goes_into_the_mailbox_of_the_force_as_it_was_signed(loop: Loop) -> None:

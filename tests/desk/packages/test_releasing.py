@@ -15,12 +15,11 @@ import pytest
 from sqlalchemy import select, update
 
 from gateway.desk.actions.destinations import load_register
-from gateway.desk.actions.ledger import change_state, open_body
+from gateway.desk.actions.ledger import change_state, describe_action, get_signing, open_body
 from gateway.desk.actions.model import get_action
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.packages.archive import unpack
-from gateway.desk.packages.drafting import list_packages
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.releases import PACKAGE, list_open, verify_release
 from gateway.desk.store.agency_tables import RELEASES
@@ -69,6 +68,13 @@ def list_alarms(desk: Desk) -> set[str]:
         return {one.code for one in list_concerns(connection, desk=desk)}
 
 
+def read_signing(desk: Desk, action_id: str) -> tuple[str, bool]:
+    """Return the next act of a package, and whether it waits for its review."""
+    with desk.store.read() as connection:
+        signing = get_signing(connection, get_action(connection, action_id))
+    return signing.next, signing.is_unreviewed
+
+
 def retire(desk: Desk, key: str) -> None:
     own = f'[{key}]\nretired_on = 2026-11-01\nchecked_on = 2026-11-28\nsource = "a letter"\n'
     desk.paths.destinations.write_text(own, "utf-8")
@@ -76,34 +82,35 @@ def retire(desk: Desk, key: str) -> None:
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_second_person_signs_the_hash_of_the_manifest_and_releases_it(
+def test_second_person_signs_the_hash_of_the_archive_and_releases_it(
     desk: Desk, maker: Browser, second: Browser, case_id: str
 ) -> None:
     action = draft(desk, maker, case_id)
     assert sign(second, action).status_code == 303
     released = find(desk, action.action_id)
     assert (released.state, released.released_by) == ("released", SECOND)
-    manifest = unpack(action.way, open_body(desk, action, actor=SECOND)).manifest
+    body = open_body(desk, action, actor=SECOND)
+    assert released.body_sha256 == hashlib.sha256(body).hexdigest()
     with desk.store.read() as connection:
         row = connection.execute(select(RELEASES).where(RELEASES.c.kind == PACKAGE)).one()
-        assert bytes(row.body_sha256) == hashlib.sha256(manifest).digest()
+        assert bytes(row.body_sha256) == hashlib.sha256(describe_action(released)).digest()
         assert verify_release(connection, row.id).signed_by == SECOND
-    page = html.unescape(maker.get(f"/packages/{action.action_id}").text)
-    assert "Released: send the file, and record that it went" in page
-    assert maker.post(f"/packages/{action.action_id}/sent").status_code == 303
+    page = html.unescape(maker.get(f"/actions/{action.action_id}").text)
+    assert "Released: send it, and record that it went" in page
+    assert maker.post(f"/actions/{action.action_id}/sent").status_code == 303
     assert find(desk, action.action_id).state == "sent"
 
 
 def test_same_person_is_refused_also_with_a_second_passkey(desk: Desk, maker: Browser, case_id: str) -> None:
     action = draft(desk, maker, case_id)
     maker.passkey = maker.register(maker.make_link(MAKER), label="another key")
-    page = maker.post(f"/packages/{action.action_id}/read").text
+    page = maker.post(f"/actions/{action.action_id}/read").text
     assert "You prepared this" in page
     assert "data-begin" not in page
     with desk.store.read() as connection:
         (release,) = list_open(connection, PACKAGE)
     assert maker.post(f"/releases/{release.id}/begin").status_code == 409
-    refused = maker.post(f"/packages/{action.action_id}/release", statement="x", answer="y")
+    refused = maker.post(f"/actions/{action.action_id}/release", statement="x", answer="y")
     assert refused.status_code == 409
     assert "Another person must read it and sign it, whichever passkey you use" in refused.text
     assert find(desk, action.action_id).state == "drafted"
@@ -111,10 +118,10 @@ def test_same_person_is_refused_also_with_a_second_passkey(desk: Desk, maker: Br
 
 def test_person_who_did_not_read_it_signs_nothing(desk: Desk, maker: Browser, second: Browser, case_id: str) -> None:
     action = draft(desk, maker, case_id)
-    second.get(f"/packages/{action.action_id}")
+    second.get(f"/actions/{action.action_id}")
     with desk.store.read() as connection:
         (release,) = list_open(connection, PACKAGE)
-    refused = second.step_up(f"/releases/{release.id}/begin", f"/packages/{action.action_id}/release")
+    refused = second.step_up(f"/releases/{release.id}/begin", f"/actions/{action.action_id}/release")
     assert refused.status_code == 409
     assert "Read it first" in refused.text
     assert find(desk, action.action_id).state == "drafted"
@@ -161,7 +168,7 @@ def test_draft_is_withdrawn_and_a_sent_package_recalled_with_a_reason(
     desk: Desk, maker: Browser, second: Browser, case_id: str
 ) -> None:
     action = draft(desk, maker, case_id)
-    path = f"/packages/{action.action_id}/withdraw"
+    path = f"/actions/{action.action_id}/withdraw"
     refused = maker.post(path, withdraw_reason="")
     assert (refused.status_code, 'id="withdraw_reason-fault"' in refused.text) == (409, True)
     assert maker.post(path, withdraw_reason="Wrong force.").status_code == 303
@@ -169,9 +176,9 @@ def test_draft_is_withdrawn_and_a_sent_package_recalled_with_a_reason(
     assert maker.post(path, withdraw_reason="Again.").status_code == 409
     other = draft(desk, maker, case_id)
     sign(second, other)
-    maker.post(f"/packages/{other.action_id}/sent")
-    assert maker.post(f"/packages/{other.action_id}/withdraw", withdraw_reason="Wrong child.").status_code == 303
-    page = html.unescape(maker.get(f"/packages/{other.action_id}").text)
+    maker.post(f"/actions/{other.action_id}/sent")
+    assert maker.post(f"/actions/{other.action_id}/withdraw", withdraw_reason="Wrong child.").status_code == 303
+    page = html.unescape(maker.get(f"/actions/{other.action_id}").text)
     assert "The recall went out in its thread" in page
     assert '<h2 id="state-title">Recalled</h2>' in page
     assert "Call them now: they may have read it. Then make a new package." in page
@@ -182,7 +189,7 @@ def test_duty_officer_sends_nothing_alone_outside_the_crisis_lane(desk: Desk, ma
     action = draft(desk, maker, case_id)
     with desk.store.write() as connection:
         connection.execute(update(CASES).values(crisis=False, crisis_since=None))
-    refused = Browser(desk).sign_in(DUTY, [Role.DUTY_OFFICER]).post(f"/packages/{action.action_id}/send-alone")
+    refused = Browser(desk).sign_in(DUTY, [Role.DUTY_OFFICER]).post(f"/actions/{action.action_id}/alone")
     assert refused.status_code == 403
     assert "Nobody may do this in this case" in refused.text
     assert find(desk, action.action_id).state == "drafted"
@@ -195,42 +202,38 @@ def test_duty_officer_sends_a_crisis_package_alone_and_a_second_person_reviews_i
     duty = Browser(desk).sign_in(DUTY)
     duty.get(f"/cases/{case_id}")
     action = draft(desk, duty, case_id, officer=DUTY)
-    page = html.unescape(duty.post(f"/packages/{action.action_id}/read").text)
+    page = html.unescape(duty.post(f"/actions/{action.action_id}/read").text)
     assert "Send it now, alone" in page
-    assert duty.post(f"/packages/{action.action_id}/send-alone").status_code == 303
+    assert duty.post(f"/actions/{action.action_id}/alone").status_code == 303
     assert (find(desk, action.action_id).state, find(desk, action.action_id).released_by) == ("released", DUTY)
-    with desk.store.read() as connection:
-        assert [(one.next, one.is_unreviewed) for one in list_packages(connection)] == [("send", True)]
-    assert "Save the sealed file" in duty.get(f"/packages/{action.action_id}").text, "at once, before any review"
-    assert duty.post(f"/packages/{action.action_id}/sent").status_code == 303
-    with desk.store.read() as connection:
-        assert [(one.next, one.is_unreviewed) for one in list_packages(connection)] == [("review", True)]
+    assert read_signing(desk, action.action_id) == ("send", True)
+    assert "Save the sealed file" in duty.get(f"/actions/{action.action_id}").text, "at once, before any review"
+    assert duty.post(f"/actions/{action.action_id}/sent").status_code == 303
+    assert read_signing(desk, action.action_id) == ("review", True)
     assert UNREVIEWED in list_alarms(desk), "the desk is open"
     clock.now += timedelta(hours=12)
     assert UNREVIEWED not in list_alarms(desk), "and closed at night"
     clock.now -= timedelta(hours=12)
-    listed = html.unescape(second.get("/packages").text)
-    assert "Released by one person alone: read it and sign it" in listed
+    review = "/actions?stage=review"
+    assert action.action_id in second.get(review).text
+    assert "Released by one person alone: read it and sign it" in html.unescape(
+        second.get(f"/actions/{action.action_id}").text
+    )
     assert sign(second, action).status_code == 303
-    with desk.store.read() as connection:
-        (state,) = list_packages(connection)
-        assert (state.is_unreviewed, state.action.released_by) == (False, DUTY)
+    assert read_signing(desk, action.action_id) == ("", False)
+    assert action.action_id not in second.get(review).text
     assert UNREVIEWED not in list_alarms(desk)
-    assert "a second person has not reviewed it" not in second.get(f"/packages/{action.action_id}").text
+    assert "a second person has not reviewed it" not in second.get(f"/actions/{action.action_id}").text
 
 
 @pytest.mark.parametrize("roles", [[Role.ANALYST], [Role.SUPERVISOR]])
 def test_nobody_else_sends_alone(desk: Desk, maker: Browser, case_id: str, roles: Any) -> None:
     action = draft(desk, maker, case_id)
     other = Browser(desk).sign_in("x-other", roles)
-    page = other.post(f"/packages/{action.action_id}/read").text
+    page = other.post(f"/actions/{action.action_id}/read").text
     assert "Send it now, alone" not in page
-    assert other.post(f"/packages/{action.action_id}/send-alone").status_code == 403
+    assert other.post(f"/actions/{action.action_id}/alone").status_code == 403
     assert find(desk, action.action_id).state == "drafted"
-
-
-def test_package_of_no_case_and_of_another_kind_is_not_found(desk: Desk, maker: Browser) -> None:
-    assert maker.get("/packages/none-of-these").status_code == 404
 
 
 def test_news_since_a_package_went_offers_a_supplementary_one(
@@ -238,12 +241,12 @@ def test_news_since_a_package_went_offers_a_supplementary_one(
 ) -> None:
     action = draft(desk, maker, case_id)
     sign(second, action)
-    maker.post(f"/packages/{action.action_id}/sent")
-    assert "New since it went" not in maker.get(f"/packages/{action.action_id}").text
+    maker.post(f"/actions/{action.action_id}/sent")
+    assert "New since it went" not in maker.get(f"/actions/{action.action_id}").text
     reference = get_case_reference(desk, case_id)
     later = add_sealed_case(desk, marker="Later-Marker", adds_to=reference, reply_owed=False)
     open_case(desk, later, actor=MAKER)
-    page = html.unescape(maker.get(f"/packages/{action.action_id}").text)
+    page = html.unescape(maker.get(f"/actions/{action.action_id}").text)
     assert "1 report was read since this was drafted" in page
     assess(desk, case_id, actor=MAKER, urgent_dissemination="yes", immediate_risk="yes", urgent="yes")
     form = html.unescape(maker.post(f"/cases/{case_id}/package/start", from_action=action.action_id).text)
@@ -254,7 +257,7 @@ def test_news_since_a_package_went_offers_a_supplementary_one(
     with desk.store.read() as connection:
         assert get_action(connection, made.action_id).covers == 2
     assert post(maker, case_id, "preview").status_code == 200
-    assert find_begin(second.post(f"/packages/{made.action_id}/read").text)
+    assert find_begin(second.post(f"/actions/{made.action_id}/read").text)
 
 
 def test_package_that_failed_before_it_went_is_released_again(
@@ -265,10 +268,10 @@ def test_package_that_failed_before_it_went_is_released_again(
     with desk.store.write() as connection:
         released = get_action(connection, action.action_id)
         change_state(desk, connection, released, "failed", actor="desk", act="fail-action", code="recipient-gone")
-    page = html.unescape(second.get(f"/packages/{action.action_id}").text)
-    assert "Signed, and not sent: release it" in page
+    page = html.unescape(second.get(f"/actions/{action.action_id}").text)
+    assert "Not sent: release it" in page
     assert "This recipient is no longer registered, or has no mailbox." in page
-    assert second.post(f"/packages/{action.action_id}/release").status_code == 303
+    assert second.post(f"/actions/{action.action_id}/release").status_code == 303
     assert find(desk, action.action_id).state == "released"
 
 
@@ -277,7 +280,7 @@ PASSPHRASE = re.compile(r'name="passphrase" value="([^"]+)"')
 
 def test_sealed_file_holds_the_archive_that_was_signed(desk: Desk, maker: Browser, case_id: str) -> None:
     action = draft(desk, maker, case_id)
-    path = f"/packages/{action.action_id}"
+    path = f"/actions/{action.action_id}"
     early = maker.post(f"{path}/file", passphrase="K7QF2-M9TXD-4BWRZ-0ACH8")
     assert (early.status_code, "Only a released sealed file" in early.text) == (409, True)
     assert sign(Browser(desk).sign_in(SECOND, [Role.ANALYST]), action).status_code == 303
@@ -302,7 +305,7 @@ def test_letter_is_the_pdf(desk: Desk, maker: Browser, case_id: str) -> None:
     action = draft(desk, maker, case_id)
     assert action.way == "letter"
     sign(Browser(desk).sign_in(SECOND, [Role.ANALYST]), action)
-    path = f"/packages/{action.action_id}"
+    path = f"/actions/{action.action_id}"
     assert "Save the letter, to print" in maker.get(path).text
     answer = maker.post(f"{path}/file")
     assert answer.data.startswith(b"%PDF-")
