@@ -40,6 +40,7 @@ from gateway.exchange.feed import (
     Side,
     StagePost,
 )
+from gateway.exchange.request_signatures import SignatureClaim
 from gateway.public_log import find_log_file
 from gateway.signed_request import (
     UnknownItemError,
@@ -82,7 +83,7 @@ from partner_sdk.wire.canonical import (
 from partner_sdk.wire.enrolment import SHA256_BYTES
 from partner_sdk.wire.evidence import EvidenceRow, parse_part_number
 from partner_sdk.wire.sealing import Envelope
-from partner_sdk.wire.signature_profile import PART_CONTENT_TYPE, SignatureClaim
+from partner_sdk.wire.signature_profile import PART_CONTENT_TYPE
 from partner_sdk.wire.signing import MAX_LIST_BYTES, Pin, key_id_of, parse_statement
 from partner_sdk.wire.submission import check_partner_id
 

@@ -30,6 +30,7 @@ from limits.storage import RedisStorage, Storage, storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
 from gateway.config import MEMORY_URI, STORE_SCHEMES
+from gateway.exchange.request_signatures import MAX_AGE_SECONDS, MAX_SKEW_SECONDS
 from gateway.web.callers import TIERS, BucketHasher, Tier, list_networks
 from gateway.web.logs import METER, log_event, log_failure
 from gateway.web.rules import REFUSED, RequestRefusedError, find_current_rule
@@ -37,7 +38,6 @@ from gateway.web.settings import SettingsError
 from partner_sdk.durable_files import read_bounded
 from partner_sdk.errors import LocalStateError
 from partner_sdk.wire.problems import RATE_LIMITED
-from partner_sdk.wire.signature_profile import MAX_AGE_SECONDS, MAX_SKEW_SECONDS
 
 T = TypeVar("T")
 

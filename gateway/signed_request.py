@@ -21,6 +21,16 @@ from flask import Blueprint, Response, current_app, request
 
 from gateway.evidence.keeper import EvidencePausedError, EvidenceQuotaError, IncompleteEvidenceError
 from gateway.exchange.feed import ENROLMENT, RegisterEntry, list_former_keys
+from gateway.exchange.request_signatures import (
+    STAND_IN_KEY,
+    WRONG_DIGEST_ADVICE,
+    SignatureClaim,
+    check_claim,
+    check_content_digest,
+    explain_refusal,
+    is_unreserved_path,
+    parse_signature_headers,
+)
 from gateway.intake import (
     ConflictingReportError,
     EnvelopeMismatchError,
@@ -51,17 +61,7 @@ from partner_sdk.wire.problems import (
     find_error_problem,
     list_error_faults,
 )
-from partner_sdk.wire.signature_profile import (
-    CONTENT_TYPE,
-    STAND_IN_KEY,
-    WRONG_DIGEST_ADVICE,
-    SignatureClaim,
-    check_claim,
-    check_content_digest,
-    explain_refusal,
-    is_unreserved_path,
-    parse_signature_headers,
-)
+from partner_sdk.wire.signature_profile import CONTENT_TYPE
 from partner_sdk.wire.signing import PUBLIC_KEY_BYTES
 
 

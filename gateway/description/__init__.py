@@ -17,20 +17,14 @@ from typing import Any, Final, TypeVar
 import msgspec
 from flask import Flask, render_template
 
+from gateway.exchange.request_signatures import MAX_AGE_SECONDS, MAX_SKEW_SECONDS
 from gateway.limits import LimitRow
 from gateway.web.rules import SAFE_METHODS, Login, RouteRule, find_rule
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, format_patterns
 from partner_sdk.wire.problems import NOT_A_REPORT, PROBLEMS, Problem
 from partner_sdk.wire.problems import make_document as make_problem_document
-from partner_sdk.wire.signature_profile import (
-    COVERED_WITH_BODY,
-    COVERED_WITHOUT_BODY,
-    MAX_AGE_SECONDS,
-    MAX_SKEW_SECONDS,
-    TAG,
-    content_digest,
-)
+from partner_sdk.wire.signature_profile import COVERED_WITH_BODY, COVERED_WITHOUT_BODY, TAG, content_digest
 
 View = TypeVar("View", bound=Callable[..., Any])
 JSON = "application/json"

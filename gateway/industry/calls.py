@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 
 from gateway.description import Answer, Call, describe
 from gateway.exchange.feed import ACCOUNT_CHANGE, ADOPTION_REQUEST, ENROLMENT, MAILBOX_MESSAGE, THREAD_ENTRY, ItemKind
+from gateway.industry.statement_faults import ENVELOPE_FAULT, open_own_submission
 from gateway.intake import Accepted, ExtraWrite, NewReport, UnknownSealingKeyError
 from gateway.signed_request import (
     Caller,
@@ -87,14 +88,12 @@ from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES, Envelope
 from partner_sdk.wire.signature_profile import PART_CONTENT_TYPE
 from partner_sdk.wire.signing import SignedStatement
 from partner_sdk.wire.submission import (
-    ENVELOPE_FAULT,
     MAX_REPORT_BODY_BYTES,
     Progress,
     ReportPost,
     SubmissionStatement,
     WaitingReply,
     clear_fields_of,
-    open_own_submission,
 )
 
 

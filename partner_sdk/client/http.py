@@ -1,6 +1,6 @@
 """The library `requests` as this SDK uses it: signed, within one deadline, and a refusal becomes an error of ours.
 
-Signs in one profile of RFC 9421 (WIRE.md §7): this is the client half, and wire/signature_profile.py the checking half.
+Signs in one profile of RFC 9421 (WIRE.md §7): this is the client half; the gateway has the checking half.
 Never signs a request twice: a retry is a new request with a new signature.
 
 A read time-out alone bounds each wait for a byte: a server that sends one now and then would hold a caller forever, in

@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from partner_sdk.wire import sealing, signature_profile
+from gateway.exchange import request_signatures
+from partner_sdk.wire import sealing
 from partner_sdk.wire.enrolment import EnrolmentKeys, Invitation
 from partner_sdk.wire.sealing import XWING_PUBLIC_KEY_BYTES
 from partner_sdk.wire.signing import StatementKind
@@ -51,8 +52,8 @@ def test_numbers_are_those_of_the_code() -> None:
     assert f"0x{sealing.KEM_ID:04X} || 0x0001 || 0x0002" in TEXT
     assert f"enc has {sealing.ENC_BYTES} bytes" in TEXT
     assert f"has {XWING_PUBLIC_KEY_BYTES} bytes" in TEXT
-    assert f"{signature_profile.MAX_AGE_SECONDS} seconds past" in TEXT
-    assert f"{signature_profile.MAX_SKEW_SECONDS} ahead" in TEXT
+    assert f"{request_signatures.MAX_AGE_SECONDS} seconds past" in TEXT
+    assert f"{request_signatures.MAX_SKEW_SECONDS} ahead" in TEXT
     assert f"at most {sealing.MAX_PADDED_BYTES // 1024**2} MiB of `padded`" in TEXT
 
 
@@ -82,7 +83,7 @@ def test_signature_of_the_examples_is_in_the_profile(place: int, covers_body: bo
         "content-type": "application/json",
         "content-digest": "sha-256=:" + "A" * 43 + "=:",
     }
-    assert signature_profile.parse_signature_headers(headers).covers_body is covers_body
+    assert request_signatures.parse_signature_headers(headers).covers_body is covers_body
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=[str(number) for number in range(len(BLOCKS))])

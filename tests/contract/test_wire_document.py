@@ -9,7 +9,7 @@ import pytest
 
 from gateway import industry
 from gateway.description import get_call
-from gateway.exchange import public_codes, public_report
+from gateway.exchange import public_codes, public_report, request_signatures
 from gateway.exchange.feed import (
     KINDS,
     Acknowledgement,
@@ -25,7 +25,7 @@ from gateway.public import returning
 from gateway.public.journey import FIELD_BY_NAME
 from gateway.web.rules import Login
 from partner_sdk.report.model import SealedIndustryReport
-from partner_sdk.wire import sealing, signature_profile
+from partner_sdk.wire import sealing
 from partner_sdk.wire.button import LANGUAGES, AskingService, ContextAccount, ContextMessage, PageContext, Surface
 from partner_sdk.wire.enrolment import ContactPoint, EnrolmentBox, Person, Platform, Registration
 from partner_sdk.wire.mailbox import (
@@ -58,7 +58,7 @@ def test_numbers_of_the_document_are_those_of_the_code() -> None:
     assert f"{XWING_PUBLIC_KEY_BYTES} bytes" in TEXT
     assert f"{sealing.PUBLIC_PADDED_BYTES:,} bytes for a public report" in TEXT
     assert (
-        f"at most {signature_profile.MAX_AGE_SECONDS} s old and at most {signature_profile.MAX_SKEW_SECONDS} s ahead"
+        f"at most {request_signatures.MAX_AGE_SECONDS} s old and at most {request_signatures.MAX_SKEW_SECONDS} s ahead"
         in TEXT
     )
     assert sealing.SUITE_NAME in TEXT
@@ -76,7 +76,7 @@ def test_signature_example_of_the_document_is_in_the_profile() -> None:
         "content-digest": "sha-256=:" + "A" * 43 + "=:",
     }
     assert covered in headers["signature-input"]
-    assert signature_profile.parse_signature_headers(headers).covers_body
+    assert request_signatures.parse_signature_headers(headers).covers_body
 
 
 def read_section(number: str) -> str:

@@ -15,13 +15,13 @@ from werkzeug.test import TestResponse
 
 from gateway.config import LimitsConfig
 from gateway.doctor import examine
+from gateway.exchange.request_signatures import MAX_AGE_SECONDS, MAX_SKEW_SECONDS
 from gateway.limits import ANSWER_SECONDS, MAX_OWN_NONCES, NONCE_SECONDS, OwnNonces, ValkeyStore, open_shared_store
 from gateway.signed_request import DELIVERY_VARIABLE
 from gateway.web.settings import SettingsError
 from gateway.wiring import Gateway
 from partner_sdk.finding import Finding
 from partner_sdk.wire import problems
-from partner_sdk.wire.signature_profile import MAX_AGE_SECONDS, MAX_SKEW_SECONDS
 from tests.builders import Door, House, Partner, make_house, seal_report
 from tests.builders.local_servers import CERTIFICATE, find_free_port, make_tls
 from tests.gateway.web_builders import LogCatcher

@@ -58,8 +58,8 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("partner_sdk.wire.evidence:MAX_FAULTS", 50, WIRE, "up to 50 pointers to parts that are missing"),
     ("gateway.housekeeping:KEEP_UNREFERENCED", 14 * DAY, WIRE, "is deleted 14 days after its newest part"),
     # requests
-    ("partner_sdk.wire.signature_profile:MAX_AGE_SECONDS", 300, WIRE, "at most 300 s old"),
-    ("partner_sdk.wire.signature_profile:MAX_SKEW_SECONDS", 60, WIRE, "at most 60 s ahead"),
+    ("gateway.exchange.request_signatures:MAX_AGE_SECONDS", 300, WIRE, "at most 300 s old"),
+    ("gateway.exchange.request_signatures:MAX_SKEW_SECONDS", 60, WIRE, "at most 60 s ahead"),
     ("partner_sdk.wire.enrolment:SECRET_BYTES", 32, WIRE, "a one-time `secret` (32 bytes)"),
     # contexts and adoption
     ("partner_sdk.wire.button:MAX_TOKEN_CHARACTERS", 7100, WIRE, "at most 7,100 characters"),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.exchange.feed import verify_register
 from gateway.exchange.public_report import parse_public_report
+from gateway.exchange.request_signatures import parse_signature_headers
 from partner_sdk import errors
 from partner_sdk.client._partner_state import MailboxPosition, PartnerProfile
 from partner_sdk.errors import ReportAbuseError
@@ -30,7 +31,6 @@ from partner_sdk.wire.enrolment import check_enrolment, parse_invitation
 from partner_sdk.wire.mailbox import SIGNED_MESSAGE, MailboxList
 from partner_sdk.wire.receipts import SIGNED_INTAKE, verify_intake
 from partner_sdk.wire.sealing import Envelope, unpad
-from partner_sdk.wire.signature_profile import parse_signature_headers
 from partner_sdk.wire.signing import parse_pin, parse_statement, verify_bundle
 from partner_sdk.wire.submission import SIGNED_SUBMISSION, Progress, ReportPost, ServiceStatus, check_partner_id
 from tests.builders import Agency

@@ -69,12 +69,12 @@ from gateway.desk.vault.key_folder import (
 )
 from gateway.desk.vault.record import OpeningRecord
 from gateway.exchange.desk_statements import ForgetList
+from gateway.exchange.request_signatures import check_signature_base
 from gateway.web.logs import log_event
 from partner_sdk.errors import EnvelopeError, OpeningError, ReportAbuseError
 from partner_sdk.key_files import SEED_BYTES, KeyFile, KeyRole, load_signing_key, load_xwing_private_key
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_exact
 from partner_sdk.wire.sealing import KEY_ID_BYTES, Envelope, make_suite, unpad
-from partner_sdk.wire.signature_profile import check_signature_base
 from partner_sdk.wire.signing import MAX_LIST_BYTES, Environment, StatementKind
 from partner_sdk.wire.submission import AGENCY
 

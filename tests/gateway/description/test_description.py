@@ -9,6 +9,7 @@ from flask import Flask
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from gateway.description import Call, UndescribedCallError, describe, get_call, list_calls
+from gateway.exchange.request_signatures import parse_signature_headers
 from gateway.industry import ROUTES
 from gateway.store.items import put_invitation
 from gateway.web.rules import SAFE_METHODS, CsrfRule, Login, rule
@@ -28,7 +29,6 @@ from partner_sdk.wire.canonical import (
 )
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES
 from partner_sdk.wire.problems import PROBLEMS, find_problem
-from partner_sdk.wire.signature_profile import parse_signature_headers
 from partner_sdk.wire.submission import ReportPost
 from tests.builders import DAY, NOW, Agency, Door, House, Partner, make_box, make_house
 from tests.builders.evidence import put_part

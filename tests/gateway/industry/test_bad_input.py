@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from gateway.exchange.request_signatures import MAX_AGE_SECONDS, MAX_SKEW_SECONDS
 from gateway.web.rules import Login, find_rule
 from partner_sdk.wire import problems
-from partner_sdk.wire.signature_profile import MAX_AGE_SECONDS, MAX_SKEW_SECONDS
 from tests.builders import Door, House, Partner, seal_report, sign_request
 from tests.gateway.industry.kept_state import read_kept
 from tests.gateway.industry.partner_calls import (

@@ -11,17 +11,13 @@ from typing import Any
 import pytest
 import requests
 
+from gateway.exchange.request_signatures import check_claim, check_content_digest, parse_signature_headers
 from partner_sdk.client.exchange import Timeouts
 from partner_sdk.client.http import PartBody, SignedRequestAuth
 from partner_sdk.client.transport import Transport
 from partner_sdk.errors import SignatureProfileError, TransportError
 from partner_sdk.wire.evidence import PART_BYTES
-from partner_sdk.wire.signature_profile import (
-    PART_CONTENT_TYPE,
-    check_claim,
-    check_content_digest,
-    parse_signature_headers,
-)
+from partner_sdk.wire.signature_profile import PART_CONTENT_TYPE
 from partner_sdk.wire.signing import public_bytes
 from tests.builders import NOW, PUBLIC_ORIGIN, Partner, StillClock
 from tests.builders.local_servers import make_tls, run_server

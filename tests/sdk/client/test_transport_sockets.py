@@ -8,10 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from gateway.exchange.request_signatures import check_claim, check_content_digest, parse_signature_headers
 from partner_sdk.client.exchange import Timeouts
 from partner_sdk.client.transport import Transport
 from partner_sdk.errors import RefusedError, TransportError
-from partner_sdk.wire.signature_profile import check_claim, check_content_digest, parse_signature_headers
 from partner_sdk.wire.signing import public_bytes
 from tests.builders import NOW, Partner, StillClock
 from tests.builders.local_servers import run_server

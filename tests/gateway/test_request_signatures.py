@@ -17,19 +17,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.clock import utc_now
-from partner_sdk.errors import SignatureProfileError
-from partner_sdk.wire.signature_profile import (
-    COVERED_WITH_BODY,
-    COVERED_WITHOUT_BODY,
-    LABEL,
+from gateway.exchange.request_signatures import (
     MAX_AGE_SECONDS,
     MAX_SKEW_SECONDS,
-    TAG,
     check_claim,
     check_content_digest,
-    content_digest,
     parse_signature_headers,
 )
+from partner_sdk.errors import SignatureProfileError
+from partner_sdk.wire.signature_profile import COVERED_WITH_BODY, COVERED_WITHOUT_BODY, LABEL, TAG, content_digest
 from partner_sdk.wire.signing import key_id_of, public_bytes
 from tests.builders import sign_request
 
