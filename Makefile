@@ -56,8 +56,8 @@ bench: tools ## measure, and write the tables of docs/performance.md (NAMES="int
 vectors: tools ## make the test vectors of the wire anew (NAMES="page reply" for some; sealed boxes change)
 	@$(VENV)/python -m tests.contract.make_vectors $(NAMES)
 
-pictures: tools ## take the pictures of README.md and docs/placement.md again, and contact sheets of the form (SHEETS=1: these alone)
-	@$(VENV)/python -m tests.pictures $(if $(SHEETS),sheets)
+pictures: tools ## take the pictures of README.md and docs/placement.md again
+	@$(VENV)/python -m tests.pictures
 
 docs: tools ## build the site of the documents into build/docs; a broken link ends it
 	@$(VENV)/sphinx-build -q -W --keep-going -c docs/site -d build/docs.cache . build/docs

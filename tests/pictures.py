@@ -1,22 +1,19 @@
-"""Takes the pictures of README.md and docs/placement.md, and contact sheets of the form. No tests here.
+"""Takes the pictures of README.md and docs/placement.md. No tests here.
 
 Run `make pictures` after a change to a page, its words or the icon. The clock stands still and nothing random is in
-view, so a second run writes the same bytes with the same browser and fonts. The contact sheets show every screen of the
-form at each width, light and dark, in each language: open build/sheets/index.html. `make pictures SHEETS=1` takes these
-alone.
+view, so a second run writes the same bytes with the same browser and fonts.
 """
 
+import io
 import re
-import shutil
-import sys
 import tempfile
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from itertools import product
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
+from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from gateway.demo.service.app import PLACES
@@ -26,20 +23,14 @@ from gateway.desk.collection.row_checks import SealedContent
 from gateway.desk.people.permissions import Role
 from gateway.exchange.public_report import PublicReport
 from gateway.guidance.agency import Agency
-from gateway.public.door import SIDE_PATHS
-from partner_sdk.wire.button import LANGUAGES
 from partner_sdk.wire.canonical import REFERENCE_RANDOM_BYTES, make_reference, parse_time
 from tests.desk.cases.test_queue_order import LINES, make_case
 from tests.desk.loop_model import copy_loop
 from tests.desk.view_builders import Browser as DeskBrowser
-from tests.gateway.public.every_page import Pages, list_afterwards, walk_all_pages
-from tests.gateway.public.person import CHECK, THANKS
-from tests.gateway.public.walks import GROWN_UP_PICTURE, MEETS, SHORTEST, TOLD_LATER, URGENT
 from tests.house.sources import ROOT
-from tests.small_png import shrink_png
 from tests.whole.browser_walk import bring_browser_to, wait_until
 from tests.whole.example_service import serve_example_service
-from tests.whole.public_server import PublicServer, ShownPages, open_chromium, open_phone, serve_public
+from tests.whole.public_server import PublicServer, open_chromium, open_phone
 from tests.widget.agency_door import open_agency_door
 
 PICTURES: Final = ROOT / "docs" / "pictures"
@@ -51,24 +42,7 @@ DESK: Final = (1280, 440)
 KIND_PAGE: Final = "/7"
 # Places in the queue of docs/queue.md: of both doors, in the crisis lane and behind it.
 CASES: Final = (1, 8, 20, 26)
-SHEETS: Final = ROOT / "build" / "sheets"
-# Ways to a check page with blank questions, and to a thank-you page with each urgent part.
-SENT: Final = {"calm": SHORTEST, "danger": URGENT, "meeting": MEETS, "hurting": GROWN_UP_PICTURE, "a child": TOLD_LATER}
-HEIGHTS: Final = {320: 568, 390: 664, 768: 1024, 1280: 720}
-WIDTHS: Final = tuple(HEIGHTS)
-THEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 CONTEXT: Final = "#context=1.example-chat.00000000-0000-0000-0000-000000000000.AAAA"
-# Pages beside the journey; the first one also with the note of an app.
-BESIDE: Final = (
-    *("/", f"/{CONTEXT}", *(f"/{path}" for path in SIDE_PATHS.values())),
-    *("/16", "/for-services", "/poster", "/nothing", "/problems/rate-limited"),
-)
-SHEET: Final = """<!doctype html><meta charset="utf-8"><title>{0}</title>
-<style>body {{ margin: 1rem; background: #777; color: #fff; font: 1rem sans-serif }} a {{ color: #fff }}
-main {{ display: flex; flex-wrap: wrap; align-items: flex-start; gap: 1rem }} figure {{ margin: 0 }}
-img {{ display: block; max-width: 100%; margin-top: .3rem }}</style><h1>{0}</h1><main>{1}</main>
-"""
-FIGURE: Final = '<figure><figcaption>{1}</figcaption><img src="{0}" alt="{1}" loading="lazy"></figure>'
 MARK: Final = """
 const mark = document.createElement('p');
 mark.textContent = 'Not like this';
@@ -221,66 +195,19 @@ def check_is_dressed(page: Page) -> None:
     wait_until(page, "document.querySelector('report-abuse-button').shadowRoot !== null")
 
 
-def take_sheets(folder: Path) -> Path:
-    """Write one page of pictures for each width, theme and language, in the order of the journey; return their list."""
-    shutil.rmtree(folder, ignore_errors=True)
-    names: list[str] = []
-    with open_chromium() as browser:
-        for language in LANGUAGES:
-            with tempfile.TemporaryDirectory() as state, serve_public(Path(state)) as server:
-                stops = _take_screens(browser, server, folder, language)
-            for width, theme in product(WIDTHS, THEMES):
-                names.append(f"{width}-{theme}-{language}")
-                figures = [FIGURE.format(f"{names[-1]}/{place:02}.jpg", stop) for place, stop in enumerate(stops)]
-                (folder / f"{names[-1]}.html").write_text(SHEET.format(names[-1], "".join(figures)), encoding="utf-8")
-    index = folder / "index.html"
-    links = "".join(f'<p><a href="{name}.html">{name}</a></p>' for name in names)
-    index.write_text(SHEET.format("Contact sheets of the form", links), encoding="utf-8")
-    return index
-
-
-def _take_screens(browser: Browser, server: PublicServer, folder: Path, language: str) -> list[str]:
-    """Take each screen and each refusal once at every width and in both themes; return their names."""
-    stops: list[str] = []
-    with open_phone(browser, has_script=True, language=language) as phone:
-        page = phone.page
-
-        def take(stop: str) -> None:
-            for width, theme in product(WIDTHS, THEMES):
-                page.set_viewport_size({"width": width, "height": HEIGHTS[width]})
-                page.emulate_media(color_scheme=theme)
-                file = folder / f"{width}-{theme}-{language}" / f"{len(stops):02}.jpg"
-                file.parent.mkdir(parents=True, exist_ok=True)
-                page.screenshot(path=file, type="jpeg", quality=70, full_page=True, animations="disabled")
-            stops.append(stop)
-
-        for path in BESIDE:
-            page.goto(f"{server.url}{path}")
-            take(path)
-        for name, address in ShownPages(server, _make_pages(server, language)).addresses.items():
-            page.goto(address)
-            take(name)
-    return stops
-
-
-def _make_pages(server: PublicServer, language: str) -> Pages:
-    """Make each page that an address alone does not show."""
-    pages = walk_all_pages(server.public, language, origin=server.url)
-    pages |= list_afterwards(server.public, language, origin=server.url)
-    for name, way in SENT.items():
-        person = server.public.person(language=language, origin=server.url).start().walk_to(CHECK, way)
-        pages[f"{CHECK} {name}"] = person.page
-        pages[f"{THANKS} {name}"] = person.send().page
-    return pages
+def shrink_png(raw: bytes) -> bytes:
+    """Return the same picture in at most 256 colours, so that the documentation stays light."""
+    small = io.BytesIO()
+    with Image.open(io.BytesIO(raw)) as picture:
+        picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    return small.getvalue()
 
 
 def main() -> None:
-    """Write the pictures of the documentation and the contact sheets."""
-    if "sheets" not in sys.argv:
-        PICTURES.mkdir(exist_ok=True)
-        for file in take_pictures(PICTURES):
-            print(f"{file.stat().st_size:6} {file.relative_to(ROOT)}")  # noqa: T201 - a command of `make`
-    print(take_sheets(SHEETS).relative_to(ROOT))  # noqa: T201 - as above
+    """Write the pictures of the documentation."""
+    PICTURES.mkdir(exist_ok=True)
+    for file in take_pictures(PICTURES):
+        print(f"{file.stat().st_size:6} {file.relative_to(ROOT)}")  # noqa: T201 - a command of `make`
 
 
 if __name__ == "__main__":
