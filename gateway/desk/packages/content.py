@@ -7,7 +7,7 @@ the order of an officer at night: what to do, then facts, then terms.
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -15,7 +15,7 @@ from hashlib import sha256
 from html import escape
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Union
 
 import msgspec
 from msgspec import Meta
@@ -29,6 +29,9 @@ from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import Sha256Hex, parse_time
 from partner_sdk.wire.evidence import PlainSize
 from partner_sdk.wire.signing import Environment
+
+if TYPE_CHECKING:
+    from gateway.desk.paper import Paper
 
 MAX_CONTENT_BYTES: Final = 4 * 1024 * 1024
 MOST_ITEMS: Final = 400
@@ -339,72 +342,71 @@ _UNITS: Final = ("bytes", "KiB", "MiB", "GiB")
 _STEP: Final = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
-    """A heading of level 1 to 3."""
+class HtmlSheet:
+    """The page in HTML, written as a `Paper` is (desk/paper.py)."""
 
-    text: str
-    level: int = 2
+    def __init__(self) -> None:
+        self.body: list[str] = []
 
+    def write_heading(self, text: str, *, level: int = 2) -> None:
+        """Write a heading of level 1 to 3."""
+        self.body.append(f"<h{level}>{_escape(text)}</h{level}>")
 
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A paragraph for each line of the text."""
+    def write_text(self, text: str) -> None:
+        """Write a paragraph for each line of the text."""
+        self.body += [f"<p>{_escape(line)}</p>" for line in text.split("\n") if line]
 
-    text: str
+    def write_quote(self, text: str) -> None:
+        """Write the words of another person; each line has the direction of its own letters."""
+        lines = (f'<p dir="auto">{_escape(line)}</p>' for line in text.split("\n"))
+        self.body.append(f"<blockquote>{''.join(lines)}</blockquote>")
 
+    def write_items(self, items: Iterable[str]) -> None:
+        """Write a list."""
+        self.body.append("<ul>" + "".join(f"<li>{_escape(one)}</li>" for one in items) + "</ul>")
 
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """The words of another person."""
+    def write_facts(self, rows: Iterable[tuple[str, str]]) -> None:
+        """Write labels with their values."""
+        cells = (f'<div><dt>{_escape(name)}</dt><dd dir="auto">{_escape(text)}</dd></div>' for name, text in rows)
+        self.body.append(f"<dl>{''.join(cells)}</dl>")
 
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Items:
-    """A list."""
-
-    items: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """Labels with their values."""
-
-    rows: tuple[tuple[str, str], ...]
+    def write_notice(self, text: str, *, title: str = "") -> None:
+        """Write a paragraph that stands out."""
+        words = f"<p><strong>{_escape(title)}</strong></p><p>{_escape(text)}</p>"
+        self.body.append(f'<div class="notice">{words}</div>')
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """A paragraph that stands out."""
-
-    title: str
-    text: str
+Sheet = Union[HtmlSheet, "Paper"]
 
 
-Block = Heading | Text | Quote | Items | Facts | Notice
-
-
-def list_blocks(content: PackageContent) -> list[Block]:
-    """Return the blocks of the page of a content that was redacted."""
-    return [
-        *_begin(content),
-        *_name_people(content),
-        *_assess(content),
-        *_advise(content),
-        *_set_terms(content),
-        *(block for report in content.reports for block in _show_report(report)),
-        *_list_evidence(content),
-        *_end(content),
-    ]
+def write_page(sheet: Sheet, content: PackageContent) -> None:
+    """Write the page of a content that was redacted."""
+    _begin(sheet, content)
+    _name_people(sheet, content)
+    if content.assessment:
+        sheet.write_heading("Assessment by this desk")
+        _lay_out(sheet, content.assessment)
+    _advise(sheet, content)
+    _set_terms(sheet, content)
+    for report in content.reports:
+        _show_report(sheet, report)
+    _list_evidence(sheet, content)
+    sheet.write_heading("This archive")
+    sheet.write_facts((f"{one.reference}: SHA-256 when sealed", one.sealed_sha256) for one in content.reports)
+    sheet.write_text(
+        "manifest.json lists every file with its SHA-256 and is signed by the agency's desk. "
+        "case.jsonld holds the same facts for tools that read CASE/UCO. "
+        f"Number of the package: {content.package_id}."
+    )
 
 
 def render_html(content: PackageContent) -> bytes:
     """Return the page as one file that loads nothing and runs no script."""
     style = STYLE_FILE.read_text(encoding="utf-8")
     policy = f"default-src 'none'; style-src 'sha256-{b64encode(sha256(style.encode()).digest()).decode()}'"
-    body = "\n".join(_draw(block) for block in list_blocks(content))
+    sheet = HtmlSheet()
+    write_page(sheet, content)
+    body = "\n".join(sheet.body)
     return (
         '<!doctype html>\n<html lang="en-GB">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
@@ -422,20 +424,7 @@ def render_pdf(content: PackageContent) -> bytes:
     made_at = parse_time(content.issued_at)
     foot = f"{make_title(content)}, {format_uk_time(content.issued_at)}"
     paper = Paper(title=make_title(content), made_at=made_at, foot=foot, head=content.marking)
-    for block in list_blocks(content):
-        match block:
-            case Heading():
-                paper.write_heading(block.text, level=block.level)
-            case Text():
-                paper.write_text(block.text)
-            case Quote():
-                paper.write_quote(block.text)
-            case Items():
-                paper.write_items(block.items)
-            case Facts():
-                paper.write_facts(block.rows)
-            case Notice():
-                paper.write_notice(block.text, title=block.title)
+    write_page(paper, content)
     return paper.render()
 
 
@@ -457,63 +446,52 @@ def format_size(size_bytes: int) -> str:
     return f"{size_bytes} {_UNITS[0]}" if not unit else f"{size:.1f} {_UNITS[unit]}"
 
 
-def _begin(content: PackageContent) -> Iterator[Block]:
-    yield Heading(make_title(content), level=1)
-    yield Notice("Safe contact", content.safe_contact.say)
-    yield from _lay_out(content.safe_contact.lines)
+def _begin(sheet: Sheet, content: PackageContent) -> None:
+    sheet.write_heading(make_title(content), level=1)
+    sheet.write_notice(content.safe_contact.say, title="Safe contact")
+    _lay_out(sheet, content.safe_contact.lines)
     if content.is_urgent or content.urgent:
         said = ["A child may be in danger now. Read this at once."] if content.is_urgent else []
         officer = content.officer
         call = f"Call {officer.name}, {officer.telephone or officer.email}."
-        yield Notice("Urgent", "\n".join((*said, *content.urgent, call)))
-    yield Facts(
-        (("To", content.recipient), ("From", content.issuer), ("Written", format_uk_time(content.issued_at)))
-        + ((("Test", "Sandbox: not a real case"),) if content.environment == "sandbox" else ())
-    )
-    yield Heading("Summary")
-    yield Heading(content.title, level=3)
-    yield Text(content.summary)
+        sheet.write_notice("\n".join((*said, *content.urgent, call)), title="Urgent")
+    facts = [("To", content.recipient), ("From", content.issuer), ("Written", format_uk_time(content.issued_at))]
+    facts += [("Test", "Sandbox: not a real case")] if content.environment == "sandbox" else []
+    sheet.write_facts(facts)
+    sheet.write_heading("Summary")
+    sheet.write_heading(content.title, level=3)
+    sheet.write_text(content.summary)
 
 
-def _assess(content: PackageContent) -> Iterator[Block]:
-    if content.assessment:
-        yield Heading("Assessment by this desk")
-        yield from _lay_out(content.assessment)
-
-
-def _set_terms(content: PackageContent) -> Iterator[Block]:
-    yield Heading("Handling conditions")
+def _set_terms(sheet: Sheet, content: PackageContent) -> None:
+    sheet.write_heading("Handling conditions")
     hides = content.redaction.hides_reporter
-    yield Notice(
-        "The person who reported is not named here" if hides else "This package names the person who reported",
-        content.redaction.reason,
-    )
+    title = "The person who reported is not named here" if hides else "This package names the person who reported"
+    sheet.write_notice(content.redaction.reason, title=title)
     if content.handling:
-        yield Items(tuple(one.say for one in content.handling))
-    yield Heading("Legal basis")
+        sheet.write_items(one.say for one in content.handling)
+    sheet.write_heading("Legal basis")
     for ground in content.legal:
         checked = f"Checked on {format_uk_day(ground.checked_on)}: {ground.source}"
-        yield Facts(
-            (("Law", ground.law), ("It allows", ground.say), ("In this case", ground.reason), ("Source", checked))
-        )
+        rows = (("Law", ground.law), ("It allows", ground.say), ("In this case", ground.reason), ("Source", checked))
+        sheet.write_facts(rows)
 
 
-def _name_people(content: PackageContent) -> Iterator[Block]:
+def _name_people(sheet: Sheet, content: PackageContent) -> None:
     if content.people or content.accounts:
-        yield Heading("People and accounts")
+        sheet.write_heading("People and accounts")
     for person in content.people:
         title = f"{person.title} (who reported)" if person.is_reporter else person.title
-        yield Heading(title, level=3)
+        sheet.write_heading(title, level=3)
         rows = [("Name", person.name)] if person.name else []
         rows += [_show_account(one) for one in content.accounts if one.holder == person.key]
-        yield from _lay_out(person.lines, rows=rows)
+        _lay_out(sheet, person.lines, rows=rows)
         if not rows and not person.lines:
             is_withheld = person.is_reporter and content.redaction.hides_reporter
-            yield Text(WITHHELD if is_withheld else _NOTHING)
-    nobodys = tuple(_show_account(one) for one in content.accounts if not one.holder)
-    if nobodys:
-        yield Heading("Accounts whose holder is not known", level=3)
-        yield Facts(nobodys)
+            sheet.write_text(WITHHELD if is_withheld else _NOTHING)
+    if nobodys := [_show_account(one) for one in content.accounts if not one.holder]:
+        sheet.write_heading("Accounts whose holder is not known", level=3)
+        sheet.write_facts(nobodys)
 
 
 def _show_account(account: Account) -> tuple[str, str]:
@@ -521,10 +499,10 @@ def _show_account(account: Account) -> tuple[str, str]:
     return f"{kind} at {account.service}" if account.service else kind, account.value
 
 
-def _show_report(report: SourceReport) -> Iterator[Block]:
-    yield Heading(f"Report {report.reference}, as it was made")
+def _show_report(sheet: Sheet, report: SourceReport) -> None:
+    sheet.write_heading(f"Report {report.reference}, as it was made")
     files = [name_report(report), *([name_original(report)] if report.original else [])]
-    yield Facts(
+    sheet.write_facts(
         (
             ("Made by", report.sender),
             ("Received", format_uk_time(report.received_at)),
@@ -532,35 +510,32 @@ def _show_report(report: SourceReport) -> Iterator[Block]:
         )
     )
     for section in report.sections:
-        yield from _show_section(section)
+        _show_section(sheet, section)
 
 
-def _list_evidence(content: PackageContent) -> Iterator[Block]:
-    if not content.evidence:
-        return
-    yield Heading("Evidence")
+def _list_evidence(sheet: Sheet, content: PackageContent) -> None:
+    if content.evidence:
+        sheet.write_heading("Evidence")
     for item in content.evidence:
-        yield Heading(item.name, level=3)
-        yield Facts(tuple(_describe(item)))
+        where = name_evidence(item) if item.is_enclosed else f"Not in this archive. {item.held_by}".strip()
+        rows = (
+            ("What it is", item.description),
+            ("Where it is", where),
+            ("Size", format_size(item.size_bytes)),
+            ("Type", item.media_type),
+            ("SHA-256", item.sha256),
+        )
+        sheet.write_heading(item.name, level=3)
+        sheet.write_facts(row for row in rows if row[1])
 
 
-def _describe(item: EvidenceItem) -> Iterator[tuple[str, str]]:
-    if item.description:
-        yield "What it is", item.description
-    yield "Where it is", name_evidence(item) if item.is_enclosed else f"Not in this archive. {item.held_by}".strip()
-    yield "Size", format_size(item.size_bytes)
-    if item.media_type:
-        yield "Type", item.media_type
-    yield "SHA-256", item.sha256
-
-
-def _advise(content: PackageContent) -> Iterator[Block]:
+def _advise(sheet: Sheet, content: PackageContent) -> None:
     if content.guidance:
-        yield Heading("Guidance")
+        sheet.write_heading("Guidance")
         for section in content.guidance:
-            yield from _show_section(section)
+            _show_section(sheet, section)
     officer = content.officer
-    yield Heading("Supporting officer")
+    sheet.write_heading("Supporting officer")
     rows = (
         ("Name", officer.name),
         ("Role", officer.role),
@@ -568,61 +543,28 @@ def _advise(content: PackageContent) -> Iterator[Block]:
         ("E-mail", officer.email),
         ("Hours", officer.hours),
     )
-    yield Facts(tuple(row for row in rows if row[1]))
+    sheet.write_facts(row for row in rows if row[1])
 
 
-def _end(content: PackageContent) -> Iterator[Block]:
-    yield Heading("This archive")
-    yield Facts(tuple((f"{one.reference}: SHA-256 when sealed", one.sealed_sha256) for one in content.reports))
-    yield Text(
-        "manifest.json lists every file with its SHA-256 and is signed by the agency's desk. "
-        "case.jsonld holds the same facts for tools that read CASE/UCO. "
-        f"Number of the package: {content.package_id}."
-    )
+def _show_section(sheet: Sheet, section: Section) -> None:
+    sheet.write_heading(section.title, level=3)
+    _lay_out(sheet, section.lines)
 
 
-def _show_section(section: Section) -> Iterator[Block]:
-    yield Heading(section.title, level=3)
-    yield from _lay_out(section.lines)
-
-
-def _lay_out(lines: Iterable[Line], *, rows: list[tuple[str, str]] | None = None) -> Iterator[Block]:
-    """Yield short facts as further rows, and quoted words on their own."""
-    rows = rows or []
+def _lay_out(sheet: Sheet, lines: Iterable[Line], *, rows: Sequence[tuple[str, str]] = ()) -> None:
+    """Write short facts as further rows, and quoted words on their own."""
+    waiting = list(rows)
     for line in lines:
         if not line.is_quoted:
-            rows.append((line.label, line.text))
+            waiting.append((line.label, line.text))
             continue
-        if rows:
-            yield Facts(tuple(rows))
-            rows = []
-        yield Heading(line.label, level=3)
-        yield Quote(line.text)
-    if rows:
-        yield Facts(tuple(rows))
-
-
-def _draw(block: Block) -> str:
-    match block:
-        case Heading():
-            return f"<h{block.level}>{_escape(block.text)}</h{block.level}>"
-        case Text():
-            return "\n".join(f"<p>{_escape(line)}</p>" for line in block.text.split("\n") if line)
-        case Quote():
-            # Each line has the direction of its own letters.
-            lines = (f'<p dir="auto">{_escape(line)}</p>' for line in block.text.split("\n"))
-            return f"<blockquote>{''.join(lines)}</blockquote>"
-        case Items():
-            return "<ul>" + "".join(f"<li>{_escape(one)}</li>" for one in block.items) + "</ul>"
-        case Facts():
-            rows = (
-                f'<div><dt>{_escape(name)}</dt><dd dir="auto">{_escape(text)}</dd></div>' for name, text in block.rows
-            )
-            return f"<dl>{''.join(rows)}</dl>"
-        case Notice():
-            return (
-                f'<div class="notice"><p><strong>{_escape(block.title)}</strong></p><p>{_escape(block.text)}</p></div>'
-            )
+        if waiting:
+            sheet.write_facts(waiting)
+            waiting = []
+        sheet.write_heading(line.label, level=3)
+        sheet.write_quote(line.text)
+    if waiting:
+        sheet.write_facts(waiting)
 
 
 def _escape(text: str) -> str:
