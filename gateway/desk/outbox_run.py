@@ -10,7 +10,7 @@ from typing import Any, Final, TextIO
 
 from sqlalchemy import Connection, Row, select
 
-from gateway.desk.actions.sending import make_sender, write_action_messages, write_reminders
+from gateway.desk.actions.sending import ActionSender, write_action_messages, write_reminders
 from gateway.desk.outbox.alerts import AlertSender, AlertsSent, PasskeyMailSender, count_waiting_anew, describe_alerts
 from gateway.desk.outbox.queue import (
     NO_PLACE,
@@ -82,7 +82,7 @@ KINDS: Final = (
     ),
     OutboxKind("stage", StageSender, most_at_once=200, before=queue_due_stages, **_FEED),
     # One at a time: a message may be a megabyte, and each keeps its place in its partner's mailbox.
-    OutboxKind("message", make_sender, before=_write_due_messages, **_FEED),
+    OutboxKind("message", ActionSender, before=_write_due_messages, **_FEED),
     OutboxKind("reply", ReplySender, most_at_once=50, **_FEED),
     OutboxKind("forget", ForgetSender, **_FEED),
     OutboxKind(
@@ -107,14 +107,24 @@ KINDS: Final = (
 )
 
 
+_TO_GATEWAY: Final = tuple(kind.name for kind in KINDS if kind.is_for_gateway)
+_COUNT_NAMES: Final[dict[KindName, str]] = {
+    "message": "messages_sent",
+    "forget": "forget_lists_sent",
+    "reply": "replies_sent",
+    "stage": "stages_sent",
+}
+
+
 @dataclass(slots=True)
 class SentOut:
-    """The results of one run, by kind."""
+    """The results of one run, by kind, as lines and as JSON."""
 
     by_kind: dict[KindName, Outcome] = field(default_factory=dict)
     # For messages to the gateway: the first failure, and entries waiting for another try, by kind and code.
     error: Exception | None = None
     failing: dict[KindName, dict[str, int]] = field(default_factory=dict)
+    alerts: AlertsSent = field(default_factory=AlertsSent)
 
     def of(self, kind: KindName) -> Outcome:
         """Return the result for one kind."""
@@ -124,6 +134,43 @@ class SentOut:
         """Raise the first error of the messages to the gateway."""
         if self.error is not None:
             raise self.error
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing of it waits for a person."""
+        notes, is_alerted = self.of("note"), not (self.alerts.is_stuck or self.alerts.unacknowledged)
+        return is_alerted and not (self._list_refused() or notes.problems or notes.error)
+
+    def _list_refused(self) -> list[tuple[str, str, int]]:
+        """Return the gateway's refusals as kind, code and count; a reply without a place has its own alarm."""
+        return [
+            (kind, code, count)
+            for kind in _TO_GATEWAY
+            for code, count in sorted((self.of(kind).problems | self.failing.get(kind, {})).items())
+            if code != NO_PLACE
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return counts and codes."""
+        counts = {_COUNT_NAMES[kind]: self.of(kind).sent for kind in _TO_GATEWAY}
+        return counts | {"notes": self.of("note").as_json(), "alerts": asdict(self.alerts)}
+
+    def tell(self, *, to: TextIO | None = None) -> None:
+        """Print the counts and everything that waits for a person."""
+        notes, alerts = self.of("note"), self.alerts
+        say(f"{notes.sent} notes sent, {notes.held} held, {notes.given_up} given up, {notes.open} waiting.", to=to)
+        for code, count in sorted(notes.problems.items()):
+            say(f"NOTE NOT SENT: {count} because of {code}. See `doctor`.", to=to)
+        if notes.error is not None:
+            say(f"NOTES NOT SENT: unexpected, {format_exception(notes.error)}.", to=to)
+        for kind, code, count in self._list_refused():
+            say(f"NOT SENT TO THE GATEWAY: {count} {kind} because of {code}. See the page Outbox.", to=to)
+        if alerts.sent:
+            say(f"{alerts.sent} alert(s) sent to the people on duty.", to=to)
+        if alerts.unacknowledged:
+            say(f"ALERT NOT ACKNOWLEDGED: {alerts.unacknowledged} urgent. See the page Outbox.", to=to)
+        for warning in alerts.warnings:
+            say(warning, to=to)
 
 
 def send_due(desk: Desk, *, only: Collection[KindName] | None = None, is_silent: bool = False) -> SentOut:
@@ -156,61 +203,8 @@ def send_again(desk: Desk, number: int, *, actor: str) -> OutboxRow:
     return row
 
 
-_TO_GATEWAY: Final = tuple(kind.name for kind in KINDS if kind.is_for_gateway)
-_COUNT_NAMES: Final[dict[KindName, str]] = {
-    "message": "messages_sent",
-    "forget": "forget_lists_sent",
-    "reply": "replies_sent",
-    "stage": "stages_sent",
-}
-
-
-class OutboxRun:
-    """The results of a run that sends, as lines and as JSON."""
-
-    def __init__(self, sent: SentOut, *, alerts: AlertsSent) -> None:
-        self.error = sent.error
-        self._sent, self._alerts, self._notes = sent, alerts, sent.of("note")
-
-    @property
-    def is_well(self) -> bool:
-        """Whether nothing of it waits for a person."""
-        is_alerted = not (self._alerts.is_stuck or self._alerts.unacknowledged)
-        return is_alerted and not (self._list_refused() or self._notes.problems or self._notes.error)
-
-    def _list_refused(self) -> list[tuple[str, str, int]]:
-        """Return the gateway's refusals as kind, code and count; a reply without a place has its own alarm."""
-        return [
-            (kind, code, count)
-            for kind in _TO_GATEWAY
-            for code, count in sorted((self._sent.of(kind).problems | self._sent.failing.get(kind, {})).items())
-            if code != NO_PLACE
-        ]
-
-    def as_json(self) -> dict[str, Any]:
-        """Return counts and codes."""
-        counts = {_COUNT_NAMES[kind]: self._sent.of(kind).sent for kind in _TO_GATEWAY}
-        return counts | {"notes": self._notes.as_json(), "alerts": asdict(self._alerts)}
-
-    def tell(self, *, to: TextIO | None = None) -> None:
-        """Print the counts and everything that waits for a person."""
-        notes, alerts = self._notes, self._alerts
-        say(f"{notes.sent} notes sent, {notes.held} held, {notes.given_up} given up, {notes.open} waiting.", to=to)
-        for code, count in sorted(notes.problems.items()):
-            say(f"NOTE NOT SENT: {count} because of {code}. See `doctor`.", to=to)
-        if notes.error is not None:
-            say(f"NOTES NOT SENT: unexpected, {format_exception(notes.error)}.", to=to)
-        for kind, code, count in self._list_refused():
-            say(f"NOT SENT TO THE GATEWAY: {count} {kind} because of {code}. See the page Outbox.", to=to)
-        if alerts.sent:
-            say(f"{alerts.sent} alert(s) sent to the people on duty.", to=to)
-        if alerts.unacknowledged:
-            say(f"ALERT NOT ACKNOWLEDGED: {alerts.unacknowledged} urgent. See the page Outbox.", to=to)
-        for warning in alerts.warnings:
-            say(warning, to=to)
-
-
-def send_outbox(desk: Desk, *, is_silent: bool = False) -> OutboxRun:
+def send_outbox(desk: Desk, *, is_silent: bool = False) -> SentOut:
     """Send every due entry, alerts first. A failure holds back nothing else and is reported at the end."""
     sent = send_due(desk, is_silent=is_silent)
-    return OutboxRun(sent, alerts=describe_alerts(desk, sent.of("alert")))
+    sent.alerts = describe_alerts(desk, sent.of("alert"))
+    return sent

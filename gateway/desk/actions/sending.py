@@ -8,8 +8,7 @@ ends an account of a suspect warns that person. A person phones a body without a
 """
 
 import json
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
@@ -33,7 +32,6 @@ from gateway.desk.actions.model import (
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.collection.joining import list_cluster
 from gateway.desk.organisations import PartnerError
-from gateway.desk.outbox.queue import GiveUp, Run, Sender
 from gateway.desk.partners.mailbox import MessageSender, has_message, store_message
 from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store.agency_tables import OUTCOME_SIGNALS
@@ -206,24 +204,12 @@ def _fail_if(desk: Desk, found: Action, *, state: ActionState, code: str) -> Non
             fail_action(desk, connection, action, code=code)
 
 
-@dataclass(frozen=True, slots=True)
-class ActionSender(Sender):
+class ActionSender(MessageSender):
     """Sends every message of partners' mailboxes, and notes the result on its action."""
-
-    run: Run
-    messages: MessageSender
-
-    def load(self, connection: Connection, row: Row[Any]) -> NewItem:
-        """Return the message to send."""
-        return self.messages.load(connection, row)
-
-    def send(self, items: Sequence[NewItem]) -> list[GiveUp | None]:
-        """Send messages to the gateway, one by one."""
-        return self.messages.send(items)
 
     def sent(self, connection: Connection, row: Row[Any], item: NewItem) -> None:
         """Record a sent message; an action that had failed was sent after all."""
-        self.messages.sent(connection, row, item)
+        super().sent(connection, row, item)
         action = find_action(connection, row.subject)
         if action is not None and action.state == "failed" and action.sent_at is not None:
             also = {"failed_at": None, "failed_because": None}
@@ -234,8 +220,3 @@ class ActionSender(Sender):
         action = find_action(connection, row.subject)
         if action is not None and action.state == "sent":
             change_state(self.run.desk, connection, action, "failed", actor=BY_THE_DESK, act="fail-action", code=code)
-
-
-def make_sender(run: Run) -> ActionSender:
-    """Return the sender of one run."""
-    return ActionSender(run, MessageSender(run))

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select, update
 
 from gateway.desk import audit
-from gateway.desk.carriers import DeliveryError, MailCarrier, make_mail, make_mail_carrier, post_json
+from gateway.desk.carriers import DeliveryError, make_mail, make_mail_carrier, post_json
 from gateway.desk.config import make_origin
 from gateway.desk.escalation import MAILTO, Level
 from gateway.desk.outbox.queue import IS_OPEN, GiveUp, Hold, Outcome, Run, Sender, drop, queue, record
@@ -34,11 +34,6 @@ from gateway.guidance.risk import is_danger_today
 from gateway.web.logs import format_exception
 from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.wire.canonical import format_time, parse_time, to_base64url
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,24 +201,6 @@ def acknowledge_alert(
     return covered
 
 
-def begin_call(
-    connection: Connection, *, alert_id: int, level: str, person: str | None, turn: int, count: int, now: datetime,
-    waits_until: datetime, link_secret: str,
-) -> int:  # fmt: skip
-    """Record that a level is being called, before the notice goes; return the number of the call."""
-    values = {
-        "alert_id": alert_id,
-        "level": level,
-        "person": person,
-        "turn": turn,
-        "count": count,
-        "called_at": format_time(now),
-        "waits_until": format_time(waits_until),
-        "link_sha256": hash_link(link_secret),
-    }
-    return int(connection.execute(insert(ALERT_CALLS).values(**values).returning(ALERT_CALLS.c.id)).scalar_one())
-
-
 def finish_call(connection: Connection, call_id: int, *, alert: AlertRow, now: datetime) -> None:
     """Record that a notice was taken: it named the cases of this alert up to its count."""
     moment = format_time(now)
@@ -306,59 +283,6 @@ _NOBODY: Final = "nobody-to-alert"
 _SECRET_BYTES: Final = 16
 
 
-class Pager(Protocol):
-    """Delivers one signed notice, or raises `DeliveryError`."""
-
-    def send(self, signed: bytes, *, notice: AlertNotice) -> None:
-        """Deliver the notice."""
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookPager:
-    """An address that accepts the signed bytes as they are."""
-
-    url: str
-    session: "requests.Session"
-
-    def send(self, signed: bytes, *, notice: AlertNotice) -> None:
-        """Post the signed bytes, or raise `DeliveryError`."""
-        post_json(self.session, url=self.url, body=signed)
-
-
-@dataclass(frozen=True, slots=True)
-class MailPager:
-    """A mailbox that wakes the people on duty."""
-
-    to: str
-    sender: Address
-    carrier: MailCarrier
-    now: datetime
-    random: bytes
-
-    def send(self, signed: bytes, *, notice: AlertNotice) -> None:
-        """Send a mail with the count, the first time and the link, or raise `DeliveryError`."""
-        words = "1 urgent item" if notice.count == 1 else f"{notice.count} urgent items"
-        danger = f"{notice.danger_today} with danger today" if notice.danger_today else "none with danger today"
-        body = (
-            f"{words} at the desk since {format_uk_time(notice.first_at)}, {danger} ({notice.environment}).\n\n"
-            f"Sign in and say that you have it: {notice.link}\n"
-        )
-        subject = f"{words} at the desk, {danger}"
-        mail = make_mail(self.to, sender=self.sender, subject=subject, body=body, now=self.now, random=self.random)
-        mail.add_attachment(signed, maintype="application", subtype="json", filename=ALERT_FILE_NAME)
-        self.carrier.send(mail)
-
-
-def make_pager(desk: Desk, address: str) -> Pager:
-    """Return the pager of a level's target. Raises `DeliveryError` and `LocalStateError`."""
-    if not address.startswith(MAILTO):
-        return WebhookPager(address, desk.session)
-    carrier = make_mail_carrier(desk.config.carriers)
-    if carrier is None:
-        raise DeliveryError(reason="no-mail")
-    return MailPager(address.removeprefix(MAILTO), _make_sender(desk), carrier, desk.clock(), desk.random(16))
-
-
 def _make_sender(desk: Desk) -> Address:
     carriers = desk.config.carriers
     return Address(display_name=carriers.mail_name, addr_spec=carriers.mail_from)
@@ -397,7 +321,7 @@ class PasskeyMailSender(Sender):
             to, sender=sender, subject="A new passkey at the desk", body=body, now=desk.clock(), random=random
         )
 
-    def send(self, items: "Sequence[EmailMessage]") -> list[GiveUp | None]:
+    def send(self, items: Sequence[EmailMessage]) -> list[GiveUp | None]:
         """Deliver each mail. Raises `DeliveryError`."""
         carrier = make_mail_carrier(self._desk.config.carriers)
         for mail in items:
@@ -432,7 +356,7 @@ class NextCalls:
     alert: AlertRow
     count: int
     danger_today: int
-    levels: "Sequence[tuple[Level, int]]"
+    levels: Sequence[tuple[Level, int]]
     waits_until: datetime | None
 
 
@@ -464,7 +388,7 @@ class AlertSender(Sender):
         danger_today = count_danger_today(connection, since=alert.first_at)
         return NextCalls(alert, max(1, unread), danger_today, plan.levels, plan.waits_until)
 
-    def send(self, items: "Sequence[NextCalls]") -> list[GiveUp | None]:
+    def send(self, items: Sequence[NextCalls]) -> list[GiveUp | None]:
         """Call the levels in turn until one takes the notice. Raises the last failure if none does."""
         for plan in items:
             self._call(plan)
@@ -486,11 +410,20 @@ class AlertSender(Sender):
             is_news = place == 0 and plan.waits_until is not None
             until = plan.waits_until if is_news else now + timedelta(minutes=level.wait_minutes)
             secret = to_base64url(desk.random(_SECRET_BYTES))
+            values = {
+                "alert_id": plan.alert.id,
+                "level": level.title,
+                "person": level.person,
+                "turn": turn,
+                "count": plan.count,
+                "called_at": format_time(now),
+                "waits_until": format_time(until or now),
+                "link_sha256": hash_link(secret),
+            }
+            # Before the notice goes: a run that is killed has called this level.
             with desk.store.write() as connection:
-                call_id = begin_call(
-                    connection, alert_id=plan.alert.id, level=level.title, person=level.person, turn=turn,
-                    count=plan.count, now=now, waits_until=until or now, link_secret=secret,
-                )  # fmt: skip
+                begun = insert(ALERT_CALLS).values(**values).returning(ALERT_CALLS.c.id)
+                call_id = int(connection.execute(begun).scalar_one())
             try:
                 _hand_over(desk, level, plan, secret=secret)
             except (DeliveryError, LocalStateError) as error:
@@ -511,7 +444,7 @@ class AlertSender(Sender):
 
 
 def plan_calls(
-    alert: AlertRow, calls: "Sequence[AlertCall]", on_duty: "Sequence[Level]", *, now: datetime
+    alert: AlertRow, calls: Sequence[AlertCall], on_duty: Sequence[Level], *, now: datetime
 ) -> NextCalls | None:
     """Return the levels to try, beginning with the one whose turn it is; None while the last one has time and no news.
 
@@ -638,4 +571,26 @@ def _hand_over(desk: Desk, level: Level, plan: NextCalls, *, secret: str) -> Non
         link=f"{make_origin(desk.config)}/duty/alerts/{secret}",
         target=level.body,
     )
-    make_pager(desk, level.target).send(desk.load_signer().sign(notice), notice=notice)
+    signed = desk.load_signer().sign(notice)
+    if not level.target.startswith(MAILTO):
+        post_json(desk.session, url=level.target, body=signed)
+        return
+    carrier = make_mail_carrier(desk.config.carriers)
+    if carrier is None:
+        raise DeliveryError(reason="no-mail")
+    words = "1 urgent item" if notice.count == 1 else f"{notice.count} urgent items"
+    danger = f"{notice.danger_today} with danger today" if notice.danger_today else "none with danger today"
+    body = (
+        f"{words} at the desk since {format_uk_time(notice.first_at)}, {danger} ({notice.environment}).\n\n"
+        f"Sign in and say that you have it: {notice.link}\n"
+    )
+    mail = make_mail(
+        level.target.removeprefix(MAILTO),
+        sender=_make_sender(desk),
+        subject=f"{words} at the desk, {danger}",
+        body=body,
+        now=desk.clock(),
+        random=desk.random(16),
+    )
+    mail.add_attachment(signed, maintype="application", subtype="json", filename=ALERT_FILE_NAME)
+    carrier.send(mail)
