@@ -33,7 +33,6 @@ from partner_sdk.console.page import (
 from partner_sdk.console.people import make_console_folder
 from partner_sdk.console.questions import (
     CASE,
-    LABELS,
     Place,
     Question,
     add_item,
@@ -42,6 +41,7 @@ from partner_sdk.console.questions import (
     lower_first,
     name_kind,
     read_form,
+    read_labels,
     remove_item,
     title_field,
     title_item,
@@ -63,8 +63,6 @@ from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
 from partner_sdk.wire.submission import Priority, ReportKind
 
 blueprint = Blueprint("writing", __name__)
-
-_REASONS: Final = list(LABELS["not_held"].items())
 
 MOST_OFFERED: Final = 100
 PRIORITIES: Final[dict[Priority, str]] = {
@@ -360,7 +358,7 @@ def _show_section(kept: KeptDraft, place: Place, questions: list[Question], *, i
         others=[one for one in questions if one not in shown],
         faulty=[one for one in questions if one.fault],
         is_other=is_other,
-        reasons=_REASONS,
+        reasons=read_labels()["not_held"].items(),
     )
 
 

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import random
 import re
 from collections.abc import Iterator
@@ -251,13 +250,6 @@ def test_the_page_loads_and_runs_nothing_even_with_markup_in_a_title() -> None:
 def fetch(line: Terminal, house: House, digest: Digest) -> None:
     post_to(house, make_post(1, body=to_base64url(encode(digest)), kind="digest"))
     assert line.run("inbox") == 0
-
-
-def test_the_command_prints_the_newest_digest_with_its_rows(line: Terminal, house: House) -> None:
-    fetch(line, house, make_digest())
-    assert line.run("digest", "--offline") == 0
-    printed = json.loads(line.out)
-    assert (printed["digest"], printed["rows"]) == (msgspec.to_builtins(make_digest()), make_digest().to_rows())
 
 
 def test_a_period_that_is_not_published_is_told_apart_from_one_that_has_not_come(line: Terminal, house: House) -> None:

@@ -35,13 +35,10 @@ from partner_sdk.button.snippet import (
     make_policy,
 )
 from partner_sdk.console.check.findings import (
-    CONSENT_ATTRIBUTES,
-    CONSENT_CLASSES,
-    TRACKING_ATTRIBUTES,
-    TRACKING_CLASSES,
     Expected,
     Notice,
     is_tracker,
+    read_names,
 )
 from partner_sdk.console.check.page_fetch import Address, decode_all, find_address, is_alike, join_address
 from partner_sdk.wire.button import FRAGMENT_NAME, MAX_TOKEN_CHARACTERS, TEST_LINK_ID, is_placement
@@ -365,8 +362,8 @@ def see_handlers(subject: Subject) -> Iterator[Notice]:
 def see_counting(subject: Subject) -> Iterator[Notice]:
     """No attribute asks a script to count the press."""
     for attributes in _list_wrappers(subject):
-        names = sorted(name for name in attributes if name.startswith(TRACKING_ATTRIBUTES))
-        names += ["class"] if _has_class(attributes, TRACKING_CLASSES) else []
+        names = sorted(name for name in attributes if name.startswith(read_names().tracking_attributes))
+        names += ["class"] if _has_class(attributes, read_names().tracking_classes) else []
         if names:
             yield subject.note("counted", *names)
 
@@ -404,9 +401,9 @@ def see_added(subject: Subject) -> Iterator[Notice]:
             name
             for name in attributes
             if name not in agreed | _JUDGED_ELSEWHERE
-            and not name.startswith(("on", "@", "(", *TRACKING_ATTRIBUTES))
+            and not name.startswith(("on", "@", "(", *read_names().tracking_attributes))
             and _FRAMEWORK.fullmatch(name) is None
-            and not (name == "class" and _has_class(attributes, TRACKING_CLASSES))
+            and not (name == "class" and _has_class(attributes, read_names().tracking_classes))
         )
         if names:
             yield subject.note("altered", *names)
@@ -588,9 +585,9 @@ def see_scripts(subject: Subject) -> Iterator[Notice]:
         yield Notice("two-scripts")
     for script in page.scripts:
         is_plain = script.get("type", "").strip().lower().partition(";")[0] not in _RUNS
-        is_classed = any(one in script.get("class", "").lower() for one in CONSENT_CLASSES)
+        is_classed = any(one in script.get("class", "").lower() for one in read_names().consent_classes)
         is_held = is_plain or is_classed or "src" not in script
-        if is_held or any(name.startswith(CONSENT_ATTRIBUTES) for name in script):
+        if is_held or any(name.startswith(read_names().consent_attributes) for name in script):
             yield Notice("script-waits-for-consent")
         else:
             yield from _see_script(script, subject)
@@ -658,8 +655,8 @@ def see_reach(subject: Subject) -> Iterator[Notice]:
     if attributes.get("aria-disabled", "").strip().lower() == "true":
         yield subject.note("unreachable", "aria-disabled")
     for tag, one in around:
-        held = sorted(name for name in one if name.startswith(CONSENT_ATTRIBUTES))
-        if tag not in ("html", "body") and (held or _has_class(one, CONSENT_CLASSES)):
+        held = sorted(name for name in one if name.startswith(read_names().consent_attributes))
+        if tag not in ("html", "body") and (held or _has_class(one, read_names().consent_classes)):
             yield subject.note("waits-for-consent", *held)
             return
 

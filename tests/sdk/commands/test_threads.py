@@ -1,8 +1,6 @@
 """`thread` and `report submit --answers`: a machine reads, answers and asks; nothing is lost without a network."""
 
-import io
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +13,10 @@ from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client._submissions import list_requests
 from partner_sdk.client.threads import Line, Thread, check_not_said
 from partner_sdk.errors import MailboxError
-from partner_sdk.wire.canonical import encode, format_time, to_base64url
+from partner_sdk.wire.canonical import encode, to_base64url
 from partner_sdk.wire.mailbox import InformationRequest, TermsReferral, encode_body
 from partner_sdk.wire.submission import SIGNED_SUBMISSION
-from tests.builders import DAY, EXAMPLE_REPORT, NOW, House
+from tests.builders import EXAMPLE_REPORT, House
 from tests.builders import Partner as Enrolled
 from tests.sdk.client.test_threads import ALERT, BY, IDS, KINDS, PACKAGE, PRESERVE, post_all, read_at_desk, tell
 from tests.sdk.mailbox_builders import (
@@ -105,13 +103,6 @@ def test_package_goes_from_the_list_to_its_outcome(line: Terminal, house: House,
     assert own == {(kind, "safeguarded" if kind == "outcome" else None, None) for kind in kinds}
 
 
-def test_list_holds_one_kind_or_all(line: Terminal, house: House) -> None:
-    post_all(house, PACKAGE, PRESERVE, ALERT)
-    assert [row["message_number"] for row in list_rows(line)] == [1, 2, 3]
-    for number, kind in enumerate(("package", "preservation-request", "alert"), start=1):
-        assert [row["message_number"] for row in list_rows(line, "--kind", kind)] == [number]
-
-
 def test_words_without_a_network_are_saved_and_the_flush_sends_them(
     line: Terminal, down: Terminal, house: House, partner: Enrolled
 ) -> None:
@@ -132,14 +123,6 @@ def test_words_without_a_network_are_saved_and_the_flush_sends_them(
     assert [one["about"] for one in line.json()["words_sent"]] == [IDS[1]]
     assert [one.kind for one in read_at_desk(house, partner)] == ["acknowledge"]
     assert line.run("spool", "status") == EXIT_DONE
-
-
-def test_package_that_was_taken_back_meanwhile_is_not_acknowledged(line: Terminal, house: House) -> None:
-    post_all(house, PACKAGE, tell("recall", text="It went to the wrong force."))
-    assert write(line, "acknowledge") == EXIT_FAILED
-    assert "The agency took this back" in line.err
-    assert [row["state"] for row in list_rows(line, "--offline")] == ["recalled"]
-    assert house.items(THREAD_ENTRY) == []
 
 
 def test_request_to_keep_data_is_confirmed_or_declined(line: Terminal, house: House, partner: Enrolled) -> None:
@@ -184,16 +167,6 @@ def test_wrong_words_send_nothing(line: Terminal, house: House, tmp_path: Path, 
     assert list((line.folder / "entries").glob("*")) == []
 
 
-def test_words_come_from_standard_input(
-    line: Terminal, house: House, partner: Enrolled, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    post_all(house, PACKAGE)
-    raw = json.dumps({"kind": "question", "by": BY, "text": "Which school?"}).encode()
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw)))
-    assert line.run("thread", "write", "1", "-") == EXIT_DONE
-    assert [one.text for one in read_at_desk(house, partner)] == ["Which school?"]
-
-
 def test_message_that_is_not_here_is_named_with_what_fetches_it(line: Terminal, house: House) -> None:
     assert line.run("thread", "show") == 2
     for code in (line.run("thread", "show", REPORT_ID), write(line, "acknowledge", about=IDS[5])):
@@ -236,15 +209,6 @@ def test_words_after_a_report_that_answers_are_refused() -> None:
     thread = Thread("preservation-request", IDS[1], 1, AT, PRESERVE, "answered", (), (IDS[4],))
     with pytest.raises(MailboxError, match=f"Your report {IDS[4]} answers this"):
         check_not_said(thread, kind="decline")
-
-
-def test_word_that_still_waits_is_not_written_twice(line: Terminal, down: Terminal, house: House) -> None:
-    post_all(house, PRESERVE)
-    assert line.run("inbox") == EXIT_DONE
-    assert write(down, "answer", text="Kept.") == EXIT_NOT_DELIVERED
-    assert write(down, "answer", text="Kept.") == EXIT_FAILED
-    assert "it waits, and `report-abuse-partner spool flush` sends it" in down.err
-    assert len(list((line.folder / "entries").glob("*"))) == 1
 
 
 def test_package_has_each_outcome_once_and_is_not_declined_after_it(line: Terminal, house: House) -> None:
@@ -317,21 +281,6 @@ def test_question_is_answered_only_once_the_response_is_delivered(line: Terminal
     assert PartnerState.open(line.folder).list_undelivered() == []
 
 
-def test_answered_question_is_never_overdue(line: Terminal, house: House) -> None:
-    late = make_request(3, due_at=format_time(NOW - DAY))
-    collect(line, house, late)
-    assert [row["overdue"] for row in list_rows(line)] == [True]
-    assert answer(line, late.request_id) == EXIT_DONE
-    assert [row["overdue"] for row in list_rows(line)] == [False]
-
-
-def test_response_that_was_discarded_answers_nothing(line: Terminal, down: Terminal, house: House) -> None:
-    collect(line, house, REQUEST)
-    answer(down)
-    assert line.run("report", "discard", str(down.json()["report_id"])) == EXIT_DONE
-    assert states_of(line) == {REQUEST.request_id: "open"}
-
-
 def test_answer_goes_to_the_report_of_the_question_when_none_is_named(line: Terminal, house: House) -> None:
     collect(line, house, make_request(2, reference="0W3G-E1R70-Z"), REQUEST)
     assert line.run("report", "preview", "--answers", REQUEST.request_id, REPORT, "--priority", "P3") == EXIT_DONE
@@ -397,13 +346,6 @@ def test_saved_threads_are_shown_while_the_gateway_is_down(line: Terminal, down:
     collect(line, house, REQUEST)
     assert [row["request_id"] for row in list_rows(down)] == [REQUEST.request_id]
     assert "Only messages fetched earlier" in down.err
-
-
-def test_question_that_cannot_be_read_is_an_alarm_and_hides_no_other(line: Terminal, house: House) -> None:
-    post_bodies(house, b'{"question":"x"}', encode_body(REQUEST))
-    assert line.run("thread", "list") == EXIT_ALARM
-    assert "Message 1 cannot be read" in line.err
-    assert [row["request_id"] for row in line.json()["threads"]] == [REQUEST.request_id]
 
 
 def test_question_under_another_id_than_its_message_is_an_alarm(line: Terminal, house: House) -> None:

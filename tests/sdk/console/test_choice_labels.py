@@ -1,7 +1,7 @@
 """A page offers the choices of a report in the words of a person, never in prettified codes."""
 
 from partner_sdk.console.drafts import NOT_HELD_REASONS, YES_NO, find_only_value, list_choices
-from partner_sdk.console.questions import LABELS, find_labels, format_answer
+from partner_sdk.console.questions import find_labels, format_answer, read_labels
 from partner_sdk.report.outline import get_field, get_outline, list_fields
 from tests.sdk.console.console_builders import ConsoleBrowser
 
@@ -15,9 +15,9 @@ def test_every_choice_of_the_model_has_words_of_its_own_and_none_is_left_over() 
         words = find_labels(field.pattern)
         assert words is not None, field.pattern
         assert set(words) == set(codes), field.pattern
-        used |= {name: set(one) for name, one in LABELS.items() if one is words}
-    assert set(used) == set(LABELS)
-    assert set(LABELS["not_held"]) == set(NOT_HELD_REASONS)
+        used |= {name: set(one) for name, one in read_labels().items() if one is words}
+    assert set(used) == set(read_labels())
+    assert set(read_labels()["not_held"]) == set(NOT_HELD_REASONS)
 
 
 def test_words_of_a_field_are_its_own() -> None:
