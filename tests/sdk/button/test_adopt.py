@@ -9,7 +9,6 @@ import pytest
 from requests.adapters import BaseAdapter
 
 from gateway.exchange.feed import ADOPTION_REQUEST
-from gateway.testing import Sandbox
 from gateway.testing.transport import WsgiTransport
 from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED
 from partner_sdk.button.adoption import ask_for_the_button, parse_asking_file
@@ -223,11 +222,6 @@ def test_neither_or_both_of_file_and_example_is_wrong_use(
     assert run(tmp_path, adapter, *words) == 2
 
 
-@pytest.mark.parametrize("origin", ["http://report.example", "https://report.example/path", "report.example"])
-def test_address_that_is_no_origin_is_refused(tmp_path: Path, adapter: BaseAdapter, origin: str) -> None:
-    assert run(tmp_path, adapter, write(tmp_path), "--origin", origin) == EXIT_FAILED
-
-
 def test_without_a_folder_and_an_address_it_asks_for_the_address(
     tmp_path: Path, adapter: BaseAdapter, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -245,13 +239,6 @@ def test_full_gateway_is_told_with_another_way(
     assert run(tmp_path, adapter, write(tmp_path), "--origin", PUBLIC_ORIGIN) == EXIT_FAILED
 
     assert "/for-services" in capsys.readouterr().err
-
-
-def test_sandbox_takes_a_request_as_the_gateway_does() -> None:
-    with Sandbox() as sandbox:
-        sent = ask_for_the_button(EXAMPLE, origin=sandbox.origin, session=sandbox.session())
-
-    assert (sent.environment, sent.is_pinned) == ("sandbox", False)
 
 
 def test_longest_request_in_the_widest_script_fits_its_box() -> None:

@@ -17,7 +17,7 @@ from partner_sdk.console.check.page_fetch import check_page_address, fetch_page
 from partner_sdk.errors import FormatError, ReportAbuseError, TransportError
 from partner_sdk.wire.button import ButtonCheck, CheckList, CheckPost, CheckTarget, encode_checks, parse_checks
 from tests.builders.local_servers import run_server
-from tests.sdk.button.pages import ORIGIN, PLACEMENT, PLAIN, WITH_SCRIPT, make_page
+from tests.sdk.button.pages import ORIGIN, PLACEMENT, WITH_SCRIPT, make_page
 
 GOOD = make_page(WITH_SCRIPT).encode()
 BAD = make_page(WITH_SCRIPT.replace("noreferrer ", "")).encode()
@@ -136,13 +136,6 @@ def test_odd_page_without_a_button_is_still_a_page(page: Path, capsys, raw: byte
     assert [one["code"] for one in json.loads(capsys.readouterr().out)["findings"]] == ["no-button"]
 
 
-def test_snippet_alone_is_judged_whatever_its_file_is_called(tmp_path: Path, capsys):
-    file = tmp_path / "snippet.md"
-    file.write_text(PLAIN)
-    assert run(str(file), "--placement", PLACEMENT) == 0
-    assert "the link is right" in capsys.readouterr().out
-
-
 def test_fault_is_told_with_line_reason_and_way_to_mend(page: Path, capsys: pytest.CaptureFixture[str]):
     page.write_bytes(BAD)
     assert run(str(page), "--placement", PLACEMENT) == 1
@@ -226,12 +219,6 @@ def test_page_that_does_not_come_has_an_exit_code_of_its_own(answers: dict[str, 
     assert len(service.asked) <= 4
 
 
-def test_redirect_on_the_same_host_is_followed():
-    with serve({"/": Answer(status=301, headers=(("Location", "/b"),)), "/b": Answer(GOOD)}) as service:
-        assert run(f"{service.origin}/") == 0
-    assert service.asked == ["/", "/b"]
-
-
 def test_every_request_is_first_allowed_by_whoever_watches():
     hops = []
     with serve({"/": Answer(status=301, headers=(("Location", "/b"),)), "/b": Answer(GOOD)}) as service:
@@ -269,21 +256,6 @@ def test_address_that_is_no_page_of_the_web_is_never_asked(address: str):
     assert stopped.value.reason == "bad-address"
 
 
-def test_page_that_does_not_come_is_told_in_words(capsys: pytest.CaptureFixture[str]):
-    with serve({}) as service:
-        assert run(f"{service.origin}/") == 5
-    said = capsys.readouterr().out
-    assert "not seen: The host answered 404." in said
-    assert said.endswith("the page did not load, so its button was not checked.\n")
-
-
 def test_host_without_https_is_told_how_an_address_begins(capsys: pytest.CaptureFixture[str]):
     assert run("chat.example") == 1
     assert "An address begins with https://" in capsys.readouterr().err
-
-
-def test_help_names_the_default_height(capsys: pytest.CaptureFixture[str]):
-    assert main(["button", "check", "--help"]) == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert "[default: 640;" in said
-    assert "[default: 320, 360, 1280;" in said

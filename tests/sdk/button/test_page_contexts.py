@@ -266,11 +266,6 @@ def test_renewal_goes_on_in_a_thread_until_the_block_ends(folder: Path, monkeypa
     assert not thread.is_alive()
 
 
-def test_example_is_one_that_a_page_could_show() -> None:
-    assert json.loads(EXAMPLE.read_bytes())["surface"] == FACTS.surface
-    assert FACTS.viewer is not None
-
-
 @pytest.mark.parametrize(
     ("changed", "pointer", "name"),
     [

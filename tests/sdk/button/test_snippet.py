@@ -154,17 +154,6 @@ def test_folder_of_the_line_holds_both_released_files() -> None:
     assert folder.endswith("/")  # CSP: with a slash at its end a path stands for all that lies below
 
 
-def test_each_form_says_that_it_does_not_need_what_the_other_needs() -> None:
-    assert make_policy(ORIGIN, form="script", by="hash").never[0].startswith("img-src")
-    assert make_policy(ORIGIN, form="link", by="host").never[0].startswith("script-src")
-
-
-def test_form_without_a_script_is_not_told_of_one() -> None:
-    said = " ".join(make_policy(ORIGIN, form="link", by="host").never[1:])
-    assert "script" not in said
-    assert "style-src" in said
-
-
 def test_image_by_hash_is_refused() -> None:
     with pytest.raises(FormatError) as caught:
         make_policy(ORIGIN, form="link", by="hash")

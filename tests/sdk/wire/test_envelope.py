@@ -85,23 +85,6 @@ def test_sizes_at_the_edges() -> None:
     assert reason_of(header + bytes(MAX_ENVELOPE_BYTES - HEADER_BYTES + 1)) == "too-large"
 
 
-def test_info_bytes_are_those_of_the_specification_typed_out() -> None:
-    expected = (
-        b"report-abuse envelope\x01"
-        b"\x00\x04live"
-        b"\x00\x08keykeyid"
-        b"\x00\x06\x64\x7a\x00\x01\x00\x02"
-        b"\x00\x06report"
-        b"\x00\x0cexample-chat"
-        b"\x00\x06agency"
-        b"\x00\x2401a211d3-7340-7ff3-b7d7-b412be473e63"
-        b"\x00\x07initial"
-        b"\x00\x02P1"
-        b"\x00\x011"
-    )
-    assert CONTEXT.info(key_id=b"keykeyid") == expected
-
-
 @pytest.mark.parametrize(
     ("field", "value"),
     [

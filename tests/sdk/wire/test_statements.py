@@ -1,15 +1,13 @@
 """Signed statements: one kind, one signer, one spelling."""
 
-import base64
-
 import msgspec
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
 from partner_sdk.errors import FormatError, StatementError
-from partner_sdk.wire.canonical import encode, to_base64url
+from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.signing import (
     MAX_STATEMENT_BYTES,
     SignedStatement,
@@ -52,14 +50,6 @@ def test_statement_opens_and_prints_back_identically() -> None:
     assert encode(parse_statement(SIGNED)) == SIGNED
 
 
-def test_signature_is_over_the_encoding_of_the_dsse_specification_typed_out() -> None:
-    statement = parse_statement(SIGNED)
-    message = b'DSSEv1 47 application/vnd.report-abuse.submission.v1+json 16 {"text":"hello"}'
-    signature = base64.urlsafe_b64decode(statement.signatures[0].sig + "==")
-    Ed25519PublicKey.from_public_bytes(public_bytes(KEY)).verify(signature, message)
-    assert statement.payload == to_base64url(b'{"text":"hello"}')
-
-
 @pytest.mark.parametrize("kind", [kind for kind in StatementKind if kind is not KIND])
 def test_statement_of_one_kind_never_passes_for_another(kind: StatementKind) -> None:
     assert refused(SIGNED, kind=kind) == "wrong-kind"
@@ -71,26 +61,8 @@ def test_kinds_have_types_of_their_own() -> None:
     assert len({kind.value for kind in StatementKind}) == len(StatementKind) >= 8
 
 
-def test_unknown_key_is_refused() -> None:
-    assert refused(sign_statement(Note("x"), kind=KIND, private_keys=(OTHER,))) == "unknown-key"
-    assert refused(SIGNED, keys={}) == "unknown-key"
-
-
 def test_key_under_another_name_is_refused() -> None:
     assert refused(SIGNED, keys={key_id_of(public_bytes(KEY)): public_bytes(OTHER)}) == "unknown-key"
-
-
-def test_signature_of_another_key_under_our_name_is_refused() -> None:
-    theirs = parse_statement(sign_statement(Note("hello"), kind=KIND, private_keys=(OTHER,)))
-    forged = msgspec.structs.replace(theirs.signatures[0], keyid=key_id_of(public_bytes(KEY)))
-    assert refused(encode(msgspec.structs.replace(theirs, signatures=(forged,)))) == "bad-signature"
-
-
-@pytest.mark.parametrize("count", [0, 2])
-def test_other_number_of_signatures_is_refused(count: int) -> None:
-    statement = parse_statement(SIGNED)
-    changed = msgspec.structs.replace(statement, signatures=statement.signatures * count)
-    assert refused(encode(changed)) == "wrong-signature-count"
 
 
 def test_statement_without_signers_is_not_made() -> None:
@@ -106,14 +78,6 @@ def test_two_signers_must_sign_in_their_order() -> None:
         check_statement(both, kind=KIND, signers=signers[::-1], payload_type=Note)
     with pytest.raises(StatementError):
         check_statement(both, kind=KIND, signers=signers[:1], payload_type=Note)
-
-
-def test_payload_that_is_not_canonical_is_refused_though_it_is_signed() -> None:
-    body = b'{"text": "hello"}'
-    message = b"DSSEv1 47 %b 17 %b" % (KIND.value.encode(), body)
-    statement = msgspec.structs.replace(parse_statement(SIGNED), payload=to_base64url(body))
-    signature = msgspec.structs.replace(statement.signatures[0], sig=to_base64url(KEY.sign(message)))
-    assert refused(encode(msgspec.structs.replace(statement, signatures=(signature,)))) == "not-canonical"
 
 
 def test_size_limit_is_exact() -> None:

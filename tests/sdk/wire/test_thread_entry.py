@@ -4,7 +4,6 @@ import msgspec
 import pytest
 
 from partner_sdk.errors import FormatError
-from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import encode, make_report_id, parse_base64url
 from partner_sdk.wire.mailbox import (
     MAX_ENTRY_BODY_BYTES,
@@ -12,14 +11,10 @@ from partner_sdk.wire.mailbox import (
     MAX_ENTRY_STATEMENT_BYTES,
     PACKAGE_OUTCOMES,
     ThreadEntry,
-    entry_context,
-    open_entry,
     seal_entry,
 )
-from partner_sdk.wire.sealing import Envelope
-from partner_sdk.wire.signing import MAX_STATEMENT_BYTES, StatementKind, key_id_of, sign_statement
-from tests.builders import NOW, Agency, Partner, raw_public_key
-from tests.builders.vault import make_vault
+from partner_sdk.wire.signing import MAX_STATEMENT_BYTES, StatementKind, sign_statement
+from tests.builders import NOW, Agency, Partner
 
 ENTRY_ID = make_report_id(NOW, b"entry-id--")
 PARTNER = Partner("example-police")
@@ -34,19 +29,6 @@ ENTRY = ThreadEntry(
     partner=PARTNER.partner,
     text="",
 )
-
-
-def test_entry_is_opened_by_the_vault_of_the_agency_and_believed_under_the_key_of_its_partner() -> None:
-    agency = Agency()
-    post = seal_entry(ENTRY, submission_key=PARTNER.submission_key, agency_key=agency.sealing_key)
-    box = Envelope.parse(parse_base64url(post.envelope))
-    context = entry_context(environment="live", partner=PARTNER.partner, entry_id=post.entry_id)
-
-    raw = make_vault(agency.key(KeyRole.SEALING)).open_entry(box, context=context)
-
-    public = raw_public_key(PARTNER.key(KeyRole.SUBMISSION))
-    keys = {key_id_of(public): public}
-    assert open_entry(raw, keys=keys, environment="live", partner=PARTNER.partner, entry_id=ENTRY_ID) == ENTRY
 
 
 def test_longest_entry_fits_its_statement_its_box_and_its_post() -> None:
