@@ -6,10 +6,10 @@ The zone is always named, because the clocks change twice a year and reports com
 import calendar
 import re
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
+from typing import Final, Literal
 
+from gateway.desk import RefusalError
 from partner_sdk import uk_clock
-from partner_sdk.errors import ReportAbuseError
 from partner_sdk.uk_clock import MONTHS, UK, is_shown_twice, list_moments
 from partner_sdk.wire.canonical import parse_time
 
@@ -23,7 +23,10 @@ _HOURS_UNTIL: Final = timedelta(hours=48)
 _CLOCK: Final = re.compile(r"([01]?\d|2[0-3])[:.]?([0-5]\d)(?: (GMT|BST))?", re.IGNORECASE | re.ASCII)
 
 
-class UkTimeError(ReportAbuseError):
+UkTimeReason = Literal["bad-day", "bad-time", "no-such-time", "time-twice"]
+
+
+class UkTimeError(RefusalError[UkTimeReason]):
     """A typed day or time is not one of the United Kingdom; the message says how to write it."""
 
 

@@ -28,7 +28,7 @@ from gateway.desk.actions.destinations import (
     make_public_ways,
     suggest_destinations,
 )
-from gateway.desk.cases.holding import FACULTIES, check_open, get_lead, hand_to_best_placed, hold
+from gateway.desk.cases.holding import FACULTIES, get_lead, hand_to_best_placed, hold
 from gateway.desk.cases.model import (
     AGE_BANDS,
     BEST_PLACED,
@@ -40,6 +40,8 @@ from gateway.desk.cases.model import (
     StepText,
     add_step,
     check_code,
+    check_open,
+    check_read,
     get_case,
     get_clean_note,
     get_clean_reason,
@@ -139,8 +141,6 @@ def assess_case(
     The faculty is the one that is best placed to act, if it is one; without `hands_over` the case is about to close.
 
     `seen` is the number of the newest assessment that the assessor has read: a newer one is not passed over unread.
-    Raises `CaseError`: `unknown-case`, `already-closed`, `not-opened`, `no-authority`, `held`, `bad-code`,
-    `bad-factor`, `contact-undecided`, `assessed-since`, and those of a note.
     """
     cleaned = clean_assessment(assessment)
     with desk.store.write() as connection:
@@ -169,11 +169,7 @@ def assess_case(
 
 
 def advise(desk: Desk, wanted: str, view: View, *, actor: str) -> CaseRow:
-    """Record a safeguarding adviser's view, which raises the standing assessment or agrees with it.
-
-    Raises `CaseError`: `unknown-case`, `already-closed`, `not-assessed`, `no-authority`, `bad-code`, `view-lowers`,
-    and those of a note.
-    """
+    """Record a safeguarding adviser's view, which raises the standing assessment or agrees with it."""
     for name in QUESTIONS:
         check_code(name, getattr(view, name), YES_NO)
     check_code("priority", view.priority, PRIORITIES)
@@ -196,11 +192,11 @@ def advise(desk: Desk, wanted: str, view: View, *, actor: str) -> CaseRow:
 
 
 def _check_trained(desk: Desk, connection: Connection, person: str) -> None:
-    """Raise `CaseError` (`no-authority`) unless the person is trained and authorised to assess risk today (R55)."""
+    """Raise `CaseError` unless the person is trained and authorised to assess risk today (R55)."""
     try:
         check_authority(connection, person, desk.clock())
     except PersonError as error:
-        raise CaseError(str(error), reason=error.reason) from None
+        raise CaseError(str(error), reason="no-authority") from None
 
 
 def clean_assessment(assessment: Assessment) -> Assessment:
@@ -238,7 +234,7 @@ def find_assessment(connection: Connection, case: CaseRow) -> CurrentAssessment 
 
 
 def get_assessment(connection: Connection, case: CaseRow) -> CurrentAssessment:
-    """Return the standing assessment, without which there is no action. Raises `CaseError` (`not-assessed`)."""
+    """Return the standing assessment, without which there is no action."""
     standing = find_assessment(connection, case)
     if standing is None:
         raise CaseError(
@@ -337,8 +333,7 @@ def pass_on(
 ) -> CaseRow:
     """Record that a destination took the case: `taken_by` names the person there and their own reference.
 
-    `reason` says why this body. Both are sealed. Raises `CaseError`: `unknown-case`, `already-closed`, `not-opened`,
-    `not-assessed`, `held`, `bad-code`, `unknown-destination`, `retired-destination`, and those of a reason and a note.
+    `reason` says why this body. Both are sealed.
     """
     check_code("means", means, tuple(dict(MEANS)))
     body = load_register(desk.paths.destinations).get(destination)
@@ -349,15 +344,9 @@ def pass_on(
     text = StepText(reason=get_clean_reason(reason), note=get_clean_note(taken_by))
     with desk.store.write() as connection:
         found = get_lead(connection, wanted)
-        if found.closed_at is not None:
-            raise CaseError("This case is already closed. Nothing was changed.", reason="already-closed")
-        if found.opened_at is None:
-            raise CaseError("This report is still unread. Open it first.", reason="not-opened")
-        if find_assessment(connection, found) is None:
-            raise CaseError(
-                "Assess the case first. Nothing leaves the desk and nothing closes before it is assessed.",
-                reason="not-assessed",
-            )
+        check_open(found)
+        check_read(found)
+        get_assessment(connection, found)
         found = hold(desk, connection, found, actor=actor)
         codes: dict[str, audit.Detail] = {
             "destination": destination,

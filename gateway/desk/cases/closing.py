@@ -20,7 +20,7 @@ from sqlalchemy import Connection, and_, or_, select, update
 from gateway.desk.actions.model import KIND_TITLES, Action, list_actions_of, list_told, list_unread, name_recipients
 from gateway.desk.cases.assessing import YES, CurrentAssessment, count_read, find_assessment, get_assessment
 from gateway.desk.cases.choices import choose_facts, load_facts
-from gateway.desk.cases.holding import check_not_held, check_open, get_lead, hold, hold_unless_closed
+from gateway.desk.cases.holding import check_not_held, get_lead, hold, hold_unless_closed
 from gateway.desk.cases.linking import record_link
 from gateway.desk.cases.model import (
     MOST_WEAKNESSES,
@@ -29,12 +29,15 @@ from gateway.desk.cases.model import (
     REDIRECTS,
     WEAKNESSES,
     CaseError,
+    CaseReason,
     CaseRow,
     CaseStep,
     StepKind,
     StepText,
     add_step,
     check_code,
+    check_open,
+    check_read,
     get_case,
     get_clean_note,
     get_clean_reason,
@@ -70,14 +73,9 @@ def list_open(desk: Desk, connection: Connection, found: CaseRow) -> list[CaseEr
 
 
 def list_owed(connection: Connection, found: CaseRow, matters: Iterable[CaseError], *, actor: str) -> list[CaseError]:
-    """Return every reason why this person may not close this case yet; `matters` are those of `list_open`.
-
-    `already-closed` or `held` alone, or any of `not-opened`, `not-assessed`, `assessment-stale`, `package-owed`,
-    `reply-owed`, `no-reply-unsigned`, `contact-owed`, `question-open`, `outcome-unrecorded`.
-    """
-    if found.closed_at is not None:
-        return [CaseError("This case is already closed. Nothing was changed.", reason="already-closed")]
+    """Return every reason why this person may not close this case yet; `matters` are those of `list_open`."""
     try:
+        check_open(found)
         check_not_held(connection, found, actor=actor)
     except CaseError as error:
         return [error]
@@ -98,7 +96,7 @@ def list_open_outside(
     names = name_recipients(desk, connection, actions)
     ids = [one.action_id for one in actions]
     told, unread = list_told(connection, ids), list_unread(connection, ids)
-    matters: tuple[tuple[str, str, Callable[[Action], bool]], ...] = (
+    matters: tuple[tuple[CaseReason, str, Callable[[Action], bool]], ...] = (
         ("question-open", "{} asked something and has no answer yet", lambda one: one.asked_at is not None),
         ("outcome-unrecorded", "{} told an outcome for the child: record it", lambda one: one.action_id in told),
         ("entry-unread", "{} wrote: read it", lambda one: one.action_id in unread and one.asked_at is None),
@@ -232,10 +230,7 @@ class ChildOutcome:
 def record_child_outcome(
     desk: Desk, wanted: str, *, outcome: str, told_by: str, actor: str, action_id: str | None = None
 ) -> CaseRow:
-    """Record an outcome, also of a closed case; `told_by` names its source, e.g. an officer, and is sealed.
-
-    Raises `CaseError`: `unknown-case`, `bad-code`, `not-opened`, `outcome-recorded`, and those of a note.
-    """
+    """Record an outcome, also of a closed case; `told_by` names its source, e.g. an officer, and is sealed."""
     return _record(desk, wanted, outcome, note=told_by, actor=actor, action_id=action_id, holds=True)
 
 
@@ -262,8 +257,7 @@ def _record(
     text = StepText(note=get_clean_note(note))
     with desk.store.write() as connection:
         found = get_lead(connection, wanted)
-        if found.opened_at is None:
-            raise CaseError("This report is still unread. Open it first.", reason="not-opened")
+        check_read(found)
         held = {one.code for one in list_child_outcomes(list_steps(connection, found, kinds={_STEP}))}
         if holds and outcome in held:
             raise CaseError("This outcome is recorded already. Choose another one.", reason="outcome-recorded")
@@ -284,18 +278,13 @@ MOST_DAYS_HELD: Final = 3 * 366
 
 
 def schedule_outcome(desk: Desk, wanted: str, *, outcome: str, hold_until: date | None, actor: str) -> OutcomeSignal:
-    """Record the outcome for the sending partner. It leaves with the next collection, or the first on that UK day.
-
-    Raises `CaseError`: `unknown-case`, `bad-code`, `public-report`, `synthetic`, `not-opened`, `outcome-waits`,
-    `not-own-duplicate`, `bad-day`, `held`, `not-assessed`.
-    """
+    """Record the outcome for the sending partner. It leaves with the next collection, or the first on that UK day."""
     check_code("outcome", outcome, OUTCOMES)
     now = desk.clock()
     with desk.store.write() as connection:
         found = get_first_case(connection, wanted)
         check_may_send_outcome(connection, found)
-        if found.opened_at is None:
-            raise CaseError("This report is still unread. Open it first.", reason="not-opened")
+        check_read(found)
         get_assessment(connection, found)
         hold_unless_closed(desk, connection, found, actor=actor)
         if outcome == DUPLICATE and not has_own_earlier(connection, found):
@@ -316,7 +305,7 @@ def schedule_outcome(desk: Desk, wanted: str, *, outcome: str, hold_until: date 
 
 
 def take_back(desk: Desk, wanted: str, *, actor: str) -> OutcomeSignal:
-    """Take back a case's waiting outcome. Raises `CaseError` (`unknown-case`, `nothing-waits`)."""
+    """Take back a case's waiting outcome."""
     with desk.store.write() as connection:
         found = get_first_case(connection, wanted)
         signal = find_waiting(connection, found)
@@ -332,7 +321,7 @@ def take_back(desk: Desk, wanted: str, *, actor: str) -> OutcomeSignal:
 
 
 def get_first_case(connection: Connection, wanted: str) -> CaseRow:
-    """Return the first report of the case with this id or reference. Raises `CaseError` (`unknown-case`)."""
+    """Return the first report of the case with this id or reference."""
     found = get_case(connection, wanted)
     return found if found.joined_to is None else get_case(connection, found.joined_to)
 
@@ -348,7 +337,7 @@ def check_may_send_outcome(connection: Connection, found: CaseRow) -> None:
 
 
 def check_from_partner(found: CaseRow) -> None:
-    """Raise `CaseError` (`synthetic`, `public-report`) for a case without a partner as its sender."""
+    """Raise `CaseError` for a case without a partner as its sender."""
     if found.synthetic:
         raise CaseError("This is a synthetic case: it has no sender.", reason="synthetic")
     if found.partner == PUBLIC_SENDER:
@@ -443,8 +432,7 @@ class Closing:
 def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str) -> CaseRow:
     """Close a case and its sender's additions that were read.
 
-    Raises `CaseError`: `unknown-case`, `bad-code`, `no-redirect`, `own-case`, and `ClosingRefusedError` with every
-    reason of `list_refusals`.
+    Raises `CaseError`, and `ClosingRefusedError` with every reason of `list_refusals`.
     """
     check_closing(closing)
     now = desk.clock()
@@ -488,8 +476,7 @@ def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str) -> Case
 def exempt_case(desk: Desk, wanted: str, *, reason: str, actor: str) -> CaseRow:
     """Record why a case may close without an acknowledged package although its assessment asks for one.
 
-    It holds for the standing assessment: a newer one that asks for a package needs a new record. Raises `CaseError`:
-    `unknown-case`, `already-closed`, `not-assessed`, `no-package-owed`, and those of a reason.
+    It holds for the standing assessment: a newer one that asks for a package needs a new record.
     """
     text = StepText(reason=get_clean_reason(reason))
     with desk.store.write() as connection:
@@ -504,8 +491,7 @@ def exempt_case(desk: Desk, wanted: str, *, reason: str, actor: str) -> CaseRow:
 def reopen_case(desk: Desk, wanted: str, *, reason: str, actor: str) -> CaseRow:
     """Open a closed case again, with a reason, and give it to this person; it needs a new assessment to close.
 
-    An outcome that still waits to be sent is taken back; one that was sent stays. Raises `CaseError`: `unknown-case`,
-    `not-closed`, `synthetic`, `destroyed`, and those of a reason.
+    An outcome that still waits to be sent is taken back; one that was sent stays.
     """
     text, now = StepText(reason=get_clean_reason(reason)), desk.clock()
     with desk.store.write() as connection:
@@ -559,10 +545,7 @@ def check_may_close(roles: Collection[Role], closing: Closing, *, case: CaseScop
 def list_refusals(
     desk: Desk, connection: Connection, found: CaseRow, closing: Closing, *, actor: str
 ) -> Iterator[CaseError]:
-    """Yield every reason why this case may not close yet, e.g. unread and still owing a reply.
-
-    Those of `list_owed`, and `unknown-case`, `outcome-waits`.
-    """
+    """Yield every reason why this case may not close yet, e.g. unread and still owing a reply."""
     yield from list_owed(connection, found, list_open(desk, connection, found), actor=actor)
     if found.closed_at is not None or found.holder not in {None, actor}:
         return

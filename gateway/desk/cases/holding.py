@@ -11,7 +11,16 @@ from typing import Final
 
 from sqlalchemy import Connection, select, update
 
-from gateway.desk.cases.model import CaseError, CaseRow, StepText, add_step, get_case, get_clean_note, get_clean_reason
+from gateway.desk.cases.model import (
+    CaseError,
+    CaseRow,
+    StepText,
+    add_step,
+    check_open,
+    get_case,
+    get_clean_note,
+    get_clean_reason,
+)
 from gateway.desk.collection.joining import get_unhandled_tier
 from gateway.desk.people.permissions import FACULTY_OF, CaseScope, Permission, is_allowed
 from gateway.desk.people.register import find_person, format_person, list_roles, list_with_role
@@ -41,7 +50,7 @@ def make_scope(connection: Connection, found: CaseRow, *, person: str) -> CaseSc
 
 
 def claim_case(desk: Desk, wanted: str, *, actor: str) -> CaseRow:
-    """Give an unclaimed case to this person. Raises `CaseError`: `unknown-case`, `already-closed`, `held`."""
+    """Give an unclaimed case to this person."""
     with desk.store.write() as connection:
         return hold(desk, connection, get_lead(connection, wanted), actor=actor)
 
@@ -49,7 +58,7 @@ def claim_case(desk: Desk, wanted: str, *, actor: str) -> CaseRow:
 def hold(desk: Desk, connection: Connection, found: CaseRow, *, actor: str) -> CaseRow:
     """Return the case as this person's, in the caller's transaction: it is theirs already, or was unclaimed.
 
-    Called by everything that only the holder may do. Raises `CaseError`: `already-closed`, `held`.
+    Called by everything that only the holder may do.
     """
     check_open(found)
     if found.holder == actor:
@@ -66,7 +75,7 @@ def hold_unless_closed(desk: Desk, connection: Connection, found: CaseRow, *, ac
 
 
 def check_not_held(connection: Connection, found: CaseRow, *, actor: str) -> None:
-    """Raise `CaseError` (`held`), which names the person and the time, if another person has the case."""
+    """Raise `CaseError`, which names the person and the time, if another person has the case."""
     if found.holder is None or found.holder == actor:
         return
     since = found.held_since or found.received_at
@@ -80,10 +89,7 @@ def check_not_held(connection: Connection, found: CaseRow, *, actor: str) -> Non
 
 
 def take_over(desk: Desk, wanted: str, *, from_person: str, reason: str, actor: str) -> CaseRow:
-    """Take a case from `from_person`, with a reason that they can read.
-
-    Raises `CaseError`: `unknown-case`, `already-closed`, `held` if another person has it by now, and those of a reason.
-    """
+    """Take a case from `from_person`, with a reason that they can read."""
     reason = get_clean_reason(reason)
     with desk.store.write() as connection:
         found = get_lead(connection, wanted)
@@ -99,20 +105,14 @@ def take_over(desk: Desk, wanted: str, *, from_person: str, reason: str, actor: 
 
 
 def hand_to_day_team(desk: Desk, connection: Connection, wanted: str, *, note: str, actor: str) -> None:
-    """Write the note of the night for a case of this person, who keeps it until a person of the day takes it over.
-
-    Raises `CaseError`: `unknown-case`, `already-closed`, `not-yours`, and those of a note.
-    """
+    """Write the note of the night for a case of this person, who keeps it until a person of the day takes it over."""
     found = _get_own(connection, wanted, actor=actor)
     text = StepText(note=get_clean_note(note))
     add_step(desk, connection, found.case_id, "hand-over", actor=actor, text=text, codes={"team": "day"})
 
 
 def take_from_night(desk: Desk, connection: Connection, wanted: str, *, actor: str) -> CaseRow:
-    """Take a case over from the night, also an own one: its time with this person begins anew.
-
-    Raises `CaseError`: `unknown-case`, `already-closed`.
-    """
+    """Take a case over from the night, also an own one: its time with this person begins anew."""
     found = get_lead(connection, wanted)
     check_open(found)
     if found.holder in {None, actor}:
@@ -124,7 +124,7 @@ def take_from_night(desk: Desk, connection: Connection, wanted: str, *, actor: s
 
 
 def release_case(desk: Desk, wanted: str, *, actor: str) -> CaseRow:
-    """Give a case back, unclaimed. Raises `CaseError`: `unknown-case`, `already-closed`, `not-yours`."""
+    """Give a case back, unclaimed."""
     with desk.store.write() as connection:
         found = _get_own(connection, wanted, actor=actor)
         add_step(desk, connection, found.case_id, "release", actor=actor)
@@ -141,11 +141,7 @@ def hand_over(
     person: str | None = None,
     faculty: str | None = None,
 ) -> CaseRow:
-    """Hand a case to a person, or to a faculty, unclaimed until one of its people takes it.
-
-    Raises `CaseError`: `unknown-case`, `already-closed`, `not-yours`, `no-recipient`, `own-person`, and those of a
-    reason and a note.
-    """
+    """Hand a case to a person, or to a faculty, unclaimed until one of its people takes it."""
     person = (person or "").strip() or None
     if (person is None) == (faculty is None) or (faculty is not None and faculty not in FACULTIES):
         raise CaseError(
@@ -213,7 +209,7 @@ def _hand(
     text: StepText,
     actor: str,
 ) -> CaseRow:
-    """Give a case that was checked to a person or a faculty. Raises `CaseError` (`no-recipient`)."""
+    """Give a case that was checked to a person or a faculty."""
     if person is not None:
         _check_recipient(connection, person, is_crisis=found.crisis)
     codes = {"person": person, "faculty": faculty}
@@ -262,12 +258,6 @@ def _get_own(connection: Connection, wanted: str, *, actor: str) -> CaseRow:
     if found.holder is None:
         raise CaseError("Nobody has this case. Take it first.", reason="not-yours")
     return found
-
-
-def check_open(found: CaseRow) -> None:
-    """Raise `CaseError` (`already-closed`) for a closed case."""
-    if found.closed_at is not None:
-        raise CaseError("This case is already closed. Nothing was changed.", reason="already-closed")
 
 
 def _give(

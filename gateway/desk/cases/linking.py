@@ -58,11 +58,7 @@ class LinkedCase:
 
 
 def link_cases(desk: Desk, wanted: str, other: str, *, reason: str, actor: str) -> CaseRow:
-    """Record that two cases are about the same person or incident.
-
-    Raises `CaseError`: `unknown-case`, `own-case`, `linked-already`, `reason-missing`, `reason-too-long`,
-    `unprintable`.
-    """
+    """Record that two cases are about the same person or incident."""
     text = StepText(reason=get_clean_reason(reason))
     with desk.store.write() as connection:
         found = get_case(connection, wanted)
@@ -72,10 +68,7 @@ def link_cases(desk: Desk, wanted: str, other: str, *, reason: str, actor: str) 
 
 
 def unlink_cases(desk: Desk, wanted: str, other: str, *, reason: str, actor: str) -> CaseRow:
-    """Record that two linked cases are not about the same person or incident. Digests made before keep them as one.
-
-    Raises `CaseError`: `unknown-case`, `no-link`, `reason-missing`, `reason-too-long`, `unprintable`.
-    """
+    """Record that two linked cases are not about the same person or incident. Digests made before keep them as one."""
     text = StepText(reason=get_clean_reason(reason))
     with desk.store.write() as connection:
         found, linked = get_case(connection, wanted), get_case(connection, other)
@@ -90,8 +83,7 @@ def unlink_cases(desk: Desk, wanted: str, other: str, *, reason: str, actor: str
 def refuse_match(desk: Desk, wanted: str, other: str, *, reason: str, actor: str) -> CaseRow:
     """Record that two cases with a shared identifier are not about the same person or incident.
 
-    They are not suggested again. Refusing twice changes nothing. Raises `CaseError`: `unknown-case`, `own-case`,
-    `linked-already`, `reason-missing`, `reason-too-long`, `unprintable`.
+    They are not suggested again. Refusing twice changes nothing.
     """
     text = StepText(reason=get_clean_reason(reason))
     with desk.store.write() as connection:
@@ -369,8 +361,7 @@ def set_about(
     """Record the service that a case and its sender's later reports are about; None for no named one.
 
     `service` is an id, a name or a web address, e.g. `Other Chat` or `https://otherchat.example/u/1`; `is_new` adds an
-    unknown one to the register, without keys. Raises `CaseError`: `unknown-case`, `unknown-service`, `bad-service`,
-    `service-known`, `reason-missing`, `reason-too-long`, `unprintable`.
+    unknown one to the register, without keys.
     """
     text, now = StepText(reason=get_clean_reason(reason)), desk.clock()
     with desk.store.write() as connection:
@@ -399,9 +390,7 @@ def set_about(
 def merge_services(desk: Desk, service: str, into: str, *, reason: str, actor: str) -> str:
     """Record that a service without keys was entered twice and counts as another; return the id of that one.
 
-    Digests that exist stay as they are, and no incident in them is counted again (digests/ledger.py). Raises
-    `CaseError`: `unknown-service`, `same-service`, `merged-already`, `has-keys`, `has-placements`, `reason-missing`,
-    `reason-too-long`, `unprintable`.
+    Digests that exist stay as they are, and no incident in them is counted again (digests/ledger.py).
     """
     reason, now = get_clean_reason(reason), desk.clock()
     with desk.store.write() as connection:
@@ -429,10 +418,7 @@ def merge_services(desk: Desk, service: str, into: str, *, reason: str, actor: s
 
 
 def part_service(desk: Desk, service: str, *, reason: str, actor: str) -> None:
-    """Record that a merged service counts as itself again. Incidents that were counted stay counted.
-
-    Raises `CaseError`: `not-merged`, `reason-missing`, `reason-too-long`, `unprintable`.
-    """
+    """Record that a merged service counts as itself again. Incidents that were counted stay counted."""
     reason, now = get_clean_reason(reason), desk.clock()
     with desk.store.write() as connection:
         if service not in read_merges(connection):
@@ -468,10 +454,7 @@ def find_service(names: Mapping[str, str], text: str, *, merges: Mapping[str, st
 
 
 def make_service_id(text: str) -> str:
-    """Return the id for a new service, e.g. `other-chat` for `Other Chat`, `otherchat` for `www.otherchat.example`.
-
-    Raises `CaseError` (`bad-service`).
-    """
+    """Return the id for a new service, e.g. `other-chat` for `Other Chat`, `otherchat` for `www.otherchat.example`."""
     if not 0 < len(text.strip()) <= MAX_SERVICE_CHARACTERS or not text.isprintable():
         raise CaseError(f"Give a name of up to {MAX_SERVICE_CHARACTERS} characters.", reason="bad-service")
     service_id = "-".join(re.findall(r"[a-z0-9]+", strip_address(text)))[:_MOST_ID_CHARACTERS].rstrip("-")

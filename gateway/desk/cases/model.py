@@ -32,8 +32,9 @@ from sqlalchemy import (
     update,
 )
 
-from gateway.desk import audit
+from gateway.desk import RefusalError, audit
 from gateway.desk.cases import choices
+from gateway.desk.collection.joining import LinkReason
 from gateway.desk.keyring.case_boxes import close_box, get_box
 from gateway.desk.keyring.key_set import make_copy_context, seal_own_copy
 from gateway.desk.store.schema import (
@@ -46,11 +47,12 @@ from gateway.desk.store.schema import (
 )
 from gateway.desk.store.schema import MANUAL_CHANNELS as MANUAL_CHANNELS
 from gateway.desk.store.schema import REPLIED_BY_RETURN_CODE as REPLIED_BY_RETURN_CODE
+from gateway.desk.uk_times import UkTimeReason
 from gateway.desk.vault import Reason
 from gateway.desk.wiring import Desk
 from gateway.guidance.agency import Agency
 from gateway.guidance.risk import Combination, Factor, combine, list_reasons
-from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
+from partner_sdk.errors import FormatError, OpeningError
 from partner_sdk.wire.canonical import encode, format_time, parse_exact, parse_time
 from partner_sdk.wire.signing import Environment
 from partner_sdk.wire.submission import PUBLIC_SENDER
@@ -131,7 +133,30 @@ _MONTHS: Final = (
 )
 
 
-class CaseError(ReportAbuseError):
+CaseReason = (
+    UkTimeReason
+    | LinkReason
+    | Literal["account-named", "already-closed", "assessed-since", "assessment-stale", "bad-account", "bad-channel"]
+    | Literal["bad-code", "bad-factor", "bad-lane", "bad-number", "bad-preserve-day", "bad-score", "bad-service"]
+    | Literal["bad-spoke-to", "changed", "contact-owed", "contact-undecided", "destroyed", "draft-waits"]
+    | Literal["entered-already", "entry-unread", "form-refused", "has-keys", "has-placements", "held", "later-open"]
+    | Literal["lowered-unread", "merged-already", "no-account", "no-address", "no-authority", "no-ground", "no-hold"]
+    | Literal["no-identifier-key", "no-law", "no-number", "no-package-owed", "no-recipient", "no-redirect"]
+    | Literal["no-reply-unsigned", "no-request", "no-sealed-reply", "no-service", "none-chosen", "not-assessed"]
+    | Literal["not-by-code", "not-checked", "not-closed", "not-crisis", "not-from-public", "not-merged", "not-moved"]
+    | Literal["not-opened", "not-own-duplicate", "not-sent", "not-yours", "note-missing", "note-too-long"]
+    | Literal["note-unprintable", "nothing-waits", "outcome-not-recorded", "outcome-recorded", "outcome-unrecorded"]
+    | Literal["outcome-waits", "own-person", "own-report", "package-owed", "package-unread", "public-report"]
+    | Literal["question-open", "reason-missing", "reason-too-long", "reason-unread", "reply-owed"]
+    | Literal["reporters-account", "request-open", "retired-destination", "return-code-reason-missing"]
+    | Literal["said-missing", "same-service", "service-known", "shows-reporter", "spoke-to-missing", "synthetic"]
+    | Literal["takes-none", "time-ahead", "time-before", "time-too-old", "too-many", "unknown-action", "unknown-case"]
+    | Literal["unknown-destination", "unknown-nickname", "unknown-service", "unprintable", "view-lowers"]
+    | Literal["way-not-open"]
+)
+
+
+class CaseError(RefusalError[CaseReason]):
     """The case does not exist, or this change is refused; the message gives the reason."""
 
 
@@ -215,8 +240,20 @@ def to_case(row: Row[Any]) -> CaseRow:
     return CaseRow._make(row)
 
 
+def check_open(found: CaseRow) -> None:
+    """Raise `CaseError` for a closed case."""
+    if found.closed_at is not None:
+        raise CaseError("This case is already closed. Nothing was changed.", reason="already-closed")
+
+
+def check_read(found: CaseRow) -> None:
+    """Raise `CaseError` for a report that nobody opened yet."""
+    if found.opened_at is None:
+        raise CaseError("This report is still unread. Open it first.", reason="not-opened")
+
+
 def check_code(name: str, code: str, codes: tuple[str, ...]) -> None:
-    """Raise `CaseError` (`bad-code`) for a code outside the list."""
+    """Raise `CaseError` for a code outside the list."""
     if code not in codes:
         raise CaseError("One of the answers is not on the list. Choose it again.", reason="bad-code")
 
@@ -232,7 +269,7 @@ def normalise(text: str) -> str:
 
 
 def parse_day(text: str) -> date:
-    """Return a day typed as e.g. 2026-12-24. Raises `CaseError` (`bad-day`)."""
+    """Return a day typed as e.g. 2026-12-24."""
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -485,7 +522,7 @@ def get_clean_reason(reason: str) -> str:
 
 
 def get_clean_note(note: str, *, most: int = MAX_NOTE_CHARACTERS) -> str:
-    """Return a text of several lines. Raises `CaseError` (`note-missing`, `note-too-long`, `note-unprintable`)."""
+    """Return a text of several lines."""
     note = normalise(note)
     if not note:
         raise CaseError("Write this part: the next person needs it.", reason="note-missing")

@@ -108,7 +108,7 @@ class FirstReport:
 def open_case(desk: Desk, wanted: str, *, actor: str) -> OpenedCase:
     """Open the envelope of a case for a person to read; the first reading is recorded and announced.
 
-    Raises `CaseError` (`unknown-case`, `synthetic`), `OpeningError` if its key is gone.
+    Raises `CaseError`, and `OpeningError` if its key is gone.
     """
     now = desk.clock()
     with desk.store.read() as connection:
@@ -134,7 +134,7 @@ def open_case(desk: Desk, wanted: str, *, actor: str) -> OpenedCase:
 def open_report(desk: Desk, found: CaseRow, *, actor: str, reason: Reason = "read") -> SealedContent:
     """Open the envelope of a case without an entry of the audit log: the caller must write it.
 
-    Raises `CaseError` (`synthetic`), `OpeningError` if its key is gone.
+    Raises `CaseError`, and `OpeningError` if its key is gone.
     """
     with desk.store.read() as connection:
         sealed = find_sealed_report(connection, found.case_id)

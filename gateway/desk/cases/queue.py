@@ -42,6 +42,7 @@ from gateway.desk.cases.model import (
     CaseRow,
     StepText,
     add_step,
+    check_open,
     get_case,
     get_clean_reason,
     to_case,
@@ -95,15 +96,13 @@ def move_case(
 ) -> CaseRow:
     """Move a case to a lane and a score (None: unchanged); a report joined to an open case moves that case.
 
-    Raises `CaseError`: `unknown-case`, `already-closed`, `bad-lane`, `bad-score`, `reason-missing`,
-    `reason-too-long`, `unprintable`, `not-moved`, `lowered-unread`; `NotPermittedError` if these roles only raise.
+    Raises `CaseError`, and `NotPermittedError` if these roles only raise.
     """
     reason = _check(lane, score, reason)
     now = desk.clock()
     with desk.store.write() as connection:
         found = get_lead(connection, wanted)
-        if found.closed_at is not None:
-            raise CaseError("This case is already closed. Nothing was changed.", reason="already-closed")
+        check_open(found)
         crisis, score = lane == CRISIS, found.score if score is None else score
         if (crisis, score) == (found.crisis, found.score):
             raise CaseError("The case already has this lane and score. Change one of them.", reason="not-moved")

@@ -23,6 +23,7 @@ from gateway.desk.cases.model import (
     StepKind,
     StepText,
     add_step,
+    check_read,
     get_case,
     list_steps,
     open_texts,
@@ -259,8 +260,7 @@ class Indexed:
 def index_cases(desk: Desk, *, actor: str, is_anew: bool = False, progress: Progress | None = None) -> Indexed:
     """Index every case that is not indexed by today's rules.
 
-    `is_anew` indexes all cases, under a new key if the old one is lost. Raises `CaseError` (`no-identifier-key`) before
-    the first case.
+    `is_anew` indexes all cases, under a new key if the old one is lost.
     """
     _check_key(desk, actor=actor, is_anew=is_anew)
     signer, done, after = desk.load_signer(), Indexed(), ""
@@ -296,13 +296,11 @@ def index_cases(desk: Desk, *, actor: str, is_anew: bool = False, progress: Prog
 def name_account(desk: Desk, wanted: str, nickname: str, *, actor: str) -> CaseRow:
     """Record that a nickname in the words of a report is an account of its case, on the service that the person named.
 
-    It then ties cases as an account in a field does. Raises `CaseError` (`unknown-case`, `not-opened`,
-    `unknown-nickname`, `account-named`), `OpeningError`, `FormatError`.
+    It then ties cases as an account in a field does. Raises `CaseError`, `OpeningError`, `FormatError`.
     """
     with desk.store.read() as connection:
         found = get_case(connection, wanted)
-    if found.opened_at is None:
-        raise CaseError("This report is still unread. Open it first.", reason="not-opened")
+    check_read(found)
     report = open_report(desk, found, actor=actor, reason="link")
     if not isinstance(report, PublicReport) or nickname not in list_nicknames(report):
         raise CaseError("The words of this report have no such name.", reason="unknown-nickname")
@@ -396,7 +394,7 @@ def check_services(connection: Connection, texts: Mapping[str, str], *, recipien
 
 
 def check_traces(texts: Mapping[str, str], traces: Traces) -> None:
-    """Raise `CaseError` (`shows-reporter`) for the first text with a trace; `texts` are by the name of their field.
+    """Raise `CaseError` for the first text with a trace; `texts` are by the name of their field.
 
     Example: “wanted me to move to another app” is a run of words from the report.
     """
@@ -410,10 +408,7 @@ def check_traces(texts: Mapping[str, str], traces: Traces) -> None:
 
 
 def open_traces(desk: Desk, case: CaseRow, *, actor: str, recipient: str | None = None) -> Traces:
-    """Return the traces of every report of a case, without reports that the one `recipient` sent itself.
-
-    Raises `CaseError` (`not-checked`) if one does not open: a text that cannot be checked does not leave.
-    """
+    """Return the traces of every report of a case, without reports that the one `recipient` sent itself."""
     with desk.store.read() as connection:
         reports = [one for one in list_case_reports(connection, case) if one.partner != recipient]
     return make_case_traces(desk, open_reports(desk, reports, actor=actor, reason="check"), actor=actor)
@@ -438,7 +433,7 @@ def list_case_reports(connection: Connection, case: CaseRow) -> list[CaseRow]:
 def open_reports(desk: Desk, reports: Sequence[CaseRow], *, actor: str, reason: Reason) -> OpenedReports:
     """Return reports with their content. The caller records a reading (`reason` is `read`).
 
-    Raises `CaseError` (`not-checked`) if one does not open, e.g. because its key was destroyed at the end of its time.
+    Raises `CaseError` if one does not open, e.g. because its key was destroyed at the end of its time.
     """
     return [(one, _open(desk, one, actor=actor, reason=reason)) for one in reports]
 

@@ -29,7 +29,11 @@ from gateway.desk.actions.sending import check_embargo
 from gateway.desk.cases.action_forms import get_case_or_404
 from gateway.desk.cases.assessing import get_assessment
 from gateway.desk.cases.holding import check_not_held, get_lead, hold_unless_closed
-from gateway.desk.cases.model import CaseError, CaseRow
+from gateway.desk.cases.model import (
+    CaseError,
+    CaseRow,
+    check_read,
+)
 from gateway.desk.cases.search import check_traces, open_traces
 from gateway.desk.identifiers import (
     Identifier,
@@ -198,8 +202,7 @@ def get_referable_service(desk: Desk, connection: Connection, lead: CaseRow, *, 
 
 def choose_service(connection: Connection, lead: CaseRow, *, now: datetime) -> tuple[str, str]:
     """Return the id and name of the service that a case may be referred to."""
-    if lead.opened_at is None:
-        raise CaseError("This report is still unread. Open it first.", reason="not-opened")
+    check_read(lead)
     get_assessment(connection, lead)
     if lead.about is None:
         raise CaseError("Record the service of this case first.", reason="no-service")

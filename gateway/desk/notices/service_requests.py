@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 import msgspec
 from flask import Blueprint, request
@@ -28,9 +28,12 @@ from gateway.desk.cases.assessing import get_assessment
 from gateway.desk.cases.model import (
     MAX_NOTE_CHARACTERS,
     CaseError,
+    CaseReason,
     CaseRow,
     StepText,
     add_step,
+    check_open,
+    check_read,
     get_case,
     has_control_characters,
     normalise,
@@ -333,12 +336,14 @@ def get_askable(connection: Connection, wanted: str) -> CaseRow:
         found = get_case(connection, found.joined_to)
     if found.synthetic:
         raise CaseError("This is a synthetic case: nobody is asked about it.", reason="synthetic")
-    if found.opened_at is None:
-        raise CaseError("This report is still unread. Open it first.", reason="not-opened")
-    if found.closed_at is not None:
-        raise CaseError("This case is already closed. Nothing was changed.", reason="already-closed")
+    check_read(found)
+    check_open(found)
     get_assessment(connection, found)
     return found
+
+
+def _refuse(message: str, reason: str) -> CaseError:
+    return CaseError(message, reason=cast("CaseReason", reason))  # named after the field at which it is shown
 
 
 def _clean(asking: Asking, *, is_question: bool) -> Asking:
@@ -346,11 +351,11 @@ def _clean(asking: Asking, *, is_question: bool) -> Asking:
     cleaned: dict[str, Any] = {name: normalise(getattr(asking, name)) for name in parts}
     for name, (message, most) in parts.items():
         if not cleaned[name]:
-            raise CaseError(message, reason=f"no-{name}")
+            raise _refuse(message, f"no-{name}")
         if len(cleaned[name]) > most:
-            raise CaseError(f"The {name} can have up to {most:,} characters.", reason=f"{name}-too-long")
+            raise _refuse(f"The {name} can have up to {most:,} characters.", f"{name}-too-long")
         if has_control_characters(cleaned[name]):
-            raise CaseError("The text contains characters that a page cannot show.", reason=f"{name}-unprintable")
+            raise _refuse("The text contains characters that a page cannot show.", f"{name}-unprintable")
     number = " ".join(asking.number.split())
     if len(number) > MAX_NUMBER_CHARACTERS or not number.isprintable():
         raise CaseError(f"The number can have up to {MAX_NUMBER_CHARACTERS} characters.", reason="bad-number")
@@ -385,7 +390,7 @@ def _check_texts(desk: Desk, asking: Asking, traces: Traces) -> None:
                 check_services(connection, text, recipient=asking.recipient)
             check_traces(text, traces)
         except (ActionError, CaseError) as error:
-            raise CaseError(str(error), reason=f"{name}-{error.reason}") from None  # shown at its field
+            raise _refuse(str(error), f"{name}-{error.reason}") from None
     if asking.is_own_account:
         return
     for account in asking.accounts:
@@ -645,7 +650,7 @@ def _read_asking(typed: Typed) -> Asking:
     )
 
 
-def _read_day(typed: Typed, name: str, *, reason: str) -> date | None:
+def _read_day(typed: Typed, name: str, *, reason: CaseReason) -> date | None:
     try:
         return parse_day(typed[name]) if typed[name] else None
     except CaseError as error:

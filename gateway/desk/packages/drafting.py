@@ -563,7 +563,7 @@ def check_still_right(desk: Desk, connection: Connection, action: Action) -> Non
 
 
 def check_may_send_alone(connection: Connection, action: Action) -> None:
-    """Raise `CaseError` (`not-crisis`) unless a duty officer may send this alone: a package of a crisis case."""
+    """Raise `CaseError` unless a duty officer may send this alone: a package of a crisis case."""
     if action.kind != PACKAGE or not get_case(connection, action.case_id or "").crisis:
         raise CaseError("Only the package of a crisis case goes without a second person.", reason="not-crisis")
 

@@ -19,8 +19,16 @@ from gateway.desk.actions.ledger import open_body
 from gateway.desk.actions.model import OUT_STATES, Action, ActionError, get_action
 from gateway.desk.cases.assessing import CurrentAssessment, count_read, get_assessment
 from gateway.desk.cases.case_files import ComparedReports, FileOfReport, make_whole_case, open_new_file
-from gateway.desk.cases.holding import check_open, get_lead
-from gateway.desk.cases.model import CaseError, CaseRow, StepText, get_case, open_texts
+from gateway.desk.cases.holding import get_lead
+from gateway.desk.cases.model import (
+    CaseError,
+    CaseRow,
+    StepText,
+    check_open,
+    check_read,
+    get_case,
+    open_texts,
+)
 from gateway.desk.cases.opening import (
     OpenedReport,
     find_earlier,
@@ -103,8 +111,7 @@ def get_ready(connection: Connection, wanted: str) -> tuple[CaseRow, CurrentAsse
     if found.synthetic:
         raise CaseError("This is a synthetic case: it has no report to pass on.", reason="synthetic")
     check_open(found)
-    if found.opened_at is None:
-        raise CaseError("This report is still unread. Open it first.", reason="not-opened")
+    check_read(found)
     standing = get_assessment(connection, found)
     if standing.is_stale:
         raise CaseError(

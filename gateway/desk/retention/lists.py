@@ -101,10 +101,7 @@ MOST_DAYS_TO_REVIEW: Final = 366
 
 
 def place_hold(desk: Desk, wanted: str, *, reason: str, review: date, actor: str) -> CaseRow:
-    """Hold a case, open or closed, or give a held one another day and reason.
-
-    Raises `CaseError`: `unknown-case`, `destroyed`, `bad-day`, and those of a reason.
-    """
+    """Hold a case, open or closed, or give a held one another day and reason."""
     text, today = StepText(reason=get_clean_reason(reason)), get_uk_day(desk.clock())
     if not 0 < (review - today).days <= MOST_DAYS_TO_REVIEW:
         raise CaseError("Look at a hold again on a future date within a year.", reason="bad-day")
@@ -120,7 +117,7 @@ def place_hold(desk: Desk, wanted: str, *, reason: str, review: date, actor: str
 
 
 def lift_hold(desk: Desk, wanted: str, *, reason: str, actor: str) -> CaseRow:
-    """Lift the hold of a case. Raises `CaseError`: `unknown-case`, `no-hold`, and those of a reason."""
+    """Lift the hold of a case."""
     text = StepText(reason=get_clean_reason(reason))
     with desk.store.write() as connection:
         found = get_lead(connection, wanted)

@@ -160,11 +160,7 @@ def get_due_day(asked_on: date) -> date:
 
 
 def record_request(desk: Desk, wanted: str, kind: str, *, way: str, asked_on: date, note: str, actor: str) -> CaseRow:
-    """Record a request with the person's words sealed; one through the return code on the case of its addition.
-
-    Raises `CaseError`: `unknown-case`, `not-from-public`, `bad-code`, `not-by-code`, `request-open`, `bad-day`, and
-    those of a note.
-    """
+    """Record a request with the person's words sealed; one through the return code on the case of its addition."""
     if kind not in REQUESTS or way not in WAYS:
         raise CaseError("Choose what they ask for, and how it came.", reason="bad-code")
     if asked_on > get_uk_day(desk.clock()):
@@ -320,10 +316,7 @@ class Export:
 
 
 def export_case(desk: Desk, wanted: str, *, actor: str) -> Export:
-    """Open every report of the person of a case and every reply to them, and record the export.
-
-    Raises `CaseError` (`unknown-case`, `not-opened`) and the errors of the vault.
-    """
+    """Open every report of the person of a case and every reply to them, and record the export."""
     with desk.store.read() as connection:
         found = get_case(connection, wanted)
         cases = list_reports_of_person(connection, found)

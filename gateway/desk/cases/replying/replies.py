@@ -35,6 +35,7 @@ from gateway.desk.cases.model import (
     StepText,
     add_step,
     check_code,
+    check_read,
     get_case,
     get_clean_note,
     get_clean_reason,
@@ -105,7 +106,7 @@ def find_reply_step(connection: Connection, found: CaseRow) -> CaseStep | None:
 
 
 def check_was_read(connection: Connection, lead: CaseRow, release: Release, *, by: str) -> None:
-    """Raise `CaseError` (`reason-unread`) unless this person opened the texts of the case since the draft."""
+    """Raise `CaseError` unless this person opened the texts of the case since the draft."""
     events = audit.list_events(connection, subjects=[lead.case_id], actions=[READ_STEPS], most=MOST_READINGS)
     if not any(event.actor == by and event.at >= release.drafted_at for event in events):
         raise CaseError("Open the report first: you sign the reason, which opens with it.", reason="reason-unread")
@@ -221,20 +222,13 @@ class GivenReply:
 
 
 def record_reply(desk: Desk, wanted: str, given: GivenReply, *, actor: str) -> CaseRow:
-    """Record how the person reporting was answered, or why a reply would do harm; everything typed is sealed.
-
-    Raises `CaseError`: `unknown-case`, `destroyed`, `not-opened`, `held`, `bad-code`, `no-sealed-reply`,
-    `way-not-open`, `reason-missing`, `return-code-reason-missing`, `reason-too-long`, `unprintable`; for a reply by
-    another way `spoke-to-missing`, `bad-spoke-to`, `said-missing`, `time-ahead`, `time-before`, and those of
-    `parse_uk_time` and `get_clean_note`.
-    """
+    """Record how the person reporting was answered, or why a reply would do harm; everything typed is sealed."""
     check_code("reply", given.code, REPLY_CODES)
     with desk.store.read() as connection:
         found = get_case(connection, wanted)
     if found.destroyed_at is not None:
         raise CaseError("This case was destroyed: nothing is owed any more.", reason="destroyed")
-    if found.opened_at is None:
-        raise CaseError("This report is still unread. Open it first.", reason="not-opened")
+    check_read(found)
     codes: dict[str, str] = {}
     if given.code in _WAY_OF:
         _check_way_is_open(desk, found, given.code, actor=actor)
@@ -420,9 +414,7 @@ def write_reply(desk: Desk, wanted: str, draft: ReplyDraft, *, actor: str, messa
     The same `message_id` again (from `Desk.make_id`) is the same reply, even with another text: nothing is written
     twice.
 
-    Raises `ReplyError` (`no-text`, `too-long`, `unprintable`, `not-opened`, `first-not-opened`, `not-proven`,
-    `no-sentence`, `no-reply-key`, `no-place`), `CaseError` (`unknown-case`, `held`, `synthetic`,
-    `return-code-reason-missing`, `reason-too-long`, `unprintable`), and the errors of the vault, keys and sealing.
+    Raises `ReplyError`, `CaseError`, and the errors of the vault, keys and sealing.
     """
     with desk.store.read() as connection:
         found = get_case(connection, wanted)
