@@ -7,8 +7,7 @@ import pytest
 
 from gateway.desk.cases import case_files, opening
 from gateway.desk.cases.case_page import MOST_COMPARED_BYTES
-from gateway.desk.cases.reading.industry_report import make_report_sections
-from gateway.desk.cases.reading.partner_case import MOST_MESSAGES, PAGE_BYTES, PageBudget, fit_sections, has_cuts
+from gateway.desk.cases.reading.partner_case import PAGE_BYTES, PageBudget
 from partner_sdk.report import SealedIndustryReport, encode_sealed_report, list_given, make_sealed_report
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import report_context
@@ -64,8 +63,8 @@ def test_page_of_a_case_of_many_megabytes_stays_small_and_says_what_is_left_out(
         monkeypatch.setattr(module, name, note)
     page = Browser(loop.desk).sign_in().post(f"/cases/{find(loop, first).case_id}/read").text
     assert len(page.encode()) <= 2_000_000
-    left_out = re.findall(r"([0-9,]+) more messages not on this page\.", page)
-    assert MESSAGES > int(left_out[0].replace(",", "")) >= MESSAGES - MOST_MESSAGES
+    left_out = re.findall(r"Left out, by the name of the list: .*messages ([0-9,]+)", page)
+    assert 0 < int(left_out[0].replace(",", "")) < MESSAGES
     assert "Read the whole report as plain text" in page
     assert len(opened) == len(set(opened)) < len(later)  # each once, and not all of them
     assert "reports of this case open on their own pages" in page
@@ -85,31 +84,25 @@ def test_whole_report_is_plain_text_that_nothing_keeps_or_runs(loop: Loop) -> No
 
 
 def test_small_reports_are_never_cut() -> None:
-    content = make_sealed_report(make_full_report(), clear=make_clear_fields("example-chat"))
-    sections = make_report_sections(content)
-    budget = PageBudget()
-    assert fit_sections(sections, budget) == sections
-    assert not has_cuts(sections)
+    report, budget = make_full_report(), PageBudget()
+    assert budget.cut_report(report) == report
+    assert not +budget.left_out
     assert 0 < budget.left < PAGE_BYTES
 
 
 def test_long_thread_leaves_room_for_what_stands_behind_it() -> None:
-    whole = make_report_sections(make_content())
-    fitted = fit_sections(whole, PageBudget(left=400_000))
-    assert has_cuts(fitted)
-    by_name = {one.name: one for one in fitted}
-    (thread,) = by_name["conversations"].blocks
-    assert thread.messages_left + len(thread.messages) == MESSAGES
-    assert [by_name[one.name] for one in whole if one.name in {"children", "senders"}] == [
-        one for one in whole if one.name in {"children", "senders"}
-    ]
+    whole, budget = make_content().report, PageBudget(left=400_000)
+    cut = budget.cut_report(whole)
+    (thread,) = list_given(cut.conversations)
+    assert budget.left_out["messages"] + len(thread.messages) == MESSAGES
+    assert (cut.children, cut.reporter) == (whole.children, whole.reporter)
 
 
-def test_page_without_room_counts_everything_and_shows_nothing() -> None:
-    whole = make_report_sections(make_content())
-    fitted = fit_sections(whole, PageBudget(left=0))
-    assert [one.name for one in fitted] == [one.name for one in whole]
-    assert [one.left_out for one in fitted] == [len(one.blocks) for one in whole]
+def test_page_without_room_counts_everything_and_keeps_the_first_of_each_list() -> None:
+    whole, budget = make_content().report, PageBudget(left=0)
+    cut = budget.cut_report(whole)
+    assert len(list_given(cut.files)) == len(list_given(cut.conversations)[0].messages) == 1
+    assert (budget.left_out["files"], budget.left_out["messages"]) == (len(FILMS) - 1, MESSAGES - 1)
 
 
 def test_supplement_that_is_small_is_opened_beside_a_large_one(loop: Loop) -> None:

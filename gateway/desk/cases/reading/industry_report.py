@@ -160,12 +160,11 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Similar entries, as a table. A cell without text was left blank; `left_out` rows are not in it."""
+    """Similar entries, as a table. A cell without text was left blank."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Value, ...], ...]
-    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +184,7 @@ class Message:
 class Block:
     """Related facts, with their tables, messages and inner blocks.
 
-    `not_held` are fields with the sender's reason for having nothing, `unsaid` the titles of blank fields. Values that
-    do not fit on a page are counted in `messages_left` and `left_out`.
+    `not_held` are fields with the sender's reason for having nothing, `unsaid` the titles of blank fields.
     """
 
     title: str = ""
@@ -196,14 +194,11 @@ class Block:
     blocks: tuple["Block", ...] = ()
     messages: tuple[Message, ...] = ()
     unsaid: tuple[str, ...] = ()
-    messages_left: int = 0
-    left_out: int = 0
 
     @property
     def is_empty(self) -> bool:
         """Whether the block has no content."""
-        said = (self.facts, self.not_held, self.grids, self.blocks, self.messages, self.messages_left, self.left_out)
-        return not any(said)
+        return not any((self.facts, self.not_held, self.grids, self.blocks, self.messages))
 
 
 @dataclass(slots=True)
@@ -378,19 +373,7 @@ def name_people(report: IndustryReport) -> dict[str, str]:
     return named
 
 
-def make_threads(report: IndustryReport, *, most_messages: int | None = None) -> tuple[Block, ...]:
-    """Return a block for each thread of a report, with all its messages, or the report's first `most_messages`."""
-    people, part = name_people(report), get_part(get_outline(), "conversations")
-    blocks, room = [], most_messages
-    for thread in list_given(report.conversations):
-        shown = thread.messages if room is None else thread.messages[:room]
-        if room is not None:
-            room -= len(shown)
-        blocks.append(_make_thread(thread, part, shown=shown, people=people))
-    return tuple(blocks)
-
-
-def _make_thread(thread: Conversation, part: Part, *, shown: Sequence[SentMessage], people: Mapping[str, str]) -> Block:
+def _make_thread(thread: Conversation, part: Part, *, people: Mapping[str, str]) -> Block:
     head = make_block(thread, part, without={"messages"})
     fields = {one.name: one for one in get_part(part, "messages").fields}
     ids = (user for sent in thread.messages for user in (sent.sender, *list_given(sent.recipients)))
@@ -400,8 +383,7 @@ def _make_thread(thread: Conversation, part: Part, *, shown: Sequence[SentMessag
         # The key to the names, once: every message names people by their number.
         facts=(*head.facts, *(Fact(people[user], Value(user, is_typed=True)) for user in known)),
         not_held=head.not_held,
-        messages=tuple(_make_message(one, fields, people=people) for one in shown),
-        messages_left=len(thread.messages) - len(shown),
+        messages=tuple(_make_message(one, fields, people=people) for one in thread.messages),
         unsaid=head.unsaid,
     )
 
@@ -441,17 +423,13 @@ def _format_or_blank(field: Field, value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ReportSection:
-    """One part of a report. `name` is for addresses within the page, `count` is the number of entries.
-
-    `left_out` blocks do not fit on the page.
-    """
+    """One part of a report. `name` is for addresses within the page, `count` is the number of entries."""
 
     name: str
     title: str
     blocks: tuple[Block, ...]
     count: str = ""
     is_open: bool = False
-    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -467,16 +445,15 @@ class Counted:
     missing_left: int = 0
 
 
-def make_report_sections(content: SealedIndustryReport, *, most_messages: int | None = None) -> list[ReportSection]:
-    """Return the sections of a report, without the empty ones.
-
-    With all its messages, or the first `most_messages`.
-    """
+def make_report_sections(
+    content: SealedIndustryReport, *, people: Mapping[str, str] | None = None
+) -> list[ReportSection]:
+    """Return the sections of a report, without the empty ones; `people` are the names where it was cut for a page."""
     sections = (
         *(_make_changes(content), _make_urgency(content), _make_known_elsewhere(content.report)),
         *(_make_people(content.report, "children"), _make_people(content.report, "suspects")),
         _make_events(content.report),
-        _make_conversations(content.report, most_messages=most_messages),
+        _make_conversations(content.report, name_people(content.report) if people is None else people),
         _make_places(content.report),
         *(_make_others(content.report), _make_files(content.report), _make_traces(content.report)),
         *(_make_senders(content.report), _make_preservation(content.report), _make_particulars(content)),
@@ -553,9 +530,10 @@ def _make_events(report: IndustryReport) -> ReportSection:
     return ReportSection("events", "What happened", (head, body))
 
 
-def _make_conversations(report: IndustryReport, *, most_messages: int | None) -> ReportSection:
-    threads = make_threads(report, most_messages=most_messages)
-    count = sum(len(thread.messages) + thread.messages_left for thread in threads)
+def _make_conversations(report: IndustryReport, people: Mapping[str, str]) -> ReportSection:
+    part = get_part(get_outline(), "conversations")
+    threads = tuple(_make_thread(one, part, people=people) for one in list_given(report.conversations))
+    count = sum(len(thread.messages) for thread in threads)
     return ReportSection(
         "conversations",
         "Conversation",

@@ -4,14 +4,18 @@ The timeline is made from the audit log, from the steps with their sealed reason
 came and messages left. Holds typed or reported text only if the report is open beside it.
 
 A page is built whole before it is sent: a sender must not stop the desk with a case of forty megabytes. The first of
-everything stays, and each cut states how much it removed.
+everything stays, and each report states how much was left out.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from html import escape
 from types import MappingProxyType
 from typing import Any, Final, TypeVar, get_args
+
+import msgspec
 
 from gateway.desk import audit
 from gateway.desk.actions.destinations import Register, load_register
@@ -53,17 +57,14 @@ from gateway.desk.cases.opening import (
 from gateway.desk.cases.queue import Later, list_later
 from gateway.desk.cases.reading.industry_report import (
     MOST_CHANGES,
-    Block,
     Change,
     Counted,
-    Fact,
-    Grid,
-    Message,
     ReportSection,
     Value,
     count_completeness,
     list_changes,
     make_report_sections,
+    name_people,
 )
 from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.search import NAMED
@@ -74,20 +75,13 @@ from gateway.desk.people.register import find_person, format_person
 from gateway.desk.people.releases import KINDS as RELEASE_KINDS
 from gateway.desk.wiring import Desk
 from gateway.guidance.risk import Combination, Factor, list_reasons
-from partner_sdk.report import IndustryReport, SealedIndustryReport, list_given
+from partner_sdk.report import IndustryReport, list_given
 from partner_sdk.report.reading import is_cover
 
 # HTML bytes for all reports of a case together; the rest of a page is small.
 PAGE_BYTES: Final = 1_400_000
-# Messages are read one by one; longer threads are read in a file, not on a page.
-MOST_MESSAGES: Final = 1000
-MOST_MESSAGES_OF_LATER: Final = 50
-
-# Roughly the size of the template's own HTML around each item.
-_FACT_BYTES: Final = 60
-_CELL_BYTES: Final = 60
-_MESSAGE_BYTES: Final = 200
-_BLOCK_BYTES: Final = 120
+# Roughly the size of the template's own HTML around one value, and around one change.
+_VALUE_BYTES: Final = 60
 _CHANGE_BYTES: Final = 160
 
 T = TypeVar("T")
@@ -95,13 +89,18 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class PageBudget:
-    """The number of bytes of HTML that a page has left for reports."""
+    """The number of bytes of HTML that a page has left for reports, and of entries of lists that it left out."""
 
     left: int = PAGE_BYTES
+    left_out: Counter[str] = field(default_factory=Counter)  # by the name of their field, e.g. `messages`
 
-    def split_half(self) -> "PageBudget":
-        """Return a budget of half of the remaining bytes, so that an equal part is left for the rest."""
-        return PageBudget(self.left // 2)
+    @contextmanager
+    def half(self) -> Iterator["PageBudget"]:
+        """Yield a budget of half of the remaining bytes, so that an equal part is left for the rest."""
+        inner = PageBudget(self.left // 2, self.left_out)
+        given = inner.left
+        yield inner
+        self.left -= given - inner.left
 
     def take(self, things: Sequence[T], measure: Callable[[T], int]) -> tuple[T, ...]:
         """Return the first items that fit, and take their bytes from the budget."""
@@ -114,84 +113,33 @@ class PageBudget:
             taken.append(one)
         return tuple(taken)
 
+    def cut_report(self, report: IndustryReport) -> IndustryReport:
+        """Return a report with the first entries of its lists; no field takes more than half of what is left."""
+        cut = {}
+        for name in report.__struct_fields__:
+            with self.half() as inner:
+                cut[name] = inner.cut(name, getattr(report, name))
+        return msgspec.structs.replace(report, **cut)
 
-def fit_sections(sections: Sequence[ReportSection], budget: PageBudget) -> list[ReportSection]:
-    """Return the sections that fit; no section takes more than half of the remaining budget."""
-    fitted = []
-    for section in sections:
-        inner = budget.split_half()
-        before = inner.left
-        blocks, left_out = _fit_blocks(section.blocks, inner)
-        budget.left -= before - inner.left
-        fitted.append(replace(section, blocks=blocks, left_out=left_out))
-    return fitted
-
-
-def has_cuts(sections: Sequence[ReportSection]) -> bool:
-    """Return whether anything was left out."""
-    return any(section.left_out or any(map(_is_cut, section.blocks)) for section in sections)
-
-
-def _is_cut(block: Block) -> bool:
-    return bool(
-        block.left_out
-        or block.messages_left
-        or any(one.left_out for one in block.grids)
-        or any(map(_is_cut, block.blocks))
-    )
+    def cut(self, name: str, value: Any) -> Any:
+        """Return a field's value with the first entries of its lists, and always one: none would mean a blank field."""
+        if isinstance(value, msgspec.Struct):
+            parts = {part: self.cut(part, getattr(value, part)) for part in value.__struct_fields__}
+            return msgspec.structs.replace(value, **parts)
+        if isinstance(value, tuple):
+            kept = list[Any]()
+            for one in value:
+                if kept and self.left <= 0:
+                    break
+                kept.append(self.cut(name, one))
+            self.left_out[name] += len(value) - len(kept)
+            return tuple(kept)
+        self.left -= 0 if value is None else _VALUE_BYTES + _measure(str(value))
+        return value
 
 
-def _fit_blocks(blocks: Sequence[Block], budget: PageBudget) -> tuple[tuple[Block, ...], int]:
-    fitted: list[Block] = []
-    for number, block in enumerate(blocks):
-        size = _BLOCK_BYTES + _measure(block.title)
-        if size > budget.left:
-            return tuple(fitted), len(blocks) - number
-        budget.left -= size
-        fitted.append(_fit_block(block, budget))
-    return tuple(fitted), 0
-
-
-def _fit_block(block: Block, budget: PageBudget) -> Block:
-    facts = budget.take(block.facts, _measure_fact)
-    not_held = budget.take(block.not_held, _measure_fact)
-    unsaid = budget.take(block.unsaid, _measure)
-    messages = budget.take(block.messages, _measure_message)
-    grids = list[Grid]()
-    for grid in block.grids:
-        rows = budget.take(grid.rows, lambda row: sum(_CELL_BYTES + _measure(one) for one in row))
-        grids.append(replace(grid, rows=rows, left_out=len(grid.rows) - len(rows)))
-    blocks, left_out = _fit_blocks(block.blocks, budget)
-    for whole, kept in ((block.facts, facts), (block.not_held, not_held), (block.unsaid, unsaid)):
-        left_out += len(whole) - len(kept)
-    return replace(
-        block,
-        facts=facts,
-        not_held=not_held,
-        unsaid=unsaid,
-        messages=messages,
-        messages_left=block.messages_left + len(block.messages) - len(messages),
-        grids=tuple(grids),
-        blocks=blocks,
-        left_out=left_out,
-    )
-
-
-def _measure(one: str | Value) -> int:
-    return len(escape(one if isinstance(one, str) else one.text).encode())
-
-
-def _measure_all(*words: str | Value) -> int:
-    return sum(_measure(one) for one in words)
-
-
-def _measure_fact(fact: Fact) -> int:
-    return _FACT_BYTES + _measure(fact.title) + _measure(fact.value)
-
-
-def _measure_message(message: Message) -> int:
-    words = _measure_all(message.speaker, message.side, message.time, message.to, message.kind, message.text)
-    return _MESSAGE_BYTES + words + sum(map(_measure_fact, message.notes))
+def _measure(*words: str | Value) -> int:
+    return sum(len(escape(one if isinstance(one, str) else one.text).encode()) for one in words)
 
 
 # Roughly the size of the template's own HTML around one.
@@ -211,8 +159,8 @@ class Fingerprint:
 class ShownReport:
     """One opened report. `reason` is the sender's reason for a correction or retraction, `own_reference` its number.
 
-    `is_cut` if the page has no room for all of it. `fingerprints` is the whole content of a supplement that brings only
-    files (`is_cover`).
+    `left_out` counts the entries that the page has no room for, by their field. `fingerprints` is the whole content of
+    a supplement that brings only files (`is_cover`).
     """
 
     case: CaseRow
@@ -223,7 +171,7 @@ class ShownReport:
     changes: Sequence[Change] = ()
     more_changes: bool = False
     fault: str = ""
-    is_cut: bool = False
+    left_out: Mapping[str, int] = field(default_factory=dict)
     fingerprints: Sequence[Fingerprint] = ()
     fingerprints_left: int = 0
 
@@ -253,12 +201,9 @@ class PartnerCase:
 
 
 def make_partner_case(
-    desk: Desk, case: CaseRow, opened: Sequence[OpenedReport], *, actor: str, budget: PageBudget | None = None
+    desk: Desk, case: CaseRow, opened: Sequence[OpenedReport], *, actor: str, budget: PageBudget
 ) -> PartnerCase:
-    """Return the content for the page of a partner's case; `opened` is empty on an unopened page.
-
-    Without a budget, nothing is cut.
-    """
+    """Return the content for the page of a partner's case; `opened` is empty on an unopened page."""
     with desk.store.read() as connection:
         timeline = list_reports(connection, case.first_id)
         first = timeline[0]
@@ -273,7 +218,7 @@ def make_partner_case(
     return PartnerCase(
         first=first,
         timeline=timeline,
-        shown=[_show(one, first=first_report, budget=budget, is_later=one is not opened[0]) for one in opened],
+        shown=[_show(one, first=first_report, budget=budget) for one in opened],
         left_closed=[one for one in about if one.case_id not in open_ids] if opened else (),
         doubts=[*list_case_doubts(case, about), *strangers, *list_unopened(opened)],
         linked=linked,
@@ -282,70 +227,41 @@ def make_partner_case(
     )
 
 
-def _show(one: OpenedReport, *, first: IndustryReport | None, budget: PageBudget | None, is_later: bool) -> ShownReport:
+def _show(one: OpenedReport, *, first: IndustryReport | None, budget: PageBudget) -> ShownReport:
     if one.content is None:
         return ShownReport(one.case, fault=one.fault)
-    if is_cover(one.content):
-        return _show_cover(one.case, one.content, first=first, budget=budget)
     report = one.content.report
-    compared = first is not None and one.case.joined_to is not None and one.case.report_kind in _WITH_CHANGES
-    is_addition = one.case.report_kind != "correction"
-    changes = list_changes(first, report, is_addition=is_addition) if compared and first is not None else []
+    # A report takes half of the page's remaining room at most, so that later ones fit.
+    with budget.half() as room:
+        if is_cover(one.content):
+            named = () if first is None else list_given(first.files)
+            names = {file.file_id: file.name for file in named if isinstance(file.name, str)}
+            brought = [Fingerprint(names.get(file.file_id, file.file_id), file.sha256) for file in one.content.evidence]
+            prints = room.take(brought, lambda one: _FINGERPRINT_BYTES + _measure(one.name) + len(one.sha256))
+            return ShownReport(one.case, fingerprints=prints, fingerprints_left=len(brought) - len(prints))
+        changes, more_changes = tuple[Change, ...](), False
+        if first is not None and one.case.joined_to is not None and one.case.report_kind in _WITH_CHANGES:
+            found = list_changes(first, report, is_addition=one.case.report_kind != "correction")
+            with room.half() as inner:
+                changes = inner.take(
+                    found, lambda change: _CHANGE_BYTES + _measure(change.title, change.before, change.after)
+                )
+            more_changes = len(found) == MOST_CHANGES or len(changes) < len(found)
+        counted = count_completeness(one.content)
+        missing = room.take(counted.missing, lambda words: _VALUE_BYTES + _measure(words))
+        room.left_out = Counter()
+        cut = msgspec.structs.replace(one.content, report=room.cut_report(report))
     own = report.reporter.own_reference
-    most_messages = None
-    if budget is not None:
-        most_messages = MOST_MESSAGES_OF_LATER if is_later else MOST_MESSAGES
-    shown = ShownReport(
+    return ShownReport(
         one.case,
-        sections=make_report_sections(one.content, most_messages=most_messages),
-        counted=count_completeness(one.content),
+        sections=make_report_sections(cut, people=name_people(report)),
+        counted=replace(counted, missing=missing, missing_left=len(counted.missing) - len(missing)),
         reason=report.change_reason or "",
         own_reference=own if isinstance(own, str) else "",
         changes=changes,
-        more_changes=len(changes) == MOST_CHANGES,
+        more_changes=more_changes,
+        left_out=+room.left_out,
     )
-    return shown if budget is None else _fit(shown, budget)
-
-
-def _show_cover(
-    case: CaseRow, content: SealedIndustryReport, *, first: IndustryReport | None, budget: PageBudget | None
-) -> ShownReport:
-    named = () if first is None else list_given(first.files)
-    names = {file.file_id: file.name for file in named if isinstance(file.name, str)}
-    brought = [Fingerprint(names.get(file.file_id, file.file_id), file.sha256) for file in content.evidence]
-    shown = brought if budget is None else _fit_fingerprints(brought, budget)
-    return ShownReport(case, fingerprints=shown, fingerprints_left=len(brought) - len(shown))
-
-
-def _fit(shown: ShownReport, budget: PageBudget) -> ShownReport:
-    """Cut a report to half of the page's remaining room, so that later ones fit."""
-    inner = budget.split_half()
-    given = inner.left
-    changes = inner.split_half().take(
-        shown.changes, lambda one: _CHANGE_BYTES + _measure_all(one.title, one.before, one.after)
-    )
-    sections = fit_sections(shown.sections, inner)
-    counted = shown.counted
-    if counted is not None:
-        missing = inner.take(counted.missing, lambda one: _FACT_BYTES + _measure(one))
-        counted = replace(counted, missing=missing, missing_left=len(counted.missing) - len(missing))
-    budget.left -= given - inner.left
-    return replace(
-        shown,
-        sections=sections,
-        counted=counted,
-        changes=changes,
-        more_changes=shown.more_changes or len(changes) < len(shown.changes),
-        is_cut=has_cuts(sections),
-    )
-
-
-def _fit_fingerprints(brought: Sequence[Fingerprint], budget: PageBudget) -> Sequence[Fingerprint]:
-    inner = budget.split_half()
-    given = inner.left
-    kept = inner.take(brought, lambda one: _FINGERPRINT_BYTES + _measure(one.name) + len(one.sha256))
-    budget.left -= given - inner.left
-    return kept
 
 
 # More than a person reads: the oldest events are left out of the page, never of the audit log.
