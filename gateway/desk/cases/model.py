@@ -247,7 +247,7 @@ def check_open(found: CaseRow) -> None:
 
 
 def check_read(found: CaseRow) -> None:
-    """Raise `CaseError` for a report that nobody opened yet."""
+    """Raise `CaseError` for an unread report."""
     if found.opened_at is None:
         raise CaseError("This report is still unread. Open it first.", reason="not-opened")
 

@@ -74,7 +74,7 @@ class TakenChecks:
 
 @dataclass(frozen=True, slots=True)
 class CheckRow(CheckColumns):
-    """One stored check, with what it found."""
+    """One stored check, with its findings."""
 
     findings: tuple[CheckFinding, ...]
 

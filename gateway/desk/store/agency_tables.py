@@ -581,7 +581,7 @@ ALERTS: Final = Table(
 
 @dataclass(frozen=True, slots=True)
 class AlertCall:
-    """A notice of an alert: whom it called, when, and what came of it; written before the notice goes."""
+    """A notice of an alert, with the person that it called and its result; written before it goes."""
 
     id: int
     alert_id: int

@@ -114,7 +114,7 @@ class PageBudget:
         return tuple(taken)
 
     def cut_report(self, report: IndustryReport) -> IndustryReport:
-        """Return a report with the first entries of its lists; no field takes more than half of what is left."""
+        """Return a report with the first entries of its lists; no field takes more than half of the rest."""
         cut = {}
         for name in report.__struct_fields__:
             with self.half() as inner:
