@@ -279,7 +279,7 @@ def open_entries(desk: Desk, action: Action, entries: Sequence[ThreadEntry], *, 
 
 
 def open_texts(desk: Desk, action: Action, entries: Sequence[ThreadEntry], *, vault: Vault) -> dict[str, EntryText]:
-    """Return the same for a check by the desk itself, which the vault alone records: nobody has read them."""
+    """Return the same for a check by the desk itself, which the vault alone records: they stay unread."""
     texts = dict[str, EntryText]()
     with desk.store.read() as connection:
         for entry in entries:

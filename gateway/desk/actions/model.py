@@ -46,7 +46,7 @@ ActionState = Literal["drafted", "released", "sent", "acknowledged", "answered",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """What differs between the kinds of action: a new one is a row of `KINDS`, a page of its content, and its draft.
+    """The differences between the kinds of action: a new one is a row of `KINDS`, a page of its content, and its draft.
 
     `makes` drafts it, sends it by hand and withdraws it; `reads` its page, and `writes` in its thread. `signed_as` is
     the kind of the second person's signature, with its own permission (people/releases.py); without one the officer

@@ -1,4 +1,4 @@
-"""What every page of outgoing actions needs: the case or action of its address, and a text for services."""
+"""Shared by every page of outgoing actions: the case or action of its address, and a text for services."""
 
 from gateway.desk.actions.model import Action, ActionError, find_action
 from gateway.desk.cases.holding import make_scope
@@ -35,7 +35,7 @@ def get_action_or_404(action_id: str) -> Action:
 
 
 def find_scope(action: Action) -> CaseScope | None:
-    """Return what of the case of an action decides who reaches it; None for an action about no case."""
+    """Return the facts of an action's case that decide its readers; None for an action about no case."""
     if action.case_id is None:
         return None
     with get_desk().store.read() as connection:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, func, or_, select, update
 
@@ -149,8 +149,15 @@ def assess_case(
             raise CaseError("This report is still unread. Open it first.", reason="not-opened")
         _check_trained(desk, connection, actor)
         found = hold(desk, connection, found, actor=actor)
-        _check_factors(found, cleaned)
-        cleaned = replace(cleaned, contact=_get_contact(found, cleaned.contact))
+        judged = [*cleaned.agreed, *cleaned.struck]
+        if len(set(judged)) != len(judged) or not set(judged) <= list_codes() | set(found.factors.split()):
+            raise CaseError(
+                "One of the risk factors is not of this case. Judge those of the list.", reason="bad-factor"
+            )
+        if not is_grown_up(found):
+            cleaned = replace(cleaned, contact="")  # a child is owed a reply in any case, and a partner is asked
+        elif not cleaned.contact:
+            raise CaseError("Decide whether to contact the adult who reported: yes or no.", reason="contact-undecided")
         before = find_assessment(connection, found)
         if seen is not None and before is not None and before.step.number > seen:
             raise CaseError(
@@ -158,10 +165,11 @@ def assess_case(
                 reason="assessed-since",
             )
         text = StepText(note=cleaned.reasons, factors={**cleaned.agreed, **cleaned.struck})
-        codes = _to_codes(cleaned) | {"read": count_read(connection, found)}
+        codes = {name: getattr(cleaned, name) for name in _CODES if name != "read"}
+        codes |= {name: " ".join(codes[name]) for name in _LISTS} | {"read": count_read(connection, found)}
         add_step(desk, connection, found.case_id, "assess", actor=actor, text=text, codes=codes)
-        judged = {"kind": cleaned.kind, "age_band": cleaned.age_band}
-        connection.execute(update(CASES).where(CASES.c.case_id == found.case_id).values(judged))
+        same = CASES.c.case_id == found.case_id
+        connection.execute(update(CASES).where(same).values(kind=cleaned.kind, age_band=cleaned.age_band))
         raised = _raise(desk, connection, found, before, cleaned.immediate_risk, cleaned.priority)
         if hands_over and cleaned.best_placed in FACULTIES and cleaned.best_placed != raised.faculty:
             return hand_to_best_placed(desk, connection, raised, cleaned.best_placed, actor=actor)
@@ -227,7 +235,8 @@ def find_assessment(connection: Connection, case: CaseRow) -> CurrentAssessment 
     newest = next((step for step in steps if step.kind != "reopen"), None)
     if newest is None:
         return None
-    standing = CurrentAssessment(step=newest, **{name: _read_code(name, newest.detail[name]) for name in _CODES})
+    codes = {name: newest.detail[name] for name in _CODES}
+    standing = CurrentAssessment(step=newest, **codes | {name: tuple(codes[name].split()) for name in _LISTS})
     assessed = next(step for step in steps if step.kind == "assess")
     was_reopened = any(step.kind == "reopen" and step.number > assessed.number for step in steps)
     return replace(standing, is_stale=was_reopened or count_read(connection, case) > standing.read)
@@ -264,41 +273,11 @@ def is_grown_up(case: CaseRow) -> bool:
 
 def enter_lane(connection: Connection, found: CaseRow, *, now: datetime) -> None:
     """Bring a case into the crisis lane by a person's decision, with an alert, in the caller's transaction."""
-    values = {"crisis": True, "crisis_since": _get_later(found.opened_at, now=now), "tier": Tier.FIRST}
+    # Later than its reading, also within one second, or `count_unread` drops its alert.
+    after = now if found.opened_at is None else max(now, parse_time(found.opened_at) + timedelta(seconds=1))
+    values = {"crisis": True, "crisis_since": format_time(after), "tier": Tier.FIRST}
     connection.execute(update(CASES).where(CASES.c.case_id == found.case_id).values(**values))
     queue_alert(connection, count=1, now=now)
-
-
-def _get_later(opened_at: str | None, *, now: datetime) -> str:
-    """Return the time of coming into the crisis lane: later than the reading, or `count_unread` drops its alert.
-
-    Times have whole seconds, so a case can be read and moved in the same one.
-    """
-    after = now if opened_at is None else parse_time(opened_at) + timedelta(seconds=1)
-    return format_time(max(now, after))
-
-
-def _check_factors(found: CaseRow, assessment: Assessment) -> None:
-    judged = [*assessment.agreed, *assessment.struck]
-    if len(set(judged)) != len(judged) or not set(judged) <= list_codes() | set(found.factors.split()):
-        raise CaseError("One of the risk factors is not of this case. Judge those of the list.", reason="bad-factor")
-
-
-def _get_contact(found: CaseRow, contact: str) -> str:
-    if not is_grown_up(found):
-        return ""  # a child is owed a reply in any case, and a partner is asked
-    if not contact:
-        raise CaseError("Decide whether to contact the adult who reported: yes or no.", reason="contact-undecided")
-    return contact
-
-
-def _to_codes(assessment: Assessment) -> dict[str, str | int]:
-    values = {name: getattr(assessment, name) for name in _CODES if name != "read"}
-    return {name: " ".join(value) if name in _LISTS else value for name, value in values.items()}
-
-
-def _read_code(name: str, value: Any) -> Any:
-    return tuple(value.split()) if name in _LISTS else value
 
 
 def _raise(
@@ -333,7 +312,7 @@ def pass_on(
 ) -> CaseRow:
     """Record that a destination took the case: `taken_by` names the person there and their own reference.
 
-    `reason` says why this body. Both are sealed.
+    `reason` is for this body. Both are sealed.
     """
     check_code("means", means, tuple(dict(MEANS)))
     body = load_register(desk.paths.destinations).get(destination)

@@ -272,7 +272,9 @@ def _make_handed_over(
         doubts.append("The sender's reports give two different digests for this file.")
     if held is not None and any(bytes.fromhex(one) != held.digest for one in digests):
         doubts.append("The sealed bytes at this desk do not match the digest in the report, so the file will not open.")
-    if described is not None and _has_other_hash(described, reference):
+    hashes = () if described is None else list_given(described.hashes)
+    said = {one.value.lower() for one in hashes if one.type == "sha256"}
+    if said and reference.sha256 not in said:
         doubts.append(ANOTHER_HASH)
     state: FileState = "here"
     if held is None:
@@ -283,11 +285,6 @@ def _make_handed_over(
 
 def _without_digest(reference: EvidenceReference) -> EvidenceReference:
     return msgspec.structs.replace(reference, digest=None)
-
-
-def _has_other_hash(described: ReportedFile, reference: EvidenceReference) -> bool:
-    said = {one.value.lower() for one in list_given(described.hashes) if one.type == "sha256"}
-    return bool(said) and reference.sha256 not in said
 
 
 def _list_doubts(content: SealedIndustryReport) -> Sequence[str]:

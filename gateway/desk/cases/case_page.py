@@ -50,7 +50,6 @@ from gateway.desk.cases.reading.partner_case import (
     URGENCIES,
     CaseWork,
     PageBudget,
-    PartnerCase,
     make_case_work,
     make_partner_case,
     make_timeline,
@@ -245,12 +244,6 @@ def _add_template(state: PageState, report: PublicReport | None) -> PageState:
     return replace(state, typed=Typed(state.typed | {"reply_text": text}))
 
 
-def _is_to_prepare(state: PageState, typed: Typed, report: PublicReport | None, *, can_write: bool) -> bool:
-    """Return whether the page offers a whole reply to start from: nothing was typed, and nothing went wrong."""
-    is_untouched = not (state.faults or state.template or state.preview or typed["reply_text"])
-    return report is not None and can_write and is_untouched
-
-
 def _refuse(case: CaseRow, state: PageState, said: str) -> ResponseReturnValue:
     faults = (*state.faults, Fault("report", said))
     return show_closed_page(case, replace(state, faults=faults, preview=None))
@@ -304,8 +297,9 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
     partner = (
         None if is_public else make_partner_case(desk, case, content.opened, actor=get_name(), budget=PageBudget())
     )
-    sender = "A person" if is_public else _name_sender(case, partner)
+    sender = case.partner if partner is None or partner.source is None else partner.source.name
     reasons = {} if partner is None else partner.reasons
+    sender = "A person" if is_public else sender
     timeline = make_timeline(desk, work.lead, work.lines, sender=sender, reasons=reasons)
     promised, days_late = find_promised_day(case), count_days_late(case, today=get_uk_day(desk.clock()))
     report = content.report
@@ -322,7 +316,9 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
     # A read addition may have opened another way: the rules look into it, and this page does not.
     codes = REPLY_CODES if any(one.opened_at for one in additions) else list_reply_codes(content.reports)
     codes = [one for one in codes if written or one != REPLIED_BY_RETURN_CODE]
-    is_prepared = _is_to_prepare(state, typed, report, can_write=can_write and is_waiting(case) and not replies)
+    # A whole reply to start from is offered while nothing was typed and nothing went wrong.
+    is_untouched = not (state.faults or state.template or state.preview or typed["reply_text"])
+    is_prepared = report is not None and can_write and is_waiting(case) and not replies and is_untouched
     if report is not None and is_prepared:
         prepared = {"reply_text": normalise(list_templates(report)[0].text), "counts": "" if has_other_way else "yes"}
         typed = Typed(typed | prepared)
@@ -400,10 +396,6 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         urgencies=URGENCIES,
         urgency=_get_urgency(typed),
     )
-
-
-def _name_sender(case: CaseRow, partner: PartnerCase | None) -> str:
-    return case.partner if partner is None or partner.source is None else partner.source.name
 
 
 def _list_given(work: CaseWork) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What an assessment and a closure choose from, each a code with its title, in the order of the form.
+"""The choices of an assessment and a closure, each a code with its title, in the order of the form.
 
 Digests count the same codes. Weaknesses of a service and facts about the harm are data (`weaknesses.toml`,
 `facts.toml`). A code that closed cases carry is never removed.

@@ -281,6 +281,8 @@ def schedule_outcome(desk: Desk, wanted: str, *, outcome: str, hold_until: date 
     """Record the outcome for the sending partner. It leaves with the next collection, or the first on that UK day."""
     check_code("outcome", outcome, OUTCOMES)
     now = desk.clock()
+    if hold_until is not None and not 0 < (hold_until - get_uk_day(now)).days <= MOST_DAYS_HELD:
+        raise CaseError("Hold it back until a future date within three years.", reason="bad-day")
     with desk.store.write() as connection:
         found = get_first_case(connection, wanted)
         check_may_send_outcome(connection, found)
@@ -298,7 +300,7 @@ def schedule_outcome(desk: Desk, wanted: str, *, outcome: str, hold_until: date 
             case_id=found.case_id,
             partner=found.partner,
             outcome=outcome,
-            held_until=now if hold_until is None else _begin_day(hold_until, today=get_uk_day(now)),
+            held_until=now if hold_until is None else get_start_of(hold_until),
             actor=actor,
         )
         return next(one for one in list_signals(connection, case_id=found.case_id) if one.signal_id == signal_id)
@@ -328,7 +330,10 @@ def get_first_case(connection: Connection, wanted: str) -> CaseRow:
 
 def check_may_send_outcome(connection: Connection, found: CaseRow) -> None:
     """Raise `CaseError` unless a partner sent this report and no other outcome waits."""
-    check_from_partner(found)
+    if found.synthetic:
+        raise CaseError("This is a synthetic case: it has no sender.", reason="synthetic")
+    if found.partner == PUBLIC_SENDER:
+        raise CaseError("A person sent this report, so there is no partner to inform.", reason="public-report")
     if find_waiting(connection, found) is not None:
         raise CaseError(
             "An outcome is already waiting. Take it back before you choose another.",
@@ -336,24 +341,9 @@ def check_may_send_outcome(connection: Connection, found: CaseRow) -> None:
         )
 
 
-def check_from_partner(found: CaseRow) -> None:
-    """Raise `CaseError` for a case without a partner as its sender."""
-    if found.synthetic:
-        raise CaseError("This is a synthetic case: it has no sender.", reason="synthetic")
-    if found.partner == PUBLIC_SENDER:
-        raise CaseError("A person sent this report, so there is no partner to inform.", reason="public-report")
-
-
 def find_waiting(connection: Connection, found: CaseRow) -> OutcomeSignal | None:
     """Return the outcome of a case that can still be taken back."""
     return next((one for one in list_signals(connection, case_id=found.case_id) if one.waits), None)
-
-
-def choose_partner_outcome(connection: Connection, closed: CaseRow) -> str | None:
-    """Return the outcome that a closed case's partner may see: "used" for a "duplicate" of another sender's report."""
-    if closed.outcome == DUPLICATE and not has_own_earlier(connection, closed):
-        return USED
-    return closed.outcome
 
 
 def has_own_earlier(connection: Connection, found: CaseRow) -> bool:
@@ -370,12 +360,6 @@ def has_own_earlier(connection: Connection, found: CaseRow) -> bool:
         )
     ).first()
     return other is not None
-
-
-def _begin_day(day: date, *, today: date) -> datetime:
-    if not 0 < (day - today).days <= MOST_DAYS_HELD:
-        raise CaseError("Hold it back until a future date within three years.", reason="bad-day")
-    return get_start_of(day)
 
 
 def list_submitter_doubts(connection: Connection, opened: Sequence[OpenedReport]) -> list[tuple[str, str]]:
@@ -460,7 +444,10 @@ def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str) -> Case
             )
         )
         closed = get_case(connection, found.case_id)
-        _close_joined(connection, closed)
+        # Additions by the sender belong to the case and close with it; unread ones stay open for their own assessment.
+        joined = (CASES.c.joined_to == closed.case_id) & CASES.c.closed_at.is_(None) & CASES.c.opened_at.is_not(None)
+        same = {name: getattr(closed, name) for name in ("kind", "age_band", *_JUDGED)}
+        connection.execute(update(CASES).where(joined).values(**same))
         if closing.release_outcome and closed.partner != PUBLIC_SENDER:
             _record_outcome(desk, connection, closed, actor=actor, now=now)
         codes = {
@@ -559,7 +546,9 @@ def list_refusals(
 
 
 def _record_outcome(desk: Desk, connection: Connection, closed: CaseRow, *, actor: str, now: datetime) -> None:
-    outcome = choose_partner_outcome(connection, closed)
+    outcome = closed.outcome
+    if outcome == DUPLICATE and not has_own_earlier(connection, closed):
+        outcome = USED  # the other report is another sender's
     if outcome is not None:
         record_outcome(
             desk,
@@ -570,10 +559,3 @@ def _record_outcome(desk: Desk, connection: Connection, closed: CaseRow, *, acto
             held_until=now,
             actor=actor,
         )
-
-
-def _close_joined(connection: Connection, closed: CaseRow) -> None:
-    # Additions by the sender belong to the case and close with it; unread ones stay open for their own assessment.
-    joined = (CASES.c.joined_to == closed.case_id) & CASES.c.closed_at.is_(None) & CASES.c.opened_at.is_not(None)
-    same = {name: getattr(closed, name) for name in ("kind", "age_band", *_JUDGED)}
-    connection.execute(update(CASES).where(joined).values(**same))

@@ -80,15 +80,14 @@ def list_later(connection: Connection, cases: Collection[CaseRow]) -> dict[str, 
         rows = connection.execute(select(CASES).where(CASES.c.joined_to.in_(some)).order_by(CASES.c.received_at))
         for one in map(to_case, rows):
             joined.setdefault(one.first_id, []).append(one)
-    return {case_id: _sum_up(reports) for case_id, reports in joined.items()}
-
-
-def _sum_up(reports: Collection[CaseRow]) -> Later:
-    return Later(
-        count=len(reports),
-        unread=tuple(one.report_kind or "report" for one in reports if one.opened_at is None),
-        is_taken_back=any(one.report_kind == "retraction" for one in reports),
-    )
+    return {
+        case_id: Later(
+            count=len(reports),
+            unread=tuple(one.report_kind or "report" for one in reports if one.opened_at is None),
+            is_taken_back=any(one.report_kind == "retraction" for one in reports),
+        )
+        for case_id, reports in joined.items()
+    }
 
 
 def move_case(
@@ -170,7 +169,7 @@ def _choose_own_lines(first: ColumnElement[bool]) -> ColumnElement[bool]:
 
 
 def _choose_unsigned() -> ColumnElement[bool]:
-    """Return the condition that another person than the reader decided on no reply, and that nobody signed it yet."""
+    """Return the condition that another person than the reader decided on no reply, and that it is unsigned."""
     newest = select(func.max(RELEASES.c.id)).where(RELEASES.c.kind == NO_REPLY).group_by(RELEASES.c.subject)
     signed = select(RELEASE_SIGNATURES.c.release_id).where(RELEASE_SIGNATURES.c.release_id == RELEASES.c.id)
     drafts = select(RELEASES.c.subject).where(
@@ -330,7 +329,7 @@ def find_next(
 def count_lanes(connection: Connection, *, today: date, person: str = "") -> dict[str, int]:
     """Return the number of lines of every lane, by its code: the open ones in one pass over an index."""
     row = connection.execute(_COUNT_LANES, _bind(today, person)).one()
-    closed = _count_closed(connection)
+    closed = connection.execute(_COUNT_CLOSED).scalar_one() - connection.execute(_COUNT_JOINED_TO_CLOSED).scalar_one()
     found = {code: int(number) for code, number in zip((OPEN, *_CONDITIONS), row, strict=True)}
     return found | {"closed": closed, "all": found[OPEN] + closed}
 
@@ -352,19 +351,13 @@ def count_requests(connection: Connection, *, today: date) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
-def _count_closed(connection: Connection) -> int:
-    # All closed cases, counted through an index.
-    closed = connection.execute(_COUNT_CLOSED).scalar_one()
-    return int(closed) - int(connection.execute(_COUNT_JOINED_TO_CLOSED).scalar_one())
-
-
 def _bind(today: date | None, person: str) -> dict[str, str]:
     """Return the values of `_CONDITIONS`."""
     return {"today": (today or date.min).isoformat(), "person": person}
 
 
 def _choose(view: QueueView, *, is_in_order: bool) -> list[ColumnElement[bool]]:
-    """Return the conditions of a view. `is_in_order` spells "open" as ix_cases_queue does, which then gives the order.
+    """Return the conditions of a view. `is_in_order` writes "open" as ix_cases_queue does, which then gives the order.
 
     The other spelling is that of ix_cases_open, which has every column of the filters, and finds the few late replies.
     """

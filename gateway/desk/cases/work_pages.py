@@ -368,7 +368,11 @@ def list_reply_faults(case: CaseRow, typed: Typed) -> list[Fault]:
 def make_reply_fault(error: ReportAbuseError, typed: Typed) -> Fault:
     """Return the page's fault for an error of the rules for replies."""
     if error.reason == "too-long":
-        return Fault("reply_text", _format_too_long(len(normalise(typed["reply_text"]))))
+        count = len(normalise(typed["reply_text"]))
+        limit = f"A reply can have up to {MAX_BODY_CHARACTERS:,} characters. This one has {count:,}: remove"
+        is_long = count > MAX_BODY_CHARACTERS  # or its bytes are
+        left = f"{limit} {count - MAX_BODY_CHARACTERS:,}." if is_long else "The text is too long. Shorten it."
+        return Fault("reply_text", left)
     field = REPLY_FIELDS.get(error.reason, "reply_text")
     if isinstance(error, CaseError) and error.reason == "unprintable":
         field = "reason"
@@ -377,15 +381,6 @@ def make_reply_fault(error: ReportAbuseError, typed: Typed) -> Fault:
     if error.reason == "return-code-reason-missing" and typed["code"] == REPLIED_BY_RETURN_CODE:
         field = "reason"
     return Fault(field, str(error))
-
-
-def _format_too_long(count: int) -> str:
-    if count <= MAX_BODY_CHARACTERS:
-        return "The text is too long. Shorten it."
-    return (
-        f"A reply can have up to {MAX_BODY_CHARACTERS:,} characters. This one has {count:,}: "
-        f"remove {count - MAX_BODY_CHARACTERS:,}."
-    )
 
 
 @blueprint.post("/cases/<case_id>/reply/start")

@@ -220,7 +220,7 @@ def list_roles(connection: Connection, person: str) -> frozenset[Role]:
 
 
 def list_with_role(connection: Connection, *roles: Role) -> list[str]:
-    """Return the handles of the people who have one of these roles now."""
+    """Return the handles of the people with one of these roles now."""
     wanted = PERSON_ROLES.c.role.in_([role.value for role in roles])
     rows = connection.execute(select(PERSON_ROLES).where(wanted).order_by(PERSON_ROLES.c.id))
     newest = {(row.person, row.role): not row.is_end for row in rows}

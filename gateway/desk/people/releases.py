@@ -120,7 +120,7 @@ def get_release(connection: Connection, release_id: int) -> Release:
 
 
 def list_open(connection: Connection, kind: str) -> list[Release]:
-    """Return the drafts of a kind that nobody signed yet, the oldest first."""
+    """Return the unsigned drafts of a kind, the oldest first."""
     waiting = _WHOLE.where(RELEASES.c.kind == kind, RELEASE_SIGNATURES.c.release_id.is_(None))
     return [copy_fields(Release, row) for row in connection.execute(waiting.order_by(RELEASES.c.id))]
 

@@ -215,7 +215,7 @@ def is_permitted(permission: Permission, *, case: CaseScope | None = None) -> bo
 def format_advice(text: str) -> str:
     """Return advice with its commands, which stand in backticks, for a reader with a shell; for others without.
 
-    Only an administrator has one. A part that has a command is left out for anybody else.
+    Only an administrator has one. Others are shown the text without a part that has a command.
     """
     if "`" not in text and PROGRAM not in text:
         return text

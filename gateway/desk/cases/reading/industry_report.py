@@ -253,17 +253,13 @@ def _add(making: _Making, field_: Field, value: Any) -> None:
         making.facts.append(Fact(label, format_value(field_, value)))
     elif not field_.is_list:
         making.blocks.append(make_block(value, field_.part, title=label))
-    elif _is_flat(field_.part):
+    elif len(field_.part.fields) <= MOST_COLUMNS and all(one.part is None for one in field_.part.fields):
         making.grids.append(_make_grid(label, field_.part, value))
     else:
         making.blocks += [
             make_block(one, field_.part, title=f"{label} {number}" if len(value) > 1 else label)
             for number, one in enumerate(value, start=1)
         ]
-
-
-def _is_flat(part: Part) -> bool:
-    return len(part.fields) <= MOST_COLUMNS and all(one.part is None for one in part.fields)
 
 
 def _make_grid(title: str, part: Part, rows: Sequence[Any]) -> Grid:
@@ -390,10 +386,12 @@ def _make_thread(thread: Conversation, part: Part, *, people: Mapping[str, str])
 
 def _make_message(sent: SentMessage, fields: Mapping[str, Field], *, people: Mapping[str, str]) -> Message:
     return Message(
-        speaker=_name(sent.sender, people),
+        speaker=people.get(sent.sender, sent.sender),
         side=people.get(sent.sender, "Other").split()[0].lower(),
-        time=_format_or_blank(fields["sent_at"], sent.sent_at),
-        to=_format_recipients(sent, people),
+        time=format_value(fields["sent_at"], sent.sent_at).full_text if is_answered(sent.sent_at) else "No time given",
+        to=format_not_held(sent.recipients).full_text
+        if isinstance(sent.recipients, NotHeld)
+        else ", ".join(people.get(one, one) for one in sent.recipients),
         kind=format_value(fields["type"], sent.type).text,
         text=format_value(fields["text"], sent.text) if is_answered(sent.text) else _NO_TEXT,
         notes=tuple(_list_notes(sent, fields)),
@@ -405,20 +403,6 @@ def _list_notes(sent: SentMessage, fields: Mapping[str, Field]) -> Iterator[Fact
         value = getattr(sent, name)
         if name not in _SAID and is_answered(value) and value is not False:
             yield Fact(get_field_label(one), format_value(one, value))
-
-
-def _format_recipients(sent: SentMessage, people: Mapping[str, str]) -> str:
-    if isinstance(sent.recipients, NotHeld):
-        return format_not_held(sent.recipients).full_text
-    return ", ".join(_name(one, people) for one in sent.recipients)
-
-
-def _name(user_id: str, people: Mapping[str, str]) -> str:
-    return people.get(user_id, user_id)
-
-
-def _format_or_blank(field: Field, value: object) -> str:
-    return format_value(field, value).full_text if is_answered(value) else "No time given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -449,14 +433,52 @@ def make_report_sections(
     content: SealedIndustryReport, *, people: Mapping[str, str] | None = None
 ) -> list[ReportSection]:
     """Return the sections of a report, without the empty ones; `people` are the names where it was cut for a page."""
+    report, outline = content.report, get_outline()
+    incident, elsewhere = (
+        get_part(outline, "incident"),
+        len(list_given(report.other_references) + list_given(report.police)),
+    )
+
+    def make(*names: str) -> Block:
+        return make_block_of(report, outline, names)
+
+    changed = [name for name in ("change_reason", "answers_request") if getattr(report, name) is not None]
+    happened = make_block(report.incident, incident, without={*_URGENT, "places"})
+    reporter = make_block(report.reporter, get_part(outline, "reporter"), title="Who reports")
+    discovery = make_block(report.discovery, get_part(outline, "discovery"), title="How it was found")
     sections = (
-        *(_make_changes(content), _make_urgency(content), _make_known_elsewhere(content.report)),
-        *(_make_people(content.report, "children"), _make_people(content.report, "suspects")),
-        _make_events(content.report),
-        _make_conversations(content.report, name_people(content.report) if people is None else people),
-        _make_places(content.report),
-        *(_make_others(content.report), _make_files(content.report), _make_traces(content.report)),
-        *(_make_senders(content.report), _make_preservation(content.report), _make_particulars(content)),
+        ReportSection("changes", "Changes and answers", (make(*changed),), is_open=True),
+        _make_urgency(content),
+        ReportSection(
+            "elsewhere",
+            "Who has it already",  # near the top, so that no two bodies do the same work
+            (make("other_references", "police", "linked_reports"),),
+            count=f"{elsewhere} elsewhere" if elsewhere else "no one else is named",
+            is_open=True,
+        ),
+        _make_people(report, "children"),
+        _make_people(report, "suspects"),
+        ReportSection("events", "What happened", (make("category", "sub_label", "uk_link", "countries"), happened)),
+        _make_conversations(report, name_people(report) if people is None else people),
+        ReportSection(
+            "places",
+            "Where on the service",
+            (make_block_of(report.incident, incident, ("places",)),),
+            count=str(len(list_given(report.incident.places))),
+        ),
+        ReportSection(
+            "others", "Other people", (make("other_people"),), count=str(len(list_given(report.other_people)))
+        ),
+        _make_files(report),
+        _make_traces(report),
+        ReportSection("senders", "Who reports, and who to ask", (reporter, discovery)),
+        ReportSection(
+            "preservation",
+            "What is kept for police",
+            (make("preservation"),),
+            count=str(len(list_given(report.preservation))),
+        ),
+        _make_particulars(content),
     )
     return [one for one in sections if not all(block.is_empty and not block.unsaid for block in one.blocks)]
 
@@ -478,12 +500,6 @@ def name_person(word: str, number: int, person: Any) -> str:
     return f"{word} {number}" if name is None else f"{word} {number}: {name}"
 
 
-def _make_changes(content: SealedIndustryReport) -> ReportSection:
-    names = [name for name in ("change_reason", "answers_request") if getattr(content.report, name) is not None]
-    block = make_block_of(content.report, get_outline(), names)
-    return ReportSection("changes", "Changes and answers", (block,), is_open=True)
-
-
 def _make_urgency(content: SealedIndustryReport) -> ReportSection:
     report, outline = content.report, get_outline()
     head = make_block_of(report, outline, ("priority_reason",))
@@ -502,14 +518,6 @@ def _make_urgency(content: SealedIndustryReport) -> ReportSection:
     return ReportSection("urgency", "Why it is urgent", (block,), is_open=True)
 
 
-def _make_known_elsewhere(report: IndustryReport) -> ReportSection:
-    # First, so that no two bodies do the same work.
-    block = make_block_of(report, get_outline(), ("other_references", "police", "linked_reports"))
-    count = len(list_given(report.other_references)) + len(list_given(report.police))
-    said = f"{count} elsewhere" if count else "no one else is named"
-    return ReportSection("elsewhere", "Who has it already", (block,), count=said, is_open=True)
-
-
 def _make_people(report: IndustryReport, name: str) -> ReportSection:
     word, part = _ONE_OF[name], get_part(get_outline(), name)
     people = list_given(getattr(report, name))
@@ -523,13 +531,6 @@ def _make_people(report: IndustryReport, name: str) -> ReportSection:
     )
 
 
-def _make_events(report: IndustryReport) -> ReportSection:
-    outline = get_outline()
-    head = make_block_of(report, outline, ("category", "sub_label", "uk_link", "countries"))
-    body = make_block(report.incident, get_part(outline, "incident"), without={*_URGENT, "places"})
-    return ReportSection("events", "What happened", (head, body))
-
-
 def _make_conversations(report: IndustryReport, people: Mapping[str, str]) -> ReportSection:
     part = get_part(get_outline(), "conversations")
     threads = tuple(_make_thread(one, part, people=people) for one in list_given(report.conversations))
@@ -540,21 +541,6 @@ def _make_conversations(report: IndustryReport, people: Mapping[str, str]) -> Re
         threads or _make_empty_blocks(report, "conversations"),
         count=f"{count} message" + ("" if count == 1 else "s"),
     )
-
-
-def _make_places(report: IndustryReport) -> ReportSection:
-    incident, part = report.incident, get_part(get_outline(), "incident")
-    return ReportSection(
-        "places",
-        "Where on the service",
-        (make_block_of(incident, part, ("places",)),),
-        count=str(len(list_given(incident.places))),
-    )
-
-
-def _make_others(report: IndustryReport) -> ReportSection:
-    block = make_block_of(report, get_outline(), ("other_people",))
-    return ReportSection("others", "Other people", (block,), count=str(len(list_given(report.other_people))))
 
 
 def _make_files(report: IndustryReport) -> ReportSection:
@@ -572,19 +558,6 @@ def _make_traces(report: IndustryReport) -> ReportSection:
             blocks.append(make_block_of(person, part, _TRACES, title=name_person(_ONE_OF[name], number, person)))
             count += sum(len(list_given(getattr(person, trace))) for trace in _TRACES)
     return ReportSection("traces", "Traces: logins and devices", tuple(blocks), count=str(count))
-
-
-def _make_senders(report: IndustryReport) -> ReportSection:
-    outline = get_outline()
-    reporter = make_block(report.reporter, get_part(outline, "reporter"), title="Who reports")
-    discovery = make_block(report.discovery, get_part(outline, "discovery"), title="How it was found")
-    return ReportSection("senders", "Who reports, and who to ask", (reporter, discovery))
-
-
-def _make_preservation(report: IndustryReport) -> ReportSection:
-    kept = len(list_given(report.preservation))
-    block = make_block_of(report, get_outline(), ("preservation",))
-    return ReportSection("preservation", "What is kept for police", (block,), count=str(kept))
 
 
 def _make_particulars(content: SealedIndustryReport) -> ReportSection:

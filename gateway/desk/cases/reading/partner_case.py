@@ -370,7 +370,7 @@ def describe_events(desk: Desk, case: CaseRow, events: Sequence[AuditEvent], act
 def _is_said_twice(
     event: AuditEvent, action: Action, *, said: Collection[tuple[str, object, object]], chosen: Collection[str]
 ) -> bool:
-    """Return whether another line says this: a choice of a body is a draft, and an entry says what it brought about."""
+    """Return whether another line has this: a choice of a body is a draft, and an entry names its effect."""
     answers = {"acknowledge-action": ("acknowledge",), "answer-action": ("answer", "outcome", "decline")}
     if event.action in answers:
         return any(("take-thread-entry", action.action_id, kind) in said for kind in answers[event.action])
@@ -570,9 +570,9 @@ def _make_line(step: CaseStep, text: StepText | None, *, names: Mapping[str, str
     if text is None:
         return line
     titles = {one.code: one.reason for one in list_reasons(" ".join(text.factors))}
-    factors = [(_format_judgement(step, code, titles[code]), reason) for code, reason in text.factors.items()]
+    struck = str(step.detail.get("struck")).split()
+    factors = [
+        (f"{'Struck out' if code in struck else 'Agreed'}: {titles[code]}", reason)
+        for code, reason in text.factors.items()
+    ]
     return replace(line, reason=text.reason, note=text.note, factors=factors, is_sealed=False)
-
-
-def _format_judgement(step: CaseStep, code: str, title: str) -> str:
-    return f"{'Struck out' if code in str(step.detail.get('struck')).split() else 'Agreed'}: {title}"

@@ -1,7 +1,7 @@
 """Lays out an opened public report: every answer in closed sections, and a service's claim about its page.
 
 Never leaves an answer out and changes no character of a text, except that codes become labels. The page escapes it. A
-service's description of its page comes with its verdict; the reader decides what it proves.
+service's description of its page comes with its verdict; the reader decides.
 """
 
 from collections.abc import Iterator

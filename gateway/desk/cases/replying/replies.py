@@ -1,4 +1,4 @@
-"""Replies to a person who reported: the safe ways to reach them, the text under their return code, and the record.
+"""Replies to people reporting: the safe ways to reach them, the text under their return code, and the record.
 
 Never counts a sealed reply as the owed one by itself: the person may never come back to read it. It counts only if
 staff confirm it, with a reason wherever another safe way was open (R23).
@@ -65,13 +65,6 @@ from partner_sdk.wire.signing import verify_keys
 MOST_READINGS: Final = 200
 
 
-def draft_no_reply(connection: Connection, found: CaseRow, *, by: str, now: datetime) -> None:
-    """Enter the decision for a second person to sign, if no reply is safe and one is owed."""
-    if is_without_reply(found):
-        body = describe_no_reply(connection, found)
-        draft_release(connection, kind=NO_REPLY, subject=found.case_id, body=body, by=by, now=now)
-
-
 def find_no_reply(connection: Connection, found: CaseRow) -> Release | None:
     """Return the decision as it stands, with its signature if it has one; None if a reply was given or none is owed."""
     if not is_without_reply(found):
@@ -81,7 +74,7 @@ def find_no_reply(connection: Connection, found: CaseRow) -> Release | None:
 
 
 def list_no_reply_refusals(connection: Connection, found: CaseRow) -> Iterator[CaseError]:
-    """Yield why a case without a reply may not close: nobody else has signed the reason as it stands now."""
+    """Yield a refusal to close a case without a reply until another person has signed the reason as it stands now."""
     if not is_without_reply(found):
         return
     body = describe_no_reply(connection, found)
@@ -368,7 +361,11 @@ def note_reply(
         .values(reply_code=code, reply_recorded_at=format_time(now))
     )
     add_step(desk, connection, found.case_id, REPLY_STEP, actor=actor, text=text, codes={"code": code, **codes})
-    draft_no_reply(connection, get_case(connection, found.case_id), by=actor, now=now)
+    noted = get_case(connection, found.case_id)
+    if is_without_reply(noted):
+        # A second person signs the decision.
+        body = describe_no_reply(connection, noted)
+        draft_release(connection, kind=NO_REPLY, subject=noted.case_id, body=body, by=actor, now=now)
 
 
 class ReplyError(ReportAbuseError):
@@ -399,7 +396,7 @@ class CheckedReply:
 
 @dataclass(frozen=True, slots=True)
 class ReplyCopy:
-    """An earlier reply, for the next person who works on the case. `text` is None if it does not open."""
+    """An earlier reply, for the next reader of the case. `text` is None if it does not open."""
 
     text: str | None
     written_at: str
@@ -421,7 +418,8 @@ def write_reply(desk: Desk, wanted: str, draft: ReplyDraft, *, actor: str, messa
     checked = check_draft(desk, found, draft, actor=actor)
     now = desk.clock()
     with desk.store.write() as connection:
-        if message_id is not None and _is_written(connection, message_id):
+        same = select(REPLY_MESSAGES.c.message_id).where(REPLY_MESSAGES.c.message_id == message_id)
+        if message_id is not None and connection.execute(same).first() is not None:
             return message_id
         found = get_case(connection, found.case_id)
         hold_unless_closed(desk, connection, found, actor=actor)
@@ -470,8 +468,12 @@ def check_draft(desk: Desk, found: CaseRow, draft: ReplyDraft, *, actor: str) ->
     with desk.store.read() as connection:
         if has_no_place(connection, reference=recipient.reference):
             raise ReplyError("The gateway no longer keeps this return code. Answer another way.", reason="no-place")
+    if not draft.is_the_reply:
+        return CheckedReply(text, recipient, "")
+    # If another safe way is open, only a person can state why the code alone is enough.
     reports = [content] if first is None or first.content is None else [first.content, content]
-    return CheckedReply(text, recipient, _clean_reason(draft, reports) if draft.is_the_reply else "")
+    reason = draft.reason.strip() or ("" if list_open_ways(*reports) else NO_OTHER_WAY)
+    return CheckedReply(text, recipient, clean_reply_reason(REPLIED_BY_RETURN_CODE, reason))
 
 
 def clean_text(text: str, *, is_part: bool = False) -> str:
@@ -491,14 +493,6 @@ def clean_text(text: str, *, is_part: bool = False) -> str:
     if not is_part and not is_sentence(cleaned):
         raise ReplyError("This is no sentence. Write words that help the person who reported.", reason="no-sentence")
     return cleaned
-
-
-def _clean_reason(draft: ReplyDraft, reports: Sequence[PublicReport]) -> str:
-    # If another safe way is open, only a person can state why the code alone is enough.
-    reason = draft.reason.strip()
-    if not reason and not list_open_ways(*reports):
-        reason = NO_OTHER_WAY
-    return clean_reply_reason(REPLIED_BY_RETURN_CODE, reason)
 
 
 def open_copies(desk: Desk, found: CaseRow, *, actor: str) -> list[ReplyCopy]:
@@ -532,8 +526,3 @@ def open_copies(desk: Desk, found: CaseRow, *, actor: str) -> list[ReplyCopy]:
     with desk.store.write() as connection:
         audit.append_entry(connection, "read-replies", found.case_id, at=now, actor=actor)
     return copies
-
-
-def _is_written(connection: Connection, message_id: str) -> bool:
-    known = select(REPLY_MESSAGES.c.message_id).where(REPLY_MESSAGES.c.message_id == message_id)
-    return connection.execute(known).first() is not None
