@@ -29,6 +29,9 @@ ReportAbuseError            .reason: one kebab-case slug a machine can compare
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+ReasonT = TypeVar("ReasonT", bound=str)
 
 
 class ReportAbuseError(Exception):
@@ -37,6 +40,16 @@ class ReportAbuseError(Exception):
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class RefusalError(ReportAbuseError, Generic[ReasonT]):
+    """An error with its only reasons, e.g. `RefusalError[Literal["too-early"]]`: the type checker holds them."""
+
+    reason: ReasonT
+
+    if TYPE_CHECKING:
+
+        def __init__(self, message: str, *, reason: ReasonT) -> None: ...
 
 
 class FormatError(ReportAbuseError):

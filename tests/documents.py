@@ -86,7 +86,7 @@ NOT_RUN: Final[dict[str, str]] = {
     "report-abuse-desk unlock --state /var/lib/report-abuse-desk": f"asks for passphrases; {_UNLOCKING}",
     "report-abuse-desk vault --state /var/lib/report-abuse-desk": f"serves until it is stopped; {_UNLOCKING}",
     "report-abuse-desk serve --state /var/lib/report-abuse-desk --port 8702": (
-        f"{_SERVES}tests/desk/test_desk_serving.py"
+        f"{_SERVES}tests/desk/running/test_desk_serving.py"
     ),
     "report-abuse-gateway copy-evidence --state /var/lib/report-abuse-gateway": (
         "needs an object store; tests/gateway/evidence/test_bucket.py runs it on one"

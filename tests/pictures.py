@@ -17,10 +17,10 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from gateway.demo.service.app import PLACES
-from gateway.desk.app import read_sheet
 from gateway.desk.collection.filing import NewCase, file_cases
 from gateway.desk.collection.row_checks import SealedContent
-from gateway.desk.people.permissions import Role
+from gateway.desk.office.people.permissions import Role
+from gateway.desk.running.app import read_sheet
 from gateway.exchange.public_report import PublicReport
 from gateway.guidance.agency import Agency
 from partner_sdk.wire.canonical import REFERENCE_RANDOM_BYTES, make_reference, parse_time

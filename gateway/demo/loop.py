@@ -39,7 +39,7 @@ from gateway.demo.walks import (
 )
 from partner_sdk.wire.canonical import encode
 
-DESK, PARTNER = "gateway.desk.cli", "partner_sdk.cli"
+DESK, PARTNER = "gateway.desk.running.cli", "partner_sdk.cli"
 PARTNER_ID: Final = "example-chat"
 PARTNER_NAME: Final = "Example Chat"
 ADMINISTRATOR: Final = "Alex Administrator"

@@ -1,41 +1,18 @@
 """The desk: the separate process that alone holds the private keys, opens sealed reports, and answers partners.
 
-It stands on eight floors. A module imports from its own floor and from lower ones, and two packages never
-import each other both ways. Most packages hold a subject: its rules, its pages and its commands.
+It stands on eight floors. A room imports from the floors below it and from no other room of its own; each holds a
+subject: its rules, its pages and its commands.
 
-1. base: `store/`, `vault`, `audit` (with the words of each action), `alarms`, `feed_client`, `addresses`, `uk_times`,
-   `config`, `escalation` (whom an alert calls), `carriers`, `wiring`, `organisations`
-2. pages and terminal: `hidden_text`, `paper`, `suggestions`, `people/`, `terminal`, `views/`: the
-   base of pages, sheets of paper and commands
-3. keys: `keyring/`, the agency's own keys and the two lists that it signs
-4. exchange: `inbox`, `evidence/`, `outbox/`: incoming sealed items, and all outgoing ones
-5. reports: `placements/`, `identifiers/`, `collection/` (pull, verify, file)
-6. partners: `partners/`, `actions/` (all that leaves about a case, and to whom), `watch`, `outbox_run`
-7. cases: `cases/` (`cases/reading/` is an opened report as text), `digests/`, `packages/`, `figures`,
-   `manual_entry` (calls), `rights/` (requests to see, correct or wipe a report), `retention/` (how long a
-   case is kept), `duty` (the night's work), `notices/` (requests, referrals, alerts and invitations to services)
-8. entry: `doctor`, `audit_log`, `outbox_pages`, `action_pages`, `passkey_pages`, `release_pages`, `app` (all pages),
-   `commands/`, `cli`
+1. ground: `store/` (tables, the audit log, alarms) and `vault/`, which alone holds private keys
+2. office: `office/`, the open desk, its people and their permissions, and the frame of pages and commands
+3. keys: `keyring/`, the agency's own keys and the lists that it signs
+4. messages: `outbox/`, all that is sent, and its carriers
+5. reports and partners: `collection/` (pull, verify, file) and `partners/` (accounts, mailboxes, places of buttons)
+6. cases: `cases/`, from the queue to the outcome, with the actions that a case leads to
+7. what follows: `outgoing/` (packages, notices, typed calls), `digests/` (figures, invitations) and `retention/` (how
+   long a case is kept, and requests to see, correct or wipe one)
+8. running: `running/`, all pages in one app, the commands, the doctor and the night's work
 
 Never imports the rest of the gateway (only ``gateway.web``, ``gateway.databases`` and ``gateway.guidance``), and the
 gateway never imports it.
 """
-
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
-
-from partner_sdk.errors import ReportAbuseError
-
-ReasonT = TypeVar("ReasonT", bound=str)
-
-
-class RefusalError(ReportAbuseError, Generic[ReasonT]):
-    """An error with its only reasons, e.g. `RefusalError[Literal["too-early"]]`: the type checker holds them."""
-
-    reason: ReasonT
-
-    if TYPE_CHECKING:
-
-        def __init__(self, message: str, *, reason: ReasonT) -> None: ...
-
-
-DEFAULT_PORT: Final = 8702  # of the pages

@@ -7,7 +7,7 @@ gateway, desk and WIRE.md read here; reports and evidence also have tables of th
   for each item, e.g. `adoptions.collect_adoptions`. If a partner sends it, also a call, e.g. `post_account`.
 - A new message from the desk to partners needs no kind: it is a `MessageKind` in `partner_sdk/wire/mailbox.py`.
 - A new kind that the desk puts: a row here and in WIRE.md, and an `OutboxKind` with its sender in
-  `gateway/desk/outbox_run.py`.
+  `gateway/desk/cases/outbox_run.py`.
 
 Digests are hexadecimal. No source of partner keys is believed but the register. `gateway.card` is the file that a
 gateway hands to the desk, which then believes its receipts (WIRE.md §5.6).

@@ -26,7 +26,7 @@ from sqlalchemy import and_, select
 from gateway.app import make_app
 from gateway.clock import utc_now
 from gateway.config import load_config
-from gateway.desk.actions.ledger import (
+from gateway.desk.cases.actions.ledger import (
     Direction,
     EntryKind,
     collect_entries,
@@ -37,33 +37,33 @@ from gateway.desk.actions.ledger import (
     withdraw_action,
     write_entry,
 )
-from gateway.desk.actions.model import KINDS, ActionKind, get_action
+from gateway.desk.cases.actions.model import KINDS, ActionKind, get_action
 from gateway.desk.cases.assessing import Assessment, assess_case, find_assessment
 from gateway.desk.cases.closing import schedule_outcome
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseRow, get_case, list_cases
 from gateway.desk.cases.opening import open_case
+from gateway.desk.cases.outbox_run import send_due
+from gateway.desk.cases.watch import publish_staffing
 from gateway.desk.collection.collect import collect_reports
+from gateway.desk.collection.evidence.collecting import collect_evidence
+from gateway.desk.collection.evidence.holdings import find_held, get_parts, open_file
 from gateway.desk.collection.quarantine import list_quarantined, list_waiting_bytes
 from gateway.desk.collection.row_checks import BY_GATEWAY
-from gateway.desk.config import DeskConfig, DeskPaths
 from gateway.desk.digests.tables import QUARTER_TABLES, Table
-from gateway.desk.evidence.collecting import collect_evidence
-from gateway.desk.evidence.holdings import find_held, get_parts, open_file
 from gateway.desk.keyring.case_boxes import get_box
 from gateway.desk.keyring.key_set import get_last_closed_quarter
 from gateway.desk.keyring.publication import FirstPerson, add_gateway, make_desk, publish
-from gateway.desk.notices.service_requests import Asking, ask_service
-from gateway.desk.organisations import PartnerError
-from gateway.desk.outbox_run import send_due
+from gateway.desk.office.config import DeskConfig, DeskPaths
+from gateway.desk.office.organisations import PartnerError
+from gateway.desk.office.people.register import RISK_ASSESSMENT, get_account, set_authority
+from gateway.desk.office.wiring import Desk, open_desk
+from gateway.desk.outgoing.notices.service_requests import Asking, ask_service
 from gateway.desk.partners.account_changes import accept_change, collect_account_changes
 from gateway.desk.partners.adoption import collect_adoptions
 from gateway.desk.partners.enrolments import approve_partner, collect_enrolments, invite_partner, publish_invitations
 from gateway.desk.partners.mailbox import write_message
-from gateway.desk.people.register import RISK_ASSESSMENT, get_account, set_authority
 from gateway.desk.store.schema import CASE_ACTIONS, CASES, REPORTS
-from gateway.desk.watch import publish_staffing
-from gateway.desk.wiring import Desk, open_desk
 from gateway.exchange.feed import GatewayCard
 from gateway.new_gateway import NewGateway, create_gateway
 from gateway.public_log import publish_log
@@ -237,8 +237,8 @@ def _make_body(desk: Desk, kind: ActionKind, *, action_id: str, partner: str) ->
 
 def _make_package(desk: Desk, *, action_id: str, partner: str) -> Package:
     # Loaded here: the maker of PDFs brings numpy, and most tests of a partner need no package.
-    from gateway.desk.packages.archive import build_archive
-    from gateway.desk.packages.content import (
+    from gateway.desk.outgoing.packages.archive import build_archive
+    from gateway.desk.outgoing.packages.content import (
         Condition,
         LegalGround,
         Line,

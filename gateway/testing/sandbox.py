@@ -16,7 +16,7 @@ from requests.exceptions import ConnectionError as NoConnectionError
 
 from gateway.app import make_app
 from gateway.clock import utc_now
-from gateway.desk.actions.model import ActionKind
+from gateway.desk.cases.actions.model import ActionKind
 from gateway.desk.collection.importing import import_report
 from gateway.desk.keyring.key_set import replace_sealing_key
 from gateway.desk.keyring.publication import publish

@@ -147,7 +147,7 @@ def describe_exception(error: BaseException) -> dict[str, str]:
 
 
 def format_exception(error: BaseException) -> str:
-    """Return the type and location in one line, e.g. `LookupError at gateway.desk.cli:45`."""
+    """Return the type and location in one line, e.g. `LookupError at gateway.desk.running.cli:45`."""
     return "{exception} at {location}".format_map(describe_exception(error))
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import requests
 
 from gateway.desk.keyring.publication import publish
+from gateway.desk.office.wiring import open_desk
 from gateway.desk.partners.account_changes import ChangesTaken, accept_change, collect_account_changes
 from gateway.desk.partners.enrolments import approve_partner, collect_enrolments, invite_partner, publish_invitations
 from gateway.desk.partners.mailbox import write_message
-from gateway.desk.wiring import open_desk
 from gateway.testing.transport import WsgiTransport
 from partner_sdk.client.account import Rotation, enrol, rotate_keys
 from partner_sdk.client.exchange import RetryPolicy

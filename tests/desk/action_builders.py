@@ -4,13 +4,13 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
-from gateway.desk.actions.destinations import load_register
-from gateway.desk.actions.ledger import EntriesTaken, Unsigned, collect_entries, draft_action, release_action
-from gateway.desk.actions.model import ASKING, Action, get_action
+from gateway.desk.cases.actions.destinations import load_register
+from gateway.desk.cases.actions.ledger import EntriesTaken, Unsigned, collect_entries, draft_action, release_action
+from gateway.desk.cases.actions.model import ASKING, Action, get_action
 from gateway.desk.cases.assessing import count_read
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.wiring import Desk
+from gateway.desk.office.wiring import Desk
 from gateway.exchange.feed import THREAD_ENTRY
 from gateway.store.items import keep_item
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, to_base64url

@@ -3,10 +3,10 @@
 import msgspec
 from sqlalchemy import insert, select
 
+from gateway.desk.office.wiring import Desk
 from gateway.desk.partners.adoption import collect_adoptions
 from gateway.desk.store.agency_tables import ADOPTION_REQUESTS, SEALING_KEYS
 from gateway.desk.store.schema import AUDIT
-from gateway.desk.wiring import Desk
 from partner_sdk.wire.button import EXAMPLE, AdoptionPost, AdoptionRequest, AskingService, seal_adoption
 from partner_sdk.wire.canonical import format_time, parse_time, to_base64url
 from partner_sdk.wire.sealing import SealingKey

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from gateway.desk.actions.model import Action
-from gateway.desk.notices.service_requests import Asking, ask_service
+from gateway.desk.cases.actions.model import Action
+from gateway.desk.outgoing.notices.service_requests import Asking, ask_service
 from partner_sdk.wire.mailbox import AskedAccount
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.work_builders import make_ready

@@ -3,9 +3,9 @@
 from sqlalchemy import select
 
 from gateway.desk.keyring.case_boxes import find_sealed_report
+from gateway.desk.office.wiring import Desk
 from gateway.desk.store.schema import CASES
 from gateway.desk.vault.case_keys import CASE_KEYS_FILE, CaseKeys
-from gateway.desk.wiring import Desk
 from partner_sdk.key_files import KeyRole, read_key_file
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.desk.wiring import Desk
+from gateway.desk.office.wiring import Desk
 from tests.desk.account_builders import Service, copy_enrolled_service
 from tests.desk.desk_loop import Loop
 from tests.desk.loop_model import copy_loop

@@ -15,12 +15,12 @@ from sqlalchemy import Connection
 from gateway.app import make_app
 from gateway.config import Role, StateFolder, load_config
 from gateway.desk.collection.collect import Collected, collect_reports
-from gateway.desk.config import DeskConfig, DeskPaths
-from gateway.desk.feed_client import FeedClient
 from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.keyring.publication import add_gateway, make_desk, publish
+from gateway.desk.office.config import DeskConfig, DeskPaths
+from gateway.desk.office.feed_client import FeedClient
+from gateway.desk.office.wiring import Desk, open_desk
 from gateway.desk.partners.enrolments import approve_partner, collect_enrolments, invite_partner, publish_invitations
-from gateway.desk.wiring import Desk, open_desk
 from gateway.exchange.feed import ItemPage, parse_gateway_card
 from gateway.exchange.public_report import PublicReport, encode_public_report
 from gateway.intake import Accepted, NewReport

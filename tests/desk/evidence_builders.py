@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from gateway.desk.cases.case_files import CaseFile, make_case_files
 from gateway.desk.cases.model import CaseRow, list_cases
 from gateway.desk.cases.opening import open_case
-from gateway.desk.evidence.collecting import EvidenceCollected, collect_evidence
-from gateway.desk.feed_client import FeedClient
+from gateway.desk.collection.evidence.collecting import EvidenceCollected, collect_evidence
+from gateway.desk.office.feed_client import FeedClient
 from gateway.desk.store.schema import EVIDENCE
 from gateway.exchange import feed
 from partner_sdk.report import encode_sealed_report, make_sealed_report

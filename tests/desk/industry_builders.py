@@ -10,8 +10,8 @@ from msgspec import inspect
 from gateway.desk.cases.model import CaseRow, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.keyring.key_set import make_key_set
+from gateway.desk.office.wiring import Desk
 from gateway.desk.store.agency_tables import PARTNERS
-from gateway.desk.wiring import Desk
 from partner_sdk.key_files import KeyRole, load_xwing_private_key
 from partner_sdk.report import IndustryReport, parse_report
 from partner_sdk.report.model import AMOUNT, CALLING_CODE, COUNTRY, CURRENCY, DAY, DEGREES, LANGUAGE, MOMENT

@@ -7,7 +7,7 @@ import requests
 from gateway.app import make_app
 from gateway.clock import utc_now
 from gateway.config import StateFolder, load_config
-from gateway.desk.wiring import open_desk
+from gateway.desk.office.wiring import open_desk
 from gateway.store.store import move_store
 from gateway.testing.transport import WsgiTransport
 from gateway.wiring import make_gateway

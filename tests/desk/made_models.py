@@ -13,7 +13,7 @@ from sqlalchemy import insert, select
 
 from gateway.databases.database import SqliteFile, make_database
 from gateway.databases.migrations import _advance_sequence
-from gateway.desk.config import DeskPaths
+from gateway.desk.office.config import DeskPaths
 from gateway.desk.store import DeskStore
 from gateway.desk.store.migrations import METADATA
 

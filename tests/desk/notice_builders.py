@@ -7,8 +7,8 @@ import msgspec
 from sqlalchemy import insert
 
 from gateway.desk.cases.opening import open_case
+from gateway.desk.office.wiring import Desk
 from gateway.desk.store.agency_tables import PARTNERS
-from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
 from tests.desk.desk_loop import ACTOR
 from tests.desk.digests.digest_builders import PARTNER

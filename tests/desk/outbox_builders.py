@@ -9,17 +9,17 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select
 
-from gateway.desk.alarms import list_subjects
 from gateway.desk.cases.model import list_cases
 from gateway.desk.cases.opening import open_case
-from gateway.desk.config import CarriersConfig, DeskPaths, check_config
-from gateway.desk.escalation import Escalation, Level
+from gateway.desk.cases.outbox_run import send_due
 from gateway.desk.keyring.key_set import make_key_set
+from gateway.desk.office.config import CarriersConfig, DeskPaths, check_config
+from gateway.desk.office.escalation import Escalation, Level
+from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.alerts import AlertsSent, describe_alerts, list_alerts, list_calls
 from gateway.desk.outbox.queue import GAVE_UP, GiveUp, KindName, OutboxKind, Outcome, Run, queue, record, send_kind
-from gateway.desk.outbox_run import send_due
 from gateway.desk.store.agency_tables import NOTES, OUTBOX
-from gateway.desk.wiring import Desk
+from gateway.desk.store.alarms import list_subjects
 from gateway.exchange.desk_statements import AlertNotice
 from partner_sdk.errors import ConflictError, UnavailableError
 from partner_sdk.wire.canonical import parse_base64url

@@ -6,8 +6,8 @@ from datetime import date
 from sqlalchemy import Connection
 
 from gateway.desk.keyring.publication import FirstPerson
-from gateway.desk.people.permissions import Role
-from gateway.desk.people.register import (
+from gateway.desk.office.people.permissions import Role
+from gateway.desk.office.people.register import (
     RISK_ASSESSMENT,
     add_person,
     find_person,
@@ -18,8 +18,8 @@ from gateway.desk.people.register import (
     set_account,
     set_authority,
 )
+from gateway.desk.office.wiring import Desk
 from gateway.desk.store import DeskStore
-from gateway.desk.wiring import Desk
 from tests.builders import NOW
 
 ACTOR = "test-analyst"

@@ -7,18 +7,18 @@ from typing import Any
 from sqlalchemy import update
 
 from gateway.desk.keyring.publication import share_passkeys
-from gateway.desk.people.permissions import Role
-from gateway.desk.people.releases import Release, get_step_up, sign_release
+from gateway.desk.office.people.permissions import Role
+from gateway.desk.office.people.releases import Release, get_step_up, sign_release
+from gateway.desk.office.wiring import Desk
 from gateway.desk.retention.destruction import begin_destruction, finish_destruction
 from gateway.desk.retention.lists import DUE, SignedList, draft_destruction, get_signatures
 from gateway.desk.store.agency_tables import OUTBOX
 from gateway.desk.store.schema import CASES
 from gateway.desk.vault import SignedStepUp
 from gateway.desk.vault.destructions import KNOWN_FOR, STOP_WITHIN
-from gateway.desk.wiring import Desk
 from gateway.exchange.desk_statements import DestructionReason
 from partner_sdk.wire.canonical import format_time
-from tests.desk.people.step_up_builders import register, state_release, step_up
+from tests.desk.office.people.step_up_builders import register, state_release, step_up
 from tests.desk.people_builders import ensure_person
 from tests.desk.view_builders import ORIGIN, PASSKEYS
 

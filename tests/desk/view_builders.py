@@ -16,16 +16,16 @@ from sqlalchemy import event, insert, select
 from werkzeug.test import TestResponse
 
 from gateway.demo.walks import SoftPasskey
-from gateway.desk.app import make_desk_app
 from gateway.desk.collection.row_checks import assess
-from gateway.desk.config import DeskConfig
 from gateway.desk.keyring.case_boxes import close_reports, make_keys
 from gateway.desk.keyring.publication import make_desk
-from gateway.desk.people.passkeys import StartLink, get_link_folder, make_start_link
-from gateway.desk.people.permissions import Role
+from gateway.desk.office.config import DeskConfig
+from gateway.desk.office.people.passkeys import StartLink, get_link_folder, make_start_link
+from gateway.desk.office.people.permissions import Role
+from gateway.desk.office.wiring import Desk, open_desk
+from gateway.desk.running.app import make_desk_app
 from gateway.desk.store.agency_tables import PARTNERS, SEALING_KEYS
 from gateway.desk.store.schema import CASES, REPORTS
-from gateway.desk.wiring import Desk, open_desk
 from gateway.exchange.public_report import encode_public_report, reply_context
 from partner_sdk.key_files import load_xwing_private_key, xwing_public_bytes
 from partner_sdk.wire.canonical import format_time, make_reference, parse_time, to_base64url

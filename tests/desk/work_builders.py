@@ -8,8 +8,8 @@ from gateway.desk.cases.closing import Closing, close_case
 from gateway.desk.cases.holding import get_lead, take_over
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.replying.replies import GivenReply
-from gateway.desk.uk_times import format_typed_time
-from gateway.desk.wiring import Desk
+from gateway.desk.office.uk_times import format_typed_time
+from gateway.desk.office.wiring import Desk
 from tests.desk.desk_loop import ACTOR
 from tests.desk.people_builders import ensure_person
 

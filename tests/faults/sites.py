@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from gateway.demo.loop import Loop, OneMachine
 from gateway.demo.processes import GATEWAY, Ports, Processes
-from gateway.desk.cli import main as run_desk
+from gateway.desk.running.cli import main as run_desk
 from partner_sdk.wire.canonical import encode
 from tests.builders import make_industry_report
 from tests.builders.local_servers import find_free_port

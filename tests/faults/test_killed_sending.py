@@ -14,11 +14,11 @@ from typing import Any, Final
 
 import pytest
 
-from gateway.desk.actions.ledger import write_entry
-from gateway.desk.actions.model import list_where
-from gateway.desk.outbox_run import send_due
+from gateway.desk.cases.actions.ledger import write_entry
+from gateway.desk.cases.actions.model import list_where
+from gateway.desk.cases.outbox_run import send_due
+from gateway.desk.office.wiring import open_desk
 from gateway.desk.store.schema import CASE_ACTIONS
-from gateway.desk.wiring import open_desk
 from partner_sdk.wire.mailbox import FIRST_PREVIOUS
 from tests.desk.action_builders import add_assessed, draft, make_package, release, release_package, reread
 from tests.desk.desk_loop import ACTOR, Loop
@@ -31,12 +31,12 @@ BETWEEN_SECONDS: Final = 180
 MOST_RUNS: Final = 20
 # From the release to the mark that the gateway has it; each is a place to die, before it or after.
 STEPS: Final = (
-    "gateway.desk.actions.sending.get_action",
-    "gateway.desk.actions.sending.store_message",
-    "gateway.desk.actions.sending.change_state",
+    "gateway.desk.cases.actions.sending.get_action",
+    "gateway.desk.cases.actions.sending.store_message",
+    "gateway.desk.cases.actions.sending.change_state",
     "gateway.desk.outbox.queue.list_due",
     "gateway.desk.outbox.queue.claim",
-    "gateway.desk.feed_client.FeedClient.put_items",
+    "gateway.desk.office.feed_client.FeedClient.put_items",
     "gateway.desk.outbox.queue.note",
     "gateway.databases.database.SqliteFile.commit",
 )

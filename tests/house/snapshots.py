@@ -18,8 +18,8 @@ from flask import Flask
 
 from gateway.checker.cli import program as checker_program
 from gateway.commands.terminal import program as gateway_program
-from gateway.desk.cli import program as desk_program
-from gateway.desk.terminal import DeskCommand
+from gateway.desk.office.terminal import DeskCommand
+from gateway.desk.running.cli import program as desk_program
 from gateway.limits import make_rows
 from gateway.web.rules import find_rule
 from partner_sdk.cli import program as partner_program

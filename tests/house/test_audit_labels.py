@@ -6,21 +6,21 @@ import re
 from collections.abc import Iterator
 from typing import get_args
 
-from gateway.desk.audit import EVENTS, OF_DESK, ON_CASE, OPENINGS, format_event, get_label
 from gateway.desk.cases.model import StepKind
+from gateway.desk.store.audit import EVENTS, OF_DESK, ON_CASE, OPENINGS, format_event, get_label
 from tests.house.sources import files, module_of, parse
 
 # The codes that a function of a module is given by its callers.
 GIVEN = {
-    "desk.actions.ledger": {
+    "desk.cases.actions.ledger": {
         *("acknowledge-action", "answer-action", "draft-action", "end-action", "fail-action", "read-action"),
         *("release-action", "send-action", "withdraw-action"),
     },
     "desk.cases.replying.templates": {"give-signoff", "withdraw-signoff"},
-    "desk.commands.serving": {"lock-vault", "unlock-refused", "unlock-vault"},
+    "desk.running.commands.serving": {"lock-vault", "unlock-refused", "unlock-vault"},
     "desk.outbox.replies": {"no-place"},
     "desk.partners.account_changes": {"accept-account-change", "refuse-account-change"},
-    "desk.people.register": {"end-role", "grant-role"},
+    "desk.office.people.register": {"end-role", "grant-role"},
 }
 # The least number of words for the f-strings of the source, e.g. `sign-keys` and another for `sign-{kind}`.
 PATTERNS = {

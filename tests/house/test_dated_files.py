@@ -5,14 +5,14 @@ from datetime import date
 from pathlib import Path
 
 import gateway.commands.state
-import gateway.desk.commands.setup
+import gateway.desk.running.commands.setup
 from gateway.guidance.agency import AGENCY_EXAMPLE
 from gateway.guidance.signposts import read_facts
 from tests.house.sources import ROOT, files
 
 DATED_FILES = {
     *gateway.commands.state.DATED_FILES,
-    *gateway.desk.commands.setup.DATED_FILES,
+    *gateway.desk.running.commands.setup.DATED_FILES,
     AGENCY_EXAMPLE,  # both commands list it, or the file of a state folder
 }
 

@@ -12,9 +12,9 @@ import msgspec
 import pytest
 
 from gateway.config import EvidenceConfig, LimitsConfig
-from gateway.desk.actions.destinations import load_register
-from gateway.desk.config import CarriersConfig, DeskConfig, check_carriers, check_config
-from gateway.desk.escalation import Escalation
+from gateway.desk.cases.actions.destinations import load_register
+from gateway.desk.office.config import CarriersConfig, DeskConfig, check_carriers, check_config
+from gateway.desk.office.escalation import Escalation
 from tests.documents import list_documents
 from tests.house.sources import ROOT
 

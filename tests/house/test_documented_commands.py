@@ -15,7 +15,7 @@ import pytest
 
 from gateway.checker.cli import program as checker_program
 from gateway.commands.terminal import program as gateway_program
-from gateway.desk.cli import program as desk_program
+from gateway.desk.running.cli import program as desk_program
 from partner_sdk.cli import program as partner_program
 from partner_sdk.lazy_group import LazyGroup
 from tests.command_lines import list_commands, parse

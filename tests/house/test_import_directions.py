@@ -240,74 +240,42 @@ def test_table_of_the_journey_returning_and_sending_know_no_flask() -> None:
     assert [arrow for arrow in found if starts(arrow[1], *FLASK_FAMILY)] == []
 
 
-# The floors of the desk, the lowest first, with their packages: each imports only those that stand before it.
+# The floors of the desk, the lowest first, with their rooms: each imports only from floors below it.
 DESK_FLOORS = {
-    "base": (
-        "store",
-        "vault",
-        "audit",
-        "alarms",
-        "feed_client",
-        "addresses",
-        "uk_times",
-        "config",
-        "escalation",
-        "carriers",
-        "wiring",
-        "organisations",
-    ),
-    "pages and terminal": ("hidden_text", "paper", "suggestions", "people", "terminal", "views"),
+    "ground": ("store", "vault"),
+    "office": ("office",),
     "keys": ("keyring",),
-    "exchange": ("inbox", "evidence", "outbox"),
-    "reports": ("placements", "identifiers", "collection"),
-    "partners": ("partners", "actions", "watch", "outbox_run"),
-    "cases": (
-        "cases",
-        "digests",
-        "packages",
-        "figures",
-        "manual_entry",
-        "rights",
-        "retention",
-        "duty",
-        "notices",
-    ),
-    "entry": (
-        "doctor",
-        "audit_log",
-        "outbox_pages",
-        "action_pages",
-        "passkey_pages",
-        "release_pages",
-        "app",
-        "commands",
-        "cli",
-    ),
+    "messages": ("outbox",),
+    "reports and partners": ("collection", "partners"),
+    "cases": ("cases",),
+    "what follows": ("outgoing", "digests", "retention"),
+    "running": ("running",),
 }
-DESK_ORDER = tuple(package for packages in DESK_FLOORS.values() for package in packages)
+FLOOR_OF = {room: floor for floor, rooms in enumerate(DESK_FLOORS.values(), start=1) for room in rooms}
 
 
-def find_desk_package(name: str) -> str | None:
+def find_desk_room(name: str) -> str | None:
     parts = name.split(".")
     return parts[2] if parts[:2] == ["gateway", "desk"] and len(parts) > 2 else None
 
 
 def goes_up(importer: str, name: str) -> bool:
-    own, other = find_desk_package(importer), find_desk_package(name)
-    return other is not None and DESK_ORDER.index(other) > DESK_ORDER.index(str(own))
+    own, other = find_desk_room(importer), find_desk_room(name)
+    return own is not None and other is not None and own != other and FLOOR_OF[other] >= FLOOR_OF[own]
 
 
 def test_desk_has_at_most_eight_floors_and_no_import_goes_up() -> None:
     assert len(DESK_FLOORS) <= 8
-    inside = [arrow for arrow in arrows("gateway.desk") if find_desk_package(arrow[0])]
-    assert {find_desk_package(importer) for importer, _ in inside} == set(DESK_ORDER)
+    inside = [arrow for arrow in arrows("gateway.desk") if find_desk_room(arrow[0])]
+    assert {find_desk_room(importer) for importer, _ in inside} == set(FLOOR_OF)
     assert [a for a in inside if a[1] in list_modules() and goes_up(*a)] == []
 
 
 def test_import_that_goes_up_at_the_desk_is_found() -> None:
-    assert goes_up("gateway.desk.keyring.publication", "gateway.desk.placements.register")
-    assert not goes_up("gateway.desk.placements.agreeing", "gateway.desk.keyring.publication")
-    assert not goes_up("gateway.desk.placements.agreeing", "gateway.desk.placements.agreeing")
+    assert goes_up("gateway.desk.keyring.publication", "gateway.desk.partners.mailbox")
+    assert goes_up("gateway.desk.collection.filing", "gateway.desk.partners.mailbox")
+    assert not goes_up("gateway.desk.partners.mailbox", "gateway.desk.keyring.publication")
+    assert not goes_up("gateway.desk.partners.mailbox", "gateway.desk.partners.enrolments")
 
 
 def test_docstring_of_the_desk_names_each_floor_with_its_packages() -> None:
@@ -341,14 +309,14 @@ def test_way_of_a_report_at_the_desk_goes_up_the_floors() -> None:
     named = re.findall(r"`(?:gateway/desk/)?([a-z_/]+)\.py`", way[0] if way else "")
     assert len(named) >= 5
     assert [name for name in named if f"gateway.desk.{name.replace('/', '.')}" not in list_modules()] == []
-    steps = [DESK_ORDER.index(name.partition("/")[0]) for name in named]
+    steps = [FLOOR_OF[name.partition("/")[0]] for name in named]
     assert steps == sorted(steps)
 
 
 # Pages, forms and rules of a subject stand in one file; keys and storage know no page.
 KNOW_NO_FLASK = (
-    *("store", "vault", "audit", "alarms", "feed_client", "addresses", "config", "wiring"),
-    *("keyring", "inbox", "evidence", "identifiers"),
+    *("store", "vault", "keyring", "collection.evidence", "collection.identifiers"),
+    *(f"office.{name}" for name in ("feed_client", "addresses", "config", "wiring", "inbox", "organisations")),
 )
 
 
@@ -358,7 +326,8 @@ def test_no_flask_where_the_desk_keeps_keys_and_storage() -> None:
 
 
 def test_tables_of_the_desk_are_read_by_rules_alone() -> None:
-    tables = [name for name in list_modules() if name.startswith("gateway.desk.store.") and "migrations" not in name]
-    assert "gateway.desk.store.schema" in tables
-    views = [arrow for room in ("views", "commands", "app", "cli") for arrow in arrows(f"gateway.desk.{room}")]
+    tables = [f"gateway.desk.store.{name}" for name in ("schema", "agency_tables", "engine")]
+    assert list_modules() >= set(tables)
+    rooms = ("office.views", "running.commands", "running.app", "running.cli")
+    views = [arrow for room in rooms for arrow in arrows(f"gateway.desk.{room}")]
     assert [arrow for arrow in views if starts(arrow[1], "sqlalchemy", *tables)] == []

@@ -12,10 +12,10 @@ import msgspec
 import pytest
 
 from gateway.config import EvidenceConfig, GatewayConfig, LimitsConfig, ListenerConfig
+from gateway.desk.cases.watch import ADVICE
 from gateway.desk.collection.row_checks import ALARMING_REASONS
-from gateway.desk.config import CarriersConfig, ContactConfig, DeskConfig, WatchConfig
-from gateway.desk.escalation import Escalation, Level
-from gateway.desk.watch import ADVICE
+from gateway.desk.office.config import CarriersConfig, ContactConfig, DeskConfig, WatchConfig
+from gateway.desk.office.escalation import Escalation, Level
 from gateway.limits import Effect, Subject, make_rows
 from gateway.public import journey
 from gateway.web.logs import LOG_FIELDS

@@ -3,7 +3,7 @@
 import ast
 import re
 
-from gateway.desk.doctor import _CHECKS
+from gateway.desk.running.doctor import _CHECKS
 from gateway.keys import SIGNING_ROLES
 from tests.house.sources import ROOT, files, find_nodes
 

@@ -10,10 +10,10 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import CDPSession, Page
 from werkzeug.serving import make_server
 
-from gateway.desk.app import make_desk_app
-from gateway.desk.people.passkeys import StartLink, get_link_folder, make_start_link
-from gateway.desk.people.permissions import Role
-from gateway.desk.wiring import Desk
+from gateway.desk.office.people.passkeys import StartLink, get_link_folder, make_start_link
+from gateway.desk.office.people.permissions import Role
+from gateway.desk.office.wiring import Desk
+from gateway.desk.running.app import make_desk_app
 from tests.builders import StillClock
 from tests.builders.local_servers import find_free_port, run_server
 from tests.desk.people_builders import ensure_person

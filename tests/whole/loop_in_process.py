@@ -9,8 +9,8 @@ from unittest import mock
 from gateway.demo.loop import MANAGER, PARTNER_ID, PARTNER_NAME, Loop, Site
 from gateway.desk.cases.model import CaseRow, list_cases
 from gateway.desk.keyring.publication import publish
+from gateway.desk.office.wiring import Desk, open_desk
 from gateway.desk.partners.enrolments import approve_partner, collect_enrolments, invite_partner, publish_invitations
-from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.client.account import enrol
 from partner_sdk.client.transport import make_session
 

@@ -13,20 +13,20 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page
 from werkzeug.test import TestResponse
 
-from gateway.desk.actions.ledger import EntryText, add_entry, change_state, record_entry, record_sent
-from gateway.desk.actions.model import get_action
-from gateway.desk.app import read_sheet
+from gateway.desk.cases.actions.ledger import EntryText, add_entry, change_state, record_entry, record_sent
+from gateway.desk.cases.actions.model import get_action
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case
+from gateway.desk.digests.invitations import draft_invitation
 from gateway.desk.digests.making import DigestOrder, make_all
 from gateway.desk.keyring.anchoring import check_audit, note_check
-from gateway.desk.notices.invitations import draft_invitation
-from gateway.desk.notices.referrals import Referral, draft_referral
-from gateway.desk.notices.service_alerts import AlertDraft, draft_alert, get_alert
-from gateway.desk.packages.content import Redaction, redact, render_html
-from gateway.desk.people.permissions import Role
-from gateway.desk.placements.checks import take_checks
-from gateway.desk.wiring import Desk
+from gateway.desk.office.people.permissions import Role
+from gateway.desk.office.wiring import Desk
+from gateway.desk.outgoing.notices.referrals import Referral, draft_referral
+from gateway.desk.outgoing.notices.service_alerts import AlertDraft, draft_alert, get_alert
+from gateway.desk.outgoing.packages.content import Redaction, redact, render_html
+from gateway.desk.partners.placements.checks import take_checks
+from gateway.desk.running.app import read_sheet
 from tests.builders import make_industry_report
 from tests.desk.action_builders import add_assessed, release
 from tests.desk.action_builders import draft as draft_action
@@ -35,24 +35,24 @@ from tests.desk.asking_builders import ask, make_stranger
 from tests.desk.cases.test_whole_case_files import make_cover, send_cover, send_first
 from tests.desk.desk_loop import ACTOR
 from tests.desk.digests.digest_builders import PARTNER, QUARTER, add_cases, seed_noise
-from tests.desk.duty.duty_builders import NIGHT_OFFICER, send_and_get_path, set_night
+from tests.desk.digests.figures.test_page import add_waited
 from tests.desk.evidence_builders import make_film
-from tests.desk.figures.test_page import add_waited
 from tests.desk.industry_builders import file, make_full_report
 from tests.desk.loop_model import copy_loop
 from tests.desk.mail_server import run_receiver
 from tests.desk.notice_builders import SERVICES, add_referable, add_service, make_reachable
-from tests.desk.notices.test_asking import read_public
 from tests.desk.outbox_builders import file_urgent
-from tests.desk.packages.package_builders import make_content
-from tests.desk.packages.package_forms import DUTY, FORM, SECOND, add_urgent, sign
-from tests.desk.packages.package_forms import draft as draft_package
-from tests.desk.packages.package_forms import post as post_form
+from tests.desk.outgoing.notices.test_asking import read_public
+from tests.desk.outgoing.packages.package_builders import make_content
+from tests.desk.outgoing.packages.package_forms import DUTY, FORM, SECOND, add_urgent, sign
+from tests.desk.outgoing.packages.package_forms import draft as draft_package
+from tests.desk.outgoing.packages.package_forms import post as post_form
+from tests.desk.outgoing.test_manual_entry import CALL
 from tests.desk.people_builders import ensure_person
 from tests.desk.placement_builders import LINK_ID, agree, make_check, make_finding, make_post
-from tests.desk.rights.test_requests import add as add_right
-from tests.desk.rights.test_requests import record
-from tests.desk.test_manual_entry import CALL
+from tests.desk.retention.rights.test_requests import add as add_right
+from tests.desk.retention.rights.test_requests import record
+from tests.desk.running.duty.duty_builders import NIGHT_OFFICER, send_and_get_path, set_night
 from tests.desk.view_builders import (
     Browser,
     Clock,

@@ -6,9 +6,9 @@ import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Locator, expect
 
-from gateway.desk.app import read_sheet
 from gateway.desk.cases.model import get_case, list_cases
-from gateway.desk.wiring import Desk
+from gateway.desk.office.wiring import Desk
+from gateway.desk.running.app import read_sheet
 from tests.desk.view_builders import (
     ORIGIN,
     Browser,

@@ -16,8 +16,8 @@ import pytest
 import requests
 
 from gateway.cli import main as run_gateway
-from gateway.desk.cli import main as run_desk
-from gateway.desk.wiring import open_desk
+from gateway.desk.office.wiring import open_desk
+from gateway.desk.running.cli import main as run_desk
 from gateway.signoffs import SIGNOFFS_FILE, list_checks
 from partner_sdk._commands.runtime import Runtime
 from partner_sdk.cli import main as run_partner

@@ -11,13 +11,13 @@ from gateway.cli import main as run_gateway
 from gateway.config import StateFolder, load_config
 from gateway.databases.database import PostgresqlServer
 from gateway.databases.migrations import MoveError
-from gateway.desk.alarms import list_alarms
-from gateway.desk.audit import append_entry, check_chain
-from gateway.desk.cli import main as run_desk
+from gateway.desk.office.wiring import open_desk
+from gateway.desk.running.cli import main as run_desk
 from gateway.desk.store import DeskStore, DeskStoreError, engine, move_store, open_store
 from gateway.desk.store.agency_tables import OUTBOX
+from gateway.desk.store.alarms import list_alarms
+from gateway.desk.store.audit import append_entry, check_chain
 from gateway.desk.store.schema import ALARMS
-from gateway.desk.wiring import open_desk
 from gateway.intake import NewReport
 from gateway.store import StorageUnavailableError
 from gateway.store.store import migrate_store

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.desk.cli import main as run_desk
-from gateway.desk.people.permissions import Role
-from gateway.desk.people.register import list_with_role
-from gateway.desk.wiring import open_desk
+from gateway.desk.office.people.permissions import Role
+from gateway.desk.office.people.register import list_with_role
+from gateway.desk.office.wiring import open_desk
+from gateway.desk.running.cli import main as run_desk
 from partner_sdk.cli import main as run_partner
 from tests.builders import EXAMPLE_REPORT
 from tests.desk.people_builders import give_every_role

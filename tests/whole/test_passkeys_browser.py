@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import expect
 
-from gateway.desk.people.passkeys import list_passkeys
-from gateway.desk.people.permissions import Role
+from gateway.desk.office.people.passkeys import list_passkeys
+from gateway.desk.office.people.permissions import Role
 from tests.desk.view_builders import add_sealed_case
 from tests.whole.desk_browser import Colleague, ServedDesk, serve_desk
 

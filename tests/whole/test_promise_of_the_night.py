@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.desk.commands import collecting
+from gateway.desk.office.terminal import Call
 from gateway.desk.outbox.alerts import acknowledge_alert, find_open
-from gateway.desk.terminal import Call
+from gateway.desk.running.commands import collecting
 from gateway.guidance.agency import HOLDS_FOR
 from tests.builders import NOW
 from tests.desk.desk_loop import ACTOR, Loop

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from gateway.desk.audit import check_chain
 from gateway.desk.cases.closing import Closing
 from gateway.desk.cases.model import to_case
 from gateway.desk.cases.opening import is_proven, open_case
 from gateway.desk.cases.replying.replies import ReplyDraft, write_reply
 from gateway.desk.collection.joining import list_cluster
+from gateway.desk.store.audit import check_chain
 from gateway.desk.store.schema import CASES
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.loop_model import copy_loop

@@ -18,7 +18,7 @@ import pytest
 import requests
 from cryptography.hazmat.primitives.hashes import SHAKE256, Hash
 
-from gateway.desk.wiring import utc_now
+from gateway.desk.office.wiring import utc_now
 from partner_sdk.key_files import parse_key_file
 from partner_sdk.wire.canonical import parse_base64url
 from tests.builders.local_servers import find_free_port
@@ -66,7 +66,7 @@ def test_no_process_of_serve_but_the_vault_has_a_key_in_memory_map_or_file(tmp_p
     secrets, port = list_secrets(desk.paths.keys), find_free_port()
     assert len(secrets) == 6 * 2 + 2 * 4
     state = ("--state", str(desk.paths.state))
-    command = [sys.executable, "-m", "gateway.desk.cli", "serve", *state, "--port", str(port), "--json"]
+    command = [sys.executable, "-m", "gateway.desk.running.cli", "serve", *state, "--port", str(port), "--json"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         seen: set[int] = set()
         try:
@@ -131,7 +131,18 @@ def ask_health(port: int) -> int:
 
 def use_pages(state: tuple[str, str], *, port: int, case_id: str) -> None:
     """Sign in, ask for the state of the desk, and read a case: these pages need keys."""
-    asked = [sys.executable, "-m", "gateway.desk.cli", "people", "link", ACTOR, *state, "--port", str(port), "--json"]
+    asked = [
+        sys.executable,
+        "-m",
+        "gateway.desk.running.cli",
+        "people",
+        "link",
+        ACTOR,
+        *state,
+        "--port",
+        str(port),
+        "--json",
+    ]
     made = json.loads(subprocess.run(asked, cwd=ROOT, capture_output=True, check=True).stdout)
     address = made["addresses"][ACTOR]
     origin = address.partition("/start/")[0]

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import gateway.cli
-import gateway.desk.cli
-from gateway.desk.wiring import open_desk
+import gateway.desk.running.cli
+from gateway.desk.office.wiring import open_desk
 from tests.builders import EXAMPLE_REPORT
 from tests.desk.people_builders import act_as
 
@@ -76,18 +76,18 @@ def _read_loaded(said: str, module: str) -> set[str]:
     return loaded
 
 
-@pytest.mark.parametrize("module", ["gateway.cli", "gateway.desk.cli", "partner_sdk.cli"])
+@pytest.mark.parametrize("module", ["gateway.cli", "gateway.desk.running.cli", "partner_sdk.cli"])
 def test_help_and_wrong_words_load_no_command(module: str) -> None:
     loaded = list_loaded_by_all(module, {("--help",): 0, ("fly",): 2, (): 2})
     assert loaded & set(HELP) == set()
-    rooms = ("gateway.commands.", "gateway.desk.commands.", "partner_sdk._commands.")
+    rooms = ("gateway.commands.", "gateway.desk.running.commands.", "partner_sdk._commands.")
     in_rooms = {name for name in loaded if name.startswith(rooms)}
-    frames = {"partner_sdk.cli": {"runtime"}, "gateway.cli": {"terminal"}, "gateway.desk.cli": set()}
+    frames = {"partner_sdk.cli": {"runtime"}, "gateway.cli": {"terminal"}, "gateway.desk.running.cli": set()}
     assert {name.rpartition(".")[2] for name in in_rooms} == frames[module]
     assert [name for name in loaded if name.startswith("gateway.desk.") and name.endswith("commands")] == []
 
 
-@pytest.mark.parametrize("program", ["gateway", "gateway.desk"])
+@pytest.mark.parametrize("program", ["gateway", "gateway.desk.running"])
 @pytest.mark.parametrize(
     "before", [("--foo",), ("--json",), ("--priority=P1",), ("--state", "folder"), ("--",), ("-x", "-y")]
 )
@@ -98,11 +98,11 @@ def test_option_before_the_command_is_a_usage_error(
     assert main((*before, "doctor", "--json")) == 2
     said = capsys.readouterr()
     assert said.out == ""
-    name = {"gateway": "report-abuse-gateway", "gateway.desk": "report-abuse-desk"}[program]
+    name = {"gateway": "report-abuse-gateway", "gateway.desk.running": "report-abuse-desk"}[program]
     assert re.fullmatch(rf"{name}: .+\. See `{name}( doctor)? --help`\.\n", said.err)
 
 
-@pytest.mark.parametrize("program", ["gateway", "gateway.desk"])
+@pytest.mark.parametrize("program", ["gateway", "gateway.desk.running"])
 @pytest.mark.parametrize("words", [("-h",), ("--help", "doctor")])
 def test_help_before_a_command_is_the_help_of_the_program(
     program: str, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
@@ -129,13 +129,13 @@ def test_shell_completes_commands_options_and_choices(typed: str, monkeypatch: p
     monkeypatch.setenv(f"_{program.upper().replace('-', '_')}_COMPLETE", "bash_complete")
     monkeypatch.setenv("COMP_WORDS", typed)
     monkeypatch.setenv("COMP_CWORD", str(len(words)))
-    module = "gateway.desk.cli" if program == "report-abuse-desk" else "gateway.cli"
+    module = "gateway.desk.running.cli" if program == "report-abuse-desk" else "gateway.cli"
     command = [sys.executable, "-c", TELL, module]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     offered, _, loaded = done.stdout.partition("LOADED\n")
     assert [line.split(",")[1] for line in offered.splitlines()] == COMPLETED[typed]
     if len(words) < 3 and not words[-1].startswith("-"):
-        assert set(loaded.split()) & {*HELP, "gateway.desk.wiring", "gateway.store"} == set()
+        assert set(loaded.split()) & {*HELP, "gateway.desk.office.wiring", "gateway.store"} == set()
 
 
 def test_line_that_switches_completion_on_is_in_running_md() -> None:
@@ -151,19 +151,21 @@ def test_line_that_switches_completion_on_is_in_running_md() -> None:
 
 @pytest.mark.parametrize("words", [("--version",), ("--version", "doctor"), ("--version=2",)])
 def test_gateway_and_desk_have_no_option_for_their_version(words: tuple[str, ...]) -> None:
-    assert gateway.cli.main(words) == gateway.desk.cli.main(words) == 2
+    assert gateway.cli.main(words) == gateway.desk.running.cli.main(words) == 2
 
 
 def test_help_of_a_first_word_of_the_desk_loads_no_command() -> None:
-    loaded = list_loaded_by_all("gateway.desk.cli", {(group, "--help"): 0 for group in ("case", "keys", "placement")})
-    assert loaded & {*HELP, "cryptography", "gateway.desk.wiring"} == set()
+    loaded = list_loaded_by_all(
+        "gateway.desk.running.cli", {(group, "--help"): 0 for group in ("case", "keys", "placement")}
+    )
+    assert loaded & {*HELP, "cryptography", "gateway.desk.office.wiring"} == set()
     assert [name for name in loaded if name.startswith("gateway.desk.") and name.endswith("commands")] == []
 
 
 def test_command_of_the_desk_loads_neither_pages_nor_what_sends_before_it_sends() -> None:
     begun = ("case list", "digest list", "partner list", "collect")
-    loaded = list_loaded_by_all("gateway.desk.cli", {(*words.split(), "--help"): 0 for words in begun})
-    assert "gateway.desk.wiring" in loaded
+    loaded = list_loaded_by_all("gateway.desk.running.cli", {(*words.split(), "--help"): 0 for words in begun})
+    assert "gateway.desk.office.wiring" in loaded
     assert loaded & {*SENDING, *PAGES, *GRANIAN, *COUNTING, "alembic"} == set()
 
 
@@ -171,18 +173,18 @@ def test_command_of_the_desk_that_sends_nothing_never_loads_what_sends_nor_serve
     folder = tmp_path / "desk"
     state = ("--state", str(folder))
     origins = ("--gateway-origin", "https://report.example", "--feed", "https://feed.report.example")
-    assert list_loaded("gateway.desk.cli", "init", *state, *origins) & {*SENDING, *PAGES} == set()
+    assert list_loaded("gateway.desk.running.cli", "init", *state, *origins) & {*SENDING, *PAGES} == set()
     act_as(open_desk(folder), "a-person")
     sends_nothing = ("case list", "placement list", "people list", "keys list")
-    loaded = list_loaded_by_all("gateway.desk.cli", {(*words.split(), *state): 0 for words in sends_nothing})
+    loaded = list_loaded_by_all("gateway.desk.running.cli", {(*words.split(), *state): 0 for words in sends_nothing})
     assert "gateway.desk.store.engine" in loaded
     assert loaded & {*SENDING, *PAGES, "alembic"} == set()
     with socket.socket() as taken:  # `serve` ends where it would start its servers
         taken.bind(("127.0.0.1", 0))
         serving = ("serve", "--without-vault", "--port", str(taken.getsockname()[1]), *state)
-        watching = list_loaded("gateway.desk.cli", *serving, code=2)
+        watching = list_loaded("gateway.desk.running.cli", *serving, code=2)
     assert "gateway.web.serving" in watching
-    assert watching & {*SENDING, *PAGES, *GRANIAN, "alembic", "gateway.desk.app"} == set()
+    assert watching & {*SENDING, *PAGES, *GRANIAN, "alembic", "gateway.desk.running.app"} == set()
 
 
 def test_process_that_watches_servers_loads_no_app() -> None:
@@ -199,8 +201,8 @@ def test_process_above_the_workers_loads_no_app_and_no_database() -> None:
 
 
 def test_pages_of_the_desk_load_nothing_that_draws_paper_or_counts() -> None:
-    loaded = list_imported("gateway.desk.app")
-    assert "gateway.desk.packages.content" in loaded
+    loaded = list_imported("gateway.desk.running.app")
+    assert "gateway.desk.outgoing.packages.content" in loaded
     assert loaded & {*DRAWING, *COUNTING, "requests", "webauthn"} == set()
 
 

@@ -26,16 +26,16 @@ from gateway.desk.cases.linking import link_cases, set_about
 from gateway.desk.cases.model import NO_SAFE_CONTACT, get_case
 from gateway.desk.cases.opening import OpenedCase, open_case
 from gateway.desk.cases.replying.replies import GivenReply, ReplyDraft, record_reply, write_reply
-from gateway.desk.people.permissions import Role
+from gateway.desk.office.people.permissions import Role
+from gateway.desk.office.wiring import Desk
 from gateway.desk.store.schema import CASES
-from gateway.desk.wiring import Desk
 from gateway.public.journey import FIELD_BY_NAME, TYPED
 from gateway.web.logs import AllowListFormatter
 from partner_sdk.report import IndustryReport
 from partner_sdk.wire.mailbox import Package
 from tests.builders import EXAMPLE_REPORT, seal_report
 from tests.desk.industry_builders import make_fullest_report
-from tests.desk.packages.package_forms import DUTY, FORM, draft, sign
+from tests.desk.outgoing.packages.package_forms import DUTY, FORM, draft, sign
 from tests.desk.view_builders import Browser, make_code_key, make_code_seed
 from tests.desk.work_builders import ANSWERS, assess, assess_and_close
 from tests.gateway.public.person import Person

@@ -9,9 +9,9 @@ from typing import Any
 import requests
 
 from gateway.config import Role as Door
-from gateway.desk.actions.destinations import load_register
-from gateway.desk.actions.ledger import collect_entries
-from gateway.desk.outbox_run import send_due
+from gateway.desk.cases.actions.destinations import load_register
+from gateway.desk.cases.actions.ledger import collect_entries
+from gateway.desk.cases.outbox_run import send_due
 from gateway.desk.partners.enrolments import approve_partner, collect_enrolments, invite_partner, publish_invitations
 from gateway.testing.transport import WsgiTransport
 from partner_sdk import Partner

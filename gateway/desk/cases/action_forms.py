@@ -1,10 +1,10 @@
 """Shared by every page of outgoing actions: the case or action of its address, and a text for services."""
 
-from gateway.desk.actions.model import Action, ActionError, find_action
+from gateway.desk.cases.actions.model import Action, ActionError, find_action
 from gateway.desk.cases.holding import make_scope
 from gateway.desk.cases.model import CaseError, CaseRow, get_case, has_control_characters, normalise
-from gateway.desk.people.permissions import CaseScope
-from gateway.desk.views.page import check_route, get_desk, get_name
+from gateway.desk.office.people.permissions import CaseScope
+from gateway.desk.office.views.page import check_route, get_desk, get_name
 from gateway.web.rules import not_found
 from partner_sdk.wire.mailbox import MAX_ALERT_CHARACTERS
 

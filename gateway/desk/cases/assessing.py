@@ -16,8 +16,7 @@ from typing import Final
 
 from sqlalchemy import Connection, func, or_, select, update
 
-from gateway.desk import audit
-from gateway.desk.actions.destinations import (
+from gateway.desk.cases.actions.destinations import (
     GROUP_TITLES,
     PROTECTING,
     Circumstances,
@@ -49,10 +48,11 @@ from gateway.desk.cases.model import (
 )
 from gateway.desk.collection.joining import list_added
 from gateway.desk.collection.row_checks import PRIORITIES, SealedContent
+from gateway.desk.office.people.register import PersonError, check_authority
+from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.alerts import queue_alert
-from gateway.desk.people.register import PersonError, check_authority
+from gateway.desk.store import audit
 from gateway.desk.store.schema import CASES, Tier
-from gateway.desk.wiring import Desk
 from gateway.exchange.public_report import PublicReport
 from gateway.guidance.risk import list_codes
 from partner_sdk.report.model import NotHeld

@@ -17,11 +17,9 @@ from typing import IO, Final, Literal
 import msgspec
 from sqlalchemy import Connection
 
-from gateway.desk import audit
 from gateway.desk.cases.model import CaseRow, list_cases_of, list_sealed_sizes
 from gateway.desk.cases.opening import OpenedReport, open_case, open_report, open_whole_case
-from gateway.desk.collection.row_checks import SealedContent
-from gateway.desk.evidence.holdings import (
+from gateway.desk.collection.evidence.holdings import (
     Held,
     SealedParts,
     check_file,
@@ -30,7 +28,9 @@ from gateway.desk.evidence.holdings import (
     list_reports_naming,
     open_file,
 )
-from gateway.desk.wiring import Desk
+from gateway.desk.collection.row_checks import SealedContent
+from gateway.desk.office.wiring import Desk
+from gateway.desk.store import audit
 from partner_sdk.durable_files import sync_folder
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError, ReportAbuseError
 from partner_sdk.report import SealedIndustryReport

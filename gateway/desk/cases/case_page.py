@@ -10,9 +10,9 @@ from typing import Final
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.actions.destinations import GROUP_TITLES
-from gateway.desk.actions.model import KIND_TITLES, is_late, list_actions, list_told, list_unread, name_recipients
 from gateway.desk.cases.action_forms import get_case_or_404
+from gateway.desk.cases.actions.destinations import GROUP_TITLES
+from gateway.desk.cases.actions.model import KIND_TITLES, is_late, list_actions, list_told, list_unread, name_recipients
 from gateway.desk.cases.assessing import MEANS, QUESTIONS, list_choices, list_telephones, list_who_can_help
 from gateway.desk.cases.case_files import MOST_PAGE_BYTES, ComparedReports, FileOfReport, make_whole_case
 from gateway.desk.cases.closing import CHILD_OUTCOMES
@@ -66,14 +66,11 @@ from gateway.desk.cases.replying.replies import (
     open_copies,
 )
 from gateway.desk.cases.replying.templates import WELSH_REPLIES, is_given, list_templates
-from gateway.desk.identifiers import list_nicknames
-from gateway.desk.organisations import find_owner_name
-from gateway.desk.outbox.replies import list_notes, list_written
-from gateway.desk.people.permissions import Permission
-from gateway.desk.placements.labels import format_placement
-from gateway.desk.placements.register import find_placement, get_successor
-from gateway.desk.uk_times import get_uk_day
-from gateway.desk.views.page import (
+from gateway.desk.collection.identifiers import list_nicknames
+from gateway.desk.office.organisations import find_owner_name
+from gateway.desk.office.people.permissions import Permission
+from gateway.desk.office.uk_times import get_uk_day
+from gateway.desk.office.views.page import (
     Fault,
     Forms,
     Typed,
@@ -85,7 +82,10 @@ from gateway.desk.views.page import (
     read_typed,
     show_page,
 )
-from gateway.desk.wiring import Desk
+from gateway.desk.office.wiring import Desk
+from gateway.desk.outbox.replies import list_notes, list_written
+from gateway.desk.partners.placements.labels import format_placement
+from gateway.desk.partners.placements.register import find_placement, get_successor
 from gateway.exchange.public_codes import NOT_UK, WELSH
 from gateway.exchange.public_report import MAX_BODY_CHARACTERS, PublicReport
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError

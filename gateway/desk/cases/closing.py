@@ -17,7 +17,14 @@ from typing import Final
 
 from sqlalchemy import Connection, and_, or_, select, update
 
-from gateway.desk.actions.model import KIND_TITLES, Action, list_actions_of, list_told, list_unread, name_recipients
+from gateway.desk.cases.actions.model import (
+    KIND_TITLES,
+    Action,
+    list_actions_of,
+    list_told,
+    list_unread,
+    name_recipients,
+)
 from gateway.desk.cases.assessing import YES, CurrentAssessment, count_read, find_assessment, get_assessment
 from gateway.desk.cases.choices import choose_facts, load_facts
 from gateway.desk.cases.holding import check_not_held, get_lead, hold, hold_unless_closed
@@ -46,14 +53,14 @@ from gateway.desk.cases.model import (
 )
 from gateway.desk.cases.opening import OpenedReport, is_proven, list_additions, list_reports
 from gateway.desk.cases.replying.replies import list_no_reply_refusals
+from gateway.desk.cases.stages import OutcomeSignal, list_signals, record_outcome, take_back_outcome
 from gateway.desk.collection.joining import get_unhandled_tier, list_cluster
+from gateway.desk.office.people.permissions import CaseScope, Permission, Role, check_permission
+from gateway.desk.office.uk_times import get_start_of, get_uk_day
+from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.replies import has_reply
 from gateway.desk.partners.account_changes import find_authorisation
-from gateway.desk.partners.stages import OutcomeSignal, list_signals, record_outcome, take_back_outcome
-from gateway.desk.people.permissions import CaseScope, Permission, Role, check_permission
 from gateway.desk.store.schema import CASES
-from gateway.desk.uk_times import get_start_of, get_uk_day
-from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.mailbox import PACKAGE_OUTCOMES
 from partner_sdk.wire.submission import PUBLIC_SENDER

@@ -13,17 +13,16 @@ from typing import Any
 import click
 import msgspec
 
-from gateway.desk.actions.model import list_clocks
+from gateway.desk.cases.actions.model import list_clocks
 from gateway.desk.cases.case_files import ANOTHER_HASH, save_file
 from gateway.desk.cases.linking import merge_services, part_service
 from gateway.desk.cases.opening import list_sources
 from gateway.desk.cases.queue import QueueView, list_later, list_queue
 from gateway.desk.cases.replying.templates import ACTS, list_signoffs, record_signoff
 from gateway.desk.cases.search import index_cases
-from gateway.desk.organisations import get_owner_names, has_keys
-from gateway.desk.people.permissions import Permission
-from gateway.desk.placements.register import read_merges
-from gateway.desk.terminal import (
+from gateway.desk.office.organisations import get_owner_names, has_keys
+from gateway.desk.office.people.permissions import Permission
+from gateway.desk.office.terminal import (
     DONE,
     FILE,
     LOOK,
@@ -35,8 +34,9 @@ from gateway.desk.terminal import (
     say,
     show_progress,
 )
-from gateway.desk.uk_times import get_uk_day
-from gateway.desk.wiring import open_desk
+from gateway.desk.office.uk_times import get_uk_day
+from gateway.desk.office.wiring import open_desk
+from gateway.desk.partners.placements.register import read_merges
 from gateway.guidance.commands import BY, KEY, ON, ROLE, WHY, WORDS, describe_status, format_status
 from gateway.guidance.signoffs import CODE_CHARACTERS
 

@@ -22,11 +22,11 @@ from gateway.desk.cases.model import (
     get_clean_reason,
 )
 from gateway.desk.collection.joining import get_unhandled_tier
-from gateway.desk.people.permissions import FACULTY_OF, CaseScope, Permission, is_allowed
-from gateway.desk.people.register import find_person, format_person, list_roles, list_with_role
+from gateway.desk.office.people.permissions import FACULTY_OF, CaseScope, Permission, is_allowed
+from gateway.desk.office.people.register import find_person, format_person, list_roles, list_with_role
+from gateway.desk.office.uk_times import format_uk_time
+from gateway.desk.office.wiring import Desk
 from gateway.desk.store.schema import CASES
-from gateway.desk.uk_times import format_uk_time
-from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
 
 FACULTIES: Final = ("intelligence", "operations", "harm_reduction")

@@ -17,7 +17,6 @@ from typing import Final
 
 from sqlalchemy import Connection, func, insert, literal_column, or_, select, update
 
-from gateway.desk import audit
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import (
     CaseError,
@@ -29,6 +28,7 @@ from gateway.desk.cases.model import (
     get_clean_reason,
     to_case,
 )
+from gateway.desk.collection.identifiers import FAIR, SEARCH_ONLY, STRONG, WEAK, squeeze_service, strip_address
 from gateway.desk.collection.joining import (
     LinkError,
     LinkRecord,
@@ -38,12 +38,12 @@ from gateway.desk.collection.joining import (
     list_records,
     refuse_link,
 )
-from gateway.desk.identifiers import FAIR, SEARCH_ONLY, STRONG, WEAK, squeeze_service, strip_address
-from gateway.desk.organisations import find_owner_name, get_owner_names, has_keys
-from gateway.desk.placements.register import add_merge, follow, get_successor, list_placements, read_merges
+from gateway.desk.office.organisations import find_owner_name, get_owner_names, has_keys
+from gateway.desk.office.wiring import Desk
+from gateway.desk.partners.placements.register import add_merge, follow, get_successor, list_placements, read_merges
+from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import ADOPTERS
 from gateway.desk.store.schema import CASE_IDENTIFIERS, CASES, SERVICE_IDENTIFIERS
-from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.submission import PUBLIC_SENDER, check_partner_id

@@ -32,11 +32,13 @@ from sqlalchemy import (
     update,
 )
 
-from gateway.desk import RefusalError, audit
 from gateway.desk.cases import choices
 from gateway.desk.collection.joining import LinkReason
 from gateway.desk.keyring.case_boxes import close_box, get_box
 from gateway.desk.keyring.key_set import make_copy_context, seal_own_copy
+from gateway.desk.office.uk_times import UkTimeReason
+from gateway.desk.office.wiring import Desk
+from gateway.desk.store import audit
 from gateway.desk.store.schema import (
     CASE_STEPS,
     CASES,
@@ -47,12 +49,10 @@ from gateway.desk.store.schema import (
 )
 from gateway.desk.store.schema import MANUAL_CHANNELS as MANUAL_CHANNELS
 from gateway.desk.store.schema import REPLIED_BY_RETURN_CODE as REPLIED_BY_RETURN_CODE
-from gateway.desk.uk_times import UkTimeReason
 from gateway.desk.vault import Reason
-from gateway.desk.wiring import Desk
 from gateway.guidance.agency import Agency
 from gateway.guidance.risk import Combination, Factor, combine, list_reasons
-from partner_sdk.errors import FormatError, OpeningError
+from partner_sdk.errors import FormatError, OpeningError, RefusalError
 from partner_sdk.wire.canonical import encode, format_time, parse_exact, parse_time
 from partner_sdk.wire.signing import Environment
 from partner_sdk.wire.submission import PUBLIC_SENDER

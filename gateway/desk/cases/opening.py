@@ -18,18 +18,18 @@ from typing import Final, Literal
 
 from sqlalchemy import Connection, func, select, update
 
-from gateway.desk import audit
 from gateway.desk.cases.model import CaseError, CaseRow, get_case, list_sealed_sizes, to_case
 from gateway.desk.collection.joining import RESPONSE, UNHELD, find_named, hold_back, list_added, list_joined
 from gateway.desk.collection.row_checks import SealedContent
 from gateway.desk.keyring.case_boxes import find_sealed_report
+from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.queue import queue_stage
 from gateway.desk.outbox.replies import Recipient, queue_read_note
-from gateway.desk.placements.register import find_placement
+from gateway.desk.partners.placements.register import find_placement
+from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.store.schema import CASES, PAGE_CONTEXTS, of_sender
 from gateway.desk.vault import Reason, VaultError
-from gateway.desk.wiring import Desk
 from gateway.exchange.public_codes import CONTEXT_REFUSED_SIGNAL
 from gateway.exchange.public_report import PublicReport, parse_public_report
 from gateway.web.logs import format_exception

@@ -17,9 +17,8 @@ from typing import Final
 from flask import Blueprint, Response, make_response, request
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.actions.model import count_asked, count_unread
-from gateway.desk.alarms import count_alarms
 from gateway.desk.cases.action_forms import get_case_or_404
+from gateway.desk.cases.actions.model import count_asked, count_unread
 from gateway.desk.cases.case_files import MOST_PAGE_BYTES, CaseFile, CaseFileError, find_still_type, stream_file
 from gateway.desk.cases.case_page import (
     MOST_LOOK_BYTES,
@@ -38,14 +37,12 @@ from gateway.desk.cases.queue import CRISIS, move_case
 from gateway.desk.cases.queue_page import keep_view, make_queue_pane
 from gateway.desk.cases.replying.replies import list_sampled_replies
 from gateway.desk.cases.search import MOST_TYPED, OWN_REFERENCE, name_account, search_cases
+from gateway.desk.cases.watch import describe_concern, format_advice, settle_alarms
 from gateway.desk.collection.quarantine import count_quarantined, format_plain
-from gateway.desk.outbox.alerts import find_unacknowledged
-from gateway.desk.people.permissions import NotPermittedError, Permission, format_roles, is_allowed
-from gateway.desk.people.register import format_person, list_exposure
-from gateway.desk.placements.register import count_button_requests
-from gateway.desk.uk_times import get_day_start
-from gateway.desk.vault import VaultError
-from gateway.desk.views.page import (
+from gateway.desk.office.people.permissions import NotPermittedError, Permission, format_roles, is_allowed
+from gateway.desk.office.people.register import format_person, list_exposure
+from gateway.desk.office.uk_times import get_day_start
+from gateway.desk.office.views.page import (
     FORM_BYTES,
     MOST_LISTED,
     SANDBOX,
@@ -63,7 +60,10 @@ from gateway.desk.views.page import (
     staff_rule,
     turn_keys,
 )
-from gateway.desk.watch import describe_concern, format_advice, settle_alarms
+from gateway.desk.outbox.alerts import find_unacknowledged
+from gateway.desk.partners.placements.register import count_button_requests
+from gateway.desk.store.alarms import count_alarms
+from gateway.desk.vault import VaultError
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 from partner_sdk.wire.canonical import encode
 

@@ -29,7 +29,7 @@ from sqlalchemy import (
     update,
 )
 
-from gateway.desk.actions.model import CASES_FOR_OTHERS
+from gateway.desk.cases.actions.model import CASES_FOR_OTHERS
 from gateway.desk.cases.assessing import enter_lane
 from gateway.desk.cases.holding import get_lead, release_if_unable
 from gateway.desk.cases.model import (
@@ -48,11 +48,11 @@ from gateway.desk.cases.model import (
     to_case,
 )
 from gateway.desk.cases.reading import labels
-from gateway.desk.people.permissions import Permission, Role, check_permission
-from gateway.desk.people.releases import NO_REPLY
+from gateway.desk.office.people.permissions import Permission, Role, check_permission
+from gateway.desk.office.people.releases import NO_REPLY
+from gateway.desk.office.wiring import Desk
 from gateway.desk.store.agency_tables import RELEASE_SIGNATURES, RELEASES
 from gateway.desk.store.schema import CASES, MANUAL_CHANNELS, Tier
-from gateway.desk.wiring import Desk
 from partner_sdk.wire.submission import SENDER_PATTERN
 
 _MOST_AT_ONCE: Final = 500

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from flask import current_app, g, request
 
-from gateway.desk.actions.model import Clock, list_clocks
+from gateway.desk.cases.actions.model import Clock, list_clocks
 from gateway.desk.cases.model import (
     MANUAL_CHANNELS,
     CaseRow,
@@ -42,14 +42,14 @@ from gateway.desk.cases.queue import (
     read_view,
 )
 from gateway.desk.cases.reading import labels
-from gateway.desk.organisations import get_owner_names
-from gateway.desk.people.permissions import ANY_CASE, FACULTY_OF, Permission, Role, is_allowed
-from gateway.desk.people.register import Exposure, format_person, list_exposure
-from gateway.desk.people.releases import KINDS as RELEASE_KINDS
-from gateway.desk.people.releases import NO_REPLY
-from gateway.desk.uk_times import format_short_time, get_day_start, get_uk_day
-from gateway.desk.views.page import ListPage, get_name, get_signed_in, read_list_page
-from gateway.desk.wiring import Desk
+from gateway.desk.office.organisations import get_owner_names
+from gateway.desk.office.people.permissions import ANY_CASE, FACULTY_OF, Permission, Role, is_allowed
+from gateway.desk.office.people.register import Exposure, format_person, list_exposure
+from gateway.desk.office.people.releases import KINDS as RELEASE_KINDS
+from gateway.desk.office.people.releases import NO_REPLY
+from gateway.desk.office.uk_times import format_short_time, get_day_start, get_uk_day
+from gateway.desk.office.views.page import ListPage, get_name, get_signed_in, read_list_page
+from gateway.desk.office.wiring import Desk
 from gateway.exchange.public_codes import NOT_UK
 from gateway.guidance.agency import Agency
 from partner_sdk.wire.canonical import format_time

@@ -14,8 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, update
 
-from gateway.desk import audit
-from gateway.desk.actions.model import ActionError
+from gateway.desk.cases.actions.model import ActionError
 from gateway.desk.cases.model import (
     WHOLE_ORDER,
     CaseError,
@@ -30,8 +29,7 @@ from gateway.desk.cases.model import (
     to_case,
 )
 from gateway.desk.cases.opening import find_earlier, find_page_context, list_additions, list_reports, open_report
-from gateway.desk.collection.row_checks import SealedContent
-from gateway.desk.identifiers import (
+from gateway.desk.collection.identifiers import (
     ACCOUNT,
     INDEX_VERSION,
     PHONE,
@@ -59,10 +57,12 @@ from gateway.desk.identifiers import (
     parse_phone,
     remove_rows,
 )
-from gateway.desk.organisations import get_owner_names
+from gateway.desk.collection.row_checks import SealedContent
+from gateway.desk.office.organisations import get_owner_names
+from gateway.desk.office.wiring import Desk
+from gateway.desk.store import audit
 from gateway.desk.store.schema import CASE_IDENTIFIERS, CASES
 from gateway.desk.vault import Reason
-from gateway.desk.wiring import Desk
 from gateway.exchange.public_report import PublicReport
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 from partner_sdk.key_files import KeyRole

@@ -58,8 +58,8 @@ from gateway.desk.cases.replying.replies import (
     record_reply,
     write_reply,
 )
-from gateway.desk.people.permissions import Permission
-from gateway.desk.views.page import (
+from gateway.desk.office.people.permissions import Permission
+from gateway.desk.office.views.page import (
     FORM_BYTES,
     Fault,
     Typed,
@@ -70,7 +70,7 @@ from gateway.desk.views.page import (
     read_typed,
     staff_rule,
 )
-from gateway.desk.views.step_up import sign_on_page
+from gateway.desk.office.views.step_up import sign_on_page
 from gateway.exchange.public_report import MAX_BODY_CHARACTERS
 from partner_sdk.errors import FormatError, LocalStateError, ReportAbuseError
 from partner_sdk.wire.canonical import check_report_id

@@ -13,17 +13,17 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, update
 
-from gateway.desk.alarms import list_subjects, raise_alarm
 from gateway.desk.collection.row_checks import PartnerKey, TrustedKeys
-from gateway.desk.feed_client import FeedClient
 from gateway.desk.keyring.key_set import make_key_set
+from gateway.desk.office.feed_client import FeedClient
+from gateway.desk.office.people.permissions import BY_THE_DESK
+from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.queue import queue
-from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store import DeskStoreError
 from gateway.desk.store.agency_tables import FORMER_PARTNER_KEYS, PARTNERS, VERIFY_KEYS
+from gateway.desk.store.alarms import list_subjects, raise_alarm
 from gateway.desk.store.schema import ALARMS, CHAIN_LINKS, COLLECTOR, DESTRUCTIONS
 from gateway.desk.store.schema import CollectorState as CollectorState
-from gateway.desk.wiring import Desk
 from gateway.exchange.feed import REPORT, FeedStatus, WaitingReports
 from partner_sdk.errors import FormatError, ProblemError, ReportAbuseError
 from partner_sdk.wire.canonical import format_time, parse_time

@@ -17,8 +17,6 @@ from typing import Final, NamedTuple
 import msgspec
 from sqlalchemy import Connection, literal, select
 
-from gateway.desk import audit
-from gateway.desk.alarms import raise_alarm
 from gateway.desk.collection.chain import (
     Chain,
     Link,
@@ -47,11 +45,13 @@ from gateway.desk.collection.row_checks import (
     assess,
     check_row,
 )
-from gateway.desk.feed_client import FeedClient
-from gateway.desk.inbox import FeedCircleError, read_pages
+from gateway.desk.office.feed_client import FeedClient
+from gateway.desk.office.inbox import FeedCircleError, read_pages
+from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.alerts import queue_alert
+from gateway.desk.store import audit
+from gateway.desk.store.alarms import raise_alarm
 from gateway.desk.store.schema import CASES, CHAIN_LINKS, REPORTS
-from gateway.desk.wiring import Desk
 from gateway.exchange.feed import REPORT, Acknowledgement, FeedStatus, ReconciliationRow
 from partner_sdk.wire.canonical import parse_time
 

@@ -44,20 +44,19 @@ from sqlalchemy.exc import DBAPIError
 from gateway.databases.columns import SealedBytes, is_sound
 from gateway.databases.database import surviving_damage
 from gateway.databases.failures import is_damage
-from gateway.desk import audit
-from gateway.desk.alarms import AlarmRow, list_alarms, list_subjects, raise_alarm
 from gateway.desk.collection.chain import get_collector_state, write_collector_state
 from gateway.desk.collection.filing import to_report_values, to_statement_values
 from gateway.desk.collection.row_checks import VerifiedRow
-from gateway.desk.feed_client import FeedClient
 from gateway.desk.keyring.case_boxes import close_reports, make_keys
 from gateway.desk.keyring.key_set import CLOCK_ALLOWANCE, LOG_ROLE, list_verify_entries
-from gateway.desk.people.permissions import BY_THE_DESK
-from gateway.desk.store import DeskStoreError
+from gateway.desk.office.feed_client import FeedClient
+from gateway.desk.office.people.permissions import BY_THE_DESK
+from gateway.desk.office.wiring import Desk
+from gateway.desk.store import DeskStoreError, audit
+from gateway.desk.store.alarms import AlarmRow, list_alarms, list_subjects, raise_alarm
 from gateway.desk.store.migrations import METADATA
 from gateway.desk.store.schema import ALARMS, CASES, CHAIN_LINKS, REPORTS
 from gateway.desk.vault import CaseKey, VaultError
-from gateway.desk.wiring import Desk
 from gateway.exchange.feed import REPORT, Acknowledgement
 from partner_sdk.durable_files import find_bytes, write_durably, write_new_durably
 from partner_sdk.errors import FormatError, LocalStateError, LogError, ProblemError, ReportAbuseError, UnavailableError

@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy import Connection, func, insert, or_, select, update
 
 from gateway.databases.columns import insert_new
-from gateway.desk import audit
+from gateway.desk.collection.identifiers import add_rows, make_rows
 from gateway.desk.collection.joining import RESPONSE, find_request, get_tier, hold_back, settle_case, settle_cases
 from gateway.desk.collection.row_checks import (
     BY_GATEWAY,
@@ -24,17 +24,17 @@ from gateway.desk.collection.row_checks import (
     get_filed_kind,
     parse_clear_fields,
 )
-from gateway.desk.identifiers import add_rows, make_rows
 from gateway.desk.keyring.case_boxes import close_reports, find_report_key, make_keys
-from gateway.desk.organisations import list_owners
+from gateway.desk.office.organisations import list_owners
+from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.outbox.queue import COLLECTED, NO_OPEN_REQUEST, queue_stage, queue_stage_again
 from gateway.desk.outbox.replies import queue_notes
+from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import PARTNERS
 from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, NAMED_EVIDENCE, PAGE_CONTEXTS, REPORTS
 from gateway.desk.vault import CaseKey
 from gateway.desk.vault.doors import Signer
-from gateway.desk.wiring import Desk
 from gateway.exchange.public_report import PublicReport, is_flagged, is_from_grown_up
 from partner_sdk.errors import FormatError
 from partner_sdk.report import SealedIndustryReport, list_missing_fields, measure_completeness

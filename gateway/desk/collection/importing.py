@@ -12,7 +12,6 @@ from typing import Literal
 
 from sqlalchemy import Connection, insert, select, tuple_
 
-from gateway.desk import audit
 from gateway.desk.collection.chain import load_trusted_keys
 from gateway.desk.collection.collect import ALWAYS, DUPLICATE_ID
 from gateway.desk.collection.filing import BY_FILE, NewCase, file_cases, make_own_reference
@@ -30,9 +29,10 @@ from gateway.desk.collection.row_checks import (
     weigh_envelope,
 )
 from gateway.desk.keyring.case_boxes import close_reports, find_report_key, make_keys
+from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.alerts import queue_alert
+from gateway.desk.store import audit
 from gateway.desk.store.schema import IMPORTED_REPORTS, REPORTS
-from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError
 from partner_sdk.wire.canonical import encode, format_time, parse_any_spelling, parse_base64url, parse_time
 from partner_sdk.wire.receipts import DeskReceiptStatement

@@ -20,12 +20,13 @@ from typing import Any, Final, Literal
 from sqlalchemy import Boolean, Connection, Row, bindparam, case, func, insert, or_, select, update
 
 from gateway.databases.database import stream_rows
-from gateway.desk import RefusalError, audit
 from gateway.desk.collection.row_checks import PRIORITIES, UNTOLD, SealedContent
-from gateway.desk.people.permissions import BY_THE_DESK
+from gateway.desk.office.people.permissions import BY_THE_DESK
+from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import OUTCOME_SIGNALS
 from gateway.desk.store.schema import CASE_ACTIONS, CASE_LINKS, CASES, Tier, of_sender
 from gateway.guidance.risk import Risk, combine, find_kind
+from partner_sdk.errors import RefusalError
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields

@@ -14,15 +14,14 @@ from typing import Any, Final, Literal
 import msgspec
 from sqlalchemy import Connection, Integer, Row, and_, cast, false, func, insert, or_, select, update
 
-from gateway.desk import audit
-from gateway.desk.alarms import list_subjects, raise_alarm
 from gateway.desk.collection.row_checks import ALARMING_REASONS, BY_GATEWAY, MAX_ROW_BYTES, PRIORITIES, RowRefusedError
+from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.alerts import find_waiting
-from gateway.desk.store import copy_fields
+from gateway.desk.store import audit, copy_fields
+from gateway.desk.store.alarms import list_subjects, raise_alarm
 from gateway.desk.store.schema import QUARANTINE, QuarantineColumns
 from gateway.desk.vault import VaultError
 from gateway.desk.vault.doors import Vault
-from gateway.desk.wiring import Desk
 from gateway.exchange.feed import Acknowledgement, ReportRow
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
 from partner_sdk.wire.canonical import decode, encode, format_time, parse_base64url, parse_exact

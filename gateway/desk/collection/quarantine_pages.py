@@ -21,9 +21,9 @@ from gateway.desk.collection.quarantine import (
     open_row,
     resolve_row,
 )
-from gateway.desk.organisations import get_owner_names
-from gateway.desk.people.permissions import Permission
-from gateway.desk.views.page import (
+from gateway.desk.office.organisations import get_owner_names
+from gateway.desk.office.people.permissions import Permission
+from gateway.desk.office.views.page import (
     FORM_BYTES,
     Fault,
     get_desk,

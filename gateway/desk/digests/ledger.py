@@ -24,7 +24,6 @@ from typing import Any, Final, Literal, Protocol, TypeVar
 import msgspec
 from sqlalchemy import Connection, Row, bindparam, func, insert, select
 
-from gateway.desk.audit import append_entry
 from gateway.desk.digests import noise
 from gateway.desk.digests.tables import (
     BUDGET_MICRO,
@@ -35,11 +34,12 @@ from gateway.desk.digests.tables import (
     parse_clusters,
 )
 from gateway.desk.keyring.key_set import Period, Quarter, parse_period
+from gateway.desk.office.people.releases import DIGEST, OVERVIEW, Release, draft_release, find_release, get_signed
 from gateway.desk.partners.mailbox import has_message
-from gateway.desk.people.releases import DIGEST, OVERVIEW, Release, draft_release, find_release, get_signed
-from gateway.desk.placements.register import list_ever_merged
+from gateway.desk.partners.placements.register import list_ever_merged
 from gateway.desk.store import DeskStore
 from gateway.desk.store.agency_tables import DIGEST_DRAWS, DIGEST_STEPS, DIGESTS, LEDGER
+from gateway.desk.store.audit import append_entry
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.durable_files import find_bytes, held, make_private_folder, write_durably
 from partner_sdk.errors import FormatError, ReportAbuseError

@@ -38,9 +38,9 @@ from gateway.desk.digests.releases import (
 )
 from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.keyring.key_set import Period, Year, get_last_closed_quarter, parse_period
-from gateway.desk.organisations import SERVICE, get_owner_names, get_partner_names
-from gateway.desk.people.permissions import Permission
-from gateway.desk.views.page import (
+from gateway.desk.office.organisations import SERVICE, get_owner_names, get_partner_names
+from gateway.desk.office.people.permissions import Permission
+from gateway.desk.office.views.page import (
     SANDBOX,
     Forms,
     Typed,
@@ -52,7 +52,7 @@ from gateway.desk.views.page import (
     show_page,
     staff_rule,
 )
-from gateway.desk.views.step_up import sign_on_page
+from gateway.desk.office.views.step_up import sign_on_page
 from gateway.web.rules import not_found
 from partner_sdk.console.digests.page import render_article
 from partner_sdk.console.digests.page import render_overview_article as render_overview

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from gateway.desk.audit import append_entry
+from gateway.desk.cases.outbox_run import send_due
 from gateway.desk.digests.ledger import (
     OVERVIEW_OF,
     DigestError,
@@ -21,13 +21,13 @@ from gateway.desk.digests.ledger import (
     mark_released,
 )
 from gateway.desk.digests.own_facts import list_adopters
-from gateway.desk.organisations import get_partner_names
-from gateway.desk.outbox_run import send_due
+from gateway.desk.office.organisations import get_partner_names
+from gateway.desk.office.people.releases import PUBLICATION, Release, draft_release, find_release, get_signed
+from gateway.desk.office.wiring import Desk
 from gateway.desk.partners.mailbox import is_refused, store_message
-from gateway.desk.people.releases import PUBLICATION, Release, draft_release, find_release, get_signed
 from gateway.desk.store import DeskStore
 from gateway.desk.store.agency_tables import PARTNERS
-from gateway.desk.wiring import Desk
+from gateway.desk.store.audit import append_entry
 from partner_sdk.console.digests.page import render_overview_page
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.digest import DigestNotice, parse_overview

@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, insert, select
 
-from gateway.desk import audit
 from gateway.desk.cases.choices import choose_facts
 from gateway.desk.collection.joining import make_values
 from gateway.desk.keyring.key_set import Quarter, check_closed
-from gateway.desk.placements.register import list_placements
+from gateway.desk.office.wiring import Desk
+from gateway.desk.partners.placements.register import list_placements
+from gateway.desk.store import audit
 from gateway.desk.store.schema import CASE_LINKS, CASES
-from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.submission import PUBLIC_SENDER

@@ -14,15 +14,15 @@ from typing import Final
 import msgspec
 from sqlalchemy import Connection, select
 
-from gateway.desk import audit
-from gateway.desk.alarms import raise_alarm
-from gateway.desk.audit import AuditChainError
 from gateway.desk.keyring.key_set import find_newest_published
+from gateway.desk.office.suggestions import suggest
+from gateway.desk.office.uk_times import format_uk_time
+from gateway.desk.office.wiring import Desk
+from gateway.desk.store import audit
+from gateway.desk.store.alarms import raise_alarm
+from gateway.desk.store.audit import AuditChainError
 from gateway.desk.store.schema import AUDIT
-from gateway.desk.suggestions import suggest
-from gateway.desk.uk_times import format_uk_time
 from gateway.desk.vault import VaultError
-from gateway.desk.wiring import Desk
 from gateway.exchange.desk_statements import (
     NO_ANCHOR,
     SIGNED_ANCHOR,

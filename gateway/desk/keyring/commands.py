@@ -13,7 +13,6 @@ from pathlib import Path
 import click
 from sqlalchemy import select
 
-from gateway.desk import audit
 from gateway.desk.keyring.delegation import (
     ROTATED_ROLES,
     begin_rotation,
@@ -25,10 +24,9 @@ from gateway.desk.keyring.delegation import (
 )
 from gateway.desk.keyring.key_set import LOG_ROLE, RECEIPT_ROLE, destroy_sealing_key, replace_sealing_key
 from gateway.desk.keyring.publication import publish
-from gateway.desk.people.permissions import Permission
-from gateway.desk.store.agency_tables import SEALING_KEYS, VERIFY_KEYS
-from gateway.desk.suggestions import suggest
-from gateway.desk.terminal import (
+from gateway.desk.office.people.permissions import Permission
+from gateway.desk.office.suggestions import suggest
+from gateway.desk.office.terminal import (
     DONE,
     FILE,
     LOOK,
@@ -37,6 +35,9 @@ from gateway.desk.terminal import (
     desk_command,
     print_result,
 )
+from gateway.desk.office.wiring import Desk, open_desk
+from gateway.desk.store import audit
+from gateway.desk.store.agency_tables import SEALING_KEYS, VERIFY_KEYS
 from gateway.desk.vault import VaultError
 from gateway.desk.vault.key_folder import (
     MOST_CUSTODIANS,
@@ -51,7 +52,6 @@ from gateway.desk.vault.key_folder import (
     write_protection,
 )
 from gateway.desk.vault.process import hold_place
-from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import LocalStateError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import parse_base64url, parse_time

@@ -17,10 +17,6 @@ from typing import Final, Literal
 
 import msgspec
 
-from gateway.desk import RefusalError, audit
-from gateway.desk.alarms import raise_alarm
-from gateway.desk.config import DeskPaths
-from gateway.desk.feed_client import FeedClient
 from gateway.desk.keyring.key_set import (
     CLOCK_ALLOWANCE,
     add_verify_key,
@@ -29,11 +25,15 @@ from gateway.desk.keyring.key_set import (
     find_verify_role,
     reject_key,
 )
+from gateway.desk.office.config import DeskPaths
+from gateway.desk.office.feed_client import FeedClient
+from gateway.desk.office.wiring import Desk
+from gateway.desk.store import audit
+from gateway.desk.store.alarms import raise_alarm
 from gateway.desk.vault import FeedKeyName, PublicKey
 from gateway.desk.vault.key_folder import KeyFolder
-from gateway.desk.wiring import Desk
 from partner_sdk.durable_files import sync_folder, write_durably
-from partner_sdk.errors import KeySetError, LocalStateError, NotAuthorisedError
+from partner_sdk.errors import KeySetError, LocalStateError, NotAuthorisedError, RefusalError
 from partner_sdk.key_files import SEED_BYTES, KeyFile, KeyRole, load_signing_key, new_key, write_key_bytes
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url
 from partner_sdk.wire.signing import (

@@ -15,11 +15,11 @@ from typing import Final, Literal
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from gateway.desk import RefusalError, audit
+from gateway.desk.office.wiring import Desk
+from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import PUBLICATIONS, SEALING_KEYS, VERIFY_KEYS
 from gateway.desk.vault import PublicKey
-from gateway.desk.wiring import Desk
-from partner_sdk.errors import LocalStateError
+from partner_sdk.errors import LocalStateError, RefusalError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time, to_base64url
 from partner_sdk.wire.enrolment import mailbox_key_id

@@ -20,8 +20,6 @@ from typing import Final, Literal, TypeVar
 import msgspec
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from gateway.desk import RefusalError, audit
-from gateway.desk.config import DeskConfig, DeskPaths, check_config
 from gateway.desk.keyring.delegation import (
     find_root_change,
     finish_rotations,
@@ -43,10 +41,13 @@ from gateway.desk.keyring.key_set import (
     make_key_set,
     make_mailbox_key,
 )
-from gateway.desk.people.passkeys import list_in_use
-from gateway.desk.people.permissions import BY_THE_DESK, Role
-from gateway.desk.people.register import add_person, grant_role
-from gateway.desk.store import open_store
+from gateway.desk.office.config import DeskConfig, DeskPaths, check_config
+from gateway.desk.office.people.passkeys import list_in_use
+from gateway.desk.office.people.permissions import BY_THE_DESK, Role
+from gateway.desk.office.people.register import add_person, grant_role
+from gateway.desk.office.suggestions import suggest
+from gateway.desk.office.wiring import Desk
+from gateway.desk.store import audit, open_store
 from gateway.desk.store.agency_tables import (
     FORMER_PARTNER_KEYS,
     INVITATIONS,
@@ -56,10 +57,8 @@ from gateway.desk.store.agency_tables import (
     VERIFY_KEYS,
 )
 from gateway.desk.store.schema import REPORTS
-from gateway.desk.suggestions import suggest
 from gateway.desk.vault import to_public
 from gateway.desk.vault.record import FIRST_PREVIOUS, OPENINGS_FILE, OpeningRecord
-from gateway.desk.wiring import Desk
 from gateway.exchange.feed import (
     MAX_FORMER_KEYS,
     SIGNED_REGISTER,
@@ -72,7 +71,7 @@ from gateway.exchange.feed import (
 from gateway.guidance.agency import write_agency_example
 from gateway.web.settings import format_settings
 from partner_sdk.durable_files import sync_folder
-from partner_sdk.errors import ConflictError
+from partner_sdk.errors import ConflictError, RefusalError
 from partner_sdk.key_files import KeyFile, KeyRole, new_key, write_key_file
 from partner_sdk.wire.button import PlacementEntry
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_time, to_base64url

@@ -15,20 +15,20 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select, update
 
-from gateway.desk import audit
-from gateway.desk.carriers import DeliveryError, make_mail, make_mail_carrier, post_json
-from gateway.desk.config import make_origin
-from gateway.desk.escalation import MAILTO, Level
+from gateway.desk.office.config import make_origin
+from gateway.desk.office.escalation import MAILTO, Level
+from gateway.desk.office.people.passkeys import NewKey, add_passkey, list_passkeys
+from gateway.desk.office.people.permissions import BY_THE_DESK, Permission, is_allowed
+from gateway.desk.office.people.register import find_person, get_person, list_roles
+from gateway.desk.office.uk_times import format_uk_time
+from gateway.desk.office.wiring import Desk
+from gateway.desk.outbox.carriers import DeliveryError, make_mail, make_mail_carrier, post_json
 from gateway.desk.outbox.queue import IS_OPEN, GiveUp, Hold, Outcome, Run, Sender, drop, queue, record
-from gateway.desk.people.passkeys import NewKey, add_passkey, list_passkeys
-from gateway.desk.people.permissions import BY_THE_DESK, Permission, is_allowed
-from gateway.desk.people.register import find_person, get_person, list_roles
+from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import ALERT_CALLS, ALERTS, OUTBOX
 from gateway.desk.store.agency_tables import AlertCall as AlertCall
 from gateway.desk.store.schema import CASES, QUARANTINE
-from gateway.desk.uk_times import format_uk_time
 from gateway.desk.vault.assertions import Statement
-from gateway.desk.wiring import Desk
 from gateway.exchange.desk_statements import AlertNotice
 from gateway.guidance.risk import is_danger_today
 from gateway.web.logs import format_exception

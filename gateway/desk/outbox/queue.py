@@ -28,13 +28,12 @@ from sqlalchemy import (
     update,
 )
 
-from gateway.desk import audit
-from gateway.desk.alarms import list_subjects, raise_alarm
-from gateway.desk.carriers import DeliveryError
-from gateway.desk.feed_client import FeedClient
-from gateway.desk.store import DeskStoreError
+from gateway.desk.office.feed_client import FeedClient
+from gateway.desk.office.wiring import Desk
+from gateway.desk.outbox.carriers import DeliveryError
+from gateway.desk.store import DeskStoreError, audit
 from gateway.desk.store.agency_tables import OUTBOX, STAGES
-from gateway.desk.wiring import Desk
+from gateway.desk.store.alarms import list_subjects, raise_alarm
 from gateway.exchange.feed import PutResult
 from gateway.web.logs import format_exception
 from partner_sdk.errors import (

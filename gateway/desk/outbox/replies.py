@@ -21,10 +21,12 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, case, delete, insert, select, update
 
-from gateway.desk import audit
-from gateway.desk.addresses import find_email_address, find_mail_domain, find_mobile_number, get_mailbox
-from gateway.desk.alarms import raise_alarm
-from gateway.desk.carriers import (
+from gateway.desk.keyring.case_boxes import close_box, find_sealed_report
+from gateway.desk.keyring.key_set import seal_own_copy
+from gateway.desk.office.addresses import find_email_address, find_mail_domain, find_mobile_number, get_mailbox
+from gateway.desk.office.people.permissions import BY_THE_DESK
+from gateway.desk.office.wiring import Desk
+from gateway.desk.outbox.carriers import (
     CARRIER_FAULTS,
     DeliveryError,
     MailCarrier,
@@ -34,8 +36,6 @@ from gateway.desk.carriers import (
     make_mail_carrier,
     make_sms_provider,
 )
-from gateway.desk.keyring.case_boxes import close_box, find_sealed_report
-from gateway.desk.keyring.key_set import seal_own_copy
 from gateway.desk.outbox.queue import (
     IS_OPEN,
     NO_PLACE,
@@ -50,12 +50,12 @@ from gateway.desk.outbox.queue import (
     queue,
     record,
 )
-from gateway.desk.people.permissions import BY_THE_DESK
+from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import NOTES, OUTBOX, REPLY_MESSAGES
+from gateway.desk.store.alarms import raise_alarm
 from gateway.desk.store.schema import CASES, REPLIED_BY_RETURN_CODE
 from gateway.desk.vault import VaultError
 from gateway.desk.vault.doors import Signer, Vault
-from gateway.desk.wiring import Desk
 from gateway.exchange.feed import REPLY as REPLY_ITEM
 from gateway.exchange.feed import NewItem
 from gateway.exchange.public_codes import AGE_BANDS, NO, RATHER_NOT_SAY, WELSH, YES, YOUNGEST_BANDS

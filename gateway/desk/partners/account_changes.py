@@ -15,14 +15,13 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Row, case, delete, func, insert, select, update
 
-from gateway.desk import audit
-from gateway.desk.feed_client import FeedClient
-from gateway.desk.inbox import Intake, collect_items, keep_envelope
-from gateway.desk.organisations import SERVICE, PartnerError, get_partner, list_partners
-from gateway.desk.store import copy_fields
+from gateway.desk.office.feed_client import FeedClient
+from gateway.desk.office.inbox import Intake, collect_items, keep_envelope
+from gateway.desk.office.organisations import SERVICE, PartnerError, get_partner, list_partners
+from gateway.desk.office.wiring import Desk
+from gateway.desk.store import audit, copy_fields
 from gateway.desk.store.agency_tables import ACCOUNT_CHANGES, ENROLMENTS, FORMER_PARTNER_KEYS, PARTNERS, ChangeColumns
 from gateway.desk.vault.doors import Vault
-from gateway.desk.wiring import Desk
 from gateway.exchange.feed import ACCOUNT_CHANGE, ItemRow
 from partner_sdk.errors import EnrolmentError, FormatError, OpeningError
 from partner_sdk.wire.canonical import check_report_id, format_time, parse_base64url

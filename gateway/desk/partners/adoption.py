@@ -10,18 +10,18 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from gateway.desk import audit
-from gateway.desk.feed_client import FeedClient
-from gateway.desk.inbox import Intake, collect_items, keep_envelope
-from gateway.desk.organisations import find_owner_name, get_partner_names
+from gateway.desk.office.feed_client import FeedClient
+from gateway.desk.office.inbox import Intake, collect_items, keep_envelope
+from gateway.desk.office.organisations import find_owner_name, get_partner_names
+from gateway.desk.office.wiring import Desk
 from gateway.desk.partners.enrolments import invite_in
-from gateway.desk.placements.agreeing import ensure_owner
-from gateway.desk.placements.labels import LANGUAGES, Mail, make_mail
-from gateway.desk.placements.register import SURFACE_TITLES, count_button_requests
+from gateway.desk.partners.placements.agreeing import ensure_owner
+from gateway.desk.partners.placements.labels import LANGUAGES, Mail, make_mail
+from gateway.desk.partners.placements.register import SURFACE_TITLES, count_button_requests
+from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import ADOPTION_REQUESTS
 from gateway.desk.store.agency_tables import AdoptionLine as AdoptionLine
 from gateway.desk.vault.doors import Vault
-from gateway.desk.wiring import Desk
 from gateway.exchange.feed import ADOPTION_REQUEST, ItemRow
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
 from partner_sdk.wire.button import MAX_ADOPTION_ENVELOPE_BYTES, AskingService, adoption_context, parse_adoption

@@ -14,10 +14,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from gateway.desk import audit
-from gateway.desk.feed_client import FeedClient
-from gateway.desk.inbox import Intake, collect_items, keep_envelope
-from gateway.desk.organisations import (
+from gateway.desk.office.feed_client import FeedClient
+from gateway.desk.office.inbox import Intake, collect_items, keep_envelope
+from gateway.desk.office.organisations import (
     PARTNER_TYPES,
     SERVICE,
     PartnerError,
@@ -25,6 +24,7 @@ from gateway.desk.organisations import (
     PartnerType,
     find_partner_kind,
 )
+from gateway.desk.office.wiring import Desk
 from gateway.desk.partners.account_changes import (
     end_former_keys,
     is_key_taken,
@@ -33,10 +33,10 @@ from gateway.desk.partners.account_changes import (
     take_enrolled_registration,
 )
 from gateway.desk.partners.mailbox import seal_messages_again
-from gateway.desk.placements.register import get_successor
+from gateway.desk.partners.placements.register import get_successor
+from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import ENROLMENTS, INVITATIONS, PARTNERS
 from gateway.desk.vault.doors import Vault
-from gateway.desk.wiring import Desk
 from gateway.exchange.feed import ENROLMENT, InvitationHash, ItemRow
 from partner_sdk.errors import EnrolmentError, FormatError, OpeningError
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time, to_base64url

@@ -11,15 +11,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, literal, select, update
 
-from gateway.desk import audit
 from gateway.desk.keyring.case_boxes import close_box, get_box
 from gateway.desk.keyring.key_set import make_copy_context, make_mailbox_key, seal_own_copy
-from gateway.desk.organisations import PartnerError, get_partner
+from gateway.desk.office.organisations import PartnerError, get_partner
+from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.queue import NO_PLACE, GiveUp, Run, Sender, queue, record
-from gateway.desk.store import copy_fields
+from gateway.desk.store import audit, copy_fields
 from gateway.desk.store.agency_tables import MAILBOX_MESSAGES, OUTBOX
 from gateway.desk.vault.doors import Vault
-from gateway.desk.wiring import Desk
 from gateway.exchange.feed import MAILBOX_MESSAGE, MAX_REPLACED, NewItem
 from partner_sdk.errors import ConflictError
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time, to_base64url

@@ -11,7 +11,20 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.keyring.publication import is_gateway_behind, publish
-from gateway.desk.organisations import PARTNER_TYPES, PartnerError, find_owner_name, list_partners
+from gateway.desk.office.organisations import PARTNER_TYPES, PartnerError, find_owner_name, list_partners
+from gateway.desk.office.people.permissions import Permission
+from gateway.desk.office.views.page import (
+    Fault,
+    Forms,
+    Typed,
+    get_desk,
+    get_name,
+    go_to,
+    read_list_page,
+    read_typed,
+    show_page,
+    staff_rule,
+)
 from gateway.desk.partners.account_changes import (
     REFUSAL_REASONS,
     accept_change,
@@ -42,20 +55,7 @@ from gateway.desk.partners.enrolments import (
     may_enrol,
     publish_invitations,
 )
-from gateway.desk.people.permissions import Permission
-from gateway.desk.placements.register import IN_REGISTER, count_button_requests, list_placements
-from gateway.desk.views.page import (
-    Fault,
-    Forms,
-    Typed,
-    get_desk,
-    get_name,
-    go_to,
-    read_list_page,
-    read_typed,
-    show_page,
-    staff_rule,
-)
+from gateway.desk.partners.placements.register import IN_REGISTER, count_button_requests, list_placements
 from gateway.web.rules import not_found
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.button import AskingService, format_request_number

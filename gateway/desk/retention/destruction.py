@@ -20,15 +20,16 @@ import click
 import msgspec
 from sqlalchemy import Connection, Row, insert, select, update
 
-from gateway.desk import audit
 from gateway.desk.cases.model import CaseRow, get_case
 from gateway.desk.cases.opening import list_reports
-from gateway.desk.evidence.holdings import get_parts, hold_alone
+from gateway.desk.collection.evidence.holdings import get_parts, hold_alone
 from gateway.desk.keyring.key_set import make_key_set
+from gateway.desk.office.people.passkeys import is_in_audit_log
+from gateway.desk.office.people.permissions import BY_THE_DESK, Permission
+from gateway.desk.office.people.releases import DESTRUCTION, DESTRUCTION_DRAFT, Release, get_signed, get_step_up
+from gateway.desk.office.terminal import DONE, LOOK, Call, desk_command, print_result
+from gateway.desk.office.wiring import Desk, open_desk
 from gateway.desk.outbox.queue import SENT_AT, queue
-from gateway.desk.people.passkeys import is_in_audit_log
-from gateway.desk.people.permissions import BY_THE_DESK, Permission
-from gateway.desk.people.releases import DESTRUCTION, DESTRUCTION_DRAFT, Release, get_signed, get_step_up
 from gateway.desk.retention.lists import (
     DUE,
     REFUSALS,
@@ -48,13 +49,12 @@ from gateway.desk.retention.lists import (
     list_unfinished,
     make_listed,
 )
+from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import OUTBOX
 from gateway.desk.store.schema import CASES, DESTROYED_CASES, DESTRUCTIONS
-from gateway.desk.terminal import DONE, LOOK, Call, desk_command, print_result
 from gateway.desk.vault import VaultError
 from gateway.desk.vault.destructions import DESTRUCTIONS_FILE, list_keys, read_destructions
 from gateway.desk.vault.record import RecordError
-from gateway.desk.wiring import Desk, open_desk
 from gateway.exchange.desk_statements import (
     GONE,
     MOST_CASES,

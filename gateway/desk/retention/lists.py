@@ -19,15 +19,13 @@ import msgspec
 from msgspec import Meta
 from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, func, insert, or_, select, update
 
-from gateway.desk import RefusalError, audit
-from gateway.desk.actions.model import end_open_actions, list_actions_of
+from gateway.desk.cases.actions.model import end_open_actions, list_actions_of
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseError, CaseRow, StepText, add_step, get_case, get_clean_reason, to_case
 from gateway.desk.cases.opening import list_reports
 from gateway.desk.collection.joining import find_named, list_added
-from gateway.desk.outbox.queue import IS_OPEN, drop
-from gateway.desk.people.permissions import BY_THE_DESK
-from gateway.desk.people.releases import (
+from gateway.desk.office.people.permissions import BY_THE_DESK
+from gateway.desk.office.people.releases import (
     DESTRUCTION,
     DESTRUCTION_DRAFT,
     Release,
@@ -36,7 +34,11 @@ from gateway.desk.people.releases import (
     draft_release,
     find_release,
 )
-from gateway.desk.rights.requests import WIPE, list_reports_of_person, list_requests
+from gateway.desk.office.uk_times import add_months, get_uk_day, get_uk_day_of
+from gateway.desk.office.wiring import Desk
+from gateway.desk.outbox.queue import IS_OPEN, drop
+from gateway.desk.retention.rights.requests import WIPE, list_reports_of_person, list_requests
+from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import MAILBOX_MESSAGES, NOTES, OUTBOX, OUTCOME_SIGNALS, REPLY_MESSAGES
 from gateway.desk.store.schema import (
     CASE_ACTIONS,
@@ -52,11 +54,10 @@ from gateway.desk.store.schema import (
     REPORTS,
     THREAD_ENTRIES,
 )
-from gateway.desk.uk_times import add_months, get_uk_day, get_uk_day_of
-from gateway.desk.wiring import Desk
 from gateway.exchange.desk_statements import MOST_CASES, DestructionList, DestructionReason, ListedCase, ListedReport
 from gateway.guidance.signposts import Source
 from gateway.web.settings import read_settings
+from partner_sdk.errors import RefusalError
 from partner_sdk.wire.canonical import encode, format_time, parse_exact
 from partner_sdk.wire.signing import MAX_LIST_BYTES
 from partner_sdk.wire.submission import PUBLIC_SENDER

@@ -7,7 +7,10 @@ from werkzeug.wrappers import Response
 from gateway.desk.cases.action_forms import get_case_or_404
 from gateway.desk.cases.case_page import PageState, show_page_again
 from gateway.desk.cases.model import CaseRow, parse_day
-from gateway.desk.people.permissions import Permission
+from gateway.desk.office.people.permissions import Permission
+from gateway.desk.office.uk_times import get_uk_day
+from gateway.desk.office.views.page import Forms, Typed, get_desk, get_name, go_to, show_page, staff_rule
+from gateway.desk.office.views.step_up import sign_on_page
 from gateway.desk.retention.destruction import begin_destruction, find_certificate, list_certificates, stop_destruction
 from gateway.desk.retention.lists import (
     DUE,
@@ -26,10 +29,7 @@ from gateway.desk.retention.lists import (
     sign_next,
     withdraw_draft,
 )
-from gateway.desk.uk_times import get_uk_day
 from gateway.desk.vault.destructions import read_destructions
-from gateway.desk.views.page import Forms, Typed, get_desk, get_name, go_to, show_page, staff_rule
-from gateway.desk.views.step_up import sign_on_page
 from gateway.exchange.desk_statements import MOST_CASES, SIGNED_CERTIFICATE
 from gateway.web.rules import not_found
 from partner_sdk.wire.canonical import format_time

@@ -21,8 +21,8 @@ from gateway.databases.failures import (
     StorageUnavailableError,
     UnknownSchemaError,
 )
-from gateway.desk import RefusalError
 from gateway.desk.store.schema import AUDIT
+from partner_sdk.errors import RefusalError
 
 # The newest file in migrations; a test compares.
 HEAD_REVISION: Final = "r1"

@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from gateway.desk import RefusalError
+from partner_sdk.errors import RefusalError
 from partner_sdk.wire.sealing import ENC_BYTES, HEADER_BYTES, SealContext
 from partner_sdk.wire.signing import Environment, StatementKind
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from gateway.desk import RefusalError
+from partner_sdk.errors import RefusalError
 from partner_sdk.wire.canonical import encode, parse_exact
 
 Purpose = Literal["sign-in", "step-up", "register", "release", "vouch"]

@@ -17,9 +17,8 @@ from typing import Final, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
-from gateway.desk import RefusalError
 from gateway.desk.vault import OpenBox
-from partner_sdk.errors import FormatError, LocalStateError
+from partner_sdk.errors import FormatError, LocalStateError, RefusalError
 from partner_sdk.wire.canonical import encode, parse_exact, to_base64url
 from partner_sdk.wire.sealing import KEY_ID_BYTES
 

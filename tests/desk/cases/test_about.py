@@ -8,10 +8,10 @@ from sqlalchemy import select
 from gateway.desk.cases.linking import find_service, make_service_id, set_about, suggest_service
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cli import main
 from gateway.desk.digests.making import list_services, make_digest
-from gateway.desk.organisations import PartnerError
+from gateway.desk.office.organisations import PartnerError
 from gateway.desk.partners.enrolments import invite_partner
+from gateway.desk.running.cli import main
 from gateway.desk.store.agency_tables import ADOPTERS
 from gateway.exchange.public_report import KnownPerson
 from tests.desk.cases.test_linking import close

@@ -14,10 +14,10 @@ from gateway.desk.cases.model import CaseError, CaseRow, StepText, get_case, lis
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.queue import move_case
 from gateway.desk.keyring.key_set import seal_own_copy
-from gateway.desk.people.permissions import Role
-from gateway.desk.people.register import RISK_ASSESSMENT, add_person, set_authority
+from gateway.desk.office.people.permissions import Role
+from gateway.desk.office.people.register import RISK_ASSESSMENT, add_person, set_authority
+from gateway.desk.office.wiring import Desk
 from gateway.desk.store.schema import AUDIT, CASE_STEPS
-from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import encode
 from tests.builders import make_clear_fields
 from tests.desk.desk_loop import ACTOR, Loop

@@ -6,9 +6,9 @@ import pytest
 
 from gateway.desk.cases.holding import MOST_ASSIGNED, assign_cases, claim_case
 from gateway.desk.cases.model import CaseError, get_case, list_steps, open_texts
-from gateway.desk.people.permissions import Role
-from gateway.desk.people.register import end_person
-from gateway.desk.wiring import Desk
+from gateway.desk.office.people.permissions import Role
+from gateway.desk.office.people.register import end_person
+from gateway.desk.office.wiring import Desk
 from tests.builders import NOW
 from tests.desk.cases.test_industry_cases import CLOSING
 from tests.desk.desk_loop import ACTOR

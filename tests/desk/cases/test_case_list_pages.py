@@ -9,9 +9,9 @@ from sqlalchemy import event, insert
 from sqlalchemy.dialects import sqlite
 
 from gateway.desk.collection import joining
+from gateway.desk.office.views.page import MOST_LISTED
+from gateway.desk.office.wiring import Desk
 from gateway.desk.store.schema import CASES
-from gateway.desk.views.page import MOST_LISTED
-from gateway.desk.wiring import Desk
 from tests.desk.view_builders import Browser, Clock, make_test_desk
 
 COUNT = 2 * MOST_LISTED + 3

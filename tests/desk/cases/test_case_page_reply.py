@@ -11,9 +11,9 @@ from sqlalchemy import select
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.replying.templates import list_templates, load_texts
 from gateway.desk.cases.work_pages import make_draft, make_mark
+from gateway.desk.office.views.page import Typed
+from gateway.desk.office.wiring import Desk
 from gateway.desk.store.agency_tables import REPLY_MESSAGES
-from gateway.desk.views.page import Typed
-from gateway.desk.wiring import Desk
 from gateway.exchange.public_report import MAX_BODY_CHARACTERS
 from gateway.guidance.advice import KINDS
 from gateway.guidance.signposts import load_signposts

@@ -15,7 +15,7 @@ from gateway.desk.cases.holding import claim_case, hand_over, release_case, take
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.replying.replies import record_reply
-from gateway.desk.wiring import Desk
+from gateway.desk.office.wiring import Desk
 from tests.desk.people_builders import ensure_person
 from tests.desk.view_builders import Clock, add_sealed_case
 from tests.desk.work_builders import assess, make_talk, pass_case_on

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.desk.cli import main
+from gateway.desk.running.cli import main
 from tests.desk.desk_loop import Loop
 from tests.desk.loop_model import copy_loop_of_now
 from tests.documents import CASEWORK, list_lines

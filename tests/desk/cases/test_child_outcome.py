@@ -16,10 +16,10 @@ from gateway.desk.cases.closing import (
 )
 from gateway.desk.cases.model import CaseError, get_case, list_steps
 from gateway.desk.cases.opening import open_case
-from gateway.desk.figures import count_child_outcomes
-from gateway.desk.people.permissions import Role
+from gateway.desk.digests.figures import count_child_outcomes
+from gateway.desk.office.people.permissions import Role
+from gateway.desk.office.wiring import Desk
 from gateway.desk.store.schema import AUDIT, CASE_STEPS
-from gateway.desk.wiring import Desk
 from tests.builders import NOW
 from tests.desk.desk_loop import ACTOR
 from tests.desk.view_builders import Browser, add_sealed_case

@@ -3,8 +3,8 @@
 import pytest
 
 from gateway.desk.cases.opening import open_case
-from gateway.desk.people.permissions import Role
-from gateway.desk.wiring import Desk
+from gateway.desk.office.people.permissions import Role
+from gateway.desk.office.wiring import Desk
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import file, find, read
 from tests.desk.people_builders import ensure_person

@@ -8,7 +8,7 @@ from gateway.desk.cases.choices import NOT_KNOWN, load_facts
 from gateway.desk.cases.closing import Closing
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.wiring import Desk
+from gateway.desk.office.wiring import Desk
 from tests.desk.view_builders import Browser, add_sealed_case
 from tests.desk.work_builders import assess, assess_and_close
 

@@ -11,13 +11,13 @@ from gateway.desk.cases.holding import claim_case, release_case
 from gateway.desk.cases.model import NO_SAFE_CONTACT, CaseRow
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.replying.replies import GivenReply, record_reply
-from gateway.desk.people.permissions import Permission, Role, format_roles, is_allowed
+from gateway.desk.office.people.permissions import Permission, Role, format_roles, is_allowed
 from gateway.desk.store.schema import CASES
 from gateway.web.rules import Login, find_rule
 from tests.desk.cases.test_industry_cases import CLOSING
 from tests.desk.cases.test_page_budget import send_heavy
+from tests.desk.collection.evidence.test_look import PNG
 from tests.desk.desk_loop import ACTOR, Loop
-from tests.desk.evidence.test_look import PNG
 from tests.desk.evidence_builders import collect_all, hand_over, make_film, newest_case, open_door, post, seal_with
 from tests.desk.evidence_builders import tell_of as describe
 from tests.desk.identifier_builders import add_identifier

@@ -13,10 +13,10 @@ from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.queue import move_case
 from gateway.desk.cases.replying.replies import record_reply
 from gateway.desk.collection.joining import settle_case
-from gateway.desk.notices.service_requests import ask_service
-from gateway.desk.people.permissions import Role
+from gateway.desk.office.people.permissions import Role
+from gateway.desk.office.wiring import Desk
+from gateway.desk.outgoing.notices.service_requests import ask_service
 from gateway.desk.store.schema import CASES
-from gateway.desk.wiring import Desk
 from tests.desk.asking_builders import make_asking
 from tests.desk.desk_loop import Loop
 from tests.desk.industry_builders import file, read

@@ -5,14 +5,14 @@ import json
 import pytest
 from sqlalchemy import Connection, delete, select, update
 
-from gateway.desk.audit import check_chain
 from gateway.desk.cases import search
 from gateway.desk.cases.model import CaseError
 from gateway.desk.cases.search import index_cases
-from gateway.desk.cli import main
 from gateway.desk.collection.collect import collect_reports
-from gateway.desk.identifiers import INDEX_VERSION
+from gateway.desk.collection.identifiers import INDEX_VERSION
+from gateway.desk.running.cli import main
 from gateway.desk.store.agency_tables import OUTBOX
+from gateway.desk.store.audit import check_chain
 from gateway.desk.store.schema import AUDIT, CASE_IDENTIFIERS, CASES, REPORTS
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import send

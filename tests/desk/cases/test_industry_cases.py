@@ -11,8 +11,8 @@ from gateway.desk.cases.model import CaseError
 from gateway.desk.cases.opening import MOST_OPENED, list_case_doubts, list_reports, open_case, open_whole_case
 from gateway.desk.cases.queue import QueueView, count_lanes, list_later, list_queue
 from gateway.desk.collection.joining import list_cluster
+from gateway.desk.office.uk_times import get_uk_day
 from gateway.desk.store.schema import AUDIT, CASES
-from gateway.desk.uk_times import get_uk_day
 from partner_sdk.report import SealedIndustryReport, list_given, list_missing_fields, measure_completeness
 from tests.builders import Partner, make_industry_report, seal_report
 from tests.desk.desk_loop import ACTOR, Loop

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import update
 
 from gateway.desk.cases.queue import LANES, QueueView, count_lanes, count_view, find_next, list_queue, read_view
-from gateway.desk.cli import main
+from gateway.desk.office.wiring import Desk
+from gateway.desk.running.cli import main
 from gateway.desk.store.schema import CASES as CASE_TABLE
-from gateway.desk.wiring import Desk
 from tests.desk.view_builders import Browser, add_sealed_case
 
 TODAY = date(2026, 11, 25)

@@ -9,7 +9,7 @@ from gateway.desk.cases.linking import link_cases, list_linked, unlink_cases
 from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.collection.joining import list_cluster
-from gateway.desk.people.permissions import BY_THE_DESK
+from gateway.desk.office.people.permissions import BY_THE_DESK
 from gateway.desk.store.schema import AUDIT
 from tests.desk.cases.test_cases import CLOSING
 from tests.desk.desk_loop import ACTOR, Loop

@@ -7,8 +7,8 @@ from sqlalchemy import Connection, insert, select
 
 from gateway.desk.cases.linking import FEW, MANY, MOST_COUNTED, Match, Matches, get_matches
 from gateway.desk.cases.model import get_case
+from gateway.desk.collection.identifiers import FAIR, SEARCH_ONLY, STRONG, WEAK
 from gateway.desk.collection.joining import list_cluster
-from gateway.desk.identifiers import FAIR, SEARCH_ONLY, STRONG, WEAK
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.store.schema import AUDIT, CASE_LINKS, SERVICE_IDENTIFIERS
 from tests.desk.desk_loop import Loop

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from gateway.desk.cases.model import MAX_REASON_CHARACTERS, CaseError, CaseRow, get_case, list_steps, open_texts
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.queue import list_queue, move_case
-from gateway.desk.people.permissions import Role
+from gateway.desk.office.people.permissions import Role
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.wire.canonical import format_time
 from tests.builders import seal_report

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from gateway.desk.actions.ledger import EntryText, InKind, end_action, record_entry, record_sent
-from gateway.desk.actions.model import Action
+from gateway.desk.cases.actions.ledger import EntryText, InKind, end_action, record_entry, record_sent
+from gateway.desk.cases.actions.model import Action
 from gateway.desk.cases.closing import Closing, close_case, list_open, record_child_outcome
 from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.cases.opening import open_case
+from gateway.desk.office.wiring import Desk
 from gateway.desk.store.schema import CASES
-from gateway.desk.wiring import Desk
 from tests.desk.action_builders import add_assessed, draft, release
 from tests.desk.desk_loop import ACTOR
 from tests.desk.view_builders import Browser, add_sealed_case

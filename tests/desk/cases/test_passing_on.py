@@ -8,8 +8,8 @@ from sqlalchemy import select
 from gateway.desk.cases.closing import Closing, close_case
 from gateway.desk.cases.model import CaseError, get_case, list_steps
 from gateway.desk.cases.opening import open_case
+from gateway.desk.office.wiring import Desk
 from gateway.desk.store.schema import AUDIT, CASE_STEPS
-from gateway.desk.wiring import Desk
 from tests.desk.desk_loop import ACTOR
 from tests.desk.view_builders import Browser, add_sealed_case
 from tests.desk.work_builders import assess, pass_case_on

@@ -12,8 +12,8 @@ from gateway.desk.cases.closing import Closing
 from gateway.desk.cases.model import OUTCOMES, REDIRECTS, CaseError, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.reading import labels
+from gateway.desk.office.wiring import Desk
 from gateway.desk.store.schema import AUDIT
-from gateway.desk.wiring import Desk
 from tests.desk.view_builders import Browser, add_sealed_case
 from tests.desk.work_builders import assess, assess_and_close
 

@@ -9,10 +9,10 @@ from gateway.desk.cases.closing import Closing, close_case, exempt_case, reopen_
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.replying.replies import ReplyDraft, record_reply, write_reply
+from gateway.desk.cases.stages import find_released, list_signals
 from gateway.desk.digests.synthetic import make_synthetic_cases
-from gateway.desk.partners.stages import find_released, list_signals
+from gateway.desk.office.wiring import Desk
 from gateway.desk.store.schema import CASES
-from gateway.desk.wiring import Desk
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.digests.digest_builders import PARTNER, QUARTER
 from tests.desk.industry_builders import collect_and_send, file, find, read

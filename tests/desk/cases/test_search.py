@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from gateway.desk.cases.search import MOST_TYPED, index_cases, list_readings, search_cases
-from gateway.desk.identifiers import KINDS
+from gateway.desk.collection.identifiers import KINDS
 from gateway.desk.store.schema import AUDIT, CASE_IDENTIFIERS, CASES
 from partner_sdk.report import IndustryReport
 from tests.builders import make_industry_report

@@ -6,15 +6,15 @@ from typing import get_args
 
 from sqlalchemy import select
 
-from gateway.desk.actions.ledger import EntryText, end_action, record_entry, record_sent, withdraw_action
-from gateway.desk.audit import ON_CASE
+from gateway.desk.cases.actions.ledger import EntryText, end_action, record_entry, record_sent, withdraw_action
 from gateway.desk.cases.holding import claim_case, hand_over, take_over
 from gateway.desk.cases.linking import link_cases, refuse_match, unlink_cases
 from gateway.desk.cases.model import StepKind
 from gateway.desk.cases.queue import move_case
-from gateway.desk.notices.service_requests import ask_service
-from gateway.desk.organisations import get_partner
-from gateway.desk.people.permissions import Role
+from gateway.desk.office.organisations import get_partner
+from gateway.desk.office.people.permissions import Role
+from gateway.desk.outgoing.notices.service_requests import ask_service
+from gateway.desk.store.audit import ON_CASE
 from gateway.desk.store.schema import AUDIT
 from tests.desk.action_builders import collect_threads, draft, make_entry, post_entry, release, release_package
 from tests.desk.asking_builders import make_asking

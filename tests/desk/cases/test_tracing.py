@@ -6,20 +6,20 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from gateway.desk.actions.model import ActionError, list_actions
+from gateway.desk.cases.actions.model import ActionError, list_actions
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.search import check_outgoing, list_case_reports
-from gateway.desk.notices.referrals import Referral, draft_referral
-from gateway.desk.notices.service_alerts import AlertDraft, draft_alert
+from gateway.desk.outgoing.notices.referrals import Referral, draft_referral
+from gateway.desk.outgoing.notices.service_alerts import AlertDraft, draft_alert
 from gateway.desk.store.schema import IMPORTED_REPORTS, REPORTS
 from tests.builders import Partner, make_clear_fields
 from tests.desk.asking_builders import ask, make_stranger
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import read
 from tests.desk.notice_builders import make_reachable
-from tests.desk.notices.test_asking import read_public
 from tests.desk.outbox_builders import send_out
+from tests.desk.outgoing.notices.test_asking import read_public
 from tests.desk.view_builders import Browser
 from tests.desk.work_builders import assess
 from tests.public_report_builders import make_contact

@@ -5,7 +5,7 @@ import pytest
 from gateway.desk.cases.reading.labels import ASSESSMENT
 from gateway.desk.cases.reading.partner_case import URGENCIES
 from gateway.desk.cases.work_pages import list_urgency_faults, spread_urgency
-from gateway.desk.views.page import Typed
+from gateway.desk.office.views.page import Typed
 
 NAMES = [name for name, _ in ASSESSMENT]
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from gateway.desk.cases.model import list_cases
 from gateway.desk.cases.opening import open_case
 from gateway.desk.collection.collect import Collected, collect_reports, try_again
-from gateway.desk.feed_client import FeedClient
+from gateway.desk.office.feed_client import FeedClient
 from gateway.desk.store.schema import QUARANTINE, REPORTS
 from gateway.exchange.feed import ItemKind, ItemPage
 from gateway.exchange.public_report import encode_public_report

@@ -10,15 +10,15 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from gateway.desk.alarms import list_alarms
 from gateway.desk.cases.model import StepText, add_step
+from gateway.desk.cases.watch import EXAMINED_WITHIN, settle_alarms
 from gateway.desk.collection import damage
 from gateway.desk.collection.chain import write_collector_state
 from gateway.desk.collection.collect import try_again
-from gateway.desk.doctor import examine
+from gateway.desk.running.doctor import examine
+from gateway.desk.store.alarms import list_alarms
 from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.vault.case_keys import CASE_KEYS_FILE, RECORD_BYTES
-from gateway.desk.watch import EXAMINED_WITHIN, settle_alarms
 from gateway.housekeeping import KEEP_COLLECTED, clean_store
 from partner_sdk.key_files import KeyRole
 from tests.damaged_database import TABLE_LEAF

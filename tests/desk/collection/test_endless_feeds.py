@@ -10,7 +10,7 @@ import pytest
 from msgspec import to_builtins
 
 from gateway.desk.collection import collect
-from gateway.desk.feed_client import FeedClient
+from gateway.desk.office.feed_client import FeedClient
 from gateway.desk.partners import account_changes, adoption, enrolments
 from gateway.desk.store.agency_tables import ACCOUNT_CHANGES, ENROLMENTS
 from gateway.exchange.feed import (

@@ -6,15 +6,15 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.desk.audit import check_chain
 from gateway.desk.cases.opening import find_earlier, open_case
 from gateway.desk.collection.collect import try_again
 from gateway.desk.collection.importing import import_report, try_imports_again
 from gateway.desk.collection.joining import list_cluster
 from gateway.desk.collection.row_checks import KEY_ENDED_GRACE
-from gateway.desk.organisations import get_partner
+from gateway.desk.office.organisations import get_partner
 from gateway.desk.partners.account_changes import FORMER_KEY_GRACE, keep_former_key, suspend_partner
 from gateway.desk.store.agency_tables import PARTNERS
+from gateway.desk.store.audit import check_chain
 from partner_sdk.errors import FormatError
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.canonical import encode, format_time, to_base64url

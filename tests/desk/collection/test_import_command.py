@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from gateway.clock import utc_now
-from gateway.desk.cli import main
-from gateway.desk.terminal import DONE, LOOK, WRONG_USE
+from gateway.desk.office.terminal import DONE, LOOK, WRONG_USE
+from gateway.desk.running.cli import main
 from partner_sdk.client._receipts import check_desk_receipt
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES
 from tests.builders import Partner, SealedReport, seal_report

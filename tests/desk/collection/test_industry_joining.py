@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, create_engine, select
 
-from gateway.desk.actions.model import list_actions, list_clocks
+from gateway.desk.cases.actions.model import list_actions, list_clocks
 from gateway.desk.cases.model import CaseRow, get_case, to_case
 from gateway.desk.cases.opening import list_reports
 from gateway.desk.cases.queue import list_queue

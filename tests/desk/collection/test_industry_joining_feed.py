@@ -7,8 +7,8 @@ import pytest
 from gateway.desk.cases.closing import schedule_outcome, take_back
 from gateway.desk.cases.opening import open_case
 from gateway.desk.collection.collect import Collected, collect_reports
-from gateway.desk.doctor import examine
-from gateway.desk.feed_client import FeedClient
+from gateway.desk.office.feed_client import FeedClient
+from gateway.desk.running.doctor import examine
 from gateway.exchange.feed import REPORT, ItemKind, ItemPage
 from tests.desk.cases.test_industry_cases import calm_report, doubts, joined, queue
 from tests.desk.desk_loop import ACTOR, Loop

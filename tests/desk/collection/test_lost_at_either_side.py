@@ -12,8 +12,8 @@ import pytest
 
 from gateway.desk.cases.model import list_cases
 from gateway.desk.collection.collect import collect_reports, reconcile
-from gateway.desk.commands.collecting import _Steps, _take
-from gateway.desk.feed_client import FeedClient
+from gateway.desk.office.feed_client import FeedClient
+from gateway.desk.running.commands.collecting import _Steps, _take
 from gateway.exchange.feed import REPORT, Acknowledgement, ItemKind, ItemPage
 from gateway.housekeeping import KEEP_COLLECTED, clean_store
 from partner_sdk.errors import UnavailableError

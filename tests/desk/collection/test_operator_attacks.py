@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.desk.alarms import clear_alarm
 from gateway.desk.cases.opening import open_case
 from gateway.desk.collection.chain import FORK, GAP, WENT_BACK
 from gateway.desk.collection.collect import collect_reports
-from gateway.desk.feed_client import FeedClient
+from gateway.desk.office.feed_client import FeedClient
+from gateway.desk.store.alarms import clear_alarm
 from gateway.desk.store.schema import QUARANTINE
 from gateway.exchange.feed import ReportRow
 from partner_sdk.key_files import KeyRole, load_signing_key

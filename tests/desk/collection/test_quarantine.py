@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.alarms import clear_alarm
 from gateway.desk.cases.model import get_case
-from gateway.desk.cli import main
+from gateway.desk.cases.watch import settle_alarms
 from gateway.desk.collection import collect, quarantine
 from gateway.desk.collection.chain import get_collector_state, note_collected
 from gateway.desk.collection.importing import import_report
 from gateway.desk.collection.quarantine import QuarantineError, count_quarantined, list_quarantined, resolve_row
+from gateway.desk.office.terminal import DONE
 from gateway.desk.outbox.alerts import acknowledge_alert
 from gateway.desk.partners.account_changes import suspend_partner
-from gateway.desk.terminal import DONE
-from gateway.desk.watch import settle_alarms
+from gateway.desk.running.cli import main
+from gateway.desk.store.alarms import clear_alarm
 from tests.builders import Partner, make_clear_fields, seal_report
 from tests.desk.cases.test_children_in_danger import HURTING
 from tests.desk.desk_loop import ACTOR, Loop

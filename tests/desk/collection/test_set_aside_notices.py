@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from gateway.desk.cases.opening import open_case
+from gateway.desk.cases.stages import COARSE_REASONS, coarsen
 from gateway.desk.collection.collect import try_again
 from gateway.desk.collection.row_checks import ALARMING_REASONS
-from gateway.desk.partners.stages import COARSE_REASONS, coarsen
 from gateway.intake import NewReport
 from partner_sdk.report import encode_sealed_report, make_sealed_report, parse_sealed_report
 from partner_sdk.wire.canonical import encode, parse_base64url

@@ -11,11 +11,11 @@ from gateway.desk.digests.making import DigestOrder, make_all
 from gateway.desk.digests.overview import OverviewOrder, make_overview
 from gateway.desk.digests.releases import describe_files
 from gateway.desk.keyring.key_set import Year, parse_period
-from gateway.desk.people.releases import PUBLICATION
-from gateway.desk.wiring import Desk
+from gateway.desk.office.people.releases import PUBLICATION
+from gateway.desk.office.wiring import Desk
 from partner_sdk.wire.digest import parse_overview
 from tests.desk.digests.digest_builders import add_cases, clock
-from tests.desk.people.step_up_builders import release_by_two
+from tests.desk.office.people.step_up_builders import release_by_two
 from tests.desk.view_builders import Browser, Clock, make_test_desk
 
 

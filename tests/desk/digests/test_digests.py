@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from gateway.desk.cases.choices import WEAKNESSES
+from gateway.desk.cases.outbox_run import SentOut
 from gateway.desk.digests import ledger, noise, releases
 from gateway.desk.digests.ledger import (
     DigestError,
@@ -19,10 +20,9 @@ from gateway.desk.digests.ledger import (
 )
 from gateway.desk.digests.making import make_digest
 from gateway.desk.keyring.key_set import Quarter, QuarterError
-from gateway.desk.outbox_run import SentOut
+from gateway.desk.office.wiring import Desk
 from gateway.desk.store import DeskStore
 from gateway.desk.store.agency_tables import PARTNERS
-from gateway.desk.wiring import Desk
 from partner_sdk.console.digests.page import render_page
 from partner_sdk.wire.digest import Digest, parse_digest
 from tests.desk.digests.digest_builders import PARTNER, QUARTER, add_case, add_cases, clock, make_order, make_store

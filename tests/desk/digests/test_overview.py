@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
-from gateway.desk.audit import check_chain
 from gateway.desk.collection.joining import add_link
 from gateway.desk.digests import noise, overview, releases
 from gateway.desk.digests.ledger import (
@@ -45,11 +44,12 @@ from gateway.desk.digests.releases import (
 from gateway.desk.digests.synthetic import KIND_SHARES
 from gateway.desk.digests.tables import BUDGET_MICRO, OUTCOME_MICRO
 from gateway.desk.keyring.key_set import Quarter, Year, parse_period
-from gateway.desk.people.releases import ReleaseError
+from gateway.desk.office.people.releases import ReleaseError
+from gateway.desk.office.wiring import Desk
 from gateway.desk.store import DeskStore
 from gateway.desk.store.agency_tables import LEDGER, MAILBOX_MESSAGES, PARTNERS
+from gateway.desk.store.audit import check_chain
 from gateway.desk.store.schema import CASE_STEPS
-from gateway.desk.wiring import Desk
 from partner_sdk.console.digests.page import NO_ROWS, NOTHING_SHOWN, render_overview_article
 from partner_sdk.key_files import KeyRole, new_key
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_exact
@@ -57,7 +57,7 @@ from partner_sdk.wire.digest import Overview, OverviewLine, parse_overview
 from partner_sdk.wire.mailbox import SIGNED_MESSAGE
 from tests.desk.digests.digest_builders import NOW, PARTNER, add_case, add_cases, clock, draw_noise, make_store
 from tests.desk.made_models import hold_open
-from tests.desk.people.step_up_builders import release_by_two, sign_digest
+from tests.desk.office.people.step_up_builders import release_by_two, sign_digest
 from tests.desk.view_builders import Browser, Clock, make_test_desk
 
 YEAR = parse_period("2025")

@@ -7,23 +7,23 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from gateway.desk.cli import main
+from gateway.desk.cases.outbox_run import SentOut
 from gateway.desk.digests import releases
 from gateway.desk.digests.ledger import get_record
 from gateway.desk.digests.making import DigestOrder, make_digest
 from gateway.desk.digests.releases import reject, release
 from gateway.desk.keyring.key_set import parse_period
-from gateway.desk.outbox_run import SentOut
+from gateway.desk.office.people.releases import ReleaseError
+from gateway.desk.office.wiring import Desk, utc_now
 from gateway.desk.partners.mailbox import store_message
-from gateway.desk.people.releases import ReleaseError
+from gateway.desk.running.cli import main
 from gateway.desk.store.agency_tables import MAILBOX_MESSAGES, PARTNERS
-from gateway.desk.wiring import Desk, utc_now
 from partner_sdk.errors import TransportError
 from partner_sdk.key_files import KeyRole, new_key
 from partner_sdk.wire.canonical import format_time, parse_base64url
 from partner_sdk.wire.mailbox import SIGNED_MESSAGE
 from tests.desk.digests.digest_builders import PARTNER
-from tests.desk.people.step_up_builders import sign_digest
+from tests.desk.office.people.step_up_builders import sign_digest
 from tests.desk.view_builders import Clock, make_test_desk
 
 QUARTER = "2025-Q4"

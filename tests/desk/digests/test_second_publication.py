@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete
 
+from gateway.desk.cases.outbox_run import send_due
 from gateway.desk.digests.ledger import (
     DigestError,
     DigestRecordError,
@@ -17,10 +18,9 @@ from gateway.desk.digests.ledger import (
 )
 from gateway.desk.digests.making import make_digest
 from gateway.desk.digests.releases import release as send
-from gateway.desk.doctor import examine
-from gateway.desk.organisations import PartnerError
-from gateway.desk.outbox_run import send_due
+from gateway.desk.office.organisations import PartnerError
 from gateway.desk.partners.mailbox import write_message
+from gateway.desk.running.doctor import examine
 from gateway.desk.store.agency_tables import DIGESTS
 from gateway.exchange.feed import MAILBOX_MESSAGE
 from gateway.store.items import StoredItem, list_own_items
@@ -29,7 +29,7 @@ from tests.desk.collection.test_lost_at_either_side import copy_database, restor
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.digests.digest_builders import PARTNER, QUARTER, add_cases, make_order
 from tests.desk.loop_model import copy_loop
-from tests.desk.people.step_up_builders import sign_digest
+from tests.desk.office.people.step_up_builders import sign_digest
 
 DIGEST_ID = make_digest_id(partner=PARTNER, quarter=QUARTER)
 

@@ -15,9 +15,9 @@ from gateway.desk.digests import synthetic
 from gateway.desk.digests.making import make_digest
 from gateway.desk.digests.synthetic import SyntheticError, make_synthetic_cases
 from gateway.desk.keyring.key_set import Quarter, QuarterError
+from gateway.desk.office.wiring import Desk
 from gateway.desk.store.agency_tables import STAGES
 from gateway.desk.store.schema import CASES, REPORTS
-from gateway.desk.wiring import Desk
 from partner_sdk.wire.digest import parse_digest, render_csv
 from tests.desk.digests.digest_builders import PARTNER, QUARTER, make_order
 

@@ -8,10 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, text
 
-from gateway.desk import audit
-from gateway.desk.alarms import list_alarms
-from gateway.desk.cli import main
-from gateway.desk.doctor import examine
+from gateway.desk.cases.watch import NOT_ANCHORED, settle_alarms
 from gateway.desk.keyring.anchoring import (
     ANCHORS_FILE,
     CONTRADICTS,
@@ -21,8 +18,11 @@ from gateway.desk.keyring.anchoring import (
     check_audit,
     list_kept,
 )
+from gateway.desk.running.cli import main
+from gateway.desk.running.doctor import examine
+from gateway.desk.store import audit
+from gateway.desk.store.alarms import list_alarms
 from gateway.desk.store.schema import AUDIT
-from gateway.desk.watch import NOT_ANCHORED, settle_alarms
 from gateway.exchange.desk_statements import SIGNED_ANCHOR, AuditAnchor, hash_anchor
 from gateway.store.published import add_anchor, list_anchors
 from partner_sdk.errors import LogError, ProblemError, StatementError, TransportError
@@ -245,7 +245,7 @@ def test_silent_gateway_leaves_the_copy_and_an_exit_code_of_its_own(
     def fail(*_: object, **__: object) -> None:
         raise TransportError("The gateway did not answer.", reason="no-reply")
 
-    monkeypatch.setattr("gateway.desk.feed_client.FeedClient.list_anchors", fail)
+    monkeypatch.setattr("gateway.desk.office.feed_client.FeedClient.list_anchors", fail)
     check = check_audit(anchored.desk)
     assert (check.faults, check.anchors) == ((), 2)
     assert "did not answer" in check.not_asked

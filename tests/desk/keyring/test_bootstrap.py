@@ -10,9 +10,6 @@ import msgspec
 import pytest
 
 from gateway.config import StateFolder
-from gateway.desk.cli import main
-from gateway.desk.commands import setup
-from gateway.desk.config import DeskConfig, DeskConfigError, DeskPaths, load_config
 from gateway.desk.keyring.publication import (
     BootstrapError,
     PublicationError,
@@ -21,7 +18,10 @@ from gateway.desk.keyring.publication import (
     publish,
     sign_lists,
 )
-from gateway.desk.wiring import open_desk
+from gateway.desk.office.config import DeskConfig, DeskConfigError, DeskPaths, load_config
+from gateway.desk.office.wiring import open_desk
+from gateway.desk.running.cli import main
+from gateway.desk.running.commands import setup
 from gateway.exchange.feed import parse_gateway_card
 from gateway.web.settings import SettingsError
 from partner_sdk.errors import KeySetError, LocalStateError, NotAuthorisedError

@@ -14,13 +14,13 @@ from sqlalchemy import insert, select
 
 from gateway.desk.cases.model import list_cases
 from gateway.desk.cases.opening import open_case
+from gateway.desk.cases.watch import settle_alarms
 from gateway.desk.collection.collect import collect_reports
+from gateway.desk.office.people.permissions import Role
+from gateway.desk.office.people.register import end_person
 from gateway.desk.outbox.alerts import AlertsSent, acknowledge_alert, queue_alert
-from gateway.desk.people.permissions import Role
-from gateway.desk.people.register import end_person
 from gateway.desk.store.schema import AUDIT, QUARANTINE
 from gateway.desk.vault import doors
-from gateway.desk.watch import settle_alarms
 from gateway.exchange.desk_statements import AlertNotice
 from gateway.exchange.public_report import Meeting
 from gateway.guidance.agency import load_agency

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
+from gateway.desk.cases.outbox_run import KINDS
+from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.queue import (
     STUCK,
     DeliveryError,
@@ -17,8 +19,6 @@ from gateway.desk.outbox.queue import (
     get_wait,
     try_again,
 )
-from gateway.desk.outbox_run import KINDS
-from gateway.desk.wiring import Desk
 from partner_sdk.errors import (
     ConflictError,
     LocalStateError,

@@ -15,12 +15,12 @@ import msgspec
 import pytest
 from werkzeug.serving import make_server
 
-from gateway.desk.cli import main
-from gateway.desk.commands import collecting
-from gateway.desk.commands.collecting import keep_going
-from gateway.desk.config import CarriersConfig
+from gateway.desk.office.config import CarriersConfig
+from gateway.desk.office.terminal import DONE, LOOK, TRY_AGAIN, WRONG_USE
 from gateway.desk.outbox.queue import drop, queue
-from gateway.desk.terminal import DONE, LOOK, TRY_AGAIN, WRONG_USE
+from gateway.desk.running.cli import main
+from gateway.desk.running.commands import collecting
+from gateway.desk.running.commands.collecting import keep_going
 from gateway.web.settings import format_settings
 from tests.builders.local_servers import run_server
 from tests.desk.desk_loop import FEED_PORT, Loop
@@ -160,7 +160,7 @@ def test_pause_is_between_a_second_and_an_hour(loop: Loop, capsys: pytest.Captur
 def test_collect_goes_on_through_a_gateway_that_is_away_and_ends_cleanly_when_asked(loop: Loop) -> None:
     with run_receiver() as posts:
         set_up(loop, pager=posts.url)
-        command = [sys.executable, "-m", "gateway.desk.cli", "collect", "--every", "1", "--json"]
+        command = [sys.executable, "-m", "gateway.desk.running.cli", "collect", "--every", "1", "--json"]
         process = subprocess.Popen(
             [*command, "--state", str(loop.desk.paths.state)],
             stdout=subprocess.PIPE,

@@ -10,13 +10,13 @@ from sqlalchemy import insert, select, update
 
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.replying.replies import ReplyDraft, write_reply
+from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox import replies
 from gateway.desk.outbox.alerts import add_alert
 from gateway.desk.outbox.queue import NO_PLACE, UNEXPECTED, queue
-from gateway.desk.outbox_pages import NOTE_FAULTS
+from gateway.desk.running.outbox_pages import NOTE_FAULTS
 from gateway.desk.store.agency_tables import NOTES, OUTBOX
 from gateway.desk.store.schema import AUDIT
-from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
 from tests.desk.view_builders import Browser, add_sealed_case, make_code_key, make_code_seed
 
@@ -119,7 +119,7 @@ def test_case_says_what_became_of_its_note(desk: Desk, browser: Browser) -> None
 
 
 def test_every_fault_of_a_note_has_words_and_no_other_has() -> None:
-    sources = [Path("gateway/desk/carriers.py"), Path(replies.__file__)]
+    sources = [Path("gateway/desk/outbox/carriers.py"), Path(replies.__file__)]
     raised = {code for file in sources for code in list_codes(file)}
     assert len(raised) >= 17
     assert set(NOTE_FAULTS) == {*raised, replies.SMS_FULL, replies.DOMAIN_FULL, UNEXPECTED, "too-late"}

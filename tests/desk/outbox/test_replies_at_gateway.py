@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.alarms import list_alarms
 from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.replying.replies import GivenReply, ReplyDraft, ReplyError, record_reply, write_reply
-from gateway.desk.doctor import examine
 from gateway.desk.outbox.replies import list_waiting, list_written
+from gateway.desk.running.doctor import examine
+from gateway.desk.store.alarms import list_alarms
 from gateway.exchange.feed import REPLY, NewItem
 from gateway.store.items import put_return_place
 from partner_sdk.errors import ConflictError

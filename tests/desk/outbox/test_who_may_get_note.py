@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.desk.addresses import find_email_address, find_mail_domain, find_mobile_number, get_mailbox
-from gateway.desk.carriers import is_country_open, make_mail
-from gateway.desk.config import CarriersConfig
+from gateway.desk.office.addresses import find_email_address, find_mail_domain, find_mobile_number, get_mailbox
+from gateway.desk.office.config import CarriersConfig
+from gateway.desk.outbox.carriers import is_country_open, make_mail
 from gateway.desk.outbox.replies import (
     find_note_channel,
     get_note_kind,

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.desk import audit
-from gateway.desk.doctor import examine
-from gateway.desk.organisations import PartnerError, list_partners
+from gateway.desk.office.organisations import PartnerError, list_partners
 from gateway.desk.partners.account_changes import FORMER_KEY_GRACE, accept_change, list_changes, refuse_change
+from gateway.desk.running.doctor import examine
+from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import FORMER_PARTNER_KEYS
 from partner_sdk.client._keys import find_pending
 from partner_sdk.client.account import send_registration

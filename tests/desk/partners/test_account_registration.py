@@ -9,9 +9,8 @@ import msgspec
 import pytest
 import requests
 
-from gateway.desk import audit
 from gateway.desk.cases.model import get_case
-from gateway.desk.organisations import (
+from gateway.desk.office.organisations import (
     PARTNER_TYPES,
     PartnerError,
     PartnerKind,
@@ -28,6 +27,7 @@ from gateway.desk.partners.account_changes import (
     refuse_change,
 )
 from gateway.desk.partners.enrolments import approve_partner, invite_partner
+from gateway.desk.store import audit
 from partner_sdk.client.account import enrol, find_sent_registration, send_registration
 from partner_sdk.errors import LocalStateError, TransportError
 from partner_sdk.wire.enrolment import TEMPLATE, Registration

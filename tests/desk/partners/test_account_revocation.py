@@ -8,7 +8,7 @@ import pytest
 from gateway.desk.cases.model import list_cases
 from gateway.desk.collection.collect import try_again
 from gateway.desk.collection.row_checks import KEY_ENDED_GRACE
-from gateway.desk.organisations import PartnerError, list_partners
+from gateway.desk.office.organisations import PartnerError, list_partners
 from gateway.desk.partners.account_changes import find_registration, list_changes, revoke_key, suspend_partner
 from partner_sdk.client.account import send_registration
 from partner_sdk.errors import NotAuthorisedError, RefusedError

@@ -11,9 +11,8 @@ import msgspec
 import pytest
 from sqlalchemy import Table, func, select, update
 
-from gateway.desk.audit import check_chain
-from gateway.desk.feed_client import FeedClient
-from gateway.desk.organisations import PartnerError, find_owner_name
+from gateway.desk.office.feed_client import FeedClient
+from gateway.desk.office.organisations import PartnerError, find_owner_name
 from gateway.desk.partners import adoption
 from gateway.desk.partners.adoption import (
     AdoptionError,
@@ -26,8 +25,9 @@ from gateway.desk.partners.adoption import (
     open_adoption,
 )
 from gateway.desk.partners.enrolments import invite_partner
-from gateway.desk.placements.register import PlacementError
+from gateway.desk.partners.placements.register import PlacementError
 from gateway.desk.store.agency_tables import ADOPTION_REQUESTS, INVITATIONS
+from gateway.desk.store.audit import check_chain
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.vault.key_folder import SEALING_KEY_FILES
 from gateway.exchange.feed import Acknowledgement, ItemKind, ItemPage, ItemRow

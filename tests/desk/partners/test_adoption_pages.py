@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from werkzeug.test import TestResponse
 
+from gateway.desk.office.wiring import Desk
 from gateway.desk.partners.adoption import get_adoption
-from gateway.desk.wiring import Desk
 from partner_sdk.wire.button import format_request_number
 from tests.desk.adoption_builders import CALLED, MARKED, MARKER, add_waiting, list_actions
 from tests.desk.digests.digest_builders import PARTNER

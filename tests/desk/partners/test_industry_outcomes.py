@@ -9,7 +9,7 @@ import pytest
 from gateway.desk.cases.choices import OUTCOMES
 from gateway.desk.cases.closing import MOST_DAYS_HELD, schedule_outcome, take_back
 from gateway.desk.cases.model import CaseError
-from gateway.desk.partners.stages import OutcomeSignal, list_signals, write_outcome_notes
+from gateway.desk.cases.stages import OutcomeSignal, list_signals, write_outcome_notes
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.errors import LocalStateError
 from partner_sdk.wire import mailbox

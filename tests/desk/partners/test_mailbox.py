@@ -8,9 +8,9 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
-from gateway.desk.feed_client import FeedClient
 from gateway.desk.keyring.key_set import make_key_set
-from gateway.desk.organisations import PartnerError
+from gateway.desk.office.feed_client import FeedClient
+from gateway.desk.office.organisations import PartnerError
 from gateway.desk.outbox.queue import GAVE_UP
 from gateway.desk.partners.mailbox import write_message
 from gateway.desk.store.agency_tables import MAILBOX_MESSAGES

@@ -11,11 +11,11 @@ import pytest
 from werkzeug.test import TestResponse
 
 from gateway.desk.keyring.publication import is_gateway_behind
-from gateway.desk.organisations import list_partners
+from gateway.desk.office.organisations import list_partners
+from gateway.desk.office.people.permissions import Role
+from gateway.desk.office.wiring import Desk
 from gateway.desk.partners.account_changes import list_changes
 from gateway.desk.partners.enrolments import collect_enrolments
-from gateway.desk.people.permissions import Role
-from gateway.desk.wiring import Desk
 from partner_sdk.client.account import enrol, send_registration
 from partner_sdk.wire.canonical import parse_exact
 from partner_sdk.wire.enrolment import TEMPLATE, Invitation

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.desk.organisations import PartnerError, list_partners
+from gateway.desk.office.organisations import PartnerError, list_partners
 from gateway.desk.partners.account_changes import suspend_partner
 from gateway.desk.partners.enrolments import (
     EnrolmentsTaken,

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select, update
 
-from gateway.desk import audit
 from gateway.desk.cases.closing import reopen_case
 from gateway.desk.cases.model import CaseError, CaseRow, get_case, list_cases, list_steps, open_texts
 from gateway.desk.cases.opening import open_case, open_report
 from gateway.desk.cases.replying.replies import ReplyDraft, record_reply, write_reply
 from gateway.desk.collection.collect import reconcile
-from gateway.desk.figures import CaseWaits, make_waits
+from gateway.desk.digests.figures import CaseWaits, make_waits
 from gateway.desk.keyring.key_set import ensure_sealing_keys
-from gateway.desk.people.releases import ReleaseError
+from gateway.desk.office.people.releases import ReleaseError
+from gateway.desk.office.wiring import Desk
 from gateway.desk.retention import destruction
 from gateway.desk.retention.destruction import (
     begin_destruction,
@@ -33,11 +33,11 @@ from gateway.desk.retention.lists import (
     place_hold,
     withdraw_draft,
 )
+from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import OUTBOX, REPLY_MESSAGES
 from gateway.desk.store.schema import CASE_STEPS, CASES, REPORTS
 from gateway.desk.vault import VaultError
 from gateway.desk.vault.destructions import STOP_WITHIN
-from gateway.desk.wiring import Desk
 from gateway.exchange.desk_statements import SIGNED_CERTIFICATE
 from partner_sdk.errors import OpeningError, StatementError
 from partner_sdk.wire.canonical import format_time

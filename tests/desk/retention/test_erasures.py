@@ -5,13 +5,13 @@ from sqlalchemy import update
 
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case
+from gateway.desk.office.uk_times import get_day_start
+from gateway.desk.office.wiring import Desk
 from gateway.desk.retention.destruction import begin_destruction, finish_due
 from gateway.desk.retention.lists import DUE, RetentionError, draft_destruction, draft_erasure
-from gateway.desk.rights.requests import ERASE, GRANTED, Decision, answer_request, list_due, record_request
+from gateway.desk.retention.rights.requests import ERASE, GRANTED, Decision, answer_request, list_due, record_request
 from gateway.desk.store.schema import CASES
-from gateway.desk.uk_times import get_day_start
 from gateway.desk.vault.destructions import STOP_WITHIN
-from gateway.desk.wiring import Desk
 from partner_sdk.errors import OpeningError
 from tests.desk.retention_builders import FIRST, SECOND, close_all, confirm_forgetting, sign_list
 from tests.desk.view_builders import Browser, Clock, add_sealed_case

@@ -11,17 +11,17 @@ from sqlalchemy import delete, update
 
 from gateway.desk.cases.model import CaseRow, get_case
 from gateway.desk.cases.opening import open_report
-from gateway.desk.cli import main
-from gateway.desk.doctor import examine
 from gateway.desk.keyring.key_set import ensure_sealing_keys
-from gateway.desk.people.permissions import Role
+from gateway.desk.office.people.permissions import Role
+from gateway.desk.office.wiring import Desk
 from gateway.desk.retention.destruction import restore_destructions
 from gateway.desk.retention.lists import draft_destruction, load_classes
+from gateway.desk.running.cli import main
+from gateway.desk.running.doctor import examine
 from gateway.desk.store.schema import CASES, DESTROYED_CASES, DESTRUCTIONS, REPORTS
 from gateway.desk.vault import KnownPasskey
 from gateway.desk.vault.case_keys import CASE_KEYS_FILE
 from gateway.desk.vault.destructions import DESTRUCTIONS_FILE
-from gateway.desk.wiring import Desk
 from gateway.exchange.desk_statements import SIGNED_CERTIFICATE
 from partner_sdk.errors import OpeningError
 from tests.desk.retention_builders import A_YEAR, FIRST, SECOND, begin, close_all, destroy, list_files_with

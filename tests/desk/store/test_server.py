@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import inspect
 
 from gateway.cli import main as run_gateway
-from gateway.desk.audit import append_entry, check_chain
-from gateway.desk.cli import main
 from gateway.desk.collection.chain import load_trusted_keys
 from gateway.desk.collection.collect import Collected, take_rows
 from gateway.desk.collection.damage import look_for_damage
-from gateway.desk.doctor import examine
+from gateway.desk.running.cli import main
+from gateway.desk.running.doctor import examine
 from gateway.desk.store import DeskStore, DeskStoreError, engine, open_store
+from gateway.desk.store.audit import append_entry, check_chain
 from gateway.desk.store.migrations import METADATA
 from gateway.exchange.feed import REPORT
 from partner_sdk.errors import LocalStateError

@@ -10,8 +10,8 @@ from sqlalchemy import Table, insert, text
 from sqlalchemy.exc import IntegrityError
 
 from gateway.databases.migrations import open_scripts
-from gateway.desk.audit import AuditChainError, append_entry, check_chain
 from gateway.desk.store import DeskStore, DeskStoreError, agency_tables, engine, open_store, schema
+from gateway.desk.store.audit import AuditChainError, append_entry, check_chain
 from gateway.desk.store.migrations import METADATA
 from gateway.desk.store.schema import APPEND_ONLY
 from tests.builders import NOW

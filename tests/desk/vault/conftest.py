@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from gateway.desk.office.wiring import Desk, open_desk
 from gateway.desk.vault import key_folder
-from gateway.desk.wiring import Desk, open_desk
 from tests.desk.vault.vault_process import run_vault
 from tests.desk.view_builders import Clock, make_test_desk
 

@@ -12,7 +12,8 @@ import pytest
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_report
 from gateway.desk.keyring.publication import share_passkeys
-from gateway.desk.people.passkeys import end_passkey, list_passkeys
+from gateway.desk.office.people.passkeys import end_passkey, list_passkeys
+from gateway.desk.office.wiring import Desk
 from gateway.desk.retention.destruction import finish_due, stop_destruction
 from gateway.desk.retention.lists import DUE, draft_destruction
 from gateway.desk.vault import BeginDestruction, ChangeDestruction, SignedStepUp, destructions
@@ -20,12 +21,11 @@ from gateway.desk.vault.case_keys import CASE_KEYS_FILE
 from gateway.desk.vault.destructions import DESTRUCTIONS_FILE, KNOWN_FOR, STOP_WITHIN, read_destructions
 from gateway.desk.vault.process import VaultClient, encode_message, listen, receive_frame, send_frame, serve_connections
 from gateway.desk.vault.record import RecordError
-from gateway.desk.wiring import Desk
 from gateway.exchange.desk_statements import DestructionList, ForgetList, ForgottenEvidence, ForgottenReport
 from partner_sdk.errors import OpeningError, ReportAbuseError
 from partner_sdk.wire.canonical import encode, format_time, parse_exact, to_base64url
 from partner_sdk.wire.signing import MAX_LIST_BYTES
-from tests.desk.people.step_up_builders import register, state_release, step_up
+from tests.desk.office.people.step_up_builders import register, state_release, step_up
 from tests.desk.retention_builders import (
     A_YEAR,
     FIRST,

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.desk.office.wiring import Desk
 from gateway.desk.vault import Bytes, GetStatus, VaultError, process
 from gateway.desk.vault.process import SOCKET_FILE, check_peer, encode_message, receive_frame, send_frame
-from gateway.desk.wiring import Desk
 from tests.desk.vault.vault_process import CAP_SETUID, connect, give_up_reading_others, has_capability, run_vault
 from tests.gateway.web.process_watch import find_living, read_command, read_core_limit
 from tests.house.sources import ROOT

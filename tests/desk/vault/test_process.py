@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.desk.cases.opening import open_case
+from gateway.desk.office.wiring import Desk, open_desk
 from gateway.desk.vault import GetStatus, MakeKey, Sign, VaultError
 from gateway.desk.vault.process import (
     MAX_CONNECTIONS,
@@ -23,7 +24,6 @@ from gateway.desk.vault.process import (
     short_path,
 )
 from gateway.desk.vault.record import OPENINGS_FILE
-from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError, ReportAbuseError
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.sealing import Envelope
@@ -178,7 +178,11 @@ def is_answered(desk: Desk) -> bool:
 def test_second_vault_is_refused_and_the_first_goes_on(served: Desk) -> None:
     words = ["vault", "--state", str(served.paths.state)]
     done = subprocess.run(
-        [sys.executable, "-m", "gateway.desk.cli", *words], capture_output=True, text=True, check=False, cwd=ROOT
+        [sys.executable, "-m", "gateway.desk.running.cli", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
     )
     assert done.returncode == 2
     assert "runs already" in done.stderr

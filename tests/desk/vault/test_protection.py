@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.desk.cli import main
 from gateway.desk.keyring import commands as keyring_commands
 from gateway.desk.keyring.commands import protect_keys
-from gateway.desk.terminal import DONE, WRONG_USE
+from gateway.desk.office.terminal import DONE, WRONG_USE
+from gateway.desk.office.wiring import Desk
+from gateway.desk.running.cli import main
 from gateway.desk.vault import Unlock, VaultError, key_folder
 from gateway.desk.vault.key_folder import (
     PROTECTION_FILE,
@@ -24,7 +25,6 @@ from gateway.desk.vault.key_folder import (
     parse_protected_key,
     write_protection,
 )
-from gateway.desk.wiring import Desk
 from partner_sdk.durable_files import write_durably
 from partner_sdk.errors import FormatError, LocalStateError
 from partner_sdk.key_files import KeyRole, is_private_key_text

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from gateway.desk.cases.opening import open_case
+from gateway.desk.office.wiring import Desk
 from gateway.desk.vault import OpenBox
 from gateway.desk.vault.record import MAX_LINE_BYTES, OPENINGS_FILE, OpeningRecord, RecordError
-from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 from partner_sdk.wire.sealing import Envelope, SealContext
 from tests.desk.desk_loop import Loop

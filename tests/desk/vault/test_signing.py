@@ -7,9 +7,9 @@ from cryptography.exceptions import InvalidSignature
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.desk.office.wiring import Desk
 from gateway.desk.vault import HashKind, MakeKey, Sign, SignRequest, VaultError
 from gateway.desk.vault.doors import SIGNED_HERE, FeedKey, get_signing_role
-from gateway.desk.wiring import Desk
 from gateway.exchange.desk_statements import AlertNotice
 from gateway.exchange.public_report import ReplyMessage
 from partner_sdk.errors import FormatError, LocalStateError, ReportAbuseError, SignatureProfileError

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from gateway.desk import terminal
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cli import main
-from gateway.desk.doctor import examine
+from gateway.desk.cases.watch import VAULT_CLOSED, find_unfit, settle_alarms
 from gateway.desk.keyring.commands import protect_keys
 from gateway.desk.keyring.publication import OPENINGS_NOTED, note_openings
-from gateway.desk.terminal import ask_passphrase
+from gateway.desk.office import terminal
+from gateway.desk.office.terminal import ask_passphrase
+from gateway.desk.office.wiring import Desk, open_desk
+from gateway.desk.running.cli import main
+from gateway.desk.running.doctor import examine
 from gateway.desk.vault import VaultError, holder, key_folder
 from gateway.desk.vault.holder import SealingKeys, WatchedKeys, unlock_with_credentials
 from gateway.desk.vault.key_folder import KeyFolder, Secrets
 from gateway.desk.vault.record import OPENINGS_FILE
-from gateway.desk.watch import VAULT_CLOSED, find_unfit, settle_alarms
-from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import ReportAbuseError
 from tests.desk.vault.vault_process import find_in_memory, run_vault, stop_vault
 from tests.desk.view_builders import Browser, add_sealed_case

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gateway.desk.office.wiring import Desk
 from gateway.desk.vault.process import VaultClient
-from gateway.desk.wiring import Desk
 from tests.house.sources import ROOT
 
 # linux/capability.h
@@ -18,9 +18,9 @@ CAP_SETUID, CAP_SYS_PTRACE = 7, 19
 # A vault whose memory and open files its user may read, without the capability to read those of any process.
 DUMPABLE = """
 import sys
-import gateway.desk.cli
-gateway.desk.cli.protect_memory = lambda: None
-sys.exit(gateway.desk.cli.main())
+import gateway.desk.running.cli
+gateway.desk.running.cli.protect_memory = lambda: None
+sys.exit(gateway.desk.running.cli.main())
 """
 START_SECONDS = 60
 
@@ -51,7 +51,7 @@ def run_vault(desk: Desk, *, before: bytes = b"", is_dumpable: bool = False) -> 
     Its log may have lines with `before` first. It lacks the capability to read others: a process that lacks it too
     would else be refused for that alone, whatever the vault does (capabilities(7), ptrace(2)).
     """
-    program = ["-c", DUMPABLE] if is_dumpable else ["-m", "gateway.desk.cli"]
+    program = ["-c", DUMPABLE] if is_dumpable else ["-m", "gateway.desk.running.cli"]
     words = ["vault", "--state", str(desk.paths.state), "--parent", str(os.getpid())]
     command = [*give_up_reading_others(), sys.executable, *program, *words]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)

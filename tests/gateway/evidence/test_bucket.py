@@ -18,7 +18,7 @@ from gateway.cli import main
 from gateway.clock import utc_now
 from gateway.commands.terminal import DONE, FAULT, WRONG_USE
 from gateway.config import EvidenceConfig, StateFolder
-from gateway.desk.evidence.collecting import SPOILED
+from gateway.desk.collection.evidence.collecting import SPOILED
 from gateway.doctor import examine
 from gateway.evidence import bucket, open_blobs
 from gateway.evidence.blobs import check_blobs

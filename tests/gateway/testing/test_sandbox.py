@@ -16,7 +16,7 @@ from sqlalchemy import update
 
 from gateway.clock import utc_now
 from gateway.desk.cases.model import CaseError
-from gateway.desk.organisations import PartnerError
+from gateway.desk.office.organisations import PartnerError
 from gateway.desk.partners.account_changes import list_changes
 from gateway.desk.store.schema import CASES
 from gateway.testing import Sandbox, SandboxReport, agency, scenarios

@@ -32,7 +32,7 @@ def main() -> None:
         sys.stdout.write(f"worker {try_to_open(int(get(listener)))}\n")
     plain.communicate(b"\n")
     # The commands themselves, which hold keys or an opened report: looked at from inside, after their first line.
-    for module in ("gateway.cli", "gateway.desk.cli"):
+    for module in ("gateway.cli", "gateway.desk.running.cli"):
         code = (
             f"import ctypes, contextlib, {module} as cli\nwith contextlib.suppress(SystemExit): cli.main(['nothing'])\n"
         )

@@ -195,7 +195,7 @@ def test_no_process_of_the_same_user_reads_the_memory_of_a_server_or_a_command()
         "master": "refused",
         "worker": "refused",
         "gateway.cli": "0",
-        "gateway.desk.cli": "0",
+        "gateway.desk.running.cli": "0",
     }
 
 

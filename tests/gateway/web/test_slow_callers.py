@@ -11,8 +11,8 @@ import pytest
 from gateway.clock import utc_now
 from gateway.commands.serve import make_listener
 from gateway.config import ListenerConfig, Role
-from gateway.desk.config import ORIGIN_VARIABLE, STATE_VARIABLE
-from gateway.desk.wiring import Desk
+from gateway.desk.office.config import ORIGIN_VARIABLE, STATE_VARIABLE
+from gateway.desk.office.wiring import Desk
 from gateway.web.serving import Listener, ServerGroup
 from tests.builders import Agency, Partner, make_house
 from tests.builders.local_servers import find_free_port
@@ -52,7 +52,7 @@ def make_desk_listener(folder: Path) -> tuple[Desk, Listener]:
     port = find_free_port()
     return desk, Listener(
         name="desk",
-        target="gateway.desk.app:make_served_app",
+        target="gateway.desk.running.app:make_served_app",
         host="127.0.0.1",
         port=port,
         workers=WORKERS,

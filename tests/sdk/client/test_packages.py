@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.desk.packages.archive import build_archive
+from gateway.desk.outgoing.packages.archive import build_archive
 from gateway.testing.transport import WsgiTransport
 from partner_sdk import Partner
 from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED
@@ -18,7 +18,7 @@ from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import to_base64url
 from partner_sdk.wire.mailbox import SIGNED_PACKAGE, Package, PackageManifest
 from tests.builders import House
-from tests.desk.packages.package_builders import make_content
+from tests.desk.outgoing.packages.package_builders import make_content
 from tests.sdk.client.test_threads import IDS, collect, post_all, tell
 from tests.sdk.sdk_builders import Terminal, make_state, session_for
 

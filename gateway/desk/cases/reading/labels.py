@@ -113,7 +113,7 @@ CASE_CHANNELS = (("gateway", "Through the gateway"), ("file", "As a sealed file"
 CHANNEL_GROUPS = (("online", "Online"), *_MANUAL_CHANNELS)  # of filters and figures
 # The partner's text for each outcome, beside the desk's own.
 TOLD_OUTCOMES = mailbox.OUTCOMES
-# The states of a report's file, from desk/evidence.
+# The states of a report's file, from collection/evidence.
 FILE_STATES = (
     ("here", "Here, sealed"),
     ("on_the_way", "On the way"),

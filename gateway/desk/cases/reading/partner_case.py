@@ -17,10 +17,8 @@ from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 
-from gateway.desk import audit
-from gateway.desk.actions.destinations import Register, load_register
-from gateway.desk.actions.model import KIND_TITLES, Action, format_failure, list_actions, name_recipient
-from gateway.desk.audit import FROM_RECIPIENT, ON_ACTION, ON_CASE, TO_RECIPIENT, AuditEvent, format_event
+from gateway.desk.cases.actions.destinations import Register, load_register
+from gateway.desk.cases.actions.model import KIND_TITLES, Action, format_failure, list_actions, name_recipient
 from gateway.desk.cases.assessing import MEANS, CurrentAssessment, find_assessment, is_grown_up
 from gateway.desk.cases.closing import (
     CHILD_OUTCOMES,
@@ -68,12 +66,14 @@ from gateway.desk.cases.reading.industry_report import (
 )
 from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.search import NAMED
+from gateway.desk.cases.stages import OutcomeSignal, find_released, list_signals
+from gateway.desk.office.people.permissions import BY_THE_DESK
+from gateway.desk.office.people.register import find_person, format_person
+from gateway.desk.office.people.releases import KINDS as RELEASE_KINDS
+from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.replies import READ, REPLY, WrittenReply, list_written
-from gateway.desk.partners.stages import OutcomeSignal, find_released, list_signals
-from gateway.desk.people.permissions import BY_THE_DESK
-from gateway.desk.people.register import find_person, format_person
-from gateway.desk.people.releases import KINDS as RELEASE_KINDS
-from gateway.desk.wiring import Desk
+from gateway.desk.store import audit
+from gateway.desk.store.audit import FROM_RECIPIENT, ON_ACTION, ON_CASE, TO_RECIPIENT, AuditEvent, format_event
 from gateway.guidance.risk import Combination, Factor, list_reasons
 from partner_sdk.report import IndustryReport, list_given
 from partner_sdk.report.reading import is_cover

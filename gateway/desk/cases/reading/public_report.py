@@ -19,7 +19,7 @@ from gateway.desk.cases.reading.labels import (
     PUBLIC_WORDS,
     format_country,
 )
-from gateway.desk.placements.register import SURFACE_TITLES
+from gateway.desk.partners.placements.register import SURFACE_TITLES
 from gateway.exchange.public_report import PublicReport
 from gateway.guidance.signposts import load_signposts
 from partner_sdk.wire.button import ContextAccount, PageContext

@@ -22,7 +22,6 @@ from typing import Final
 
 from sqlalchemy import Connection, select, update
 
-from gateway.desk import audit
 from gateway.desk.cases.holding import get_lead, hold_unless_closed
 from gateway.desk.cases.model import (
     NO_SAFE_CONTACT,
@@ -47,14 +46,15 @@ from gateway.desk.cases.model import (
 from gateway.desk.cases.opening import find_first_report, find_recipient, is_proven, list_additions, open_report
 from gateway.desk.keyring.case_boxes import get_box
 from gateway.desk.keyring.key_set import make_copy_context, make_key_set
+from gateway.desk.office.people.permissions import Role
+from gateway.desk.office.people.register import list_with_role
+from gateway.desk.office.people.releases import NO_REPLY, Release, ReleaseError, draft_release, find_release, get_signed
+from gateway.desk.office.uk_times import UkTimeError, parse_uk_time
+from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.replies import REPLY, Recipient, has_no_place, has_reply, list_written, store_reply
-from gateway.desk.people.permissions import Role
-from gateway.desk.people.register import list_with_role
-from gateway.desk.people.releases import NO_REPLY, Release, ReleaseError, draft_release, find_release, get_signed
+from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import REPLY_MESSAGES
 from gateway.desk.store.schema import CASES, REPLIED_BY_RETURN_CODE
-from gateway.desk.uk_times import UkTimeError, parse_uk_time
-from gateway.desk.wiring import Desk
 from gateway.exchange.public_codes import BY_ADULT, BY_CALL, BY_EMAIL, BY_SCHOOL, BY_TEXT, NO, YES, YOUNGEST_BANDS
 from gateway.exchange.public_report import MAX_BODY_CHARACTERS, SIGNED_REPLY, PublicReport, SafeContact
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError, StatementError

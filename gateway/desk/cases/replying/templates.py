@@ -16,10 +16,10 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, select
 
-from gateway.desk import audit
+from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.replies import load_note_texts
+from gateway.desk.store import audit
 from gateway.desk.store.schema import AUDIT
-from gateway.desk.wiring import Desk
 from gateway.exchange.public_codes import NOT_UK, YES
 from gateway.exchange.public_report import PublicReport, is_from_grown_up
 from gateway.guidance.advice import (

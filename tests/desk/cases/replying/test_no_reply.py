@@ -11,10 +11,10 @@ from sqlalchemy import text, update
 from gateway.desk.cases.closing import Closing, list_refusals
 from gateway.desk.cases.model import NO_SAFE_CONTACT, get_case
 from gateway.desk.cases.replying.replies import GivenReply, describe_no_reply, find_reply_step, record_reply
-from gateway.desk.people.permissions import Role
-from gateway.desk.people.releases import NO_REPLY, list_open, verify_release
+from gateway.desk.office.people.permissions import Role
+from gateway.desk.office.people.releases import NO_REPLY, list_open, verify_release
+from gateway.desk.office.wiring import Desk
 from gateway.desk.store.schema import CASE_STEPS, METADATA
-from gateway.desk.wiring import Desk
 from tests.desk.view_builders import Browser, Clock, add_sealed_case
 from tests.desk.work_builders import make_talk, make_talk_form
 

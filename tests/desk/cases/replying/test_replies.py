@@ -22,12 +22,12 @@ from gateway.desk.cases.replying.replies import (
     write_reply,
 )
 from gateway.desk.keyring.key_set import make_key_set
+from gateway.desk.office.people.permissions import Role
+from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.queue import queue
 from gateway.desk.outbox.replies import READ, REPLY, list_written
-from gateway.desk.people.permissions import Role
 from gateway.desk.store.agency_tables import REPLY_MESSAGES
 from gateway.desk.store.schema import AUDIT, REPLIED_BY_RETURN_CODE
-from gateway.desk.wiring import Desk
 from gateway.exchange.feed import ItemKind, NewItem, PutResult
 from gateway.exchange.public_report import MAX_BODY_CHARACTERS, SIGNED_REPLY, ReplyMessage, reply_context
 from partner_sdk.errors import OpeningError, TransportError
