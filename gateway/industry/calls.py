@@ -9,7 +9,6 @@ space. Never deletes a message that was not acknowledged.
 """
 
 import hashlib
-from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Annotated
 
@@ -21,7 +20,7 @@ from sqlalchemy import Connection
 from gateway.description import Answer, Call, describe
 from gateway.exchange.feed import ACCOUNT_CHANGE, ADOPTION_REQUEST, ENROLMENT, MAILBOX_MESSAGE, THREAD_ENTRY, ItemKind
 from gateway.industry.statement_faults import ENVELOPE_FAULT, open_own_submission
-from gateway.intake import Accepted, ExtraWrite, NewReport, UnknownSealingKeyError
+from gateway.intake import Accepted, NewReport, UnknownSealingKeyError
 from gateway.signed_request import (
     Caller,
     UnknownInvitationError,
@@ -36,7 +35,7 @@ from gateway.signed_request import (
 )
 from gateway.store import Store
 from gateway.store.evidence import PartRow, reference_evidence
-from gateway.store.items import StoredItem, acknowledge_item, find_invitation, has_own_item, keep_item, list_own_items
+from gateway.store.items import acknowledge_item, find_invitation, has_own_item, keep_item, list_own_items
 from gateway.web.rules import BodyRoom, CsrfRule, Login, rule
 from gateway.web.wsgi_bridge import WAIT_KEY, Wait
 from gateway.wiring import Gateway, get_gateway
@@ -143,13 +142,19 @@ def post_report() -> Response:
         raise StatementError(
             "The statement names another envelope.", reason="envelope-mismatch", faults=(ENVELOPE_FAULT,)
         )
+
+    def lock_evidence(connection: Connection, _accepted: Accepted) -> None:
+        """Lock the evidence that the report names, also what is still to come."""
+        now = caller.gateway.clock()
+        reference_evidence(connection, partner=caller.partner, evidence_ids=statement.evidence_ids, now=now)
+
     accepted = caller.gateway.intake.accept(
         NewReport(
             door="industry",
             envelope=envelope,
             submission=submission,
             clear=clear_fields_of(statement),
-            extra_write=make_evidence_lock(caller, statement=statement),
+            extra_write=lock_evidence if statement.evidence_ids else None,
         ),
         keys=caller.keys,
     )
@@ -194,19 +199,6 @@ def get_report(report_id: str) -> Response:
             "stage": found.stage,
         }
     )
-
-
-def make_evidence_lock(caller: Caller, *, statement: SubmissionStatement) -> ExtraWrite | None:
-    """Return the write that locks the evidence named in the report, even if not yet sent; None if it names none."""
-    if not statement.evidence_ids:
-        return None
-
-    def lock(connection: Connection, _accepted: Accepted) -> None:
-        reference_evidence(
-            connection, partner=caller.partner, evidence_ids=statement.evidence_ids, now=caller.gateway.clock()
-        )
-
-    return lock
 
 
 @rule(
@@ -442,19 +434,17 @@ def get_mailbox() -> Response:
 
 
 def _find_messages(store: Store, partner: str) -> bytes | None:
+    """Return the oldest messages until the answer is full, but at least one; None if there is none."""
     with store.read() as connection:
         waiting = list_own_items(connection, MAILBOX_MESSAGE, address=partner, limit=MAX_WAITING_MESSAGES)
-    return encode(MailboxList(messages=tuple(_fill_answer(waiting)))) if waiting else None
-
-
-def _fill_answer(waiting: list[StoredItem]) -> Iterator[MailboxItem]:
-    """Yield messages until the answer is full, but at least one."""
     held_bytes = 0
+    items: list[MailboxItem] = []
     for message in waiting:
         held_bytes += len(message.envelope)
-        if held_bytes > ANSWER_BYTES and message is not waiting[0]:
-            return
-        yield MailboxItem(envelope=to_base64url(message.envelope), message_id=message.item_id)
+        if held_bytes > ANSWER_BYTES and items:
+            break
+        items.append(MailboxItem(envelope=to_base64url(message.envelope), message_id=message.item_id))
+    return encode(MailboxList(messages=tuple(items))) if items else None
 
 
 @rule(login=Login.PARTNER, limit="partner-read", csrf=CsrfRule.SIGNED, body_bytes=MAX_ACK_BODY_BYTES)

@@ -81,7 +81,17 @@ def make_public_report(draft: Draft, answers: Answers, *, environment: Environme
         answers,
         age_band=get_one(answers, "their_age") if is_about_other(answers) else own_age,
         child=_fill(ChildDetails, answers, group="child"),
-        clear=_make_clear_fields(draft, answers, environment=environment),
+        # What the gateway may read, of a first report or of a supplement to one.
+        clear=ClearFields(
+            earlier_reference=None if draft.sent is None else draft.sent.reference,
+            environment=environment,
+            evidence_ids=(),
+            kind="initial" if draft.sent is None else "supplement",
+            partner=PUBLIC_SENDER,
+            priority=get_priority(answers),
+            report_id=draft.report_id,
+            schema_version="1",
+        ),
         contact=_fill(SafeContact, answers, group="contact"),
         context=draft.context,
         copy_version="",
@@ -113,20 +123,6 @@ def _fill(kind: type[P], answers: Answers, *, group: str = "", **made: Any) -> P
             values = tuple(answers.get(field.name, ()))
             made[name] = values if field.kind == "checkboxes" else "".join(values[:1])
     return kind(**made)
-
-
-def _make_clear_fields(draft: Draft, answers: Answers, *, environment: Environment) -> ClearFields:
-    """Make the fields that the gateway may read, of a first report or of a supplement to one."""
-    return ClearFields(
-        earlier_reference=None if draft.sent is None else draft.sent.reference,
-        environment=environment,
-        evidence_ids=(),
-        kind="initial" if draft.sent is None else "supplement",
-        partner=PUBLIC_SENDER,
-        priority=get_priority(answers),
-        report_id=draft.report_id,
-        schema_version="1",
-    )
 
 
 def _get_under_18(age_band: str, *, draft: Draft) -> str:

@@ -187,10 +187,8 @@ def start_server(listener: Listener, *, port_patience_seconds: float = PORT_WAIT
 
 def make_child_environment() -> dict[str, str]:
     """Return this process's environment for a child, which imports the same code as we do, even if not installed."""
-    return {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, (_code_folder(), os.environ.get("PYTHONPATH", "")))),
-    }
+    folders = (str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", ""))
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, folders))}
 
 
 def check_port_is_free(listener: Listener, *, patience_seconds: float = PORT_WAIT_SECONDS) -> None:
@@ -302,6 +300,7 @@ class ServerGroup:
 def _wait_until_ready(server: ServerProcess) -> None:
     """Wait as long as the server lives. On a busy machine, ending a slow start only begins the next slow one."""
     listener = server.listener
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listener.host, listener.host)  # noqa: S104 - compared, not bound
     while True:
         if server.find_exit_code() is not None:
             raise ServingError(
@@ -309,7 +308,7 @@ def _wait_until_ready(server: ServerProcess) -> None:
             )
         try:
             # A worker opens its socket only after its app is loaded, and no other process can hold it: see `_claim`.
-            with socket.create_connection((_reach(listener.host), listener.port), timeout=1):
+            with socket.create_connection((host, listener.port), timeout=1):
                 return
         except OSError:
             time.sleep(POLL_SECONDS)
@@ -345,10 +344,6 @@ def _bind_alone(listener: Listener) -> None:
         probe.listen(1)
 
 
-def _reach(host: str) -> str:
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
-
-
 def _has_living_member(group: int) -> bool:
     """Return whether a process of this group still runs; zombies do not count."""
     for entry in Path("/proc").iterdir():
@@ -362,7 +357,3 @@ def _has_living_member(group: int) -> bool:
         if int(process_group) == group and state not in {"Z", "X"}:
             return True
     return False
-
-
-def _code_folder() -> str:
-    return str(Path(__file__).resolve().parents[2])

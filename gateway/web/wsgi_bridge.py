@@ -436,7 +436,8 @@ class WsgiBridge:
         except AmbiguousHeadersError as error:
             environ, refused = error.environ, HTTPStatus.BAD_REQUEST
         caller = self._name_caller(environ)
-        if _count_head(scope) > MAX_HEAD_BYTES:
+        head_bytes = len(scope["raw_path"]) + len(scope["query_string"])
+        if head_bytes + sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEAD_BYTES:
             environ, refused = drop_headers(environ), HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
         if refused is not None:
             await self._refuse(environ, send, status=refused, caller=caller)
@@ -554,11 +555,6 @@ class WsgiBridge:
         except Exception as error:  # noqa: BLE001 - the caller always gets an answer
             log_failure(error)
             return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, [])
-
-
-def _count_head(scope: Scope) -> int:
-    fields = sum(len(name) + len(value) for name, value in scope["headers"])
-    return fields + len(scope["raw_path"]) + len(scope["query_string"])
 
 
 def _send(answer: Answer, send: Send, *, closes: bool = False) -> None:

@@ -133,6 +133,7 @@ def test_public_limit_says_over_and_never_refuses() -> None:
     answers = [get(app, "/flagged") for _ in range(5)]
     assert [answer.status_code for answer in answers] == [200] * 5
     assert [answer.get_json()["over"] for answer in answers] == [False, False, True, True, True]
+    assert {name for answer in answers for name, _ in answer.headers if name.startswith("RateLimit")} == set()
 
 
 def test_no_public_limit_is_one_that_refuses() -> None:

@@ -234,7 +234,7 @@ def load_axe(page: Page) -> None:
 def list_page_faults(page: Page, *, language: str) -> list[str]:
     """List the faults of the open page for eyes, fingers and readers: light and dark, small and large, forced.
 
-    Welsh pages have the marks and colours of the English ones (tests/gateway/public/test_languages.py), and other
+    Welsh pages have the marks and colours of the English ones (tests/gateway/public/test_pages.py), and other
     words: of them only the layout is looked at.
     """
     page.wait_for_load_state()  # a click or a key may come back before the page is there

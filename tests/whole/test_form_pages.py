@@ -1,7 +1,7 @@
 """Every page of the form, and every page beside it, in a real browser: axe, 320 px, large text, dark, forced colours.
 
 They are made without a browser (tests/gateway/public/every_page.py). Welsh ones are looked at
-without script, and have the marks and colours of the English ones (tests/gateway/public/test_languages.py).
+without script, and have the marks and colours of the English ones (tests/gateway/public/test_pages.py).
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.gateway.public.walks import SHORTEST
 from tests.whole.browser_walk import list_layout_faults, list_page_faults
 from tests.whole.public_server import PublicServer, ShownPages, open_phone, serve_public
 
-TYPED_ON = ("/7b", "/9", "/10", "/10a", "/10c", "/10d", "/11", "/12", "/12a", "/12b")
+TYPED_ON = ("/9", "/12")
 UNUSUAL = {
     *("files", "too_big", "stale", "again", "no_cookies", "slow", "slow at the way back", "slow at the start"),
     *("not_stored", "not_stored at the end", "thanks_later", "not_ready", "not_ready at the way back", "expired"),

@@ -109,7 +109,7 @@ def open_replies(page: Page, server: PublicServer) -> list[str]:
 
 
 Opening = Callable[[Page, PublicServer], list[str]]
-OPENINGS: tuple[Opening, ...] = (open_story, open_check, open_come_back, open_replies)
+OPENINGS: tuple[Opening, ...] = (open_check, open_replies)
 
 
 def check_redirect(left: Response, server: PublicServer) -> None:

@@ -294,3 +294,10 @@ def test_full_queue_of_requests_is_a_503_with_another_way_and_keeps_no_report_ou
     assert door.post("/v1/adoption", last).status_code == 202  # the stored one again
     report = seal_report(PARTNER, key=house.agency.sealing_key)
     assert door.post("/v1/reports", report.body).status_code == 201
+
+
+def test_entry_is_taken_after_its_message_was_acknowledged(house: House, doors: Callable[[Call], Door]):
+    door = doors(CALLS["entries"])
+    assert door.post(f"/v1/mailbox/{MESSAGE_ID}/ack", {}).status_code == 200
+
+    assert door.post(ENTRIES, make_entry(house.agency)).status_code == 202

@@ -7,18 +7,17 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
 from gateway.public.door import SIDE_PATHS
-from gateway.public.journey import FIELD_BY_NAME, TYPED
+from gateway.public.journey import FIELD_BY_NAME
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.person import (
-    NAMED_BUTTONS,
     SHORT_ANSWERS,
     Person,
     list_answers,
     wants_more,
 )
 from tests.gateway.public.return_builders import WRONG_WORDS, post_reply, read_numbers
-from tests.gateway.public.walks import ADULT, ALL_WAYS, LONG_WAY, ScreenAnswers
+from tests.gateway.public.walks import ADULT, ALL_WAYS, ScreenAnswers
 
 # What cannot be left blank (the story neither, where no box is ticked: see the test of the journey).
 ASKED_AGAIN = ("/3", "/4", "/5", "/6", "/11", "/12")
@@ -44,11 +43,6 @@ def walk_all_pages(public: PublicHouse, language: str = "en", *, origin: str = P
     return pages
 
 
-def read_all_pages(public: PublicHouse, language: str = "en") -> dict[str, str]:
-    """Return the same as text."""
-    return {name: page.text for name, page in walk_all_pages(public, language).items()}
-
-
 def _walk(person: Person, way: ScreenAnswers, pages: Pages) -> None:
     while person.path != "/14" or (wants_more(way) and not person.has_said_more):
         path = person.path
@@ -66,20 +60,14 @@ def _walk(person: Person, way: ScreenAnswers, pages: Pages) -> None:
 
 
 def list_too_long(public: PublicHouse, language: str = "en", *, origin: str = PUBLIC_ORIGIN) -> Pages:
-    """Return the refusal of each page whose every text is too long."""
-    person, pages = public.person(language=language, origin=origin).start(), {}
-    while person.path != "/14" or not person.has_said_more:
-        path, answers = person.path, list_answers(person.path, LONG_WAY)
-        texts = {
-            name: "x " * (FIELD_BY_NAME[name].max_characters // 2) + "xx"
-            for name in answers
-            if FIELD_BY_NAME[name].kind in TYPED
-        }
-        if texts:
-            person.press(**{name: value for name, value in answers.items() if name not in NAMED_BUTTONS} | texts)
-            assert person.path == path
-            pages[f"{path} too long"] = person.page
-        person.press(**answers)
+    """Return the refusals of a story, and of many lines, that are too long."""
+    pages = {}
+    for path, names in (("/9", ("story",)), ("/12", ("adult", "school", "phone", "email"))):
+        person = public.person(language=language, origin=origin).start().walk_to(path)
+        texts = {name: "x " * (FIELD_BY_NAME[name].max_characters // 2) + "xx" for name in names}
+        person.press(contact_ways=["adult", "school", "call", "email"], **texts)
+        assert person.path == path
+        pages[f"{path} too long"] = person.page
     return pages
 
 

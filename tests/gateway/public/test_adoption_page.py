@@ -206,10 +206,3 @@ def test_thanks_name_the_request_and_lead_to_the_button(public: PublicHouse, lan
     person.press("language")
     assert number in person.text()
     assert request.request_id not in str(public.session_of(person))
-
-
-def test_start_page_alone_has_the_one_quiet_link(public: PublicHouse):
-    person = public.person()
-    assert person.get("/").get_data(as_text=True).count('href="/for-services"') == 1
-    person.start().walk_to("/7")
-    assert "for-services" not in person.text()

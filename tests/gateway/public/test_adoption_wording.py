@@ -1,32 +1,19 @@
 """The words for services: the same keys in both languages, plain, never blaming; no reading age of a child to keep."""
 
 import re
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from gateway.public.views.for_services import FIELDS
 from gateway.public.wording import load_service_wording
 from partner_sdk.wire.button import LANGUAGES
-from tests.gateway.public.test_wording_cy import BANNED, TO_A_CHILD
+from tests.gateway.public.test_wording_cy import BANNED, TO_A_CHILD, walk
 from tests.reading_level import find_banned, grade_of, sentences_of, words_of
 
 WORDS = load_service_wording()
 # Adults at work read these: longer sentences than a child's 15 words, and still none to read twice.
 MOST_WORDS = 30
 HIGHEST_GRADE = 9
-
-
-def walk(found: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(found, str):
-        yield path, found
-    elif isinstance(found, dict):
-        for key, value in found.items():
-            yield from walk(value, f"{path}.{key}")
-    else:
-        for place, value in enumerate(found):
-            yield from walk(value, f"{path}.{place}")
 
 
 TEXTS = {language: dict(walk(WORDS[language])) for language in LANGUAGES}

@@ -47,14 +47,6 @@ def test_day_that_is_sealed_is_the_day_that_is_shown_before_and_after(public: Pu
     assert f"We said we will answer you by {shown.group(1)}," in come_back(public, reference, words).text()
 
 
-def test_grown_up_is_promised_no_day(public: PublicHouse):
-    _, reference, words = send(public, p4={"age": "18_plus"})
-    assert public.reports()[0].reply_by is None
-    text = come_back(public, reference, words).text()
-    assert "If we need to know more" in text
-    assert "We said we will answer" not in text
-
-
 def test_stage_moves_from_received_over_the_desk_to_read(public: PublicHouse):
     _, reference, words = send(public)
     (report,) = public.reports()
@@ -120,16 +112,6 @@ def test_what_was_opened_is_gone_after_an_idle_hour(public: PublicHouse):
     public.house.clock.advance(minutes=61)
     person.post("/17", form)
     assert person.path == "/16"
-
-
-def test_page_in_the_other_language_stays_inside(public: PublicHouse):
-    _, reference, words = send(public)
-    post_reply(public, public.reports()[0], reference)
-    person = come_back(public, reference, words)
-    person.press("language")
-    assert person.path == "/17"
-    assert 'lang="cy"' in person.text()
-    assert ANSWER in person.text()
 
 
 def test_coming_back_ends_a_form_that_was_begun_in_this_browser_and_said_so_before(public: PublicHouse):

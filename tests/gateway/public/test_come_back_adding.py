@@ -128,29 +128,6 @@ def test_age_of_the_first_send_decides_about_an_addition_from_a_page_that_stayed
     assert [report.under_18 for report in public.reports()] == ["no" if first == "18_plus" else "yes", under_18]
 
 
-def test_adding_more_by_a_grown_up_promises_no_day(public: PublicHouse):
-    _, reference, words = send(public, p4={"age": "18_plus"})
-    person = come_back(public, reference, words)
-    person.press("add")
-    person.press(danger="no")
-    person.press(story="There is more.")
-    person.send()
-    assert [report.reply_by for report in public.reports()] == [None, None]
-    assert [report.under_18 for report in public.reports()] == ["no", "no"]  # else the desk would owe an answer
-    assert "If we need to know more" in person.text()
-
-
-def test_send_pressed_twice_shows_the_same_words(public: PublicHouse):
-    person = public.person_at("/14")
-    form = person.fill({}, "send")
-    shown = []
-    for _ in range(2):
-        person.post("/14", form)
-        shown.append(read_numbers(person))
-    assert shown[0] == shown[1]
-    assert len(public.house.rows("return_places")) == 1
-
-
 def test_danger_comes_first_in_what_is_added_and_decides_how_soon_it_is_read(public: PublicHouse):
     _, reference, words = send(public)
     person = come_back(public, reference, words)

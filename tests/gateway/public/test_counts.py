@@ -99,13 +99,6 @@ def test_tap_on_nothing_counts_nothing_and_keeps_the_page(public: PublicHouse, a
     assert counts_of(public) == {}
 
 
-def test_tap_from_another_site_or_visit_counts_nothing(public: PublicHouse):
-    person = public.person().start().walk_to("/14").send()
-    form = person.fill({}, "ok:yes")
-    public.person().post("/15", form)
-    assert counts_of(public) == {}
-
-
 def test_who_follows_a_link_on_and_on_is_counted_no_more(public: PublicHouse):
     for _ in range(40):
         person = public.person()

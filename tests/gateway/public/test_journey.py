@@ -18,7 +18,6 @@ from gateway.public.journey import (
     THANKS,
     TYPED,
     Answers,
-    Field,
     find_incomplete,
     get_previous,
     get_priority,
@@ -432,9 +431,9 @@ def test_priority_of_a_kind_is_its_own_where_nothing_else_is_known(option):
     assert option.priority in get_args(ClearFields.__annotations__["priority"])
 
 
-@pytest.mark.parametrize("field", FIELD_BY_NAME.values(), ids=lambda field: field.name)
-def test_every_field_says_why_who_uses_it_and_what_if_it_is_blank(field: Field):
-    assert min(len(field.why), len(field.who_uses), len(field.what_if_blank)) >= 4
+def test_every_field_says_why_who_uses_it_and_what_if_it_is_blank():
+    for field in FIELD_BY_NAME.values():
+        assert min(len(field.why), len(field.who_uses), len(field.what_if_blank)) >= 4, field.name
 
 
 def test_what_must_be_answered_says_that_it_is_asked_again_and_nothing_else_does():

@@ -1,8 +1,6 @@
 """Two languages: the toggle keeps the words and the place on every page, and Enter never presses it by mistake."""
 
 import re
-from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
@@ -10,8 +8,7 @@ from gateway.public.door import SIDE_PATHS
 from gateway.public.journey import FIELD_BY_NAME, TYPED
 from gateway.public.wording import load_wording
 from partner_sdk.wire.button import LANGUAGES
-from tests.gateway.public.every_page import read_all_pages
-from tests.gateway.public.fixtures import PublicHouse, make_public_house
+from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.person import SHORT_ANSWERS, Person, read_form, read_title
 from tests.gateway.public.walks import LONG_WAY, flatten
 
@@ -193,41 +190,3 @@ def test_day_of_the_answer_is_said_in_welsh(public: PublicHouse):
     person = public.person(language="cy").start().walk_to("/14", SHORT_ANSWERS).send()
     # Small within a sentence: CLDR gives the name of a day as it heads a list.
     assert "erbyn dydd Gwener 27 Tachwedd" in person.text()
-
-
-# Attributes that hold words, or that name a language.
-WORDED = {"alt", "aria-label", "content", "hreflang", "lang", "placeholder", "title"}
-
-
-class Marks(HTMLParser):
-    """The marks of a page in their order, and where words stand, without the words."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.found: list[object] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note a mark; of an attribute that differs between languages or people, only whether it is empty."""
-        # Each language has its own alphabet for the countries.
-        differs = tag == "option" or ("type", "hidden") in attrs or ("class", "tongue") in attrs
-        self.found.append(
-            (tag, *((name, bool(value) if differs or name in WORDED else value) for name, value in attrs))
-        )
-
-    def handle_endtag(self, tag: str) -> None:
-        """Note the end of a mark."""
-        self.found.append(tag)
-
-    def handle_data(self, data: str) -> None:
-        """Note that there are words."""
-        if data.strip():
-            self.found.append("words")
-
-
-def test_welsh_pages_differ_from_the_english_pages_only_in_their_words(tmp_path: Path):
-    # The browser tests rely on it: they look for faults of marks and colours in English alone (list_page_faults).
-    english, welsh = (read_all_pages(make_public_house(tmp_path / one), one) for one in ("en", "cy"))
-    assert english.keys() == welsh.keys()
-    for name, page in english.items():
-        assert Marks(welsh[name]).found == Marks(page).found, name

@@ -36,21 +36,6 @@ def test_send_over_the_limit_waits_with_its_words_and_is_then_flagged_and_stored
     assert len(read_numbers(person)) == 2
 
 
-def test_more_words_after_send_wait_too_over_the_limit(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):
-    person = public.person().start().walk_to("/9")
-    story_form = person.fill({"story": "The first words."})
-    person.post("/9", story_form)
-    person.walk_to("/14").send()
-    put_over(public, monkeypatch, "public-send")
-    story_form["story"] = MARKER
-    person.post("/9", story_form)
-    person.send()
-    assert (person.page.status_code, len(public.reports())) == (429, 1)
-    public.house.clock.advance(seconds=5)
-    person.send()
-    assert [report.story for report in public.reports()] == ["The first words.", MARKER]
-
-
 def press_without_cookie(public: PublicHouse, path: str, form: MultiDict[str, str]) -> Person:
     """Post a form into a browser that has no cookie yet, as after its cookies were wiped."""
     person = public.person()

@@ -3,6 +3,8 @@
 import gzip
 import html
 import re
+from collections.abc import Mapping
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -13,12 +15,16 @@ from gateway.public.visit import CARRY_ON_SECONDS
 from gateway.public.wording import load_wording
 from partner_sdk.wire.button import LANGUAGES
 from tests.builders import PUBLIC_ORIGIN
-from tests.gateway.public.every_page import ASKED_AGAIN, read_all_pages
+from tests.gateway.public.every_page import ASKED_AGAIN, Pages, walk_all_pages
 from tests.gateway.public.fixtures import PublicHouse, make_public_house
 from tests.gateway.public.person import read_title
+from tests.gateway.public.test_weight import header_bytes
 from tests.gateway.public.walks import ADULT
 
 FORM = "application/x-www-form-urlencoded"
+PAGE_BYTES = 8_000
+# They show what was typed, so their weight is not theirs alone.
+SHOW_ANSWERS = {"/14", "/15"}
 NOT_NEUTRAL = re.compile(
     r"abuse|sex|police|crime|report|danger|\d{3}|take it down"
     r"|cam-?drin|\brhyw\b|rhywiol|heddlu|trosedd|adrodd|perygl|dynnu",
@@ -37,15 +43,38 @@ QUIET = {
 HELP_LINKS = re.compile(r'href="tel:(999|911)"'), re.compile(r'href="tel:(08001111|08088005000|116123)"')
 
 
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Pages]:
+    """The answers with every page, in each language."""
+    folder = tmp_path_factory.mktemp("pages")
+    return {one: walk_all_pages(make_public_house(folder / one), one) for one in LANGUAGES}
+
+
 @pytest.fixture(scope="module", params=LANGUAGES)
-def pages(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def pages(request: pytest.FixtureRequest, answers: Mapping[str, Pages]) -> dict[str, str]:
     """Every page as a person without script gets it, in each language."""
-    return read_all_pages(make_public_house(tmp_path_factory.mktemp("pages")), request.param)
+    return {name: answer.text for name, answer in answers[request.param].items()}
 
 
 def test_the_walk_sees_every_screen(pages: dict[str, str]):
     assert {f"/{screen.path}" for screen in SCREENS} <= set(pages)
     assert len(pages) == 55
+
+
+def test_every_blank_page_is_small_in_each_language(answers: Mapping[str, Pages]):
+    paths = {f"/{screen.path}" for screen in SCREENS if screen.path} - SHOW_ANSWERS
+    for pages in answers.values():
+        weights = {path: len(pages[path].data) + header_bytes(pages[path]) for path in paths}
+        assert {path: weight for path, weight in weights.items() if weight > PAGE_BYTES} == {}
+
+
+def test_fields_bring_the_right_keyboard_and_send_nothing_to_a_spell_checker(pages: dict[str, str]):
+    fields = re.findall(r'<(?:input class="box"|textarea)[^>]*>', "".join(pages.values()))
+    assert len(fields) > 20
+    for field in fields:
+        assert all(said in field for said in ('spellcheck="false"', 'dir="auto"', 'autocomplete="off"')), field
+    assert any('id="phone"' in field and 'type="tel" inputmode="tel"' in field for field in fields)
+    assert any('id="email"' in field and 'inputmode="email"' in field and "type=" not in field for field in fields)
 
 
 def test_every_page_has_help_leave_and_skip_in_one_place(pages: dict[str, str]):
@@ -266,10 +295,10 @@ def test_storage_down_at_the_thank_you_page_never_says_that_it_was_not_sent(publ
 
 
 def test_banner_stands_on_every_page_when_there_is_one(tmp_path: Path):
-    pages = read_all_pages(make_public_house(tmp_path, banner="This is a demo & reaches nobody."))
-    assert len(pages) == 55
-    for path, text in pages.items():
-        assert "This is a demo &amp; reaches nobody." in text, path
+    person = make_public_house(tmp_path, banner="This is a demo & reaches nobody.").person()
+    for path in ("/", "/1a", "/nothing", "/for-services", "/16"):
+        person.get(path)
+        assert "This is a demo &amp; reaches nobody." in person.text(), path
 
 
 def thanks_of(public: PublicHouse, age: str) -> str:
@@ -338,3 +367,41 @@ def test_first_page_mentions_no_form_whose_draft_has_expired(public: PublicHouse
     person.get("/7", Sec_Fetch_Site="none")
     person.get("/", Sec_Fetch_Site="none")
     assert "You left the form" not in person.text()
+
+
+# Attributes that hold words, or that name a language.
+WORDED = {"alt", "aria-label", "content", "hreflang", "lang", "placeholder", "title"}
+
+
+class Marks(HTMLParser):
+    """The marks of a page in their order, and where words stand, without the words."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[object] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a mark; of an attribute that differs between languages or people, only whether it is empty."""
+        # Each language has its own alphabet for the countries.
+        differs = tag == "option" or ("type", "hidden") in attrs or ("class", "tongue") in attrs
+        self.found.append(
+            (tag, *((name, bool(value) if differs or name in WORDED else value) for name, value in attrs))
+        )
+
+    def handle_endtag(self, tag: str) -> None:
+        """Note the end of a mark."""
+        self.found.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        """Note that there are words."""
+        if data.strip():
+            self.found.append("words")
+
+
+def test_welsh_pages_differ_from_the_english_pages_only_in_their_words(answers: Mapping[str, Pages]):
+    # The browser tests rely on it: they look for faults of marks and colours in English alone (list_page_faults).
+    english, welsh = answers["en"], answers["cy"]
+    assert english.keys() == welsh.keys()
+    for name, page in english.items():
+        assert Marks(welsh[name].text).found == Marks(page.text).found, name

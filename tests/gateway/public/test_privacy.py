@@ -11,7 +11,6 @@ from gateway.public.door import SIDE_PATHS
 from gateway.public.journey import SCREENS, list_path
 from gateway.public.visit import VisitState, find_state, make_state_key, seal_state
 from gateway.web.rules import find_rule
-from tests.gateway.public.every_page import read_all_pages
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.person import Person, list_files
 from tests.gateway.public.walks import LONG_WAY, flatten
@@ -144,14 +143,3 @@ def test_swept_draft_is_in_no_file_after_a_round(public: PublicHouse):
     assert files_with(public, boxes)
     clean_store(public.gateway.store, now=public.house.clock() + timedelta(hours=2))
     assert files_with(public, boxes) == []
-
-
-def test_fields_bring_the_right_keyboard_and_send_nothing_to_a_spell_checker(public: PublicHouse):
-    fields = re.findall(r'<(?:input class="box"|textarea)[^>]*>', "".join(read_all_pages(public).values()))
-    assert len(fields) > 20
-    for field in fields:
-        assert 'spellcheck="false"' in field, field
-        assert 'dir="auto"' in field, field
-        assert 'autocomplete="off"' in field, field
-    assert any('id="phone"' in field and 'type="tel" inputmode="tel"' in field for field in fields)
-    assert any('id="email"' in field and 'inputmode="email"' in field and "type=" not in field for field in fields)

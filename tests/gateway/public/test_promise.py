@@ -12,7 +12,6 @@ from gateway.guidance.signposts import load_signposts
 from partner_sdk.wire.canonical import format_time
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.person import Person, read_title
-from tests.gateway.public.return_builders import come_back, read_numbers
 from tests.gateway.public.walks import ADULT, BULLYING_ONLY, CONTENT_ONLY, OVERSEAS, UNDER_18, URGENT, ScreenAnswers
 
 TONIGHT: ScreenAnswers = {"/7": {"kinds": ["wants_to_meet"]}, "/7b": {"meeting_when": "today"}}
@@ -81,15 +80,6 @@ def test_adult_in_a_hurry_and_welsh_child_read_the_same_in_their_words(public: P
     assert found[2] == "Paid ag aros amdanon ni os wyt ti ddim yn teimlo'n saff. Ffonia 999."
     public.house.clock.advance(seconds=HOLDS_FOR.total_seconds())
     assert "heddiw, am 09:00 amser y DU" in read_next(public, UNDER_18, language="cy")[0]
-
-
-def test_month_of_a_request_stands_with_the_request_and_not_with_telling_more(public: PublicHouse):
-    reference, words = read_numbers(public.person_at("/15", UNDER_18))
-    text = come_back(public, reference, words).text()
-    more, request = text.split("Do you want to tell us more?")[1].split("Want to see, change or wipe what you told us?")
-    assert "month" not in more
-    assert "We answer that within a month." in request
-    assert request.count('value="add"') == 1
 
 
 POSTS = load_signposts()

@@ -14,7 +14,7 @@ from gateway.public.journey import FIELD_BY_NAME, TYPED
 from gateway.store.reports import NewRow, insert_report
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.sealing import PUBLIC_ENVELOPE_BYTES, PUBLIC_PADDED_BYTES
-from tests.builders import House
+from tests.builders import House, Partner
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.person import Person, list_files, read_title
 from tests.gateway.public.walks import LONG_WAY, ScreenAnswers
@@ -302,8 +302,12 @@ def test_honeypot_and_haste_are_signals_and_drop_nothing(public: PublicHouse):
 def test_link_of_an_enrolled_partner_is_told_and_an_unknown_one_is_dropped(public: PublicHouse):
     for link in ("/?from=example-chat", "/?from=example-chat-profile", "/?from=unknown", "/?from=%3Cscript%3E", "/"):
         public.person().start(link).walk_to("/14").send()
+    late = public.person().start("/?from=example-chat").walk_to("/14")
+    ended = public.house.agency.register(Partner().entry(), serial=2, placements=())
+    public.gateway.key_state.accept_register(ended)
+    late.send()
     placements = [report.placement for report in public.reports()]
-    assert placements == ["example-chat", "example-chat-profile", None, None, None]
+    assert placements == ["example-chat", "example-chat-profile", None, None, None, None]
 
 
 def test_half_empty_report_cannot_be_sent_by_jumping_to_the_end(public: PublicHouse):

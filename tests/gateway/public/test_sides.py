@@ -230,30 +230,6 @@ def test_child_who_may_hurt_themselves_reads_that_they_matter_and_gets_numbers_t
     assert "sexual" not in said
 
 
-def test_page_about_own_thoughts_names_them_and_leads_to_the_other_door(public: PublicHouse):
-    person = public.person()
-    person.get("/1d")
-    assert "sexual thoughts about children" in read_words(person).split(". ")[0]
-    assert '<a href="/1i">I think about hurting myself</a>' in person.text()
-
-
-def test_question_how_you_feel_leads_straight_to_someone_to_talk_to(public: PublicHouse):
-    person = public.person_at("/9a")
-    person.press("see:you_matter", feels="scared")
-    assert person.path == "/1i"
-    assert "Carry on here" in person.text()
-    person.press("return")
-    assert (person.path, read_form(person.page)["feels"]) == ("/9a", "scared")
-
-
-def test_child_abroad_gets_the_number_and_the_helpline_of_their_country(public: PublicHouse):
-    person = public.person_at("/9a", p6={"region": "not_uk"}, p6a={"country": "au"})
-    person.press("see:you_matter")
-    assert '<a class="button call-now" href="tel:000">' in person.text()
-    assert "Kids Helpline" in read_words(person)
-    assert "999" not in read_words(person)
-
-
 def test_who_sees_my_words_says_where_to_ask(tmp_path: Path):
     person = make_public_house(tmp_path / "with", agency_contact="Example Agency, 1 Example Road").person()
     person.get("/1f")

@@ -349,17 +349,6 @@ def test_nothing_is_offered_after_leave_send_the_minutes_or_without_the_cookie(p
     assert (late.path, OFFER in late.text(), MARKER in late.text()) == ("/", False, False)
 
 
-def test_carrying_on_needs_a_post_of_our_own_page(public: PublicHouse):
-    person = go_back(person_with_words(public))
-    form = person.fill({}, "carry_on")
-    person.post("/", form, Sec_Fetch_Site="cross-site")
-    assert person.page.status_code == 400
-    form["csrf_token"] = "not the token"
-    person.post("/", form)
-    assert (person.page.status_code, person.path) == (400, "/")
-    assert MARKER not in person.text()
-
-
 def test_language_of_the_blank_first_page_opens_no_earlier_form(public: PublicHouse):
     person = go_back(person_with_words(public))
     person.press("language")

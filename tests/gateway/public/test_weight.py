@@ -9,43 +9,19 @@ from werkzeug.test import TestResponse
 
 import gateway.public
 from gateway.public.door import STATIC_FOLDER, load_assets
-from gateway.public.journey import FIELD_BY_NAME, SCREENS
+from gateway.public.journey import FIELD_BY_NAME
 from partner_sdk.button.snippet import ICON_SHAPES
 from partner_sdk.wire.button import LANGUAGES
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse
-from tests.gateway.public.person import Person, list_answers, wants_more
-from tests.gateway.public.walks import ALL_WAYS
 
-PAGE_BYTES = 8_000
 FIRST_PAGE_BYTES = 14_000
 OWN_FILES_BYTES = 8_000
 FOR_ADULTS = {"services", "poster"}  # styles that no page of the form loads
 PICTURED = ("kinds", "contact_ways")
-# They show what was typed, so their weight is not theirs alone.
-SHOW_ANSWERS = {"/14", "/15"}
 
 
-def weigh_pages(public: PublicHouse, language: str) -> dict[str, int]:
-    """Walk every way in a language and return the weight of each blank page on the wire."""
-    weights: dict[str, int] = {}
-    for way in ALL_WAYS:
-        person: Person = public.person().start(f"/?lang={language}")
-        while person.path != "/14" or (wants_more(way) and not person.has_said_more):
-            weight = len(person.page.data) + header_bytes(person.page)
-            weights[person.path] = max(weights.get(person.path, 0), weight)
-            person.press(**list_answers(person.path, way))
-    return {path: weight for path, weight in weights.items() if path not in SHOW_ANSWERS}
-
-
-def test_every_blank_page_is_small_in_each_language(public: PublicHouse):
-    for language in LANGUAGES:
-        weights = weigh_pages(public, language)
-        assert {f"/{screen.path}" for screen in SCREENS if screen.path} - SHOW_ANSWERS <= set(weights)
-        assert {path: weight for path, weight in weights.items() if weight > PAGE_BYTES} == {}, language
-
-
-def test_pages_are_small_and_the_first_needs_one_round_trip(public: PublicHouse):
+def test_first_page_needs_one_round_trip(public: PublicHouse):
     for language in LANGUAGES:
         person = public.person()
         answers, zipped = [person.get(f"/?lang={language}")], {"Accept-Encoding": "gzip"}
@@ -148,14 +124,6 @@ def list_visible_words(page: str) -> list[str]:
     parser = VisibleWords()
     parser.feed(page)
     return parser.words
-
-
-def test_words_after_a_picture_are_counted():
-    option = '<label><input type="checkbox"><svg aria-hidden="true"><use href="/i#a"/></svg>Two words</label>'
-    page = (
-        f'<body><main>{option}{option}<p>And<br>three more<img alt=""></p><div class="trap">no</div></main>Foot</body>'
-    )
-    assert list_visible_words(page) == ["Two", "words", "Two", "words", "And", "three", "more"]
 
 
 def test_shortest_way_is_twelve_pages_and_nine_hundred_words(public: PublicHouse):

@@ -13,7 +13,7 @@ from gateway.web.callers import MOST_AFTER_REFUSALS, REFUSALS_ALLOWED, REFUSALS_
 from gateway.web.rules import REFUSED
 from gateway.web.server_process import make_journey_finder
 from gateway.web.web_app import CookieSerializer, Session
-from gateway.web.wsgi_bridge import WsgiBridge
+from gateway.web.wsgi_bridge import OPENED_SESSION, WsgiBridge, drop_headers
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.person import Person, read_form
 from tests.gateway.web.bridge_builders import FORM, Call, call_all, hold, make_bridge, serve
@@ -197,3 +197,12 @@ def test_busy_answer_to_a_form_says_that_loading_it_again_sends_it(public: Publi
         words = load_wording("cy").page(name)
         assert [text for text in (words["title"], *words["lead"]) if text not in welsh] == []
         assert "Mewn perygl nawr? Ffonio 999" in welsh
+
+
+def test_answer_made_for_everybody_has_no_session_of_a_caller(public: PublicHouse) -> None:
+    school = School(public)
+    cookie = school.cookie_of(public.person_at("/9")).decode()
+    environ: dict[str, object] = {"REMOTE_ADDR": FLOOD, "PATH_INFO": "/9", "HTTP_COOKIE": cookie}
+    school.make_bridge()._name_caller(environ)
+    assert OPENED_SESSION in environ
+    assert drop_headers(environ) == {"REMOTE_ADDR": FLOOD, "PATH_INFO": "/9"}

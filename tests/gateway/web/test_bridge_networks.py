@@ -308,3 +308,8 @@ def test_thread_that_waits_holds_nothing_of_its_last_job(fails: bool) -> None:
 
     asyncio.run(run_once())
     assert is_gone.wait(timeout=10)
+
+
+def test_long_query_counts_as_part_of_the_head(public: PublicHouse) -> None:
+    call = serve(make_bridge(public.app), Call(method="GET", path=b"/", query=b"c=" + b"a" * MAX_HEAD_BYTES))
+    assert call.status == 431

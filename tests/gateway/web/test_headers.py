@@ -111,3 +111,8 @@ def test_address_with_two_slashes_is_not_redirected_to_the_host_that_was_asked()
     answer = call(make_test_app(), "GET", "/v1/crash", environ_overrides=forged)
     assert answer.status_code == 404
     assert "Location" not in answer.headers
+
+
+def test_page_with_a_form_sends_its_referrer_to_itself_only() -> None:
+    # no-referrer together with a strict check would refuse every post over https.
+    assert call(make_test_app(), "GET", "/3").headers["Referrer-Policy"] == "same-origin"

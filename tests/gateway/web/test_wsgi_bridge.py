@@ -220,3 +220,9 @@ def test_app_that_overlooks_a_refusal_is_overruled() -> None:
 
     call = ask(answer, headers=((b"host", b"other.example"),))
     assert (call.status, call.body) == (400, b"")
+
+
+def test_announced_bytes_take_no_room() -> None:
+    bridge = make_bridge(make_test_app(), seconds=0.2, room_bytes=JSON_BYTES)
+    stalled = [Call(length=JSON_BYTES, pieces=(b"x",)) for _ in range(50)]
+    assert serve(bridge, *stalled, Call(length=900, pieces=(b"x" * 900,))).status == 200
