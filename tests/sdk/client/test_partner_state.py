@@ -49,12 +49,6 @@ def test_everything_is_readable_by_the_owner_alone(state: PartnerState) -> None:
     assert {mode_of(path) for path in folders} == {0o700}
 
 
-def test_folder_opens_again_with_the_same_profile(state: PartnerState) -> None:
-    again = PartnerState.open(state.folder)
-    assert again.profile == state.profile
-    assert again.profile.environment == "live"
-
-
 def test_folder_that_others_can_enter_is_refused(state: PartnerState) -> None:
     state.folder.chmod(0o750)
     with pytest.raises(LocalStateError) as caught:
@@ -165,13 +159,6 @@ def test_stale_key_set_is_refused_when_the_newest_one_has_expired(state: Partner
     with pytest.raises(KeySetError) as caught:
         state.accept_key_set(AGENCY.bundle(serial=3), now=NOW + timedelta(days=300))
     assert caught.value.reason == "stale-serial"
-
-
-def test_key_set_of_another_root_is_refused(state: PartnerState) -> None:
-    with pytest.raises(KeySetError) as caught:
-        state.accept_key_set(Agency(name="impostor").bundle(), now=NOW)
-    assert caught.value.reason == "wrong-root"
-    assert not (state.folder / "key-set.json").exists()
 
 
 def test_no_key_set_is_an_error_of_its_own(state: PartnerState) -> None:

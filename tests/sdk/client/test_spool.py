@@ -46,17 +46,6 @@ def seal(client: Client, *priorities: Priority, raw: bytes = RAW) -> list[str]:
     return sealed
 
 
-def test_nothing_in_the_folder_holds_a_word_of_the_report(tmp_path: Path) -> None:
-    client = open_client(tmp_path / "p", ReceivingGateway(KEYS))
-    seal(client, "P2", raw=make_marked_report())
-    files = [path for path in (tmp_path / "p").rglob("*") if path.is_file()]
-    assert len(files) >= 5
-    markers = (MARKER.encode(), MARKER.encode("utf-16-le"), b"zebra")
-    assert [path for path in files if any(marker in path.read_bytes() for marker in markers)] == []
-    (body,) = (tmp_path / "p" / "submissions").glob("*.json")
-    assert MARKER.encode() not in msgspec.json.decode(body.read_bytes(), type=ReportPost).envelope.encode()
-
-
 def test_nothing_in_the_folder_holds_a_word_of_the_report_while_its_evidence_waits(tmp_path: Path) -> None:
     file = tmp_path / "evidence.bin"
     file.write_bytes(b"synthetic")

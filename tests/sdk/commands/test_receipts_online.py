@@ -40,11 +40,6 @@ def test_receipts_that_the_gateway_has_too_are_well(line: Terminal) -> None:
     assert (line.json()["compared"], line.json()["differing"]) == (3, [])
 
 
-def test_folder_without_receipts_is_well(line: Terminal) -> None:
-    assert line.run(*VERIFY) == EXIT_DONE
-    assert line.json()["compared"] == 0
-
-
 def test_receipt_that_the_gateway_has_lost_is_an_alarm_and_is_named(line: Terminal, house: House) -> None:
     _, lost, _ = submit(line)
     change_gateway(house, "DELETE FROM reports WHERE report_id = ?", lost)

@@ -79,14 +79,6 @@ def test_flush_that_is_stopped_by_hand_while_a_p1_waits_prints_the_emergency_wor
     assert stopped.err.count(EMERGENCY) == 1
 
 
-def test_flush_sends_the_urgent_first(line: Terminal, broken_line: Terminal) -> None:
-    p3, p1 = leave(broken_line, "P3", "P1")
-    assert line.run("spool", "flush") == 0
-    assert [one["report_id"] for one in _rows(line, "delivered")] == [p1, p3]
-    assert "999" not in line.err
-    assert line.run("spool", "status") == 0
-
-
 def test_damaged_submission_is_told_as_p1(line: Terminal, broken_line: Terminal) -> None:
     (p3,) = leave(broken_line, "P3")
     (line.folder / "submissions" / f"{p3}.json").write_bytes(b"{")

@@ -332,16 +332,6 @@ def test_answer_to_a_question_that_was_never_fetched_is_not_sealed(line: Termina
     assert PartnerState.open(line.folder).list_undelivered() == []
 
 
-def test_refusal_names_the_open_questions(line: Terminal, house: House) -> None:
-    asked = [make_request(place) for place in range(1, 8)]
-    answered = make_request(8)
-    collect(line, house, *asked, answered)
-    assert answer(line, answered.request_id) == EXIT_DONE
-    assert answer(line, answered.request_id) == EXIT_FAILED
-    assert [one.request_id in line.err for one in asked] == [True] * 5 + [False] * 2
-    assert "and 2 more." in line.err
-
-
 def test_saved_threads_are_shown_while_the_gateway_is_down(line: Terminal, down: Terminal, house: House) -> None:
     collect(line, house, REQUEST)
     assert [row["request_id"] for row in list_rows(down)] == [REQUEST.request_id]

@@ -1,7 +1,6 @@
 """A sealed report as a file: the body of POST /v1/reports and nothing else, and the desk's receipt that comes back."""
 
 import hashlib
-import json
 import stat
 from pathlib import Path
 
@@ -58,25 +57,6 @@ def test_file_is_exactly_the_body_that_would_be_posted(line: Terminal, broken_li
     assert posted.body == out.read_bytes()
 
 
-def test_file_holds_no_word_of_the_report(broken_line: Terminal, tmp_path: Path) -> None:
-    report = json.loads(EXAMPLE_REPORT.read_text(encoding="utf-8"))
-    report["incident"]["narrative"] = "zebra-marker [message]"
-    file, out = tmp_path / "report.json", tmp_path / "out.json"
-    file.write_text(json.dumps(report), encoding="utf-8")
-    assert broken_line.run("report", "submit", str(file), "--priority", "P2", "--to-file", str(out)) == 0
-    post = parse_exact(out.read_bytes(), kind=ReportPost, max_bytes=MAX_REPORT_BODY_BYTES)
-    for raw in (out.read_bytes(), parse_base64url(post.envelope), parse_base64url(post.statement.payload)):
-        assert b"zebra" not in raw
-
-
-def test_report_in_a_file_still_waits(broken_line: Terminal, tmp_path: Path) -> None:
-    words = ("report", "submit", REPORT, "--priority", "P2", "--to-file", str(tmp_path / "out.json"))
-    assert broken_line.run(*words) == 0
-    assert EMERGENCY not in broken_line.out + broken_line.err
-    assert broken_line.run("report", "list") == 0
-    assert len(broken_line.json()["undelivered"]) == 1
-
-
 def test_p1_in_a_file_still_prints_the_emergency_words(broken_line: Terminal, tmp_path: Path) -> None:
     write(broken_line, tmp_path / "out.json", priority="P1")
     assert EMERGENCY in broken_line.err
@@ -92,11 +72,6 @@ def test_file_is_never_written_over_another_and_nothing_is_sealed_then(broken_li
         assert "already exists" in broken_line.err
     assert out.read_text(encoding="ascii") == "mine"
     assert list((broken_line.folder / "submissions").iterdir()) == []
-
-
-def test_file_needs_no_network_where_a_key_set_is_saved(broken_line: Terminal, tmp_path: Path) -> None:
-    write(broken_line, tmp_path / "out.json")
-    assert "the saved one" in broken_line.err
 
 
 def test_nothing_is_sealed_without_a_key_set_and_the_words_say_what_to_do(line: Terminal, tmp_path: Path) -> None:
