@@ -315,7 +315,9 @@ def add(
 @shared_options
 def discard_evidence(call: Call, *, report_id: str) -> int:
     """Give up the files of a report; the agency is not informed."""
-    journal = call.partner.make_evidence_session().journal
+    from partner_sdk.client._evidence_upload import EvidenceJournal
+
+    journal = EvidenceJournal(call.partner.state.folder)
     with journal.holding(report_id):
         is_named = call.partner.state.find_submission(report_id) is not None
         try:

@@ -14,7 +14,7 @@ itself can open them. Several processes may flush it at once (`PartnerState.hold
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -26,7 +26,6 @@ from partner_sdk.client._evidence_upload import (
     FileFacts,
     JournalEntry,
     JournalFile,
-    Line,
     Progress,
     Stage,
     check_file,
@@ -34,9 +33,9 @@ from partner_sdk.client._evidence_upload import (
     size_of_file,
     upload_file,
 )
-from partner_sdk.client._partner_state import PartnerState
-from partner_sdk.client._receipts import DeskReceipt, Receipt, find_delivery
-from partner_sdk.client._submissions import SentAs, check_not_repeated, list_unnamed
+from partner_sdk.client._partner_state import GatewaySession, PartnerState
+from partner_sdk.client._receipts import DeskReceipt, Receipt, deliver_submission, find_delivery
+from partner_sdk.client._submissions import ReportToSend, SentAs, check_not_repeated, list_unnamed, seal_report
 from partner_sdk.client.exchange import RETRIED_ERRORS
 from partner_sdk.errors import (
     ConflictError,
@@ -50,7 +49,7 @@ from partner_sdk.errors import (
 )
 from partner_sdk.report import IndustryReport
 from partner_sdk.wire.canonical import format_time, get_id_time, parse_time, to_base64url
-from partner_sdk.wire.evidence import EvidenceReference, count_sealed_bytes
+from partner_sdk.wire.evidence import SECRET_BYTES, count_sealed_bytes
 from partner_sdk.wire.submission import MAX_EVIDENCE_IDS, SIGNED_SUBMISSION, Priority, ReportKind
 
 OnProgress = Callable[[Progress], None]
@@ -60,40 +59,8 @@ def ignore_progress(_: Progress) -> None:
     """Do nothing with it."""
 
 
-class Seal(Protocol):
-    """Seals, signs and saves a report, without sending it; see `Partner.seal_report`."""
-
-    def __call__(
-        self,
-        report: IndustryReport,
-        *,
-        priority: Priority,
-        kind: ReportKind,
-        earlier_reference: str | None,
-        evidence: tuple[EvidenceReference, ...],
-        report_id: str,
-        replaces: bool,
-        again: bool,
-    ) -> str:
-        """Return the id of the report."""
-        ...
-
-
-class EvidenceSession(msgspec.Struct, frozen=True):
-    """The parts of one partner that handing over uses."""
-
-    state: PartnerState
-    line: Line
-    seal: Seal
-    deliver: Callable[[str], Receipt]
-    make_id: Callable[[], str]
-    make_secret: Callable[[], bytes]
-    clock: Callable[[], datetime]
-
-    @property
-    def journal(self) -> EvidenceJournal:
-        """The journal in the partner's folder."""
-        return EvidenceJournal(self.state.folder)
+def _journal(session: GatewaySession) -> EvidenceJournal:
+    return EvidenceJournal(session.state.folder)
 
 
 def measure(path: Path, *, file_id: str, on_progress: OnProgress) -> FileFacts:
@@ -102,7 +69,12 @@ def measure(path: Path, *, file_id: str, on_progress: OnProgress) -> FileFacts:
 
 
 def send_waiting(
-    room: EvidenceSession, entry: JournalEntry, *, facts: Mapping[str, FileFacts], is_new: bool, on_progress: OnProgress
+    session: GatewaySession,
+    entry: JournalEntry,
+    *,
+    facts: Mapping[str, FileFacts],
+    is_new: bool,
+    on_progress: OnProgress,
 ) -> tuple[JournalEntry, ReportAbuseError | None]:
     """Send every file that waits; return the entry as it is saved then, and the first error.
 
@@ -113,17 +85,17 @@ def send_waiting(
     for file in entry.waiting:
         try:
             found = facts.get(file.file_id) or measure(Path(file.path), file_id=file.file_id, on_progress=on_progress)
-            _send_one(room, entry, file, facts=found, is_new=is_new, on_progress=on_progress)
+            _send_one(session, entry, file, facts=found, is_new=is_new, on_progress=on_progress)
         except EvidenceError as error:
             first_error = first_error or error
         except ReportAbuseError as error:
-            return room.journal.get(entry.report_id), error
-        entry = room.journal.get(entry.report_id)
+            return _journal(session).get(entry.report_id), error
+        entry = _journal(session).get(entry.report_id)
     return entry, first_error
 
 
 def _send_one(
-    room: EvidenceSession,
+    session: GatewaySession,
     entry: JournalEntry,
     file: JournalFile,
     *,
@@ -133,17 +105,17 @@ def _send_one(
 ) -> None:
     for is_last_try in (False, True):
         if facts.sha256.hex() != file.sha256:
-            room.line.notify(
+            session.notify(
                 f"{facts.path} has changed since it was first read: it starts again under a new evidence id."
             )
-            file, is_new = _renew(room, entry, file, facts=facts), True
+            file, is_new = _renew(session, entry, file, facts=facts), True
         try:
             digest = upload_file(
                 facts,
                 evidence_id=file.evidence_id,
                 secret=entry.get_secret(),
                 is_new=is_new,
-                line=room.line,
+                session=session,
                 on_bytes=_count(file.file_id, "sending", count_sealed_bytes(facts.size_bytes), on_progress),
             )
         except EvidenceError as error:
@@ -153,28 +125,28 @@ def _send_one(
         except ConflictError:
             if is_last_try:
                 raise
-            room.line.notify(f"The gateway holds other bytes under this id: {facts.path} starts again under a new one.")
-            file, is_new = _renew(room, entry, file, facts=facts), True
+            session.notify(f"The gateway holds other bytes under this id: {facts.path} starts again under a new one.")
+            file, is_new = _renew(session, entry, file, facts=facts), True
         else:
-            _save_file(room, entry, structs.replace(file, digest=digest))
+            _save_file(session, entry, structs.replace(file, digest=digest))
             return
 
 
-def _renew(room: EvidenceSession, entry: JournalEntry, file: JournalFile, *, facts: FileFacts) -> JournalFile:
+def _renew(session: GatewaySession, entry: JournalEntry, file: JournalFile, *, facts: FileFacts) -> JournalFile:
     """Give a file a new id, on disk before anything is sent under it."""
     renewed = structs.replace(
         file,
-        evidence_id=room.make_id(),
-        has_new_id=room.state.find_submission(entry.report_id) is not None,
+        evidence_id=session.make_id(),
+        has_new_id=session.state.find_submission(entry.report_id) is not None,
         sha256=facts.sha256.hex(),
         size_bytes=facts.size_bytes,
     )
-    _save_file(room, entry, renewed)
+    _save_file(session, entry, renewed)
     return renewed
 
 
-def _save_file(room: EvidenceSession, entry: JournalEntry, file: JournalFile) -> None:
-    room.journal.save(room.journal.get(entry.report_id).with_file(file))
+def _save_file(session: GatewaySession, entry: JournalEntry, file: JournalFile) -> None:
+    _journal(session).save(_journal(session).get(entry.report_id).with_file(file))
 
 
 def _count(file_id: str, stage: Stage, total: int, on_progress: OnProgress) -> Callable[[int], None]:
@@ -228,25 +200,18 @@ class HandedOver(msgspec.Struct, frozen=True):
         return self.receipt.report_id
 
 
-class ReportToSend(msgspec.Struct, frozen=True):
-    """A checked report, and its clear fields."""
-
-    report: IndustryReport
-    priority: Priority
-    kind: ReportKind
-    earlier_reference: str | None
-    again: bool = False
-
-
 def hand_over(
-    room: EvidenceSession,
+    session: GatewaySession,
     sent: ReportToSend,
     *,
     files: Mapping[str, Path],
     on_progress: OnProgress = ignore_progress,
+    on_saved: Callable[[str], None] = lambda _: None,
     on_receipt: Callable[[Receipt], None] = lambda _: None,
 ) -> HandedOver:
-    """Send a report with the files that belong to its `file_id`s; `on_receipt` hears as soon as it is delivered.
+    """Send a report with the files that belong to its `file_id`s.
+
+    `on_saved` hears its id once it is sealed on the disk, and `on_receipt` as soon as it is delivered.
 
     Raises `ReportError` or `EvidenceError` before anything is sent, and the errors of `Partner.deliver` while the
     report itself is not delivered: then it is sealed and saved. Later errors are in `HandedOver`. Without any file
@@ -255,9 +220,11 @@ def hand_over(
     check_names(sent.report, files)
     is_named = not list_unnamed(sent.report, dict.fromkeys(files, ""))
     if is_named:  # the words tell the files apart: none is read
-        _check_not_repeated(room, sent, facts={})
+        _check_not_repeated(session, sent, facts={})
     if not files:
-        receipt = room.deliver(_seal(room, sent, evidence=(), report_id=room.make_id(), replaces=False))
+        receipt = deliver_submission(
+            session, seal_report(session, structs.replace(sent, again=True), on_saved=on_saved)
+        )
         on_receipt(receipt)
         return HandedOver(receipt=receipt, supplement=None, waiting=(), error=None)
     for path in files.values():
@@ -268,44 +235,49 @@ def hand_over(
     }
     _check_is_described(sent.report, facts=facts)
     if not is_named:
-        _check_not_repeated(room, sent, facts=facts)
+        _check_not_repeated(session, sent, facts=facts)
+    sent = structs.replace(sent, again=True)  # that was judged above
     with ExitStack() as stack:
-        entry, is_new = _open_entry(room, sent, facts=facts, stack=stack)
-        _seal(room, sent, evidence=entry.make_references(), report_id=entry.report_id, replaces=False)
+        entry, is_new = _open_entry(session, sent, facts=facts, stack=stack)
+        references = entry.make_references()
+        seal_report(session, sent, evidence=references, report_id=entry.report_id, on_saved=on_saved)
         error: ReportAbuseError | None = None
         if sent.priority != "P1":
-            entry, error = send_waiting(room, entry, facts=facts, is_new=is_new, on_progress=on_progress)
+            entry, error = send_waiting(session, entry, facts=facts, is_new=is_new, on_progress=on_progress)
             if isinstance(error, EvidenceError):
-                room.state.discard_submission(entry.report_id)  # never sent: a flush leaves it to its journal
+                session.state.discard_submission(entry.report_id)  # never sent: a flush leaves it to its journal
                 raise error  # a file changes or is gone: the caller decides how the report describes it then
-            _seal(room, sent, evidence=entry.make_references(), report_id=entry.report_id, replaces=True)
+            references = entry.make_references()
+            seal_report(session, sent, evidence=references, report_id=entry.report_id, replaces=True)
             # The report names the ids of now: no supplement has to name an older one.
             entry = structs.replace(entry, files=tuple(structs.replace(file, has_new_id=False) for file in entry.files))
-            room.journal.save(entry)
+            _journal(session).save(entry)
         if not entry.waiting:  # the sealed report holds all
-            room.journal.forget(entry)
-        receipt = room.deliver(entry.report_id)
+            _journal(session).forget(entry)
+        receipt = deliver_submission(session, entry.report_id)
         on_receipt(receipt)
         if not entry.waiting or error is not None:
             return HandedOver(receipt=receipt, supplement=None, waiting=entry.waiting, error=error)
-        return _finish(room, entry, receipt=receipt, facts=facts, is_new=is_new, on_progress=on_progress)
+        return _finish(session, entry, receipt=receipt, facts=facts, is_new=is_new, on_progress=on_progress)
 
 
-def resume_evidence(room: EvidenceSession, *, on_progress: OnProgress = ignore_progress) -> list[HandedOver]:
+def resume_evidence(session: GatewaySession, *, on_progress: OnProgress = ignore_progress) -> list[HandedOver]:
     """Go on with the evidence of every report that is delivered; one that fails does not stop the others.
 
     A report that another process is sending is left to it. Evidence of a report that waits in the spool waits with it.
     """
     done = []
-    for report_id in room.journal.list_ids():
+    for report_id in _journal(session).list_ids():
         try:
-            with room.journal.holding(report_id):
-                entry = room.journal.find(report_id)
-                receipt = find_delivery(room.state, report_id)
+            with _journal(session).holding(report_id):
+                entry = _journal(session).find(report_id)
+                receipt = find_delivery(session.state, report_id)
                 if entry is not None and receipt is not None and not entry.is_done:
-                    done.append(_finish(room, entry, receipt=receipt, facts={}, is_new=False, on_progress=on_progress))
+                    done.append(
+                        _finish(session, entry, receipt=receipt, facts={}, is_new=False, on_progress=on_progress)
+                    )
         except LocalStateError as error:
-            room.line.notify(f"Evidence of report {report_id}: {error}")
+            session.notify(f"Evidence of report {report_id}: {error}")
     return done
 
 
@@ -329,32 +301,12 @@ def check_names(report: IndustryReport, files: Mapping[str, Path]) -> None:
         raise ReportError("The files and the report do not match.", reason="bad-field", faults=faults)
 
 
-def _seal(
-    room: EvidenceSession,
-    sent: ReportToSend,
-    *,
-    evidence: tuple[EvidenceReference, ...],
-    report_id: str,
-    replaces: bool,
-) -> str:
-    return room.seal(
-        sent.report,
-        priority=sent.priority,
-        kind=sent.kind,
-        earlier_reference=sent.earlier_reference,
-        evidence=evidence,
-        report_id=report_id,
-        replaces=replaces,
-        again=True,
-    )
-
-
-def _check_not_repeated(room: EvidenceSession, sent: ReportToSend, *, facts: Mapping[str, FileFacts]) -> None:
+def _check_not_repeated(session: GatewaySession, sent: ReportToSend, *, facts: Mapping[str, FileFacts]) -> None:
     if sent.again:
         return
     unnamed = list_unnamed(sent.report, {file_id: found.sha256.hex() for file_id, found in facts.items()})
     sent_as = SentAs(sent.priority, sent.kind, sent.earlier_reference, unnamed)
-    check_not_repeated(room.state, sent.report, sent_as, now=room.clock(), notify=room.line.notify)
+    check_not_repeated(session, sent.report, sent_as)
 
 
 def _check_is_described(report: IndustryReport, *, facts: Mapping[str, FileFacts]) -> None:
@@ -376,42 +328,42 @@ def _check_is_described(report: IndustryReport, *, facts: Mapping[str, FileFacts
 
 
 def _open_entry(
-    room: EvidenceSession, sent: ReportToSend, *, facts: Mapping[str, FileFacts], stack: ExitStack
+    session: GatewaySession, sent: ReportToSend, *, facts: Mapping[str, FileFacts], stack: ExitStack
 ) -> tuple[JournalEntry, bool]:
     """Return a new entry, held until the stack ends; or that of an interrupted `submit` of the same files."""
-    for report_id in room.journal.list_ids():
+    for report_id in _journal(session).list_ids():
         try:
             with ExitStack() as trial:
-                trial.enter_context(room.journal.holding(report_id))
-                entry = room.journal.find(report_id)
+                trial.enter_context(_journal(session).holding(report_id))
+                entry = _journal(session).find(report_id)
                 if entry is None or entry.is_done:
                     continue
                 # A secret is that of one report: once a report is sealed with it, no other may use it.
-                if room.state.find_submission(report_id) is not None:
+                if session.state.find_submission(report_id) is not None:
                     if _has_same_files(entry, facts):
-                        room.line.notify(_WAITS_ALREADY.format(report_id=report_id))
+                        session.notify(_WAITS_ALREADY.format(report_id=report_id))
                     continue
-                if room.clock() - parse_time(entry.begun_at) > KEPT_UNSEALED_FOR:
-                    room.journal.discard(report_id)
+                if session.clock() - parse_time(entry.begun_at) > KEPT_UNSEALED_FOR:
+                    _journal(session).discard(report_id)
                 elif _has_same_files(entry, facts):
                     entry = structs.replace(entry, priority=sent.priority, cover=_make_cover(sent, facts))
-                    room.journal.save(entry)
-                    room.line.notify("These files were partly sent before: only the rest is sent now.")
+                    _journal(session).save(entry)
+                    session.notify("These files were partly sent before: only the rest is sent now.")
                     stack.push(trial.pop_all())
                     return entry, False
         except LocalStateError:  # held by another process, or damaged: not ours to continue
             continue
     entry = JournalEntry(
-        begun_at=format_time(room.clock()),
+        begun_at=format_time(session.clock()),
         cover=_make_cover(sent, facts),
-        files=tuple(_make_file(room, file_id, one) for file_id, one in facts.items()),
+        files=tuple(_make_file(session, file_id, one) for file_id, one in facts.items()),
         priority=sent.priority,
-        report_id=room.make_id(),
-        secret=to_base64url(room.make_secret()),
-        supplement_id=room.make_id(),
+        report_id=session.make_id(),
+        secret=to_base64url(session.random_bytes(SECRET_BYTES)),
+        supplement_id=session.make_id(),
     )
-    stack.enter_context(room.journal.holding(entry.report_id))
-    room.journal.save(entry)
+    stack.enter_context(_journal(session).holding(entry.report_id))
+    _journal(session).save(entry)
     return entry, True
 
 
@@ -427,10 +379,10 @@ def _make_cover(sent: ReportToSend, facts: Mapping[str, FileFacts]) -> IndustryR
     return make_evidence_cover(sent.report, file_ids=facts)
 
 
-def _make_file(room: EvidenceSession, file_id: str, facts: FileFacts) -> JournalFile:
+def _make_file(session: GatewaySession, file_id: str, facts: FileFacts) -> JournalFile:
     return JournalFile(
         digest=None,
-        evidence_id=room.make_id(),
+        evidence_id=session.make_id(),
         file_id=file_id,
         has_new_id=False,
         path=str(facts.path),
@@ -440,7 +392,7 @@ def _make_file(room: EvidenceSession, file_id: str, facts: FileFacts) -> Journal
 
 
 def _finish(
-    room: EvidenceSession,
+    session: GatewaySession,
     entry: JournalEntry,
     *,
     receipt: Receipt | DeskReceipt,
@@ -452,33 +404,26 @@ def _finish(
     supplement: Receipt | None = None
     error: ReportAbuseError | None = None
     try:
-        entry, error = send_waiting(room, entry, facts=facts, is_new=is_new, on_progress=on_progress)
+        entry, error = send_waiting(session, entry, facts=facts, is_new=is_new, on_progress=on_progress)
         if error is None:
-            supplement = _send_supplement(room, entry, reference=receipt.reference)
-            room.journal.forget(entry)
+            supplement = _send_supplement(session, entry, reference=receipt.reference)
+            _journal(session).forget(entry)
     except ReportAbuseError as failure:
         error = failure
     return HandedOver(receipt=receipt, supplement=supplement, waiting=entry.waiting, error=error)
 
 
-def _send_supplement(room: EvidenceSession, entry: JournalEntry, *, reference: str) -> Receipt:
+def _send_supplement(session: GatewaySession, entry: JournalEntry, *, reference: str) -> Receipt:
     from partner_sdk.report.reading import note_new_ids
 
     if entry.cover is None:
         raise LocalStateError("The journal of this evidence is damaged.", reason="damaged-state")
-    if room.state.find_submission(entry.supplement_id) is None:
+    if session.state.find_submission(entry.supplement_id) is None:
         renewed = [file.file_id for file in entry.files if file.has_new_id]
-        room.seal(
-            note_new_ids(entry.cover, file_ids=renewed) if renewed else entry.cover,
-            priority=SUPPLEMENT_PRIORITY,
-            kind="supplement",
-            earlier_reference=reference,
-            evidence=entry.make_references(),
-            report_id=entry.supplement_id,
-            replaces=False,
-            again=True,
-        )
-    return room.deliver(entry.supplement_id)
+        report = note_new_ids(entry.cover, file_ids=renewed) if renewed else entry.cover
+        sent = ReportToSend(report, SUPPLEMENT_PRIORITY, "supplement", earlier_reference=reference, again=True)
+        seal_report(session, sent, evidence=entry.make_references(), report_id=entry.supplement_id)
+    return deliver_submission(session, entry.supplement_id)
 
 
 # After this many failures of one priority in a row, its others wait for the next flush: a gateway that is

@@ -43,8 +43,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.poly1305 import Poly1305
 from msgspec import structs
 
-from partner_sdk.client._partner_state import find_document
-from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, RetryPolicy, Timeouts, send_patiently
+from partner_sdk.client._partner_state import GatewaySession, find_document
+from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, Timeouts, send_patiently
 from partner_sdk.durable_files import make_private_folder, sync_folder, write_durably
 from partner_sdk.errors import EvidenceError, FormatError, LocalStateError, ProblemError, ReportAbuseError
 from partner_sdk.report import IndustryReport
@@ -413,35 +413,15 @@ class Progress(msgspec.Struct, frozen=True):
         return "read" if self.stage == "reading" else "sent"
 
 
-class Line(msgspec.Struct, frozen=True):
-    """The way to the gateway, and how patiently it is used."""
-
-    transport: "Transport"
-    policy: RetryPolicy
-    sleep: Callable[[float], None]
-    jitter: Callable[[], float]
-    notify: Callable[[str], None]
-
-    def send_patiently(self, send: Callable[[], bytes]) -> bytes:
-        """Return the result of `send`, trying again within `policy`."""
-        return send_patiently(
-            send,
-            policy=self.policy,
-            sleep=self.sleep,
-            jitter=self.jitter,
-            on_wait=lambda seconds, error: self.notify(f"{error} Trying again in {seconds:.1f} seconds."),
-        )
-
-
-def find_state(line: Line, evidence_id: str) -> EvidenceState | None:
+def find_state(session: GatewaySession, evidence_id: str) -> EvidenceState | None:
     """Ask which parts the gateway holds; None if it knows nothing of this id."""
 
     def ask() -> bytes:
         path = f"/v1/evidence/{evidence_id}"
-        return line.transport.send("GET", path, max_bytes=MAX_STATE_BYTES).body
+        return session.transport.send("GET", path, max_bytes=MAX_STATE_BYTES).body
 
     try:
-        raw = line.send_patiently(ask)
+        raw = session.send_patiently(ask)
     except ProblemError as error:
         if error.status == 404:
             return None
@@ -455,7 +435,7 @@ def upload_file(
     evidence_id: str,
     secret: bytes,
     is_new: bool,
-    line: Line,
+    session: GatewaySession,
     on_bytes: Callable[[int], None] = lambda _: None,
 ) -> str:
     """Send the parts that the gateway does not hold yet, complete the file, and return its digest (hexadecimal).
@@ -464,18 +444,18 @@ def upload_file(
     thread, of sealed bytes that the gateway holds. Raises `EvidenceError` when the file has changed since its
     measurement, `ConflictError` when the gateway holds other bytes under this id, else as `Transport.send`.
     """
-    state = None if is_new else find_state(line, evidence_id)
+    state = None if is_new else find_state(session, evidence_id)
     try:
         return _send_and_complete(
-            facts, evidence_id=evidence_id, secret=secret, state=state, line=line, on_bytes=on_bytes
+            facts, evidence_id=evidence_id, secret=secret, state=state, session=session, on_bytes=on_bytes
         )
     except ProblemError as error:
         if error.reason != "incomplete-evidence":
             raise
     # It lost a part that it had confirmed, or swept all of it meanwhile: ask, and send the rest.
-    state = find_state(line, evidence_id)
+    state = find_state(session, evidence_id)
     return _send_and_complete(
-        facts, evidence_id=evidence_id, secret=secret, state=state, line=line, on_bytes=lambda _: None
+        facts, evidence_id=evidence_id, secret=secret, state=state, session=session, on_bytes=lambda _: None
     )
 
 
@@ -485,7 +465,7 @@ def _send_and_complete(
     evidence_id: str,
     secret: bytes,
     state: EvidenceState | None,
-    line: Line,
+    session: GatewaySession,
     on_bytes: Callable[[int], None],
 ) -> str:
     held = {} if state is None else {part.part: part.sha256 for part in state.parts}
@@ -495,7 +475,7 @@ def _send_and_complete(
         secret=secret,
         held=held,
         is_complete=state is not None and state.digest is not None,
-        line=line,
+        session=session,
         on_bytes=on_bytes,
     )
     size_bytes = count_sealed_bytes(facts.size_bytes)
@@ -504,9 +484,9 @@ def _send_and_complete(
 
     def complete() -> bytes:
         path = f"/v1/evidence/{evidence_id}/complete"
-        return line.transport.send("POST", path, body=body, max_bytes=MAX_COMPLETE_BYTES).body
+        return session.transport.send("POST", path, body=body, max_bytes=MAX_COMPLETE_BYTES).body
 
-    reply = parse_exact(line.send_patiently(complete), kind=CompleteReply, max_bytes=MAX_COMPLETE_BYTES)
+    reply = parse_exact(session.send_patiently(complete), kind=CompleteReply, max_bytes=MAX_COMPLETE_BYTES)
     if reply.digest != digest:
         raise FormatError("The gateway holds different evidence from what was sent.", reason="wrong-digest")
     return digest
@@ -533,7 +513,7 @@ class _Job(msgspec.Struct, frozen=True):
     turn: threading.Lock
     stop: threading.Event
     events: "queue.SimpleQueue[_Event]"
-    line: Line
+    session: GatewaySession
 
     def find_next(self) -> int | None:
         with self.turn:
@@ -541,7 +521,7 @@ class _Job(msgspec.Struct, frozen=True):
         return number if number < count_parts_of_plain(self.facts.size_bytes) and not self.stop.is_set() else None
 
     def pause(self, seconds: float) -> None:
-        self.line.sleep(seconds)
+        self.session.sleep(seconds)
         if self.stop.is_set():
             raise EvidenceError("Another part failed.", reason="stopped")
 
@@ -553,7 +533,7 @@ def _send_parts(
     secret: bytes,
     held: Mapping[int, str],
     is_complete: bool,
-    line: Line,
+    session: GatewaySession,
     on_bytes: Callable[[int], None],
 ) -> list[bytes]:
     """Send the parts that are not held, and return the SHA-256 of each in order; raises the first error.
@@ -571,7 +551,7 @@ def _send_parts(
         turn=threading.Lock(),
         stop=threading.Event(),
         events=queue.SimpleQueue(),
-        line=line,
+        session=session,
     )
     # Daemons: an interrupted command ends in seconds, however slowly its last parts go.
     threads = [threading.Thread(target=_work, args=(job,), daemon=True) for _ in range(min(PARTS_IN_FLIGHT, parts))]
@@ -582,7 +562,7 @@ def _send_parts(
         while len(digests) < parts:
             event = job.events.get()
             if isinstance(event, str):
-                line.notify(event)
+                session.notify(event)
             elif isinstance(event, Exception):
                 raise event
             else:
@@ -599,7 +579,7 @@ def _send_parts(
 def _work(job: _Job) -> None:
     """Seal and send parts until there is none left; every error goes to the caller's thread."""
     try:
-        transport = job.line.transport.open_beside(timeouts=PART_TIMEOUTS)
+        transport = job.session.transport.open_beside(timeouts=PART_TIMEOUTS)
         with opened(job.facts.path) as descriptor:
             sealer = PartSealer(job.facts, secret=job.secret, descriptor=descriptor)
             while (number := job.find_next()) is not None:
@@ -607,9 +587,9 @@ def _work(job: _Job) -> None:
                 if not job.is_complete and job.held.get(number) != part.sha256.hex():
                     send_patiently(
                         partial(_put, transport, job.evidence_id, part),
-                        policy=job.line.policy,
+                        policy=job.session.policy,
                         sleep=job.pause,
-                        jitter=job.line.jitter,
+                        jitter=job.session.jitter,
                         on_wait=partial(_tell_of_wait, job, number),
                     )
                 job.events.put(_Sent(number=number, sha256=part.sha256, sealed_bytes=len(part.content)))

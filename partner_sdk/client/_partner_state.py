@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from partner_sdk.client.exchange import log_event
+from partner_sdk.client.exchange import RetryPolicy, log_event, send_patiently
 from partner_sdk.durable_files import (
     check_private_folder,
     find_bytes,
@@ -60,7 +60,14 @@ from partner_sdk.errors import (
     TransportError,
 )
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key, read_key_file, write_key_file
-from partner_sdk.wire.canonical import check_report_id, encode, format_time, parse_exact
+from partner_sdk.wire.canonical import (
+    REPORT_ID_RANDOM_BYTES,
+    check_report_id,
+    encode,
+    format_time,
+    make_report_id,
+    parse_exact,
+)
 from partner_sdk.wire.enrolment import EnrolmentPost, Invitation, make_partner_pin
 from partner_sdk.wire.mailbox import FIRST_PREVIOUS
 from partner_sdk.wire.signing import (
@@ -414,8 +421,11 @@ def _check_usable(folder: Path) -> None:
 KEY_SET_KEPT_FOR: Final = timedelta(minutes=10)
 
 
-class KeySets:
-    """The key sets of one folder and one gateway. `notify` gets a line when a saved one has to do."""
+class GatewaySession:
+    """One partner's folder and its way to the gateway, with the clock, the patience and the chance of both.
+
+    `notify` gets a line about each wait, and when a saved key set has to do.
+    """
 
     def __init__(
         self,
@@ -423,35 +433,57 @@ class KeySets:
         transport: "Transport",
         *,
         clock: Callable[[], datetime],
+        policy: RetryPolicy,
+        sleep: Callable[[float], None],
+        jitter: Callable[[], float],
+        random_bytes: Callable[[int], bytes],
         notify: Callable[[str], None],
     ) -> None:
-        self._state = state
-        self._transport = transport
-        self._clock = clock
-        self._notify = notify
+        self.state = state
+        self.transport = transport
+        self.clock = clock
+        self.policy = policy
+        self.sleep = sleep
+        self.jitter = jitter
+        self.random_bytes = random_bytes
+        self.notify = notify
         self._fetched_at: datetime | None = None
 
-    def refresh(self) -> KeySet:
+    def make_id(self) -> str:
+        """Return a new id, of a report, a piece of evidence or an entry."""
+        return make_report_id(self.clock(), self.random_bytes(REPORT_ID_RANDOM_BYTES))
+
+    def send_patiently(self, send: Callable[[], T], *, is_patient: bool = True) -> T:
+        """Return the result of `send`, trying again within the policy; without patience it is tried once."""
+        return send_patiently(
+            send,
+            policy=self.policy if is_patient else msgspec.structs.replace(self.policy, tries=1),
+            sleep=self.sleep,
+            jitter=self.jitter,
+            on_wait=lambda seconds, error: self.notify(f"{error} Trying again in {seconds:.1f} seconds."),
+        )
+
+    def refresh_key_set(self) -> KeySet:
         """Fetch the key set, check it against the pinned root and the newest one seen, save and return it."""
-        reply = self._transport.send("GET", "/v1/keys", is_signed=False, max_bytes=MAX_LIST_BYTES)
-        now = self._clock()
-        key_set = self._state.accept_key_set(reply.body, now=now)
+        reply = self.transport.send("GET", "/v1/keys", is_signed=False, max_bytes=MAX_LIST_BYTES)
+        now = self.clock()
+        key_set = self.state.accept_key_set(reply.body, now=now)
         self._fetched_at = now
         log_event("key-set-fetched", serial=key_set.serial)
         return key_set
 
-    def get(self) -> KeySet:
+    def get_key_set(self) -> KeySet:
         """Return a key set in force: fetched lately, fetched now, or, with a word about it, the newest one saved."""
-        now = self._clock()
+        now = self.clock()
         if self._fetched_at is not None and abs(now - self._fetched_at) < KEY_SET_KEPT_FOR:
-            return self._state.read_key_set(now=now)
+            return self.state.read_key_set(now=now)
         try:
-            return self.refresh()
+            return self.refresh_key_set()
         except (TransportError, ProblemError, KeySetError, FormatError) as error:
             try:
-                kept = self._state.read_key_set(now=now)
+                kept = self.state.read_key_set(now=now)
             except ReportAbuseError:
                 raise error from None
             log_event("key-set-kept", serial=kept.serial, reason=error.reason)
-            self._notify(f"The key set could not be renewed; the saved one (serial {kept.serial}) is used. {error}")
+            self.notify(f"The key set could not be renewed; the saved one (serial {kept.serial}) is used. {error}")
             return kept

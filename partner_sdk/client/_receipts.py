@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from partner_sdk.client._evidence_upload import EvidenceJournal
-from partner_sdk.client._partner_state import PartnerState, Signer
+from partner_sdk.client._partner_state import GatewaySession, PartnerState, Signer
 from partner_sdk.client._submissions import check_may_leave, find_receipt, find_taken_before, send_submission
-from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, Reply, log_event
+from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, log_event
 from partner_sdk.durable_files import find_bytes, make_private_folder, write_durably, write_new_durably
 from partner_sdk.errors import FormatError, LocalStateError, LogError, RefusedError, StatementError, UnavailableError
 from partner_sdk.wire.canonical import (
@@ -60,7 +60,7 @@ from partner_sdk.wire.submission import (
 )
 
 if TYPE_CHECKING:
-    from partner_sdk.client.transport import Transport
+    pass
 
 # With it comes all that sends, which a command that runs alone does not need.
 
@@ -132,18 +132,16 @@ _FINDINGS: Final[dict[str, Finding]] = {"pre-log": "same", "late": "late"}
 
 
 def compare_receipts(
-    state: PartnerState,
-    transport: "Transport",
+    session: GatewaySession,
     *,
-    patiently: Callable[[Callable[[], Reply | None]], Reply | None],
     find_fault: Callable[[Receipt], LogError | None] | None,
-    now: datetime,
     on_progress: Callable[[int, int], None],
 ) -> Iterator[ComparedReceipt]:
-    """Yield each kept receipt of the gateway beside the one that it has now, asked for by `patiently`, oldest first.
+    """Yield each kept receipt of the gateway beside the one that it has now, oldest first.
 
     `find_fault` returns why a receipt does not stand in the public log, if there is one.
     """
+    state, now = session.state, session.clock()
     report_ids, is_answering = state.list_receipts(), True
     for place, report_id in enumerate(report_ids, start=1):
         kept = state.find_receipt(report_id) or b""
@@ -155,10 +153,10 @@ def compare_receipts(
         if receipt is not None and receipt.report_id != report_id:  # a file of another name
             yield ComparedReceipt(report_id, receipt.reference, "invalid", "receipt-mismatch")
         elif receipt is not None:
-            ask = partial(find_receipt, transport, report_id)
+            ask = partial(find_receipt, session.transport, report_id)
             try:
                 # A damaged row of the gateway answers for itself; after it no patience is lost on each of its page.
-                answer = patiently(ask) if is_answering else ask()
+                answer = session.send_patiently(ask) if is_answering else ask()
             except UnavailableError as error:
                 is_answering = False
                 yield ComparedReceipt(report_id, receipt.reference, "unread", error.reason)
@@ -173,59 +171,44 @@ def compare_receipts(
         on_progress(place, len(report_ids))
 
 
-def check_new_receipt(
-    state: PartnerState, raw: bytes, *, post: ReportPost, clock: Callable[[], datetime], refresh: Callable[[], KeySet]
-) -> Receipt:
+def check_new_receipt(session: GatewaySession, raw: bytes, *, post: ReportPost) -> Receipt:
     """Return a receipt that has just come if it holds under the saved key set, or under one that is fetched now."""
-    now = clock()
+    now = session.clock()
     try:
-        return check_receipt(raw, post=post, key_set=state.read_key_set(now=now, allow_expired=True), now=now)
+        key_set = session.state.read_key_set(now=now, allow_expired=True)
+        return check_receipt(raw, post=post, key_set=key_set, now=now)
     except StatementError as error:
         if error.reason != "unknown-key":
             raise
     # A receipt key younger than our key set: look once more.
-    return check_receipt(raw, post=post, key_set=refresh(), now=now)
+    return check_receipt(raw, post=post, key_set=session.refresh_key_set(), now=now)
 
 
-def deliver_submission(
-    state: PartnerState,
-    transport: "Transport",
-    report_id: str,
-    *,
-    patiently: Callable[[Callable[[], Reply]], Reply],
-    clock: Callable[[], datetime],
-    refresh: Callable[[], KeySet],
-) -> Receipt:
-    """Send a saved submission by `patiently`; save and return its receipt. One with a receipt is not sent again."""
+def deliver_submission(session: GatewaySession, report_id: str, *, is_patient: bool = True) -> Receipt:
+    """Send a saved submission; save and return its receipt. One with a receipt is not sent again."""
+    state = session.state
     with state.holding_submission(report_id):
         _, post = state.get_submission(report_id)
         kept = state.find_receipt(report_id)
         if kept is not None:
             return Receipt(statement=SIGNED_INTAKE.peek(kept), raw=kept)
-        reply = find_taken_before(state, transport, post, clock=clock, refresh=refresh) or patiently(
-            lambda: send_submission(state, transport, report_id)
+        reply = find_taken_before(session, post) or session.send_patiently(
+            lambda: send_submission(session, report_id), is_patient=is_patient
         )
         _, post = state.get_submission(report_id)
-        receipt = check_new_receipt(state, reply.body, post=post, clock=clock, refresh=refresh)
+        receipt = check_new_receipt(session, reply.body, post=post)
         save_receipt(state, receipt)
     log_event("report-delivered", report_id=report_id, reference=receipt.reference)
     return receipt
 
 
-def fetch_progress(
-    state: PartnerState,
-    transport: "Transport",
-    report_id: str,
-    *,
-    clock: Callable[[], datetime],
-    refresh: Callable[[], KeySet],
-) -> ReportProgress:
+def fetch_progress(session: GatewaySession, report_id: str) -> ReportProgress:
     """Ask how far an own report is, and save its receipt once more. Raises as `Partner.get_progress`."""
     check_report_id(report_id)
-    reply = transport.send("GET", f"/v1/reports/{report_id}", max_bytes=MAX_SMALL_REPLY_BYTES)
+    reply = session.transport.send("GET", f"/v1/reports/{report_id}", max_bytes=MAX_SMALL_REPLY_BYTES)
     progress = parse_exact(reply.body, kind=Progress, max_bytes=MAX_SMALL_REPLY_BYTES)
-    _, post = state.get_submission(report_id)
-    save_receipt(state, check_new_receipt(state, encode(progress.receipt), post=post, clock=clock, refresh=refresh))
+    _, post = session.state.get_submission(report_id)
+    save_receipt(session.state, check_new_receipt(session, encode(progress.receipt), post=post))
     reason = progress.set_aside_reason
     return ReportProgress(report_id, progress.stage, outcome=progress.outcome, set_aside_reason=reason)
 
@@ -420,13 +403,13 @@ class PublicLog(msgspec.Struct, frozen=True):
         return None if is_new and fault is not None and fault.reason == "not-included" else fault
 
 
-def open_log(
-    state: PartnerState, transport: "Transport", *, key_set: KeySet, now: datetime, patiently: Callable[..., bytes]
-) -> PublicLog | None:
+def open_log(session: GatewaySession) -> PublicLog | None:
     """Return the log at its newest checkpoint, and remember that; None if the agency lists no key of a log.
 
     Raises the errors of sending, and `LogError`: `rolled-back`, `forked` or another reason not to believe the log.
     """
+    key_set, now = session.get_key_set(), session.clock()
+    state, transport = session.state, session.transport
     remembered, notes = find_bytes(state.folder / CHECKPOINT_FILE), list[bytes]()
     keys = verify_keys(key_set.log_keys, signed_at=now, now=now)
     if not keys and remembered is None:
@@ -434,7 +417,9 @@ def open_log(
 
     def fetch(path: str, max_bytes: int) -> bytes:
         try:
-            raw = patiently(lambda: transport.send("GET", f"/log/{path}", is_signed=False, max_bytes=max_bytes).body)
+            raw = session.send_patiently(
+                lambda: transport.send("GET", f"/log/{path}", is_signed=False, max_bytes=max_bytes).body
+            )
         except RefusedError as error:
             if error.status != NOT_FOUND:
                 raise

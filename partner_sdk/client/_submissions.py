@@ -28,7 +28,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import structs
 
-from partner_sdk.client._partner_state import PartnerState
+from partner_sdk.client._partner_state import GatewaySession, PartnerState
 from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, Reply, log_event
 from partner_sdk.client.mailbox import OpenedMessage
 from partner_sdk.client.threads import OPEN_STATES, QUESTIONS, Thread, ThreadState, note_answer, read_threads
@@ -117,28 +117,21 @@ def list_unnamed(report: IndustryReport, hashes: Mapping[str, str]) -> tuple[tup
     return tuple(sorted(one for one in hashes.items() if one[0] not in named))
 
 
-def check_not_repeated(
-    state: PartnerState,
-    report: IndustryReport,
-    sent_as: SentAs,
-    *,
-    now: datetime,
-    notify: Callable[[str], None],
-) -> None:
+def check_not_repeated(session: GatewaySession, report: IndustryReport, sent_as: SentAs) -> None:
     """Raise `RepeatedReportError` for a report that was sealed here in the last hour.
 
     A P1, and any report to a sandbox, goes: `notify` hears of the first one. An answer has a check of its own.
     """
     if sent_as.kind == "response":
         return
-    repeat = find_repeat(state, report, sent_as, now=now)
+    repeat = find_repeat(session.state, report, sent_as, now=session.clock())
     if repeat is None:
         return
     log_event("report-repeated", report_id=repeat.report_id, priority=sent_as.priority)
     if sent_as.priority == "P1":
-        notify(f"{repeat} A P1 is never held back: this one goes too.")
-    elif state.profile.environment != "live":
-        notify(f"{repeat} To a live agency it would not go twice unless you say so.")
+        session.notify(f"{repeat} A P1 is never held back: this one goes too.")
+    elif session.state.profile.environment != "live":
+        session.notify(f"{repeat} To a live agency it would not go twice unless you say so.")
     else:
         raise repeat
 
@@ -235,40 +228,60 @@ def make_report_body(
     return encode(ReportPost(envelope=to_base64url(envelope.to_bytes()), statement=parse_statement(signed)))
 
 
-def seal_and_save(
-    state: PartnerState,
-    report: IndustryReport,
+class ReportToSend(msgspec.Struct, frozen=True):
+    """A checked report, and its clear fields."""
+
+    report: IndustryReport
+    priority: Priority
+    kind: ReportKind = "initial"
+    earlier_reference: str | None = None
+    again: bool = False
+
+
+def seal_report(
+    session: GatewaySession,
+    sent: ReportToSend,
     *,
-    clear: ClearFields,
-    evidence: tuple[EvidenceReference, ...],
-    get_key_set: Callable[[], KeySet],
-    clock: Callable[[], datetime],
-    notify: Callable[[str], None],
-    replaces: bool,
-    again: bool,
-    on_saved: Callable[[str], None],
-) -> None:
-    """Seal and save a report, and only then renew the key set and seal again if it names another key.
+    evidence: tuple[EvidenceReference, ...] = (),
+    report_id: str | None = None,
+    replaces: bool = False,
+    on_saved: Callable[[str], None] = lambda _: None,
+) -> str:
+    """Seal and save a report, and only then renew the key set and seal again if it names another key; return its id.
 
     Without a saved key set one is fetched first. An error before `on_saved` was called means that nothing is
     saved; nothing is raised afterwards. A live agency is never sent an example of this package as it was: `FormatError`
     (`unchanged-example`), nor, unless `again`, the same report twice in an hour: `RepeatedReportError`.
     """
+    state, report = session.state, sent.report
+    clear = ClearFields(
+        earlier_reference=sent.earlier_reference
+        if replaces
+        else find_earlier_reference(state, report, kind=sent.kind, given=sent.earlier_reference),
+        environment=state.profile.environment,
+        evidence_ids=tuple(one.evidence_id for one in evidence),
+        kind=sent.kind,
+        partner=state.profile.partner,
+        priority=sent.priority,
+        report_id=session.make_id() if report_id is None else report_id,
+        schema_version="1",
+    )
+    raw_clear = encode(clear)
+    parse_exact(raw_clear, kind=ClearFields, max_bytes=len(raw_clear))  # a wrong priority or kind, before sealing
     if clear.environment == "live":
         plain = structs.replace(report, answers_request=None)
         check_filled_in(plain, examples=_load_examples(), yours=_TO_REPLACE)
     unnamed = list_unnamed(report, {one.file_id: one.sha256 for one in evidence})
     sent_as = SentAs(clear.priority, clear.kind, clear.earlier_reference, unnamed)
-    if not again and not replaces:
-        check_not_repeated(state, report, sent_as, now=clock(), notify=notify)
+    if not sent.again and not replaces:
+        check_not_repeated(session, report, sent_as)
     submission_key = state.load_submission_key()
 
     def make_body(key: SealingKey) -> bytes:
-        return make_report_body(
-            report, clear=clear, evidence=evidence, key=key, submission_key=submission_key, now=clock()
-        )
+        now = session.clock()
+        return make_report_body(report, clear=clear, evidence=evidence, key=key, submission_key=submission_key, now=now)
 
-    key = _find_saved_key(state, now=clock()) or _fetch_key(get_key_set, clock=clock)
+    key = _find_saved_key(state, now=session.clock()) or _fetch_key(session)
     body = make_body(key)
     # Held until the newest key has sealed it: a flush beside this must not send a report that is about to be replaced.
     with state.holding_submission(clear.report_id):
@@ -276,13 +289,14 @@ def seal_and_save(
         (state.replace_submission if replaces else state.save_submission)(clear.report_id, body)
         log_event("report-sealed", report_id=clear.report_id, priority=clear.priority, kind=clear.kind)
         on_saved(clear.report_id)
-        note_report(state, clear.report_id, report, sent_as, now=clock())
+        note_report(state, clear.report_id, report, sent_as, now=session.clock())
         try:
-            newest = find_active_sealing_key(get_key_set(), now=clock())
+            newest = find_active_sealing_key(session.get_key_set(), now=session.clock())
             if newest is not None and newest.key_id != key.key_id:
                 state.replace_submission(clear.report_id, make_body(newest))
         except ReportAbuseError as error:
-            notify(f"Report {clear.report_id} is sealed and saved. The key set could not be renewed: {error}")
+            session.notify(f"Report {clear.report_id} is sealed and saved. The key set could not be renewed: {error}")
+    return clear.report_id
 
 
 @cache
@@ -298,9 +312,9 @@ def _find_saved_key(state: PartnerState, *, now: datetime) -> SealingKey | None:
         return None
 
 
-def _fetch_key(get_key_set: Callable[[], KeySet], *, clock: Callable[[], datetime]) -> SealingKey:
+def _fetch_key(session: GatewaySession) -> SealingKey:
     try:
-        key = find_active_sealing_key(get_key_set(), now=clock())
+        key = find_active_sealing_key(session.get_key_set(), now=session.clock())
     except (TransportError, ProblemError) as error:
         # Not the error itself: it promises that the report is saved.
         raise SealingError(
@@ -331,11 +345,12 @@ def check_may_leave(post: ReportPost, *, key_set: KeySet, now: datetime) -> None
         )
 
 
-def send_submission(state: PartnerState, transport: "Transport", report_id: str) -> Reply:
+def send_submission(session: GatewaySession, report_id: str) -> Reply:
     """Send a saved submission and return the receipt's reply; raises as `Transport.send`.
 
     The caller holds the submission. Afterwards the saved one is the one that was taken.
     """
+    state, transport = session.state, session.transport
     saved = state.find_submission(report_id)
     body = b"" if saved is None else saved[0]
     try:
@@ -351,29 +366,22 @@ def send_submission(state: PartnerState, transport: "Transport", report_id: str)
     return transport.send("POST", "/v1/reports", body=again, max_bytes=MAX_STATEMENT_BYTES)
 
 
-def find_taken_before(
-    state: PartnerState,
-    transport: "Transport",
-    post: ReportPost,
-    *,
-    clock: Callable[[], datetime],
-    refresh: Callable[[], KeySet],
-) -> Reply | None:
+def find_taken_before(session: GatewaySession, post: ReportPost) -> Reply | None:
     """Return None if a saved report may be sent, or its receipt if the gateway took it before its key ended.
 
     Raises as `check_may_leave`, judged by a renewed key set where one can be had.
     """
     try:
-        _check_may_leave(state, post, now=clock())
+        _check_may_leave(session.state, post, now=session.clock())
     except (KeySetError, SealingError):
         with suppress(TransportError, ProblemError, KeySetError, FormatError):
-            refresh()
+            session.refresh_key_set()
     else:
         return None
     try:
-        _check_may_leave(state, post, now=clock())
+        _check_may_leave(session.state, post, now=session.clock())
     except SealingError:
-        taken = find_receipt(transport, SIGNED_SUBMISSION.peek(post.statement).report_id)
+        taken = find_receipt(session.transport, SIGNED_SUBMISSION.peek(post.statement).report_id)
         if taken is None:
             raise
         return taken

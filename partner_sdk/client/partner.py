@@ -15,22 +15,18 @@ from types import MappingProxyType
 from typing import overload
 
 import requests
-from msgspec.structs import replace
 
 from partner_sdk.client._evidence_handover import (
     Attempt,
-    EvidenceSession,
     HandedOver,
     OnProgress,
-    ReportToSend,
     flush,
     hand_over,
     ignore_progress,
     resume_evidence,
 )
-from partner_sdk.client._evidence_upload import Line
 from partner_sdk.client._keys import find_newer_key, finish_switch
-from partner_sdk.client._partner_state import KeySets, PartnerProfile, PartnerState
+from partner_sdk.client._partner_state import GatewaySession, PartnerProfile, PartnerState
 from partner_sdk.client._receipts import (
     ComparedReceipt,
     PublicLog,
@@ -41,8 +37,8 @@ from partner_sdk.client._receipts import (
     fetch_progress,
     open_log,
 )
-from partner_sdk.client._submissions import Question, find_earlier_reference, list_requests, seal_and_save
-from partner_sdk.client.exchange import DEFAULT_POLICY, MAX_SMALL_REPLY_BYTES, RetryPolicy, T, send_patiently
+from partner_sdk.client._submissions import Question, ReportToSend, find_earlier_reference, list_requests, seal_report
+from partner_sdk.client.exchange import DEFAULT_POLICY, MAX_SMALL_REPLY_BYTES, RetryPolicy
 from partner_sdk.client.http import read_clock
 from partner_sdk.client.mailbox import (
     Delivery,
@@ -55,13 +51,13 @@ from partner_sdk.client.mailbox import (
 from partner_sdk.client.threads import Threads
 from partner_sdk.client.transport import Transport
 from partner_sdk.report import IndustryReport
-from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, encode, make_report_id, parse_exact
+from partner_sdk.wire.canonical import encode, parse_exact
 from partner_sdk.wire.digest import Digest
-from partner_sdk.wire.evidence import SECRET_BYTES, EvidenceReference
+from partner_sdk.wire.evidence import EvidenceReference
 from partner_sdk.wire.mailbox import MAX_WAIT_SECONDS
 from partner_sdk.wire.receipts import SIGNED_INTAKE
 from partner_sdk.wire.signing import KeySet
-from partner_sdk.wire.submission import ClearFields, Priority, ReportKind, ReportProgress, ServiceStatus
+from partner_sdk.wire.submission import Priority, ReportKind, ReportProgress, ServiceStatus
 
 
 class Partner:
@@ -81,13 +77,16 @@ class Partner:
     ) -> None:
         self.state = state
         self.transport = transport
-        self._clock = clock
-        self._policy = policy
-        self._sleep = sleep
-        self._jitter = jitter
-        self._random_bytes = random_bytes
-        self._notify = notify
-        self._key_sets = KeySets(state, transport, clock=clock, notify=notify)
+        self.session = GatewaySession(
+            state,
+            transport,
+            clock=clock,
+            policy=policy,
+            sleep=sleep,
+            jitter=jitter,
+            random_bytes=random_bytes,
+            notify=notify,
+        )
 
     @classmethod
     def open(
@@ -179,16 +178,15 @@ class Partner:
         checked = parse_report(raw, priority=priority, kind=kind)
         if evidence is not None:
             earlier = find_earlier_reference(self.state, checked, kind=kind, given=earlier_reference)
-            sent = ReportToSend(checked, priority=priority, kind=kind, earlier_reference=earlier, again=again)
-            room = self.make_evidence_session()
-            return hand_over(room, sent, files=evidence, on_progress=on_progress, on_receipt=on_receipt)
+            sent = ReportToSend(checked, priority, kind, earlier, again)
+            return hand_over(self.session, sent, files=evidence, on_progress=on_progress, on_receipt=on_receipt)
         return self.deliver(
             self.seal_report(checked, priority=priority, kind=kind, earlier_reference=earlier_reference, again=again)
         )
 
     def resume_evidence(self, *, on_progress: OnProgress = ignore_progress) -> list[HandedOver]:
         """Go on with the files of every delivered report; parts that the gateway holds are not sent again."""
-        return resume_evidence(self.make_evidence_session(), on_progress=on_progress)
+        return resume_evidence(self.session, on_progress=on_progress)
 
     def seal_report(
         self,
@@ -210,47 +208,17 @@ class Partner:
         saved key set one is fetched first. With `replaces` it takes the place of the saved one, which was never sent.
         Raises `SealingError` (`nothing-saved`, `no-active-key`), `KeySetError`, `RepeatedReportError`: none is saved.
         """
-        clear = ClearFields(
-            earlier_reference=earlier_reference
-            if replaces
-            else find_earlier_reference(self.state, report, kind=kind, given=earlier_reference),
-            environment=self.profile.environment,
-            evidence_ids=tuple(one.evidence_id for one in evidence),
-            kind=kind,
-            partner=self.profile.partner,
-            priority=priority,
-            report_id=self._make_id() if report_id is None else report_id,
-            schema_version="1",
+        sent = ReportToSend(report, priority, kind, earlier_reference, again)
+        return seal_report(
+            self.session, sent, evidence=evidence, report_id=report_id, replaces=replaces, on_saved=on_saved
         )
-        raw_clear = encode(clear)
-        parse_exact(raw_clear, kind=ClearFields, max_bytes=len(raw_clear))  # a wrong priority or kind, before sealing
-        seal_and_save(
-            self.state,
-            report,
-            clear=clear,
-            evidence=evidence,
-            get_key_set=self._key_sets.get,
-            clock=self._clock,
-            notify=self._notify,
-            replaces=replaces,
-            again=again,
-            on_saved=on_saved,
-        )
-        return clear.report_id
 
     def deliver(self, report_id: str, *, is_patient: bool = True) -> Receipt:
         """Send a saved submission until it is stored or `policy` gives up; save and return the verified receipt.
 
         Without patience it is sent once. A report with a receipt, from another process too, is not sent again.
         """
-        return deliver_submission(
-            self.state,
-            self.transport,
-            report_id,
-            patiently=lambda send: self._send_patiently(send, is_patient),
-            clock=self._clock,
-            refresh=self.refresh_key_set,
-        )
+        return deliver_submission(self.session, report_id, is_patient=is_patient)
 
     def resume(self) -> list[Attempt]:
         """Send every sealed report that has no receipt yet, P1 first; one that fails does not stop the others.
@@ -264,7 +232,7 @@ class Partner:
 
         Raises `StatementError` for one that was not sent from this folder, or if the receipt is not valid.
         """
-        return fetch_progress(self.state, self.transport, report_id, clock=self._clock, refresh=self.refresh_key_set)
+        return fetch_progress(self.session, report_id)
 
     # Receipts
 
@@ -281,21 +249,19 @@ class Partner:
         With `log` each must stand in that too. `on_progress` gets how many are done, and of how many. Raises the errors
         of sending, after the usual patience.
         """
-        find_fault, now = None if log is None else log.find_fault, self._clock()
-        compare = partial(compare_receipts, self.state, self.transport, patiently=self._send_patiently)
-        return list(compare(find_fault=find_fault, now=now, on_progress=on_progress))
+        find_fault = None if log is None else log.find_fault
+        return list(compare_receipts(self.session, find_fault=find_fault, on_progress=on_progress))
 
     def open_log(self) -> PublicLog | None:
         """Return the gateway's public log, or None if the agency lists none; raises `LogError` if it contradicts."""
-        key_set, now = self._key_sets.get(), self._clock()
-        return open_log(self.state, self.transport, key_set=key_set, now=now, patiently=self._send_patiently)
+        return open_log(self.session)
 
     def check_receipt(self, raw: bytes) -> Receipt:
         """Verify a receipt offline against the saved key set and the saved submission.
 
         Raises `FormatError` and `StatementError` (`receipt-mismatch` if it is for nothing that was sent from here).
         """
-        return check_kept_receipt(self.state, raw, now=self._clock())
+        return check_kept_receipt(self.state, raw, now=self.session.clock())
 
     # Mailbox
 
@@ -304,7 +270,7 @@ class Partner:
 
         With `wait_seconds` (at most `MAX_WAIT_SECONDS`) an empty mailbox is answered as soon as a message comes.
         """
-        mailbox = Mailbox(self.state, key_set=self._key_sets.get(), now=self._clock())
+        mailbox = Mailbox(self.state, key_set=self.session.get_key_set(), now=self.session.clock())
         return mailbox.collect(self.transport, wait_seconds=wait_seconds)
 
     def wait_for_messages(
@@ -323,9 +289,9 @@ class Partner:
             lambda: self.collect_mailbox(wait_seconds=wait_seconds),
             wait_seconds=wait_seconds,
             for_seconds=for_seconds,
-            sleep=self._sleep,
-            jitter=self._jitter,
-            notify=self._notify,
+            sleep=self.session.sleep,
+            jitter=self.session.jitter,
+            notify=self.session.notify,
         )
 
     def messages(self) -> list[OpenedMessage]:
@@ -336,7 +302,9 @@ class Partner:
         """Return the agency's questions in the saved messages, the soonest due first; `state` is e.g. `open`."""
         kept = list_requests(self.state)
         for number in kept.unreadable:
-            self._notify(f"The question in message {number} cannot be read: update this program, or tell the agency.")
+            self.session.notify(
+                f"The question in message {number} cannot be read: update this program, or tell the agency."
+            )
         return list(kept.questions)
 
     def answer(
@@ -362,8 +330,7 @@ class Partner:
     @property
     def threads(self) -> Threads:
         """The agency's packages, requests, referrals and alerts, with your entries about them."""
-        tools = (self._key_sets.get, self._clock, self._send_patiently, self._make_id)
-        return Threads(self.state, self.transport, *tools)
+        return Threads(self.session)
 
     def digests(self) -> list[Digest]:
         """Return every digest that was saved, oldest first; raises `MailboxError` for one that is not ours."""
@@ -378,32 +345,8 @@ class Partner:
 
     def refresh_key_set(self) -> KeySet:
         """Fetch the key set, check it against the pinned root and the newest one seen, save and return it."""
-        return self._key_sets.refresh()
-
-    def make_evidence_session(self) -> EvidenceSession:
-        """Return the parts of this partner that the evidence modules use."""
-        return EvidenceSession(
-            state=self.state,
-            line=Line(self.transport, policy=self._policy, sleep=self._sleep, jitter=self._jitter, notify=self._notify),
-            seal=self.seal_report,
-            deliver=self.deliver,
-            make_id=self._make_id,
-            make_secret=lambda: self._random_bytes(SECRET_BYTES),
-            clock=self._clock,
-        )
+        return self.session.refresh_key_set()
 
     def close(self) -> None:
         """Close the connections."""
         self.transport.close()
-
-    def _make_id(self) -> str:
-        return make_report_id(self._clock(), self._random_bytes(REPORT_ID_RANDOM_BYTES))
-
-    def _send_patiently(self, send: Callable[[], T], is_patient: bool = True) -> T:
-        return send_patiently(
-            send,
-            policy=self._policy if is_patient else replace(self._policy, tries=1),
-            sleep=self._sleep,
-            jitter=self._jitter,
-            on_wait=lambda seconds, error: self._notify(f"{error} Trying again in {seconds:.1f} seconds."),
-        )

@@ -6,14 +6,14 @@ words are never kept readable. Answers that are reports are noted in `answers/`:
 since the report lies sealed in the spool.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from partner_sdk.client._partner_state import PartnerState, find_document
+from partner_sdk.client._partner_state import GatewaySession, PartnerState, find_document
 from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, RETRIED_ERRORS
 from partner_sdk.client.mailbox import OpenedMessage, read_message
 from partner_sdk.durable_files import find_bytes, make_private_folder, write_durably
@@ -39,11 +39,10 @@ from partner_sdk.wire.mailbox import (
     seal_entry,
 )
 from partner_sdk.wire.problems import UNKNOWN_AGENCY_KEY
-from partner_sdk.wire.signing import KeySet, get_active_sealing_key
+from partner_sdk.wire.signing import get_active_sealing_key
 from partner_sdk.wire.submission import ReportKind
 
 if TYPE_CHECKING:
-    from partner_sdk.client.transport import Transport
     from partner_sdk.reader.packages import CheckedPackage, OpenedPackage
 
 ENTRIES: Final = "entries"
@@ -340,12 +339,12 @@ class Threads(msgspec.Struct, frozen=True):
         partner.threads.write(thread.message_id, kind="acknowledge", by="Sergeant Anna Example")
     """
 
-    state: PartnerState
-    transport: "Transport"
-    get_key_set: Callable[[], KeySet]
-    clock: Callable[[], datetime]
-    patiently: Callable[[Callable[[], object]], object]
-    make_id: Callable[[], str]
+    session: GatewaySession
+
+    @property
+    def state(self) -> PartnerState:
+        """The partner's folder."""
+        return self.session.state
 
     def read(self, *kinds: ThreadKind) -> ThreadList:
         """Return the saved threads of these kinds, or of all, without any network."""
@@ -390,12 +389,12 @@ class Threads(msgspec.Struct, frozen=True):
         check_may_write(thread, kind=kind)
         if not again:
             check_not_said(thread, kind=kind, outcome=outcome)
-        profile, now = self.state.profile, self.clock()
+        profile, now = self.state.profile, self.session.clock()
         entry = ThreadEntry(
             about=about,
             by=by,
             created_at=format_time(now),
-            entry_id=self.make_id(),
+            entry_id=self.session.make_id(),
             environment=profile.environment,
             kind=kind,
             outcome=outcome,
@@ -403,7 +402,7 @@ class Threads(msgspec.Struct, frozen=True):
             report_id=report_id,
             text=text,
         )
-        key = get_active_sealing_key(self.get_key_set(), now=now)
+        key = get_active_sealing_key(self.session.get_key_set(), now=now)
         post = seal_entry(entry, submission_key=self.state.load_submission_key(), agency_key=key)
         kept = KeptEntry(
             about=about,
@@ -428,7 +427,9 @@ class Threads(msgspec.Struct, frozen=True):
             return kept
         path, body = f"/v1/mailbox/{kept.about}/entries", encode(kept.post)
         try:
-            self.patiently(lambda: self.transport.send("POST", path, body=body, max_bytes=MAX_SMALL_REPLY_BYTES))
+            self.session.send_patiently(
+                lambda: self.session.transport.send("POST", path, body=body, max_bytes=MAX_SMALL_REPLY_BYTES)
+            )
         except ReportAbuseError as error:
             if error.reason == UNKNOWN_AGENCY_KEY.slug:
                 remove_entry(self.state, kept)
@@ -437,7 +438,7 @@ class Threads(msgspec.Struct, frozen=True):
                     reason=error.reason,
                 ) from None
             raise
-        sent = msgspec.structs.replace(kept, post=None, sent_at=format_time(self.clock()))
+        sent = msgspec.structs.replace(kept, post=None, sent_at=format_time(self.session.clock()))
         save_entry(self.state, sent)
         return sent
 
@@ -471,9 +472,9 @@ class Threads(msgspec.Struct, frozen=True):
         return check_package(
             parse_body(read_message(self.state, thread.number).body, body=Package),
             message_id=message_id,
-            key_set=self.get_key_set(),
+            key_set=self.session.get_key_set(),
             environment=self.state.profile.environment,
-            now=self.clock(),
+            now=self.session.clock(),
         )
 
     def list_waiting(self) -> list[KeptEntry]:

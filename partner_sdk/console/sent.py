@@ -10,16 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 from flask import Blueprint, Flask, Response, abort, current_app, request
 from flask.typing import ResponseReturnValue
 
-from partner_sdk.client._evidence_handover import HandedOver, ReportToSend, Waiting, hand_over, list_waiting
+from partner_sdk.client._evidence_handover import HandedOver, Waiting, hand_over, list_waiting
 from partner_sdk.client._evidence_upload import EvidenceJournal, JournalEntry, Progress
 from partner_sdk.client._receipts import DeskReceipt, Receipt, check_answer, find_delivery, keep_receipt, read_sealed
-from partner_sdk.client._submissions import SentAs, check_not_repeated, find_earlier_reference
+from partner_sdk.client._submissions import ReportToSend, SentAs, check_not_repeated, find_earlier_reference
 from partner_sdk.client.exchange import DEFAULT_POLICY
 from partner_sdk.console.drafts import DraftFiles, Drafts, KeptDraft, sweep
 from partner_sdk.console.page import (
@@ -159,8 +158,8 @@ def send_with_files(kept: KeptDraft, report: IndustryReport, files: DraftFiles, 
     settings = kept.settings
     if not again:  # while the person still looks
         sent_as = SentAs(settings.priority, settings.kind, settings.earlier_reference)
-        now = get_console().clock()
-        check_not_repeated(get_state(), report, sent_as, now=now, notify=lambda _: None)
+        with open_partner() as partner:
+            check_not_repeated(partner.session, report, sent_as)
     work = partial(_send_with_files, kept=kept, report=report, files=files, by=get_person())
     get_jobs().start(kept.draft_id, _within_app(work))
 
@@ -184,15 +183,12 @@ def _send_with_files(job: Job, *, kept: KeptDraft, report: IndustryReport, files
     settings = kept.settings
     drafts = Drafts(make_console_folder(get_console().state))
     with open_partner(policy=DEFAULT_POLICY) as partner:
-        session = partner.make_evidence_session()
 
-        def seal(report: IndustryReport, **settled: Any) -> str:
-            report_id = session.seal(report, **settled)
+        def note_saved(report_id: str) -> None:
             if job.report_id is None:
                 # From here on a second try finds this report, and makes no other.
                 kept.change(report_id=report_id)
                 job.report_id = report_id
-            return report_id
 
         earlier = find_earlier_reference(partner.state, report, kind=settings.kind, given=settings.earlier_reference)
         sent = ReportToSend(
@@ -201,10 +197,11 @@ def _send_with_files(job: Job, *, kept: KeptDraft, report: IndustryReport, files
         copies = files.list_copies(kept.read().root)
         try:
             handed = hand_over(
-                msgspec.structs.replace(session, seal=seal),
+                partner.session,
                 sent,
                 files=copies,
                 on_progress=job.show,
+                on_saved=note_saved,
                 on_receipt=partial(_note_receipt, job, by=by),
             )
         except EvidenceError:

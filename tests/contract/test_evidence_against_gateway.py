@@ -65,7 +65,7 @@ def test_evidence_is_held_whole_before_the_report_names_its_digest(
     assert handed.is_complete
     (post,) = wire.list_posts()
     (reference,) = read_post(post, agency=house.agency).evidence
-    state = find_state(client.make_evidence_session().line, reference.evidence_id)
+    state = find_state(client.session, reference.evidence_id)
     assert state is not None
     assert state.digest == reference.digest
     assert len(state.parts) == len(wire.list_parts()) == -(-count_sealed_bytes(size_bytes) // 8_388_608)
@@ -119,7 +119,7 @@ def test_same_part_again_is_no_fault_at_the_gateway(client: Client, wire: CutWir
 
 
 def test_evidence_id_that_nobody_sent_is_unknown(client: Client) -> None:
-    assert find_state(client.make_evidence_session().line, "01a211d3-7340-7ff3-b7d7-b412be473e63") is None
+    assert find_state(client.session, "01a211d3-7340-7ff3-b7d7-b412be473e63") is None
 
 
 def test_stranger_cannot_send_a_part(client: Client, house: House, wire: CutWire, tmp_path: Path) -> None:

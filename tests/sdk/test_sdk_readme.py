@@ -14,6 +14,7 @@ from partner_sdk._commands import runtime as cli_output
 from partner_sdk._commands.runtime import EMERGENCY
 from partner_sdk.cli import program
 from partner_sdk.client import _partner_state as partner_state
+from partner_sdk.client._evidence_upload import EvidenceJournal
 from partner_sdk.client.account import send_registration
 from partner_sdk.client.partner import Partner as Client
 from partner_sdk.lazy_group import INTERRUPTED
@@ -109,7 +110,7 @@ def full_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (world.folder / "pin.json").write_bytes(encode(AGENCY.pin()))
     assert world.rotate() is False
     # There while a process sends, and after one that was killed.
-    journal = client.make_evidence_session().journal
+    journal = EvidenceJournal(client.state.folder)
     with journal.holding(handed.report_id), client.state.holding_submission(sent.report_id):
         yield world.folder
 

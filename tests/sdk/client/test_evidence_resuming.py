@@ -331,7 +331,7 @@ def test_entry_of_a_submit_that_was_given_up_is_dropped_with_its_secret_after_a_
     gateway = EvidenceGateway()
     client, files = give_up_a_submit(tmp_path, gateway)
     (old,) = journal_of(tmp_path / "p").list_ids()
-    client._clock.advance(days=8)
+    client.session.clock.advance(days=8)
     handed = client.submit(REPORT, priority="P2", evidence=files)
     assert isinstance(handed, HandedOver)
     assert journal_of(tmp_path / "p").list_ids() == [handed.report_id]
