@@ -50,14 +50,6 @@ def test_link_id_for_tests_comes_with_a_word_to_replace_it(line: Terminal) -> No
     assert "Put your own in its place before your page goes live" in line.err
 
 
-def test_name_in_the_tree_is_not_told_twice(line: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    command = ("button", "snippet", "--placement", PLACEMENT, "--for", "react")
-    assert line.run(*command, "--out", FILE_NAMES["react"]) == 0
-    assert f"Wrote {FILE_NAMES['react']}." in line.out
-    assert "In your tree" not in line.out
-
-
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_snippet_of_every_flavour_is_written_to_a_file(flavour: str, line: Terminal, tmp_path: Path) -> None:
     file = tmp_path / "out.txt"
@@ -96,16 +88,6 @@ def test_mistake_is_named_and_nothing_is_printed(words: tuple[str, ...], reason:
     assert line.run("button", "snippet", *words) == EXIT_FAILED
     assert f"({reason})" in line.err
     assert line.out == ""
-
-
-@pytest.mark.parametrize(
-    ("origin", "said"), [("http://report.example", "Use https://"), ("https://report.example/", "or a / at the end")]
-)
-def test_address_of_the_agency_that_is_refused_is_told_how_to_be_spelled(
-    origin: str, said: str, alone: Terminal
-) -> None:
-    assert alone.run("button", "csp", "--origin", origin) == EXIT_FAILED
-    assert said in alone.err
 
 
 def test_folder_that_is_none_is_named(alone: Terminal) -> None:

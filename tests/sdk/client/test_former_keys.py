@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import requests
 
-from gateway.exchange.feed import ACCOUNT_CHANGE
 from gateway.testing.transport import WsgiTransport
 from partner_sdk.client._keys import FORMER_KEYS_KEPT_FOR, list_changes, list_former_keys, list_mailbox_keys
 from partner_sdk.client.account import describe_rotation, rotate_keys
@@ -87,19 +86,6 @@ def test_old_keys_come_back_when_the_gateway_lied_about_the_new_ones(enrolled: W
     assert enrolled.decide()
     assert enrolled.rotate() is True
     assert key_ids_of(enrolled) == before.new_key_ids
-
-
-def test_command_goes_on_with_the_first_question_after_a_lie(
-    enrolled: World, capsys: pytest.CaptureFixture[str]
-) -> None:
-    enrolled.rotate()
-    before = describe_rotation(enrolled.open().state)
-    be_lied_to(enrolled)
-    assert enrolled.run("keys", "rotate") == 0
-    shown = capsys.readouterr()
-    assert json.loads(shown.out)["change_id"] == before.change_id
-    assert "Phone the agency" in shown.err
-    assert len(enrolled.house.items(ACCOUNT_CHANGE)) == 1
 
 
 def test_former_keys_are_closed_to_others_and_listed(enrolled: World, capsys: pytest.CaptureFixture[str]) -> None:

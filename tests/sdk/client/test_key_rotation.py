@@ -162,25 +162,6 @@ def test_doctor_tells_of_a_rotation_that_waits_and_of_old_keys(enrolled: World) 
     assert {names[f"{role.value} key"].verdict for role in PARTNER_ROLES} == {"warning"}
 
 
-def test_doctor_goes_over_by_itself_once_the_agency_has_accepted(enrolled: World) -> None:
-    enrolled.rotate()
-    new_ids = describe_rotation(enrolled.open().state).new_key_ids
-    enrolled.decide()
-    found = [one for one in examine(enrolled.open(), now=NOW, environ={}) if one.name == "new keys"]
-    assert [one.verdict for one in found] == ["ok"]
-    rotation = describe_rotation(enrolled.open().state)
-    assert (rotation.is_done, rotation.key_ids) == (True, new_ids)
-
-
-def test_command_that_goes_over_says_so_on_standard_error(enrolled: World, capsys: pytest.CaptureFixture[str]) -> None:
-    enrolled.rotate()
-    enrolled.decide()
-    assert enrolled.run("report", "submit", str(EXAMPLE_REPORT), "--priority", "P2") == 0
-    said = capsys.readouterr()
-    assert "this folder now uses them" in said.err
-    assert json.loads(said.out)["delivered"] is True
-
-
 def test_rotate_that_is_run_once_more_after_another_command_went_over_asks_for_no_third_set(
     enrolled: World, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,11 +3,13 @@
 import hashlib
 import json
 import stat
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.desk.outgoing.packages.archive import build_archive
 from gateway.testing.transport import WsgiTransport
@@ -23,15 +25,22 @@ from tests.sdk.client.test_threads import IDS, collect, post_all, tell
 from tests.sdk.sdk_builders import Terminal, make_state, session_for
 
 
-def make_package(house: House, *, signed_by: Any = None, **changes: Any) -> Package:
+def make_package(
+    house: House, *, role: KeyRole = KeyRole.MAILBOX_SIGNING, environment: str = "live", package_id: str = IDS[1]
+) -> Package:
     """Return a package of the invented case, signed by the agency, as message number 1."""
-    key = signed_by or load_signing_key(house.agency.key(KeyRole.MAILBOX_SIGNING))
+    return wrap(build(load_signing_key(house.agency.key(role)).private_bytes_raw(), environment, package_id))
+
+
+@cache
+def build(raw_key: bytes, environment: str, package_id: str) -> bytes:
+    """Build an archive once: its pages take half a second."""
+    key = Ed25519PrivateKey.from_private_bytes(raw_key)
 
     def sign(manifest: PackageManifest) -> bytes:
         return SIGNED_PACKAGE.sign(manifest, key)
 
-    content = make_content(**{"environment": "live", "package_id": IDS[1], **changes})
-    return wrap(build_archive(content, sign=sign))
+    return build_archive(make_content(environment=environment, package_id=package_id), sign=sign)
 
 
 def wrap(archive: bytes) -> Package:
@@ -95,8 +104,7 @@ def test_archive_that_is_longer_or_shorter_is_refused(
 
 
 def test_archive_that_the_agency_did_not_sign_is_refused(client: Partner, house: House, tmp_path: Path) -> None:
-    stranger = load_signing_key(house.agency.key(KeyRole.KEY_SET))
-    package = make_package(house, signed_by=stranger)
+    package = make_package(house, role=KeyRole.KEY_SET)
     assert refuse(client, house, package, tmp_path / "case") == "unknown-key"
 
 
