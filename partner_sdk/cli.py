@@ -47,7 +47,8 @@ def program() -> None:
 def main(arguments: Sequence[str] | None = None, *, runtime: Runtime | None = None) -> int:
     """Run one command and return its exit code, e.g. 0 when it is done. `runtime` defaults to this machine's own."""
     words = sys.argv[1:] if arguments is None else arguments
-    call = Call(Runtime() if runtime is None else runtime, is_p1_waiting=_names_p1(words))
+    names_p1 = "P1" in {word.upper().rpartition("=")[2] for word in words}
+    call = Call(Runtime() if runtime is None else runtime, is_p1_waiting=names_p1)
     code = EXIT_FAILED
     try:
         code = run_program(program, arguments, name=PROGRAM, obj=call)
@@ -56,10 +57,6 @@ def main(arguments: Sequence[str] | None = None, *, runtime: Runtime | None = No
         if code != EXIT_DONE and call.is_p1_waiting:
             call.speaker.warn(EMERGENCY)
     return code
-
-
-def _names_p1(words: Sequence[str]) -> bool:
-    return "P1" in {word.upper().rpartition("=")[2] for word in words}
 
 
 if __name__ == "__main__":

@@ -114,7 +114,12 @@ def make_component(framework: Framework, *, origin: str | None, placement: str |
         for name, value in defaults.items()
     }
     marks |= {"LANGUAGE": style.language, "FORM": style.form, "SIZE": str(style.size)}
-    body = {"ELEMENT": ELEMENT, "INTEGRITY": SCRIPT_INTEGRITY, "SCRIPT": SCRIPT_PATH, "WORDS": _format_words()}
+    words = json.dumps(
+        {one: {name: getattr(said, name) for name in ("sentence", "text", "label")} for one, said in WORDS.items()},
+        ensure_ascii=False,
+        indent=2,
+    )
+    body = {"ELEMENT": ELEMENT, "INTEGRITY": SCRIPT_INTEGRITY, "SCRIPT": SCRIPT_PATH, "WORDS": words}
     # At the depth of their lines: the second stands inside a condition.
     depths = {"script": 1, "link": 2}
     body |= {f"{form.upper()}_TREE": _make_tree(ButtonStyle("cy", form), depth=depths[form]) for form in FORMS}
@@ -144,13 +149,6 @@ def _make_head(framework: Framework, *, placement: str | None) -> str:
     lines = [_HEADS[framework], *lines, f"<ReportAbuseButton {given} />"]
     lines.append("`context` is a sealed context of this very page (docs/placement.md).")
     return "\n".join(f"// {line}" for line in lines)
-
-
-def _format_words() -> str:
-    words = {
-        language: {"sentence": one.sentence, "text": one.text, "label": one.label} for language, one in WORDS.items()
-    }
-    return json.dumps(words, ensure_ascii=False, indent=2)
 
 
 def _make_tree(style: ButtonStyle, *, depth: int) -> str:
@@ -200,7 +198,8 @@ def make_flavour(flavour: Flavour, *, origin: str, placement: str, style: Button
     head, tail = format_snippet(_LINK, origin=origin, style=style).rstrip("\n").split(_LINK)
     marks = {"ORIGIN": origin, "PLACEMENT": placement, "VERSION": VERSION, "HEAD": head, "TAIL": tail}
     if flavour in ("django", "flask"):
-        marks |= {"HEAD": _quote_for_python(head), "TAIL": _quote_for_python(tail), "STYLE": _format_style(style)}
+        marks |= {"HEAD": _quote_for_python(head), "TAIL": _quote_for_python(tail)}
+        marks["STYLE"] = f"language={style.language!r}, form={style.form!r}, size={style.size}"
     elif flavour == "wordpress":
         marks |= {"HEAD": _quote_for_php(head), "TAIL": _quote_for_php(tail)}
     return fill(read(_TEMPLATES[flavour]), marks)
@@ -214,10 +213,6 @@ def _quote_for_php(text: str) -> str:
     # PHP manual, "Single quoted": only the quote and the backslash mean anything.
     quoted = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{quoted}'"
-
-
-def _format_style(style: ButtonStyle) -> str:
-    return f"language={style.language!r}, form={style.form!r}, size={style.size}"
 
 
 NAME: Final = "report_abuse_button"

@@ -115,11 +115,6 @@ def list_former_keys(state: PartnerState, role: KeyRole) -> list[KeyFile]:
     return [read_key_file(path, role=role) for path in paths]
 
 
-def has_change(state: PartnerState, change: KeyChange) -> bool:
-    """Return whether this very change is still kept."""
-    return find_bytes(_change_path(state, change)) == encode(change)
-
-
 def drop_change(state: PartnerState, change: KeyChange) -> None:
     """Forget a change that was gone back on; its keys stay."""
     _change_path(state, change).unlink(missing_ok=True)
@@ -226,7 +221,7 @@ def go_back(state: PartnerState, change: KeyChange) -> None:
     """Put the old keys of a change in force again, and let its new ones wait; another process may have done so."""
     with locked(state.folder):
         _finish(state)
-        if not has_change(state, change):
+        if find_bytes(_change_path(state, change)) != encode(change):
             return
         keep_keys(state, {role: state.read_key(role) for role in PARTNER_ROLES})
         pending = find_pending(state)

@@ -319,16 +319,6 @@ def _link(state: PartnerState, receipt: Receipt | DeskReceipt) -> None:
             (folder / receipt.reference).symlink_to(".." / kept)
 
 
-def _find_linked(state: PartnerState, reference: str) -> str | None:
-    """Return the report id that a link names, if the receipt has this reference."""
-    try:
-        report_id = (state.folder / _REFERENCES / reference).readlink().stem
-        receipt = find_delivery(state, report_id)
-    except (OSError, FormatError):
-        return None
-    return report_id if receipt is not None and receipt.reference == reference else None
-
-
 def list_desk_receipts(state: PartnerState) -> list[DeskReceipt]:
     """Return the saved receipts of the desk, oldest report first, without any network."""
     found = (state.find_receipt(report_id, by="desk") for report_id in state.list_receipts(by="desk"))
@@ -356,9 +346,11 @@ def get_report_id(state: PartnerState, named: str) -> str:
         reference = parse_reference(named)
     else:
         return named
-    linked = _find_linked(state, reference)
-    if linked is not None:
-        return linked
+    with suppress(OSError, FormatError):
+        report_id = (state.folder / _REFERENCES / reference).readlink().stem
+        receipt = find_delivery(state, report_id)
+        if receipt is not None and receipt.reference == reference:
+            return report_id
     # Receipts from before there were links, or after a crash between the two: they are linked on the way.
     for report_id in sorted(state.list_delivered(), reverse=True):
         receipt = find_delivery(state, report_id)

@@ -143,11 +143,6 @@ def check_same_registration(state: PartnerState, registration: Registration) -> 
         )
 
 
-def remove_sent_registration(state: PartnerState) -> None:
-    """Take away the note of a registration, when the gateway refused the enrolment that it was in."""
-    (state.folder / _NAME).unlink(missing_ok=True)
-
-
 def send_registration(partner: Partner, registration: Registration, *, now: datetime) -> SentRegistration:
     """Sign, seal, save and send a registration; the same again, after a failure, sends the same bytes.
 
@@ -231,7 +226,7 @@ def enrol(
         except RefusedError as error:
             # Only keys that were never posted before: an earlier post may have been stored, and approved since.
             if is_new and error.reason == "unknown-invitation":
-                remove_sent_registration(state)
+                (state.folder / _NAME).unlink(missing_ok=True)
                 state.remove_refused()
             raise
     finally:
@@ -305,7 +300,9 @@ class Renewal(msgspec.Struct, frozen=True):
 def renew_keys(partner: Partner, *, now: datetime, ask_again: bool = False, anew: bool = False) -> Renewal:
     """Begin or continue a rotation as `rotate_keys`, but ask for no third set soon after a change, unless `anew`."""
     had_begun = not describe_rotation(partner.state).is_done
-    changed_at = None if had_begun or anew else _find_last_change(partner.state, now=now)
+    changes = [] if had_begun or anew else list_changes(partner.state)
+    young = (one.changed_at for one in changes if parse_time(one.changed_at) + FORMER_KEYS_KEPT_FOR > now)
+    changed_at = max(young, default=None)
     if changed_at is not None:
         # Another command went over since: a run that only shows that must not ask for a third set.
         partner.status()  # a refusal may lead back to the old keys, and then there is something to ask
@@ -313,12 +310,6 @@ def renew_keys(partner: Partner, *, now: datetime, ask_again: bool = False, anew
         if rotation.is_done:
             return Renewal(rotation, had_begun, changed_at)
     return Renewal(rotate_keys(partner, now=now, ask_again=ask_again), had_begun, None)
-
-
-def _find_last_change(state: PartnerState, *, now: datetime) -> str | None:
-    """Return when the keys were changed, if that is younger than the former ones are kept."""
-    young = [one.changed_at for one in list_changes(state) if parse_time(one.changed_at) + FORMER_KEYS_KEPT_FOR > now]
-    return max(young, default=None)
 
 
 def describe_rotation(state: PartnerState) -> Rotation:

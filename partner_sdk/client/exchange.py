@@ -137,7 +137,8 @@ def send_patiently(
         try:
             return send()
         except RETRIED_ERRORS as error:
-            wait = _wait_seconds(error, attempt=attempt, policy=policy, share=jitter())
+            span = min(policy.first_wait_seconds * 2 ** (attempt - 1), policy.longest_wait_seconds)
+            wait = float((getattr(error, "retry_after_seconds", None) or 0) + span * jitter())
             if max(waited, count_seconds() - begun) + wait > policy.patience_seconds:
                 raise
             log_event("trying-again", seconds=round(wait, 1), reason=error.reason)
@@ -145,12 +146,6 @@ def send_patiently(
         sleep(wait)
         waited += wait
     return send()
-
-
-def _wait_seconds(error: ReportAbuseError, *, attempt: int, policy: RetryPolicy, share: float) -> float:
-    span = min(policy.first_wait_seconds * 2 ** (attempt - 1), policy.longest_wait_seconds)
-    asked = getattr(error, "retry_after_seconds", None) or 0
-    return float(asked + span * share)
 
 
 # Reports in a folder whose keys count no more cannot be opened here, and are never taken from it.

@@ -263,7 +263,13 @@ def make_problem_error(
     if known is not None and known.status == status:
         title, detail = known.title, _text(document.get("detail")) or known.advice
     else:
-        title, detail, uri = _plain_title(status), _text(document.get("detail")), _UNKNOWN_TYPE
+        title, detail, uri = (
+            "The gateway, or a proxy in front of it, refused",
+            _text(document.get("detail")),
+            _UNKNOWN_TYPE,
+        )
+        if 300 <= status < 400:
+            title = "The address answers with a redirect, which is not followed"
     return _class_of(status)(
         type=uri,
         title=title,
@@ -280,12 +286,6 @@ def _class_of(status: int) -> type[ProblemError]:
     if status >= 500:
         return UnavailableError
     return named.get(status, RefusedError)
-
-
-def _plain_title(status: int) -> str:
-    if 300 <= status < 400:
-        return "The address answers with a redirect, which is not followed"
-    return "The gateway, or a proxy in front of it, refused"
 
 
 def _read_document(raw: bytes) -> dict[str, Any]:

@@ -178,7 +178,9 @@ def read_threads(
         try:
             if kind == "thread-message":
                 said = parse_body(opened.body, body=ThreadMessage)
-                lines.setdefault(said.about, []).append(_to_line(said, at=opened.message.issued_at))
+                at = opened.message.issued_at
+                line = Line(at, False, said.kind, said.by, said.entry_id, said.text, sent_at=at)
+                lines.setdefault(said.about, []).append(line)
             elif kind in kinds:
                 # Without the message around it: one of a package has 2 MiB, and a force may hold thousands.
                 head = msgspec.structs.replace(opened.message, body="")
@@ -221,10 +223,6 @@ def _get_state(kind: MessageKind, lines: list[Line], *, is_answered: bool, is_gi
     return "waiting" if furthest.sent_at is None else _STATES[furthest.kind]
 
 
-def _to_line(said: ThreadMessage, *, at: str) -> Line:
-    return Line(at=at, is_own=False, kind=said.kind, by=said.by, entry_id=said.entry_id, text=said.text, sent_at=at)
-
-
 def _to_own_line(kept: KeptEntry) -> Line:
     return Line(
         at=kept.written_at,
@@ -243,11 +241,6 @@ def save_entry(state: PartnerState, kept: KeptEntry) -> None:
     """Keep the note of an own entry, before it is sent and after."""
     make_private_folder(state.folder / ENTRIES)
     write_durably(state.folder / ENTRIES / f"{kept.entry_id}.json", encode(kept))
-
-
-def remove_entry(state: PartnerState, kept: KeptEntry) -> None:
-    """Take away the note of an entry that the agency cannot open any more."""
-    (state.folder / ENTRIES / f"{kept.entry_id}.json").unlink(missing_ok=True)
 
 
 def list_entries(state: PartnerState) -> list[KeptEntry]:
@@ -432,7 +425,7 @@ class Threads(msgspec.Struct, frozen=True):
             )
         except ReportAbuseError as error:
             if error.reason == UNKNOWN_AGENCY_KEY.slug:
-                remove_entry(self.state, kept)
+                (self.state.folder / ENTRIES / f"{kept.entry_id}.json").unlink(missing_ok=True)
                 raise LocalStateError(
                     "The agency can no longer open these words, and neither can you: write them again.",
                     reason=error.reason,

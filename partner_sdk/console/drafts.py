@@ -272,7 +272,9 @@ def applies(field: Field, owner: Owner, *, root: Owner) -> bool:
         return False
     try:
         report = convert(root, kind=IndustryReport)
-        return rule(convert(owner, kind=_read_owner_type(field)), report)
+        above = field.pattern.rpartition("/")[0]
+        kind = _get_struct(get_field(f"#{above}")) if above else IndustryReport
+        return rule(convert(owner, kind=kind), report)
     except msgspec.ValidationError:
         return True  # a mismatch is asked for rather than left out
 
@@ -284,11 +286,6 @@ def _get_struct(field: Field) -> type[msgspec.Struct]:
         raise TypeError(f"{field.pattern} is not an object of the model.")
     cls: type[msgspec.Struct] = inner.cls
     return cls
-
-
-def _read_owner_type(field: Field) -> type[msgspec.Struct]:
-    above = field.pattern.rsplit("/", 1)[0]
-    return IndustryReport if not above else _get_struct(get_field(f"#{above}"))
 
 
 def _capital(text: str) -> str:

@@ -482,8 +482,9 @@ def post_send(draft_id: str) -> ResponseReturnValue:
         kept = get_draft(draft_id)
         files = get_copies(draft_id)
         try:
-            report_id = _find_sealed(kept)
-            if report_id is None:
+            report_id = kept.settings.report_id
+            # One that is there was sealed before: the console ended before it deleted the draft.
+            if report_id is None or get_state().find_submission(report_id) is None:
                 report = _read_report(kept)
                 if files.list_copies(kept.read().root):
                     send_with_files(kept, report, files, again=again)
@@ -495,12 +496,6 @@ def post_send(draft_id: str) -> ResponseReturnValue:
         get_session().sealed[draft_id] = report_id
         end_draft(kept, drafts=get_drafts(), report_id=report_id, by=get_person())
     return deliver(report_id)
-
-
-def _find_sealed(kept: KeptDraft) -> str | None:
-    """Return the id of the report that this draft was sealed as, if the console ended before the draft was deleted."""
-    report_id = kept.settings.report_id
-    return None if report_id is None or get_state().find_submission(report_id) is None else report_id
 
 
 def _seal(kept: KeptDraft, report: IndustryReport, *, again: bool) -> str:

@@ -241,7 +241,8 @@ def _describe(kind: inspect.Type) -> str:
         case inspect.BoolType():
             return "true or false"
         case inspect.LiteralType(values=choices):
-            return _describe_choices(choices)
+            spelled = ["true" if choice is True else str(choice) for choice in choices]
+            return spelled[0] if len(spelled) == 1 else f"one of {', '.join(spelled)}"
         case inspect.VarTupleType(item_type=item, max_length=most):
             limit = f" of at most {most:,}" if most is not None else ""
             return f"a list{limit}, of each: {_describe(item)}"
@@ -249,8 +250,3 @@ def _describe(kind: inspect.Type) -> str:
             return "an object"
         case _:
             raise TypeError("A type of the model has no words.")
-
-
-def _describe_choices(choices: tuple[object, ...]) -> str:
-    spelled = ["true" if choice is True else str(choice) for choice in choices]
-    return spelled[0] if len(spelled) == 1 else f"one of {', '.join(spelled)}"

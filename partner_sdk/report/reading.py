@@ -140,7 +140,8 @@ def measure_completeness(report: IndustryReport) -> Completeness:
                 continue
             gaps.setdefault(pattern, []).append(visited)
         asked[pattern] = asked.get(pattern, 0) + 1
-    score = (100 * (len(asked) - len(gaps)) + sum(_share(asked[one], len(gaps[one])) for one in gaps)) // len(asked)
+    shares = (100 * (asked[one] - len(gaps[one])) // asked[one] for one in gaps)
+    score = (100 * (len(asked) - len(gaps)) + sum(shares)) // len(asked)
     named = (gap for pattern in sorted(gaps, key=_rank) for gap in gaps[pattern][:MOST_PLACES])
     return Completeness(missing=tuple(gap.pointer for gap in named), score=score)
 
@@ -157,10 +158,6 @@ def describe_field(pattern: str) -> str:
     words = get_field(f"#{pattern}").description.removesuffix(".")
     named = place.replace("/", ", ").replace("_", " ")
     return f"{named[:1].upper()}{named[1:]}: {words[:1].lower()}{words[1:]}" if place else words
-
-
-def _share(asked: int, missing: int) -> int:
-    return 100 * (asked - missing) // asked
 
 
 @cache

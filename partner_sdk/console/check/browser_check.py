@@ -142,11 +142,13 @@ def check_in_browser(
     kept = {name: value for name, value in (headers or {}).items() if name.lower() not in _NOT_KEPT}
     if headers is None:  # a file that says nothing else is read as UTF-8
         kept["Content-Type"] = f"text/html; charset={charset}"
+    asked = find_address(address)
+    is_on_web = asked is not None and asked.scheme in ("http", "https")
     run = _Run(
         browser=browser,
         raw=raw,
         headers={"Content-Type": "text/html", **kept},
-        address=_get_shown_address(address),
+        address=address if is_on_web else FILE_ADDRESS,
         expected=expected,
         prepare=prepare,
         signed_in=signed_in,
@@ -163,8 +165,9 @@ def check_in_browser(
                 for seen in _measure_on(run, screen, pages=pages, is_told=is_told, appear_ms=appear_ms):
                     measured[seen] = None
             if _NOT_SEEN.isdisjoint(one.code for one in measured):
-                for seen in _look_later(run, screens[0]):
-                    measured[seen] = None
+                with _open_page(run, screens[0], has_own_clock=True) as opened:  # in a profile of its own
+                    for seen in look_later(opened.page, expected=expected, screen=screens[0]):
+                        measured[seen] = None
         except TransportError:
             if not deadline.is_over:
                 raise
@@ -289,11 +292,6 @@ def _judge_pages(as_sent: PageSeen, pages: list[PageFacts], *, expected: Expecte
     return rendered
 
 
-def _get_shown_address(address: str) -> str:
-    found = find_address(address)
-    return address if found is not None and found.scheme in ("http", "https") else FILE_ADDRESS
-
-
 def _join_screens(notices: list[Notice]) -> list[Notice]:
     """Join notices that differ only by the screen: the joined one names all screens."""
     joined: dict[tuple[str, str], Notice] = {}
@@ -361,12 +359,6 @@ def _press_again(run: _Run, screen: Screen, *, first: Pressed) -> list[str]:
         if pressed.is_well_watched:
             break
     return list_told(told, usual=usual)
-
-
-def _look_later(run: _Run, screen: Screen) -> Iterator[Notice]:
-    """Yield `goes-away` where a minute, a scroll or a turned screen takes the button away; in a profile of its own."""
-    with _open_page(run, screen, has_own_clock=True) as opened:
-        yield from look_later(opened.page, expected=run.expected, screen=screen)
 
 
 @contextmanager

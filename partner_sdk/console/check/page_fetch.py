@@ -285,7 +285,9 @@ def fetch_page(
     first = find_address(wanted)
     for _ in range(MAX_REDIRECTS + 1):
         check_hop(wanted)
-        headers = {"User-Agent": agent, **_make_cookie_header(signed_in, address=wanted)}
+        headers = {"User-Agent": agent}
+        if signed_in is not None and (cookie := signed_in.make_header(wanted)):
+            headers["Cookie"] = cookie
         found = _ask(
             wanted, session=session, deadline=deadline, max_bytes=MAX_PAGE_BYTES, ca_file=ca_file, headers=headers
         )
@@ -305,11 +307,6 @@ def fetch_page(
         if not _is_same_host(find_address(wanted), first):
             raise TransportError("The page redirects to another host: check that one.", reason="redirect")
     raise TransportError(f"The page redirects more than {MAX_REDIRECTS} times.", reason="redirect")
-
-
-def _make_cookie_header(signed_in: SignedIn | None, *, address: str) -> dict[str, str]:
-    cookie = "" if signed_in is None else signed_in.make_header(address)
-    return {"Cookie": cookie} if cookie else {}
 
 
 def _is_same_host(one: Address | None, other: Address | None) -> bool:

@@ -517,7 +517,8 @@ def see_icon(subject: Subject) -> Iterator[Notice]:
         return
     if icon.tag == "svg":
         is_plain = set(icon.attributes) <= _HARMLESS and icon.attributes.get("viewbox") == ICON_BOX
-        code = "" if is_plain and _is_released(icon.shapes) else "icon-altered"
+        shapes = [(tag, {name: " ".join(value.split()) for name, value in given.items()}) for tag, given in icon.shapes]
+        code = "" if is_plain and shapes == list(list_released_shapes()) else "icon-altered"
     elif icon.is_in_picture or not icon.attributes.keys().isdisjoint({"style", "srcset", "class"}):
         code = "icon-altered"
     else:
@@ -527,11 +528,6 @@ def see_icon(subject: Subject) -> Iterator[Notice]:
     if join_address(subject.page.base, icon.attributes.get("src", "-")) in subject.page.blocked:
         yield Notice("policy-blocks-icon", add=make_policy(subject.expected.origin, form="link", by="host").line)
     yield from _see_size(subject, icon.attributes)
-
-
-def _is_released(shapes: list[Shape]) -> bool:
-    plain = [(tag, {name: " ".join(value.split()) for name, value in given.items()}) for tag, given in shapes]
-    return plain == list(list_released_shapes())
 
 
 def _judge_image(subject: Subject, source: str) -> str:

@@ -404,15 +404,6 @@ def make_digest_page(digest: Digest, *, kept: Iterable[Digest] = ()) -> DigestPa
     )
 
 
-def _format_day(text: str) -> str:
-    day = date.fromisoformat(text[:10])
-    return f"{day.day} {day:%B %Y}"
-
-
-def _format_short(digest: Digest) -> str:
-    return digest.period if digest.span == "year" else " ".join(reversed(digest.period.split("-")))
-
-
 def _make_banner(digest: Digest) -> str:
     if digest.synthetic:
         return "SYNTHETIC. This digest counts made-up cases. Nothing in it happened."
@@ -522,7 +513,10 @@ def make_comparison(shown: Sequence[Digest]) -> Grid:
         title="Kinds beside the periods before",
         explanation="“More” and “fewer” stand only where we would notice a change: it is larger than the added noise, "
         "and than the ups and downs that such numbers have by themselves. Everything else may be chance.",
-        columns=tuple(_format_short(one) for one in shown[-MOST_COLUMNS:]),
+        columns=tuple(
+            one.period if one.span == "year" else " ".join(reversed(one.period.split("-")))
+            for one in shown[-MOST_COLUMNS:]
+        ),
         rows=tuple(_list_grid_rows(shown)),
     )
 
@@ -618,7 +612,8 @@ def _make_reading_section(digest: Digest) -> Section:
 
 
 def _list_foot(digest: Digest) -> tuple[str, ...]:
+    day = date.fromisoformat(digest.made_at[:10])
     return (
-        f"Digest of {digest.period} for {digest.partner}, made on {_format_day(digest.made_at)} by the agency.",
+        f"Digest of {digest.period} for {digest.partner}, made on {day.day} {day:%B %Y} by the agency.",
         f"Fingerprint of its signed content (SHA-256): {sha256(encode_digest(digest)).hexdigest()}",
     )
