@@ -15,7 +15,7 @@ _ROOM: Final = "partner_sdk._commands"
 COMMANDS: Final = {
     "report": (f"{_ROOM}.reports:report", "Submit reports and follow them."),
     "spool": (f"{_ROOM}.reports:spool", "List and send everything that waits."),
-    "evidence": (f"{_ROOM}.reports:evidence", "Hand over files that belong to reports."),
+    "evidence": (f"{_ROOM}.reports:evidence", "Give up files that belong to reports."),
     "receipt": (f"{_ROOM}.receipts:receipt", "Check and keep receipts."),
     "inbox": (f"{_ROOM}.mailbox:inbox", "Fetch, check, save and list the agency's messages."),
     "thread": (f"{_ROOM}.mailbox:thread", "Read packages, requests and alerts, and write about them."),

@@ -15,7 +15,7 @@ from partner_sdk._commands.runtime import (
     out_option,
     read_input,
     say_example,
-    text_options,
+    shared_options,
 )
 from partner_sdk.button.frameworks import FILE_NAMES, FLAVOURS, Flavour, make_flavour
 from partner_sdk.button.snippet import (
@@ -31,6 +31,7 @@ from partner_sdk.button.snippet import (
     make_policy,
     make_style,
 )
+from partner_sdk.errors import LocalStateError
 from partner_sdk.lazy_group import LazyGroup
 from partner_sdk.wire.button import TEST_LINK_ID
 from partner_sdk.wire.canonical import check_filled_in
@@ -81,7 +82,7 @@ TEST_LINK = (
 @click.option("--size", type=click.Choice(SIZES), default=44, show_default=True, help="The icon's size in pixels.")
 @origin_option
 @out_option
-@text_options
+@shared_options
 def snippet(
     call: Call,
     *,
@@ -94,6 +95,7 @@ def snippet(
     out: Path | None,
 ) -> int:
     """Write the button for one agreed place."""
+    call.is_json = False  # an error writes nothing into the file that the shell made
     style = make_style(language=language, form=form, size=size)
     agency = call.get_origin(origin)
     text = make_flavour(flavour, origin=agency, placement=placement, style=style)
@@ -101,9 +103,16 @@ def snippet(
         call.speaker.warn(TEST_LINK)
     if form == "link":
         call.speaker.warn(THEME_COLOURS)
-    name = FILE_NAMES[flavour]
-    note = "" if out == Path(name) else f" In your tree it is {name}."
-    return call.answer_file({"flavour": flavour, "origin": agency, "text": text}, text, out=out, note=note)
+    if out is None:
+        Speaker(None).say(text.rstrip("\n"))
+        return EXIT_DONE
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise LocalStateError(f"Cannot write {out}: {error.strerror}.", reason="cannot-write") from None
+    note = "" if out == Path(FILE_NAMES[flavour]) else f" In your tree it is {FILE_NAMES[flavour]}."
+    call.speaker.say(f"Wrote {out}.{note}")
+    return EXIT_DONE
 
 
 @click.command(cls=PartnerCommand, example="--by hash", exit_codes=FEW_EXIT_CODES)
@@ -118,27 +127,19 @@ def snippet(
     "--form", type=click.Choice(FORMS), default="script", show_default=True, help="As you chose it for the snippet."
 )
 @origin_option
-@text_options
+@shared_options
 def csp(call: Call, *, by: By, form: Form, origin: str | None) -> int:
     """Show the line that your Content-Security-Policy needs."""
     policy = make_policy(call.get_origin(origin), form=form, by=by)
-    if call.is_json:
-        fields = {"directive": policy.directive, "line": policy.line, "never": list(policy.never)}
-        call.speaker.say_json({**fields, "source": policy.source, "why": policy.why})
-        return EXIT_DONE
-    Speaker(None).say(policy.line)
-    call.speaker.warn(f"Add this to your policy: it {policy.why}.")
-    for never in policy.never:
-        call.speaker.warn(f"Not needed: {never}.")
-    return EXIT_DONE
+    fields = {"directive": policy.directive, "line": policy.line, "never": list(policy.never)}
+    return call.answer({**fields, "source": policy.source, "why": policy.why})
 
 
-@click.command(cls=PartnerCommand, example="page.json --lifetime 3600 --href")
+@click.command(cls=PartnerCommand, example="page.json --lifetime 3600")
 @click.argument("file")
 @click.option("--lifetime", metavar="SECONDS", type=int, help="How long it is valid: 1 to 86,400 (default: 43,200).")
-@click.option("--href", "is_href", is_flag=True, help="Print the full address of the link.")
-@text_options
-def context(call: Call, *, file: str, lifetime: int | None, is_href: bool) -> int:
+@shared_options
+def context(call: Call, *, file: str, lifetime: int | None) -> int:
     """Seal the facts about one page, for its button's link.
 
     FILE holds the facts as JSON; - reads standard input.
@@ -156,12 +157,7 @@ def context(call: Call, *, file: str, lifetime: int | None, is_href: bool) -> in
     contexts = PageContexts.open(call.state, clock=call.runtime.clock)
     token = contexts.make_token(facts, lifetime_seconds=DEFAULT_LIFETIME_SECONDS if lifetime is None else lifetime)
     href = make_link(partner.profile.origin, placement=facts.placement, context=token)
-    if call.is_json:
-        call.speaker.say_json({"context": token, "href": href})
-    else:
-        # For another program: no mark of the environment, which is inside the seal.
-        call.speaker.say_document(f"{href if is_href else token}\n")
-    return EXIT_DONE
+    return call.answer({"context": token, "href": href})
 
 
 @click.command(
@@ -180,7 +176,7 @@ def context(call: Call, *, file: str, lifetime: int | None, is_href: bool) -> in
     metavar="HEX",
     help="The fingerprint of the agency's root, 64 digits; without it TLS alone is trusted.",
 )
-@text_options
+@shared_options
 def adopt(call: Call, *, file: str | None, is_example: bool, origin: str | None, root_fingerprint: str | None) -> int:
     """Ask the agency for the button; no invitation is needed.
 
@@ -210,18 +206,15 @@ def adopt(call: Call, *, file: str | None, is_example: bool, origin: str | None,
     if not sent.is_pinned:
         warning = BY_TLS_ALONE if has_tls else BY_NOTHING
         call.speaker.warn(warning.format(origin=agency, fingerprint=sent.root_fingerprint))
+    # A person there reads it and writes to the service: nothing is agreed yet, and nothing is published.
     fields = {
         "request_id": sent.request_id,
+        "request_number": format_request_number(sent.request_id),
         "root_fingerprint": sent.root_fingerprint,
         "status": "waiting",
         "trusted_by": "root" if sent.is_pinned else "tls" if has_tls else "nothing",
     }
-    number = format_request_number(sent.request_id)
-    lines = [
-        f"Sent to the agency, request {number}. A person there reads it and writes to you.",
-        "Nothing is agreed yet, and nothing is published. They may call you first.",
-    ]
-    return call.answer(fields, lines)
+    return call.answer(fields)
 
 
 button = LazyGroup(

@@ -279,35 +279,7 @@ def list_receipt_fields(partner: "Partner", receipt: Receipt | DeskReceipt) -> d
 
 @click.group(cls=PartnerGroup)
 def evidence() -> None:
-    """Hand over files that belong to reports."""
-
-
-@evidence.command(example="supplement.json --earlier-reference K7QF-2M9TX-D file-1=clip.mp4")
-@click.argument("file")
-@click.argument("pairs", metavar=f"{_PAIR}...", nargs=-1, required=True, type=parse_pair)
-@click.option("--earlier-reference", metavar="REFERENCE", required=True, help="The report that was delivered.")
-@_priority_option(default="P3")
-@_again_option
-@shared_options
-def add(
-    call: Call,
-    *,
-    file: str,
-    pairs: tuple[tuple[str, Path], ...],
-    earlier_reference: str,
-    priority: Priority,
-    again: bool,
-) -> int:
-    """Send a supplement with files to a delivered report.
-
-    FILE is the supplement as JSON, which lists the files; - reads standard input.
-    """
-    sent_as: SentAs = {"priority": priority, "kind": "supplement", "earlier_reference": earlier_reference}
-    try:
-        checked = _read_report(file, sent_as=sent_as, answers=None)
-    except ReportAbuseError as error:
-        return _fail_to_submit(call, error, report_id=None)
-    return _submit_with_evidence(call, checked, pairs=pairs, sent_as=sent_as, again=again)
+    """Give up files that belong to reports."""
 
 
 @evidence.command("discard", example="019ab3c5-...")

@@ -1,8 +1,8 @@
 """The frame of every command: shared options, exit codes, the JSON that it writes, and the machine around it.
 
 A command is for machines: one JSON object on standard output, and warnings for a person on standard error. Each names
-the environment, so that a rehearsal is never taken for a report. Only `button` and `console` write text for a person,
-unless `--json` is given. Never writes a character that steers a terminal: text from outside passes `make_printable`.
+the environment, so that a rehearsal is never taken for a report. Only `button snippet`, `button check` and `console`
+write text for a person. Never writes a character that steers a terminal: text from outside passes `make_printable`.
 Imports nothing heavy: the help of the program loads this file.
 """
 
@@ -188,24 +188,6 @@ class Call:
                 self.speaker.say(line)
         return code
 
-    def answer_file(self, fields: dict[str, Any], text: str, *, out: Path | None, note: str) -> int:
-        """Write a text for the service's own tree to `out`, or to standard output without any mark.
-
-        Raises `LocalStateError` (`cannot-write`).
-        """
-        if out is not None:
-            try:
-                out.write_text(text, encoding="utf-8")
-            except OSError as error:
-                raise LocalStateError(f"Cannot write {out}: {error.strerror}.", reason="cannot-write") from None
-        if self.is_json:
-            self.speaker.say_json({"file": None if out is None else str(out), **fields})
-        elif out is None:
-            Speaker(None).say(text.rstrip("\n"))
-        else:
-            self.speaker.say(f"Wrote {out}.{note}")
-        return EXIT_DONE
-
     def fail(self, error: ReportAbuseError) -> int:
         """Show an error, as JSON too, and return `EXIT_FAILED`."""
         self.warn_of(error)
@@ -301,12 +283,6 @@ def shared_options(function: Run) -> Run:
         return call.run(lambda: function(call, **options))
 
     return run
-
-
-def text_options(function: Run) -> Run:
-    """Add the options of a command that writes text for a person, unless `--json` is given."""
-    option = click.option("--json", "is_json", is_flag=True, help="Print one JSON object for machines.")
-    return option(shared_options(function))
 
 
 origin_option: Final = click.option(

@@ -19,9 +19,10 @@ from partner_sdk._commands.runtime import (
     FEW_EXIT_CODES,
     Call,
     PartnerCommand,
+    Run,
     origin_option,
     read_input,
-    text_options,
+    shared_options,
 )
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client.exchange import check_origin
@@ -31,6 +32,13 @@ from partner_sdk.wire.button import ButtonCheck
 if TYPE_CHECKING:
     from partner_sdk.console.check import Expected, Known
     from partner_sdk.console.check.page_fetch import SignedIn
+
+
+def text_options(function: Run) -> Run:
+    """Add the options of a command that writes text for a person, unless `--json` is given."""
+    option = click.option("--json", "is_json", is_flag=True, help="Print one JSON object for machines.")
+    return option(shared_options(function))
+
 
 IDLE_MINUTES: Final = 60
 MOST_IDLE_MINUTES: Final = 24 * 60

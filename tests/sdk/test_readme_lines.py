@@ -187,7 +187,7 @@ BEFORE: dict[str, Callable[[Service, pytest.MonkeyPatch], None]] = {
     "report discard": leave_unsent,
     "receipt verify receipt.json": keep_a_receipt,
     "report submit report.json --priority P1 --evidence": bring_files,
-    "evidence add": bring_more_files,
+    "report submit report.json --priority P3 --kind supplement": bring_more_files,
     "evidence discard": leave_a_file_unsent,
     "spool status": empty_the_spool,
     "spool write": write_it_again,

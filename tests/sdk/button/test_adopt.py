@@ -103,7 +103,7 @@ def test_without_tls_and_a_fingerprint_no_certificate_is_spoken_of(
 ) -> None:
     here = "http://127.0.0.1:9400"
     gateway = ScriptedGateway((200, {"Content-Type": "application/json"}, AGENCIES[0].bundle()), (202, {}, b"{}"))
-    words = ("button", "adopt", write(tmp_path), "--origin", here, "--json")
+    words = ("button", "adopt", write(tmp_path), "--origin", here)
     assert run_partner(*words, folder=tmp_path / "no-folder", adapter=gateway, origin=here) == EXIT_DONE
     gateway.check_used(2)
     out, err = capsys.readouterr()
@@ -121,14 +121,14 @@ def test_request_checked_under_the_root_says_nothing_of_trust(
     out, err = capsys.readouterr()
     (request,) = open_waiting(house)
     assert format_request_number(request.request_id) in out
-    assert "[live]" in out
+    assert json.loads(out)["environment"] == "live"
     assert err == ""
 
 
 def test_without_a_fingerprint_it_says_that_tls_alone_is_trusted_and_names_the_root(
     tmp_path: Path, house: House, adapter: BaseAdapter, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(tmp_path, adapter, write(tmp_path), "--origin", PUBLIC_ORIGIN, "--json") == EXIT_DONE
+    assert run(tmp_path, adapter, write(tmp_path), "--origin", PUBLIC_ORIGIN) == EXIT_DONE
 
     out, err = capsys.readouterr()
     assert "Trusted by TLS alone" in err

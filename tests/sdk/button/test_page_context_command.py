@@ -16,21 +16,13 @@ def line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
     return Terminal(make_folder(tmp_path / "partner"), ScriptedGateway(), capsys)
 
 
-def test_command_prints_the_token_alone_for_another_program(line: Terminal) -> None:
-    assert line.run("button", "context", str(EXAMPLE)) == 0
-    assert line.out.endswith("\n")
-    assert open_token(line.out[:-1]).conversation_id == "conv-5531"
-    assert line.run("button", "context", str(EXAMPLE), "--json") == 0
+def test_command_prints_the_token_and_the_whole_address(line: Terminal) -> None:
+    assert line.run("button", "context", str(EXAMPLE), "--lifetime", "60") == 0
     said = line.json()
+    opened = open_token(str(said["context"]))
+    assert (opened.conversation_id, opened.expires_at) == ("conv-5531", "2026-11-25T08:31:00Z")
+    assert opened.issued_at == f"{NOW:%Y-%m-%dT%H:%M:%SZ}"
     assert said["href"] == f"{PUBLIC_ORIGIN}/?from=example-chat-dm#context={said['context']}"
-
-
-def test_command_prints_the_whole_address_when_it_is_asked_to(line: Terminal) -> None:
-    assert line.run("button", "context", str(EXAMPLE), "--href", "--lifetime", "60") == 0
-    plain, token = line.out[:-1].split("#context=")
-    assert plain == f"{PUBLIC_ORIGIN}/?from=example-chat-dm"
-    assert open_token(token).expires_at == "2026-11-25T08:31:00Z"
-    assert open_token(token).issued_at == f"{NOW:%Y-%m-%dT%H:%M:%SZ}"
 
 
 @pytest.mark.parametrize(
@@ -54,4 +46,3 @@ def test_command_refuses_what_is_no_facts_of_a_page(line: Terminal, tmp_path: Pa
     file = tmp_path / "page.json"
     file.write_bytes(raw)
     assert line.run("button", "context", str(file)) == 1
-    assert line.out == ""

@@ -1,4 +1,4 @@
-"""`report submit --evidence`, `evidence add` and `discard`, and what `spool` says of files that wait."""
+"""`report submit --evidence`, `evidence discard`, and what `spool` says of files that wait."""
 
 from pathlib import Path
 
@@ -128,7 +128,6 @@ def test_pairs_that_do_not_fit_are_told(line: Terminal, report: str, pairs: list
         ("report", "submit", "x", "--priority", "P2", "--evidence", "=x"),
         ("report", "submit", "x", "--priority", "P2", "--evidence", "file-1=x", "--to-file", "y"),
         ("evidence",),
-        ("evidence", "add", "x", "file-1=y"),
     ],
 )
 def test_wrong_usage_is_exit_code_2(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,13 +138,14 @@ def test_wrong_usage_is_exit_code_2(words: tuple[str, ...], capsys: pytest.Captu
     assert shown in capsys.readouterr().err
 
 
-def test_add_sends_a_supplement_to_a_report_that_was_delivered(
+def test_supplement_brings_a_file_to_a_report_that_was_delivered(
     line: Terminal, gateway: EvidenceGateway, report: str, tmp_path: Path
 ) -> None:
     assert line.run("report", "submit", report, "--priority", "P2") == 0
     reference = str(line.json()["reference"])
     path = write_plain(tmp_path, "a", 5)
-    assert line.run("evidence", "add", report, "--earlier-reference", reference, f"file-1={path}") == 0
+    more = ("--kind", "supplement", "--earlier-reference", reference, "--evidence", f"file-1={path}")
+    assert line.run("report", "submit", report, "--priority", "P3", *more) == 0
     sealed = gateway.read_posts()[-1]
     assert (sealed.clear.kind, sealed.clear.earlier_reference) == ("supplement", reference)
     assert len(open_reference(gateway, sealed.evidence[0])) == 5
