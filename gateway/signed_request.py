@@ -49,18 +49,20 @@ from gateway.store.items import ConflictingInvitationError, ConflictingItemError
 from gateway.web.logs import log_failure
 from gateway.web.rules import RequestRefusedError, find_current_rule, make_problem_response
 from gateway.wiring import Gateway, get_gateway
-from partner_sdk.errors import FieldFault, FormatError, ReportAbuseError, SignatureProfileError
-from partner_sdk.wire import problems
-from partner_sdk.wire.canonical import encode, parse_base64url
-from partner_sdk.wire.problems import (
-    ANY,
-    SDK_ERRORS,
-    ErrorRow,
-    Problem,
-    find_error_detail,
-    find_error_problem,
-    list_error_faults,
+from partner_sdk.errors import (
+    EnvelopeError,
+    FieldFault,
+    FormatError,
+    KeySetError,
+    LogError,
+    RegisterError,
+    ReportAbuseError,
+    SignatureProfileError,
+    StatementError,
 )
+from partner_sdk.wire import problems
+from partner_sdk.wire.canonical import encode, list_mismatch_faults, parse_base64url
+from partner_sdk.wire.problems import Problem
 from partner_sdk.wire.signature_profile import CONTENT_TYPE
 from partner_sdk.wire.signing import PUBLIC_KEY_BYTES
 
@@ -77,9 +79,30 @@ class UnknownItemError(ReportAbuseError):
     """The caller owns nothing with this id."""
 
 
-# The first matching row wins.
-TABLE: tuple[ErrorRow, ...] = (
-    *SDK_ERRORS,
+ErrorRow = tuple[type[Exception], str, Problem]
+"""The error class, the error's `reason` (`ANY` matches all), and the problem."""
+
+ANY: Final = ""
+# The first matching row wins, so a row with a reason precedes ANY, and a subclass precedes its base.
+TABLE: Final[tuple[ErrorRow, ...]] = (
+    (SignatureProfileError, ANY, problems.NOT_AUTHORISED),
+    (EnvelopeError, "too-large", problems.BODY_TOO_LARGE),
+    (EnvelopeError, ANY, problems.MALFORMED_ENVELOPE),
+    (FormatError, "too-large", problems.BODY_TOO_LARGE),
+    (FormatError, "not-canonical", problems.NOT_CANONICAL),
+    (FormatError, ANY, problems.MALFORMED_REQUEST),
+    (StatementError, "envelope-mismatch", problems.ENVELOPE_MISMATCH),
+    (StatementError, "stale-serial", problems.STALE_SERIAL),
+    (StatementError, ANY, problems.STATEMENT_REFUSED),
+    (KeySetError, "stale-serial", problems.STALE_SERIAL),
+    (KeySetError, "forked-serial", problems.STALE_SERIAL),
+    (KeySetError, ANY, problems.REFUSED_LIST),
+    (RegisterError, "stale-serial", problems.STALE_SERIAL),
+    (RegisterError, "forked-serial", problems.STALE_SERIAL),
+    (RegisterError, "no-key-set", problems.NOT_READY),
+    (LogError, "forked-anchor", problems.STALE_SERIAL),
+    (LogError, ANY, problems.REFUSED_LIST),
+    (RegisterError, ANY, problems.REFUSED_LIST),
     (NotReadyError, ANY, problems.NOT_READY),
     (UnknownInvitationError, ANY, problems.UNKNOWN_INVITATION),
     (UnknownItemError, ANY, problems.NOT_FOUND),
@@ -115,20 +138,31 @@ def answer_refusal(error: Exception) -> Response:
     problem = get_problem(error)
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log_failure(error, event=problem.slug)
-    return make_problem_response(problem, detail=find_error_detail(error), faults=list_faults(error))
+    detail = error.advice if isinstance(error, SignatureProfileError) else None
+    return make_problem_response(problem, detail=detail, faults=list_faults(error))
 
 
 def get_problem(error: Exception) -> Problem:
     """Return the problem for an error; raises `KeyError` if the table has none."""
-    found = find_error_problem(error, table=TABLE)
-    if found is None:
-        raise KeyError(type(error).__name__)
-    return found
+    reason = getattr(error, "reason", ANY)
+    for kind, wanted, problem in TABLE:
+        if isinstance(error, kind) and wanted in (ANY, reason):
+            return problem
+    raise KeyError(type(error).__name__)
 
 
 def list_faults(error: Exception) -> tuple[FieldFault, ...]:
-    """Return a JSON pointer for each fault: in the evidence, or in the body that could not be decoded."""
-    return error.faults if isinstance(error, IncompleteEvidenceError) else list_error_faults(error)
+    """Return a JSON pointer for each fault: in the evidence, in the statement, or in a body that cannot be decoded.
+
+    A decoder's message may quote the sender's fields or values, so only the pointer is kept.
+    """
+    if isinstance(error, (IncompleteEvidenceError, StatementError)):
+        return error.faults
+    if type(error) is not FormatError:
+        return ()
+    if error.reason == "duplicate-key":
+        return (FieldFault("#", "Use each key only once in an object."),)
+    return tuple(list_mismatch_faults(str(error))) if error.reason == "malformed" else ()
 
 
 # Larger than any chunk that the server reads from a connection (granian: 408 KiB), so that none is split.

@@ -5,10 +5,11 @@ row, which the sweep deletes. Never waits for the place of the blobs while it ho
 wait for that lock.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final
 
 from gateway.databases.failures import make_storage_error
@@ -28,8 +29,9 @@ from gateway.store.evidence import (
 )
 from partner_sdk.errors import FieldFault
 from partner_sdk.wire.canonical import check_report_id
-from partner_sdk.wire.evidence import CompletePost, EvidenceState, StoredPart, list_evidence_faults
+from partner_sdk.wire.evidence import PART_BYTES, CompletePost, EvidenceState, StoredPart, evidence_digest
 
+MAX_FAULTS: Final = 50
 # Far longer than any upload, far shorter than the day after which the sweep deletes a blob without a row.
 MAX_UPLOAD: Final = timedelta(hours=1)
 
@@ -196,3 +198,29 @@ def _check_complete(parts: list[PartRow], *, post: CompletePost) -> None:
 
 def _ignore(_piece: bytes) -> None:
     """Discard bytes that are already stored; their digest is still checked."""
+
+
+def list_evidence_faults(parts: Sequence[PartRow], *, post: CompletePost) -> tuple[FieldFault, ...]:
+    """Return at most 50 missing or wrong parts; none when `parts`, by number, match `post`."""
+    missing = tuple(islice(_list_missing(parts, post=post), MAX_FAULTS))
+    return missing or tuple(islice(_list_wrong(parts, post=post), MAX_FAULTS))
+
+
+def _list_missing(parts: Sequence[PartRow], *, post: CompletePost) -> Iterator[FieldFault]:
+    there = {one.part for one in parts}
+    for number in range(post.parts):
+        if number not in there:
+            yield FieldFault(f"#/parts/{number}", "This part is not here: send it.")
+
+
+def _list_wrong(parts: Sequence[PartRow], *, post: CompletePost) -> Iterator[FieldFault]:
+    if len(parts) > post.parts:
+        yield FieldFault("#/parts", "There are more parts here: start again with a new id.")
+        return
+    for one in parts[:-1]:
+        if one.size_bytes != PART_BYTES:
+            yield FieldFault(f"#/parts/{one.part}", "Only the last part may be shorter: start again with a new id.")
+    if sum(one.size_bytes for one in parts) != post.size_bytes:
+        yield FieldFault("#/size_bytes", "The parts here have a different total size.")
+    elif evidence_digest([one.sha256 for one in parts], size_bytes=post.size_bytes).hex() != post.digest:
+        yield FieldFault("#/digest", "The parts here have a different digest.")

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, wraps
@@ -179,13 +179,9 @@ class Call:
             if "partner" in vars(self):
                 self.partner.close()
 
-    def answer(self, fields: dict[str, Any], lines: Iterable[str] = (), *, code: int = EXIT_DONE) -> int:
-        """Write a result as JSON, or as `lines` without the `--json` of `text_options`; return the exit code."""
-        if self.is_json:
-            self.speaker.say_json(fields)
-        else:
-            for line in lines:
-                self.speaker.say(line)
+    def answer(self, fields: dict[str, Any], *, code: int = EXIT_DONE) -> int:
+        """Write a result as JSON, and return the exit code."""
+        self.speaker.say_json(fields)
         return code
 
     def fail(self, error: ReportAbuseError) -> int:

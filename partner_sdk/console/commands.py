@@ -89,11 +89,11 @@ def console(call: Call, *, person: str | None, no_open: bool, port: int, idle_mi
         raise LocalStateError(f"Cannot listen on 127.0.0.1:{port}: {error.strerror}.", reason="port-taken") from None
     door = Door(host=server.host, person=name)
     app = make_console_app(served, door)
-    lines = [
-        f"Open this link in your browser. It works once: {door.link}",
-        f"Ctrl-C ends the console; so do {idle_minutes} minutes without a click. Nothing is lost.",
-    ]
-    call.answer({"link": door.link, "origin": door.origin}, lines)
+    if call.is_json:
+        call.answer({"link": door.link, "origin": door.origin})
+    else:
+        call.speaker.say(f"Open this link in your browser. It works once: {door.link}")
+        call.speaker.say(f"Ctrl-C ends the console; so do {idle_minutes} minutes without a click. Nothing is lost.")
     if not no_open:
         webbrowser.open(door.link)
     server.serve(app, idle=timedelta(minutes=idle_minutes), is_busy=lambda: app.extensions[EXTENSION].is_busy)

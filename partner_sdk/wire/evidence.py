@@ -6,16 +6,15 @@ of a part: size and digest are those of the bytes that came.
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
-from itertools import islice
-from typing import Annotated, Final, Protocol
+from collections.abc import Sequence
+from typing import Annotated, Final
 
 import msgspec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec import Meta
 
-from partner_sdk.errors import FieldFault, FormatError
+from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import Sha256Hex
 
 TAG_BYTES: Final = 16
@@ -157,25 +156,7 @@ def evidence_digest(part_sha256: Sequence[bytes], *, size_bytes: int) -> bytes:
     return hashlib.sha256(_DIGEST_LABEL + size_bytes.to_bytes(8, "big") + b"".join(part_sha256)).digest()
 
 
-MAX_FAULTS: Final = 50
-
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,3}")
-
-
-class PartFacts(Protocol):
-    """A stored part: its number from 0, and the size and SHA-256 of its sealed bytes."""
-
-    @property
-    def part(self) -> int:
-        """The number, from 0."""
-
-    @property
-    def size_bytes(self) -> int:
-        """How many sealed bytes came."""
-
-    @property
-    def sha256(self) -> bytes:
-        """Their SHA-256, 32 bytes."""
 
 
 def parse_part_number(text: str) -> int:
@@ -191,29 +172,3 @@ def check_part_size(sealed_bytes: int) -> None:
     is_padded = rest > TAG_BYTES and (rest - TAG_BYTES) % PADDED_TO_BYTES == 0
     if not LEAST_SEALED_BYTES <= sealed_bytes <= PART_BYTES or not (rest == 0 or is_padded):
         raise FormatError("A part must be whole segments, of which only the last may be padded.", reason="malformed")
-
-
-def list_evidence_faults(parts: Sequence[PartFacts], *, post: CompletePost) -> tuple[FieldFault, ...]:
-    """Return at most 50 missing or wrong parts; none when `parts`, by number, match `post`."""
-    missing = tuple(islice(_list_missing(parts, post=post), MAX_FAULTS))
-    return missing or tuple(islice(_list_wrong(parts, post=post), MAX_FAULTS))
-
-
-def _list_missing(parts: Sequence[PartFacts], *, post: CompletePost) -> Iterator[FieldFault]:
-    there = {one.part for one in parts}
-    for number in range(post.parts):
-        if number not in there:
-            yield FieldFault(f"#/parts/{number}", "This part is not here: send it.")
-
-
-def _list_wrong(parts: Sequence[PartFacts], *, post: CompletePost) -> Iterator[FieldFault]:
-    if len(parts) > post.parts:
-        yield FieldFault("#/parts", "There are more parts here: start again with a new id.")
-        return
-    for one in parts[:-1]:
-        if one.size_bytes != PART_BYTES:
-            yield FieldFault(f"#/parts/{one.part}", "Only the last part may be shorter: start again with a new id.")
-    if sum(one.size_bytes for one in parts) != post.size_bytes:
-        yield FieldFault("#/size_bytes", "The parts here have a different total size.")
-    elif evidence_digest([one.sha256 for one in parts], size_bytes=post.size_bytes).hex() != post.digest:
-        yield FieldFault("#/digest", "The parts here have a different digest.")

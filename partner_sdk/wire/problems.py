@@ -1,26 +1,15 @@
-"""The one table of problem types (RFC 9457), the problem of each error of this package, and the environment header.
+"""The one table of problem types (RFC 9457), and the environment header.
 
 The gateway answers from the table; the client and the problem pages read it. `detail` is our own text and never echoes
-the request: a decoder's message may quote the sender's fields or values, so only the pointer is kept. The header marks
-every answer under `/v1` as live or sandbox (WIRE.md §10).
+the request. The header marks every answer under `/v1` as live or sandbox (WIRE.md §10).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
-from partner_sdk.errors import (
-    EnvelopeError,
-    FieldFault,
-    FormatError,
-    KeySetError,
-    LogError,
-    RegisterError,
-    SignatureProfileError,
-    StatementError,
-)
-from partner_sdk.wire.canonical import list_mismatch_faults
+from partner_sdk.errors import FieldFault
 from partner_sdk.wire.signing import Environment
 
 ENVIRONMENT_HEADER: Final = "Report-Abuse-Environment"
@@ -238,54 +227,3 @@ def make_document(
     if faults:
         document["errors"] = [{"pointer": fault.pointer, "detail": fault.detail} for fault in faults]
     return document
-
-
-ErrorRow = tuple[type[Exception], str, Problem]
-"""The error class, the error's `reason` (`ANY` matches all), and the problem."""
-
-ANY: Final = ""
-# The first matching row wins, so a row with a reason precedes ANY, and a subclass precedes its base.
-SDK_ERRORS: Final[tuple[ErrorRow, ...]] = (
-    (SignatureProfileError, ANY, NOT_AUTHORISED),
-    (EnvelopeError, "too-large", BODY_TOO_LARGE),
-    (EnvelopeError, ANY, MALFORMED_ENVELOPE),
-    (FormatError, "too-large", BODY_TOO_LARGE),
-    (FormatError, "not-canonical", NOT_CANONICAL),
-    (FormatError, ANY, MALFORMED_REQUEST),
-    (StatementError, "envelope-mismatch", ENVELOPE_MISMATCH),
-    (StatementError, "stale-serial", STALE_SERIAL),
-    (StatementError, ANY, STATEMENT_REFUSED),
-    (KeySetError, "stale-serial", STALE_SERIAL),
-    (KeySetError, "forked-serial", STALE_SERIAL),
-    (KeySetError, ANY, REFUSED_LIST),
-    (RegisterError, "stale-serial", STALE_SERIAL),
-    (RegisterError, "forked-serial", STALE_SERIAL),
-    (RegisterError, "no-key-set", NOT_READY),
-    (LogError, "forked-anchor", STALE_SERIAL),
-    (LogError, ANY, REFUSED_LIST),
-    (RegisterError, ANY, REFUSED_LIST),
-)
-
-
-def find_error_problem(error: Exception, *, table: Iterable[ErrorRow] = SDK_ERRORS) -> Problem | None:
-    """Return the problem of the first row that matches `error`, or None."""
-    reason = getattr(error, "reason", ANY)
-    return next(
-        (problem for kind, wanted, problem in table if isinstance(error, kind) and wanted in (ANY, reason)), None
-    )
-
-
-def list_error_faults(error: Exception) -> tuple[FieldFault, ...]:
-    """Return a JSON pointer for each fault in the body: the statement's faults, or the decoder's one."""
-    if isinstance(error, StatementError):
-        return error.faults
-    if type(error) is not FormatError:
-        return ()
-    if error.reason == "duplicate-key":
-        return (FieldFault("#", "Use each key only once in an object."),)
-    return tuple(list_mismatch_faults(str(error))) if error.reason == "malformed" else ()
-
-
-def find_error_detail(error: Exception) -> str | None:
-    """Return the fixed `detail` that replaces the problem's advice, or None."""
-    return error.advice if isinstance(error, SignatureProfileError) else None

@@ -55,7 +55,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("partner_sdk.wire.evidence:PADDED_TO_BYTES", 65_536, WIRE, "zeros up to a multiple of 65,536"),
     ("partner_sdk.wire.evidence:MAX_FILE_BYTES", 10 * GIB, WIRE, "A file has at most 10 GiB"),
     ("partner_sdk.wire.evidence:PARTS_IN_FLIGHT", 4, WIRE, "at most 4 parts in flight"),
-    ("partner_sdk.wire.evidence:MAX_FAULTS", 50, WIRE, "up to 50 pointers to parts that are missing"),
+    ("gateway.evidence.keeper:MAX_FAULTS", 50, WIRE, "up to 50 pointers to parts that are missing"),
     ("gateway.housekeeping:KEEP_UNREFERENCED", 14 * DAY, WIRE, "is deleted 14 days after its newest part"),
     # requests
     ("gateway.exchange.request_signatures:MAX_AGE_SECONDS", 300, WIRE, "at most 300 s old"),

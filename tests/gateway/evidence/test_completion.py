@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from gateway.evidence.keeper import MAX_FAULTS
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.evidence import (
     LEAST_SEALED_BYTES,
-    MAX_FAULTS,
     MAX_PARTS,
     MAX_SEALED_BYTES,
     PART_BYTES,
