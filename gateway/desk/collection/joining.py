@@ -189,8 +189,7 @@ def make_values(case_id: str, other_id: str, *, by: str, now: datetime) -> dict[
 
 
 def _record(connection: Connection, case_id: str, other_id: str, *, is_end: bool, by: str, now: datetime) -> None:
-    values = make_values(case_id, other_id, by=by, now=now)
-    connection.execute(insert(CASE_LINKS).values(values | {"is_end": is_end}))
+    connection.execute(_ADD, make_values(case_id, other_id, by=by, now=now) | {"is_end": is_end})
 
 
 def _find_newest(connection: Connection, case_id: str, other_id: str) -> bool | None:
@@ -209,6 +208,7 @@ _ALL: Final = select(CASE_LINKS.c.case_a, CASE_LINKS.c.case_b, CASE_LINKS.c.is_e
     CASE_LINKS.c.case_a, CASE_LINKS.c.case_b, CASE_LINKS.c.id
 )
 _LAST: Final = select(func.max(CASE_LINKS.c.id))
+_ADD: Final = insert(CASE_LINKS)
 _OF_CASE: Final = (
     select(CASE_LINKS)
     .where(or_(CASE_LINKS.c.case_a == bindparam("case_id"), CASE_LINKS.c.case_b == bindparam("case_id")))

@@ -318,14 +318,10 @@ class VerifiedRow:
 
     intake: IntakeStatement
     intake_raw: bytes
+    intake_sha256: bytes  # the digest that acknowledgements and the chain name
     submission_raw: bytes | None
     envelope_raw: bytes
     content: SealedContent
-
-    @property
-    def intake_sha256(self) -> bytes:
-        """The digest that acknowledgements and the chain name."""
-        return hashlib.sha256(self.intake_raw).digest()
 
 
 def check_row(raw: bytes, *, trusted: TrustedKeys, now: datetime, seen_at: datetime | None = None) -> VerifiedRow:
@@ -402,6 +398,7 @@ def _check_row(raw: bytes, *, trusted: TrustedKeys, now: datetime, seen_at: date
     return VerifiedRow(
         intake=intake,
         intake_raw=intake_raw,
+        intake_sha256=hashlib.sha256(intake_raw).digest(),
         submission_raw=submission_raw,
         envelope_raw=envelope_raw,
         content=content,

@@ -58,6 +58,7 @@ from gateway.desk.vault.destructions import Destructions
 from gateway.desk.vault.doors import get_signing_role, sign_request
 from gateway.desk.vault.key_folder import (
     MAX_PASSPHRASE_BYTES,
+    PROTECTION_FILE,
     KeyFolder,
     Secrets,
     find_protection,
@@ -182,8 +183,10 @@ class WatchedKeys:
         """Return the sealing keys as their files are now. Raises `LocalStateError`, `VaultError`."""
         with self._lock:
             # Asked inside the lock: keys that were read beside a `lock` would stay in memory after it.
-            folder = self.get_folder()
+            folder = KeyFolder(self._path, self._secrets)
             stamp = folder.get_stamp()
+            if folder.secrets is None and any(name == PROTECTION_FILE for name, *_ in stamp):
+                raise make_locked_error()
             if self._loaded is None or stamp != self._stamp:
                 read_at = self._read_ns()
                 self._loaded = SealingKeys(folder.list_sealing_keys())

@@ -18,7 +18,6 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from fnmatch import fnmatch
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Final, Literal
@@ -371,13 +370,14 @@ class KeyFolder:
         return [self.read(name, role=KeyRole.SEALING) for name in names]
 
     def get_stamp(self) -> tuple[tuple[str, int, int, int, int], ...]:
-        """Return name, times, size and inode of each sealing key's file: a changed file changes them."""
+        """Return name, times, size and inode of each sealing key's file and of the protection: a change changes them."""
         found = []
         with os.scandir(self.path) as entries:
             for entry in entries:
-                if fnmatch(entry.name, SEALING_KEY_FILES):
+                name = entry.name
+                if (name.startswith("sealing-") and name.endswith(".key")) or name == PROTECTION_FILE:
                     stat = entry.stat()
-                    found.append((entry.name, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino))
+                    found.append((name, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino))
         return tuple(sorted(found))
 
     def make(self, name: str, *, environment: Environment, now: datetime, random: Callable[[int], bytes]) -> KeyFile:
