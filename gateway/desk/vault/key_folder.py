@@ -370,7 +370,7 @@ class KeyFolder:
         return [self.read(name, role=KeyRole.SEALING) for name in names]
 
     def get_stamp(self) -> tuple[tuple[str, int, int, int, int], ...]:
-        """Return name, times, size and inode of each sealing key's file and of the protection: a change changes them."""
+        """Return name, times, size and inode of the files of sealing keys and of the protection: a change shows."""
         found = []
         with os.scandir(self.path) as entries:
             for entry in entries:
