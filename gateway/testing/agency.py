@@ -48,7 +48,7 @@ from gateway.desk.cases.watch import publish_staffing
 from gateway.desk.collection.collect import collect_reports
 from gateway.desk.collection.evidence.collecting import collect_evidence
 from gateway.desk.collection.evidence.holdings import find_held, get_parts, open_file
-from gateway.desk.collection.quarantine import list_quarantined, list_waiting_bytes
+from gateway.desk.collection.quarantine import list_quarantined, read_waiting
 from gateway.desk.collection.row_checks import BY_GATEWAY
 from gateway.desk.digests.tables import QUARTER_TABLES, Table
 from gateway.desk.keyring.case_boxes import get_box
@@ -508,14 +508,13 @@ class SandboxAgency:
                 (row, get_box(connection, row.case_id, bytes(row.envelope), kind="report", row_id=row.report_id))
                 for row in connection.execute(query).all()
             ]
-            waiting = list_waiting_bytes(connection, channel=BY_GATEWAY)
             reasons = {row.id: row.reason for row in list_quarantined(connection)}
         found = []
         for row, box in rows:
             intake = SIGNED_INTAKE.peek(bytes(row.intake))
             plain = vault.open_report(box, context=report_context(intake.clear))
             found.append(SandboxReport(intake.clear, intake.reference, parse_sealed_report(plain)))
-        for row_id, raw, _ in waiting:
+        for row_id, raw, _ in read_waiting(self.desk, channel=BY_GATEWAY):
             intake = SIGNED_INTAKE.peek(bytes(decode(raw, kind=dict[str, msgspec.Raw])["intake"]))
             found.append(SandboxReport(intake.clear, intake.reference, None, reasons[row_id]))
         return found

@@ -137,7 +137,13 @@ def get_highest(connection: Connection, chain: Chain) -> int:
 
 
 def _add_to_chain(connection: Connection, chain: Chain, links: Sequence[Link], *, now: datetime) -> None:
-    known = _read_around(connection, chain, [link.sequence for link in links])
+    around = {near for link in links for near in (link.sequence - 1, link.sequence, link.sequence + 1)}
+    rows = connection.execute(
+        select(CHAIN_LINKS.c.sequence, CHAIN_LINKS.c.statement_sha256, CHAIN_LINKS.c.previous_sha256).where(
+            *_conditions_of(chain), CHAIN_LINKS.c.sequence.in_(around)
+        )
+    )
+    known = {row.sequence: Link(chain, row.sequence, row.statement_sha256, row.previous_sha256) for row in rows}
     fresh: list[Link] = []
     for link in sorted(links, key=lambda link: link.sequence):
         seen = known.get(link.sequence)
@@ -203,7 +209,7 @@ def _check_firsts(
 
 def _check_before(connection: Connection, chain: Chain, sequence: int, *, is_first: bool, now: datetime) -> None:
     """Raise an alarm for unexplained missing numbers below a link."""
-    if _has_link(connection, chain, sequence - 1):
+    if connection.execute(_of(chain).where(CHAIN_LINKS.c.sequence == sequence - 1)).first() is not None:
         return
     below = _find_below(connection, chain, sequence)
     if below is not None:
@@ -220,20 +226,6 @@ def _check_before(connection: Connection, chain: Chain, sequence: int, *, is_fir
     highest = _find_below(connection, every_epoch, sequence) or 0
     if highest < reached:
         raise_alarm(connection, GAP, every_epoch.name(highest + 1, reached), now=now)
-
-
-def _read_around(connection: Connection, chain: Chain, sequences: Sequence[int]) -> dict[int, Link]:
-    wanted = {near for sequence in sequences for near in (sequence - 1, sequence, sequence + 1)}
-    rows = connection.execute(
-        select(CHAIN_LINKS.c.sequence, CHAIN_LINKS.c.statement_sha256, CHAIN_LINKS.c.previous_sha256).where(
-            *_conditions_of(chain), CHAIN_LINKS.c.sequence.in_(wanted)
-        )
-    )
-    return {row.sequence: Link(chain, row.sequence, row.statement_sha256, row.previous_sha256) for row in rows}
-
-
-def _has_link(connection: Connection, chain: Chain, sequence: int) -> bool:
-    return connection.execute(_of(chain).where(CHAIN_LINKS.c.sequence == sequence)).first() is not None
 
 
 def _find_below(connection: Connection, chain: Chain, sequence: int) -> int | None:

@@ -32,7 +32,7 @@ from gateway.desk.collection.chain import (
 )
 from gateway.desk.collection.damage import Held, find_log_fault, list_filed, list_held, mend_reports
 from gateway.desk.collection.filing import is_another, list_imported, list_imported_references, store_verified
-from gateway.desk.collection.quarantine import Group, find_claim, keep_row, list_waiting_bytes, resolve_row
+from gateway.desk.collection.quarantine import Group, find_claim, keep_row, read_waiting, resolve_row
 from gateway.desk.collection.row_checks import (
     BY_GATEWAY,
     KEY_ENDED,
@@ -172,7 +172,10 @@ def take_rows(
         kept = _store_refused(connection, [*refused, *clashing], desk=desk, actor=actor, collected=collected)
         filed_now = store_verified(connection, verified, desk=desk, actor=actor)
         add_links(connection, _links(judged, filed=verified), now=now)
-        _note_ahead(connection, judged, now=now)
+        for one in judged:
+            intake = one.verified.intake if one.verified is not None else one.refused.intake if one.refused else None
+            if intake is not None and parse_time(intake.received_at) > now + MOST_CLOCK_LEAD:
+                raise_alarm(connection, AHEAD, name_today(intake.instance, intake.epoch, now=now), now=now)
         if verified or kept:
             audit.append_entry(connection, "collect", "feed", at=now, actor=actor, filed=filed_now, quarantined=kept)
     collected.filed += filed_now
@@ -192,9 +195,7 @@ def try_again(desk: Desk, *, actor: str, accept_ended_key: int | None = None) ->
     """
     collected = Collected()
     trusted = load_trusted_keys(desk, actor=actor)
-    with desk.store.read() as connection:
-        waiting = list_waiting_bytes(connection, channel=BY_GATEWAY)
-    for row_id, raw, seen_at in waiting:
+    for row_id, raw, seen_at in read_waiting(desk, channel=BY_GATEWAY):
         is_accepted = row_id == accept_ended_key
         judged = _judge(raw, trusted=trusted, now=desk.clock(), seen_at=ALWAYS if is_accepted else parse_time(seen_at))
         if judged.verified is None:
@@ -336,13 +337,6 @@ def _claim(one: _Judged) -> Acknowledgement | None:
     return Acknowledgement(address=clear.partner, item_id=clear.report_id, sha256=one.verified.intake_sha256.hex())
 
 
-def _note_ahead(connection: Connection, judged: Sequence[_Judged], *, now: datetime) -> None:
-    for one in judged:
-        intake = one.verified.intake if one.verified is not None else one.refused.intake if one.refused else None
-        if intake is not None and parse_time(intake.received_at) > now + MOST_CLOCK_LEAD:
-            raise_alarm(connection, AHEAD, name_today(intake.instance, intake.epoch, now=now), now=now)
-
-
 MISSING_HERE: Final = "missing-at-desk"
 MISSING_THERE: Final = "missing-at-gateway"
 DIFFERENT: Final = "different-at-gateway"
@@ -388,7 +382,9 @@ def reconcile(desk: Desk, feed: FeedClient, *, actor: str) -> Reconciled:
     status = feed.get_status()
     theirs, is_whole = _read_theirs(feed)
     result = _compare(desk, status, theirs=theirs, is_whole=is_whole)
-    if result.missing_here and _ask_again(feed, [theirs[place] for place in result.missing_here]):
+    lost = (theirs[place] for place in result.missing_here)
+    asked = [Acknowledgement(address=row.partner, item_id=row.report_id, sha256=row.intake_sha256) for row in lost]
+    if asked and feed.acknowledge(REPORT, tuple(asked), is_withdrawn=True):
         collected = collect_reports(desk, feed, actor=actor)
         result = _compare(desk, status, theirs=theirs, is_whole=is_whole)
         result.brought_back = collected.filed + collected.quarantined
@@ -405,12 +401,6 @@ def reconcile(desk: Desk, feed: FeedClient, *, actor: str) -> Reconciled:
                 chain = Chain(status.instance, status.epoch, partner)
                 raise_alarm(connection, kind, chain.name(first, last), now=now)
     return result
-
-
-def _ask_again(feed: FeedClient, rows: list[ReconciliationRow]) -> int:
-    """Return how many of these the gateway makes wait again."""
-    lost = tuple(Acknowledgement(address=row.partner, item_id=row.report_id, sha256=row.intake_sha256) for row in rows)
-    return feed.acknowledge(REPORT, lost, is_withdrawn=True)
 
 
 def _compare(

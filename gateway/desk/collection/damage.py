@@ -143,7 +143,9 @@ def _check(desk: Desk, feed: FeedClient, *, listed: tuple[VerifyKey, ...]) -> st
             return error.reason
         found = accepted
     if found.note != remembered:
-        _remember(desk, found.note)
+        path = desk.paths.state / CHECKPOINT_FILE
+        write_durably(path, found.note)
+        os.utime(path, (now.timestamp(), now.timestamp()))  # by the desk's clock: alarms name this time
     is_still = found.note == remembered and _note_still(desk, _NO_NEW_BATCH, listed=listed)
     return _look_for_reports(desk, found) or is_still or None
 
@@ -196,12 +198,6 @@ def _raise_daily(desk: Desk, kind: str, subject: str, *, detail: str) -> None:
         if any(one.startswith(today) for one in list_subjects(connection, kind)):
             return
     _raise(desk, kind, f"{today}{detail}")
-
-
-def _remember(desk: Desk, note: bytes) -> None:
-    path, now = desk.paths.state / CHECKPOINT_FILE, desk.clock().timestamp()
-    write_durably(path, note)
-    os.utime(path, (now, now))  # by the desk's clock: alarms name this time
 
 
 def _find_seen_at(desk: Desk) -> datetime | None:
@@ -488,19 +484,15 @@ def _make_boxes_step(table: Table) -> Step:
                 for one, place in zip(keys, places, strict=True):
                     row = rows.get(one)
                     if row is None or not all(is_sound(row._mapping[box.name]) for box in sealed):
-                        reference = _find_reference(connection, place)
+                        reference = place._mapping.get("reference")
+                        if reference is None:
+                            of_case = CASES.c.case_id == place._mapping.get("case_id")
+                            reference = connection.execute(select(CASES.c.reference).where(of_case)).scalar()
                         named = " ".join([table.name, *map(str, one)])
                         gaps.append(Gap(BOX, named if reference is None else f"{reference}: {named}"))
             yield keys[-1], gaps
 
     return examine
-
-
-def _find_reference(connection: Connection, row: Row[Any]) -> str | None:
-    if (reference := row._mapping.get("reference")) is not None:
-        return str(reference)
-    of_case = select(CASES.c.reference).where(CASES.c.case_id == row._mapping.get("case_id"))
-    return connection.execute(of_case).scalar()
 
 
 _REPORT: Final = select(

@@ -175,9 +175,15 @@ def file_cases(
     _queue_unanswering(connection, values, now=now)
     _note_named_evidence(connection, rows)
     public = {case: report for case, report in contents.items() if isinstance(report, PublicReport)}
-    note_contexts(connection, public)
+    contexts = [_to_context(case_id, one.context) for case_id, one in public.items() if one.context is not None]
+    if contexts:
+        connection.execute(insert(PAGE_CONTEXTS), contexts)
     queue_notes(connection, public, now=now)
-    queue_alert(connection, count=_count_crises(connection, case_ids), now=now)
+    # From the table: every report joined to a crisis case is in the lane too, including the one that put it there. A
+    # case and its additions count once.
+    firsts = func.count(func.coalesce(CASES.c.joined_to, CASES.c.case_id).distinct())
+    crises = connection.execute(select(firsts).where(CASES.c.case_id.in_(case_ids), CASES.c.crisis)).scalar_one()
+    queue_alert(connection, count=int(crises), now=now)
 
 
 def make_own_reference(desk: Desk, connection: Connection) -> str:
@@ -228,6 +234,7 @@ def _make_case(
 ) -> dict[str, object]:
     clear, content = row.clear, row.content
     public = content if isinstance(content, PublicReport) else None
+    reply_key = None if public is None else public.reply_key
     risk = assess(content, received_at=parse_time(row.received_at))
     return {
         "case_id": case_id,
@@ -251,10 +258,11 @@ def _make_case(
         "reply_by": None if public is None else public.reply_by,
         "region": (public.region or None) if public is not None else None,
         "country": (public.country or None) if public is not None else None,
-        "has_reply_key": public is not None and public.reply_key is not None,
+        "has_reply_key": reply_key is not None,
         "flagged": public is not None and is_flagged(public),
         "adds_to": clear.earlier_reference,
-        "reply_key_sha256": None if public is None else _hash_reply_key(public.reply_key),
+        # A hash of a public key reveals nothing: it is there to be compared (docs/decisions/0016).
+        "reply_key_sha256": None if reply_key is None else hashlib.sha256(reply_key.encode()).hexdigest(),
         "channel": row.channel,
         "report_kind": clear.kind,
         "kind": get_filed_kind(content, risk),
@@ -273,17 +281,6 @@ def _measure(content: SealedContent, *, kind: str) -> dict[str, object]:
     return {"completeness": counted.score, "missing_fields": " ".join(list_missing_fields(counted))}
 
 
-def _count_crises(connection: Connection, case_ids: Sequence[str]) -> int:
-    """Return the number of new cases in the crisis lane, from the table.
-
-    Every report joined to a crisis case is in the lane too, including the one that put it there. A case and its
-    additions count once.
-    """
-    firsts = func.count(func.coalesce(CASES.c.joined_to, CASES.c.case_id).distinct())
-    query = select(firsts).where(CASES.c.case_id.in_(case_ids), CASES.c.crisis)
-    return int(connection.execute(query).scalar_one())
-
-
 def _find_about(row: NewCase, *, owners: Mapping[str, str], agencies: Collection[str]) -> str | None:
     """Return the service that a report is about, as known at filing: an analyst may set another."""
     if row.clear.partner != PUBLIC_SENDER:
@@ -292,19 +289,7 @@ def _find_about(row: NewCase, *, owners: Mapping[str, str], agencies: Collection
     return None if row.placement is None else owners.get(row.placement)
 
 
-def _hash_reply_key(reply_key: str | None) -> str | None:
-    # A hash of a public key reveals nothing: it is there to be compared (docs/decisions/0016).
-    return None if reply_key is None else hashlib.sha256(reply_key.encode()).hexdigest()
-
-
-def note_contexts(connection: Connection, reports: Mapping[str, PublicReport]) -> None:
-    """Record the contexts of new cases (case id to report), in the transaction that files them."""
-    values = [_to_values(case_id, report.context) for case_id, report in reports.items() if report.context is not None]
-    if values:
-        connection.execute(insert(PAGE_CONTEXTS), values)
-
-
-def _to_values(case_id: str, token: str) -> dict[str, object]:
+def _to_context(case_id: str, token: str) -> dict[str, object]:
     try:
         named = parse_context_token(token)
     except FormatError:

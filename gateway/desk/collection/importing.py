@@ -15,7 +15,7 @@ from sqlalchemy import Connection, insert, select, tuple_
 from gateway.desk.collection.chain import load_trusted_keys
 from gateway.desk.collection.collect import ALWAYS, DUPLICATE_ID
 from gateway.desk.collection.filing import BY_FILE, NewCase, file_cases, make_own_reference
-from gateway.desk.collection.quarantine import Claim, keep_bytes, list_waiting_bytes, resolve_row
+from gateway.desk.collection.quarantine import Claim, keep_bytes, read_waiting, resolve_row
 from gateway.desk.collection.row_checks import (
     RowRefusedError,
     SealedContent,
@@ -69,15 +69,6 @@ class VerifiedPost:
 def parse_post(raw: bytes) -> ReportPost:
     """Parse a file strictly, without trusting it; raises `FormatError`."""
     return parse_any_spelling(raw, kind=ReportPost, max_bytes=MAX_REPORT_BODY_BYTES)
-
-
-def peek_post_claim(raw: bytes) -> Claim:
-    """Return the file's own claims, unverified."""
-    try:
-        said = SIGNED_SUBMISSION.peek(parse_post(raw).statement)
-    except FormatError:
-        return Claim()
-    return Claim(said.partner, said.report_id)
 
 
 def check_post(raw: bytes, *, trusted: TrustedKeys, seen_at: datetime) -> VerifiedPost:
@@ -181,10 +172,8 @@ def import_report(desk: Desk, raw: bytes, *, actor: str) -> Imported:
 def try_imports_again(desk: Desk, *, actor: str, accept_ended_key: int | None = None) -> Sequence[Imported]:
     """Judge the files in quarantine again; return the reports now filed or known, with their receipts."""
     trusted = load_trusted_keys(desk, actor=actor)
-    with desk.store.read() as connection:
-        waiting = list_waiting_bytes(connection, channel=BY_FILE)
     taken: list[Imported] = []
-    for row_id, raw, seen_at in waiting:
+    for row_id, raw, seen_at in read_waiting(desk, channel=BY_FILE):
         is_accepted = row_id == accept_ended_key
         try:
             post = check_post(raw, trusted=trusted, seen_at=ALWAYS if is_accepted else parse_time(seen_at))
@@ -248,7 +237,15 @@ def _take(desk: Desk, connection: Connection, post: VerifiedPost, *, actor: str,
             )
         )
         if held is None and key is not None:
-            case = _to_new_case(post, reference, now=now)
+            case = NewCase(
+                clear=post.clear,
+                content=post.content,
+                reference=reference,
+                received_at=format_time(now),
+                door="industry",
+                placement=None,
+                channel=BY_FILE,
+            )
             file_cases(connection, [case], case_ids=[key.case_id], signer=signer, now=now, keys=[key])
     state: Literal["filed", "known"] = "filed" if held is None else "known"
     audit.append_entry(
@@ -261,18 +258,6 @@ def _take(desk: Desk, connection: Connection, post: VerifiedPost, *, actor: str,
         reference=reference,
     )
     return Imported(state, reference=reference, receipt=receipt)
-
-
-def _to_new_case(post: VerifiedPost, reference: str, *, now: datetime) -> NewCase:
-    return NewCase(
-        clear=post.clear,
-        content=post.content,
-        reference=reference,
-        received_at=format_time(now),
-        door="industry",
-        placement=None,
-        channel=BY_FILE,
-    )
 
 
 def _find_held(
@@ -299,7 +284,11 @@ def _find_held(
 
 
 def _quarantine(connection: Connection, raw: bytes, refused: RowRefusedError, *, actor: str, now: datetime) -> Imported:
-    claim = peek_post_claim(raw)
+    try:
+        said = SIGNED_SUBMISSION.peek(parse_post(raw).statement)
+        claim = Claim(said.partner, said.report_id)
+    except FormatError:
+        claim = Claim()
     kept = keep_bytes(
         connection,
         raw,

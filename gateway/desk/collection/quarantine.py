@@ -6,7 +6,7 @@ own sender: unverified, but enough to find it and to alert once for many alike.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -174,7 +174,12 @@ def keep_bytes(
     needs_alert = is_urgent and group not in alerted and _needs_alert(connection, group, is_certain=is_certain)
     if needs_alert:
         alerted.add(group)
-    is_alarming, has_alarm = refused.reason in ALARMING_REASONS, _has_alarm(connection, claim.partner, refused.reason)
+    is_alarming = refused.reason in ALARMING_REASONS
+    # One alarm is open for a sender and cause; a cleared one hides no later row.
+    alarmed = [bytes.fromhex(subject) for subject in list_subjects(connection, refused.reason)]
+    of_sender = QUARANTINE.c.claimed_partner.is_not_distinct_from(claim.partner)
+    alike = select(QUARANTINE.c.id).where(QUARANTINE.c.row_sha256.in_(alarmed), of_sender).limit(1)
+    has_alarm = connection.execute(alike).first() is not None
     connection.execute(
         insert(QUARANTINE).values(
             row_sha256=row_sha256,
@@ -327,14 +332,16 @@ def _drop_blanks(value: object) -> object:
     return [_drop_blanks(one) for one in value] if isinstance(value, list) else value
 
 
-def list_waiting_bytes(connection: Connection, *, channel: str) -> Sequence[tuple[int, bytes, str]]:
-    """Return the waiting rows of this channel, byte for byte, with the time each was first seen here."""
-    rows = connection.execute(
-        select(QUARANTINE.c.id, QUARANTINE.c.row, QUARANTINE.c.quarantined_at)
-        .where(QUARANTINE.c.resolved_at.is_(None), QUARANTINE.c.channel == channel)
-        .order_by(QUARANTINE.c.id)
-    )
-    return [(row.id, bytes(row.row), row.quarantined_at) for row in rows]
+def read_waiting(desk: Desk, *, channel: str) -> Iterator[tuple[int, bytes, str]]:
+    """Yield the waiting rows of a channel, byte for byte, with the time each was first seen here; one is in memory."""
+    waiting = select(QUARANTINE.c.id).where(QUARANTINE.c.resolved_at.is_(None), QUARANTINE.c.channel == channel)
+    with desk.store.read() as connection:
+        ids = connection.execute(waiting.order_by(QUARANTINE.c.id)).scalars().all()
+    for row_id in ids:
+        with desk.store.read() as connection:
+            columns = select(QUARANTINE.c.row, QUARANTINE.c.quarantined_at)
+            row = connection.execute(columns.where(QUARANTINE.c.id == row_id)).one()
+        yield row_id, bytes(row.row), row.quarantined_at
 
 
 def resolve_row(
@@ -386,15 +393,6 @@ def _needs_alert(connection: Connection, group: Group, *, is_certain: bool) -> b
     waiting = find_waiting(connection)
     is_told = waiting is not None and waiting.tries == 0 and (waiting.news_at or waiting.first_at) <= last_at
     return is_certain and not is_told
-
-
-def _has_alarm(connection: Connection, partner: str | None, reason: str) -> bool:
-    """Return whether an alarm for this sender and cause is open. A cleared one hides no later row."""
-    rows = [bytes.fromhex(subject) for subject in list_subjects(connection, reason)]
-    query = select(QUARANTINE.c.id).where(
-        QUARANTINE.c.row_sha256.in_(rows), QUARANTINE.c.claimed_partner.is_not_distinct_from(partner)
-    )
-    return connection.execute(query.limit(1)).first() is not None
 
 
 def format_cause(reason: str) -> str:

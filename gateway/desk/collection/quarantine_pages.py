@@ -3,6 +3,7 @@
 Content appears only in the response to the post that opened it. Never verified: a row may be forged.
 """
 
+from operator import attrgetter
 from typing import Final
 
 from flask import Blueprint
@@ -12,7 +13,6 @@ from gateway.desk.collection.collect import try_again
 from gateway.desk.collection.importing import try_imports_again
 from gateway.desk.collection.quarantine import (
     OpenedRow,
-    QuarantinedRow,
     QuarantineError,
     format_cause,
     format_plain,
@@ -118,13 +118,16 @@ def _show(
         rows, names = list_quarantined(connection), get_owner_names(connection)
     listed_page = read_list_page(found=len(rows))
     content = "" if opened is None or opened.plain is None else format_plain(opened.plain, with_blanks=False)
-    alike = [] if opened is None else [one for one in rows if _is_alike(one, opened.row)]
+    alike = 0
+    if opened is not None:
+        group = attrgetter("claimed_partner", "reason", "channel")
+        alike = sum(one.id <= opened.row.id and group(one) == group(opened.row) for one in rows)
     return show_page(
         "quarantine.html",
         rows=rows[listed_page.rows],
         listed_page=listed_page,
         opened=opened,
-        alike=len(alike),
+        alike=alike,
         content=content[:MOST_CHARACTERS],
         is_cut=len(content) > MOST_CHARACTERS,
         resolutions=RESOLUTION_TITLES.items(),
@@ -134,8 +137,3 @@ def _show(
         files=files,
         faults=faults or [],
     )
-
-
-def _is_alike(one: QuarantinedRow, row: QuarantinedRow) -> bool:
-    same = (one.claimed_partner, one.reason, one.channel) == (row.claimed_partner, row.reason, row.channel)
-    return same and one.id <= row.id

@@ -9,6 +9,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -334,7 +335,12 @@ def check_row(raw: bytes, *, trusted: TrustedKeys, now: datetime, seen_at: datet
         return _check_row(raw, trusted=trusted, now=now, seen_at=seen_at or now)
     except RowRefusedError as refused:
         if refused.seals_crisis is None:
-            refused.seals_crisis = _weigh_row(raw, trusted=trusted, now=now)
+            with suppress(FormatError):
+                row = parse_exact(raw, kind=ReportRow, max_bytes=MAX_ROW_BYTES)
+                clears = [SIGNED_INTAKE.peek(encode(row.intake)).clear]
+                if row.submission is not None:
+                    clears.append(clear_fields_of(SIGNED_SUBMISSION.peek(row.submission)))
+                refused.seals_crisis = weigh_envelope(row.envelope, clears, trusted=trusted, now=now)
         raise
 
 
@@ -352,17 +358,6 @@ def weigh_envelope(envelope: str, clears: Iterable[ClearFields], *, trusted: Tru
         except ReportAbuseError:
             continue
     return None
-
-
-def _weigh_row(raw: bytes, *, trusted: TrustedKeys, now: datetime) -> bool | None:
-    try:
-        row = parse_exact(raw, kind=ReportRow, max_bytes=MAX_ROW_BYTES)
-        clears = [SIGNED_INTAKE.peek(encode(row.intake)).clear]
-        if row.submission is not None:
-            clears.append(clear_fields_of(SIGNED_SUBMISSION.peek(row.submission)))
-    except FormatError:
-        return None
-    return weigh_envelope(row.envelope, clears, trusted=trusted, now=now)
 
 
 def _check_row(raw: bytes, *, trusted: TrustedKeys, now: datetime, seen_at: datetime) -> VerifiedRow:
@@ -466,7 +461,7 @@ def _read_envelope(text: str, *, intake: IntakeStatement) -> bytes:
     raw = parse_base64url(text, max_bytes=MAX_ENVELOPE_BYTES)
     if hashlib.sha256(raw).hexdigest() != intake.envelope_sha256:
         raise RowRefusedError(
-            ("The envelope differs from the one that the gateway accepted."), reason="envelope-mismatch"
+            "The envelope differs from the one that the gateway accepted.", reason="envelope-mismatch"
         )
     return raw
 

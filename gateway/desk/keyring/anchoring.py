@@ -145,7 +145,11 @@ def find_newest_kept(desk: Desk) -> AuditAnchor | None:
 def check_audit(desk: Desk) -> AuditCheck:
     """Check the hash chain of the audit log, and compare it with every anchor of the gateway and of the file here."""
     now, faults, kept = desk.clock(), list[AuditFault](), list_kept(desk)
-    shown, not_asked = _ask_gateway(desk)
+    shown, not_asked = None, ""
+    try:
+        shown = desk.make_feed().list_anchors()
+    except (TransportError, UnavailableError, VaultError) as error:
+        not_asked = str(error)
     anchors = kept if shown is None or len(kept) > len(shown) else shown
     found: list[AuditAnchor] = []
     try:
@@ -224,13 +228,6 @@ def accept_loss(desk: Desk, *, actor: str) -> list[str]:
         )
     anchor_audit(desk, after_loss=True)
     return [_describe_loss(one, found) for one in failed]
-
-
-def _ask_gateway(desk: Desk) -> tuple[list[bytes] | None, str]:
-    try:
-        return desk.make_feed().list_anchors(), ""
-    except (TransportError, UnavailableError, VaultError) as error:
-        return None, str(error)
 
 
 def _verify(desk: Desk, anchors: Sequence[bytes]) -> list[AuditAnchor]:

@@ -105,15 +105,13 @@ def find_sealed_report(connection: Connection, case_id: str) -> SealedReport | N
         of_case = and_(*(CASES.c[name] == table.c[name] for name in ("environment", "partner", "report_id")))
         row = connection.execute(select(table).join(CASES, of_case).where(CASES.c.case_id == case_id)).first()
         if row is not None:
-            is_feeds = table is REPORTS
-            clear = SIGNED_INTAKE.peek(bytes(row.intake)).clear if is_feeds else _parse_clear(row.clear)
+            if table is REPORTS:
+                clear = SIGNED_INTAKE.peek(bytes(row.intake)).clear
+            else:
+                clear = parse_exact(row.clear.encode(), kind=ClearFields, max_bytes=MAX_STATEMENT_BYTES)
             box = get_box(connection, case_id, bytes(row.envelope), kind=kind, row_id=row.report_id)
             return SealedReport(clear, box, bytes(row.envelope_sha256).hex())
     return None
-
-
-def _parse_clear(text: str) -> ClearFields:
-    return parse_exact(text.encode(), kind=ClearFields, max_bytes=MAX_STATEMENT_BYTES)
 
 
 # Built once: a page opens dozens of boxes.

@@ -109,7 +109,8 @@ class CaseKeys:
         with self._open_to_write() as descriptor:
             records = [_read(descriptor, key.number) for key in keys]
             if not all(map(_is_there, records)):
-                raise _make_behind(self._path)
+                fault = f"{self._path} never had the key of a case. {_BEHIND}"
+                raise LocalStateError(fault, reason="case-keys-behind")
             found = [_open_record(wrap, key, record) for key, record in zip(keys, records, strict=True)]
             if to == "destroyed" and any(state == "open" for state, _ in found):
                 # A record of destructions that was cut behind a stop ends nothing.
@@ -217,10 +218,6 @@ def _make_closed() -> OpeningError:
         "The box does not open under the key of its case: it was altered, or belongs to another row or case.",
         reason="does-not-open",
     )
-
-
-def _make_behind(path: Path) -> LocalStateError:
-    return LocalStateError(f"{path} never had the key of a case. {_BEHIND}", reason="case-keys-behind")
 
 
 def _make_fault(path: Path, error: OSError) -> LocalStateError:

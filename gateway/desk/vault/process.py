@@ -25,9 +25,7 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 
 from gateway.desk.vault import Answer, Ask, Request, Unlock, VaultError
-from gateway.desk.vault.key_folder import (
-    wipe,
-)
+from gateway.desk.vault.key_folder import wipe
 from gateway.web.logs import log_failure
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError, ReportAbuseError, SignatureProfileError
 from partner_sdk.wire.canonical import get_decoder

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gateway.desk.cases.model import list_cases
 from gateway.desk.cases.opening import open_case
-from gateway.desk.collection.collect import Collected, collect_reports, try_again
+from gateway.desk.collection.collect import collect_reports, try_again
 from gateway.desk.office.feed_client import FeedClient
 from gateway.desk.store.schema import QUARANTINE, REPORTS
 from gateway.exchange.feed import ItemKind, ItemPage
@@ -64,13 +64,6 @@ def test_desk_database_holds_no_word_of_a_report(loop: Loop) -> None:
     files = [path for path in loop.desk.paths.state.rglob("*") if path.is_file()]
     assert len(files) >= 10
     assert [path for path in files if marker.encode() in path.read_bytes()] == []
-
-
-def test_collecting_again_changes_nothing(loop: Loop) -> None:
-    loop.send_industry()
-    loop.collect()
-    assert loop.collect() == Collected()
-    assert loop.count("reports") == 1
 
 
 def test_more_than_one_page_is_collected(loop: Loop) -> None:
@@ -284,15 +277,6 @@ def test_run_opens_the_database_once(loop: Loop) -> None:
     loop.send_public()
     assert count_openings(loop.desk, loop.collect) == 1
     assert loop.count("cases") == 1
-
-
-def test_rows_that_cannot_be_acknowledged_do_not_hold_up_the_run(loop: Loop) -> None:
-    for _ in range(2):
-        loop.send_public()
-    loop.gateway_sql("UPDATE reports SET intake = x''")
-    assert loop.collect().quarantined == 2
-    assert loop.collect() == Collected(known=2, gaps=loop.collect().gaps)
-    assert waiting_at_gateway(loop) == 2
 
 
 def test_partner_that_signs_with_new_keys_keeps_its_earlier_reports(loop: Loop) -> None:

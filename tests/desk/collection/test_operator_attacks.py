@@ -24,7 +24,7 @@ from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import report_context
 from tests.builders import SealedReport, make_industry_report, make_key, seal_report
 from tests.desk.case_box_builders import list_case_ids, open_outer
-from tests.desk.desk_loop import ACTOR, Loop, make_public_report, seal_public
+from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.evidence_builders import open_door
 from tests.desk.forgery import alarms, newest_statement, quarantined, resign_newest, waiting_at_gateway
 from tests.desk.import_builders import cases_of, check, import_sealed
@@ -133,14 +133,6 @@ def test_forged_submission_beside_a_forged_envelope_is_quarantined(loop: Loop) -
     resign_newest(loop, submission_sha256=hashlib.sha256(forged.statement).hexdigest())
     assert loop.collect().refused == {"submission-not-genuine": 1}
     assert [kind for kind, _ in alarms(loop)] == ["submission-not-genuine"]
-
-
-def test_envelope_of_the_public_that_was_exchanged_without_the_receipt_key_is_quarantined(loop: Loop) -> None:
-    loop.send_public()
-    clear = newest_statement(loop).clear
-    other = seal_public(make_public_report(clear=clear, story="Something else."), key=loop.sealing_key())
-    exchange_newest_envelope(loop, other, with_receipt_key=False)
-    assert loop.collect().refused == {"envelope-mismatch": 1}
 
 
 def test_row_that_was_dropped_is_a_gap_and_the_rest_is_filed(loop: Loop) -> None:

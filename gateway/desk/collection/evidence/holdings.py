@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from gateway.desk.store.schema import CASES, EVIDENCE, NAMED_EVIDENCE, QUARANTINE
 from partner_sdk.durable_files import make_private_folder, sync_folder, write_durably
@@ -141,16 +141,9 @@ def hold_alone(root: Path) -> Iterator[bool]:
     except BlockingIOError:
         yield False
     else:
-        _clear_former_lock(root / "lock")
         yield True
     finally:
         os.close(descriptor)
-
-
-def _clear_former_lock(path: Path) -> None:
-    # The lock's former place: a file there would keep a partner with that id from having its folder.
-    if path.is_file():
-        path.unlink()
 
 
 _URGENT: Final = "P1"
@@ -237,7 +230,9 @@ def find_held(connection: Connection, *, partner: str, evidence_id: str) -> Held
     row = connection.execute(
         select(EVIDENCE).where(EVIDENCE.c.partner == partner, EVIDENCE.c.evidence_id == evidence_id)
     ).first()
-    return None if row is None else _to_held(row)
+    if row is None:
+        return None
+    return Held(partner=row.partner, evidence_id=row.evidence_id, digest=bytes(row.digest), size_bytes=row.size_bytes)
 
 
 def add_held(connection: Connection, held: Held, *, now: datetime) -> None:
@@ -300,10 +295,6 @@ def has_quarantined(connection: Connection, *, partner: str) -> bool:
     return connection.execute(waiting.limit(1)).first() is not None
 
 
-def _to_held(row: Row[Any]) -> Held:
-    return Held(partner=row.partner, evidence_id=row.evidence_id, digest=bytes(row.digest), size_bytes=row.size_bytes)
-
-
 def open_file(parts: SealedParts, held: Held, *, reference: EvidenceReference) -> Iterator[bytes]:
     """Yield the plain file in pieces of 1 MiB at most, exactly `reference.size_bytes` of it.
 
@@ -311,7 +302,11 @@ def open_file(parts: SealedParts, held: Held, *, reference: EvidenceReference) -
     (`wrong-digest`, `wrong-size`, `does-not-open`, `bad-padding`, `wrong-hash`) and `LocalStateError` (`unreadable`).
     """
     _check_reference(held, reference)
-    cipher = AESGCM(_derive_key(reference))
+    try:
+        secret = parse_base64url(reference.secret, length=SECRET_BYTES)
+    except FormatError:
+        raise OpeningError("The report has no secret to open this file.", reason="does-not-open") from None
+    cipher = AESGCM(derive_file_key(secret=secret, sha256=bytes.fromhex(reference.sha256)))
     whole = hashlib.sha256()
     left, last = reference.size_bytes, count_sealed_segments(held.size_bytes) - 1
     for counter, segment in enumerate(parts.read_segments(size_bytes=held.size_bytes)):
@@ -348,11 +343,3 @@ def _check_reference(held: Held, reference: EvidenceReference) -> None:
         raise OpeningError(
             "The sealed bytes at this desk do not match the file size in the report.", reason="wrong-size"
         )
-
-
-def _derive_key(reference: EvidenceReference) -> bytes:
-    try:
-        secret = parse_base64url(reference.secret, length=SECRET_BYTES)
-    except FormatError:
-        raise OpeningError("The report has no secret to open this file.", reason="does-not-open") from None
-    return derive_file_key(secret=secret, sha256=bytes.fromhex(reference.sha256))

@@ -184,8 +184,6 @@ def test_partner_that_used_its_share_of_the_disk_holds_back_no_other(
 
 
 def test_partner_whose_name_is_lock_is_one_like_the_others(loop: Loop) -> None:
-    loop.desk.paths.evidence.mkdir(mode=0o700, exist_ok=True)
-    (loop.desk.paths.evidence / "lock").touch()  # where the lock was once
     loop.enrol(partner=LOCK)
     films = [send_film(loop), send_film(loop, partner=LOCK), send_film(loop)]
     assert collect_all(loop).collected == 3

@@ -13,7 +13,7 @@ from gateway.desk.collection.evidence import collecting
 from gateway.desk.collection.evidence.holdings import SealedParts, hold_alone
 from gateway.desk.office.feed_client import FeedClient
 from gateway.exchange.feed import ItemKind, ItemPage
-from partner_sdk.errors import FormatError, LocalStateError, ProblemError, UnavailableError
+from partner_sdk.errors import LocalStateError, UnavailableError
 from partner_sdk.wire.evidence import EvidenceRow
 from tests.builders.evidence import hand_over
 from tests.desk.desk_loop import Loop, page_of
@@ -330,10 +330,3 @@ def _collected(loop: Loop) -> Film:
     film = send_film(loop)
     collect_all(loop)
     return film
-
-
-def test_errors_of_the_feed_are_those_of_the_sdk(loop: Loop) -> None:
-    with pytest.raises(ProblemError):
-        loop.desk.make_feed().get_evidence_part(partner="example-chat", evidence_id=make_film().evidence_id, part=0)
-    with pytest.raises(FormatError):
-        loop.desk.make_feed().get_evidence_part(partner="a b", evidence_id="x", part=0)

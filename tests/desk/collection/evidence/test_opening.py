@@ -178,12 +178,6 @@ def test_padding_that_is_not_zeros_is_refused(loop: Loop, out: Path) -> None:
     assert refused(loop, film, out) == "bad-padding"
 
 
-def test_empty_file_with_padding_that_is_not_zeros_is_refused(loop: Loop, out: Path) -> None:
-    film = send_film(loop, make_film(b"", padding=b"x"))
-    collect_all(loop)
-    assert refused(loop, film, out) == "bad-padding"
-
-
 @pytest.mark.parametrize("way", ["swap", "cut", "drop"])
 def test_segments_that_were_moved_or_cut_on_the_desks_disk_leave_nothing(loop: Loop, out: Path, way: str) -> None:
     film = send_film(loop, make_film(os.urandom(2 * SEGMENT_TEXT + 5)))

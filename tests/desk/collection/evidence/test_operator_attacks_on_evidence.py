@@ -24,7 +24,6 @@ from tests.desk.evidence_builders import (
     held,
     make_film,
     newest_case,
-    newest_file,
     part_files,
     send_film,
     waiting,
@@ -77,33 +76,6 @@ def test_swapped_bytes_of_two_parts_are_an_alarm_never_acknowledged_and_fetched_
     first.write_bytes(one)
     second.write_bytes(two)
     assert_comes_after_all(loop, *films)
-
-
-def test_good_parts_beside_a_bad_one_are_kept_and_not_fetched_again(loop: Loop) -> None:
-    film = send_film(loop, make_film(TWO_PARTS))
-    path = blob_files(loop, film)[0]
-    good = path.read_bytes()
-    path.write_bytes(os.urandom(len(good)))
-    assert collect_all(loop).spoiled == 1
-    assert [one.name for one in part_files(loop, film)] == ["0001.part"]
-    path.write_bytes(good)
-    assert collect(loop).fetched_bytes == len(good)
-    assert_comes_after_all(loop, film)
-
-
-def test_parts_in_another_order_are_an_alarm_under_any_digest(loop: Loop) -> None:
-    film = send_film(loop, make_film(TWO_PARTS))
-    sha256 = [bytes.fromhex(one) for one in film.sealed.sha256]
-    rename_parts(loop, film, sha256=sha256[::-1])
-    loop.gateway_sql("UPDATE evidence_parts SET size_bytes = size_bytes WHERE position = ?", position_of(loop, film))
-    assert collect_all(loop).refused == 1
-    changed = evidence_digest(sha256[::-1], size_bytes=film.sealed.size_bytes)
-    rename_parts(loop, film, sha256=sha256[::-1], digest=changed)
-    assert collect(loop).refused == 1
-    assert kinds(loop)[-1] == OTHER_DIGEST
-    assert (held(loop), waiting(loop)) == ([], [film.evidence_id])
-    rename_parts(loop, film, sha256=sha256, digest=bytes.fromhex(film.sealed.digest))
-    assert_comes_after_all(loop, film)
 
 
 @pytest.mark.parametrize("way", ["shorter", "empty", "gone"])
@@ -166,20 +138,6 @@ def test_urgent_report_without_a_digest_is_safe_from_bytes_of_his_own_too(loop: 
     assert not to.exists()
 
 
-def test_evidence_of_two_partners_that_was_swapped_is_an_alarm_and_goes_to_neither(loop: Loop) -> None:
-    loop.enrol(partner=OTHER)
-    mine, theirs = send_film(loop), send_film(loop, partner=OTHER)
-    for film, partner in ((mine, OTHER), (theirs, loop.partner)):
-        loop.gateway_sql("UPDATE evidence SET partner = ? WHERE evidence_id = ?", partner.partner, film.evidence_id)
-    done = collect_all(loop)
-    assert (done.collected, done.unnamed, done.fetched_bytes) == (0, 2, 0)
-    assert kinds(loop) == [NOT_NAMED] * 2
-    assert len(waiting(loop)) == 2
-    for film, partner in ((mine, loop.partner), (theirs, OTHER)):
-        loop.gateway_sql("UPDATE evidence SET partner = ? WHERE evidence_id = ?", partner.partner, film.evidence_id)
-    assert_comes_after_all(loop, mine, theirs)
-
-
 def test_bytes_and_digests_of_two_partners_that_were_swapped_are_an_alarm(loop: Loop) -> None:
     loop.enrol(partner=OTHER)
     mine, theirs = send_film(loop), send_film(loop, partner=OTHER)
@@ -222,14 +180,3 @@ def test_evidence_that_comes_again_with_another_digest_is_an_alarm_and_replaces_
     assert collect(loop).refused == 1
     assert kinds(loop) == [OTHER_DIGEST]
     assert [path.read_bytes() for path in part_files(loop, film)] == list(film.sealed.parts)
-
-
-def test_evidence_that_he_drops_is_shown_as_late(loop: Loop) -> None:
-    film = send_film(loop)
-    loop.gateway_sql("DELETE FROM evidence_parts")
-    loop.gateway_sql("DELETE FROM evidence")
-    assert collect_all(loop).collected == 0
-    assert newest_file(loop).state == "on_the_way"
-    loop.clock.advance(days=15)
-    assert newest_file(loop).state == "late"
-    assert film.evidence_id not in held(loop)

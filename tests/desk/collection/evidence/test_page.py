@@ -77,15 +77,6 @@ def test_page_says_of_a_file_that_is_late_to_ask_the_partner(loop: Loop) -> None
     assert advice in read(browse(loop), case.case_id)
 
 
-def test_opened_page_has_a_button_for_a_file_that_is_here(loop: Loop) -> None:
-    film = send_film(loop)
-    collect_all(loop)
-    page = read(browse(loop), newest_case(loop).case_id)
-    assert f'action="/cases/{newest_case(loop).case_id}/files/{film.evidence_id}"' in page
-    assert "Here, sealed" in page
-    assert "holiday.mp4" in page
-
-
 def test_open_answers_with_the_file_as_an_attachment_that_no_browser_runs_or_keeps(loop: Loop) -> None:
     film = send_film(loop, make_film(b"<script>alert(1)</script>" * 50_000))
     collect_all(loop)
