@@ -390,7 +390,7 @@ def write_page(sheet: Sheet, content: PackageContent) -> None:
     _set_terms(sheet, content)
     for report in content.reports:
         _show_report(sheet, report)
-    _list_evidence(sheet, content)
+    _show_evidence(sheet, content)
     sheet.write_heading("This archive")
     sheet.write_facts((f"{one.reference}: SHA-256 when sealed", one.sealed_sha256) for one in content.reports)
     sheet.write_text(
@@ -513,7 +513,7 @@ def _show_report(sheet: Sheet, report: SourceReport) -> None:
         _show_section(sheet, section)
 
 
-def _list_evidence(sheet: Sheet, content: PackageContent) -> None:
+def _show_evidence(sheet: Sheet, content: PackageContent) -> None:
     if content.evidence:
         sheet.write_heading("Evidence")
     for item in content.evidence:

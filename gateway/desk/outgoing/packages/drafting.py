@@ -41,7 +41,6 @@ from gateway.desk.cases.reading.labels import AGE_BANDS, ASSESSMENT, KINDS, PUBL
 from gateway.desk.collection.evidence.holdings import count_arrived
 from gateway.desk.office.people.permissions import Role
 from gateway.desk.office.people.register import find_person, list_roles
-from gateway.desk.office.suggestions import suggest
 from gateway.desk.office.views.page import SANDBOX, Fault, get_desk, get_name
 from gateway.desk.office.wiring import Desk
 from gateway.desk.outgoing.packages.archive import Packed, unpack
@@ -620,8 +619,9 @@ def make_file_answer(action: Action, *, passphrase: str) -> Response:
     except ReadError:
         raise ActionError("Take the passphrase of this page as it is.", reason="bad-passphrase") from None
     if made.size_bytes > MOST_PAGE_BYTES:
-        words = suggest(f"package save {action.action_id} --out FILE")
-        raise ActionError(f"This file is too large for a page. Run `{words}`.", reason="too-large")
+        raise ActionError(
+            "This file is too large for a page. It can be saved on the desk's own machine.", reason="too-large"
+        )
     answer = Response(made.pieces, content_type="application/octet-stream")
     answer.headers["Content-Disposition"] = f'attachment; filename="{made.name}"'
     answer.headers["Content-Security-Policy"] = SANDBOX

@@ -15,7 +15,7 @@ from gateway.desk.office.wiring import Desk
 from tests.desk.view_builders import Browser, add_sealed_case
 
 DESK = Path(page.__file__).parents[2]
-TEMPLATES = DESK / "views" / "templates"
+TEMPLATES = DESK / "office" / "views" / "templates"
 # Refusals that pages show as they are, and the reasons of those that commands alone give.
 SHOWN = ("CaseError", "ActionError", "CaseFileError", "ReplyError")
 OF_COMMANDS = {"no-identifier-key", "not-confirmed"}

@@ -335,12 +335,12 @@ def test_a_digest_is_made_previewed_and_released_by_two_people(
 ) -> None:
     sent = []
 
-    def write_message(_desk, *, partner, kind, body, actor, message_id):
+    def store_message(_desk, _connection, *, partner, kind, body, actor, message_id):
         assert message_id == make_message_id(digest_id)
         sent.append((partner, kind, body, actor))
         return type("Message", (), {"message_id": "message-1"})
 
-    monkeypatch.setattr(releases, "write_message", write_message)
+    monkeypatch.setattr(releases, "store_message", store_message)
     monkeypatch.setattr(releases, "send_due", lambda _desk, only: sent.append("sent") or SentOut())
     add_cases(desk.store, 60)
     add_cases(desk.store, 60, synthetic=True)  # no digest of a live desk counts them
