@@ -18,10 +18,6 @@ from tests.gateway.adoption_builders import make_id
 MARKER = "MARKER-\N{SNOWMAN}"
 MARKED = msgspec.structs.replace(EXAMPLE, message=f"first line\n{MARKER}", contact_name=f"S. {MARKER}")
 CALLED = "example-show"
-PLACE_WORDS = (
-    *("--owner", CALLED, "--surface", "profile"),
-    *("--address", "https://chat.example/people/*", "--position", "Under the name"),
-)
 
 
 def make_row(key: SealingKey, number: int = 1, *, service: AskingService = MARKED) -> AdoptionPost:

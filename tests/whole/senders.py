@@ -203,11 +203,6 @@ class EvidenceSender:
         self.thread.join()
 
 
-def check_parts(sender: EvidenceSender, *, held: Iterable[bytes]) -> None:
-    """Check that the gateway lists every part that it acknowledged, and that its bytes are among those `held`."""
-    assert list_lost_parts(sender, held=held) == set()
-
-
 def list_lost_parts(sender: EvidenceSender, *, held: Iterable[bytes]) -> set[tuple[str, int, str]]:
     """Return the acknowledged parts that the gateway does not list, or whose bytes are not among those `held`."""
     states: dict[str, list[dict[str, object]]] = {}

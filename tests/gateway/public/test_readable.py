@@ -72,6 +72,3 @@ def test_step_with_too_many_words_to_keep_shows_them(public: PublicHouse, monkey
     monkeypatch.setattr("gateway.public.visit.PADDED_SIZES", (4 * 1024,))
     person.press(story=MARKER * 200)
     assert (person.page.status_code, MARKER * 200 in person.text()) == (413, True)
-
-
-BY_EMAIL: dict[str, str | list[str]] = {"contact_ways": ["email"], "email": "sam@example.org"}
