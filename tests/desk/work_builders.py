@@ -1,15 +1,20 @@
 """An assessed case, ready for the actions that need one."""
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+import pytest
 
 from gateway.desk.cases.assessing import Assessment, assess_case, find_assessment, pass_on
 from gateway.desk.cases.closing import Closing, close_case
 from gateway.desk.cases.holding import get_lead, take_over
-from gateway.desk.cases.model import CaseRow
+from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.replying.replies import GivenReply
 from gateway.desk.office.uk_times import format_typed_time
 from gateway.desk.office.wiring import Desk
+from partner_sdk.errors import ReportAbuseError
 from tests.desk.desk_loop import ACTOR
 from tests.desk.people_builders import ensure_person
 
@@ -31,6 +36,20 @@ ANSWERS = {
     **{name: getattr(ASSESSMENT, name) for name in ("priority", "kind", "age_band", "contact")},
     "assess_reasons": ASSESSMENT.reasons,
 }
+
+
+@contextmanager
+def refused(reason: str, kind: type[ReportAbuseError] = CaseError) -> Iterator[pytest.ExceptionInfo[ReportAbuseError]]:
+    """Expect a refusal of this kind with this reason."""
+    with pytest.raises(kind) as caught:
+        yield caught
+    assert caught.value.reason == reason
+
+
+def get(desk: Desk, wanted: str) -> CaseRow:
+    """Return a case as the desk has it."""
+    with desk.store.read() as connection:
+        return get_case(connection, wanted)
 
 
 def make_talk(desk: Desk, *, code: str = "replied_by_call", said: str = "We told them what comes next.") -> GivenReply:

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.cases.model import CaseError, CaseRow, get_case
+from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.cases.opening import find_earlier, is_proven, open_case
 from gateway.desk.cases.replying.replies import ReplyDraft, ReplyError, record_reply, write_reply
 from tests.builders import make_clear_fields
 from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.industry_builders import find
 from tests.desk.view_builders import Browser, make_code_key, make_code_seed
 from tests.desk.work_builders import make_talk
 from tests.public_report_builders import make_contact, make_known_person
@@ -33,13 +34,8 @@ def add(loop: Loop, reference: str, *, priority: str = "P3", **changes: Any) -> 
     return loop.send_public(clear=clear, **{**BLANK, "reply_key": KEY, **changes}).reference
 
 
-def get(loop: Loop, reference: str) -> CaseRow:
-    with loop.desk.store.read() as connection:
-        return get_case(connection, reference)
-
-
 def is_theirs(loop: Loop, reference: str) -> bool:
-    found = get(loop, reference)
+    found = find(loop, reference)
     with loop.desk.store.read() as connection:
         return is_proven(found, earlier=find_earlier(connection, found))
 
@@ -66,16 +62,16 @@ def test_addition_is_as_urgent_as_the_more_urgent_of_both(
         loop.collect()
     second, third = add(loop, reference, priority=added), add(loop, reference)
     loop.collect()
-    assert get(loop, second).priority == filed
-    assert get(loop, third).priority == first
-    assert get(loop, reference).priority == first
+    assert find(loop, second).priority == filed
+    assert find(loop, third).priority == first
+    assert find(loop, reference).priority == first
 
 
 def test_list_and_pages_link_an_addition_and_its_first_report_both_ways(loop: Loop, browser: Browser) -> None:
     reference = send_first(loop)
     added = add(loop, reference)
     loop.collect()
-    first, second = get(loop, reference), get(loop, added)
+    first, second = find(loop, reference), find(loop, added)
     assert f'adds to <a href="/cases/{first.case_id}">{reference}</a>' in browser.get("/").text
     assert f'Adds to <a href="/cases/{first.case_id}">{reference}</a>' in browser.get(f"/cases/{second.case_id}").text
     assert f'Added to: <a href="/cases/{second.case_id}">{added}</a>' in browser.get(f"/cases/{first.case_id}").text
@@ -86,7 +82,7 @@ def test_page_of_an_addition_shows_how_the_first_report_says_to_reach_the_person
     added = add(loop, reference)
     loop.collect()
     open_case(loop.desk, reference, actor=ACTOR)
-    page = read(browser, get(loop, added))
+    page = read(browser, find(loop, added))
     for said in (
         f"Before you contact anyone: from {reference}",
         "We must not contact",
@@ -105,7 +101,7 @@ def test_addition_to_an_unread_report_names_the_report_with_the_contact(loop: Lo
     reference = send_first(loop)
     added = add(loop, reference)
     loop.collect()
-    page = read(browser, get(loop, added))
+    page = read(browser, find(loop, added))
     assert f"Contact is in {reference}: open that first." in page
     for absent in ("They picked none", "They gave no name", "my uncle", "Not proven"):
         assert absent not in page
@@ -121,7 +117,7 @@ def test_way_that_the_first_report_bars_is_barred_in_what_was_added(loop: Loop, 
     added = add(loop, reference, contact=make_contact(ways=("email",), email="new@b.example"))
     loop.collect()
     open_case(loop.desk, reference, actor=ACTOR)
-    page = read(browser, get(loop, added))
+    page = read(browser, find(loop, added))
     assert "Do not use" in page[page.index("From the later report") : page.index("new@b.example") + 200]
 
 
@@ -143,7 +139,9 @@ def test_key_of_the_return_code_proves_the_same_person(
     added = add(loop, reference, reply_key=second)
     loop.collect()
     assert is_theirs(loop, added) is proven
-    assert ("Not proven to be the same person." in browser.get(f"/cases/{get(loop, added).case_id}").text) is not proven
+    assert (
+        "Not proven to be the same person." in browser.get(f"/cases/{find(loop, added).case_id}").text
+    ) is not proven
 
 
 @pytest.mark.parametrize(("first", "second"), [(None, KEY), (KEY, None), (None, None)])
@@ -162,7 +160,7 @@ def test_addition_to_a_report_that_got_no_code_is_to_be_checked_and_not_thrown_a
     added = add(loop, reference, reply_key=None, contact=make_contact(ways=("email",), email="kim@b.example"))
     loop.collect()
     open_case(loop.desk, reference, actor=ACTOR)
-    page = read(browser, get(loop, added))
+    page = read(browser, find(loop, added))
     said = page.index("Check these details with the person first, in a way that the first report gives.")
     assert page.index("There is no proof that this is the same person.") < said < page.index("kim@b.example")
     assert "Do not use these contact details." not in page
@@ -172,7 +170,7 @@ def test_addition_to_a_report_that_is_not_here_is_not_proven(loop: Loop, browser
     added = add(loop, "C5H6-6S35C-3")
     loop.collect()
     assert not is_theirs(loop, added)
-    assert "C5H6-6S35C-3 is not at this desk." in browser.get(f"/cases/{get(loop, added).case_id}").text
+    assert "C5H6-6S35C-3 is not at this desk." in browser.get(f"/cases/{find(loop, added).case_id}").text
 
 
 def test_forged_addition_gets_no_reply_and_its_contact_carries_a_warning(loop: Loop, browser: Browser) -> None:
@@ -189,7 +187,7 @@ def test_forged_addition_gets_no_reply_and_its_contact_carries_a_warning(loop: L
             write_reply(loop.desk, one, REPLY, actor=ACTOR)
         assert refused.value.reason == "not-proven"
     assert loop.count("reply_messages") == 1  # that the first report was read
-    page = read(browser, get(loop, forged))
+    page = read(browser, find(loop, forged))
     assert page.index("my uncle") < page.index("Do not use these contact details.") < page.index("eve@b.example")
     assert "Check it before you send it" not in page
 
@@ -199,7 +197,7 @@ def test_partners_addition_is_proven_by_its_signature(loop: Loop) -> None:
     loop.collect()
     added = loop.send_industry(kind="supplement", earlier_reference=first).reference
     loop.collect()
-    assert (get(loop, added).adds_to, is_theirs(loop, added)) == (first, True)
+    assert (find(loop, added).adds_to, is_theirs(loop, added)) == (first, True)
 
 
 def test_nothing_that_can_be_read_is_kept_of_the_key(loop: Loop) -> None:
@@ -214,10 +212,10 @@ def test_nothing_that_can_be_read_is_kept_of_the_key(loop: Loop) -> None:
 def test_addition_names_the_kind_that_the_first_report_told_in_words(loop: Loop) -> None:
     first = send_first(loop, kinds=())
     loop.collect()
-    assert get(loop, first).kind == "untold"
+    assert find(loop, first).kind == "untold"
     added = [add(loop, first, kinds=kinds) for kinds in ((), ("threatens_to_share",), ())]
     loop.collect()
-    assert [get(loop, one).kind for one in (first, *added)] == ["coercion_blackmail"] * 4
+    assert [find(loop, one).kind for one in (first, *added)] == ["coercion_blackmail"] * 4
 
 
 @pytest.mark.parametrize("key", [KEY, OTHER_KEY])

@@ -12,13 +12,18 @@ from hypothesis import strategies as st
 from gateway.desk.cases.assessing import View, advise
 from gateway.desk.cases.closing import Closing, close_case, exempt_case, reopen_case
 from gateway.desk.cases.holding import claim_case, hand_over, release_case, take_over
-from gateway.desk.cases.model import CaseError, CaseRow, get_case
+from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.replying.replies import record_reply
 from gateway.desk.office.wiring import Desk
 from tests.desk.people_builders import ensure_person
 from tests.desk.view_builders import Clock, add_sealed_case
-from tests.desk.work_builders import assess, make_talk, pass_case_on
+from tests.desk.work_builders import (
+    assess,
+    get,
+    make_talk,
+    pass_case_on,
+)
 
 PEOPLE = ("a-analyst", "b-analyst")
 WHY = "Because of the school."
@@ -191,11 +196,6 @@ BEGINNINGS = (
     ("read", "assess_urgent", "reply", "exempt"),
     ("read", "assess_urgent", "reply", "pass_on"),
 )
-
-
-def get(desk: Desk, case_id: str) -> CaseRow:
-    with desk.store.read() as connection:
-        return get_case(connection, case_id)
 
 
 @pytest.mark.parametrize("under_18", ["yes", "no"])

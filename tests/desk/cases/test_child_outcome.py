@@ -23,7 +23,10 @@ from gateway.desk.store.schema import AUDIT, CASE_STEPS
 from tests.builders import NOW
 from tests.desk.desk_loop import ACTOR
 from tests.desk.view_builders import Browser, add_sealed_case
-from tests.desk.work_builders import assess
+from tests.desk.work_builders import (
+    assess,
+    refused,
+)
 
 TOLD = "Told-Marker: DC Example of Kent Police, by phone"
 
@@ -64,16 +67,14 @@ def test_case_has_several_outcomes_also_once_it_is_closed(desk: Desk, case_id: s
     [("happy", TOLD, "bad-code"), ("", TOLD, "bad-code"), ("located", " ", "note-missing")],
 )
 def test_bad_outcome_is_refused(desk: Desk, case_id: str, outcome: str, told: str, reason: str) -> None:
-    with pytest.raises(CaseError) as caught:
+    with refused(reason):
         record_child_outcome(desk, case_id, outcome=outcome, told_by=told, actor=ACTOR)
-    assert caught.value.reason == reason
     assert list_codes(desk, case_id) == []
 
 
 def test_outcome_of_an_unread_case_is_refused(desk: Desk) -> None:
-    with pytest.raises(CaseError) as caught:
+    with refused("not-opened"):
         record_child_outcome(desk, add_sealed_case(desk, marker=""), outcome="located", told_by=TOLD, actor=ACTOR)
-    assert caught.value.reason == "not-opened"
 
 
 def test_same_outcome_twice_and_one_that_is_not_there_are_refused(desk: Desk, case_id: str) -> None:

@@ -8,7 +8,6 @@ import pytest
 
 from gateway.desk.cases.closing import Closing, reopen_case
 from gateway.desk.cases.holding import claim_case, release_case
-from gateway.desk.cases.model import CaseRow, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.queue import list_queue, move_case
 from gateway.desk.collection import joining
@@ -23,6 +22,7 @@ from tests.builders import SealedReport, make_clear_fields, make_industry_report
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.forgery import newest_statement, resign_newest
 from tests.desk.import_builders import make_file
+from tests.desk.industry_builders import find
 from tests.desk.loop_model import copy_loop
 from tests.desk.outbox_builders import list_all_alerts, send_alerts
 from tests.desk.view_builders import Browser, make_code_key, make_code_seed
@@ -45,11 +45,6 @@ HURTING: dict[str, Any] = {
     "person": make_known_person(knows=("home", "school")),
     "still": "yes",
 }
-
-
-def get(loop: Loop, reference: str) -> CaseRow:
-    with loop.desk.store.read() as connection:
-        return get_case(connection, reference)
 
 
 def queue(loop: Loop) -> list[str]:
@@ -116,7 +111,7 @@ def test_self_harm_counts_alike_from_a_child_and_from_a_partner(tmp_path: Path) 
             loop.send_public(feels="hurting").reference if door == "public" else send_industry(loop, "self_harm")
         )
         loop.collect()
-        assert get(loop, reference).factors.split()[0] == "self_harm"
+        assert find(loop, reference).factors.split()[0] == "self_harm"
         pages.append(alerts(loop))
     assert pages == [[1], [1]]
 
@@ -131,13 +126,13 @@ def test_factors_of_two_reports_of_a_partner_are_weighed_together_and_alert_thou
     first = loop.send_industry(sealed).reference
     loop.collect()
     read(loop, first)
-    assert (get(loop, first).crisis, alerts(loop)) == (False, [])
+    assert (find(loop, first).crisis, alerts(loop)) == (False, [])
     loop.clock.advance(minutes=1)
     later = send_industry(loop, "lives_with_child", kind="supplement", earlier_reference=first)
     loop.collect()
-    case = get(loop, first)
+    case = find(loop, first)
     assert (case.crisis, case.factors.split()[0]) == (True, "charge_and_home")
-    assert case.crisis_since == get(loop, later).collected_at
+    assert case.crisis_since == find(loop, later).collected_at
     assert alerts(loop) == [1]
     assert queue(loop) == [first]
     # And the alert that waits is not dropped because somebody read the first report before.
@@ -154,17 +149,17 @@ def test_addition_that_completes_a_crisis_stands_in_the_lane_and_alerts(
     if not adds_first:
         loop.collect()
         read(loop, first)
-        assert (get(loop, first).crisis, alerts(loop)) == (False, [])
+        assert (find(loop, first).crisis, alerts(loop)) == (False, [])
         loop.clock.advance(minutes=1)
     added = add(loop, first, reply_key=KEY if is_theirs else OTHER_KEY, still="yes")
     if adds_first:
         # The operator of the gateway hands over the addition before the report that it adds to.
         loop.gateway_sql("UPDATE reports SET position = position + 10 WHERE reference = ?", first)
     loop.collect()
-    assert get(loop, added).crisis
-    assert "can_turn_up" in get(loop, added).factors.split()
+    assert find(loop, added).crisis
+    assert "can_turn_up" in find(loop, added).factors.split()
     # Only what is proven to come from the same person is said of the first report.
-    assert get(loop, first).crisis is is_theirs
+    assert find(loop, first).crisis is is_theirs
     assert alerts(loop) == [1 + (adds_first and is_theirs)]
     assert set(queue(loop)[: 2 if is_theirs else 1]) == ({first, added} if is_theirs else {added})
 
@@ -177,7 +172,7 @@ def test_what_the_person_adds_in_pieces_is_weighed_together(loop: Loop) -> None:
     assert alerts(loop) == []
     add(loop, first, still="yes")
     loop.collect()
-    assert get(loop, first).crisis
+    assert find(loop, first).crisis
     assert alerts(loop) == [1]
 
 
@@ -186,7 +181,7 @@ def test_imported_file_in_the_crisis_lane_alerts(loop: Loop) -> None:
     raw = make_file(seal_report(loop.partner, key=loop.sealing_key(), report=report, priority="P3"))
     imported = import_report(loop.desk, raw, actor=ACTOR)
     assert imported.state == "filed"
-    assert get(loop, str(imported.reference)).crisis
+    assert find(loop, str(imported.reference)).crisis
     assert alerts(loop) == [1]
 
 
@@ -297,20 +292,20 @@ def test_refused_file_is_weighed_for_every_reason(loop: Loop, signs: tuple[Any, 
 def test_calmer_report_that_joins_lowers_nothing(loop: Loop) -> None:
     first = send_industry(loop, "self_harm", at_risk_now="yes")
     loop.collect()
-    before = get(loop, first)
+    before = find(loop, first)
     later = send_industry(loop, kind="retraction", earlier_reference=first)
     loop.collect()
-    after = get(loop, first)
+    after = find(loop, first)
     assert after.crisis
     assert after.score >= before.score
     assert set(before.factors.split()) <= set(after.factors.split())
-    assert get(loop, later).crisis
+    assert find(loop, later).crisis
 
 
 def test_case_keeps_codes_and_no_word_of_the_report(loop: Loop) -> None:
     reference = loop.send_public(**HURTING, story="Quetzal", name="Quetzal").reference
     loop.collect()
-    case = get(loop, reference)
+    case = find(loop, reference)
     assert case.factors.split() == [
         *("self_harm", "still_going_on", "knows_home", "hurting_while_it_goes_on", "knows_school"),
         *("told_no_adult", "grooming", "teenager"),
@@ -328,13 +323,13 @@ def test_flood_of_a_partner_stands_before_no_child_and_comes_forward_as_it_is_re
     loop.collect()
     assert [set(queue(loop)[:2]) < set(loud), queue(loop)[2]] == [True, hurting]
     last = queue(loop)[3]
-    assert (get(loop, last).is_behind, alerts(loop)) == (True, [4])
+    assert (find(loop, last).is_behind, alerts(loop)) == (True, [4])
     page = Browser(loop.desk).sign_in().get("/").text
     assert page.count("Behind: its sender has many unread") == 1
     read(loop, queue(loop)[0])
     # The next one takes the place, and what was read keeps its own.
     assert set(queue(loop)[:3]) == set(loud)
-    assert not get(loop, last).is_behind
+    assert not find(loop, last).is_behind
 
 
 def test_case_that_a_person_moves_is_not_held_back(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -342,7 +337,7 @@ def test_case_that_a_person_moves_is_not_held_back(loop: Loop, monkeypatch: pyte
     send_industry(loop, "self_harm", "threat_to_life")
     held = send_industry(loop, "self_harm")
     loop.collect()
-    assert get(loop, held).is_behind
+    assert find(loop, held).is_behind
     moved = move_case(loop.desk, held, lane="crisis", score=900, reason="A teacher rang", actor=ACTOR, roles=set())
     assert (moved.is_behind, queue(loop)[0]) == (False, held)
     send_industry(loop, "self_harm")
@@ -424,9 +419,9 @@ def test_share_of_a_partner_is_taken_by_its_p1_first(loop: Loop, monkeypatch: py
     monkeypatch.setattr(joining, "MOST_AHEAD", 1)
     p3 = send_industry(loop, "threat_to_life", "self_harm", at_risk_now="yes", priority="P3")
     loop.collect()
-    assert not get(loop, p3).is_behind
+    assert not find(loop, p3).is_behind
     p1 = send_industry(loop, priority="P1")
     loop.collect()
-    assert [get(loop, one).is_behind for one in (p1, p3)] == [False, True]
+    assert [find(loop, one).is_behind for one in (p1, p3)] == [False, True]
     read(loop, p1)
-    assert get(loop, p3).tier == Tier.LOWER
+    assert find(loop, p3).tier == Tier.LOWER

@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from gateway.desk.cases.closing import Closing, close_case, schedule_outcome
 from gateway.desk.cases.holding import claim_case, hand_over, release_case, take_over
-from gateway.desk.cases.model import MAX_NOTE_CHARACTERS, CaseError, CaseRow, get_case, list_steps, open_texts
+from gateway.desk.cases.model import MAX_NOTE_CHARACTERS, CaseError, get_case, list_steps, open_texts
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.queue import move_case
 from gateway.desk.cases.replying.replies import record_reply
@@ -21,8 +21,15 @@ from tests.desk.asking_builders import make_asking
 from tests.desk.desk_loop import Loop
 from tests.desk.industry_builders import file, read
 from tests.desk.people_builders import ensure_person
-from tests.desk.view_builders import Browser, Clock, add_sealed_case
-from tests.desk.work_builders import ANSWERS, assess, assess_and_close, make_talk
+from tests.desk.view_builders import Browser, add_sealed_case
+from tests.desk.work_builders import (
+    ANSWERS,
+    assess,
+    assess_and_close,
+    get,
+    make_talk,
+    refused,
+)
 
 ONE, OTHER = "a-analyst", "b-analyst"
 WHY = "Her shift is over."
@@ -33,11 +40,6 @@ def add_opened(desk: Desk, **changes: Any) -> str:
         ensure_person(connection, "c-analyst", [Role.ANALYST])
         ensure_person(connection, "an-auditor", [Role.AUDITOR])
     return open_case(desk, add_sealed_case(desk, marker="", **changes), actor=ONE).case.case_id
-
-
-def get(desk: Desk, case_id: str) -> CaseRow:
-    with desk.store.read() as connection:
-        return get_case(connection, case_id)
 
 
 def list_kinds(desk: Desk, case_id: str) -> list[str]:
@@ -56,9 +58,8 @@ def test_only_the_person_who_has_a_case_assesses_answers_and_closes_it(desk: Des
         lambda: release_case(desk, case_id, actor=OTHER),
         lambda: hand_over(desk, case_id, reason=WHY, note=WHY, person="c-analyst", actor=OTHER),
     ):
-        with pytest.raises(CaseError) as caught:
+        with refused("held") as caught:
             act()
-        assert caught.value.reason == "held"
         assert str(caught.value).startswith("a-analyst has had this case since 25 Nov 2026, 09:30 GMT.")
     assert list_kinds(desk, case_id) == ["claim"]
     assess(desk, case_id, actor=ONE)
@@ -72,22 +73,14 @@ def test_question_and_outcome_need_an_assessment_and_the_outcome_the_case_too(lo
         lambda: ask_service(loop.desk, case.reference, asking, actor=ONE),
         lambda: schedule_outcome(loop.desk, case.reference, outcome="used", hold_until=None, actor=ONE),
     ):
-        with pytest.raises(CaseError) as caught:
+        with refused("not-assessed"):
             act()
-        assert caught.value.reason == "not-assessed"
     assess(loop.desk, case.reference, actor=ONE)
     # The accredited officer asks about a case that an analyst has.
     assert ask_service(loop.desk, case.reference, asking, actor="s-contact")
-    with pytest.raises(CaseError) as caught:
+    with refused("held"):
         schedule_outcome(loop.desk, case.reference, outcome="used", hold_until=None, actor=OTHER)
-    assert caught.value.reason == "held"
     assert schedule_outcome(loop.desk, case.reference, outcome="used", hold_until=None, actor=ONE)
-
-
-def test_first_act_on_a_case_that_nobody_has_takes_it(desk: Desk) -> None:
-    case_id = add_opened(desk, under_18="yes")
-    record_reply(desk, case_id, make_talk(desk), actor=ONE)
-    assert (get(desk, case_id).holder, list_kinds(desk, case_id)) == (ONE, ["claim", "reply"])
 
 
 @pytest.mark.databases("sqlite", "postgresql")
@@ -117,9 +110,8 @@ def test_of_two_people_at_once_one_has_the_case_and_the_other_is_told_who(desk: 
 def test_taking_over_names_the_person_that_it_was_taken_from(desk: Desk) -> None:
     case_id = add_opened(desk)
     claim_case(desk, case_id, actor=ONE)
-    with pytest.raises(CaseError) as caught:
+    with refused("reason-missing"):
         take_over(desk, case_id, from_person=ONE, reason=" ", actor=OTHER)
-    assert caught.value.reason == "reason-missing"
     assert take_over(desk, case_id, from_person=ONE, reason=WHY, actor=OTHER).holder == OTHER
     # A page that was drawn before that: its reason was meant for the person who had it then.
     with pytest.raises(CaseError) as caught:
@@ -132,9 +124,8 @@ def test_taking_over_names_the_person_that_it_was_taken_from(desk: Desk) -> None
 
 def test_case_is_handed_to_a_faculty_where_nobody_has_it_and_then_to_a_person(desk: Desk) -> None:
     case_id, note = add_opened(desk), "The school knows.\nDo not call: they share the phone."
-    with pytest.raises(CaseError) as caught:
+    with refused("not-yours"):
         hand_over(desk, case_id, reason=WHY, note=note, faculty="operations", actor=ONE)
-    assert caught.value.reason == "not-yours"
     claim_case(desk, case_id, actor=ONE)
     handed = hand_over(desk, case_id, reason=WHY, note=note, faculty="operations", actor=ONE)
     assert (handed.holder, handed.held_since, handed.faculty) == (None, None, "operations")
@@ -168,9 +159,8 @@ def test_case_is_handed_to_a_faculty_where_nobody_has_it_and_then_to_a_person(de
 def test_hand_over_that_lacks_something_changes_nothing(desk: Desk, changes: dict[str, Any], reason: str) -> None:
     case_id = add_opened(desk)
     claim_case(desk, case_id, actor=ONE)
-    with pytest.raises(CaseError) as caught:
+    with refused(reason):
         hand_over(desk, case_id, **({"reason": WHY, "note": WHY, "person": "c-analyst"} | changes), actor=ONE)
-    assert caught.value.reason == reason
     assert list_kinds(desk, case_id) == ["claim"]
 
 
@@ -181,9 +171,8 @@ def test_duty_officer_is_handed_cases_of_the_crisis_lane_and_loses_a_lowered_one
         ensure_person(connection, ONE, [Role.ANALYST])
     claim_case(desk, case_id, actor=ONE)
     hand = {"reason": WHY, "note": "She waits for a call.", "person": officer, "actor": ONE}
-    with pytest.raises(CaseError) as caught:
+    with refused("no-recipient"):
         hand_over(desk, case_id, **hand)
-    assert caught.value.reason == "no-recipient"
     move = {"score": None, "reason": WHY, "actor": OTHER, "roles": Role}
     move_case(desk, case_id, lane="crisis", **move)
     assert hand_over(desk, case_id, **hand).holder == officer
@@ -270,23 +259,6 @@ def test_page_of_a_case_that_another_person_has_loses_nothing_that_was_typed(des
     assert browser.post(f"{path}/assess", **ANSWERS).status_code == 303
     assert get(desk, case_id).holder == "a-assessor"
     assert WHY in browser.post(f"{path}/read").text
-
-
-def test_times_of_a_clock_that_was_set_back_change_no_holder(desk: Desk, clock: Clock) -> None:
-    case_id = add_opened(desk)
-    claim_case(desk, case_id, actor=ONE)
-    clock.now = clock.now.replace(hour=1)
-    take_over(desk, case_id, from_person=ONE, reason=WHY, actor=OTHER)
-    assert (get(desk, case_id).holder, list_kinds(desk, case_id)) == (OTHER, ["claim", "take-over"])
-
-
-def test_closed_case_cannot_be_taken(desk: Desk) -> None:
-    case_id = add_opened(desk)
-    with desk.store.write() as connection:
-        connection.execute(update(CASES).values(closed_at="2026-11-25T09:00:00Z"))
-    with pytest.raises(CaseError) as caught:
-        claim_case(desk, case_id, actor=ONE)
-    assert caught.value.reason == "already-closed"
 
 
 @pytest.mark.parametrize(

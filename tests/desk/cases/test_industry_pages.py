@@ -11,7 +11,6 @@ import pytest
 from gateway.desk.cases.closing import schedule_outcome
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.reading.labels import REPORT_KINDS, SOURCES, title_of
-from gateway.desk.store.schema import AUDIT
 from partner_sdk.report import encode_sealed_report, list_given, make_sealed_report
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import ReportKind, report_context
@@ -60,18 +59,6 @@ def test_no_word_of_a_report_is_in_an_address_and_none_is_a_link(loop: Loop) -> 
     assert [one for one in addresses if "example.com" in one or "example-" in one] == []
     assert re.findall(r"<script[^>]*>[^<]*", page) == ['<script src="/desk.js" defer>']
     assert " style=" not in page
-
-
-def test_every_reading_of_a_case_is_noted_for_each_of_its_reports(loop: Loop) -> None:
-    case = file(loop)
-    later = file(loop, kind="supplement", earlier_reference=case.reference)
-    open_page(loop, case)
-    with loop.desk.store.read() as connection:
-        noted = connection.execute(AUDIT.select().where(AUDIT.c.action == "open-case")).all()
-    assert [(entry.subject, entry.actor) for entry in noted] == [
-        (case.case_id, "a-assessor"),
-        (later.case_id, "a-assessor"),
-    ]
 
 
 def test_long_and_hard_parts_are_folded_and_why_it_is_urgent_is_not(loop: Loop) -> None:

@@ -14,6 +14,7 @@ from partner_sdk.wire.signing import StatementKind, sign_statement
 from tests.desk.cases.test_page_contexts_judged import HERE, agree, judge, make_token, read_page, send
 from tests.desk.desk_loop import Loop
 from tests.desk.view_builders import Browser
+from tests.desk.work_builders import refused
 from tests.gateway.public.context_builders import make_context
 
 ENDS_OF_TIME = [
@@ -92,6 +93,5 @@ def test_report_is_read_when_judging_its_context_fails_unexpectedly(
     ],
 )
 def test_time_in_a_year_of_no_page_is_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(FormatError) as caught:
+    with refused("malformed", FormatError):
         check_page_context(make_context(**changes))
-    assert caught.value.reason == "malformed"

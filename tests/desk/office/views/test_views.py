@@ -258,13 +258,6 @@ def test_three_weaknesses_are_too_many(desk: Desk, browser: Browser) -> None:
     assert "Choose at most two weaknesses" in response.text
 
 
-def test_an_unread_case_cannot_be_closed(desk: Desk, browser: Browser) -> None:
-    case_id = add_sealed_case(desk, marker=MARKER)
-    response = browser.post(f"/cases/{case_id}/close", **ANSWERS)
-    assert response.status_code == 409
-    assert "This report is still unread. Open it first." in response.text
-
-
 def test_a_child_is_answered_before_the_case_is_closed(desk: Desk, browser: Browser) -> None:
     case_id = add_sealed_case(desk, marker=MARKER, under_18="yes")
     browser.post(f"/cases/{case_id}/read")
@@ -291,18 +284,6 @@ def test_page_of_a_case_leads_to_the_next_one_to_read(desk: Desk, browser: Brows
     assert link.findall(browser.get(f"/cases/{second}").text) == [first]
     assert link.findall(browser.get(f"/cases/{first}").text) == [second]
     assert link.findall(browser.post(f"/cases/{first}/read").text) == [second]
-
-
-def test_a_second_closing_changes_nothing(desk: Desk, browser: Browser) -> None:
-    case_id = add_sealed_case(desk, marker=MARKER)
-    browser.post(f"/cases/{case_id}/read")
-    browser.post(f"/cases/{case_id}/assess", **work_builders.ANSWERS)
-    browser.post(f"/cases/{case_id}/close", **ANSWERS)
-    response = browser.post(f"/cases/{case_id}/close", **(ANSWERS | {"outcome": "actioned"}))
-    assert "This case is already closed. Nothing was changed." in response.text
-    assert "Next to read" not in response.text
-    with desk.store.read() as connection:
-        assert get_case(connection, case_id).outcome == "used"
 
 
 def test_the_queue_marks_the_crisis_lane_with_its_two_strongest_factors_and_made_up_cases(
