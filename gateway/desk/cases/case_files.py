@@ -188,24 +188,6 @@ def make_case_files(
     return CaseFiles((*files, *kept), doubts=tuple(_list_doubts(content)))
 
 
-def get_case_file(files: CaseFiles, wanted: str) -> CaseFile:
-    """Return the file with this file id or evidence id; raises `CaseFileError` (`unknown-file`, `not-here`)."""
-    found = [
-        one
-        for one in files.files
-        if wanted == one.file_id or (one.reference is not None and wanted == one.reference.evidence_id)
-    ]
-    if not found:
-        raise CaseFileError("The report names no such file.", reason="unknown-file")
-    if len(found) > 1:
-        raise CaseFileError(
-            ("The report has two files with this id. Use the evidence id instead."), reason="unknown-file"
-        )
-    if found[0].held is None:
-        raise CaseFileError("This file has not reached the desk yet.", reason="not-here")
-    return found[0]
-
-
 def _list_others(
     desk: Desk, case: CaseRow, references: Sequence[EvidenceReference], *, actor: str, compared: ComparedReports
 ) -> Sequence[_Other]:
@@ -424,7 +406,8 @@ def stream_file(
     Raises as `save_file`, and `CaseFileError` (`too-large`) for more than `most_bytes`.
     """
     opened = open_case(desk, case, actor=actor)
-    found = get_case_file(make_case_files(desk, opened.case, opened.content, actor=actor), wanted)
+    content = opened.content if isinstance(opened.content, SealedIndustryReport) else None
+    found = get_saved_file(make_whole_case(desk, [OpenedReport(opened.case, content)], actor=actor), wanted).file
     if found.reference is not None and found.reference.size_bytes > most_bytes:
         raise CaseFileError(
             "This file is too large for a page. It can be saved on the desk's own machine.",

@@ -64,6 +64,40 @@ def load_weaknesses() -> WeaknessFile:
 
 MOST_WEAKNESSES: Final = 2
 
+YES_NO: Final = (("yes", "Yes"), ("no", "No"))
+# The bodies best placed to act (R18, R20); "nobody" is for reports out of remit or with nothing to act on.
+BEST_PLACED: Final = (
+    ("local_police", "Local police"),
+    ("overseas_police", "Police overseas"),
+    ("operations", "Operations"),
+    ("harm_reduction", "Harm Reduction"),
+    ("childrens_services", "Children's services"),
+    ("iwf", "Internet Watch Foundation"),
+    ("nobody", "No agency: out of remit or nothing to act on"),
+)
+# How the owed reply was given; the last one needs a reason and means that a reply would do harm (R23). A sealed reply
+# may never be read: it counts as the owed one only with a person's reason.
+REPLIES: Final = (
+    ("replied_by_call", "Called"),
+    ("replied_by_text", "Sent a text"),
+    ("replied_by_email", "Sent an e-mail"),
+    ("replied_through_adult", "Through an adult they trust"),
+    ("replied_through_school", "Through their school"),
+    ("replied_by_return_code", "Through the return code alone"),
+    ("no_safe_contact", "There is no safe way to reply"),
+)
+# Where the sender of a report that is not for this desk was sent (R7, R6): closing as out of remit names one.
+REDIRECTS: Final = (
+    ("school_and_app", "Their school and the app"),
+    ("childline", "Childline"),
+    ("report_harmful_content", "Report Harmful Content"),
+    ("app_own_help", "The app's own help"),
+    ("iwf", "Internet Watch Foundation"),
+    ("police_not_urgent", "Police, not urgent: 101"),
+    ("revenge_porn_helpline", "Revenge Porn Helpline"),
+    ("other_country", "An organisation in the country where they live"),
+    ("other", "Another organisation"),
+)
 KINDS: Final = (
     ("meet_offline", "Asked to meet in person"),
     ("grooming", "Grooming"),

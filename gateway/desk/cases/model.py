@@ -89,41 +89,11 @@ OUTCOMES: Final = tuple(code for code, _ in choices.OUTCOMES)
 WEAKNESSES: Final = tuple(code for code, _ in choices.WEAKNESSES)
 MOST_WEAKNESSES: Final = choices.MOST_WEAKNESSES
 YES_NO: Final = ("yes", "no")
-# The bodies best placed to act (R18, R20); "nobody" is for reports out of remit or with nothing to act on.
-BEST_PLACED: Final = (
-    "local_police",
-    "overseas_police",
-    "operations",
-    "harm_reduction",
-    "childrens_services",
-    "iwf",
-    "nobody",
-)
-# How the owed reply was given; the last one needs a reason and means that a reply would do harm (R23).
+BEST_PLACED: Final = tuple(code for code, _ in choices.BEST_PLACED)
 NO_SAFE_CONTACT: Final = "no_safe_contact"
-REPLY_CODES: Final = (
-    "replied_by_call",
-    "replied_by_text",
-    "replied_by_email",
-    "replied_through_adult",
-    "replied_through_school",
-    # A sealed reply may never be read: it counts as the owed one only with a person's reason.
-    REPLIED_BY_RETURN_CODE,
-    NO_SAFE_CONTACT,
-)
-# Where the sender of a report that is not for this desk was sent (R7, R6): closing as out of remit names one.
+REPLY_CODES: Final = tuple(code for code, _ in choices.REPLIES)
 OUT_OF_REMIT: Final = "out_of_remit"
-REDIRECTS: Final = (
-    "school_and_app",
-    "childline",
-    "report_harmful_content",
-    "app_own_help",
-    "iwf",
-    "police_not_urgent",
-    "revenge_porn_helpline",
-    "other_country",
-    "other",
-)
+REDIRECTS: Final = tuple(code for code, _ in choices.REDIRECTS)
 _KEPT_CONTROLS: Final = frozenset("\n\t")
 # Not from the locale: the desk is in English, and a server may have any locale.
 _WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

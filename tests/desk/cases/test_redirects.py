@@ -95,7 +95,3 @@ def test_destination_that_is_left_over_from_another_outcome_is_no_answer(desk: D
     assert browser.post(f"/cases/{case_id}/close", **answers).status_code == 303
     with desk.store.read() as connection:
         assert get_case(connection, case_id).redirected_to is None
-
-
-def test_every_destination_has_words() -> None:
-    assert tuple(code for code, _ in labels.REDIRECTS) == REDIRECTS

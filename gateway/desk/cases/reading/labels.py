@@ -16,36 +16,7 @@ from partner_sdk.report.outline import Field
 from partner_sdk.wire import mailbox
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
-YES_NO = (("yes", "Yes"), ("no", "No"))
-BEST_PLACED = (
-    ("local_police", "Local police"),
-    ("overseas_police", "Police overseas"),
-    ("operations", "Operations"),
-    ("harm_reduction", "Harm Reduction"),
-    ("childrens_services", "Children's services"),
-    ("iwf", "Internet Watch Foundation"),
-    ("nobody", "No agency: out of remit or nothing to act on"),
-)
-REPLIES = (
-    ("replied_by_call", "Called"),
-    ("replied_by_text", "Sent a text"),
-    ("replied_by_email", "Sent an e-mail"),
-    ("replied_through_adult", "Through an adult they trust"),
-    ("replied_through_school", "Through their school"),
-    ("replied_by_return_code", "Through the return code alone"),
-    ("no_safe_contact", "There is no safe way to reply"),
-)
-REDIRECTS = (
-    ("school_and_app", "Their school and the app"),
-    ("childline", "Childline"),
-    ("report_harmful_content", "Report Harmful Content"),
-    ("app_own_help", "The app's own help"),
-    ("iwf", "Internet Watch Foundation"),
-    ("police_not_urgent", "Police, not urgent: 101"),
-    ("revenge_porn_helpline", "Revenge Porn Helpline"),
-    ("other_country", "An organisation in the country where they live"),
-    ("other", "Another organisation"),
-)
+YES_NO, BEST_PLACED, REPLIES, REDIRECTS = choices.YES_NO, choices.BEST_PLACED, choices.REPLIES, choices.REDIRECTS
 ASSESSMENT = (
     ("immediate_risk", "Is a child at immediate risk?"),
     ("urgent", "Is it urgent?"),

@@ -366,19 +366,6 @@ def test_a_digest_of_a_running_quarter_or_unknown_partner_is_refused_in_words(br
         assert "nonsense" not in response.text
 
 
-def test_every_code_of_a_case_has_words() -> None:
-    for codes, options in (
-        (case_model.YES_NO, labels.YES_NO),
-        (case_model.BEST_PLACED, labels.BEST_PLACED),
-        (case_model.REPLY_CODES, labels.REPLIES),
-        (case_model.KINDS, labels.KINDS),
-        (case_model.AGE_BANDS, labels.AGE_BANDS),
-        (case_model.OUTCOMES, labels.OUTCOMES),
-        (case_model.WEAKNESSES, labels.WEAKNESSES),
-    ):
-        assert tuple(code for code, _ in options) == codes
-
-
 def test_token_of_a_form_is_written_in_one_place() -> None:
     templates = files(".html", below=("gateway/desk/office/views/templates",))
     assert len(templates) >= 40
