@@ -39,14 +39,7 @@ from gateway.desk.keyring.key_set import make_copy_context, seal_own_copy
 from gateway.desk.office.uk_times import UkTimeReason
 from gateway.desk.office.wiring import Desk
 from gateway.desk.store import audit
-from gateway.desk.store.schema import (
-    CASE_STEPS,
-    CASES,
-    IMPORTED_REPORTS,
-    REPORTS,
-    CaseColumns,
-    Tier,
-)
+from gateway.desk.store.schema import CASE_STEPS, CASES, IMPORTED_REPORTS, REPORTS, CaseColumns, Tier
 from gateway.desk.store.schema import MANUAL_CHANNELS as MANUAL_CHANNELS
 from gateway.desk.store.schema import REPLIED_BY_RETURN_CODE as REPLIED_BY_RETURN_CODE
 from gateway.desk.vault import Reason

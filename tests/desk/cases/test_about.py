@@ -16,10 +16,7 @@ from gateway.exchange.public_report import KnownPerson
 from tests.desk.cases.test_linking import close
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.digests.digest_builders import make_order
-from tests.desk.industry_builders import (
-    find,
-    set_partner,
-)
+from tests.desk.industry_builders import find, set_partner
 from tests.desk.view_builders import Browser
 from tests.desk.work_builders import refused
 from tests.gateway.public.person import list_files

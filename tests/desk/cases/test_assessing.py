@@ -25,13 +25,7 @@ from tests.desk.industry_builders import file, read
 from tests.desk.outbox_builders import list_all_alerts
 from tests.desk.people_builders import ensure_person
 from tests.desk.view_builders import Browser, Clock, add_sealed_case
-from tests.desk.work_builders import (
-    ANSWERS,
-    ASSESSMENT,
-    assess,
-    get,
-    refused,
-)
+from tests.desk.work_builders import ANSWERS, ASSESSMENT, assess, get, refused
 from tests.gateway.public.person import list_files
 
 ADVISER = "s-adviser"

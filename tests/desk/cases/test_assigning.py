@@ -14,10 +14,7 @@ from tests.desk.cases.test_industry_cases import CLOSING
 from tests.desk.desk_loop import ACTOR
 from tests.desk.people_builders import ensure_person
 from tests.desk.view_builders import Browser, add_sealed_case
-from tests.desk.work_builders import (
-    assess_and_close,
-    refused,
-)
+from tests.desk.work_builders import assess_and_close, refused
 
 SUPERVISOR, ANALYST, OTHER, DUTY = "s-supervisor", "a-analyst", "b-analyst", "d-duty"
 WHY = "Her shift <i>begins</i>."

@@ -18,14 +18,7 @@ from gateway.exchange.public_report import MAX_BODY_CHARACTERS
 from gateway.guidance.advice import KINDS
 from gateway.guidance.signposts import load_signposts
 from partner_sdk.wire.button import LANGUAGES, Language
-from tests.desk.view_builders import (
-    Browser,
-    Clock,
-    add_sealed_case,
-    has_fault_read_with,
-    make_code_key,
-    make_code_seed,
-)
+from tests.desk.view_builders import Browser, Clock, add_sealed_case, has_fault_read_with, make_code_key, make_code_seed
 from tests.desk.work_builders import make_talk_form
 from tests.public_report_builders import make_contact, make_known_person, make_public_report
 

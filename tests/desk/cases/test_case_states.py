@@ -18,12 +18,7 @@ from gateway.desk.cases.replying.replies import record_reply
 from gateway.desk.office.wiring import Desk
 from tests.desk.people_builders import ensure_person
 from tests.desk.view_builders import Clock, add_sealed_case
-from tests.desk.work_builders import (
-    assess,
-    get,
-    make_talk,
-    pass_case_on,
-)
+from tests.desk.work_builders import assess, get, make_talk, pass_case_on
 
 PEOPLE = ("a-analyst", "b-analyst")
 WHY = "Because of the school."

@@ -16,17 +16,10 @@ from partner_sdk.errors import OpeningError
 from partner_sdk.report import NotHeld, SealedIndustryReport
 from tests.builders import make_industry_report, seal_report
 from tests.desk.desk_loop import ACTOR, Loop
-from tests.desk.industry_builders import (
-    find,
-    stage_at_gateway,
-)
+from tests.desk.industry_builders import find, stage_at_gateway
 from tests.desk.outbox_builders import send_out
 from tests.desk.placement_builders import LINK_ID, agree
-from tests.desk.work_builders import (
-    assess_and_close,
-    make_talk,
-    refused,
-)
+from tests.desk.work_builders import assess_and_close, make_talk, refused
 from tests.public_report_builders import make_contact
 
 CLOSING = Closing(outcome="used", weaknesses=WEAKNESSES[:2])

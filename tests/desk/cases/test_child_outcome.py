@@ -23,10 +23,7 @@ from gateway.desk.store.schema import AUDIT, CASE_STEPS
 from tests.builders import NOW
 from tests.desk.desk_loop import ACTOR
 from tests.desk.view_builders import Browser, add_sealed_case
-from tests.desk.work_builders import (
-    assess,
-    refused,
-)
+from tests.desk.work_builders import assess, refused
 
 TOLD = "Told-Marker: DC Example of Kent Police, by phone"
 

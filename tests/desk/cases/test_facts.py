@@ -10,12 +10,7 @@ from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.opening import open_case
 from gateway.desk.office.wiring import Desk
 from tests.desk.view_builders import Browser, add_sealed_case
-from tests.desk.work_builders import (
-    assess,
-    assess_and_close,
-    get,
-    refused,
-)
+from tests.desk.work_builders import assess, assess_and_close, get, refused
 
 CLOSING = Closing(outcome="used")
 

@@ -22,14 +22,7 @@ from tests.desk.desk_loop import Loop
 from tests.desk.industry_builders import file, read
 from tests.desk.people_builders import ensure_person
 from tests.desk.view_builders import Browser, add_sealed_case
-from tests.desk.work_builders import (
-    ANSWERS,
-    assess,
-    assess_and_close,
-    get,
-    make_talk,
-    refused,
-)
+from tests.desk.work_builders import ANSWERS, assess, assess_and_close, get, make_talk, refused
 
 ONE, OTHER = "a-analyst", "b-analyst"
 WHY = "Her shift is over."

@@ -16,10 +16,7 @@ from partner_sdk.report import SealedIndustryReport, list_given, list_missing_fi
 from tests.builders import Partner, make_industry_report, seal_report
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import file, find, read, send
-from tests.desk.work_builders import (
-    assess_and_close,
-    refused,
-)
+from tests.desk.work_builders import assess_and_close, refused
 
 CLOSING = Closing(outcome="used")
 LATER_KINDS = ("supplement", "correction", "retraction", "response")

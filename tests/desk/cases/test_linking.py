@@ -14,10 +14,7 @@ from gateway.desk.store.schema import AUDIT
 from tests.desk.cases.test_cases import CLOSING
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.view_builders import Browser
-from tests.desk.work_builders import (
-    assess_and_close,
-    refused,
-)
+from tests.desk.work_builders import assess_and_close, refused
 from tests.gateway.public.person import list_files
 
 WHY = "The same account wrote to both."

@@ -12,11 +12,7 @@ from gateway.desk.office.wiring import Desk
 from gateway.desk.store.schema import AUDIT, CASE_STEPS
 from tests.desk.desk_loop import ACTOR
 from tests.desk.view_builders import Browser, add_sealed_case
-from tests.desk.work_builders import (
-    assess,
-    pass_case_on,
-    refused,
-)
+from tests.desk.work_builders import assess, pass_case_on, refused
 
 MARKER = "Marker-of-an-officer-4471"
 

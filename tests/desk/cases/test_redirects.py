@@ -11,15 +11,10 @@ from gateway.desk.cases.assessing import find_assessment
 from gateway.desk.cases.closing import Closing
 from gateway.desk.cases.model import OUTCOMES, REDIRECTS, get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.reading import labels
 from gateway.desk.office.wiring import Desk
 from gateway.desk.store.schema import AUDIT
 from tests.desk.view_builders import Browser, add_sealed_case
-from tests.desk.work_builders import (
-    assess,
-    assess_and_close,
-    refused,
-)
+from tests.desk.work_builders import assess, assess_and_close, refused
 
 CLOSING = Closing(outcome="out_of_remit")
 ANSWERS = {"outcome": "out_of_remit"}

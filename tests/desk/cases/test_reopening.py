@@ -17,14 +17,7 @@ from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.digests.digest_builders import PARTNER, QUARTER
 from tests.desk.industry_builders import collect_and_send, file, find, read
 from tests.desk.view_builders import Browser, add_sealed_case, make_code_key, make_code_seed
-from tests.desk.work_builders import (
-    ANSWERS,
-    assess,
-    assess_and_close,
-    make_talk,
-    make_talk_form,
-    refused,
-)
+from tests.desk.work_builders import ANSWERS, assess, assess_and_close, make_talk, make_talk_form, refused
 
 CLOSING, WHY = Closing("used"), "The school wrote again."
 

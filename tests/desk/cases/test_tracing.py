@@ -16,18 +16,12 @@ from gateway.desk.store.schema import IMPORTED_REPORTS, REPORTS
 from tests.builders import Partner, make_clear_fields
 from tests.desk.asking_builders import ask, make_stranger
 from tests.desk.desk_loop import ACTOR, Loop
-from tests.desk.industry_builders import (
-    find,
-    read,
-)
+from tests.desk.industry_builders import find, read
 from tests.desk.notice_builders import make_reachable
 from tests.desk.outbox_builders import send_out
 from tests.desk.outgoing.notices.test_asking import read_public
 from tests.desk.view_builders import Browser
-from tests.desk.work_builders import (
-    assess,
-    refused,
-)
+from tests.desk.work_builders import assess, refused
 from tests.public_report_builders import make_contact
 
 WORDS = "Someone asks for a dance on video."

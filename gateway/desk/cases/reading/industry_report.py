@@ -15,15 +15,7 @@ from msgspec import inspect
 
 from gateway.desk.cases.reading.labels import get_field_label
 from partner_sdk.report import Completeness, SealedIndustryReport, measure_completeness
-from partner_sdk.report.model import (
-    MOMENT,
-    Child,
-    Conversation,
-    IndustryReport,
-    NotHeld,
-    OtherPerson,
-    Suspect,
-)
+from partner_sdk.report.model import MOMENT, Child, Conversation, IndustryReport, NotHeld, OtherPerson, Suspect
 from partner_sdk.report.model import Message as SentMessage
 from partner_sdk.report.outline import Field, Part, get_field, get_outline, get_value_type, is_answered, list_given
 

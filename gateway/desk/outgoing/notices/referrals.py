@@ -20,20 +20,11 @@ from sqlalchemy import Connection
 
 from gateway.desk.cases.action_forms import get_case_or_404
 from gateway.desk.cases.actions.ledger import draft_action, draft_signature, open_body
-from gateway.desk.cases.actions.model import (
-    Action,
-    ActionError,
-    find_recipient,
-    list_actions,
-)
+from gateway.desk.cases.actions.model import Action, ActionError, find_recipient, list_actions
 from gateway.desk.cases.actions.sending import check_embargo
 from gateway.desk.cases.assessing import get_assessment
 from gateway.desk.cases.holding import check_not_held, get_lead, hold_unless_closed
-from gateway.desk.cases.model import (
-    CaseError,
-    CaseRow,
-    check_read,
-)
+from gateway.desk.cases.model import CaseError, CaseRow, check_read
 from gateway.desk.cases.search import check_traces, open_traces
 from gateway.desk.collection.identifiers import (
     Identifier,

@@ -35,18 +35,8 @@ from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.sealing import Envelope
 from partner_sdk.wire.signing import verify_keys
 from tests.desk.outbox_builders import send_out
-from tests.desk.view_builders import (
-    Browser,
-    Clock,
-    add_sealed_case,
-    make_code_key,
-    make_code_seed,
-    open_by_code,
-)
-from tests.desk.work_builders import (
-    make_talk,
-    refused,
-)
+from tests.desk.view_builders import Browser, Clock, add_sealed_case, make_code_key, make_code_seed, open_by_code
+from tests.desk.work_builders import make_talk, refused
 from tests.public_report_builders import make_contact, make_known_person
 
 MARKER = "MARKER-\N{SNOWMAN}-reply"

@@ -9,7 +9,6 @@ import pytest
 from gateway.desk.cases import model as case_model
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.outbox_run import SentOut
-from gateway.desk.cases.reading import labels
 from gateway.desk.digests import releases
 from gateway.desk.digests.ledger import get_record, make_digest_id, make_message_id
 from gateway.desk.office.config import DeskConfigError
