@@ -4,7 +4,6 @@ Many is the noisy count of a digest, never a count of reports. The letter states
 figures: so it costs no privacy budget and identifies no person. Never asks a service twice within a year.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -195,16 +194,10 @@ def _find(desk: Desk, connection: Connection, record: DigestRecord) -> Candidate
         return None
     if service in list_adopters(connection):
         return None
-    asked = next(_list_asked(connection, service), None)
+    ids = list_counted(connection, service)  # under each of its ids that still count
+    invited = (one for one in list_invitations(connection) if one.recipient in ids)
+    asked = next((one for one in invited if one.state not in ("withdrawn", "failed")), None)
     return Candidate(service, find_owner_name(connection, service) or service, digest, asked)
-
-
-def _list_asked(connection: Connection, service: str) -> Iterator[Action]:
-    """Yield the invitations of a service under each of its ids that still count, the newest first."""
-    ids = list_counted(connection, service)
-    for action in list_invitations(connection):
-        if action.recipient in ids and action.state not in ("withdrawn", "failed"):
-            yield action
 
 
 def _write(candidate: Candidate, *, agency: str, contact: str) -> dict[str, str]:
@@ -267,6 +260,6 @@ def _show_list(typed: Typed, *faults: Fault) -> ResponseReturnValue:
 
 
 def make_invitation_part(action: Action, *, is_open: bool) -> dict[str, Any]:
-    """Return what an invitation adds to the page of its action; its words once it is open."""
+    """Return the part of an invitation on the page of its action; its words once it is open."""
     letter = parse_invitation(open_body(get_desk(), action, actor=get_name())) if is_open else None
     return {"part": "desk/action_invitation.html", "letter": letter, "channels": dict(CHANNELS)}

@@ -112,18 +112,13 @@ def load_escalation(path: Path, *, has_mail: bool) -> Escalation:
     for one in escalation.level:
         if titles.count(one.title) > 1:
             raise _make_error(path, one, "has the title of another level")
-        if not _is_target(one.target):
+        mailbox = one.target.removeprefix(MAILTO)
+        is_mail = mailbox != one.target and find_email_address(mailbox) == mailbox
+        if not (is_mail or one.target == _OFF or is_safe_url(one.target)):
             raise _make_error(path, one, "needs a target: an https address, mailto: and one address, or off")
         if one.target.startswith(MAILTO) and not has_mail:
             raise _make_error(path, one, "needs a mail carrier: set carriers.mail in desk.toml")
     return escalation
-
-
-def _is_target(target: str) -> bool:
-    mailbox = target.removeprefix(MAILTO)
-    if mailbox != target:
-        return find_email_address(mailbox) == mailbox
-    return target == _OFF or is_safe_url(target)
 
 
 def _make_error(path: Path, level: Level, fault: str) -> SettingsError:

@@ -20,7 +20,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from gateway.desk.office.addresses import is_safe_url
 from gateway.desk.office.config import CarriersConfig
@@ -162,16 +162,6 @@ def make_mail(to: str, *, sender: Address, subject: str, body: str, now: datetim
     mail["X-Auto-Response-Suppress"] = "All"
     mail.set_content(body)
     return mail
-
-
-class MailCarrier(Protocol):
-    """Delivers one mail, or raises `DeliveryError`."""
-
-    def send(self, mail: EmailMessage) -> None:
-        """Deliver the mail; it has one recipient."""
-
-    def check(self) -> None:
-        """Raise `DeliveryError` if no mail could be sent now; sends nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +327,9 @@ class FolderCarrier:
         make_folder(self._folder)
 
 
+MailCarrier = SmtpCarrier | FolderCarrier
+
+
 def make_mail_carrier(carriers: CarriersConfig) -> MailCarrier | None:
     """Return the carrier from the settings, or None for `off`. Raises `LocalStateError` for the login's file."""
     if carriers.mail == "off":
@@ -376,13 +369,6 @@ _CROWN_DEPENDENCIES: Final = re.compile(
 )
 
 
-class SmsProvider(Protocol):
-    """Delivers one text message, or raises `DeliveryError`. `message_id` stays the same in every try."""
-
-    def send(self, to: str, *, text: str, message_id: str) -> None:
-        """Send the message; `to` has a country code, e.g. +447700900123."""
-
-
 @dataclass(frozen=True, slots=True)
 class FolderSms:
     """Writes each message into a folder: for a demonstration, which must not write to people."""
@@ -398,7 +384,10 @@ class FolderSms:
 
 @dataclass(frozen=True, slots=True)
 class WebhookSms:
-    """A provider that accepts `{"from", "text", "to"}` with a bearer token; any 2xx means accepted."""
+    """A provider that accepts `{"from", "text", "to"}` with a bearer token; any 2xx means accepted.
+
+    A message has a country code, e.g. +447700900123, and the same `message_id` in every try.
+    """
 
     url: str
     sender: str
@@ -409,6 +398,9 @@ class WebhookSms:
         """Post the message, or raise `DeliveryError`."""
         body = encode({"from": self.sender, "text": text, "to": to})
         post_json(self.session, url=self.url, body=body, token=self.token, message_id=message_id)
+
+
+SmsProvider = FolderSms | WebhookSms
 
 
 def make_sms_provider(carriers: CarriersConfig, *, session: "requests.Session") -> SmsProvider | None:

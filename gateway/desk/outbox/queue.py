@@ -507,7 +507,7 @@ class _Sending:
         except DeskStoreError:
             raise
         except Exception as error:  # noqa: BLE001 - see `_fail`
-            if self.kind.is_for_gateway and _is_silence(error):
+            if self.kind.is_for_gateway and isinstance(error, _SILENCE) and not is_crash(error):
                 self.run.silences += 1
                 self.run.is_silent = self.run.silences >= _MOST_SILENCES
                 self.outcome.fail(error)
@@ -625,10 +625,6 @@ class _Sending:
         for row in rows:
             with self.run.desk.store.write() as connection:
                 self._give_up(connection, row, GiveUp(row.last_error or "too-late"))
-
-
-def _is_silence(error: Exception) -> bool:
-    return isinstance(error, _SILENCE) and not is_crash(error)
 
 
 def is_crash(error: Exception) -> bool:

@@ -462,8 +462,6 @@ class NoteSender(Sender):
         except (LocalStateError, VaultError) as error:
             return Stop(error.reason)  # a key or a secret file: not the note's fault
         note = connection.execute(select(NOTES).where(NOTES.c.case_id == row.subject)).one()
-        if note.channel not in carriers:
-            return GiveUp("unknown-channel")
         if note.channel in self._failed:
             return Hold()  # its carrier does not answer: the rest waits for another run
         if carriers[note.channel] is None:
@@ -561,9 +559,6 @@ class NoteSender(Sender):
             case "sms" if self._sms is not None:
                 text = make_note_text(letter.language, note=letter.note)
                 self._sms.send(letter.to, text=text, message_id=letter.message_id)
-            case _:
-                # Marked as sent, it would be lost silently.
-                raise ValueError(f"No carrier sends notes by {letter.channel}.")
 
     def _append(self, connection: Connection, row: Row[Any], *, channel: str, state: str, code: str | None) -> None:
         now = self._desk.clock()

@@ -131,7 +131,9 @@ def enter_report(desk: Desk, call: ManualReport, *, actor: str) -> CaseRow:
     check_report_id(call.report_id)
     now = desk.clock()
     with desk.store.read() as connection:
-        earlier = None if call.adds_to is None else _get_earlier(connection, call.adds_to)
+        earlier = None if call.adds_to is None else get_case(connection, call.adds_to)
+    if earlier is not None and (earlier.partner != PUBLIC_SENDER or earlier.synthetic):
+        raise CaseError("That report is not from a person.", reason="not-from-public")
     report = _make_report(desk, call, earlier=earlier, now=now)
     with desk.store.write() as connection:
         known = list_cases_of(connection, partner=PUBLIC_SENDER, report_ids=[call.report_id])
@@ -168,13 +170,6 @@ def list_paths(kind: type[msgspec.Struct] = PublicReport, *, before: str = "") -
 def is_list(hint: Any) -> bool:
     """Return whether a field of the public report takes several codes."""
     return getattr(getattr(hint, "__origin__", None), "__origin__", None) is tuple
-
-
-def _get_earlier(connection: Connection, reference: str) -> CaseRow:
-    earlier = get_case(connection, reference)
-    if earlier.partner != PUBLIC_SENDER or earlier.synthetic:
-        raise CaseError("That report is not from a person.", reason="not-from-public")
-    return earlier
 
 
 def _make_report(desk: Desk, call: ManualReport, *, earlier: CaseRow | None, now: datetime) -> PublicReport:

@@ -1,6 +1,6 @@
 """The pages of actions: the waiting ones by stage, each with its content and thread, and the register of destinations.
 
-One page for every kind, with a part for what is its own. Content and texts appear only in the response to the post that
+One page for every kind, with a part of its own. Content and texts appear only in the response to the post that
 opened them.
 """
 
@@ -13,7 +13,6 @@ from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
-from gateway.desk.cases.action_forms import find_scope, get_action_or_404
 from gateway.desk.cases.actions.destinations import (
     CHANNEL_TITLES,
     GROUP_TITLES,
@@ -57,16 +56,18 @@ from gateway.desk.cases.actions.model import (
     Kind,
     choose_reached,
     count_stages,
+    find_action,
     get_action,
     is_late,
     list_stage,
     list_unread,
     name_recipients,
 )
+from gateway.desk.cases.holding import make_scope
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.search import check_outgoing
 from gateway.desk.digests.invitations import make_invitation_part, parse_invitation, print_invitation
-from gateway.desk.office.people.permissions import Permission, check_permission, format_roles
+from gateway.desk.office.people.permissions import CaseScope, Permission, check_permission, format_roles
 from gateway.desk.office.people.register import format_person
 from gateway.desk.office.people.releases import ReleaseError, check_may_sign
 from gateway.desk.office.views.page import (
@@ -156,12 +157,23 @@ def list_all() -> ResponseReturnValue:
     )
 
 
+def _find_scope(action: Action) -> CaseScope | None:
+    """Return the scope of the case of an action; None for an action about no case."""
+    if action.case_id is None:
+        return None
+    with get_desk().store.read() as connection:
+        return make_scope(connection, get_case(connection, action.case_id), person=get_name())
+
+
 def _make_finder(choose: Callable[[Kind], Permission]) -> Callable[[str], Action]:
     """Return the lookup of an action to which this person may do an act: it answers 404 or 403."""
 
     def find(action_id: str) -> Action:
-        action = get_action_or_404(action_id)
-        check_permission(get_signed_in().roles, choose(KINDS[action.kind]), case=find_scope(action))
+        with get_desk().store.read() as connection:
+            action = find_action(connection, action_id)
+        if action is None:
+            not_found()
+        check_permission(get_signed_in().roles, choose(KINDS[action.kind]), case=_find_scope(action))
         return action
 
     return find
@@ -193,7 +205,7 @@ def _list_out_kinds(action: Action) -> Mapping[OutKind, str]:
 
 
 def _make_part(action: Action, signing: ActionSigning, *, is_open: bool) -> dict[str, Any]:
-    """Return what the kind of an action adds to its page."""
+    """Return the part of a kind on the page of its action."""
     match action.kind:
         case "package" | "redirect":
             return make_package_part(action, signing, is_open=is_open)
@@ -208,7 +220,7 @@ def _make_part(action: Action, signing: ActionSigning, *, is_open: bool) -> dict
 
 
 def _show(action: Action, faults: list[Fault], *, is_open: bool = False) -> ResponseReturnValue:
-    desk, kind, scope = get_desk(), KINDS[action.kind], find_scope(action)
+    desk, kind, scope = get_desk(), KINDS[action.kind], _find_scope(action)
     now = desk.clock()
     with desk.store.read() as connection:
         action = get_action(connection, action.action_id)  # as it is after a refusal

@@ -64,7 +64,6 @@ NOTE_FAULTS: Final = {
     "tls": "The connection is not trusted",
     "too-late": "Not sent in three days",
     "unexpected": "An unexpected fault: see the log",
-    "unknown-channel": "This desk does not know this way",
 }
 
 

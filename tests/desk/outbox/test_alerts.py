@@ -5,7 +5,7 @@ Alerts on their way: receivers, frequency, content; and one that cannot go out i
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -172,29 +172,6 @@ def test_rung_that_takes_nothing_is_passed_by_in_the_same_run(two: Loop, desk_pa
     desk_pager.status = 200
     assert send_alerts(two.desk).sent == 1
     assert list_called(two.desk)[-1] == ("First duty officer", "taken")
-
-
-def test_mail_server_that_is_down_for_an_hour_loses_nothing_and_is_used_within_a_minute_of_its_return(
-    loop: Loop,
-) -> None:
-    with run_mail_server() as mailbox:
-        port = mailbox.port
-    set_mail_server(loop, port, notes="off")
-    set_escalation(loop, make_level("Duty officer", "mailto:duty@team.example"), now=HOLIDAY_NIGHT)
-    file_urgent(loop)
-    tried = 0
-    for _ in range(60):
-        sent = send_alerts(loop.desk)
-        assert (sent.sent, sent.waiting, sent.is_stuck) == (0, 1, True)
-        tried = len(list_called(loop.desk))
-        loop.clock.advance(minutes=1)
-        if loop.clock() > HOLIDAY_NIGHT + timedelta(minutes=2):
-            assert "alert-not-sent" in codes(loop)
-    assert tried == 60
-    with run_mail_server() as mailbox:
-        set_mail_server(loop, mailbox.port, notes="off")
-        assert send_alerts(loop.desk) == AlertsSent(sent=1)
-        assert len(mailbox.mails) == 1
 
 
 @pytest.mark.parametrize("is_delivered", [True, False])
@@ -381,12 +358,6 @@ def test_every_report_in_the_crisis_lane_raises_an_alert(loop: Loop, changes: di
     assert len(list_all_alerts(loop.desk)) == alerts
 
 
-def test_partners_urgent_report_alerts_too(loop: Loop) -> None:
-    loop.send_industry(priority="P1")
-    loop.collect()
-    assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [1]
-
-
 def test_one_minute_holds_one_notice_with_the_count_of_all_unread_cases(
     loop: Loop, desk_pager: Posts, other_pager: Posts
 ) -> None:
@@ -455,15 +426,6 @@ def test_mail_pager_carries_the_notice_and_says_no_more(loop: Loop) -> None:
     raw = mailbox.taken[0][1].decode()
     assert reference not in raw
     assert "Quetzal" not in raw
-
-
-def test_notice_says_nothing_but_count_and_times(loop: Loop, desk_pager: Posts, other_pager: Posts) -> None:
-    set_pagers(loop, desk_pager, other_pager)
-    file_urgent(loop)
-    send_alerts(loop.desk)
-    fields = {"count", "danger_today", "environment", "first_at", "issued_at", "link", "target"}
-    assert set(AlertNotice.__struct_fields__) == fields
-    assert len(desk_pager.taken[0][1]) < 700
 
 
 def test_notice_counts_the_unread_cases_with_danger_today(loop: Loop, desk_pager: Posts, other_pager: Posts) -> None:

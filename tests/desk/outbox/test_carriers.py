@@ -27,7 +27,7 @@ from gateway.desk.office.config import (
     check_config,
     load_config,
 )
-from gateway.desk.outbox.carriers import DeliveryError, SmtpCarrier, SmtpLogin, make_mail_carrier, read_secret_lines
+from gateway.desk.outbox.carriers import DeliveryError, SmtpCarrier, SmtpLogin, read_secret_lines
 from gateway.web.settings import SettingsError, format_settings
 from partner_sdk.errors import LocalStateError
 from tests.desk.mail_server import run_lying_server, run_mail_server
@@ -219,17 +219,6 @@ def test_settings_are_read_as_they_are_written(tmp_path: Path) -> None:
     paths = DeskPaths(tmp_path)
     paths.config.write_text(format_settings(config), encoding="utf-8")
     assert load_config(paths) == config
-
-
-def test_settings_from_before_the_carriers_still_read(tmp_path: Path) -> None:
-    paths = DeskPaths(tmp_path)
-    paths.config.write_text(
-        'environment = "live"\ngateway_origin = "https://report.example"\nfeed_url = "https://feed.report.example"\n',
-        encoding="utf-8",
-    )
-    config = load_config(paths)
-    assert (config.carriers.notes, config.carriers.mail) == ("off", "off")
-    assert make_mail_carrier(config.carriers) is None
 
 
 @pytest.mark.parametrize(

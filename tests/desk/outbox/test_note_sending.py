@@ -5,8 +5,6 @@ How many notes go in a day, to one mailbox, one domain and by text message; and 
 
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ from gateway.desk.store.agency_tables import NOTES, OUTBOX
 from gateway.desk.store.migrations import METADATA
 from gateway.desk.store.schema import ALARMS
 from partner_sdk.key_files import KeyRole
-from partner_sdk.wire.canonical import format_time, parse_time
+from partner_sdk.wire.canonical import format_time
 from tests.builders import DAY, NOW
 from tests.desk.desk_loop import Loop
 from tests.desk.mail_server import Mailbox, run_mail_server, run_receiver
@@ -127,30 +125,6 @@ def test_keyed_hash_of_an_address_is_forgotten_after_its_day(loop: Loop, mailbox
     assert list_all_notes(desk)[0]["address_mac"] is None
 
 
-def test_server_that_is_busy_is_tried_again_ever_later_and_given_up_after_three_days(
-    loop: Loop, mailbox: Mailbox
-) -> None:
-    desk = replace(set_mail_server(loop, mailbox.port), random=lambda count: bytes(count))
-    mailbox.data_answer = "451 busy"
-    send_asking(loop)
-    loop.collect()
-    waits = []
-    while (row := list_all_notes(desk)[0])["state"] == "waiting":
-        before = loop.clock()
-        posted = send_notes(desk)
-        row = list_all_notes(desk)[0]
-        if row["state"] == "waiting":
-            assert posted == Outcome(open=1, problems={"mail-refused": 1})
-            waits.append(parse_time(row["next_try_at"]) - before)
-            loop.clock.now = parse_time(row["next_try_at"])
-    assert waits[:4] == [timedelta(minutes=minutes) for minutes in (1, 2, 4, 8)]
-    assert max(waits) == timedelta(hours=6)
-    assert timedelta(days=3) < loop.clock() - NOW < timedelta(days=3, hours=6)
-    assert posted == Outcome(given_up=1, problems={"mail-refused": 1})
-    assert (row["state"], row["last_error"], row["address_mac"]) == ("given_up", "mail-refused", None)
-    assert mailbox.taken == []
-
-
 def test_server_that_refuses_our_sender_is_asked_once_in_a_run_and_the_other_note_loses_no_try(
     loop: Loop, mailbox: Mailbox
 ) -> None:
@@ -163,25 +137,13 @@ def test_server_that_refuses_our_sender_is_asked_once_in_a_run_and_the_other_not
     assert sorted(row["tries"] for row in list_all_notes(desk)) == [0, 1]
 
 
-def test_note_of_a_channel_that_nothing_carries_is_given_up_and_never_counts_as_sent(
-    loop: Loop, mailbox: Mailbox
-) -> None:
-    desk = set_mail_server(loop, mailbox.port)
-    send_asking(loop)
-    loop.collect()
-    with desk.store.write() as connection:
-        connection.execute(NOTES.update().values(channel="letter"))
-    assert send_notes(desk) == Outcome(given_up=1, problems={"unknown-channel": 1})
-    assert list_all_notes(desk)[0]["last_error"] == "unknown-channel"
-    assert mailbox.taken == []
-
-
 def test_address_that_the_server_refuses_for_good_is_given_up_at_once(loop: Loop, mailbox: Mailbox) -> None:
     desk = set_mail_server(loop, mailbox.port)
     mailbox.recipient_answer = "550 no such person"
     send_asking(loop)
     loop.collect()
     assert send_notes(desk) == Outcome(given_up=1, problems={"address-refused": 1})
+    assert list_all_notes(desk)[0]["address_mac"] is None
 
 
 def test_server_that_is_away_costs_one_note_a_try_and_the_rest_none(loop: Loop, mailbox: Mailbox) -> None:

@@ -168,20 +168,14 @@ def list_serving(
     found = [
         (key, one)
         for key, one in register.items()
-        if one.group in groups and not one.is_retired(today) and _is_in(one, region=region, country=country)
+        if one.group in groups
+        and not one.is_retired(today)
+        and (region in one.nations or (bool(one.nations) if region == NOT_SURE else country in one.countries))
     ]
     named = [key for key, one in found if one.serves(place)]
     # A group whose bodies have no areas, e.g. county councils, cannot be narrowed by a name.
     without_areas = [key for key, one in found if not one.areas]
     return tuple(key for key, _ in found if not named or key in named or key in without_areas)
-
-
-def _is_in(one: Destination, *, region: str, country: str) -> bool:
-    if region in one.nations:
-        return True
-    if region == NOT_SURE:
-        return bool(one.nations)
-    return country in one.countries
 
 
 @cache

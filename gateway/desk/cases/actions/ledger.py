@@ -339,7 +339,11 @@ def draft_action(
     if len(body) > MAX_BODY_BYTES:
         raise ActionError("This is too large to send. Leave files out, or send a sealed file.", reason="too-large")
     if case_id is not None:
-        _check_case(connection, case_id)
+        if connection.execute(select(CASES.c.case_id).where(CASES.c.case_id == case_id)).first() is None:
+            raise ActionError("No case has this id.", reason="unknown-case")
+        assessed = (CASE_STEPS.c.case_id == case_id) & (CASE_STEPS.c.kind == "assess")
+        if connection.execute(select(CASE_STEPS.c.id).where(assessed).limit(1)).first() is None:
+            raise ActionError("Assess the case first: nothing leaves the desk before it.", reason="not-assessed")
     found = find_recipient(desk, connection, kind=kind, recipient=recipient, way=way)
     digest = hashlib.sha256(body).hexdigest()
     connection.execute(
@@ -521,7 +525,11 @@ def withdraw_action(desk: Desk, connection: Connection, action_id: str, *, reaso
     The reason is kept sealed. A body that works on the case reads it too; a service never does. Raises `ActionError`.
     """
     action = get_action(connection, action_id)
-    text = _get_clean_reason(reason)
+    text = reason.strip()
+    if not text:
+        raise ActionError("Give a reason.", reason="reason-missing")
+    if len(text) > MAX_REASON_CHARACTERS:
+        raise ActionError(f"A reason can have up to {MAX_REASON_CHARACTERS} characters.", reason="reason-too-long")
     if action.state in ("withdrawn", "ended"):
         raise ActionError("This was withdrawn or ended already.", reason="not-open")
     is_out, is_told_why = action.sent_at is not None, KINDS[action.kind].to_body
@@ -596,23 +604,6 @@ def _append(
         recipient=action.recipient,
         **{name: value for name, value in detail.items() if value is not None},
     )
-
-
-def _check_case(connection: Connection, case_id: str) -> None:
-    if connection.execute(select(CASES.c.case_id).where(CASES.c.case_id == case_id)).first() is None:
-        raise ActionError("No case has this id.", reason="unknown-case")
-    assessed = (CASE_STEPS.c.case_id == case_id) & (CASE_STEPS.c.kind == "assess")
-    if connection.execute(select(CASE_STEPS.c.id).where(assessed).limit(1)).first() is None:
-        raise ActionError("Assess the case first: nothing leaves the desk before it.", reason="not-assessed")
-
-
-def _get_clean_reason(reason: str) -> str:
-    reason = reason.strip()
-    if not reason:
-        raise ActionError("Give a reason.", reason="reason-missing")
-    if len(reason) > MAX_REASON_CHARACTERS:
-        raise ActionError(f"A reason can have up to {MAX_REASON_CHARACTERS} characters.", reason="reason-too-long")
-    return reason
 
 
 def _format(moment: datetime | None) -> str | None:
@@ -725,8 +716,7 @@ def _take(connection: Connection, row: ItemRow, *, desk: Desk, trusted: TrustedK
     if connection.execute(select(THREAD_ENTRIES.c.entry_id).where(mine)).first() is not None:
         return None
     try:
-        entry = _open(row, desk=desk, trusted=trusted)
-        action = _get_action(connection, entry, partner=row.address)
+        entry, action = _open(connection, row, desk=desk, trusted=trusted)
     except (_RefusedError, FormatError, OpeningError, StatementError) as error:
         return _refuse(connection, row, desk=desk, reason=error.reason)
     gone = (CASES.c.case_id == action.case_id) & CASES.c.destroyed_at.is_not(None)
@@ -747,29 +737,27 @@ def _take(connection: Connection, row: ItemRow, *, desk: Desk, trusted: TrustedK
     return True
 
 
-def _open(row: ItemRow, *, desk: Desk, trusted: TrustedKeys) -> SignedEntry:
+def _open(connection: Connection, row: ItemRow, *, desk: Desk, trusted: TrustedKeys) -> tuple[SignedEntry, Action]:
+    """Return an entry that its partner signed, and its action, whose message this desk sent to that partner."""
     context = entry_context(environment=desk.config.environment, partner=row.address, entry_id=row.item_id)
     envelope = Envelope.parse(parse_base64url(row.envelope, max_bytes=MAX_ENTRY_ENVELOPE_BYTES))
     raw = trusted.vault.open_entry(envelope, context=context)
     keys = trusted.submission_keys.get(row.address, {})
     now = desk.clock()
-    return open_entry(
+    entry = open_entry(
         raw,
         keys={key_id: key.public_key for key_id, key in keys.items() if key.covers(now)},
         environment=desk.config.environment,
         partner=row.address,
         entry_id=row.item_id,
     )
-
-
-def _get_action(connection: Connection, entry: SignedEntry, *, partner: str) -> Action:
     sent_to = select(MAILBOX_MESSAGES.c.partner).where(MAILBOX_MESSAGES.c.message_id == entry.about)
     recipient, action = connection.execute(sent_to).scalar(), find_action(connection, entry.about)
     if recipient is None or action is None:
         raise _RefusedError("It is about no message of this desk.", reason="unknown-message")
-    if recipient != partner:
+    if recipient != row.address:
         raise _RefusedError("It is about a message to another partner.", reason="another-partners-message")
-    return action
+    return entry, action
 
 
 def _refuse(connection: Connection, row: ItemRow, *, desk: Desk, reason: str) -> bool:

@@ -275,8 +275,7 @@ class Fault:
     message: str
 
 
-# No classes of Flask-WTF fields: tried for placements and digests, they took 67 lines for these twelve and templates as
-# long, and named each field and choice again, which the rules of each action check for the commands too.
+# No classes of Flask-WTF fields: docs/decisions/0078.
 class Typed(dict[str, str]):
     """A form as typed, without outer spaces; a missing field is empty."""
 

@@ -318,7 +318,7 @@ def _show_form(case: CaseRow, typed: Typed, *faults: Fault) -> ResponseReturnVal
 
 
 def make_referral_part(action: Action, *, is_open: bool) -> dict[str, Any]:
-    """Return what a referral adds to the page of its action; the words that the service reads once it is open."""
+    """Return the part of a referral on the page of its action; the words for the service once it is open."""
     body = None
     if is_open:
         with suppress(OpeningError, FormatError):  # its case was destroyed

@@ -16,7 +16,7 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, insert, select
 
-from gateway.desk.cases.action_forms import get_case_or_404, get_clean_text
+from gateway.desk.cases.action_forms import get_case_or_404
 from gateway.desk.cases.actions.ledger import (
     Unsigned,
     draft_action,
@@ -31,7 +31,7 @@ from gateway.desk.cases.actions.ledger import (
 from gateway.desk.cases.actions.model import OUT_STATES, Action, ActionError, get_action, list_unread, list_where
 from gateway.desk.cases.actions.sending import fail_action
 from gateway.desk.cases.holding import get_lead
-from gateway.desk.cases.model import CaseError, CaseRow, get_case
+from gateway.desk.cases.model import CaseError, get_case, has_control_characters, normalise
 from gateway.desk.cases.search import check_outgoing
 from gateway.desk.collection.identifiers import find_shared_run
 from gateway.desk.office.organisations import get_owner_names
@@ -141,11 +141,16 @@ def list_audience(connection: Connection, *, environment: str) -> dict[str, str]
 
 def draft_alert(desk: Desk, draft: AlertDraft, *, actor: str) -> str:
     """Write an alert for a second person to sign, and return its id. Raises `ActionError` and `CaseError`."""
-    texts = {one: get_clean_text(text, one) for one, text in ((PATTERN, draft.pattern), (ADVICE, draft.advice))}
+    texts = {one: _clean(text, one) for one, text in ((PATTERN, draft.pattern), (ADVICE, draft.advice))}
     audience, days = dict(AUDIENCES).get(draft.audience), draft.lasts
     if audience is None or days not in dict(LASTS):
         raise ActionError("Choose for whom the warning is, and how long it is valid.", reason="bad-code")
-    lead = _find_lead(desk, draft.case)
+    lead = None
+    if wanted := draft.case.strip():
+        with desk.store.read() as connection:
+            lead = get_lead(connection, wanted)
+        if lead.opened_at is None:
+            raise CaseError("This report is still unread. Open it first.", reason="not-opened")
     check_outgoing(desk, texts, about=lead, actor=actor)
     now, alert_id = desk.clock(), desk.make_id()
     expires_at = now + timedelta(days=int(days))
@@ -181,6 +186,17 @@ def draft_alert(desk: Desk, draft: AlertDraft, *, actor: str) -> str:
             now=now,
         )
     return alert_id
+
+
+def _clean(text: str, field: str) -> str:
+    text = normalise(text)
+    if not text:
+        raise ActionError(f"Fill in the field “{field}”.", reason="no-text")
+    if len(text) > MAX_ALERT_CHARACTERS:
+        raise ActionError(f"The field “{field}” can have up to {MAX_ALERT_CHARACTERS:,} characters.", reason="too-long")
+    if has_control_characters(text):
+        raise ActionError("The text contains characters that a page cannot show. Remove them.", reason="unprintable")
+    return text
 
 
 def describe_alert(connection: Connection, alert_id: str) -> bytes:
@@ -272,16 +288,6 @@ def _release_one(
             fail_action(desk, connection, action, code=error.reason)
 
 
-def _find_lead(desk: Desk, wanted: str) -> CaseRow | None:
-    if not wanted.strip():
-        return None
-    with desk.store.read() as connection:
-        lead = get_lead(connection, wanted.strip())
-    if lead.opened_at is None:
-        raise CaseError("This report is still unread. Open it first.", reason="not-opened")
-    return lead
-
-
 def _list_actions(connection: Connection, alert_id: str) -> list[Action]:
     own = select(SERVICE_ALERTS.c.action_id).where(SERVICE_ALERTS.c.alert_id == alert_id)
     return sorted(list_where(connection, CASE_ACTIONS.c.action_id.in_(own)), key=lambda one: one.recipient)
@@ -328,7 +334,7 @@ def close_alert(desk: Desk, alert_id: str, *, text: str, actor: str) -> ServiceA
 
 def get_checked_text(desk: Desk, alert: ServiceAlertRow, text: str, *, to: Sequence[Action], actor: str) -> str:
     """Return a text for some recipients, clean and without words of another one's entries. Raises `ActionError`."""
-    text = get_clean_text(text, "Entry")
+    text = _clean(text, "Entry")
     with desk.store.read() as connection:
         lead = None if alert.first.case_id is None else get_lead(connection, alert.first.case_id)
     check_outgoing(desk, {"Entry": text}, about=lead, actor=actor)

@@ -197,7 +197,7 @@ def _read(body: InformationRequest | PreservationRequest, *, name: str = "", add
 
 
 def make_request_part(action: Action, *, is_open: bool) -> dict[str, Any]:
-    """Return what a request adds to the page of its action: its clock and answers, and its words once it is open."""
+    """Return the part of a request on the page of its action: clock and answers, and its words once it is open."""
     desk, content = get_desk(), None
     with desk.store.read() as connection:
         answers = list_answers(connection, action)
@@ -273,7 +273,11 @@ def ask_service(desk: Desk, wanted: str, asking: Asking, *, actor: str) -> Actio
         found = get_askable(connection, wanted)
     is_own_report = found.partner == asking.recipient
     asking = _clean(asking, is_question=asking.kind == "information-request")
-    law = _get_law(asking, is_own_report=is_own_report)
+    law = dict(list_laws(asking.kind, is_own_report=is_own_report)).get(asking.law)
+    if law is None:
+        raise CaseError("Choose the law for this request.", reason="no-law")
+    if law.needs_number and not asking.number:
+        raise CaseError("Give the number of the authorisation.", reason="no-number")
     _check_accounts(asking, is_own_report=is_own_report)
     _check_texts(desk, asking, open_traces(desk, found, actor=actor, recipient=asking.recipient))
     now = desk.clock()
@@ -283,7 +287,9 @@ def ask_service(desk: Desk, wanted: str, asking: Asking, *, actor: str) -> Actio
         if made is not None:
             return made
         found = get_askable(connection, wanted)
-        service = get_service(connection, asking.recipient)
+        service = next((one for one in list_services(connection) if one.service == asking.recipient), None)
+        if service is None:
+            raise CaseError("Choose the service. A suspended one is asked nothing.", reason="no-recipient")
         body = _make_body(asking, law, found, due_at=due_at, now=now)
         letter = None if service.has_mailbox else (service.name, _get_address(asking))
         action = draft_action(
@@ -321,14 +327,6 @@ def list_services(connection: Connection) -> list[AskableService]:
     return sorted(found, key=lambda one: (one.name.casefold(), one.service))
 
 
-def get_service(connection: Connection, service: str) -> AskableService:
-    """Return a service that can be asked. Raises `CaseError`."""
-    found = next((one for one in list_services(connection) if one.service == service), None)
-    if found is None:
-        raise CaseError("Choose the service. A suspended one is asked nothing.", reason="no-recipient")
-    return found
-
-
 def get_askable(connection: Connection, wanted: str) -> CaseRow:
     """Return the case that a service may be asked about. Raises `CaseError` as `ask_service`, for the case alone."""
     found = get_case(connection, wanted)
@@ -360,15 +358,6 @@ def _clean(asking: Asking, *, is_question: bool) -> Asking:
     if len(number) > MAX_NUMBER_CHARACTERS or not number.isprintable():
         raise CaseError(f"The number can have up to {MAX_NUMBER_CHARACTERS} characters.", reason="bad-number")
     return replace(asking, number=number, **cleaned)
-
-
-def _get_law(asking: Asking, *, is_own_report: bool) -> Law:
-    law = dict(list_laws(asking.kind, is_own_report=is_own_report)).get(asking.law)
-    if law is None:
-        raise CaseError("Choose the law for this request.", reason="no-law")
-    if law.needs_number and not asking.number:
-        raise CaseError("Give the number of the authorisation.", reason="no-number")
-    return law
 
 
 def _check_accounts(asking: Asking, *, is_own_report: bool) -> None:

@@ -591,7 +591,7 @@ def get_news(connection: Connection, action: Action) -> News:
 
 
 def make_package_part(action: Action, signing: ActionSigning, *, is_open: bool) -> dict[str, Any]:
-    """Return what a package adds to the page of its action; its own page once it is open."""
+    """Return the part of a package on the page of its action; its own page once it is open."""
     desk, page = get_desk(), None
     with desk.store.read() as connection:
         case = get_case(connection, action.case_id or "")

@@ -129,15 +129,6 @@ def get_ready(connection: Connection, wanted: str) -> tuple[CaseRow, CurrentAsse
     return found, standing
 
 
-def list_read_or_not(connection: Connection, lead: CaseRow) -> list[CaseRow]:
-    """Return the reports of a case: of a person the first and its additions, of a partner those that were joined."""
-    if lead.partner != PUBLIC_SENDER:
-        return [one for one in list_reports(connection, lead.first_id) if lead.case_id in {one.case_id, one.joined_to}]
-    earlier = find_earlier(connection, lead)
-    first = lead if earlier is None else earlier
-    return [first, *list_additions(connection, first)]
-
-
 def gather_case(desk: Desk, wanted: str, *, actor: str) -> GatheredCase:
     """Open everything that a package of a case may hold, which is recorded. Raises `VaultError`."""
     with desk.store.read() as connection:
@@ -164,7 +155,13 @@ def open_files(desk: Desk, case: CaseRow, *, actor: str) -> Sequence[FileOfRepor
 def _open_reports(desk: Desk, lead: CaseRow, *, actor: str) -> tuple[list[GatheredReport], list[str]]:
     """Return the opened reports of a case, and the references of those that stay closed."""
     with desk.store.read() as connection:
-        found = list_read_or_not(connection, lead)
+        # Of a person the first report and its additions, of a partner those that were joined.
+        if lead.partner == PUBLIC_SENDER:
+            first = find_earlier(connection, lead) or lead
+            found = [first, *list_additions(connection, first)]
+        else:
+            joined = list_reports(connection, lead.first_id)
+            found = [one for one in joined if lead.case_id in {one.case_id, one.joined_to}]
         sources = list_sources(connection, found)
     reports, closed = list[GatheredReport](), list[str]()
     for case in found:

@@ -274,15 +274,12 @@ def _find_earlier_form(gathered: GatheredCase) -> PackageForm | None:
         return None
     if not was_sent:
         return keep_possible(form, gathered)
-    return make_supplement(form, make_first_form(gathered, kind=form.kind), adds_to=earlier)
-
-
-def make_supplement(sent: PackageForm, fresh: PackageForm, *, adds_to: str) -> PackageForm:
-    """Return the form of a package that adds to a sent one: the same choices, and only the reports and files since."""
-    title = f"More on: {sent.title}"[: MOST_CHARACTERS["title"]]
-    reports = tuple(one for one in fresh.reports if one not in sent.reports) or fresh.reports
-    evidence = tuple(one for one in fresh.evidence if one not in sent.evidence)
-    return msgspec.structs.replace(sent, title=title, reports=reports, evidence=evidence, adds_to=adds_to)
+    # It adds to the sent one: the same choices, and only the reports and files since.
+    fresh = make_first_form(gathered, kind=form.kind)
+    title = f"More on: {form.title}"[: MOST_CHARACTERS["title"]]
+    reports = tuple(one for one in fresh.reports if one not in form.reports) or fresh.reports
+    evidence = tuple(one for one in fresh.evidence if one not in form.evidence)
+    return msgspec.structs.replace(form, title=title, reports=reports, evidence=evidence, adds_to=earlier)
 
 
 def _show_faults(case: CaseRow, form: PackageForm, faults: Sequence[Fault]) -> ResponseReturnValue:

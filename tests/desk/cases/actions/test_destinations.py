@@ -129,10 +129,6 @@ def test_hostile_or_half_written_file_is_refused(tmp_path: Path, text: str) -> N
     assert caught.value.reason == "bad-settings"
 
 
-def test_absent_file_is_the_register_of_the_release(tmp_path: Path) -> None:
-    assert load_register(tmp_path / "destinations.toml") == load_register()
-
-
 REGISTER = load_register()
 UK = tuple(region for region in REGIONS if region not in {NOT_UK, NOT_SURE})
 UNLISTED = "zz"  # no country of ours, as "other" in the form

@@ -42,8 +42,6 @@ from tests.desk.digests.digest_builders import PARTNER
 from tests.desk.retention_builders import A_YEAR, FIRST, close_all, destroy, list_files_with
 from tests.desk.view_builders import Browser, Clock, add_sealed_case
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
-
 
 @pytest.fixture
 def case_id(desk: Desk) -> str:
@@ -235,6 +233,7 @@ def end_case(desk: Desk, clock: Clock) -> None:
         ensure_sealing_keys(desk, connection, now=desk.clock())
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_actions_and_threads_are_destroyed_with_their_case(desk: Desk, clock: Clock) -> None:
     case_id = add_assessed(desk)
     one, drafted = release(desk, draft(desk, case_id)), draft(desk, case_id)

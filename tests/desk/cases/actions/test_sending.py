@@ -14,7 +14,6 @@ from gateway.desk.cases.actions.ledger import (
     end_action,
     list_entries,
     record_sent,
-    release_action,
     withdraw_action,
     write_entry,
 )
@@ -152,18 +151,6 @@ def test_action_with_the_id_of_an_earlier_message_fails_and_holds_back_no_other(
     send_out(loop.desk, "message")
     assert (reread(loop.desk, wrong).state, reread(loop.desk, wrong).failed_because) == ("failed", "written-already")
     assert reread(loop.desk, right).state == "sent"
-
-
-def test_action_that_failed_before_it_went_is_released_again(loop: Loop) -> None:
-    one = release_package(loop)
-    set_partner(loop.desk, state="suspended")
-    send_out(loop.desk, "message")
-    set_partner(loop.desk, state="active")
-    with loop.desk.store.write() as connection:
-        again = release_action(loop.desk, connection, one.action_id, signature="sent-alone", actor=ACTOR)
-    assert (again.state, again.failed_because, again.failed_at) == ("released", None, None)
-    send_out(loop.desk, "message")
-    assert [message.message_id for message in read_mailbox(loop)] == [one.action_id]
 
 
 def test_without_a_signing_key_everything_stays_released(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:

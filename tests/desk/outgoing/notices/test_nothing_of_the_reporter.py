@@ -218,8 +218,7 @@ def test_overview_holds_nothing_of_the_person(reachable: Loop, case_id: str) -> 
     assert find_marks(record.body, marks) == set()
 
 
-@pytest.mark.parametrize("reporter", ["named", "left_out"])
-@pytest.mark.parametrize("kind", ["package", "redirect"])
+@pytest.mark.parametrize(("kind", "reporter"), [("package", "named"), ("redirect", "left_out")])
 def test_package_to_police_is_the_exception_and_says_so(reachable: Loop, kind: str, reporter: str) -> None:
     desk = reachable.desk
     maker = Browser(desk).sign_in(ACTOR, list(Role))

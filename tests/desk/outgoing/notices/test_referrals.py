@@ -39,7 +39,6 @@ from tests.desk.view_builders import Browser, Clock, add_sealed_case
 from tests.desk.work_builders import assess, pass_case_on
 from tests.public_report_builders import make_contact, make_known_person
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
 GOOD = {"account_kind": "username", "account": "Night_Owl7", "rule": "unwanted_contact"}
 EVERY_EMBARGO = pytest.mark.parametrize("embargo", get_args(Embargo))
 
@@ -158,6 +157,7 @@ def test_redirected_report_is_worked_on_as_a_package_is(reachable: Desk, case_id
         assert find_embargo(connection, case_id, now=clock()) is None
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_embargo_ends_with_its_cause(reachable: Desk, case_id: str, clock: Clock) -> None:
     place(reachable, case_id, "legal-hold")
     lift_hold(reachable, case_id, reason="The court is done.", actor=ACTOR)

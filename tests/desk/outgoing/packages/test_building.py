@@ -125,7 +125,6 @@ def test_preview_is_the_page_of_the_archive_and_keeps_nothing(maker: Browser, de
     assert count_actions(desk) == 0
 
 
-@pytest.mark.databases("sqlite", "postgresql")
 def test_draft_is_stored_sealed_alone_and_waits_for_a_second_person(maker: Browser, desk: Desk, case_id: str) -> None:
     action = draft(desk, maker, case_id)
     assert (action.kind, action.state, action.recipient, action.way) == ("package", "drafted", "kent", "sealed-file")
@@ -197,13 +196,6 @@ def test_case_of_another_person_is_refused_with_their_name(desk: Desk, maker: Br
     assert "has had this case since" in answer.text
     assert "Summary-Marker" in answer.text
     assert count_actions(desk) == 0
-
-
-def test_roles_that_make_no_packages_get_none(desk: Desk, case_id: str) -> None:
-    adviser = Browser(desk).sign_in("a-adviser", [Role.ADVISER])
-    assert "package/start" not in adviser.get(f"/cases/{case_id}").text
-    for step in ("start", "preview", "draft"):
-        assert post(adviser, case_id, step).status_code == 403
 
 
 def test_redirect_needs_the_law_of_agreement_and_a_body_that_takes_it(desk: Desk, maker: Browser, case_id: str) -> None:

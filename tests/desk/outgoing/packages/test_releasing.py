@@ -9,7 +9,6 @@ import io
 import re
 import zipfile
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -224,16 +223,6 @@ def test_duty_officer_sends_a_crisis_package_alone_and_a_second_person_reviews_i
     assert action.action_id not in second.get(review).text
     assert UNREVIEWED not in list_alarms(desk)
     assert "a second person has not reviewed it" not in second.get(f"/actions/{action.action_id}").text
-
-
-@pytest.mark.parametrize("roles", [[Role.ANALYST], [Role.SUPERVISOR]])
-def test_nobody_else_sends_alone(desk: Desk, maker: Browser, case_id: str, roles: Any) -> None:
-    action = draft(desk, maker, case_id)
-    other = Browser(desk).sign_in("x-other", roles)
-    page = other.post(f"/actions/{action.action_id}/read").text
-    assert "Send it now, alone" not in page
-    assert other.post(f"/actions/{action.action_id}/alone").status_code == 403
-    assert find(desk, action.action_id).state == "drafted"
 
 
 def test_news_since_a_package_went_offers_a_supplementary_one(
