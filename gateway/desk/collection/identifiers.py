@@ -291,7 +291,7 @@ def list_own(content: PublicReport | SealedIndustryReport) -> list[Identifier]:
     found = [*_email(reporter.submitter_email), *_phone(reporter.submitter_telephone), *_link(reporter.legal_url)]
     for contact in list_given(reporter.police_contacts):
         found += [*_email(contact.email), *_phone(contact.telephone)]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(filter(None, found)))
 
 
 def _list_public(report: PublicReport) -> Iterator[Found]:
@@ -302,11 +302,11 @@ def _list_public(report: PublicReport) -> Iterator[Found]:
             yield from _mark(_account(person.app, handle), SUSPECT, STRONG)
     yield from _mark(_email(contact.email), REPORTER, FAIR)
     yield from _mark(_phone(contact.phone, region=region), REPORTER, FAIR)
-    yield from _mark(_name(report.name), REPORTER, SEARCH_ONLY)
+    yield from _mark(map(normalise_name, _given(report.name)), REPORTER, SEARCH_ONLY)
     yield from _refer(child.other_reference)
     yield from scan_text((report.story, person.handle, person.names), region=region)
     for nickname, strength in list_nicknames(report).items():
-        yield from _mark(_list_one(normalise_username(nickname)), TEXT, strength)
+        yield from _mark([normalise_username(nickname)], TEXT, strength)
 
 
 def _list_industry(report: IndustryReport) -> Iterator[Found]:
@@ -336,7 +336,7 @@ def _list_industry(report: IndustryReport) -> Iterator[Found]:
 def _list_files(report: IndustryReport) -> Iterator[Found]:
     for file in list_given(report.files):
         for one in list_given(file.hashes):
-            yield from _mark(_list_one(normalise_content(one.type, one.value)), FILE, STRONG)
+            yield from _mark([normalise_content(one.type, one.value)], FILE, STRONG)
         yield from _mark(_link(file.url), FILE, STRONG)
 
 
@@ -365,7 +365,7 @@ def _list_person(person: Suspect | Child, place: str, *, service: str) -> Iterat
         # With a country code, the zero of a dialled number goes: +44 7700 900123.
         yield from _mark(_phone(f"{code} {number.lstrip('0')}" if code else number), place, STRONG)
     for device in list_given(person.devices):
-        yield from _mark(_list_one(normalise_device(device.type, device.value)), place, STRONG)
+        yield from _mark([normalise_device(device.type, device.value)], place, STRONG)
 
 
 def _list_suspect(suspect: Suspect, *, service: str) -> Iterator[Found]:
@@ -407,23 +407,22 @@ def scan_text(texts: Iterable[str], *, region: str = "GB") -> Iterator[Found]:
             for found in _EMAIL_IN_TEXT.finditer(text):
                 yield from _mark(_email(found[0].rstrip(_END_OF_SENTENCE)), TEXT, FAIR)
             for found in _HANDLE_IN_TEXT.finditer(text):
-                yield from _mark(_list_one(normalise_username(found[1].rstrip("."))), TEXT, WEAK)
+                yield from _mark([normalise_username(found[1].rstrip("."))], TEXT, WEAK)
         for found in _PHONE_IN_TEXT.finditer(text):
             yield from _mark(_phone(found[0], region=region), TEXT, FAIR)
 
 
-def _mark(identifiers: Iterable[Identifier], place: str, strength: int) -> Iterator[Found]:
-    for one in identifiers:
+def _mark(identifiers: Iterable[Identifier | None], place: str, strength: int) -> Iterator[Found]:
+    for one in filter(None, identifiers):
         # The same name at two services may be two people; the front page of a host is no person at all.
         is_weak = one.kind == USERNAME or (one.kind == LINK and "/" not in one.value)
         yield Found(one, place, min(strength, WEAK) if is_weak else strength)
 
 
 def _refer(reference: object) -> Iterator[Found]:
-    for one in _given(reference):
-        for found in _list_one(normalise_reference(one)):
-            is_long = len(found.value) >= LEAST_LINKED_REFERENCE
-            yield Found(found, REPORT, FAIR if is_long else SEARCH_ONLY)
+    for found in filter(None, map(normalise_reference, _given(reference))):
+        is_long = len(found.value) >= LEAST_LINKED_REFERENCE
+        yield Found(found, REPORT, FAIR if is_long else SEARCH_ONLY)
 
 
 def _given(value: object) -> Iterator[str]:
@@ -431,42 +430,25 @@ def _given(value: object) -> Iterator[str]:
         yield value
 
 
-def _list_one(found: Identifier | None) -> Iterator[Identifier]:
-    if found is not None:
-        yield found
+def _account(service: str, name: object) -> list[Identifier | None]:
+    return [found for one in _given(name) for found in (normalise_account(service, one), normalise_username(one))]
 
 
-def _account(service: str, name: object) -> Iterator[Identifier]:
-    for one in _given(name):
-        yield from _list_one(normalise_account(service, one))
-        yield from _list_one(normalise_username(one))
+def _email(address: object) -> list[Identifier | None]:
+    return [normalise_email(one) for one in _given(address)]
 
 
-def _email(address: object) -> Iterator[Identifier]:
-    for one in _given(address):
-        yield from _list_one(normalise_email(one))
+def _phone(number: object, *, region: str = "GB") -> list[Identifier | None]:
+    return [normalise_phone(one, region=region) for one in _given(number)]
 
 
-def _phone(number: object, *, region: str = "GB") -> Iterator[Identifier]:
-    for one in _given(number):
-        yield from _list_one(normalise_phone(one, region=region))
+def _link(url: object) -> list[Identifier | None]:
+    return [normalise_link(one) for one in _given(url)]
 
 
-def _link(url: object) -> Iterator[Identifier]:
-    for one in _given(url):
-        yield from _list_one(normalise_link(one))
-
-
-def _payment(text: object) -> Iterator[Identifier]:
-    for one in _given(text):
-        yield from _email(one)
-        yield from _link(one)
-        yield from _list_one(normalise_payment(one))
-
-
-def _name(text: object) -> Iterator[Identifier]:
-    for one in _given(text):
-        yield from _list_one(normalise_name(one))
+def _payment(text: object) -> list[Identifier | None]:
+    readers = (normalise_email, normalise_link, normalise_payment)
+    return [read(one) for one in _given(text) for read in readers]
 
 
 # Cases that were indexed by an older version are indexed again by `case index`: raise it with the rules above.

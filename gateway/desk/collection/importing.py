@@ -76,30 +76,21 @@ def check_post(raw: bytes, *, trusted: TrustedKeys, seen_at: datetime) -> Verifi
     claimed_priority: str | None = None
     try:
         post = parse_post(raw)
-        claimed_priority = SIGNED_SUBMISSION.peek(post.statement).priority
+        said = SIGNED_SUBMISSION.peek(post.statement)
+        claimed_priority = said.priority
         return _check(post, trusted=trusted, seen_at=seen_at)
     except RowRefusedError as refused:
         raise RowRefusedError(
             str(refused),
             reason=refused.reason,
             priority=refused.stated_priority or claimed_priority,
-            seals_crisis=_weigh_post(raw, trusted=trusted, now=seen_at)
+            seals_crisis=weigh_envelope(post.envelope, [clear_fields_of(said)], trusted=trusted, now=seen_at)
             if refused.seals_crisis is None
             else refused.seals_crisis,
         ) from None
     except (FormatError, OpeningError) as error:
         reason = error.reason if isinstance(error, OpeningError) else "malformed"
         raise RowRefusedError(str(error), reason=reason, priority=claimed_priority) from None
-
-
-def _weigh_post(raw: bytes, *, trusted: TrustedKeys, now: datetime) -> bool | None:
-    try:
-        post = parse_post(raw)
-        return weigh_envelope(
-            post.envelope, [clear_fields_of(SIGNED_SUBMISSION.peek(post.statement))], trusted=trusted, now=now
-        )
-    except FormatError:
-        return None
 
 
 def _check(post: ReportPost, *, trusted: TrustedKeys, seen_at: datetime) -> VerifiedPost:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 from sqlalchemy import Connection, Integer, Row, and_, cast, false, func, insert, or_, select, update
@@ -23,7 +23,7 @@ from gateway.desk.store.schema import QUARANTINE, QuarantineColumns
 from gateway.desk.vault import VaultError
 from gateway.desk.vault.doors import Vault
 from gateway.exchange.feed import Acknowledgement, ReportRow
-from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
+from partner_sdk.errors import FormatError, OpeningError, RefusalError, ReportAbuseError
 from partner_sdk.wire.canonical import decode, encode, format_time, parse_base64url, parse_exact
 from partner_sdk.wire.receipts import SIGNED_INTAKE
 from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES, Envelope
@@ -52,14 +52,12 @@ EXPLANATIONS: Final = {
     "wrong-instance": "a gateway of another name signed it",
     "wrong-purpose": "it is sealed for another purpose",
 }
-# Outcomes that a person may record for a row; the others come from a retry.
-RESOLUTIONS: Final = ("forged", "sender-told", "police-told", "lost")
 FILED: Final = ("filed", "filed-by-word", "known")
 _NOTIFIED_QUARANTINED: Final = "quarantined"
 _NOTIFIED_FILED: Final = "filed"
 
 
-class QuarantineError(ReportAbuseError):
+class QuarantineError(RefusalError[Literal["unknown-row"]]):
     """The row does not exist, or was dismissed or filed already."""
 
 
@@ -274,7 +272,7 @@ def mark_notified(connection: Connection, row: UnnotifiedRow) -> None:
 def open_row(desk: Desk, row_id: int, *, actor: str) -> OpenedRow:
     """Open a row's sealed content for a person to read, under the clear fields that it claims; the opening is audited.
 
-    Use it only for reading: nothing here is verified. Raises `QuarantineError` (`unknown-row`).
+    Use it only for reading: nothing here is verified. Raises `QuarantineError`.
     """
     with desk.store.read() as connection:
         found = connection.execute(select(QUARANTINE).where(QUARANTINE.c.id == row_id)).first()
@@ -350,7 +348,7 @@ def resolve_row(
     """Record how a row was dealt with, and return how many were; its bytes stay.
 
     With `with_alike` also the older rows of its sender, cause and channel: newer ones, not shown yet, wait.
-    Raises `QuarantineError` (`unknown-row`).
+    Raises `QuarantineError`.
     """
     waiting = QUARANTINE.c.resolved_at.is_(None)
     row = connection.execute(select(QUARANTINE).where(QUARANTINE.c.id == row_id, waiting)).first()

@@ -22,7 +22,13 @@ from gateway.desk.keyring.delegation import (
     renew_delegation,
     revoke_signing_key,
 )
-from gateway.desk.keyring.key_set import LOG_ROLE, RECEIPT_ROLE, destroy_sealing_key, replace_sealing_key
+from gateway.desk.keyring.key_set import (
+    LOG_ROLE,
+    RECEIPT_ROLE,
+    destroy_sealing_key,
+    get_sealing_state,
+    replace_sealing_key,
+)
 from gateway.desk.keyring.publication import publish
 from gateway.desk.office.people.permissions import Permission
 from gateway.desk.office.suggestions import suggest
@@ -101,17 +107,9 @@ def _list_sealing(desk: Desk, *, now: datetime) -> list[KeyRow]:
         rows = connection.execute(select(SEALING_KEYS).order_by(SEALING_KEYS.c.quarter)).all()
     found = []
     for row in rows:
-        advice = ""
-        if row.destroyed_at is not None:
-            state = "destroyed"
-        elif now < parse_time(row.not_before):
-            state = "pending"
-        elif now < parse_time(row.seal_until):
-            state = "active"
-        else:
-            state = "retired"
-            if now >= parse_time(row.open_until):
-                advice = f"no longer needed: keys destroy-sealing {row.quarter}"
+        state = get_sealing_state(row, now=now)
+        is_over = state == "retired" and now >= parse_time(row.open_until)
+        advice = f"no longer needed: keys destroy-sealing {row.quarter}" if is_over else ""
         found.append(KeyRow("sealing", row.key_id, row.quarter, state, row.seal_until, advice))
     return found
 

@@ -393,10 +393,4 @@ def _exchange(desk: Desk, role: KeyRole, *, actor: str) -> None:
 
 
 def _make_pin(desk: Desk, *, feed_key: str) -> Pin:
-    pin = parse_pin(desk.paths.pin.read_bytes())
-    return Pin(
-        environment=pin.environment,
-        feed_key=feed_key,
-        next_root_fingerprint=pin.next_root_fingerprint,
-        root_fingerprint=pin.root_fingerprint,
-    )
+    return msgspec.structs.replace(parse_pin(desk.paths.pin.read_bytes()), feed_key=feed_key)

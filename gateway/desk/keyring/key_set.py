@@ -229,7 +229,11 @@ def replace_sealing_key(desk: Desk, *, actor: str) -> str:
     quarter = get_quarter_of(now)
     with desk.store.write() as connection:
         ensure_sealing_keys(desk, connection, now=now)
-        _retire_all(connection, now=now)
+        sealing_now = (SEALING_KEYS.c.not_before <= format_time(now)) & (SEALING_KEYS.c.seal_until > format_time(now))
+        connection.execute(update(SEALING_KEYS).where(sealing_now).values(seal_until=format_time(now)))
+        # A pending key would be the newest one from its first day on: it never seals.
+        waiting = SEALING_KEYS.c.not_before > format_time(now)
+        connection.execute(update(SEALING_KEYS).where(waiting).values(seal_until=SEALING_KEYS.c.not_before))
         name = _add_another(desk, connection, quarter, not_before=now, actor=actor)
         _add_another(desk, connection, quarter.next(), not_before=quarter.next().starts_at, actor=actor)
     return name
@@ -258,14 +262,6 @@ def destroy_sealing_key(desk: Desk, name: str, *, actor: str) -> None:
             audit.append_entry(connection, "destroy-sealing-key", name, at=now, actor=actor)
     # The mark comes first: people would search backups for a key that is gone without one.
     desk.paths.sealing_key(name).unlink(missing_ok=True)
-
-
-def _retire_all(connection: Connection, *, now: datetime) -> None:
-    sealing_now = (SEALING_KEYS.c.not_before <= format_time(now)) & (SEALING_KEYS.c.seal_until > format_time(now))
-    connection.execute(update(SEALING_KEYS).where(sealing_now).values(seal_until=format_time(now)))
-    # A pending key would be the newest one from its first day on: it never seals.
-    waiting = SEALING_KEYS.c.not_before > format_time(now)
-    connection.execute(update(SEALING_KEYS).where(waiting).values(seal_until=SEALING_KEYS.c.not_before))
 
 
 def _add_another(desk: Desk, connection: Connection, quarter: Quarter, *, not_before: datetime, actor: str) -> str:
@@ -434,11 +430,12 @@ def _sealing_entry(row: Row[tuple[object, ...]], *, now: datetime) -> SealingKey
         not_before=row.not_before,
         seal_until=row.seal_until,
         open_until=row.open_until,
-        state=_sealing_state(row, now=now),
+        state=get_sealing_state(row, now=now),
     )
 
 
-def _sealing_state(row: Row[tuple[object, ...]], *, now: datetime) -> SealingState:
+def get_sealing_state(row: Row[tuple[object, ...]], *, now: datetime) -> SealingState:
+    """Return the state of a sealing key at a time."""
     if row.destroyed_at is not None:
         return "destroyed"
     if now < parse_time(row.not_before):

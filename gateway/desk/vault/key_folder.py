@@ -108,16 +108,8 @@ class Secrets:
     def seal(self, key_file: KeyFile) -> ProtectedKey:
         """Return a key file with its secret sealed."""
         nonce = randomness.token_bytes(_NONCE_BYTES)
-        protected = ProtectedKey(
-            created_at=key_file.created_at,
-            environment=key_file.environment,
-            key_id=key_file.key_id,
-            public_key=key_file.public_key,
-            role=key_file.role,
-            sealed="",
-            type=_type_of(key_file.role),
-            under=self.newest,
-        )
+        public = msgspec.structs.asdict(to_public(key_file))
+        protected = ProtectedKey(**public, sealed="", type=_type_of(key_file.role), under=self.newest)
         secret = parse_base64url(key_file.secret, length=SEED_BYTES)
         box = AESGCM(self.keys[self.newest]).encrypt(nonce, secret, encode(protected))
         return msgspec.structs.replace(protected, sealed=to_base64url(nonce + box))
@@ -134,15 +126,8 @@ class Secrets:
                 f"belongs to this {PROTECTION_FILE}.",
                 reason="bad-key-file",
             ) from None
-        return KeyFile(
-            created_at=protected.created_at,
-            environment=protected.environment,
-            key_id=protected.key_id,
-            public_key=protected.public_key,
-            role=protected.role,
-            secret=to_base64url(secret),
-            type=f"report-abuse/private-{protected.role}-key",
-        )
+        public = msgspec.structs.asdict(to_public(protected))
+        return KeyFile(**public, secret=to_base64url(secret), type=f"report-abuse/private-{protected.role}-key")
 
 
 def parse_protected_key(raw: bytes) -> ProtectedKey:

@@ -385,21 +385,14 @@ def _drop(run: _Run, held: holdings.Held, parts: SealedParts) -> None:
 
 def _fits(row: EvidenceRow) -> bool:
     """Return whether a line is consistent: its sizes match its digests, and its ids are well formed."""
-    digests = [bytes.fromhex(one) for one in row.part_sha256]
-    return (
-        _has_good_ids(row)
-        and len(digests) == count_sealed_parts(row.size_bytes)
-        and evidence_digest(digests, size_bytes=row.size_bytes).hex() == row.digest
-    )
-
-
-def _has_good_ids(row: EvidenceRow) -> bool:
     try:
         check_partner_id(row.partner)
         check_report_id(row.evidence_id)
     except FormatError:
         return False
-    return True
+    digests = [bytes.fromhex(one) for one in row.part_sha256]
+    is_whole = len(digests) == count_sealed_parts(row.size_bytes)
+    return is_whole and evidence_digest(digests, size_bytes=row.size_bytes).hex() == row.digest
 
 
 def _fetch(run: _Run, row: EvidenceRow, parts: SealedParts) -> bool:
