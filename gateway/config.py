@@ -5,6 +5,7 @@ Never holds a secret or a path to a key: the gateway's own keys are in `keys/`.
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal, get_args
 from urllib.parse import parse_qsl, urlsplit
@@ -319,3 +320,8 @@ def parse_roles(text: str) -> tuple[Role, ...]:
         return tuple(by_name[name] for name in text.split(","))
     except KeyError:
         raise SettingsError(f"Give roles separated by commas, from: {', '.join(ROLES)}.", reason="bad-roles") from None
+
+
+def utc_now() -> datetime:
+    """Return the current time in aware UTC."""
+    return datetime.now(UTC)

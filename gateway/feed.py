@@ -27,7 +27,6 @@ from gateway.exchange.feed import (
     Acknowledgement,
     AcknowledgementPost,
     AcknowledgementReply,
-    ChainHead,
     FeedStatus,
     InvitationPost,
     ItemKind,
@@ -144,9 +143,7 @@ def get_status() -> Response:
         raise StorageUnavailableError("The database has no instance name yet.", reason="schema")
     return answer_json(
         FeedStatus(
-            chains=None
-            if heads is None
-            else tuple(ChainHead(partner=one.partner, sequence=one.sequence) for one in heads),
+            chains=heads,
             environment=gateway.config.environment,
             epoch=instance.epoch,
             instance=instance.name,

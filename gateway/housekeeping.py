@@ -101,40 +101,31 @@ class Rounds:
     """The rounds of one process."""
 
     def __init__(self, store: Store, *, blobs: Blobs | None, clock: Callable[[], datetime]) -> None:
-        self._store = store
-        self._blobs = blobs
         self._clock = clock
-        self._looked_at: datetime | None = None
-        self._soundness = Soundness(store)
-        self._checked_at: datetime | None = None
+        self._done_at: dict[str, datetime] = {}
+        soundness = Soundness(store)
+        # The name of each step, how long it rests, and the step.
+        self._steps: list[tuple[str, timedelta, Callable[[datetime], object]]] = [
+            ("store", timedelta(0), lambda now: clean_store(store, now=now)),
+            ("pages", PAGES_EVERY, lambda _: soundness.look_for_damage()),
+        ]
+        if blobs is not None:
+            self._steps[1:1] = [
+                ("evidence", timedelta(0), lambda now: sweep_evidence(store, blobs=blobs, now=now)),
+                ("unnamed", UNNAMED_EVERY, lambda now: sweep_unnamed(store, blobs=blobs, now=now)),
+            ]
 
     def run(self) -> None:
         """Run one round; logs a failed step and runs the others."""
-        for step in (self._clean_store, self._sweep_evidence, self._sweep_unnamed, self._check_pages):
+        for name, rest, step in self._steps:
+            now = self._clock()
+            if name in self._done_at and now - self._done_at[name] < rest:
+                continue
             try:
-                step(self._clock())
+                step(now)
+                self._done_at[name] = now
             except Exception as error:  # noqa: BLE001 - one corrupt row must not stop all cleaning
                 log_failure(error, event="housekeeping-failed")
-
-    def _clean_store(self, now: datetime) -> None:
-        clean_store(self._store, now=now)
-
-    def _sweep_evidence(self, now: datetime) -> None:
-        if self._blobs is None:
-            return
-        sweep_evidence(self._store, blobs=self._blobs, now=now)
-
-    def _sweep_unnamed(self, now: datetime) -> None:
-        if self._blobs is None:
-            return
-        if self._looked_at is None or now - self._looked_at >= UNNAMED_EVERY:
-            sweep_unnamed(self._store, blobs=self._blobs, now=now)
-            self._looked_at = now
-
-    def _check_pages(self, now: datetime) -> None:
-        if self._checked_at is None or now - self._checked_at >= PAGES_EVERY:
-            self._soundness.look_for_damage()
-            self._checked_at = now
 
 
 @contextmanager

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from gateway.clock import utc_now
-from gateway.config import ROLES, GatewayConfig, Role, StateFolder, load_pin
+from gateway.config import ROLES, GatewayConfig, Role, StateFolder, load_pin, utc_now
 from gateway.evidence import open_blobs
 from gateway.evidence.blobs import FreeShare, measure_free_share
 from gateway.evidence.keeper import EvidenceKeeper, EvidenceLimits

@@ -28,7 +28,7 @@ LONG: Final = frozenset({"faults", "whole", "widget"})
 # What these start is timed, or is no program of ours, and crawls under faketime as Chromium does.
 TIMED: Final = frozenset({"test_nginx.py", "test_slow_callers.py", "test_checker.py"})
 # The functions that read the clock for all others are in these modules; tests/house/test_clock.py finds any other.
-CLOCK_MODULES: Final = ("gateway.clock", "gateway.desk.office.wiring", "partner_sdk.client.http")
+CLOCK_MODULES: Final = ("gateway.config", "gateway.desk.office.wiring", "partner_sdk.client.http")
 # Files and waits keep the time of this machine. By default faketime ends a wait on the monotonic clock at once while
 # that clock is not moved: each thread of Python that waits for its turn asks for it without a rest (12,790 calls of the
 # kernel in a second, else 319), and whatever has threads takes three times as long.

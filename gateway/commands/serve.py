@@ -13,7 +13,6 @@ from typing import Final
 
 import click
 
-from gateway.clock import utc_now
 from gateway.commands.terminal import FAULT, command, complain, json_option, print_json, say, state_option
 from gateway.config import (
     ROLES,
@@ -26,6 +25,7 @@ from gateway.config import (
     load_config,
     load_pin,
     parse_roles,
+    utc_now,
 )
 from gateway.databases.failures import UnknownSchemaError
 from gateway.evidence import open_blobs
@@ -82,9 +82,7 @@ def _serve(state: Path, *, roles: str | None, as_json: bool) -> int:
         read_cookie_secret(state)
     configure_logging("serve")
     _migrate(state, config=config)
-    _look_for_lost_reports(state, config=config)
-    _settle_keys(state, config=config, roles=served)
-    _check_key_and_clock(state, config=config, has_receipt_key=RECEIPT_KEY in keys)
+    _check_start(state, config=config, roles=served, has_receipt_key=RECEIPT_KEY in keys)
     seconds = config.body_timeout_seconds
     blobs = None if served == {"public"} else open_blobs(config, folder=StateFolder(state))
     if blobs is not None:
@@ -176,46 +174,34 @@ def _migrate(state: Path, *, config: GatewayConfig) -> None:
         )
 
 
-def _look_for_lost_reports(state: Path, *, config: GatewayConfig) -> None:
-    # The start goes on: the doors answer 503, and the form shows the phone numbers.
-    store = open_own_store(state, config=config)
+def _check_start(
+    state: Path,
+    *,
+    config: GatewayConfig,
+    roles: Collection[Role] = ROLES,
+    has_receipt_key: bool = True,
+    clock: Callable[[], datetime] = utc_now,
+) -> None:
+    """Switch to keys that the agency has published; print and log lost reports and a wrong clock.
+
+    Raises `ServingError` for a receipt key that is not the agency's. The feed has none, so it starts in any case: it is
+    how a new one is published.
+    """
+    store, pin = open_own_store(state, config=config), load_pin(state)
     try:
         with store.read():
             pass
-    except StorageUnavailableError as error:
-        if error.reason == "behind":
-            log_failure(error, event="storage-behind")
-            advice = advise_behind(state, is_on_server=bool(config.database_uri))
-            say(f"{BEHIND} The doors refuse every report until then.\n{advice}", to=sys.stderr)
-    finally:
-        store.close()
-
-
-def _settle_keys(state: Path, *, config: GatewayConfig, roles: Collection[Role]) -> None:
-    store = open_own_store(state, config=config)
-    try:
-        finish_key_changes(state, config=config, store=store, pin=load_pin(state), clock=utc_now, roles=roles)
-    except StorageUnavailableError as error:
-        log_failure(error, event="keys-not-settled")  # the doors answer 503; the next start looks again
-    finally:
-        store.close()
-
-
-def _check_key_and_clock(
-    state: Path, *, config: GatewayConfig, has_receipt_key: bool, clock: Callable[[], datetime] = utc_now
-) -> None:
-    """Raise `ServingError` for a receipt key that is not the agency's; print and log a wrong clock.
-
-    The feed has no receipt key, so it starts in any case: it is how a new one is published.
-    """
-    store, now = open_own_store(state, config=config), clock()
-    try:
-        key_state = KeyState(store, pin=load_pin(state), clock=clock)
+        finish_key_changes(state, config=config, store=store, pin=pin, clock=clock, roles=roles)
+        key_state, now = KeyState(store, pin=pin, clock=clock), clock()
         wrong_clock = find_wrong_clock(key_state, store=store, now=now)
         key_id = read_receipt_key(state).key_id if has_receipt_key else None
         wrong_key = find_wrong_receipt_key(key_state, store=store, receipt_key_id=key_id, now=now) if key_id else None
     except StorageUnavailableError as error:
-        log_failure(error, event="start-not-checked")
+        # The start goes on: the doors answer 503, and the form shows the phone numbers.
+        log_failure(error, event="storage-behind" if error.reason == "behind" else "start-not-checked")
+        if error.reason == "behind":
+            advice = advise_behind(state, is_on_server=bool(config.database_uri))
+            say(f"{BEHIND} The doors refuse every report until then.\n{advice}", to=sys.stderr)
         return
     finally:
         store.close()

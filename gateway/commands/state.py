@@ -12,7 +12,6 @@ from typing import Any, Final
 import click
 import msgspec
 
-from gateway.clock import utc_now
 from gateway.commands.terminal import (
     DONE,
     FAULT,
@@ -25,7 +24,7 @@ from gateway.commands.terminal import (
     say,
     state_option,
 )
-from gateway.config import StateFolder, load_config, load_pin
+from gateway.config import StateFolder, load_config, load_pin, utc_now
 from gateway.doctor import examine
 from gateway.evidence import open_blobs
 from gateway.evidence.blobs import LocalBlobs, check_blobs, copy_blobs
@@ -270,11 +269,11 @@ def counts(state: Path, *, as_json: bool) -> int:
     finally:
         store.close()
     if as_json:
-        rows = [{"name": count.name, "number": count.number, "week": count.week} for count in weekly]
+        rows = [{"name": name, "number": number, "week": week} for name, week, number in weekly]
         print_json({"counts": rows})
         return DONE
-    for count in weekly:
-        say(f"{count.week}  {count.number:7}  {count.name}")
+    for name, week, number in weekly:
+        say(f"{week}  {number:7}  {name}")
     if not weekly:
         say("Nothing has been counted yet.")
     return DONE

@@ -24,7 +24,7 @@ from typing import Any, Final
 
 import requests
 
-from gateway.clock import utc_now
+from gateway.config import utc_now
 from gateway.demo.processes import GATEWAY, Cluster, DemoError, Ports, Processes, check_ports_are_free
 from gateway.demo.processes import PORTS as CLUSTER_PORTS
 from gateway.demo.service.app import CHAT, PLACES, Place

@@ -418,13 +418,6 @@ class ConflictingInvitationError(Exception):
     """The same secret cannot invite two partners."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredInvitation:
-    """A stored invitation."""
-
-    partner: str
-
-
 _FIND_INVITATION = select(invitations.c.partner, invitations.c.expires_at).where(
     invitations.c.secret_sha256 == bindparam("secret_sha256")
 )
@@ -441,9 +434,7 @@ def put_invitation(connection: Connection, *, secret_sha256: bytes, partner: str
     connection.execute(insert(invitations), {**wanted, "partner": partner, "expires_at": to_epoch_seconds(expires_at)})
 
 
-def find_invitation(connection: Connection, *, secret_sha256: bytes, now: datetime) -> StoredInvitation | None:
-    """Return an invitation that has not expired."""
+def find_invitation(connection: Connection, *, secret_sha256: bytes, now: datetime) -> str | None:
+    """Return the partner of an invitation that has not expired."""
     found = connection.execute(_FIND_INVITATION, {"secret_sha256": secret_sha256}).first()
-    if found is None or found.expires_at <= to_epoch_seconds(now):
-        return None
-    return StoredInvitation(partner=found.partner)
+    return None if found is None or found.expires_at <= to_epoch_seconds(now) else str(found.partner)

@@ -37,7 +37,7 @@ from gateway.databases.columns import PreparedStatement
 from gateway.databases.database import surviving_damage
 from gateway.databases.failures import is_damage
 from gateway.exchange.desk_statements import ForgetList
-from gateway.exchange.feed import StageItem, WaitingReports
+from gateway.exchange.feed import ChainHead, StageItem, WaitingReports
 from gateway.store.evidence import forget_evidence
 from gateway.store.items import forget_return_place
 from gateway.store.schema import evidence, from_epoch_seconds, instance, items, reports, to_epoch_seconds
@@ -218,14 +218,6 @@ class WaitingPage(NamedTuple):
     def get_last(self, *, after: int) -> int:
         """Return the position after which the next page begins."""
         return max([after, *(report.position for report in self.reports), *self.unreadable])
-
-
-@dataclass(frozen=True, slots=True)
-class ChainHead:
-    """The newest sequence number of one sender's chain."""
-
-    partner: str
-    sequence: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,10 +426,10 @@ def get_newest_position(connection: Connection) -> int:
     return int(connection.execute(_NEWEST_WAITING).scalar_one())
 
 
-def find_heads(connection: Connection) -> list[ChainHead] | None:
+def find_heads(connection: Connection) -> tuple[ChainHead, ...] | None:
     """Return the newest number of each sender's chain, by sender; None if damaged pages hide some."""
     found = _try_read(connection, _HEADS, {})
-    return None if found is None else [ChainHead(row[0], row[1]) for row in found]
+    return None if found is None else tuple(ChainHead(partner=row[0], sequence=row[1]) for row in found)
 
 
 def list_waiting_by_priority(connection: Connection) -> list[WaitingReports]:

@@ -16,7 +16,6 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -264,15 +263,6 @@ def open_own_store(state: Path, *, config: GatewayConfig, is_checked: bool = Tru
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
-    """One count: event name, week (e.g. `2026-W48`) and number."""
-
-    name: str
-    week: str
-    number: int
-
-
 # Text, because Core has ON CONFLICT only by dialect. Both databases know it.
 _ADD = PreparedStatement(
     text(
@@ -288,9 +278,9 @@ def add_count(connection: Connection, *, name: str, week: str) -> None:
     _ADD.run(connection, {"name": name, "week": week})
 
 
-def list_counts(connection: Connection) -> list[Count]:
-    """Return every count, by week and name."""
-    return [Count(*row) for row in connection.execute(_LIST)]
+def list_counts(connection: Connection) -> list[tuple[str, str, int]]:
+    """Return every count, by week and name: event name, week (e.g. `2026-W48`) and number."""
+    return [(row.name, row.week, row.number) for row in connection.execute(_LIST)]
 
 
 PROBE_SECONDS: Final = 5.0

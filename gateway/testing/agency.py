@@ -24,8 +24,7 @@ import msgspec
 from sqlalchemy import and_, select
 
 from gateway.app import make_app
-from gateway.clock import utc_now
-from gateway.config import load_config
+from gateway.config import load_config, utc_now
 from gateway.desk.cases.actions.ledger import (
     Direction,
     EntryKind,

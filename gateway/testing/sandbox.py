@@ -15,7 +15,7 @@ from requests import PreparedRequest, Response, Session
 from requests.exceptions import ConnectionError as NoConnectionError
 
 from gateway.app import make_app
-from gateway.clock import utc_now
+from gateway.config import utc_now
 from gateway.desk.cases.actions.model import ActionKind
 from gateway.desk.collection.importing import import_report
 from gateway.desk.keyring.key_set import replace_sealing_key

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gateway.clock import utc_now
+from gateway.config import utc_now
 
 # How soon a server notices that it shall end; the library's own half a second would be a wait in every test.
 POLL_SECONDS = 0.02

@@ -5,8 +5,7 @@ from pathlib import Path
 import requests
 
 from gateway.app import make_app
-from gateway.clock import utc_now
-from gateway.config import StateFolder, load_config
+from gateway.config import StateFolder, load_config, utc_now
 from gateway.desk.office.wiring import open_desk
 from gateway.store.store import move_store
 from gateway.testing.transport import WsgiTransport

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import main
-from gateway.clock import utc_now
-from gateway.commands.serve import _check_key_and_clock
-from gateway.config import ROLES, StateFolder, load_config
+from gateway.commands.serve import _check_start
+from gateway.config import ROLES, StateFolder, load_config, utc_now
 from gateway.desk.keyring.publication import BootstrapError, add_gateway, check_receipt_key_unused, end_receipt_key
 from gateway.doctor import examine
 from gateway.exchange.feed import parse_gateway_card
@@ -218,7 +217,7 @@ def test_pin_of_another_agency_is_refused_and_a_new_feed_key_taken(
 def serve_once(state: Path, *roles: str, clock: StillClock) -> ServingError | None:
     """Return why the gateway does not start, None where nothing keeps it from it."""
     try:
-        _check_key_and_clock(state, config=load_config(state), has_receipt_key=roles != ("feed",), clock=clock)
+        _check_start(state, config=load_config(state), has_receipt_key=roles != ("feed",), clock=clock)
     except ServingError as error:
         return error
     return None

@@ -13,7 +13,7 @@ from limits.storage import MemoryStorage
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import TestResponse
 
-from gateway.clock import utc_now
+from gateway.config import utc_now
 from gateway.limits import SWEEP_EVERY, Effect, Limits, ProcessStore, make_rows, open_shared_store
 from gateway.web.callers import BucketHasher, list_networks
 from gateway.web.rules import CsrfRule, Login, rule

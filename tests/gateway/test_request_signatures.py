@@ -16,7 +16,7 @@ from http_message_signatures import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.clock import utc_now
+from gateway.config import utc_now
 from gateway.exchange.request_signatures import (
     MAX_AGE_SECONDS,
     check_claim,

@@ -37,7 +37,7 @@ OTHERS: Final = {
 }
 TWO_TESTS: Final = """
 import pytest
-from gateway.clock import utc_now
+from gateway.config import utc_now
 
 @pytest.fixture(scope="module")
 def shared():
@@ -67,7 +67,7 @@ def test_clock_of_this_machine_is_read_in_three_modules_that_note_it() -> None:
     assert len(sources) >= 1
     readers = {str(path.relative_to(ROOT)) for path in sources if list_readings(parse(path))}
     noted = {f"{name.replace('.', '/')}.py" for name in CLOCK_MODULES}
-    assert readers - set(OTHERS) == noted, "Call gateway.clock.utc_now, and the test is run on a leap day too."
+    assert readers - set(OTHERS) == noted, "Call gateway.config.utc_now, and the test is run on a leap day too."
     assert set(OTHERS) - readers == set()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.clock import utc_now
+from gateway.config import utc_now
 from gateway.testing import Sandbox, scenarios
 from partner_sdk import Partner
 from partner_sdk.client._receipts import write_sealed_file

@@ -12,7 +12,7 @@ from unittest import mock
 from flask import Flask
 from playwright.sync_api import Browser, Page, expect
 
-from gateway.clock import utc_now
+from gateway.config import utc_now
 from gateway.testing import Sandbox
 from partner_sdk.console.app import make_console_app
 from partner_sdk.console.page import Console

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import requests
 
-from gateway.clock import utc_now
+from gateway.config import utc_now
 from gateway.demo.loop import ANSWERS, Loop
 from gateway.demo.walks import WalkError, walk_to_thanks
 from partner_sdk.client.partner import Partner as SdkPartner

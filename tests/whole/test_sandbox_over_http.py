@@ -17,7 +17,7 @@ from typing import IO, Any, TypeVar
 import msgspec
 import pytest
 
-from gateway.clock import utc_now
+from gateway.config import utc_now
 from gateway.testing.serving import _own_folder
 from partner_sdk import Partner, parse_invitation
 from partner_sdk.key_files import xwing_public_bytes

@@ -84,8 +84,7 @@ program: Final = DeskProgram(
             room="running.commands.people",
             commands={
                 "add": "Add a person and their roles, and print the handle that every record will name.",
-                "list": "List the people with their roles.",
-                "show": "Show a person: account, roles, authorities, and who added and ended them.",
+                "list": "List the people: roles, and as JSON account, authorities, and who added and ended them.",
                 "grant": "Give a person one more role, or several.",
                 "end-role": "Take a role from a person.",
                 "end": "End a person for good: roles, passkeys, sessions and account.",

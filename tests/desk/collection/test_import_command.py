@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.clock import utc_now
+from gateway.config import utc_now
 from gateway.desk.office.terminal import DONE, LOOK, WRONG_USE
 from gateway.desk.running.cli import main
 from partner_sdk.client._receipts import check_desk_receipt

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from gateway.clock import utc_now
+from gateway.config import utc_now
 from gateway.desk.office.config import (
     CarriersConfig,
     DeskConfig,

@@ -238,16 +238,6 @@ def test_serve_answers_on_each_listener_and_stops_on_a_signal(tmp_path: Path) ->
         assert not any(is_listening(listener.port) for listener in house.config.listeners)
 
 
-def test_serve_stops_on_control_c_and_leaves_no_process(tmp_path: Path) -> None:
-    house = make_served_house(tmp_path)
-    with served(house, "--roles", "industry") as (process, _told):
-        (master,) = find_living(parent=process.pid)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == DONE
-        assert find_living(group=master) == set()
-        assert not is_listening(house.config.listeners[0].port)
-
-
 def test_killed_serve_leaves_no_process_and_can_be_started_again_at_once(tmp_path: Path) -> None:
     house = make_served_house(tmp_path)
     with served(house) as (process, _told):

@@ -15,9 +15,8 @@ import obstore
 import pytest
 
 from gateway.cli import main
-from gateway.clock import utc_now
 from gateway.commands.terminal import DONE, FAULT, WRONG_USE
-from gateway.config import EvidenceConfig, StateFolder
+from gateway.config import EvidenceConfig, StateFolder, utc_now
 from gateway.desk.collection.evidence.collecting import SPOILED
 from gateway.doctor import examine
 from gateway.evidence import bucket, open_blobs

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.store import Store
-from gateway.store.store import Count, add_count, list_counts
+from gateway.store.store import add_count, list_counts
 from tests.gateway.store_builders import new_store
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
@@ -19,9 +19,9 @@ def test_counts_add_up_by_name_and_week(tmp_path: Path, database_uri: str) -> No
             add_count(connection, name=name, week=week)
     with store.read() as connection:
         assert list_counts(connection) == [
-            Count("left", "2026-W48", 1),
-            Count("sent", "2026-W48", 2),
-            Count("sent", "2026-W49", 1),
+            ("left", "2026-W48", 1),
+            ("sent", "2026-W48", 2),
+            ("sent", "2026-W49", 1),
         ]
 
 
@@ -35,7 +35,7 @@ def test_no_count_is_lost_among_many_writers(tmp_path: Path, database_uri: str) 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(count, range(24)))
     with store.read() as connection:
-        assert list_counts(connection) == [Count("sent", "2026-W48", 24)]
+        assert list_counts(connection) == [("sent", "2026-W48", 24)]
 
 
 def count_and_fail(store: Store) -> None:

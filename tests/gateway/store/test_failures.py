@@ -1,6 +1,5 @@
 """Storage that is locked, full, read-only, missing, broken: a refusal with its reason, and nothing half stored."""
 
-import shutil
 import sqlite3
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from gateway.intake import NewReport
 from gateway.store import StorageUnavailableError, open_store
 from gateway.store.items import put_draft
-from gateway.store.store import begin_epoch, make_store
+from gateway.store.store import make_store
 from gateway.wiring import Gateway
 from tests.builders import DAY, NOW, House, Partner
 from tests.gateway.store_builders import (
@@ -111,23 +110,6 @@ def test_a_removed_file_is_noticed_and_no_empty_one_is_made(house: House, partne
         path.rename(path.with_name(path.name.removeprefix("away-")))
     assert gateway.intake.accept(new_industry_report(partner)).is_new
     assert count(gateway.store.path) == 2
-
-
-def test_an_old_copy_is_seen_at_once_and_used_once_it_is_said_to_be_restored(house: House, partner: Partner) -> None:
-    gateway = house.open_gateway()
-    gateway.store.close()
-    shutil.copy(gateway.store.path, house.state / "backup")
-    gateway.intake.accept(new_industry_report(partner))
-    for path in house.state.glob("gateway.sqlite*"):
-        path.unlink()
-    (house.state / "backup").rename(gateway.store.path)
-    report = new_industry_report(partner)
-    check_refused(gateway, report, reason="behind")
-    unchecked = open_store(gateway.store.path, lock_path=house.state / "gateway.lock", is_checked=False)
-    begin_epoch(unchecked, epoch="epoch-two", now=NOW)
-    gateway.intake.accept(report)
-    rows = open_raw(gateway.store.path).execute("SELECT report_id FROM reports").fetchall()
-    assert rows == [(report.clear.report_id,)]
 
 
 @pytest.mark.parametrize(

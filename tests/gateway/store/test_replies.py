@@ -10,7 +10,6 @@ from gateway.exchange.feed import REPLY
 from gateway.housekeeping import clean_store
 from gateway.store import Store
 from gateway.store.items import (
-    ConflictingItemError,
     StoredItem,
     extend_return_place,
     find_return_place,
@@ -76,34 +75,6 @@ def test_place_is_extended_and_never_shortened(store: Store) -> None:
         assert not extend_return_place(connection, reference=ONE, expires_at=NOW)
         assert not extend_return_place(connection, reference=OTHER, expires_at=NOW + DAY)
         assert find_return_place(connection, reference=ONE, now=NOW + 2 * DAY) == b"box"
-
-
-def test_replies_are_listed_newest_first_and_as_many_as_asked_for(store: Store) -> None:
-    assert [post(store, number, minutes=number) for number in (1, 2, 3)] == ["stored"] * 3
-    assert waiting(store) == [message_id(3), message_id(2)]
-    with store.read() as connection:
-        (first, _) = newest(connection, ONE)
-    assert (first.envelope, first.put_at) == (b"sealed", NOW + timedelta(minutes=3))
-
-
-def test_same_reply_again_is_stored_once_and_another_under_its_id_is_refused(store: Store) -> None:
-    assert post(store, 1) == "stored"
-    assert post(store, 1) == "known"
-    with pytest.raises(ConflictingItemError):
-        post(store, 1, envelope=b"other bytes")
-    with pytest.raises(ConflictingItemError):
-        post(store, 1, reference=OTHER)
-    assert waiting(store) == [message_id(1)]
-
-
-def test_reply_to_which_nobody_can_return_is_not_kept(store: Store) -> None:
-    assert post(store, 1, reference=OTHER) == "no-place"
-    assert waiting(store, OTHER) == []
-
-
-def test_place_that_has_expired_and_is_not_swept_yet_takes_no_reply(store: Store) -> None:
-    assert post(store, 1, minutes=24 * 60) == "no-place"
-    assert waiting(store) == []
 
 
 def test_place_goes_with_its_replies_and_leaves_the_others(store: Store) -> None:

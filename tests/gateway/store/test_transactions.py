@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from gateway.databases.database import SQLITE_PRAGMAS
-from gateway.store import Store, open_store
+from gateway.store import Store
 from gateway.store.items import find_draft, put_draft
 from tests.builders import DAY, NOW
 from tests.gateway.store_builders import new_store
@@ -25,14 +25,6 @@ def put(connection: Connection, draft_id: bytes = DRAFT) -> None:
 
 def is_there(store: Store, draft_id: bytes = DRAFT) -> bool:
     return find_draft(store, draft_id=draft_id, now=NOW) is not None
-
-
-def test_what_is_written_is_seen_by_another_process_view(store: Store, tmp_path: Path) -> None:
-    with store.write() as connection:
-        put(connection)
-    other = open_store(store.path, lock_path=tmp_path / "gateway.lock")
-    assert is_there(other)
-    other.close()
 
 
 def test_nothing_is_kept_when_the_block_fails(store: Store) -> None:

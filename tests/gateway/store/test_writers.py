@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from gateway.config import StateFolder
-from gateway.intake import Accepted, NewReport
+from gateway.intake import Accepted
 from gateway.store import StorageUnavailableError
 from gateway.store.connections import HighWaterMark, WriterLock
 from gateway.store.reports import list_links, read_waiting
@@ -83,22 +83,6 @@ def test_the_same_report_from_many_threads_is_stored_once(house: House, partner:
     assert len({answer.receipt for answer in answers}) == 1
     with gateway.store.read() as connection:
         assert len(list_links(connection, after=0, limit=100)[0]) == 1
-
-
-def test_different_reports_with_one_id_from_many_threads_are_stored_once(house: House, partner: Partner) -> None:
-    gateway = open_patient(house)
-    first = new_industry_report(partner)
-    reports = [new_industry_report(partner, report_id=first.clear.report_id) for _ in range(12)]
-
-    def send(report: NewReport) -> str:
-        try:
-            return "new" if gateway.intake.accept(report).is_new else "same"
-        except Exception as error:  # noqa: BLE001 - the test looks at every outcome
-            return type(error).__name__
-
-    with ThreadPoolExecutor(6) as pool:
-        outcomes = sorted(pool.map(send, reports))
-    assert outcomes == ["ConflictingReportError"] * 11 + ["new"]
 
 
 def test_writers_killed_at_any_moment_lose_nothing_that_they_promised(house: House, partner: Partner) -> None:

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from itsdangerous import TimestampSigner
 from werkzeug.test import TestResponse
 
-from gateway.clock import utc_now
+from gateway.config import utc_now
 from gateway.web.rules import CsrfRule, find_rule
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.web_builders import ORIGIN, make_test_app

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.clock import utc_now
 from gateway.commands.serve import make_listener
-from gateway.config import ListenerConfig, Role
+from gateway.config import ListenerConfig, Role, utc_now
 from gateway.desk.office.config import ORIGIN_VARIABLE, STATE_VARIABLE
 from gateway.desk.office.wiring import Desk
 from gateway.web.serving import Listener, ServerGroup

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.clock import utc_now
+from gateway.config import utc_now
 from gateway.testing import Sandbox
 from partner_sdk.report import parse_report
 from partner_sdk.wire.canonical import encode

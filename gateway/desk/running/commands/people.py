@@ -17,7 +17,7 @@ from gateway.desk.office.terminal import (
     port_option,
     print_result,
 )
-from gateway.desk.office.uk_times import format_uk_day, format_uk_day_of
+from gateway.desk.office.uk_times import format_uk_day
 from gateway.desk.office.wiring import Desk, open_desk
 
 _ROLES: Final = click.Choice([role.value for role in Role])
@@ -54,7 +54,7 @@ def people_add(
 @desk_command(Permission.MANAGE_PEOPLE, example="--json")
 @click.option("--all", "with_ended", is_flag=True, help="Also people who have ended.")
 def people_list(call: Call, *, with_ended: bool) -> int:
-    """List the people with their roles."""
+    """List the people: roles, and as JSON account, authorities, and who added and ended them."""
     with open_desk(call.state).store.read() as connection:
         people = [one for one in register.list_people(connection) if with_ended or one.ended_at is None]
         found = [register.describe_person(connection, one) for one in people]
@@ -63,27 +63,6 @@ def people_list(call: Call, *, with_ended: bool) -> int:
         for one in found
     ]
     return print_result(call, {"people": found}, *lines)
-
-
-@desk_command(Permission.MANAGE_PEOPLE, example="a-okafor")
-@_PERSON
-def people_show(call: Call, person: str) -> int:
-    """Show a person: account, roles, authorities, and who added and ended them."""
-    with open_desk(call.state).store.read() as connection:
-        found = register.describe_person(connection, register.get_person(connection, person))
-        added_by = register.format_person(connection, found["added_by"])
-        ended_by = register.format_person(connection, found["ended_by"] or "")
-    return print_result(
-        call,
-        found,
-        f"{found['name']} ({person})",
-        f"  Roles: {', '.join(found['roles']) or 'none'}",
-        f"  Account of this machine: {found['account'] or 'none'}",
-        f"  Mail: {found['mail'] or 'none'}",
-        *(f"  {AUTHORITIES[one['kind']]} until {one['until']}" for one in found["authorities"]),
-        f"  Added {format_uk_day_of(found['added_at'])} by {added_by}",
-        *([f"  Ended {format_uk_day_of(found['ended_at'])} by {ended_by}"] if found["ended_at"] else []),
-    )
 
 
 @desk_command(Permission.MANAGE_PEOPLE, example="a-okafor spoc")

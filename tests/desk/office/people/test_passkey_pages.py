@@ -105,32 +105,6 @@ def test_link_of_a_demonstration_may_sign_in(people: Desk) -> None:
     assert "You have none yet" in browser.get("/passkeys").text
 
 
-def test_replayed_sign_in_is_refused(people: Desk) -> None:
-    _, passkey = enter(people, ANALYST)
-    browser = Browser(people)
-    browser.get("/sign-in")
-    found = browser.begin("/sign-in/begin")
-    form = {"statement": found["statement"], "answer": passkey.step_up(found["options"])}
-    # In another browser, which was asked for no such step-up.
-    thief = Browser(people)
-    thief.get("/sign-in")
-    assert thief.post("/sign-in", **form).status_code == 401
-    assert browser.post("/sign-in", **form).status_code == 303
-    browser.get("/passkeys")
-    again = browser.post("/sign-in", **form)
-    assert (again.status_code, browser.get("/").status_code) == (401, 200)
-
-
-def test_sign_in_after_five_minutes_is_refused(people: Desk, clock: Clock) -> None:
-    _, passkey = enter(people, ANALYST)
-    browser = Browser(people)
-    browser.get("/sign-in")
-    found = browser.begin("/sign-in/begin")
-    clock.now += timedelta(minutes=5)
-    said = browser.post("/sign-in", statement=found["statement"], answer=passkey.step_up(found["options"]))
-    assert (said.status_code, "longer than five minutes" in said.text) == (401, True)
-
-
 def test_passkey_that_counts_backwards_is_refused_with_an_alarm(people: Desk) -> None:
     browser, passkey = enter(people, ANALYST)
     assert step_up(browser, passkey).status_code == 200

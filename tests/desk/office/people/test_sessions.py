@@ -96,14 +96,6 @@ def test_menu_and_first_page_are_those_that_the_person_may_open(desk: Desk) -> N
         assert [word for word in ("Cases", "Outbox", "Placements", "Digests", "Figures") if f">{word}<" in nav] == words
 
 
-def test_pages_offer_no_form_that_the_person_may_not_send(desk: Desk) -> None:
-    digests = {}
-    for role in (Role.AUDITOR, Role.PARTNER_MANAGER):
-        digests[role] = Browser(desk).sign_in(f"o-{role.value}", [role]).get("/digests").text
-    assert "Make the digest" in digests[Role.PARTNER_MANAGER]
-    assert "Make the digest" not in digests[Role.AUDITOR]
-
-
 def test_two_administrators_who_end_each_other_leave_one(desk: Desk) -> None:
     with desk.store.write() as connection:
         for person in ("a-one", "b-two"):

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.clock import utc_now
+from gateway.config import utc_now
 from gateway.desk.office.terminal import DONE, LOOK, WRONG_USE
 from gateway.desk.office.wiring import Desk
 from gateway.desk.partners.placements.agreeing import end_placement

@@ -15,8 +15,7 @@ import pytest
 from werkzeug.serving import make_server
 
 from gateway.app import make_app
-from gateway.clock import utc_now
-from gateway.config import StateFolder, load_config
+from gateway.config import StateFolder, load_config, utc_now
 from gateway.desk.office.terminal import DONE, LOOK, TRY_AGAIN, WRONG_USE, say
 from gateway.desk.office.wiring import open_desk
 from gateway.desk.partners.enrolments import invite_partner, publish_invitations

@@ -18,7 +18,7 @@ from tests.house.sources import ROOT
 
 
 def find_suggestions() -> set[str]:
-    """Return the words of each `suggest(...)` of the desk up to its first value or option, e.g. `people show`."""
+    """Return the words of each `suggest(...)` of the desk up to its first value or option, e.g. `people link`."""
     sources = "\n".join(path.read_text("utf-8") for path in (ROOT / "gateway" / "desk").rglob("*.py"))
     found = re.findall(r"suggest\(f?[\"']([a-z -]+?)(?: -| [A-Z{]|[\"'])", sources)
     assert "publish" in found
@@ -54,7 +54,7 @@ def test_advice_of_an_alarm_names_a_command_of_the_desk_with_its_folder(code: st
 
 
 def test_command_is_suggested_without_a_folder_where_no_command_runs() -> None:
-    assert suggest("people show ex") == "report-abuse-desk people show ex"
+    assert suggest("people link ex") == "report-abuse-desk people link ex"
 
 
 def test_folder_of_the_environment_is_used_and_suggestions_leave_it_out(

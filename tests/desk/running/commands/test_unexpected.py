@@ -8,7 +8,7 @@ import pytest
 from flask import Response
 from werkzeug.serving import make_server
 
-from gateway.clock import utc_now
+from gateway.config import utc_now
 from gateway.desk.cases.opening import open_case
 from gateway.desk.office.terminal import DONE, LOOK, TRY_AGAIN, WRONG_USE, Call
 from gateway.desk.outbox import replies
