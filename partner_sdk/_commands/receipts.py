@@ -17,7 +17,8 @@ from partner_sdk._commands.runtime import (
     read_input,
     shared_options,
 )
-from partner_sdk.client._receipts import DeskReceipt, Receipt, check_answer, keep_receipt
+from partner_sdk.client._partner_state import Signer
+from partner_sdk.client._receipts import Receipt, check_kept_receipt, keep_receipt
 from partner_sdk.errors import FormatError, LogError, ReportAbuseError, StatementError
 from partner_sdk.wire.receipts import SIGNED_DESK_RECEIPT, SIGNED_INTAKE, is_desk_receipt
 
@@ -127,10 +128,10 @@ def _judge(call: Call, file: str, *, is_to_keep: bool, is_online: bool = False) 
         speaker.warn("This is not a receipt file (not-a-receipt)")
         return call.answer({"reason": "not-a-receipt", "verified": False}, code=EXIT_FAILED)
 
-    def check() -> Receipt | DeskReceipt:
-        if is_of_the_desk:
-            return check_answer(partner.state, raw, now=call.runtime.clock())
-        return partner.check_receipt(raw)
+    by: Signer = "desk" if is_of_the_desk else "gateway"
+
+    def check() -> Receipt:
+        return check_kept_receipt(partner.state, raw, now=call.runtime.clock(), by=by)
 
     fields: dict[str, object] = {}
     try:
@@ -154,10 +155,10 @@ def _judge(call: Call, file: str, *, is_to_keep: bool, is_online: bool = False) 
     return call.answer({"verified": True, **list_receipt_fields(partner, found), **fields})
 
 
-def _look_into_log(call: Call, receipt: Receipt | DeskReceipt) -> dict[str, object] | None:
+def _look_into_log(call: Call, receipt: Receipt) -> dict[str, object] | None:
     """Return the public log for JSON, or None if it holds no receipt of this kind; raises `LogError` for a fault."""
-    log = None if isinstance(receipt, DeskReceipt) else call.partner.open_log()
-    if log is None or isinstance(receipt, DeskReceipt):
+    log = None if receipt.signed_by == "desk" else call.partner.open_log()
+    if log is None:
         return None
     fault = log.find_fault(receipt)
     if fault is not None and fault.reason != "pre-log":

@@ -21,12 +21,11 @@ from partner_sdk._commands.runtime import (
     shared_options,
 )
 from partner_sdk.client._receipts import (
-    DeskReceipt,
     Receipt,
     check_free,
     find_delivery,
     get_report_id,
-    list_desk_receipts,
+    list_kept_receipts,
     write_sealed_file,
 )
 from partner_sdk.client._submissions import check_earlier_reference
@@ -212,7 +211,7 @@ def preview(
 def show_receipts(call: Call) -> int:
     """List receipts, and reports that wait for one."""
     partner = call.partner
-    receipts: list[Receipt | DeskReceipt] = [*partner.receipts(), *list_desk_receipts(partner.state)]
+    receipts = [*partner.receipts(), *list_kept_receipts(partner.state, by="desk")]
     fields = {
         "receipts": [list_receipt_fields(partner, one) for one in receipts],
         "undelivered": partner.state.list_undelivered(),
@@ -263,17 +262,15 @@ def _fail_to_submit(call: Call, error: ReportAbuseError, *, report_id: str | Non
     return call.answer(fields, code=EXIT_FAILED if report_id is None else EXIT_NOT_DELIVERED)
 
 
-def list_receipt_fields(partner: "Partner", receipt: Receipt | DeskReceipt) -> dict[str, Any]:
+def list_receipt_fields(partner: "Partner", receipt: Receipt) -> dict[str, Any]:
     """Return a receipt for JSON."""
-    is_of_the_desk = isinstance(receipt, DeskReceipt)
-    kept_in = partner.state.folder / ("desk-receipts" if is_of_the_desk else "receipts")
     clear = receipt.statement.clear
     return {
         **pick(clear, "earlier_reference", "kind", "priority"),
-        "receipt_file": str(kept_in / f"{receipt.report_id}.json"),
+        "receipt_file": str(partner.state.get_receipt_path(receipt.report_id, by=receipt.signed_by)),
         "received_at": receipt.statement.received_at,
         **pick(receipt, "reference", "report_id"),
-        "signed_by": "desk" if is_of_the_desk else "gateway",
+        "signed_by": receipt.signed_by,
     }
 
 

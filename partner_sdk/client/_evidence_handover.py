@@ -34,7 +34,7 @@ from partner_sdk.client._evidence_upload import (
     upload_file,
 )
 from partner_sdk.client._partner_state import GatewaySession, PartnerState
-from partner_sdk.client._receipts import DeskReceipt, Receipt, deliver_submission, find_delivery
+from partner_sdk.client._receipts import Receipt, deliver_submission, find_delivery
 from partner_sdk.client._submissions import ReportToSend, SentAs, check_not_repeated, list_unnamed, seal_report
 from partner_sdk.client.exchange import RETRIED_ERRORS
 from partner_sdk.errors import (
@@ -179,7 +179,7 @@ class HandedOver(msgspec.Struct, frozen=True):
     digests; a report that carried them itself needs none.
     """
 
-    receipt: Receipt | DeskReceipt
+    receipt: Receipt
     supplement: Receipt | None
     waiting: tuple[JournalFile, ...]
     error: ReportAbuseError | None
@@ -395,7 +395,7 @@ def _finish(
     session: GatewaySession,
     entry: JournalEntry,
     *,
-    receipt: Receipt | DeskReceipt,
+    receipt: Receipt,
     facts: Mapping[str, FileFacts],
     is_new: bool,
     on_progress: OnProgress,

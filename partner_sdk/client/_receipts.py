@@ -52,7 +52,6 @@ from partner_sdk.wire.receipts import (
 from partner_sdk.wire.signing import KeySet, verify_keys
 from partner_sdk.wire.submission import (
     SIGNED_SUBMISSION,
-    ClearFields,
     Progress,
     ReportPost,
     ReportProgress,
@@ -69,9 +68,12 @@ _REFERENCES: Final = "references"
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """The gateway's signed statement that a report is stored. `raw` is the proof: keep it as it is."""
+    """The signed statement that a report is stored. `raw` is the proof: keep it as it is.
 
-    statement: IntakeStatement
+    The gateway's, or for a report that went as a file the desk's.
+    """
+
+    statement: IntakeStatement | DeskReceiptStatement
     raw: bytes
 
     @property
@@ -84,28 +86,25 @@ class Receipt(msgspec.Struct, frozen=True):
         """The id of the report."""
         return self.statement.clear.report_id
 
-
-class DeskReceipt(msgspec.Struct, frozen=True):
-    """The agency's signed statement that a report which came as a file is at its desk. `raw` is the proof."""
-
-    statement: DeskReceiptStatement
-    raw: bytes
-
     @property
-    def reference(self) -> str:
-        """The reference to quote."""
-        return self.statement.reference
-
-    @property
-    def report_id(self) -> str:
-        """The id of the report."""
-        return self.statement.clear.report_id
+    def signed_by(self) -> Signer:
+        """Whose receipt it is."""
+        return "desk" if isinstance(self.statement, DeskReceiptStatement) else "gateway"
 
 
-def check_receipt(raw: bytes, *, post: ReportPost, key_set: KeySet, now: datetime) -> Receipt:
-    """Return the receipt if the gateway signed it for this post; raises `FormatError`, `StatementError`."""
-    statement = verify_receipt(raw, key_set=key_set, submission=encode(post.statement), now=now)
-    _check_same(statement, post)
+def peek_receipt(raw: bytes, *, by: Signer = "gateway") -> Receipt:
+    """Return a receipt that was verified before, or is to be; raises `FormatError`."""
+    return Receipt(statement=(SIGNED_DESK_RECEIPT if by == "desk" else SIGNED_INTAKE).peek(raw), raw=raw)
+
+
+def check_receipt(raw: bytes, *, post: ReportPost, key_set: KeySet, now: datetime, by: Signer = "gateway") -> Receipt:
+    """Return the receipt if its signer made it for this post; raises `FormatError`, `StatementError`."""
+    verify = verify_desk_receipt if by == "desk" else verify_receipt
+    statement = verify(raw, key_set=key_set, submission=encode(post.statement), now=now)
+    submission = SIGNED_SUBMISSION.peek(post.statement)
+    said = (statement.clear, statement.envelope_sha256)
+    if said != (clear_fields_of(submission), submission.envelope_sha256):
+        raise StatementError("The receipt does not match the submission.", reason="receipt-mismatch")
     return Receipt(statement=statement, raw=raw)
 
 
@@ -191,7 +190,7 @@ def deliver_submission(session: GatewaySession, report_id: str, *, is_patient: b
         _, post = state.get_submission(report_id)
         kept = state.find_receipt(report_id)
         if kept is not None:
-            return Receipt(statement=SIGNED_INTAKE.peek(kept), raw=kept)
+            return peek_receipt(kept)
         reply = find_taken_before(session, post) or session.send_patiently(
             lambda: send_submission(session, report_id), is_patient=is_patient
         )
@@ -213,27 +212,16 @@ def fetch_progress(session: GatewaySession, report_id: str) -> ReportProgress:
     return ReportProgress(report_id, progress.stage, outcome=progress.outcome, set_aside_reason=reason)
 
 
-def check_kept_receipt(state: PartnerState, raw: bytes, *, now: datetime) -> Receipt:
+def check_kept_receipt(state: PartnerState, raw: bytes, *, now: datetime, by: Signer = "gateway") -> Receipt:
     """Verify a receipt offline against the saved key set and the saved submission of this folder.
 
-    Raises `FormatError` and `StatementError` (`receipt-mismatch` if it is for nothing that was sent from here).
+    Raises `FormatError` and `StatementError` (`receipt-mismatch` if it is for nothing that was sealed here).
     """
-    post = _get_post(state, SIGNED_INTAKE.peek(raw).clear)
-    return check_receipt(raw, post=post, key_set=state.read_key_set(now=now, allow_expired=True), now=now)
-
-
-def check_desk_receipt(raw: bytes, *, post: ReportPost, key_set: KeySet, now: datetime) -> DeskReceipt:
-    """Return the receipt if the desk signed it for this post; raises `FormatError`, `StatementError`."""
-    statement = verify_desk_receipt(raw, key_set=key_set, submission=encode(post.statement), now=now)
-    _check_same(statement, post)
-    return DeskReceipt(statement=statement, raw=raw)
-
-
-def _check_same(statement: IntakeStatement | DeskReceiptStatement, post: ReportPost) -> None:
-    submission = SIGNED_SUBMISSION.peek(post.statement)
-    said = (statement.clear, statement.envelope_sha256)
-    if said != (clear_fields_of(submission), submission.envelope_sha256):
-        raise StatementError("The receipt does not match the submission.", reason="receipt-mismatch")
+    saved = state.find_submission(peek_receipt(raw, by=by).report_id)
+    if saved is None:
+        raise StatementError("This receipt is for a report that was not sealed here.", reason="receipt-mismatch")
+    key_set = state.read_key_set(now=now, allow_expired=True)
+    return check_receipt(raw, post=saved[1], key_set=key_set, now=now, by=by)
 
 
 def check_free(path: Path) -> None:
@@ -267,49 +255,28 @@ def write_sealed_file(state: PartnerState, report_id: str, path: Path, *, now: d
     return len(raw)
 
 
-def check_answer(state: PartnerState, raw: bytes, *, now: datetime) -> DeskReceipt:
-    """Verify a desk receipt offline against the saved key set and the saved submission.
-
-    Raises `FormatError` and `StatementError` (`receipt-mismatch` if it is for nothing that was sealed here).
-    """
-    post = _get_post(state, SIGNED_DESK_RECEIPT.peek(raw).clear)
-    return check_desk_receipt(raw, post=post, key_set=state.read_key_set(now=now, allow_expired=True), now=now)
-
-
-def _get_post(state: PartnerState, clear: ClearFields) -> ReportPost:
-    saved = state.find_submission(clear.report_id)
-    if saved is None:
-        raise StatementError("This receipt is for a report that was not sealed here.", reason="receipt-mismatch")
-    return saved[1]
-
-
-def keep_receipt(state: PartnerState, receipt: Receipt | DeskReceipt) -> bool:
+def keep_receipt(state: PartnerState, receipt: Receipt) -> bool:
     """Save a receipt that was checked, so that its report waits no longer; return whether there was none of its kind.
 
     A second receipt of the same kind changes nothing: the first one is the proof that is kept.
     """
-    by = _signer_of(receipt)
     with state.holding_submission(receipt.report_id):
-        is_new = state.find_receipt(receipt.report_id, by=by) is None
+        is_new = state.find_receipt(receipt.report_id, by=receipt.signed_by) is None
         if is_new:
             save_receipt(state, receipt)
     return is_new
 
 
-def save_receipt(state: PartnerState, receipt: Receipt | DeskReceipt) -> None:
+def save_receipt(state: PartnerState, receipt: Receipt) -> None:
     """Save a receipt that was checked, never over a different one, so that its reference finds it."""
-    state.save_receipt(receipt.report_id, receipt.raw, by=_signer_of(receipt))
+    state.save_receipt(receipt.report_id, receipt.raw, by=receipt.signed_by)
     _link(state, receipt)
 
 
-def _signer_of(receipt: Receipt | DeskReceipt) -> Signer:
-    return "desk" if isinstance(receipt, DeskReceipt) else "gateway"
-
-
-def _link(state: PartnerState, receipt: Receipt | DeskReceipt) -> None:
+def _link(state: PartnerState, receipt: Receipt) -> None:
     """Link a reference to its receipt. Not synced, and a failure changes nothing: `get_report_id` finds it without."""
     folder = state.folder / _REFERENCES
-    kept = state.get_receipt_path(receipt.report_id, by=_signer_of(receipt)).relative_to(state.folder)
+    kept = state.get_receipt_path(receipt.report_id, by=receipt.signed_by).relative_to(state.folder)
     with suppress(OSError, FormatError):
         check_reference(receipt.reference)  # a file name is never built from anything else
         try:
@@ -319,19 +286,17 @@ def _link(state: PartnerState, receipt: Receipt | DeskReceipt) -> None:
             (folder / receipt.reference).symlink_to(".." / kept)
 
 
-def list_desk_receipts(state: PartnerState) -> list[DeskReceipt]:
-    """Return the saved receipts of the desk, oldest report first, without any network."""
-    found = (state.find_receipt(report_id, by="desk") for report_id in state.list_receipts(by="desk"))
-    return [DeskReceipt(statement=SIGNED_DESK_RECEIPT.peek(raw), raw=raw) for raw in found if raw is not None]
+def list_kept_receipts(state: PartnerState, *, by: Signer) -> list[Receipt]:
+    """Return the saved receipts of a signer, oldest report first, without any network."""
+    found = (state.find_receipt(report_id, by=by) for report_id in state.list_receipts(by=by))
+    return [peek_receipt(raw, by=by) for raw in found if raw is not None]
 
 
-def find_delivery(state: PartnerState, report_id: str) -> Receipt | DeskReceipt | None:
+def find_delivery(state: PartnerState, report_id: str) -> Receipt | None:
     """Return the receipt of a report, from the gateway or from the desk, or None."""
-    raw = state.find_receipt(report_id)
-    if raw is not None:
-        return Receipt(statement=SIGNED_INTAKE.peek(raw), raw=raw)
-    raw = state.find_receipt(report_id, by="desk")
-    return None if raw is None else DeskReceipt(statement=SIGNED_DESK_RECEIPT.peek(raw), raw=raw)
+    signers: tuple[Signer, ...] = ("gateway", "desk")
+    found = ((by, state.find_receipt(report_id, by=by)) for by in signers)
+    return next((peek_receipt(raw, by=by) for by, raw in found if raw is not None), None)
 
 
 def get_report_id(state: PartnerState, named: str) -> str:

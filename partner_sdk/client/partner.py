@@ -35,6 +35,7 @@ from partner_sdk.client._receipts import (
     compare_receipts,
     deliver_submission,
     fetch_progress,
+    list_kept_receipts,
     open_log,
 )
 from partner_sdk.client._submissions import Question, ReportToSend, find_earlier_reference, list_requests, seal_report
@@ -55,7 +56,6 @@ from partner_sdk.wire.canonical import encode, parse_exact
 from partner_sdk.wire.digest import Digest
 from partner_sdk.wire.evidence import EvidenceReference
 from partner_sdk.wire.mailbox import MAX_WAIT_SECONDS
-from partner_sdk.wire.receipts import SIGNED_INTAKE
 from partner_sdk.wire.signing import KeySet
 from partner_sdk.wire.submission import Priority, ReportKind, ReportProgress, ServiceStatus
 
@@ -238,8 +238,7 @@ class Partner:
 
     def receipts(self) -> list[Receipt]:
         """Return the saved receipts, oldest first, without any network."""
-        found = (self.state.find_receipt(report_id) for report_id in self.state.list_receipts())
-        return [Receipt(statement=SIGNED_INTAKE.peek(raw), raw=raw) for raw in found if raw is not None]
+        return list_kept_receipts(self.state, by="gateway")
 
     def compare_receipts(
         self, *, log: PublicLog | None = None, on_progress: Callable[[int, int], None] = lambda *_: None

@@ -17,7 +17,7 @@ from flask.typing import ResponseReturnValue
 
 from partner_sdk.client._evidence_handover import HandedOver, Waiting, hand_over, list_waiting
 from partner_sdk.client._evidence_upload import EvidenceJournal, JournalEntry, Progress
-from partner_sdk.client._receipts import DeskReceipt, Receipt, check_answer, find_delivery, keep_receipt, read_sealed
+from partner_sdk.client._receipts import Receipt, check_kept_receipt, find_delivery, keep_receipt, read_sealed
 from partner_sdk.client._submissions import ReportToSend, SentAs, check_not_repeated, find_earlier_reference
 from partner_sdk.client.exchange import DEFAULT_POLICY
 from partner_sdk.console.drafts import DraftFiles, Drafts, KeptDraft, sweep
@@ -322,7 +322,7 @@ def _show_report(report_id: str, *, progress: ReportProgress | None = None, faul
         "report.html",
         report_id=report_id,
         receipt=receipt,
-        is_of_the_desk=isinstance(receipt, DeskReceipt),
+        is_of_the_desk=receipt is not None and receipt.signed_by == "desk",
         waiting=waiting,
         progress=progress,
         stages=STAGES,
@@ -383,10 +383,7 @@ def post_verify(report_id: str) -> ResponseReturnValue:
         abort(HTTPStatus.NOT_FOUND)
     try:
         with open_partner() as partner:
-            if isinstance(receipt, DeskReceipt):
-                check_answer(partner.state, receipt.raw, now=get_console().clock())
-            else:
-                partner.check_receipt(receipt.raw)
+            check_kept_receipt(partner.state, receipt.raw, now=get_console().clock(), by=receipt.signed_by)
     except ReportAbuseError as error:
         return _show_report(report_id, fault=f"ALARM: the receipt is not valid. {describe_error(error).title}")
     note_act("receipt-verified", about=report_id)
@@ -442,12 +439,12 @@ def post_receipt(report_id: str) -> ResponseReturnValue:
     try:
         with open_partner() as partner:
             try:
-                found = check_answer(partner.state, raw, now=get_console().clock())
+                found = check_kept_receipt(partner.state, raw, now=get_console().clock(), by="desk")
             except StatementError as error:
                 if error.reason != "unknown-key":
                     raise
                 partner.refresh_key_set()  # the saved one may be older than the receipt's key
-                found = check_answer(partner.state, raw, now=get_console().clock())
+                found = check_kept_receipt(partner.state, raw, now=get_console().clock(), by="desk")
             keep_receipt(partner.state, found)
     except ReportAbuseError as error:
         return _show_report(report_id, fault=f"This is not the desk's receipt. {describe_error(error).title}")

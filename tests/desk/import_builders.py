@@ -6,7 +6,7 @@ from typing import Any
 from gateway.desk.cases.model import CaseRow, list_cases
 from gateway.desk.collection.importing import Imported, import_report
 from gateway.desk.keyring.key_set import make_key_set
-from partner_sdk.client._receipts import DeskReceipt, check_desk_receipt
+from partner_sdk.client._receipts import Receipt, check_receipt
 from partner_sdk.wire.canonical import encode, to_base64url
 from partner_sdk.wire.signing import KeySet, parse_statement
 from partner_sdk.wire.submission import ReportPost
@@ -40,10 +40,12 @@ def key_set_of(loop: Loop) -> KeySet:
         return make_key_set(connection, desk=loop.desk, now=loop.clock())
 
 
-def check(loop: Loop, imported: Imported, sealed: SealedReport) -> DeskReceipt:
+def check(loop: Loop, imported: Imported, sealed: SealedReport) -> Receipt:
     """Check a desk receipt as the partner does, with nothing but its own post and the key set."""
     assert imported.receipt is not None
-    return check_desk_receipt(imported.receipt, post=make_post(sealed), key_set=key_set_of(loop), now=loop.clock())
+    return check_receipt(
+        imported.receipt, by="desk", post=make_post(sealed), key_set=key_set_of(loop), now=loop.clock()
+    )
 
 
 def cases_of(loop: Loop) -> list[CaseRow]:

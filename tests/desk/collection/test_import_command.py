@@ -10,7 +10,7 @@ import pytest
 from gateway.config import utc_now
 from gateway.desk.office.terminal import DONE, LOOK, WRONG_USE
 from gateway.desk.running.cli import main
-from partner_sdk.client._receipts import check_desk_receipt
+from partner_sdk.client._receipts import check_receipt
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES
 from tests.builders import Partner, SealedReport, seal_report
 from tests.desk.desk_loop import Loop
@@ -31,7 +31,9 @@ def run(loop: Loop) -> Run:
 
 
 def check_file(loop: Loop, path: Path, sealed: SealedReport) -> str:
-    receipt = check_desk_receipt(path.read_bytes(), post=make_post(sealed), key_set=key_set_of(loop), now=loop.clock())
+    receipt = check_receipt(
+        path.read_bytes(), by="desk", post=make_post(sealed), key_set=key_set_of(loop), now=loop.clock()
+    )
     return receipt.reference
 
 

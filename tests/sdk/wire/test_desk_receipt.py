@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partner_sdk.client._receipts import check_desk_receipt
+from partner_sdk.client._receipts import check_receipt
 from partner_sdk.errors import FormatError, StatementError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import format_time, to_base64url
@@ -44,13 +44,13 @@ def sign(**changes: object) -> bytes:
 
 def refused(raw: bytes, **settings: object) -> str:
     with pytest.raises((StatementError, FormatError)) as caught:
-        check_desk_receipt(raw, **{"post": POST, "key_set": KEY_SET, "now": NOW, **settings})
+        check_receipt(raw, by="desk", **{"post": POST, "key_set": KEY_SET, "now": NOW, **settings})
     return caught.value.reason
 
 
 def test_desk_receipt_verifies_for_the_very_post() -> None:
     raw = SIGNED_DESK_RECEIPT.sign(STATEMENT, load_signing_key(SIGNING_KEY))
-    receipt = check_desk_receipt(raw, post=POST, key_set=KEY_SET, now=NOW)
+    receipt = check_receipt(raw, by="desk", post=POST, key_set=KEY_SET, now=NOW)
     assert (receipt.statement, receipt.raw) == (STATEMENT, raw)
     assert (receipt.reference, receipt.report_id) == ("K7QF-2M9TX-D", REPORT.clear.report_id)
     assert is_desk_receipt(raw)
@@ -88,7 +88,7 @@ def test_desk_receipt_dated_before_its_key_is_refused() -> None:
 
 
 def test_desk_receipt_is_believed_until_its_key_is_not() -> None:
-    assert check_desk_receipt(sign(), post=POST, key_set=KEY_SET, now=NOW + 2499 * DAY)
+    assert check_receipt(sign(), by="desk", post=POST, key_set=KEY_SET, now=NOW + 2499 * DAY)
     assert refused(sign(), now=NOW + 2501 * DAY) == "unknown-key"
 
 
@@ -102,4 +102,4 @@ def test_misspelled_desk_receipt_is_refused(field: str, value: str) -> None:
 @given(st.binary(max_size=300))
 def test_any_bytes_are_no_desk_receipt(raw: bytes) -> None:
     with pytest.raises((FormatError, StatementError)):
-        check_desk_receipt(raw, post=POST, key_set=KEY_SET, now=NOW)
+        check_receipt(raw, by="desk", post=POST, key_set=KEY_SET, now=NOW)
