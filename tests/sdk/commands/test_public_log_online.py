@@ -124,6 +124,18 @@ def test_log_that_is_rolled_back_or_forked_is_an_alarm_and_both_checkpoints_are_
     assert {path.name: path.read_bytes() for path in sender.folder.glob("log.contradiction*")} == proof
 
 
+def test_receipt_that_was_dated_back_was_passed_over_by_the_log(sender: Terminal, house: House) -> None:
+    house.clock.advance(minutes=10)
+    house.publish_log()
+    house.clock.advance(minutes=-10)
+    dated_back = submit(sender)
+    house.clock.advance(minutes=10)
+    house.publish_log(seconds=30)
+    assert sender.run("receipt", "verify", dated_back, "--online") == EXIT_ALARM
+    assert sender.json() == {"environment": "live", "not_a_report": False, "reason": "passed-over", "verified": False}
+    assert "630 seconds after the time that its receipt states" in sender.err
+
+
 def test_entries_that_come_late_after_a_pause_are_no_alarm_and_are_told_together(
     sender: Terminal, house: House
 ) -> None:
