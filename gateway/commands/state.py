@@ -28,20 +28,20 @@ from gateway.config import StateFolder, load_config, load_pin, utc_now
 from gateway.doctor import examine
 from gateway.evidence import open_blobs
 from gateway.evidence.blobs import LocalBlobs, check_blobs, copy_blobs
-from gateway.guidance.commands import (
+from gateway.guidance.agency import AGENCY_EXAMPLE, AGENCY_FILE
+from gateway.guidance.signoffs import (
     BY,
+    CODE_CHARACTERS,
     KEY,
     ON,
     ROLE,
     WHY,
     WORDS,
+    Act,
     describe_status,
     format_status,
-    print_stale,
-    stale_options,
 )
-from gateway.guidance.signoffs import CODE_CHARACTERS, Act
-from gateway.guidance.signposts import COUNTRIES_FILE, SIGNPOSTS_FILE
+from gateway.guidance.signposts import COUNTRIES_FILE, SIGNPOSTS_FILE, print_stale, stale_options
 from gateway.new_gateway import MAX_PIN_FILE_BYTES, NEXT_CARD_FILE, NewGateway, begin_key_change, create_gateway
 from gateway.signoffs import list_signoffs, record
 from gateway.store import StorageUnavailableError, open_own_store
@@ -286,7 +286,8 @@ def stale_data(state: Path | None, days: int, *, as_json: bool) -> int:
 
     The facts are bodies, numbers, countries and promises. Exit code 1 when the list has any.
     """
-    return print_stale(DATED_FILES, today=utc_now().date(), state=state, days=days, as_json=as_json)
+    agency = AGENCY_EXAMPLE if state is None else state / AGENCY_FILE
+    return print_stale((*DATED_FILES, agency), today=utc_now().date(), days=days, as_json=as_json)
 
 
 _STATE = "--state /var/lib/report-abuse-gateway"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, Literal, TypeVar
 
+import click
 import msgspec
 
 from gateway.exchange.public_codes import WELSH
@@ -161,3 +162,43 @@ def check_act(status: CheckStatus, *, act: Act, words: str | None, checked_on: d
         )
     if checked_on is not None and checked_on > today:
         raise SignoffError("The day of the check lies ahead: give the day on which it was made.", reason="bad-day")
+
+
+KEY: Final = click.argument("key", metavar="KEY")
+BY: Final = click.option("--by", required=True, metavar="NAME", help="Who checked; for a panel, the adult who ran it.")
+ROLE: Final = click.option("--role", required=True, metavar="ROLE", help='Their role, e.g. "Youth panel lead".')
+WORDS: Final = click.option("--words", required=True, metavar="CODE", help="The code of the words that were read.")
+ON: Final = click.option(
+    "--on", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="When it was checked.  [default: today]"
+)
+WHY: Final = click.option("--why", required=True, metavar="WORDS", help="The reason, for the record.")
+
+
+def format_status(one: CheckStatus) -> str:
+    """Return the line of a check in `signoff list`."""
+    check = one.check
+    return f"{one.state:6} {check.key:24} {check.row.version:9} words {check.code}  {_explain(one)}"
+
+
+def describe_status(one: CheckStatus) -> dict[str, object]:
+    """Return a check for `signoff list --json`."""
+    return {
+        "entry": None if one.entry is None else msgspec.to_builtins(one.entry),
+        "key": one.check.key,
+        "needs": one.check.row.who,
+        "pages": list(one.check.row.pages),
+        "state": one.state,
+        "version": one.check.row.version,
+        "words": one.check.code,
+        "words_sha256": one.check.digest,
+    }
+
+
+def _explain(one: CheckStatus) -> str:
+    entry, needs = one.entry, f"needs: {one.check.row.who}"
+    if entry is None:
+        return needs
+    if entry.act == "withdraw":
+        return f"withdrawn by {entry.by}; {needs}"
+    given = f"by {entry.by} ({entry.role}) on {entry.checked_on}"
+    return given if one.state == "given" else f"{given}, for the words {entry.words_sha256[:CODE_CHARACTERS]}"

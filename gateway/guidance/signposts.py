@@ -7,13 +7,16 @@ table of a file has both keys, or the file itself does.
 Never lists the Virtual Global Taskforce as a place to report, which according to the NCA it is not.
 """
 
+import json
+import sys
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
+import click
 import msgspec
 from msgspec import Meta
 
@@ -82,6 +85,46 @@ def make_line(entry: DatedFact) -> str:
     """Return an entry as a line of text."""
     line = f"{entry.checked_on}  {entry.file}  {entry.key}  {entry.source}"
     return line if entry.to_prove is None else f"{line}  to prove: {entry.to_prove}"
+
+
+NONE_STALE: Final = 0
+SOME_STALE: Final = 1
+
+
+def stale_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--state`, `--days` and `--json`."""
+    agency = "Read the agency.toml of this state folder, not the example."
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines."),
+        click.option(
+            "--days",
+            type=click.IntRange(0, 99_999),
+            default=STALE_DAYS,
+            show_default=True,
+            metavar="N",
+            help="Age of a check that is too old.",
+        ),
+        click.option("--state", type=click.Path(path_type=Path), metavar="DIR", help=agency),
+    ):
+        function = option(function)
+    return function
+
+
+def print_stale(files: Iterable[Path], *, today: date, days: int, as_json: bool) -> int:
+    """Print the stale entries of these files, and return the exit code.
+
+    Raises `SettingsError` for an entry without a day or a source.
+    """
+    facts = [fact for path in files for fact in read_facts(path)]
+    stale = list_stale(facts, today=today, days=days)
+    if as_json:
+        answer = {"days": days, "entries": len(facts), "stale": [make_row(fact) for fact in stale]}
+        lines = [json.dumps(answer, sort_keys=True)]
+    else:
+        lines = [make_line(fact) for fact in stale]
+        lines.append(f"{len(stale)} of {len(facts)} entries need a check: older than {days} days, or unproven.")
+    sys.stdout.write("\n".join(lines) + "\n")
+    return SOME_STALE if stale else NONE_STALE
 
 
 def _make_fact(entry: Any, *, file: str, key: str) -> DatedFact:

@@ -37,8 +37,7 @@ from gateway.desk.office.terminal import (
 from gateway.desk.office.uk_times import get_uk_day
 from gateway.desk.office.wiring import open_desk
 from gateway.desk.partners.placements.register import read_merges
-from gateway.guidance.commands import BY, KEY, ON, ROLE, WHY, WORDS, describe_status, format_status
-from gateway.guidance.signoffs import CODE_CHARACTERS
+from gateway.guidance.signoffs import BY, CODE_CHARACTERS, KEY, ON, ROLE, WHY, WORDS, describe_status, format_status
 
 _SERVICE = click.argument("service", metavar="SERVICE", help="Its id, e.g. other-chat.")
 _REASON = click.option("--reason", required=True, metavar="TEXT", help="Why, without details of a report.")

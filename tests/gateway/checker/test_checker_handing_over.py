@@ -9,8 +9,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.checker.cli import DONE, FAULTS, TRY_AGAIN, WRONG_USE, main
-from gateway.checker.run import DeskDoor, make_posts, post_checks, read_token, write_posts
+from gateway.checker.cli import (
+    DONE,
+    FAULTS,
+    TRY_AGAIN,
+    WRONG_USE,
+    DeskDoor,
+    main,
+    make_posts,
+    post_checks,
+    read_token,
+    write_posts,
+)
 from partner_sdk.errors import FormatError, TransportError
 from partner_sdk.wire.button import (
     MAX_CHECKS,
@@ -122,9 +132,7 @@ def test_token_goes_to_no_other_machine_without_tls(desk: Site):
 
 
 def test_token_comes_from_a_file_that_nobody_else_reads(tmp_path: Path):
-    file = tmp_path / "runner.token"
-    file.write_text(f"{TOKEN}\n", encoding="ascii")
-    file.chmod(0o600)
+    file = write_token(tmp_path, f"{TOKEN}\n")
     assert read_token(file) == TOKEN
     file.chmod(0o640)
     with pytest.raises(FormatError, match="chmod 600"):
@@ -133,12 +141,17 @@ def test_token_comes_from_a_file_that_nobody_else_reads(tmp_path: Path):
 
 @pytest.mark.parametrize("text", ["", "short", "two words of a token that is long", "tök" * 20])
 def test_file_without_a_token_is_refused_and_not_shown(tmp_path: Path, text: str):
-    file = tmp_path / "runner.token"
-    file.write_text(text, encoding="utf-8")
-    file.chmod(0o600)
+    file = write_token(tmp_path, text)
     with pytest.raises(FormatError) as caught:
         read_token(file)
     assert not text or text not in str(caught.value)
+
+
+def write_token(folder: Path, text: str = TOKEN) -> Path:
+    file = folder / "runner.token"
+    file.write_text(text, encoding="utf-8")
+    file.chmod(0o600)
+    return file
 
 
 def write_list(folder: Path, *addresses: str) -> Path:
@@ -195,18 +208,14 @@ def test_hours_that_cannot_be_kept_are_wrong_use_and_said_so(
 
 
 def test_command_posts_an_empty_list_and_is_done(tmp_path: Path, desk: Site):
-    token = tmp_path / "runner.token"
-    token.write_text(TOKEN, encoding="ascii")
-    token.chmod(0o600)
+    token = write_token(tmp_path)
     where = ["--post", f"http://127.0.0.1:{desk.port}", "--token-file", str(token)]
     assert main(["run", "--list", str(write_list(tmp_path)), *where]) == DONE
     assert desk.asked == []
 
 
 def test_command_says_to_run_it_again_where_the_desk_is_silent(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    token = tmp_path / "runner.token"
-    token.write_text(TOKEN, encoding="ascii")
-    token.chmod(0o600)
+    token = write_token(tmp_path)
     file = write_list(tmp_path, "http://chat.example/")
     code = main(["run", "--list", str(file), "--post", "http://127.0.0.1:9", "--token-file", str(token)])
     assert code == TRY_AGAIN
@@ -229,30 +238,20 @@ def test_wrong_use_is_said_and_nothing_is_visited(tmp_path: Path, words: list[st
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("raw", [b"", b"[]", b'{"agency_origin":1}', b'{ "targets": [] }', b"\xff"])
-def test_list_that_is_none_of_the_desks_is_refused_with_the_line_that_makes_one(tmp_path: Path, raw: bytes, capsys):
+@pytest.mark.parametrize("raw", [None, 2**42, b"", b"[]", b'{"agency_origin":1}', b'{ "targets": [] }', b"\xff"])
+def test_list_that_is_none_of_the_desks_is_refused_with_the_line_that_makes_one(
+    tmp_path: Path, raw: bytes | int | None, capsys: pytest.CaptureFixture[str]
+):
     file = tmp_path / "pages.json"
-    file.write_bytes(raw)
+    if isinstance(raw, int):
+        with file.open("wb") as handle:
+            handle.truncate(raw)  # a sparse file: larger than the memory of any machine
+    elif raw is not None:
+        file.write_bytes(raw)
     assert main(["run", "--list", str(file), "--out", str(tmp_path / "checks.json")]) == WRONG_USE
     assert not (tmp_path / "checks.json").exists()
     said = capsys.readouterr().err
-    assert f"{file} is not the desk's list of pages." in said
-    assert "report-abuse-desk placement targets --out pages.json" in said
-
-
-def test_list_of_any_size_is_refused_without_loading_it(tmp_path: Path, capsys):
-    file = tmp_path / "pages.json"
-    with file.open("wb") as handle:
-        handle.truncate(2**42)  # a sparse file: larger than the memory of any machine
-    assert main(["run", "--list", str(file), "--out", str(tmp_path / "checks.json")]) == WRONG_USE
-    assert f"{file} is not the desk's list of pages." in capsys.readouterr().err
-
-
-def test_list_that_is_not_there_is_named_with_the_line_that_makes_it(tmp_path: Path, capsys):
-    file = tmp_path / "pages.json"
-    assert main(["run", "--list", str(file), "--out", str(tmp_path / "checks.json")]) == WRONG_USE
-    said = capsys.readouterr().err
-    assert f"Cannot read {file}." in said
+    assert (f"Cannot read {file}." if raw is None else f"{file} is not the desk's list of pages.") in said
     assert "report-abuse-desk placement targets --out pages.json" in said
 
 

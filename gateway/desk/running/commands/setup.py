@@ -37,8 +37,8 @@ from gateway.desk.retention.destruction import list_certificates, verify_certifi
 from gateway.desk.running.doctor import examine
 from gateway.desk.store import audit, move_store
 from gateway.exchange.feed import MAX_CARD_BYTES, parse_gateway_card
-from gateway.guidance.commands import print_stale, stale_options
-from gateway.guidance.signposts import SIGNPOSTS_FILE
+from gateway.guidance.agency import AGENCY_EXAMPLE, AGENCY_FILE
+from gateway.guidance.signposts import SIGNPOSTS_FILE, print_stale, stale_options
 from partner_sdk.durable_files import read_bounded
 from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.finding import describe_findings, format_finding, is_well
@@ -278,9 +278,9 @@ def stale_data(state: Path | None, days: int, *, as_json: bool) -> int:
 
     The facts are bodies, numbers, hours and texts to send. Exit code 1 when the list has any.
     """
-    own = () if state is None else (DeskPaths(state).destinations,)
-    files = (*DATED_FILES, *(path for path in own if path.exists()))
-    return print_stale(files, today=utc_now().date(), state=state, days=days, as_json=as_json)
+    own = [AGENCY_EXAMPLE] if state is None else [state / AGENCY_FILE, DeskPaths(state).destinations]
+    files = (*DATED_FILES, *(path for path in own if path.name == AGENCY_FILE or path.exists()))
+    return print_stale(files, today=utc_now().date(), days=days, as_json=as_json)
 
 
 def _describe(publication: Publication) -> str:
