@@ -137,7 +137,7 @@ def read_rules(path: Path) -> RiskRules:
             {name for one in rules.factor for name in one.derived} != DERIVED,
             "the derived factors differ from those the code derives",
         ),
-        (any(map(_has_two, _list_answers(rules))), "an answer belongs to two factors"),
+        (any(len(set(names)) != len(names) for names in _list_answers(rules)), "an answer belongs to two factors"),
     ):
         if wrong:
             raise SettingsError(f"{path}: {message}.", reason="bad-settings")
@@ -148,10 +148,6 @@ def _list_answers(rules: RiskRules) -> Iterator[list[str]]:
     for door in ("public", "partner"):
         yield [*chain.from_iterable(getattr(one, door) for one in rules.factor), *getattr(rules.nothing, door)]
     yield [*chain.from_iterable(one.derived for one in rules.factor)]
-
-
-def _has_two(names: list[str]) -> bool:
-    return len(set(names)) != len(names)
 
 
 def assess_public(report: PublicReport, *, in_words: Iterable[str] = ()) -> Risk:

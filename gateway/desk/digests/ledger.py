@@ -42,7 +42,7 @@ from gateway.desk.store.agency_tables import DIGEST_DRAWS, DIGEST_STEPS, DIGESTS
 from gateway.desk.store.audit import append_entry
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.durable_files import find_bytes, held, make_private_folder, write_durably
-from partner_sdk.errors import FormatError, ReportAbuseError
+from partner_sdk.errors import FormatError, RefusalError
 from partner_sdk.wire import canonical
 from partner_sdk.wire.canonical import format_time
 
@@ -56,7 +56,7 @@ _SPENDS: Final = (
 )
 
 
-class LedgerError(ReportAbuseError):
+class LedgerError(RefusalError[Literal["no-spend", "over-budget", "spent-already"]]):
     """A spend is refused: the table is already paid for, or the quarter's budget would be exceeded."""
 
 
@@ -131,7 +131,9 @@ _SAME_TIME: Final = datetime(2026, 1, 1, tzinfo=UTC)
 State = Literal["drawing", "made", "not-eligible", "rejected", "released"]
 
 
-class DigestRecordError(ReportAbuseError):
+class DigestRecordError(
+    RefusalError[Literal["clusters-changed", "drawn-already", "made-already", "made-before", "unknown-digest"]]
+):
     """A digest is absent, or a write-once part of it would be written again."""
 
 
@@ -261,7 +263,7 @@ def add_record(
     workings: Workings,
     clusters: Encodable,
 ) -> DigestRecord:
-    """Freeze the data behind a digest and its clusters. Raises `DigestRecordError` (`made-before`), `DigestError`."""
+    """Freeze the data behind a digest and its clusters. Raises `DigestRecordError`, `DigestError`."""
     if not by.strip():
         raise DigestError("Give the name of the person who makes it.", reason="no-name")
     digest_id, raw = make_digest_id(partner=partner, quarter=quarter), clusters.encode()
@@ -393,7 +395,7 @@ _STEPS: Final[dict[str, Callable[[Row[Any]], dict[str, Any]]]] = {
 _MAX_BYTES: Final = 4 * MAX_RECORD_BYTES
 
 
-class JournalError(ReportAbuseError):
+class JournalError(RefusalError[Literal["drawn-already", "journal-damaged", "journal-differs"]]):
     """The journal contradicts what the desk is about to do, or cannot be read."""
 
 
@@ -418,12 +420,12 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def find_journal(folder: Path, digest_id: str) -> Journal | None:
-    """Return the journal of a digest, or None. Raises `JournalError` (`journal-damaged`)."""
+    """Return the journal of a digest, or None. Raises `JournalError`."""
     return _read_journal(_make_path(folder, digest_id))
 
 
 def list_journals(folder: Path) -> Iterator[Journal]:
-    """Yield every journal of a desk. Raises `JournalError` (`journal-damaged`)."""
+    """Yield every journal of a desk. Raises `JournalError`."""
     for path in sorted(folder.glob("*.json")):
         if (journal := _read_journal(path)) is not None:
             yield journal
@@ -503,7 +505,13 @@ def _write(path: Path, journal: Journal) -> None:
 Clock = Callable[[], datetime]
 
 
-class DigestError(ReportAbuseError):
+class DigestError(
+    RefusalError[
+        Literal["draw-lost", "no-adopters", "no-name", "no-reason", "not-a-service", "not-a-year"]
+        | Literal["not-eligible", "not-made", "not-released", "not-waiting", "published-before"]
+        | Literal["quarters-missing", "too-long"]
+    ]
+):
     """A digest cannot be made, shown or released as asked."""
 
 

@@ -201,21 +201,20 @@ def _list_linked(
 
 def _represent(members: tuple[str, ...], rows: Sequence[_Row]) -> Cluster:
     records = [dict(zip(_READ, row, strict=True)) for row in rows]
+    gravest_first = [one.code for one in load_rules().kind]
     newest_first = sorted(records, key=itemgetter("closed_at", "received_at", "case_id"), reverse=True)
     return Cluster(
         cases=members,
-        kind=min((row["kind"] or NOT_STATED for row in records), key=_get_place),
+        kind=min(
+            (row["kind"] or NOT_STATED for row in records),
+            key=lambda kind: gravest_first.index(kind) if kind in gravest_first else len(gravest_first),
+        ),
         age_band=_choose_known(row["age_band"] for row in newest_first),
         placement=_choose_known(row["placement"] for row in newest_first),
         outcome=_choose_known(row["outcome"] for row in newest_first),
         facts={name: _choose_known(row[name] for row in newest_first) for name in load_facts()},
         weaknesses=next((found for row in newest_first if (found := tuple(_list_weaknesses(row)))), ()),
     )
-
-
-def _get_place(kind: str) -> int:
-    gravest_first = [one.code for one in load_rules().kind]
-    return gravest_first.index(kind) if kind in gravest_first else len(gravest_first)
 
 
 def _choose_known(values: Iterable[str | None]) -> str:
@@ -270,18 +269,13 @@ def make_digest(store: DeskStore, order: DigestOrder, *, clock: Clock, links: Cl
     )
 
 
-def _check_service(connection: Connection, partner: str) -> None:
-    kind = find_partner_kind(connection, partner)
-    # A partner without an entry is a service without keys, which is counted without being enrolled.
-    if kind is not None and kind.type != SERVICE:
-        raise DigestError("Only a service gets digests: no report is about this partner.", reason="not-a-service")
-
-
 def _begin(
     connection: Connection, order: DigestOrder, *, journal: Journal | None, links: Clusters | None, now: datetime
 ) -> Draft:
-    _check_service(connection, order.partner)
-    period = order.quarter
+    kind, period = find_partner_kind(connection, order.partner), order.quarter
+    # A partner without an entry is a service without keys, which is counted without being enrolled.
+    if kind is not None and kind.type != SERVICE:
+        raise DigestError("Only a service gets digests: no report is about this partner.", reason="not-a-service")
     quarters = _get_quarters(connection, order.partner, period)
     record = find_record(connection, make_digest_id(partner=order.partner, quarter=period))
     clusters: list[FrozenClusters] = []

@@ -63,7 +63,12 @@ def read_own_facts(connection: Connection, *, partner: str, environment: Environ
     own = _read_reports(connection, partner, environment, period)
     asked = {"partner": partner, **_within(period)}
     questions = _judge_answers(connection.execute(_QUESTIONS, asked).all())
-    checks = _judge_checks({row.result: row.number for row in connection.execute(_CHECKS, asked)})
+    results = {row.result: row.number for row in connection.execute(_CHECKS, asked)}
+    checks = [
+        make_exact_cell(code, title=title, value=results.get(code, 0))
+        for code, title in _CHECK_TITLES.items()
+        if results
+    ]
     completeness, missing = _measure_reports(own, period)
     reports = [
         *_count_reports(own, period),
@@ -206,12 +211,6 @@ def _judge_answers(questions: Sequence[Any]) -> list[DigestCell]:
         shown = f"{hours} hour" if hours == 1 else f"{hours} hours"
         cells.append(make_exact_cell("median_hours", title="Median time to an answer", value=hours, shown=shown))
     return cells
-
-
-def _judge_checks(counts: Mapping[str, int]) -> list[DigestCell]:
-    if not counts:
-        return []
-    return [make_exact_cell(code, title=title, value=counts.get(code, 0)) for code, title in _CHECK_TITLES.items()]
 
 
 def _within(period: Period) -> dict[str, str]:

@@ -51,8 +51,10 @@ def release(desk: Desk, digest_id: str) -> DigestRecord:
             # The same digest is the same message for ever, also for a desk that was restored and has forgotten it.
             messages = {record.partner: make_message_id(digest_id)}
             if record.partner == OVERVIEW_OF:
-                adopters = _list_adopters_with_keys(connection, environment=desk.config.environment)
-                messages = {partner: make_message_id(f"{digest_id}/{partner}") for partner in adopters}
+                adopters, own = list_adopters(connection), PARTNERS.c.environment == desk.config.environment
+                with_keys = connection.execute(select(PARTNERS.c.partner).where(PARTNERS.c.state == "active", own))
+                readers = sorted(adopters.intersection(with_keys.scalars()))
+                messages = {partner: make_message_id(f"{digest_id}/{partner}") for partner in readers}
             if not messages:
                 raise DigestError("No adopter of the button has a mailbox yet.", reason="no-adopters")
             # In one transaction with the record: what has begun to leave the desk cannot be rejected.
@@ -105,13 +107,6 @@ def reject(desk: Desk, digest_id: str, *, by: str, reason: str) -> DigestRecord:
     return record
 
 
-def _list_adopters_with_keys(connection: Connection, *, environment: str) -> list[str]:
-    adopters = list_adopters(connection)
-    query = select(PARTNERS.c.partner).where(PARTNERS.c.state == "active", PARTNERS.c.environment == environment)
-    with_keys = connection.execute(query.order_by(PARTNERS.c.partner)).scalars()
-    return [partner for partner in with_keys if partner in adopters]
-
-
 def _check_accepted(desk: Desk, digest_id: str) -> None:
     with desk.store.read() as connection:
         if is_refused(connection, make_message_id(digest_id)):
@@ -126,10 +121,7 @@ def _check_accepted(desk: Desk, digest_id: str) -> None:
 
 
 def propose_publication(store: DeskStore, digest_id: str, *, by: str, reason: str, now: datetime) -> Release:
-    """Enter the publication of a released overview for a second person to sign, and record the reason.
-
-    Raises `DigestError` (`not-released`, `no-reason`).
-    """
+    """Enter the publication of a released overview for a second person to sign, and record the reason."""
     with store.write() as connection:
         record = get_record(connection, digest_id)
         _check_released(record)
@@ -151,10 +143,7 @@ def find_publication(connection: Connection, record: DigestRecord) -> Release | 
 
 
 def publish_overview(store: DeskStore, digest_id: str, *, by: str, now: datetime) -> tuple[str, bytes]:
-    """Return the public page and figures of an overview whose publication a second person signed.
-
-    Raises `DigestError` (`not-released`) and `ReleaseError` (`not-signed`).
-    """
+    """Return the public page and figures of an overview, once a second person signed that. Raises `ReleaseError`."""
     with store.write() as connection:
         record = get_record(connection, digest_id)
         _check_released(record)

@@ -6,9 +6,9 @@ reference. The seed fixes the data; the noise over it is never seeded.
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import insert, select
 
 from gateway.desk.cases.choices import choose_facts
 from gateway.desk.collection.joining import make_values
@@ -70,7 +70,7 @@ def make_synthetic_cases(desk: Desk, *, partner: str, quarter: Quarter, count: i
     if not 1 <= count <= MOST_CASES:
         raise SyntheticError(f"Make between 1 and {MOST_CASES} synthetic cases at a time.", reason="bad-count")
     with desk.store.write() as connection:
-        known = _list_known(connection)
+        known = set(connection.execute(select(CASES.c.case_id).where(CASES.c.synthetic.is_(True))).scalars())
         places = [row.placement for row in list_placements(connection, owner=partner)]
         made = list(_make_cases(desk.config.environment, partner, quarter, places=places, count=count, seed=seed))
         firsts = _choose_firsts(made, seed=seed)
@@ -100,10 +100,13 @@ def _make_cases(
     source = random.Random(f"{seed}/{partner}/{quarter.name}")  # noqa: S311 - data, no secret
     # A source of its own, so that the other answers of a seed stay the same.
     facts = random.Random(f"{seed}/{partner}/{quarter.name}/facts")  # noqa: S311 - data, no secret
+    last = quarter.ends_at - timedelta(seconds=1)
     for number in range(1, count + 1):
         name = f"synthetic-{quarter.name}-{partner}-{seed}-{number:05d}"
-        received_at, closed_at = _choose_times(source, quarter)
-        weaknesses = _choose_weaknesses(source)
+        received_at = quarter.starts_at + (last - quarter.starts_at) * source.random()
+        closed_at = min(last, received_at + timedelta(days=source.randrange(1, 15)))
+        wanted = source.choices((0, 1, 2), weights=(25, 50, 25))[0]
+        weaknesses = tuple(dict.fromkeys(_choose(source, WEAKNESS_SHARES) for _ in range(wanted)))
         yield {
             "case_id": name,
             "environment": environment,
@@ -144,18 +147,3 @@ def _choose_firsts(made: Sequence[Mapping[str, object]], *, seed: int) -> dict[s
 
 def _choose(source: random.Random, shares: dict[str, int]) -> str:
     return source.choices(list(shares), weights=list(shares.values()))[0]
-
-
-def _choose_weaknesses(source: random.Random) -> Sequence[str]:
-    wanted = source.choices((0, 1, 2), weights=(25, 50, 25))[0]
-    return tuple(dict.fromkeys(_choose(source, WEAKNESS_SHARES) for _ in range(wanted)))
-
-
-def _choose_times(source: random.Random, quarter: Quarter) -> tuple[datetime, datetime]:
-    last = quarter.ends_at - timedelta(seconds=1)
-    received_at = quarter.starts_at + (last - quarter.starts_at) * source.random()
-    return received_at, min(last, received_at + timedelta(days=source.randrange(1, 15)))
-
-
-def _list_known(connection: Connection) -> set[str]:
-    return set(connection.execute(select(CASES.c.case_id).where(CASES.c.synthetic.is_(True))).scalars())

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, get_args
 from sqlalchemy import Connection, Row, func, select
 
 from gateway.desk.store.agency_tables import ACCOUNT_CHANGES, ADOPTERS, ENROLMENTS, INVITATIONS, PARTNERS, PLACEMENTS
-from partner_sdk.errors import ReportAbuseError
+from partner_sdk.errors import RefusalError
 
 # The senders at the industry door: services, and the agencies that refer reports (R6, R11, R25).
 PartnerType = Literal["service", "police", "child_protection", "iwf", "crimestoppers", "vgt"]
@@ -20,7 +20,14 @@ PARTNER_TYPES: Final[tuple[PartnerType, ...]] = get_args(PartnerType)
 _MOST_AT_ONCE: Final = 500
 
 
-class PartnerError(ReportAbuseError):
+class PartnerError(
+    RefusalError[
+        Literal["bad-country", "bad-name", "bad-partner-id", "bad-type", "change-outdated", "merged"]
+        | Literal["no-invitation", "no-successor", "not-waiting", "nothing-to-approve"]
+        | Literal["other-enrolment", "partner-not-active", "superseded", "unknown-change", "unknown-key"]
+        | Literal["unknown-partner", "written-already"]
+    ]
+):
     """A partner cannot be invited, approved or changed this way."""
 
 

@@ -297,7 +297,7 @@ def suspend_partner(desk: Desk, *, partner: str, actor: str) -> None:
     """Stop taking a partner's new reports; `publish` puts it into effect at the gateway.
 
     The desk itself quarantines rows that it first sees under this key after a grace period (row_checks.py). Raises
-    `PartnerError` (`unknown-partner`).
+    `PartnerError`.
     """
     now = desk.clock()
     with desk.store.write() as connection:
@@ -324,8 +324,7 @@ def revoke_key(
     id of a former key, that one ends, and everything it signed for: the keys that followed it, and the registrations
     that it, or one of them, signed. Its thief may have asked for them. If one of those keys is in force, the partner
     enrols again. `keep_successor` keeps them, if the partner has confirmed by phone that they are its own. Requests
-    that wait for a person under an ended key are refused. Raises `PartnerError` (`unknown-partner`, `unknown-key`,
-    `no-successor`: `keep_successor` without a former key).
+    that wait for a person under an ended key are refused. Raises `PartnerError`.
     """
     now = desk.clock()
     at = format_time(now)
@@ -476,8 +475,7 @@ def accept_change(desk: Desk, *, change_id: str, actor: str) -> None:
     """Accept a change; `publish` puts new keys into effect.
 
     The previous key becomes a former one: it may sign no request and no change, and reports signed with it are accepted
-    for `FORMER_KEY_GRACE`. Earlier changes of the same kind are refused as superseded. Raises `PartnerError`
-    (`unknown-change`, `not-waiting`, `superseded`, `change-outdated`, `unknown-partner`, `partner-not-active`).
+    for `FORMER_KEY_GRACE`. Earlier changes of the same kind are refused as superseded. Raises `PartnerError`.
     """
     now = desk.clock()
     with desk.store.write() as connection:
@@ -499,7 +497,7 @@ def accept_change(desk: Desk, *, change_id: str, actor: str) -> None:
 
 
 def refuse_change(desk: Desk, *, change_id: str, reason: RefusalReason, actor: str) -> None:
-    """Refuse a change; it stays on record. Raises `PartnerError` (`unknown-change`, `not-waiting`, `superseded`)."""
+    """Refuse a change; it stays on record. Raises `PartnerError`."""
     now = desk.clock()
     with desk.store.write() as connection:
         row = get_waiting_change(connection, change_id)
@@ -508,7 +506,7 @@ def refuse_change(desk: Desk, *, change_id: str, reason: RefusalReason, actor: s
 
 
 def get_waiting_change(connection: Connection, change_id: str) -> Row[Any]:
-    """Return a waiting change by its id; raises `PartnerError` (`unknown-change`, `not-waiting`, `superseded`)."""
+    """Return a waiting change by its id; raises `PartnerError`."""
     rows = connection.execute(select(ACCOUNT_CHANGES).where(ACCOUNT_CHANGES.c.change_id == change_id)).all()
     waiting = [row for row in rows if row.state == "waiting"]
     if len(waiting) == 1:
@@ -527,7 +525,7 @@ def get_waiting_change(connection: Connection, change_id: str) -> Row[Any]:
 
 
 def _find_new_keys(row: Row[Any], partner: Row[Any], *, desk: Desk) -> NewKeys | None:
-    """Return the new keys of a change, or None for a registration; raises `PartnerError` (`change-outdated`)."""
+    """Return the new keys of a change, or None for a registration; raises `PartnerError`."""
     outdated = PartnerError(
         (
             f"The key that signed this change is not in force at {row.partner}: approve its enrolment "

@@ -6,7 +6,7 @@ gets a text that staff read and send, and the text never holds the secret of an 
 """
 
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
@@ -23,7 +23,7 @@ from gateway.desk.store.agency_tables import ADOPTION_REQUESTS
 from gateway.desk.store.agency_tables import AdoptionLine as AdoptionLine
 from gateway.desk.vault.doors import Vault
 from gateway.exchange.feed import ADOPTION_REQUEST, ItemRow
-from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
+from partner_sdk.errors import FormatError, OpeningError, RefusalError
 from partner_sdk.wire.button import MAX_ADOPTION_ENVELOPE_BYTES, AskingService, adoption_context, parse_adoption
 from partner_sdk.wire.canonical import check_report_id, format_time, parse_base64url
 from partner_sdk.wire.enrolment import Invitation
@@ -51,7 +51,12 @@ CHILD_USES: Final = {
 }
 
 
-class AdoptionError(ReportAbuseError):
+class AdoptionError(
+    RefusalError[
+        Literal["decided", "does-not-open", "known-owner", "known-partner", "no-reason"]
+        | Literal["not-understood", "unknown-request"]
+    ]
+):
     """A request is unknown, does not open, or cannot be decided this way; the message gives the remedy."""
 
 
@@ -141,7 +146,11 @@ def invite_adopter(
                 actor=actor,
             )
         _decide(connection, desk, request_id, "invite", owner=owner, actor=actor, is_known_owner=is_known_owner)
-    return invitation, None if invitation is None else _make_invited_mail(desk, service, invitation=invitation)
+    if invitation is None:
+        return None, None
+    words = {"origin": invitation.origin, "partner": invitation.partner, "fingerprint": invitation.root_fingerprint}
+    mail = _make_mail("invited", service, agency=desk.config.agency_name, until=invitation.expires_at, **words)
+    return invitation, mail
 
 
 def decline_adoption(desk: Desk, request_id: str, *, reason: str, actor: str) -> Mail | None:
@@ -277,18 +286,6 @@ def _decide(
         .values(state=f"{action}d", owner=owner, reason=reason, decided_at=format_time(now), decided_by=actor)
     )
     audit.append_entry(connection, f"{action}-adoption", request_id, at=now, actor=actor, owner=owner, **confirmed)
-
-
-def _make_invited_mail(desk: Desk, service: AskingService, *, invitation: Invitation) -> Mail:
-    return _make_mail(
-        "invited",
-        service,
-        agency=desk.config.agency_name,
-        origin=invitation.origin,
-        partner=invitation.partner,
-        until=invitation.expires_at,
-        fingerprint=invitation.root_fingerprint,
-    )
 
 
 def _make_mail(occasion: str, service: AskingService, **words: str) -> Mail:

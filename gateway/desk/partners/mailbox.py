@@ -143,7 +143,7 @@ def store_message(
         message_id=message.message_id,
         number=message.number,
     )
-    return _get_message(connection, message.message_id)
+    return PostedMessage(partner, message.message_id, message.number, kind, message.issued_at)
 
 
 def _keep_copy(desk: Desk, connection: Connection, case_id: str | None, signed: bytes, *, message_id: str) -> bytes:
@@ -253,8 +253,3 @@ def _find_same(connection: Connection, *, partner: str, kind: str, body: bytes) 
         if parse_base64url(SIGNED_MESSAGE.peek(bytes(row.signed)).body) == body:
             return copy_fields(PostedMessage, row)
     return None
-
-
-def _get_message(connection: Connection, message_id: str) -> PostedMessage:
-    row = connection.execute(select(MAILBOX_MESSAGES).where(MAILBOX_MESSAGES.c.message_id == message_id)).one()
-    return copy_fields(PostedMessage, row)

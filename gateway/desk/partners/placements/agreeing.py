@@ -19,6 +19,7 @@ from gateway.desk.partners.placements.register import (
     SURFACE_TITLES,
     SURFACES,
     PlacementError,
+    PlacementRefusal,
     PlacementRow,
     get_placement,
     get_successor,
@@ -98,8 +99,8 @@ def make_terms(agreement: Agreement) -> Terms:
     )
 
 
-def read_line(text: str, *, most: int, what: str, reason: str) -> str:
-    """Return a text with single spaces. Raises `PlacementError` (`reason`) unless it is one line."""
+def read_line(text: str, *, most: int, what: str, reason: PlacementRefusal) -> str:
+    """Return a text with single spaces. Raises `PlacementError` unless it is one line."""
     line = " ".join(text.split())
     if not 0 < len(line) <= most or not line.isprintable():
         raise PlacementError(f"{what} must be one line of 1 to {most} characters.", reason=reason)

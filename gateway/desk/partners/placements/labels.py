@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from gateway.desk.partners.placements.agreeing import HistoryRow, Terms
+from gateway.desk.partners.placements.agreeing import HistoryRow
 from gateway.desk.partners.placements.checks import CheckRow, Condition, ConditionCode, TakenChecks
 from gateway.desk.partners.placements.register import SURFACE_TITLES, PlacementRow, format_place
 from partner_sdk.button.snippet import make_snippet
@@ -120,22 +120,14 @@ def format_changes(history: Sequence[HistoryRow]) -> list[str]:
 
     The history goes from the newest action to the oldest, as `list_history` returns it.
     """
-    said = [
-        _format_change(before.terms, one.terms) if one.action == "change" else "" for one, before in pairwise(history)
-    ]
+    said = []
+    for one, before in pairwise(history):
+        changed = [name for name in _TITLES if getattr(before.terms, name) != getattr(one.terms, name)]
+        terms = {name: str(getattr(one.terms, name) or "none") for name in changed}
+        terms |= {"surface": SURFACE_TITLES.get(one.terms.surface, one.terms.surface)} if "surface" in terms else {}
+        said.append("; ".join(f"{_TITLES[name]}: {text}" for name, text in terms.items() if one.action == "change"))
     # The oldest action agreed the placement.
     return [*said, ""] if history else []
-
-
-def _format_change(before: Terms, after: Terms) -> str:
-    changed = [name for name in _TITLES if getattr(before, name) != getattr(after, name)]
-    return "; ".join(f"{_TITLES[name]}: {_format_term(after, name)}" for name in changed)
-
-
-def _format_term(terms: Terms, name: str) -> str:
-    if name == "surface":
-        return SURFACE_TITLES.get(terms.surface, terms.surface)
-    return str(getattr(terms, name) or "none")
 
 
 LANGUAGES: Final = {"en": "English", "cy": "Welsh"}

@@ -301,7 +301,7 @@ def post_checks() -> ResponseReturnValue:
     desk = get_desk()
     # Another site's page may make a desk browser post here: it has no token, and is not counted.
     check_own_origin()
-    header, rates = request.headers.get("Authorization", ""), _get_rates()
+    header, rates = request.headers.get("Authorization", ""), current_app.extensions[_EXTENSION]
     # Callers without a token are counted apart, and cannot use up the runner's allowance.
     is_runner = header.startswith(_SCHEME) and is_runner_token(desk, header.removeprefix(_SCHEME))
     seconds = (rates.taken if is_runner else rates.refused).take(desk.clock())
@@ -323,10 +323,3 @@ def _refuse() -> Response:
     )
     response.headers["WWW-Authenticate"] = "Bearer"  # RFC 6750 §3
     return response
-
-
-def _get_rates() -> _PostRates:
-    rates = current_app.extensions[_EXTENSION]
-    if not isinstance(rates, _PostRates):
-        raise TypeError("app.extensions['placement_post_rates'] was replaced.")
-    return rates

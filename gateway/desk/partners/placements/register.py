@@ -11,7 +11,7 @@ import ipaddress
 import re
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any, Final, get_args
+from typing import Any, Final, Literal, get_args
 from urllib.parse import SplitResult, urlsplit
 
 from sqlalchemy import Connection, Row, func, insert, select
@@ -25,7 +25,7 @@ from gateway.desk.store.agency_tables import (
 from gateway.desk.store.agency_tables import PlacementRow as PlacementRow
 from gateway.desk.store.schema import CASES
 from gateway.web.settings import SettingsError, check_origin, is_loopback
-from partner_sdk.errors import ReportAbuseError
+from partner_sdk.errors import RefusalError
 from partner_sdk.wire.button import Surface
 from partner_sdk.wire.canonical import format_time
 
@@ -44,7 +44,16 @@ SURFACE_TITLES: Final = {
 }
 
 
-class PlacementError(ReportAbuseError):
+PlacementRefusal = (
+    Literal["agreed-already", "bad-address", "bad-day", "bad-link-id", "bad-look-at", "bad-owner"]
+    | Literal["bad-owner-name", "bad-position", "bad-service", "bad-surface", "ended"]
+    | Literal["link-id-taken", "merged", "no-change", "no-file", "no-reason", "not-suspended"]
+    | Literal["owner-known", "register-full", "suspended-already", "token-exists", "unknown-owner"]
+    | Literal["unknown-placement"]
+)
+
+
+class PlacementError(RefusalError[PlacementRefusal]):
     """A placement is unknown, or cannot be agreed or changed this way; the message gives the remedy."""
 
 
@@ -166,7 +175,7 @@ _QUERY: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*
 
 
 def parse_pattern(text: str) -> str:
-    """Return an agreement's address in canonical form. Raises `PlacementError` (`bad-address`)."""
+    """Return an agreement's address in canonical form. Raises `PlacementError`."""
     parts = _split(text, reason="bad-address")
     if parts.query or "?" in text:
         raise PlacementError("The address of a placement cannot have a question mark.", reason="bad-address")
@@ -177,7 +186,7 @@ def parse_pattern(text: str) -> str:
 def parse_page(text: str, *, pattern: str) -> str:
     """Return the address of the page to check, which must be at the agreed address.
 
-    Raises `PlacementError` (`bad-look-at`). It may have a query, as some sites name their pages that way.
+    Raises `PlacementError`. It may have a query, as some sites name their pages that way.
     """
     parts = _split(text, reason="bad-look-at")
     _check_path(parts.path, may_stand_for_any=False, reason="bad-look-at")
@@ -208,7 +217,7 @@ def is_page_of(pattern: str, *, address: str) -> bool:
     )
 
 
-def _split(text: str, *, reason: str) -> SplitResult:
+def _split(text: str, *, reason: PlacementRefusal) -> SplitResult:
     if not 0 < len(text) <= MAX_ADDRESS_CHARACTERS or not _PRINTED.fullmatch(text):
         raise PlacementError(
             f"An address can have up to {MAX_ADDRESS_CHARACTERS} ASCII characters, without spaces.", reason=reason
@@ -234,7 +243,7 @@ def _split(text: str, *, reason: str) -> SplitResult:
     return parts
 
 
-def _check_host(host: str, *, reason: str) -> None:
+def _check_host(host: str, *, reason: PlacementRefusal) -> None:
     # An IP address is no public name, and may belong to a network of our own. Browsers read a host whose last part is a
     # number as an IPv4 address, however it is written (WHATWG URL, "ends in a number").
     if is_loopback(host):
@@ -248,7 +257,7 @@ def _check_host(host: str, *, reason: str) -> None:
     raise PlacementError("Write the site as a name, not as an IP address.", reason=reason)
 
 
-def _check_path(path: str, *, may_stand_for_any: bool, reason: str) -> None:
+def _check_path(path: str, *, may_stand_for_any: bool, reason: PlacementRefusal) -> None:
     *folders, last = path.removeprefix("/").split("/")
     for part in (*folders, last):
         is_end = part is last and part == ""  # `https://chat.example/help/`
