@@ -91,6 +91,13 @@ class Service:
         accept_change(self.loop.desk, change_id=change_id or "", actor=ACTOR)
         self.loop.publish()
 
+    def change_keys(self) -> Rotation:
+        """Ask for new keys, and let a person accept them."""
+        rotation = self.rotate()
+        self.take_changes()
+        self.accept(rotation.change_id)
+        return rotation
+
     def tell(self, text: str) -> None:
         """Let the desk write to this partner."""
         write_message(self.loop.desk, partner=self.partner, kind="welcome", body=encode({"text": text}), actor=ACTOR)

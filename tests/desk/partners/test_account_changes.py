@@ -152,9 +152,7 @@ def test_change_that_another_key_than_the_one_in_force_signed_is_refused(loop: L
 def test_key_that_was_rotated_out_asks_for_no_other(loop: Loop, service: Service) -> None:
     old_key = service.open().state.load_submission_key()
     late = make_change(service, Partner("thief"))
-    rotation = service.rotate()
-    service.take_changes()
-    service.accept(rotation.change_id)
+    service.change_keys()
     service.open().status()
     post(service, sign(service, late, Partner("thief"), old_key=old_key), late)
     assert service.take_changes().refused == {("example-chat", "unknown-key"): 1}
@@ -226,9 +224,7 @@ def test_registration_that_a_rotated_out_key_signed_is_sent_again_with_the_key_i
 
 def test_registration_that_a_rotated_out_key_signs_later_is_refused(loop: Loop, service: Service) -> None:
     old_key = service.open().state.load_submission_key()
-    rotation = service.rotate()
-    service.take_changes()
-    service.accept(rotation.change_id)
+    service.change_keys()
     service.open().status()
     late = make_change(service, Partner("thief"), keys=None, registration=TEMPLATE)
     post(service, SIGNED_CHANGE.sign(late, old_key), late)

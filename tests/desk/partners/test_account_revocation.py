@@ -76,9 +76,7 @@ def test_former_key_alone_is_revoked_where_the_partner_says_that_the_next_is_its
     loop: Loop, service: Service
 ) -> None:
     spooled = service.open().seal_report(parse_report(REPORT, priority="P2"), priority="P2", again=True)
-    rotation = service.rotate()
-    service.take_changes()
-    service.accept(rotation.change_id)
+    rotation = service.change_keys()
     old = rotation.key_ids["submission"]
     assert revoke(loop, key_id=old, keep_successor=True) == (old,)
     assert states(loop) == ["active"]
@@ -129,17 +127,13 @@ def test_registration_that_the_key_before_a_stolen_one_signed_is_in_force_again(
     first = send_registration(service.open(), TEMPLATE, now=NOW)
     service.take_changes()
     service.accept(first.change_id)
-    rotation = service.rotate()
-    service.take_changes()
-    service.accept(rotation.change_id)
+    service.change_keys()
     service.open().status()
     loop.clock.advance(seconds=1)
     second = send_registration(service.open(), TEMPLATE, now=loop.clock())
     service.take_changes()
     service.accept(second.change_id)
-    later = service.rotate()
-    service.take_changes()
-    service.accept(later.change_id)
+    later = service.change_keys()
     revoke(loop, key_id=later.key_ids["submission"])
     with loop.desk.store.read() as connection:
         found = find_registration(connection, "example-chat")
@@ -155,9 +149,7 @@ def test_only_a_former_key_has_a_successor_to_keep(loop: Loop, service: Service)
 
 
 def test_all_keys_end_with_the_one_in_force(loop: Loop, service: Service) -> None:
-    rotation = service.rotate()
-    service.take_changes()
-    service.accept(rotation.change_id)
+    rotation = service.change_keys()
     ended = revoke(loop)
     assert set(ended) == {rotation.key_ids["submission"], rotation.new_key_ids["submission"]}
     keys = loop.gateway.key_state.find_keys()
@@ -249,9 +241,7 @@ def test_signed_bytes_stay_the_same_when_a_message_is_sealed_again(
 
 
 def test_old_keys_grace_ends_when_its_partner_is_suspended(loop: Loop, service: Service) -> None:
-    rotation = service.rotate()
-    service.take_changes()
-    service.accept(rotation.change_id)
+    service.change_keys()
     suspend_partner(loop.desk, partner="example-chat", actor=ACTOR)
     loop.clock.now = NOW + KEY_ENDED_GRACE + DAY
     loop.publish()

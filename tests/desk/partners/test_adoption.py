@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Table, func, select, update
+from sqlalchemy import Table, func, select
 
 from gateway.desk.office.feed_client import FeedClient
 from gateway.desk.office.organisations import PartnerError, find_owner_name
@@ -237,15 +237,6 @@ def test_no_more_is_taken_while_too_many_wait_for_a_person(loop: Loop, monkeypat
 
     assert feed.acknowledged == []
     assert [kind for kind, _ in alarms(loop)] == ["adoptions-endless"]
-
-
-def test_row_that_was_altered_at_the_desk_does_not_open(loop: Loop) -> None:
-    request_id = add_waiting(loop.desk)
-    with loop.desk.store.write() as connection:
-        connection.execute(update(ADOPTION_REQUESTS).values(envelope=b"\xff\xfe"))
-
-    with pytest.raises(AdoptionError):
-        open_adoption(loop.desk, request_id, actor=ACTOR)
 
 
 def test_clock_of_the_desk_dates_a_request_and_not_the_feed(loop: Loop) -> None:

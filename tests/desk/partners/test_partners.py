@@ -15,7 +15,7 @@ from gateway.desk.partners.enrolments import (
     publish_invitations,
 )
 from gateway.desk.store.agency_tables import ENROLMENTS, INVITATIONS
-from gateway.exchange.feed import ENROLMENT
+from gateway.exchange.feed import ENROLMENT, RegisterEntry
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact, to_base64url
 from partner_sdk.wire.enrolment import (
@@ -63,20 +63,22 @@ def states(loop: Loop) -> list[tuple[str, str]]:
         return [(row.partner, row.state) for row in list_partners(connection)]
 
 
+def list_registered(loop: Loop) -> tuple[RegisterEntry, ...]:
+    """Return the partners of the register that the gateway has."""
+    keys = loop.gateway.key_state.find_keys()
+    assert keys is not None
+    assert keys.register is not None
+    return keys.register.partners
+
+
 def test_partner_is_registered_only_after_a_person_approves(loop: Loop) -> None:
     loop.answer(invite(loop), partner=loop.partner)
     assert take(loop) == EnrolmentsTaken(waiting=("example-chat",), refused={})
     loop.publish()
-    keys = loop.gateway.key_state.find_keys()
-    assert keys is not None
-    assert keys.register is not None
-    assert keys.register.partners == ()
+    assert list_registered(loop) == ()
     approve_partner(loop.desk, partner="example-chat", actor=ACTOR)
     loop.publish()
-    keys = loop.gateway.key_state.find_keys()
-    assert keys is not None
-    assert keys.register is not None
-    (entry,) = keys.register.partners
+    (entry,) = list_registered(loop)
     assert (entry.partner, entry.name, entry.state) == ("example-chat", "Example Chat", "active")
     assert entry.submission_key == loop.partner.key(KeyRole.SUBMISSION).public_key
     assert entry.context_key == loop.partner.key(KeyRole.CONTEXT).public_key
@@ -125,13 +127,6 @@ def test_secret_is_good_for_one_enrolment(loop: Loop) -> None:
     assert states(loop) == [("example-chat", "waiting")]
 
 
-def test_expired_invitation_is_refused(loop: Loop) -> None:
-    invitation = invite(loop)
-    loop.answer(invitation, partner=loop.partner)
-    loop.clock.advance(days=14)
-    assert take(loop).refused == {("example-chat", "invitation-expired"): 1}
-
-
 def test_invitation_that_this_desk_never_made_is_refused(loop: Loop) -> None:
     made_up = msgspec.structs.replace(invite(loop), secret=to_base64url(bytes(32)))
     post = make_post(loop, made_up)
@@ -178,11 +173,11 @@ def test_key_of_another_partner_is_refused(loop: Loop) -> None:
     assert take(loop).refused == {("copy-chat", "key-in-use"): 1}
 
 
-def test_refused_enrolment_is_kept_and_acknowledged(loop: Loop) -> None:
+def test_expired_invitation_is_refused_kept_and_acknowledged(loop: Loop) -> None:
     invitation = invite(loop)
     loop.answer(invitation, partner=loop.partner)
     loop.clock.advance(days=14)
-    take(loop)
+    assert take(loop).refused == {("example-chat", "invitation-expired"): 1}
     assert loop.desk.make_feed().get_items(ENROLMENT).items == ()
     with loop.desk.store.read() as connection:
         row = connection.execute(ENROLMENTS.select()).one()
@@ -199,10 +194,7 @@ def test_enrolling_again_replaces_the_keys_and_keeps_the_former_one_for_proof(lo
     loop.publish()
     assert states(loop) == [("example-chat", "active")]
     assert loop.count("former_partner_keys") == 1
-    keys = loop.gateway.key_state.find_keys()
-    assert keys is not None
-    assert keys.register is not None
-    assert [entry.key_id for entry in keys.register.partners] == [renewed.key(KeyRole.SUBMISSION).key_id]
+    assert [entry.key_id for entry in list_registered(loop)] == [renewed.key(KeyRole.SUBMISSION).key_id]
 
 
 def test_suspended_partner_is_published_as_such_and_its_reports_stay_provable(loop: Loop) -> None:
@@ -210,10 +202,7 @@ def test_suspended_partner_is_published_as_such_and_its_reports_stay_provable(lo
     loop.send_industry()
     suspend_partner(loop.desk, partner="example-chat", actor=ACTOR)
     loop.publish()
-    keys = loop.gateway.key_state.find_keys()
-    assert keys is not None
-    assert keys.register is not None
-    assert [entry.state for entry in keys.register.partners] == ["suspended"]
+    assert [entry.state for entry in list_registered(loop)] == ["suspended"]
     assert loop.collect().filed == 1
     with pytest.raises(PartnerError):
         suspend_partner(loop.desk, partner="nobody", actor=ACTOR)

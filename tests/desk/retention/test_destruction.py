@@ -66,7 +66,6 @@ from tests.desk.retention_builders import (
 from tests.desk.view_builders import Clock, add_sealed_case, make_code_key, make_code_seed
 from tests.desk.work_builders import assess, make_talk
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
 MARKER = "Quetzalcoatlus"
 SEED = make_code_seed("five words of a code")
 
@@ -106,6 +105,7 @@ def refuse(error: type[Exception], reason: str, call: Callable[[], object]) -> s
     return str(caught.value)
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_nothing_of_a_destroyed_case_can_be_read_and_its_codes_stay(desk: Desk, case_id: str) -> None:
     before = read_case(desk, case_id)
     with desk.store.read() as connection:
@@ -302,8 +302,7 @@ def test_list_that_cannot_be_finished_does_not_keep_a_later_one(
     other = add_sealed_case(desk, marker="")
     close_all(desk)
     clock.now += A_YEAR
-    with desk.store.write() as connection:
-        connection.execute(update(OUTBOX).values(state="sent", done_at=format_time(desk.clock())))
+    send_everything(desk)
     begun = [begin(desk, [one]) for one in (case_id, other)]
     confirm_forgetting(desk)
     clock.now += STOP_WITHIN
@@ -370,6 +369,7 @@ def test_certificate_names_both_persons_and_every_count_and_a_changed_one_is_not
             verify_certificate(desk, connection, raw[:-40] + b"A" * 8 + raw[-32:])
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_files_go_with_the_last_case_that_names_them(loop: Loop) -> None:
     film = send_film(loop)
     shared = send_film(loop)
@@ -380,10 +380,8 @@ def test_files_go_with_the_last_case_that_names_them(loop: Loop) -> None:
         cases = {case.report_id: case for case in list_cases(connection)}
     assert len(cases) == 3
     last = cases.pop(other.clear.report_id)
-    loop.desk.store.read()
     close_all(loop.desk)
-    with loop.desk.store.write() as connection:
-        connection.execute(update(OUTBOX).values(state="sent", done_at="2026-11-25T10:00:00Z"))
+    send_everything(loop.desk)
     loop.clock.advance(seconds=int(A_YEAR.total_seconds()))
     certificate = SIGNED_CERTIFICATE.peek(destroy(loop.desk, [case.case_id for case in cases.values()]))
     assert sum(one.files for one in certificate.destroyed) == 1
@@ -401,8 +399,7 @@ def test_gateway_is_compared_as_before_and_a_later_report_does_not_join_a_destro
     first = loop.send_industry()
     loop.collect()
     close_all(loop.desk)
-    with loop.desk.store.write() as connection:
-        connection.execute(update(OUTBOX).values(state="sent", done_at="2026-11-25T10:00:00Z"))
+    send_everything(loop.desk)
     loop.clock.advance(seconds=int(A_YEAR.total_seconds()))
     loop.publish()
     destroy(loop.desk, [first.reference])
@@ -415,6 +412,7 @@ def test_gateway_is_compared_as_before_and_a_later_report_does_not_join_a_destro
     assert open_case(loop.desk, later.reference, actor=ACTOR)
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_cases_that_stay_hide_none_that_may_go(desk: Desk, clock: Clock) -> None:
     held_cases = [add_sealed_case(desk, marker="") for _ in range(3)]
     close_all(desk)

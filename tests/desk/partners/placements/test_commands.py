@@ -12,7 +12,7 @@ from gateway.config import utc_now
 from gateway.desk.office.terminal import DONE, LOOK, WRONG_USE
 from gateway.desk.office.wiring import Desk
 from gateway.desk.partners.placements.agreeing import end_placement
-from gateway.desk.partners.placements.checks import is_runner_token, list_checks
+from gateway.desk.partners.placements.checks import is_runner_token, list_checks, take_checks
 from gateway.desk.running.cli import main
 from gateway.desk.running.doctor import examine
 from partner_sdk.wire.button import CheckList
@@ -75,22 +75,14 @@ def test_single_check_as_the_command_of_a_service_writes_it_is_taken(
     assert "Checks: 1 taken" in capsys.readouterr().out
 
 
-def test_file_that_holds_no_checks_is_told_what_would(
-    desk: Desk, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    path = tmp_path / "pages.json"
-    path.write_text('{"agency_origin": "https://report.example"}', encoding="ascii")
-    assert run(desk, "placement", "import-checks", str(path)) == WRONG_USE
-    assert "This is not a file of checks. Use a file that `report-abuse-checker run --out`" in capsys.readouterr().err
-
-
 def test_checks_of_unknown_pages_ask_for_a_look(desk: Desk, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "checks.json"
     path.write_bytes(make_post(make_check()))
     assert run(desk, "placement", "import-checks", str(path)) == LOOK
     assert "1 dropped" in capsys.readouterr().out
-    path.write_bytes(b"{}")
+    path.write_text('{"agency_origin": "https://report.example"}', encoding="ascii")
     assert run(desk, "placement", "import-checks", str(path)) == WRONG_USE
+    assert "This is not a file of checks. Use a file that `report-abuse-checker run --out`" in capsys.readouterr().err
     assert run(desk, "placement", "import-checks", str(tmp_path / "nowhere.json")) == WRONG_USE
     with desk.store.read() as connection:
         assert list_checks(connection, LINK_ID) == []
@@ -125,7 +117,7 @@ def test_token_is_printed_once_replaced_only_by_wish_and_forgotten(
     assert not is_runner_token(desk, second)
 
 
-def test_doctor_names_placements_that_need_a_person_and_calls_none_a_fault(desk: Desk, tmp_path: Path) -> None:
+def test_doctor_names_placements_that_need_a_person_and_calls_none_a_fault(desk: Desk) -> None:
     def look() -> list[tuple[str, str]]:
         found = examine(desk.paths.state, clock=desk.clock)
         return [(one.verdict, one.detail) for one in found if one.name == "placements"]
@@ -133,26 +125,16 @@ def test_doctor_names_placements_that_need_a_person_and_calls_none_a_fault(desk:
     assert look() == [("ok", "No placement of the button needs attention.")]
     agree(desk)
     assert look() == [("ok", "No placement of the button needs attention.")]
-    path = tmp_path / "checks.json"
-    path.write_bytes(
-        make_post(make_check(result="faults", findings=(make_finding(),), checked_at=format_time(utc_now())))
-    )
-    assert run(desk, "placement", "import-checks", str(path)) == DONE
+    answer = make_finding(code="other-answer", severity="unseen", what="The host answered 404.")
+    for result, finding, age in (("unreachable", answer, 1), ("faults", make_finding(), 0)):
+        at = format_time(utc_now() - timedelta(minutes=age))
+        post = make_post(make_check(result=result, findings=(finding,), checked_at=at))
+        assert take_checks(desk, post, channel="file", actor=ACTOR).taken == 1
+        if result == "unreachable":
+            assert look() == [("warning", f"Could not reach the page of: {LINK_ID}. The host answered 404.")]
     agree(desk, link_id="gone")
     end_placement(desk, "gone", reason="x", actor=ACTOR)
     assert look() == [("warning", f"The button is not as agreed at: {LINK_ID}.")]
     assert isinstance(desk.clock, Clock)
     desk.clock.now += timedelta(days=31)
     assert look() == [("warning", f"Not checked for 30 days, or never: {LINK_ID}.")]
-
-
-def test_doctor_says_why_a_page_did_not_come(desk: Desk, tmp_path: Path) -> None:
-    agree(desk)
-    path = tmp_path / "checks.json"
-    reason = make_finding(code="other-answer", severity="unseen", what="The host answered 404.")
-    check = make_check(result="unreachable", findings=(reason,), checked_at=format_time(utc_now()))
-    path.write_bytes(make_post(check))
-    assert run(desk, "placement", "import-checks", str(path)) == DONE
-    (found,) = (one for one in examine(desk.paths.state, clock=desk.clock) if one.name == "placements")
-    assert found.verdict == "warning"
-    assert "The host answered 404." in found.detail

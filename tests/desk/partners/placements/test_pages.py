@@ -214,15 +214,6 @@ def test_empty_form_names_everything_that_is_missing_the_first_field_first(desk:
     assert count(desk) == 0
 
 
-def test_same_place_is_not_agreed_twice_from_the_form(desk: Desk, browser: Browser) -> None:
-    browser.get("/placements/new")
-    browser.post("/placements/new", **TERMS)
-    again = browser.post("/placements/new", **TERMS)
-    assert again.status_code == 409
-    assert f'<a href="#link_id">{LINK_ID} is already agreed there' in again.text
-    assert count(desk) == 1
-
-
 def test_history_says_what_a_change_changed_and_nothing_that_stayed(desk: Desk, browser: Browser) -> None:
     agree(desk)
     browser.get("/placements")

@@ -163,11 +163,6 @@ def test_placement_counts_in_the_quarters_in_which_it_stood(loop: Loop) -> None:
         assert list_adopters(connection) == set()
 
 
-def test_partner_without_a_placement_and_few_incidents_gets_no_digest(loop: Loop) -> None:
-    order = make_order(adopted=False, threshold=10_000)
-    assert make_digest(loop.desk.store, order, clock=loop.desk.clock).state == "not-eligible"
-
-
 def test_most_places_of_a_digest_are_bounded_and_the_oldest_stand(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own_facts, "MOST_PLACES", 2)
     for day in ("03", "01", "02"):
