@@ -241,19 +241,15 @@ def _list_shared(
     common: list[SharedIdentifier] = []
     left = MOST_FOLLOWED
     for row in rows:
-        shared = SharedIdentifier(row.kind, row.place, row.others, _rate(row.strength, row.others), row.owner)
+        lowered = max(WEAK, row.strength - 1) if row.others > FEW else row.strength
+        strength = WEAK if row.others > MANY else lowered
+        shared = SharedIdentifier(row.kind, row.place, row.others, strength, row.owner)
         if shared.owner is not None or shared.is_counted_out or row.others > left:
             common.append(shared)
         else:
             followed[bytes(row.digest)] = shared
             left -= row.others
     return followed, common
-
-
-def _rate(strength: int, others: int) -> int:
-    if others > MANY:
-        return WEAK
-    return max(WEAK, strength - 1) if others > FEW else strength
 
 
 def _follow(
@@ -341,13 +337,8 @@ def format_others(shared: SharedIdentifier) -> str:
     return "in these two cases alone" if shared.others == 1 else f"in {shared.others} other cases"
 
 
-def format_strength(strength: int) -> str:
-    """Return how much a match means, e.g. `Strong`."""
-    return _STRENGTHS[strength]
-
-
 # For the template, which draws these with a page of any state.
-MATCH_TEXTS: Final = {"found": format_found, "others": format_others, "strength": format_strength}
+MATCH_TEXTS: Final = {"found": format_found, "others": format_others, "strength": _STRENGTHS.__getitem__}
 
 
 MAX_SERVICE_CHARACTERS: Final = 80

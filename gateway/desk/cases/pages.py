@@ -19,7 +19,7 @@ from flask.typing import ResponseReturnValue
 
 from gateway.desk.cases.action_forms import get_case_or_404
 from gateway.desk.cases.actions.model import count_asked, count_unread
-from gateway.desk.cases.case_files import MOST_PAGE_BYTES, CaseFile, CaseFileError, find_still_type, stream_file
+from gateway.desk.cases.case_files import MOST_PAGE_BYTES, CaseFileError, find_still_type, stream_file
 from gateway.desk.cases.case_page import (
     MOST_LOOK_BYTES,
     PageState,
@@ -345,8 +345,10 @@ def post_open_file(case_id: str, evidence_id: str) -> ResponseReturnValue:
     except (CaseError, CaseFileError, OpeningError, FormatError, LocalStateError) as error:
         fault = Fault("files", f"Could not open the file. {error}")
         return show_opened_page(case, PageState([fault]))
+    # Never the sender's own name for it, nor its extension: browsers and desktops choose programs by them.
+    file_id = _NOT_IN_A_NAME.sub("-", found.file_id)[:_MOST_OF_A_NAME].strip("-") or "file"
     answer = Response(pieces, content_type="application/octet-stream")
-    answer.headers["Content-Disposition"] = f'attachment; filename="{_name_file(case, found)}"'
+    answer.headers["Content-Disposition"] = f'attachment; filename="{case.reference}-{file_id}.bin"'
     answer.headers["Content-Security-Policy"] = SANDBOX
     if found.reference is not None:
         answer.content_length = found.reference.size_bytes
@@ -373,9 +375,3 @@ def post_look(case_id: str, evidence_id: str) -> ResponseReturnValue:
     answer = make_response(show_page("evidence_look.html", case=case, file=found, address=address))
     answer.headers["Content-Security-Policy"] = LOOK_POLICY
     return answer
-
-
-def _name_file(case: CaseRow, found: CaseFile) -> str:
-    # Never the sender's own name for it, nor its extension: browsers and desktops choose programs by them.
-    file_id = _NOT_IN_A_NAME.sub("-", found.file_id)[:_MOST_OF_A_NAME].strip("-") or "file"
-    return f"{case.reference}-{file_id}.bin"

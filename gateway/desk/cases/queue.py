@@ -280,12 +280,12 @@ def read_view(arguments: Mapping[str, str], *, person: str = "") -> QueueView:
         lane=lane if lane in _LANE_CODES else OPEN,
         sort=sort if sort in dict(SORTS) else "queue",
         person=person,
-        filters={name: code for name, code in found.items() if _is_option(name, code)},
+        filters={
+            name: code
+            for name, code in found.items()
+            if (_SERVICE.fullmatch(code) if name == "about" else code in _OPTIONS[name])
+        },
     )
-
-
-def _is_option(name: str, code: str) -> bool:
-    return bool(_SERVICE.fullmatch(code)) if name == "about" else code in _OPTIONS[name]
 
 
 PLAIN: Final = QueueView()
