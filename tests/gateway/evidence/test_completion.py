@@ -65,29 +65,24 @@ def test_at_most_fifty_missing_parts_are_named(industry: Door) -> None:
     assert len(pointers) == 50
 
 
-def test_part_behind_the_last_one_is_told(industry: Door) -> None:
-    evidence = make_evidence(PART_BYTES, LEAST_SEALED_BYTES)
+@pytest.mark.parametrize(
+    ("sizes", "changes", "pointer"),
+    [
+        ((PART_BYTES, LEAST_SEALED_BYTES), {"parts": 1}, "#/parts"),  # behind the last one
+        ((SEGMENT_BYTES, LEAST_SEALED_BYTES), {}, "#/parts/0"),  # short, and not the last
+        *(
+            ((SEGMENT_BYTES,), {"size_bytes": size}, "#/size_bytes")
+            for size in (LEAST_SEALED_BYTES, 2 * LEAST_SEALED_BYTES, MAX_SEALED_BYTES)
+        ),
+        ((LEAST_SEALED_BYTES,), {"digest": "0" * 64}, "#/digest"),
+    ],
+)
+def test_first_fault_of_a_completion_is_told(
+    industry: Door, sizes: tuple[int, ...], changes: dict[str, Any], pointer: str
+) -> None:
+    evidence = make_evidence(*sizes)
     send_parts(industry, evidence)
-    assert refuse(industry, evidence, parts=1) == ["#/parts"]
-
-
-def test_short_part_that_is_not_the_last_is_told(industry: Door) -> None:
-    evidence = make_evidence(SEGMENT_BYTES, LEAST_SEALED_BYTES)
-    send_parts(industry, evidence)
-    assert refuse(industry, evidence) == ["#/parts/0"]
-
-
-@pytest.mark.parametrize("size_bytes", [LEAST_SEALED_BYTES, 2 * LEAST_SEALED_BYTES, MAX_SEALED_BYTES])
-def test_wrong_total_is_told(industry: Door, size_bytes: int) -> None:
-    evidence = make_evidence(SEGMENT_BYTES)
-    send_parts(industry, evidence)
-    assert refuse(industry, evidence, size_bytes=size_bytes) == ["#/size_bytes"]
-
-
-def test_wrong_digest_is_told(industry: Door) -> None:
-    evidence = make_evidence()
-    send_parts(industry, evidence)
-    assert refuse(industry, evidence, digest="0" * 64) == ["#/digest"]
+    assert refuse(industry, evidence, **changes) == [pointer]
 
 
 def test_parts_in_another_order_have_another_digest(industry: Door) -> None:
