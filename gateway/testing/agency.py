@@ -30,13 +30,9 @@ from gateway.desk.cases.actions.ledger import (
     EntryKind,
     collect_entries,
     draft_action,
-    list_entries,
-    open_entries,
     release_action,
-    withdraw_action,
-    write_entry,
 )
-from gateway.desk.cases.actions.model import KINDS, ActionKind, get_action
+from gateway.desk.cases.actions.model import KINDS, ActionKind
 from gateway.desk.cases.assessing import Assessment, assess_case, find_assessment
 from gateway.desk.cases.closing import schedule_outcome
 from gateway.desk.cases.holding import get_lead
@@ -78,7 +74,6 @@ from partner_sdk.wire.enrolment import Invitation
 from partner_sdk.wire.evidence import EvidenceReference
 from partner_sdk.wire.mailbox import (
     AskedAccount,
-    DeskEntryKind,
     InformationRequest,
     MessageBody,
     MessageKind,
@@ -131,12 +126,6 @@ class SandboxEntry:
     report_id: str | None
 
 
-def write_register(path: Path, *, today: date) -> None:
-    """Write the sandbox's own register of destinations: both partners take packages over their mailbox."""
-    rows = (_REGISTER.format(key=key, partner=partner, today=today) for partner, key in BODIES.items())
-    path.write_text("".join(rows), encoding="utf-8")
-
-
 def release_example(desk: Desk, kind: ActionKind, *, partner: str, case_id: str | None, actor: str) -> str:
     """Draft and release an example for a partner, and return the id of its message, which the next sending writes.
 
@@ -164,31 +153,6 @@ def release_example(desk: Desk, kind: ActionKind, *, partner: str, case_id: str 
         )
         release_action(desk, connection, action_id, signature="example", actor=actor)
     return action_id
-
-
-def list_example_kinds(partner: str) -> tuple[ActionKind, ...]:
-    """List the kinds of which the desk sends a partner an example by itself, after its first report."""
-    return _TO_A_BODY if partner in _IS_A_BODY else _TO_A_SERVICE
-
-
-def write_to_thread(desk: Desk, message_id: str, *, kind: DeskEntryKind, text: str, actor: str) -> None:
-    """Write an entry of the desk about an example; a `recall` withdraws the example."""
-    with desk.store.write() as connection:
-        if kind == "recall":
-            withdraw_action(desk, connection, message_id, reason=text, actor=actor)
-        else:
-            write_entry(desk, connection, get_action(connection, message_id), kind=kind, text=text, actor=actor)
-
-
-def read_thread(desk: Desk, message_id: str, *, actor: str) -> list[SandboxEntry]:
-    """Return the thread of an example as the desk has it, the oldest entry first."""
-    with desk.store.read() as connection:
-        action, entries = get_action(connection, message_id), list_entries(connection, message_id)
-    texts = open_entries(desk, action, entries, actor=actor)
-    found = ((one, texts[one.entry_id]) for one in entries if one.entry_id in texts)
-    return [
-        SandboxEntry(one.direction, one.kind, said.by, said.text, said.outcome, said.report_id) for one, said in found
-    ]
 
 
 def _make_body(desk: Desk, kind: ActionKind, *, action_id: str, partner: str) -> MessageBody:
@@ -367,7 +331,9 @@ class SandboxAgency:
         self._feed_session.mount(FEED_ORIGIN, WsgiTransport(feed))
         self.desk = open_desk(folder / "desk", clock=clock, session=self._feed_session)
         if card is not None:
-            write_register(self.desk.paths.destinations, today=clock().date())
+            # Both partners take packages over their mailbox.
+            rows = (_REGISTER.format(key=key, partner=name, today=clock().date()) for name, key in BODIES.items())
+            self.desk.paths.destinations.write_text("".join(rows), encoding="utf-8")
             add_gateway(self.desk, card, actor=STAFF)
             publish(self.desk, actor=STAFF)
             with self.desk.store.write() as connection:
@@ -552,7 +518,7 @@ class SandboxAgency:
             is_asked = connection.execute(asked.limit(1)).first() is not None
         if not is_asked:
             steps.append(("ask a question", partial(self._ask, opened, QUESTION)))
-            for kind in list_example_kinds(partner):
+            for kind in _TO_A_BODY if partner in _IS_A_BODY else _TO_A_SERVICE:
                 example = partial(release_example, self.desk, kind, partner=partner, case_id=case_id, actor=STAFF)
                 steps.append((f"send an example of a {kind}", example))
         outcome = partial(schedule_outcome, self.desk, case_id, outcome="used", hold_until=None, actor=STAFF)

@@ -16,7 +16,8 @@ from requests.exceptions import ConnectionError as NoConnectionError
 
 from gateway.app import make_app
 from gateway.config import utc_now
-from gateway.desk.cases.actions.model import ActionKind
+from gateway.desk.cases.actions.ledger import list_entries, open_entries, withdraw_action, write_entry
+from gateway.desk.cases.actions.model import ActionKind, get_action
 from gateway.desk.collection.importing import import_report
 from gateway.desk.keyring.key_set import replace_sealing_key
 from gateway.desk.keyring.publication import publish
@@ -31,9 +32,7 @@ from gateway.testing.agency import (
     copy_template,
     make_synthetic_digest,
     make_temporary_folder,
-    read_thread,
     release_example,
-    write_to_thread,
 )
 from gateway.testing.scenarios import Scenario
 from gateway.testing.transport import WsgiTransport
@@ -241,13 +240,26 @@ class Sandbox:
 
     def write_to_thread(self, message_id: str, kind: DeskEntryKind, text: str = "") -> None:
         """Let the desk write about an example: `question`, `answer`, `note`, `reminder`, `close`, or a `recall`."""
-        write_to_thread(self._agency.desk, message_id, kind=kind, text=text, actor=STAFF)
+        desk = self._agency.desk
+        with desk.store.write() as connection:
+            if kind == "recall":
+                withdraw_action(desk, connection, message_id, reason=text, actor=STAFF)
+            else:
+                write_entry(desk, connection, get_action(connection, message_id), kind=kind, text=text, actor=STAFF)
         self._agency.send()
 
     def read_thread(self, message_id: str) -> list[SandboxEntry]:
         """Return everything written about an example, of both sides, as the desk has it."""
         self._agency.collect()
-        return read_thread(self._agency.desk, message_id, actor=STAFF)
+        desk = self._agency.desk
+        with desk.store.read() as connection:
+            action, entries = get_action(connection, message_id), list_entries(connection, message_id)
+        texts = open_entries(desk, action, entries, actor=STAFF)
+        found = ((one, texts[one.entry_id]) for one in entries if one.entry_id in texts)
+        return [
+            SandboxEntry(one.direction, one.kind, said.by, said.text, said.outcome, said.report_id)
+            for one, said in found
+        ]
 
     def send_digest(self, digest: Digest | None = None, *, partner: str = DEFAULT_PARTNER) -> str:
         """Put a digest, or the one of fixed figures, into a partner's mailbox; return the id of the message."""
