@@ -57,7 +57,7 @@ def test_same_calls_give_the_known_bytes() -> None:
 
 def test_bytes_depend_on_no_hash_seed_clock_or_zone() -> None:
     code = (
-        "import hashlib; from tests.desk.test_paper import draw, write_everything;"
+        "import hashlib; from tests.desk.outbox.test_paper import draw, write_everything;"
         "print(hashlib.sha256(draw(write_everything)).hexdigest())"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "2", "TZ": "Asia/Tokyo"}
