@@ -9,14 +9,16 @@ import pytest
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from gateway.cli import main
-from gateway.databases.database import WRITERS_TURN
+from gateway.databases.database import WRITERS_TURN, PostgresqlServer
 from gateway.doctor import examine
 from gateway.store import StorageUnavailableError, reports
 from gateway.store.items import find_draft, put_draft
 from gateway.store.reports import count_waiting, find_heads, list_links, read_waiting
+from gateway.store.schema import metadata
 from partner_sdk.wire.canonical import encode
 from tests.builders import DAY, NOW, Agency, House, Partner
 from tests.gateway.public.fixtures import PublicHouse
+from tests.gateway.public.person import SHORT_STORY, read_title
 from tests.gateway.store.test_writers import check_chain
 from tests.gateway.store_builders import (
     StubbornSenders,
@@ -153,6 +155,52 @@ def test_killed_server_gives_a_receipt_or_a_safe_retry(own_server: Server, own_h
             own_server.stop("immediate")
             own_server.start()
     assert check_chain(senders.gateways[0], promised=senders.promised) == len(senders.promised)
+
+
+def test_report_whose_commit_was_not_answered_gets_its_receipt_at_the_next_try(
+    house: House, partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway, report = house.open_gateway(), new_industry_report(partner)
+    with monkeypatch.context() as patched:
+        lose_next_answer(patched)
+        with pytest.raises(StorageUnavailableError) as refused:
+            gateway.intake.accept(report)
+    assert refused.value.reason == "missing"
+    again = gateway.intake.accept(report)
+    assert (again.is_new, len(house.rows("reports"))) == (False, 1)
+    assert gateway.intake.accept(new_industry_report(partner)).is_new
+
+
+def test_child_whose_send_was_not_answered_sees_the_thank_you_page_at_the_next_try(
+    public: PublicHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = public.person_at("/14")
+    with monkeypatch.context() as patched:
+        lose_next_answer(patched)
+        person.send()
+    assert person.path != "/15"
+    assert person.send().path == "/15"
+    assert read_title(person.page) == "We have got what you sent"
+    assert len(public.reports()) == 1
+    rows = [str(row) for table in metadata.tables for row in public.house.rows(table)]
+    assert len(rows) >= 5
+    assert [row for row in rows if SHORT_STORY in row or SHORT_STORY.encode().hex() in row] == []
+
+
+def lose_next_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the connection end once a report was committed, and before the answer arrives."""
+    commit, seen = PostgresqlServer.commit, []
+
+    def commit_and_lose(self: PostgresqlServer, connection: Any) -> None:
+        ((stored,),) = connection.exec_driver_sql("SELECT count(*) FROM reports").all()
+        commit(self, connection)
+        if stored and not seen:
+            seen.append(stored)
+            driver = connection.connection.dbapi_connection
+            driver.close()
+            driver.execute("SELECT 1")
+
+    monkeypatch.setattr(PostgresqlServer, "commit", commit_and_lose)
 
 
 def test_restarted_server_costs_no_writer_and_no_reader_an_error(own_server: Server, own_house: House) -> None:
