@@ -92,8 +92,8 @@ class RouteRule:
 
     `limit` names a row of the app's limits, or `none`; `surface` picks the headers. `other_limits` names rows that may
     count a request instead, depending on its body. `body_room` names the room for its bodies. `log_word` replaces the
-    route in the log where the path would reveal an answer. `permission` is required of staff; other callers have none.
-    `needs_step_up` asks for a fresh step-up of a passkey.
+    route in the log where the path would reveal an answer. `permissions` are those of staff, one of which is enough;
+    others have none. `needs_step_up` asks for a fresh step-up of a passkey.
     """
 
     login: Login
@@ -105,7 +105,7 @@ class RouteRule:
     surface: str = ""
     log_word: str = ""
     other_limits: tuple[str, ...] = ()
-    permission: Enum | None = None
+    permissions: tuple[Enum, ...] = ()
     needs_step_up: bool = False
 
     def __call__(self, view: View) -> View:
@@ -203,7 +203,7 @@ def _faults(stated: RouteRule, *, has_post: bool) -> list[str]:
         faults.append("accepts only safe methods but allows a body")
     if not has_post and stated.body_room is not BodyRoom.REPORTS:
         faults.append("accepts only safe methods but names a room for bodies")
-    if (stated.login is Login.STAFF) is not (stated.permission is not None):
+    if (stated.login is Login.STAFF) is not bool(stated.permissions):
         faults.append("is for staff without a permission, or names one for others")
     if stated.login is Login.STAFF and stated.csrf in EXEMPT:
         faults.append("trusts a session but is exempt from the token")

@@ -75,7 +75,7 @@ def _list_ruled_routes(app: Flask) -> Iterator[str]:
         rule = find_rule(app, endpoint)
         if rule is None:
             raise AssertionError(f"{method} {path} has no rule")
-        permission = "-" if rule.permission is None else rule.permission.name
+        permission = "|".join(one.name for one in rule.permissions) or "-"
         line = f"{method} {path}: {rule.login.name}, {permission}, {'+'.join(rule.limits)}, {rule.csrf.name}"
         if rule.body_bytes:
             line += f", {rule.body_bytes} bytes of {rule.body_media_type} in {rule.room.name}"

@@ -165,6 +165,17 @@ def _find_scope(action: Action) -> CaseScope | None:
         return make_scope(connection, get_case(connection, action.case_id), person=get_name())
 
 
+def _list_permissions(choose: Callable[[Kind], Permission]) -> list[Permission]:
+    """Return the permissions of an act: its route states those of all kinds, and its view asks for that of one."""
+    return list(dict.fromkeys(map(choose, KINDS.values())))
+
+
+_READING: Final = _list_permissions(lambda kind: kind.reads)
+_MAKING: Final = _list_permissions(lambda kind: kind.makes)
+_WRITING: Final = _list_permissions(lambda kind: kind.writes)
+_RELEASING: Final = _list_permissions(lambda kind: kind.releases)
+
+
 def _make_finder(choose: Callable[[Kind], Permission]) -> Callable[[str], Action]:
     """Return the lookup of an action to which this person may do an act: it answers 404 or 403."""
 
@@ -182,16 +193,15 @@ def _make_finder(choose: Callable[[Kind], Permission]) -> Callable[[str], Action
 _find_readable: Final = _make_finder(lambda kind: kind.reads)
 
 
-# Every route of an action asks for the permission of its kind itself.
 @blueprint.get("/actions/<action_id>")
-@staff_rule(Permission.SIGN_OUT)
+@staff_rule(*_READING)
 def show_action(action_id: str) -> ResponseReturnValue:
     """Show an action with its content and thread closed."""
     return _show(_find_readable(action_id), [])
 
 
 @blueprint.post("/actions/<action_id>/read")
-@staff_rule(Permission.SIGN_OUT, body_bytes=FORM_BYTES)
+@staff_rule(*_READING, body_bytes=FORM_BYTES)
 def post_read(action_id: str) -> ResponseReturnValue:
     """Open the content, and the newest entries of the thread or a page of earlier ones; it is recorded."""
     return _show(_find_readable(action_id), [], is_open=True)
@@ -285,7 +295,7 @@ def _begin(desk: Desk, connection: Connection, action: Action) -> datetime | Non
     return None
 
 
-@releasers.post("/actions/<action_id>/release", Permission.SIGN_OUT, at="state-title")
+@releasers.post("/actions/<action_id>/release", *_RELEASING, at="state-title")
 def post_release(action: Action, _typed: Typed) -> None:
     """Sign an action as the second person, and release it; one that went at night is signed only.
 
@@ -334,7 +344,7 @@ def post_file(action: Action, typed: Typed) -> Response:
     return make_file_answer(action, passphrase=typed["passphrase"])
 
 
-@makers.post("/actions/<action_id>/letter", Permission.SIGN_OUT, at="state-title")
+@makers.post("/actions/<action_id>/letter", *_MAKING, at="state-title")
 def post_letter(action: Action, _typed: Typed) -> Response:
     """Return the letter of a request or an invitation as PDF, to print and post."""
     is_of_package = KINDS[action.kind].to_body
@@ -353,14 +363,14 @@ def post_letter(action: Action, _typed: Typed) -> Response:
     return Response(letter, content_type="application/pdf", headers=headers)
 
 
-@makers.post("/actions/<action_id>/sent", Permission.SIGN_OUT, at="state-title")
+@makers.post("/actions/<action_id>/sent", *_MAKING, at="state-title")
 def post_sent(action: Action, _typed: Typed) -> None:
     """Record that a person sent a released file or letter."""
     with get_desk().store.write() as connection:
         record_sent(get_desk(), connection, action.action_id, actor=get_name())
 
 
-@makers.post("/actions/<action_id>/withdraw", Permission.SIGN_OUT, at="withdraw_reason")
+@makers.post("/actions/<action_id>/withdraw", *_MAKING, at="withdraw_reason")
 def post_withdraw(action: Action, typed: Typed) -> None:
     """Withdraw an action, or recall it."""
     if KINDS[action.kind].is_one_of_many or (action.kind == "invitation" and action.sent_at is not None):
@@ -369,7 +379,7 @@ def post_withdraw(action: Action, typed: Typed) -> None:
         withdraw_action(get_desk(), connection, action.action_id, reason=typed["withdraw_reason"], actor=get_name())
 
 
-@writers.post("/actions/<action_id>/write", Permission.SIGN_OUT, at="entry_text")
+@writers.post("/actions/<action_id>/write", *_WRITING, at="entry_text")
 def post_write(action: Action, typed: Typed) -> None:
     """Write an answer, a question or a note to the recipient."""
     desk, text = get_desk(), typed["entry_text"]
@@ -389,7 +399,7 @@ def post_write(action: Action, typed: Typed) -> None:
         write_entry(desk, connection, action, kind=kind, text=text, actor=get_name())
 
 
-@writers.post("/actions/<action_id>/record", Permission.SIGN_OUT, at="state-title", fields={"no-kind": "in_kind"})
+@writers.post("/actions/<action_id>/record", *_WRITING, at="state-title", fields={"no-kind": "in_kind"})
 def post_record(action: Action, typed: Typed) -> None:
     """Record an entry that came by phone, post or in person."""
     desk = get_desk()
@@ -401,7 +411,7 @@ def post_record(action: Action, typed: Typed) -> None:
         record_entry(desk, connection, action.action_id, kind=kind, text=text, actor=get_name())
 
 
-@writers.post("/actions/<action_id>/end", Permission.SIGN_OUT, at="state-title")
+@writers.post("/actions/<action_id>/end", *_WRITING, at="state-title")
 def post_end(action: Action, _typed: Typed) -> None:
     """End an action: nothing more is expected of its recipient."""
     with get_desk().store.write() as connection:

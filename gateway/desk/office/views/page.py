@@ -106,14 +106,14 @@ MENU: Final = (
 )
 
 
-def staff_rule(permission: Permission, *, body_bytes: int = 0, needs_step_up: bool = False) -> RouteRule:
-    """Return the rule of a page for people with a permission; with `body_bytes`, that of a form with its token.
+def staff_rule(*permissions: Permission, body_bytes: int = 0, needs_step_up: bool = False) -> RouteRule:
+    """Return the rule of a page for people with one of these permissions; with `body_bytes`, of a form with its token.
 
     With `needs_step_up` their last step-up of a passkey is at most five minutes old (`views/step_up.py`).
     """
     return RouteRule(
         login=Login.STAFF,
-        permission=permission,
+        permissions=permissions,
         limit=NO_LIMIT,
         csrf=CsrfRule.TOKEN if body_bytes else CsrfRule.NO_POST,
         body_bytes=body_bytes,
@@ -253,11 +253,12 @@ def list_permitted(*, case: CaseScope | None = None) -> set[str]:
 
 
 def check_route(*, case: CaseScope | None = None) -> None:
-    """Check this route's own permission, for this case or for any. Raises `NotPermittedError`."""
-    stated = find_current_rule()
-    if stated is None or not isinstance(stated.permission, Permission):
+    """Check that a person has one of this route's permissions, for this case or for any. Raises `NotPermittedError`."""
+    stated, roles = find_current_rule(), get_signed_in().roles
+    able = [] if stated is None else [one for one in stated.permissions if isinstance(one, Permission)]
+    if not able:
         raise TypeError("A route for staff names a permission that is not the desk's.")
-    check_permission(get_signed_in().roles, stated.permission, case=case)
+    check_permission(roles, next((one for one in able if is_allowed(roles, one, case=case)), able[0]), case=case)
 
 
 def find_home(roles: Collection[Role]) -> str | None:
@@ -312,8 +313,7 @@ class Forms(Generic[Subject]):
     def post(
         self,
         path: str,
-        permission: Permission,
-        *,
+        *permissions: Permission,
         at: str,
         reason: str = "",
         note: str = "",
@@ -343,7 +343,7 @@ class Forms(Generic[Subject]):
                     return self.show(found, [Fault(known.get(error.reason, at), str(error))])
                 return done if isinstance(done, Response) else self.then(found if done is None else done, place)
 
-            rule = staff_rule(permission, body_bytes=FORM_BYTES, needs_step_up=needs_step_up)
+            rule = staff_rule(*permissions, body_bytes=FORM_BYTES, needs_step_up=needs_step_up)
             view: Callable[..., ResponseReturnValue] = self.blueprint.post(path, endpoint=act.__name__)(rule(answer))
             return view
 

@@ -133,13 +133,13 @@ def test_a_refusal_names_the_roles() -> None:
 
 
 @pytest.mark.parametrize(
-    ("login", "permission"),
-    [(Login.STAFF, None), (Login.OPEN, Permission.READ_CASES), (Login.PARTNER, Permission.REPLY)],
+    ("login", "permissions"),
+    [(Login.STAFF, ()), (Login.OPEN, (Permission.READ_CASES,)), (Login.PARTNER, (Permission.REPLY,))],
 )
 def test_app_with_a_staff_route_without_a_permission_does_not_start(
-    login: Login, permission: Permission | None
+    login: Login, permissions: tuple[Permission, ...]
 ) -> None:
-    stated = RouteRule(login=login, permission=permission, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+    stated = RouteRule(login=login, permissions=permissions, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
     app = Flask("desk", static_folder=None)
     app.add_url_rule("/odd", view_func=stated(lambda: "x"), endpoint="odd")
     with pytest.raises(RouteRuleError, match="for staff without a permission, or names one for others"):
