@@ -12,13 +12,12 @@ from typing import Final
 from gateway.config import GatewayConfig, StateFolder, load_config
 from gateway.databases.failures import ADVICE_ON_FULL, ADVICE_ON_SERVERS
 from gateway.evidence.blobs import FreeShare, check_blobs, measure_free_share
-from gateway.key_state import AcceptedKeys
+from gateway.key_state import BEHIND, LOG_KEY_FIX, AcceptedKeys, advise_behind, find_wrong_clock, find_wrong_receipt_key
 from gateway.keys import LOG_KEY, find_signing_key, list_role_keys, list_signing_roles
 from gateway.limits import SharedStore, ValkeyStore
 from gateway.new_gateway import NEXT_CARD_FILE
 from gateway.public_log import load_edge
 from gateway.signoffs import examine_signoffs
-from gateway.start_checks import BEHIND, LOG_KEY_FIX, advise_behind, find_wrong_clock, find_wrong_receipt_key
 from gateway.store import StorageUnavailableError
 from gateway.store.connections import find_instance, find_newest
 from gateway.store.evidence import count_evidence

@@ -16,7 +16,7 @@ import msgspec
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
-from gateway.demo.service.app import PLACES
+from gateway.demo.service import PLACES
 from gateway.desk.collection.filing import NewCase, file_cases
 from gateway.desk.collection.row_checks import SealedContent
 from gateway.desk.office.people.permissions import Role

@@ -32,7 +32,7 @@ from gateway.evidence import open_blobs
 from gateway.evidence.blobs import Blobs, check_blobs
 from gateway.guidance.agency import load_agency
 from gateway.housekeeping import housekeeping
-from gateway.key_state import KeyState
+from gateway.key_state import BEHIND, LOG_KEY_FIX, KeyState, advise_behind, find_wrong_clock, find_wrong_receipt_key
 from gateway.keys import (
     COOKIE_KEY,
     LOG_KEY,
@@ -45,7 +45,6 @@ from gateway.keys import (
 from gateway.metrics import DatabaseGauges, answering
 from gateway.new_gateway import finish_key_changes
 from gateway.public_log import publishing
-from gateway.start_checks import BEHIND, LOG_KEY_FIX, advise_behind, find_wrong_clock, find_wrong_receipt_key
 from gateway.store import StorageUnavailableError, open_own_store
 from gateway.store.store import migrate_store
 from gateway.web.logs import SOCKET_VARIABLE, configure_logging, log_event, log_failure

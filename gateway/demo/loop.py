@@ -27,7 +27,7 @@ import requests
 from gateway.config import utc_now
 from gateway.demo.processes import GATEWAY, Cluster, DemoError, Ports, Processes, check_ports_are_free
 from gateway.demo.processes import PORTS as CLUSTER_PORTS
-from gateway.demo.service.app import CHAT, PLACES, Place
+from gateway.demo.service import CHAT, PLACES, Place
 from gateway.demo.walks import (
     TIMEOUT_SECONDS,
     Answers,
@@ -321,7 +321,7 @@ class Loop:
     def start_service(self) -> str:
         """Start the example service in the partner's folder."""
         self.processes.start(
-            "service", "gateway.demo.service.app", "--port", str(self.ports.service), "--origin", self.origin,
+            "service", "gateway.demo.service", "--port", str(self.ports.service), "--origin", self.origin,
             "--partner-state", str(self.partner_state),
         )  # fmt: skip
         self.processes.wait_for(f"{self.service}{CHAT.path}")

@@ -1,5 +1,7 @@
 """A partner's calls: sealed reports, their evidence in parts, its mailbox, and sealed boxes for a person at the agency.
 
+The statement of a report is opened as its partner's own, or refused with each fault by its field.
+
 Never answers before everything is durable, never opens an envelope, a part, an entry or a box, and answers 404 alike
 for an unknown item and for another partner's.
 
@@ -9,8 +11,9 @@ space. Never deletes a message that was not acknowledged.
 """
 
 import hashlib
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any, Final, get_args, get_type_hints
 
 import msgspec
 from flask import Response, current_app, request
@@ -19,7 +22,6 @@ from sqlalchemy import Connection
 
 from gateway.description import Answer, Call, describe
 from gateway.exchange.feed import ACCOUNT_CHANGE, ADOPTION_REQUEST, ENROLMENT, MAILBOX_MESSAGE, THREAD_ENTRY, ItemKind
-from gateway.industry.statement_faults import ENVELOPE_FAULT, open_own_submission
 from gateway.intake import Accepted, NewReport, UnknownSealingKeyError
 from gateway.signed_request import (
     Caller,
@@ -39,7 +41,7 @@ from gateway.store.items import acknowledge_item, find_invitation, has_own_item,
 from gateway.web.rules import BodyRoom, CsrfRule, Login, rule
 from gateway.web.wsgi_bridge import WAIT_KEY, Wait
 from gateway.wiring import Gateway, get_gateway
-from partner_sdk.errors import SignatureProfileError, StatementError
+from partner_sdk.errors import FieldFault, FormatError, SignatureProfileError, StatementError
 from partner_sdk.wire import problems
 from partner_sdk.wire.button import MAX_ADOPTION_BODY_BYTES, AdoptionPost
 from partner_sdk.wire.canonical import (
@@ -47,11 +49,16 @@ from partner_sdk.wire.canonical import (
     EvidenceId,
     MessageId,
     ReportId,
+    check_reference,
     check_report_id,
+    convert,
+    decode,
     encode,
+    format_unknown,
     make_report_id,
     parse_any_spelling,
     parse_base64url,
+    parse_time,
     to_base64url,
 )
 from partner_sdk.wire.enrolment import (
@@ -85,15 +92,152 @@ from partner_sdk.wire.mailbox import (
 from partner_sdk.wire.receipts import IntakeStatement
 from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES, Envelope
 from partner_sdk.wire.signature_profile import PART_CONTENT_TYPE
-from partner_sdk.wire.signing import SignedStatement
+from partner_sdk.wire.signing import (
+    MAX_STATEMENT_BYTES,
+    SIGNATURE_BYTES,
+    Environment,
+    SignedStatement,
+    StatementKind,
+    open_statement,
+    parse_statement,
+)
 from partner_sdk.wire.submission import (
+    MAX_EVIDENCE_IDS,
     MAX_REPORT_BODY_BYTES,
+    SCHEMA_VERSION,
+    SIGNED_SUBMISSION,
+    Priority,
     Progress,
+    ReportKind,
     ReportPost,
     SubmissionStatement,
     WaitingReply,
+    check_evidence_ids,
     clear_fields_of,
 )
+
+ENVELOPE_FAULT: Final = FieldFault(
+    "#/statement/payload/envelope_sha256", "Give the SHA-256 of the envelope exactly as sent."
+)
+
+# The valid values of each field of a submission statement; faults are listed in this order.
+_FIELD_SENTENCES: Final = {
+    "created_at": "Give a time in UTC and whole seconds, like 2026-11-25T08:30:00Z.",
+    "earlier_reference": "Give null, or the canonical reference of your own report, e.g. K7QF-2M9TX-D.",
+    "environment": "Give the environment of your enrolment, live or sandbox.",
+    "envelope_sha256": "Give the SHA-256 of the envelope in 64 lower-case hexadecimal digits.",
+    "evidence_ids": f"Give a list of at most {MAX_EVIDENCE_IDS} ids (UUIDv7), each once.",
+    "kind": f"Give one of {', '.join(get_args(ReportKind))}.",
+    "partner": "Give your own partner id, as in your invitation.",
+    "priority": f"Give one of {', '.join(get_args(Priority))}.",
+    "report_id": "Give a UUIDv7 in lower case with hyphens.",
+    "schema_version": f'Give "{SCHEMA_VERSION}".',
+}
+_OUTER_SENTENCES: Final = {
+    "wrong-kind": ("/payloadType", f"Give {StatementKind.SUBMISSION.value}."),
+    "wrong-signature-count": ("/signatures", "Give exactly one signature."),
+    "unknown-key": (
+        "/signatures/0/keyid",
+        "Sign with the key that signs the request, or with one that it replaced recently.",
+    ),
+    "bad-signature": (
+        "/signatures/0/sig",
+        "Sign DSSE's pre-authentication encoding of the payload's bytes, before base64url, with this key.",
+    ),
+}
+_POINTER: Final = "#/statement"
+
+
+def _list_statement_faults(
+    raw: bytes, *, keys: Mapping[str, bytes], partner: str, environment: Environment
+) -> Iterator[FieldFault]:
+    """Yield every fault of a statement that was refused, in our own words: never the sender's."""
+    try:
+        signed = parse_statement(raw)
+    except FormatError:
+        yield FieldFault(_POINTER, f"Give a statement of at most {MAX_STATEMENT_BYTES // 1024} KiB.")
+        return
+    place, sentence = _find_outer_fault(signed, keys=keys)
+    if place is not None:
+        yield FieldFault(_POINTER + place, sentence)
+    if place != "/payload":
+        yield from _list_payload_faults(parse_base64url(signed.payload), partner=partner, environment=environment)
+
+
+def _find_outer_fault(signed: SignedStatement, *, keys: Mapping[str, bytes]) -> tuple[str | None, str]:
+    try:
+        parse_base64url(signed.payload)
+    except FormatError:
+        return "/payload", "Give the payload's bytes in base64url, unpadded."
+    try:
+        if len(signed.signatures) == 1:
+            parse_base64url(signed.signatures[0].sig, length=SIGNATURE_BYTES)
+    except FormatError:
+        return "/signatures/0/sig", f"Give the {SIGNATURE_BYTES} bytes of an Ed25519 signature in base64url, unpadded."
+    try:
+        open_statement(encode(signed), kind=StatementKind.SUBMISSION, keys=keys, payload_type=Any)
+    except StatementError as error:
+        return _OUTER_SENTENCES[error.reason]
+    except FormatError:
+        pass  # of the payload: told field by field
+    return None, ""
+
+
+def _list_payload_faults(body: bytes, *, partner: str, environment: Environment) -> Iterator[FieldFault]:
+    place = f"{_POINTER}/payload"
+    try:
+        value = decode(body)
+        is_canonical = encode(value) == body
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, FormatError):
+        value, is_canonical = None, False
+    if not isinstance(value, dict):
+        yield FieldFault(place, "Give one JSON object in UTF-8.")
+        return
+    if not is_canonical:
+        yield FieldFault(place, "Send canonical JSON (RFC 8785): sorted keys, no white space, each key once.")
+    if set(value) - set(_FIELD_SENTENCES):
+        which = format_unknown(value, known=_FIELD_SENTENCES)
+        yield FieldFault(place, f"Unknown field: {which}. Keep only {', '.join(_FIELD_SENTENCES)}.")
+    for name, sentence in _FIELD_SENTENCES.items():
+        if name not in value:
+            yield FieldFault(f"{place}/{name}", f"Add this field. {sentence}")
+        elif not _fits(name, value[name], partner=partner, environment=environment):
+            yield FieldFault(f"{place}/{name}", sentence)
+
+
+def _fits(name: str, value: Any, *, partner: str, environment: Environment) -> bool:
+    if name in {"partner", "environment"}:
+        return bool(value == (partner if name == "partner" else environment))
+    try:
+        kind = get_type_hints(SubmissionStatement, include_extras=True)[name]
+        found = convert(value, kind=kind)
+        if name == "created_at":
+            parse_time(found)
+        elif name == "earlier_reference" and found is not None:
+            check_reference(found)
+        elif name == "evidence_ids":
+            check_evidence_ids(found)
+        elif name == "report_id":
+            check_report_id(found)
+    except (msgspec.ValidationError, FormatError):
+        return False
+    return True
+
+
+def open_own_submission(
+    raw: bytes, *, keys: Mapping[str, bytes], partner: str, environment: Environment
+) -> SubmissionStatement:
+    """Return the statement if it holds and is `partner`'s own, or raise `StatementError` that names every fault."""
+    try:
+        statement = SIGNED_SUBMISSION.open(raw, keys=keys)
+    except (FormatError, StatementError) as error:
+        reason = error.reason
+    else:
+        if (statement.partner, statement.environment) == (partner, environment):
+            return statement
+        reason = "wrong-sender"
+    faults = _list_statement_faults(raw, keys=keys, partner=partner, environment=environment)
+    raise StatementError("The submission statement is not valid.", reason=reason, faults=tuple(faults))
 
 
 @rule(

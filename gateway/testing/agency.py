@@ -41,8 +41,8 @@ from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.outbox_run import send_due
 from gateway.desk.cases.watch import publish_staffing
 from gateway.desk.collection.collect import collect_reports
-from gateway.desk.collection.evidence.collecting import collect_evidence
-from gateway.desk.collection.evidence.holdings import find_held, get_parts, open_file
+from gateway.desk.collection.evidence_collecting import collect_evidence
+from gateway.desk.collection.evidence_holdings import find_held, get_parts, open_file
 from gateway.desk.collection.quarantine import list_quarantined, read_waiting
 from gateway.desk.collection.row_checks import BY_GATEWAY
 from gateway.desk.digests.tables import QUARTER_TABLES, Table
@@ -53,7 +53,7 @@ from gateway.desk.office.config import DeskConfig, DeskPaths
 from gateway.desk.office.organisations import PartnerError
 from gateway.desk.office.people.register import RISK_ASSESSMENT, get_account, set_authority
 from gateway.desk.office.wiring import Desk, open_desk
-from gateway.desk.outgoing.notices.service_requests import Asking, ask_service
+from gateway.desk.outgoing.service_requests import Asking, ask_service
 from gateway.desk.partners.account_changes import accept_change, collect_account_changes
 from gateway.desk.partners.adoption import collect_adoptions
 from gateway.desk.partners.enrolments import approve_partner, collect_enrolments, invite_partner, publish_invitations
@@ -200,8 +200,8 @@ def _make_body(desk: Desk, kind: ActionKind, *, action_id: str, partner: str) ->
 
 def _make_package(desk: Desk, *, action_id: str, partner: str) -> Package:
     # Loaded here: the maker of PDFs brings numpy, and most tests of a partner need no package.
-    from gateway.desk.outgoing.packages.archive import build_archive
-    from gateway.desk.outgoing.packages.content import (
+    from gateway.desk.outgoing.package_archive import build_archive
+    from gateway.desk.outgoing.package_content import (
         Condition,
         LegalGround,
         Line,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.collection.evidence.holdings import Held, SealedParts, check_file
+from gateway.desk.collection.evidence_holdings import Held, SealedParts, check_file
 from partner_sdk.client._evidence_upload import PartSealer, measure_file, opened
 from partner_sdk.errors import OpeningError
 from partner_sdk.wire.canonical import parse_base64url, to_base64url

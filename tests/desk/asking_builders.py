@@ -3,7 +3,7 @@
 from typing import Any
 
 from gateway.desk.cases.actions.model import Action
-from gateway.desk.outgoing.notices.service_requests import Asking, ask_service
+from gateway.desk.outgoing.service_requests import Asking, ask_service
 from partner_sdk.wire.mailbox import AskedAccount
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.work_builders import make_ready

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from gateway.desk.cases.case_files import CaseFile, make_case_files
 from gateway.desk.cases.model import CaseRow, list_cases
 from gateway.desk.cases.opening import open_case
-from gateway.desk.collection.evidence.collecting import EvidenceCollected, collect_evidence
+from gateway.desk.collection.evidence_collecting import EvidenceCollected, collect_evidence
 from gateway.desk.office.feed_client import FeedClient
 from gateway.desk.store.schema import EVIDENCE
 from gateway.exchange import feed

@@ -19,7 +19,7 @@ from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.alerts import AlertsSent, describe_alerts, list_alerts, list_calls
 from gateway.desk.outbox.queue import GAVE_UP, GiveUp, KindName, OutboxKind, Outcome, Run, queue, record, send_kind
 from gateway.desk.store.agency_tables import NOTES, OUTBOX
-from gateway.desk.store.alarms import list_subjects
+from gateway.desk.store.audit import list_alarm_subjects
 from gateway.exchange.desk_statements import AlertNotice
 from partner_sdk.errors import ConflictError, UnavailableError
 from partner_sdk.wire.canonical import parse_base64url
@@ -206,7 +206,7 @@ def fail_with(status: int) -> UnavailableError:
 
 def alarms(desk: Desk, kind: str = GAVE_UP) -> list[str]:
     with desk.store.read() as connection:
-        return list_subjects(connection, kind)
+        return list_alarm_subjects(connection, kind)
 
 
 def put(desk: Desk, kind: OutboxKind, *subjects: str, lane: str = "") -> None:

@@ -3,8 +3,8 @@
 from typing import Any
 
 from gateway.desk.office.wiring import Desk
-from gateway.desk.partners.placements.agreeing import Agreement, agree_placement
-from gateway.desk.partners.placements.register import PlacementRow, get_placement
+from gateway.desk.partners.placement_agreeing import Agreement, agree_placement
+from gateway.desk.partners.placement_register import PlacementRow, get_placement
 from partner_sdk.wire.button import ButtonCheck, CheckFinding, CheckPost, encode_checks
 
 ADDRESS = "https://chat.example/people/*"

@@ -11,7 +11,7 @@ from gateway.desk.cases.assessing import Assessment, assess_case, find_assessmen
 from gateway.desk.cases.closing import Closing, close_case
 from gateway.desk.cases.holding import get_lead, take_over
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
-from gateway.desk.cases.replying.replies import GivenReply
+from gateway.desk.cases.replies import GivenReply
 from gateway.desk.office.uk_times import format_typed_time
 from gateway.desk.office.wiring import Desk
 from partner_sdk.errors import ReportAbuseError

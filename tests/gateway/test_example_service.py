@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from gateway.demo.service.app import MESSAGES, MESSAGES_FACTS, PLACES, Place, make_app
+from gateway.demo.service import MESSAGES, MESSAGES_FACTS, PLACES, Place, make_app
 from partner_sdk.button.page_contexts import PageContexts
 from partner_sdk.button.snippet import make_snippet
 from partner_sdk.wire.button import parse_context_token

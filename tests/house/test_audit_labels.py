@@ -16,7 +16,7 @@ GIVEN = {
         *("acknowledge-action", "answer-action", "draft-action", "end-action", "fail-action", "read-action"),
         *("release-action", "send-action", "withdraw-action"),
     },
-    "desk.cases.replying.templates": {"give-signoff", "withdraw-signoff"},
+    "desk.cases.reply_templates": {"give-signoff", "withdraw-signoff"},
     "desk.running.commands.serving": {"lock-vault", "unlock-refused", "unlock-vault"},
     "desk.outbox.replies": {"no-place"},
     "desk.partners.account_changes": {"accept-account-change", "refuse-account-change"},

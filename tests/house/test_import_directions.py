@@ -315,7 +315,14 @@ def test_way_of_a_report_at_the_desk_goes_up_the_floors() -> None:
 
 # Pages, forms and rules of a subject stand in one file; keys and storage know no page.
 KNOW_NO_FLASK = (
-    *("store", "vault", "keyring", "collection.evidence", "collection.identifiers"),
+    *(
+        "store",
+        "vault",
+        "keyring",
+        "collection.evidence_collecting",
+        "collection.evidence_holdings",
+        "collection.identifiers",
+    ),
     *(f"office.{name}" for name in ("feed_client", "addresses", "config", "wiring", "inbox", "organisations")),
 )
 

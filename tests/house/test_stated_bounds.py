@@ -105,8 +105,8 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     # checks
     ("partner_sdk.wire.button:MAX_CHECKS_BODY_BYTES", 512 * KIB, WIRE, "at most 512 KiB and 200 checks"),
     ("partner_sdk.wire.button:MAX_CHECKS", 200, WIRE, "at most 512 KiB and 200 checks"),
-    ("gateway.desk.partners.placements.checks:MOST_POSTS", 120, WIRE, "at most 120 posts a minute"),
-    ("gateway.desk.partners.placements.checks:WINDOW", MINUTE, WIRE, "at most 120 posts a minute"),
+    ("gateway.desk.partners.placement_checks:MOST_POSTS", 120, WIRE, "at most 120 posts a minute"),
+    ("gateway.desk.partners.placement_checks:WINDOW", MINUTE, WIRE, "at most 120 posts a minute"),
     # the feed
     ("gateway.exchange.feed:MAX_REPLACED", 20, WIRE, "the SHA-256 of at most 20 envelopes"),
     ("gateway.housekeeping:KEEP_COLLECTED", 30 * DAY, WIRE, "its bytes for 30 days, statement and digest for good"),
@@ -153,7 +153,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
         "ask for a step-up of the last five minutes",
     ),
     ("gateway.desk.cases.actions.ledger:MOST_OPENED_ENTRIES", 60, CASEWORK, "opens its newest 60 entries"),
-    ("gateway.desk.outgoing.notices.service_requests:DAYS_TO_ANSWER", 7, CASEWORK, "A request has seven days"),
+    ("gateway.desk.outgoing.service_requests:DAYS_TO_ANSWER", 7, CASEWORK, "A request has seven days"),
     ("gateway.desk.digests.own_facts:DEFAULT_THRESHOLD", 60, PARTNERS, "by a noisy count: 60 or more"),
     (
         "gateway.desk.digests.overview:MOST_OF_ONE",
@@ -162,7 +162,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
         "adds at most 100 to the total",
     ),
     ("gateway.desk.digests.tables:SMALLEST_YEAR", 100, PARTNERS, "From 100 noisy incidents on it has three facts more"),
-    ("gateway.desk.partners.placements.checks:OLD_AFTER", 30 * DAY, PARTNERS, "pages not looked at for 30 days"),
+    ("gateway.desk.partners.placement_checks:OLD_AFTER", 30 * DAY, PARTNERS, "pages not looked at for 30 days"),
     ("gateway.desk.outbox.replies:ONE_DAY", DAY, RUNNING, "One address gets one note in 24 hours"),
     ("gateway.desk.outbox.replies:GIVE_UP_AFTER", 3 * DAY, RUNNING, "given up after three days"),
     ("gateway.desk.outbox.alerts:COALESCED", MINUTE, RUNNING, "at most one notice a minute to a level"),

@@ -16,7 +16,7 @@ MAY_DECRYPT_A_REPLY = {"gateway.public.returning"}
 MAY_DECRYPT_A_BOX = {"gateway.desk.vault.holder", "partner_sdk.client.mailbox"} | MAY_DECRYPT_A_REPLY
 MAY_ENCRYPT_A_BOX = {"partner_sdk.wire.sealing"}
 # A file that a partner handed over: opened at the desk, when a person asks for it (docs/decisions/0019).
-MAY_DECRYPT_EVIDENCE = {"gateway.desk.collection.evidence.holdings"}
+MAY_DECRYPT_EVIDENCE = {"gateway.desk.collection.evidence_holdings"}
 # Symmetric drafts, opened under a key that only the person's session cookie holds, and a visit's state in that cookie:
 # no word of a report, sealed against whoever reads the cookie.
 MAY_DECRYPT_A_DRAFT = {"gateway.public.visit"}
@@ -39,7 +39,7 @@ MAY_DECRYPT_A_KEY_FILE = {*DERIVES_FROM_A_PASSPHRASE, "gateway.desk.vault.case_k
 
 # The sealed file of a package: the desk seals it, and its reader opens it for the body that has the passphrase
 # (docs/decisions/0063).
-MAY_SEAL_A_PACKAGE = {"gateway.desk.outgoing.packages.archive"}
+MAY_SEAL_A_PACKAGE = {"gateway.desk.outgoing.package_archive"}
 MAY_OPEN_A_PACKAGE = {"partner_sdk.reader.package_reader"}
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from werkzeug.serving import make_server
 
-from gateway.demo.service.app import QuietHandler, make_app
+from gateway.demo.service import QuietHandler, make_app
 from partner_sdk.button.page_contexts import PageContexts
 from tests.builders.local_servers import run_server
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from gateway.app import make_app
 from gateway.config import load_config
 from gateway.desk.cases.opening import find_page_context, open_case
-from gateway.desk.partners.placements.agreeing import Agreement, agree_placement
+from gateway.desk.partners.placement_agreeing import Agreement, agree_placement
 from gateway.exchange.public_report import PublicReport
 from gateway.wiring import make_gateway
 from partner_sdk.key_files import KeyRole, load_signing_key

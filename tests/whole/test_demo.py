@@ -25,7 +25,7 @@ import pytest
 import requests
 
 from gateway.demo.loop import ANSWERS, PEOPLE
-from gateway.demo.service.app import PLACES
+from gateway.demo.service import PLACES
 from gateway.demo.walks import DeskWalk, walk_to_thanks
 from tests.builders.local_servers import find_free_ports
 from tests.gateway.web.process_watch import find_living, list_family, read_command, read_environment, wait_until

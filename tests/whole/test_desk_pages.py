@@ -22,10 +22,10 @@ from gateway.desk.digests.making import DigestOrder, make_all
 from gateway.desk.keyring.anchoring import check_audit, note_check
 from gateway.desk.office.people.permissions import Role
 from gateway.desk.office.wiring import Desk
-from gateway.desk.outgoing.notices.referrals import Referral, draft_referral
-from gateway.desk.outgoing.notices.service_alerts import AlertDraft, draft_alert, get_alert
-from gateway.desk.outgoing.packages.content import Redaction, redact, render_html
-from gateway.desk.partners.placements.checks import take_checks
+from gateway.desk.outgoing.package_content import Redaction, redact, render_html
+from gateway.desk.outgoing.referrals import Referral, draft_referral
+from gateway.desk.outgoing.service_alerts import AlertDraft, draft_alert, get_alert
+from gateway.desk.partners.placement_checks import take_checks
 from gateway.desk.running.app import read_sheet
 from tests.builders import make_industry_report
 from tests.desk.action_builders import add_assessed, release

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.replying.replies import ReplyDraft, write_reply
+from gateway.desk.cases.replies import ReplyDraft, write_reply
 from gateway.desk.collection.collect import reconcile
 from gateway.desk.retention.destruction import finish_destruction
 from gateway.desk.store.agency_tables import OUTBOX, REPLY_MESSAGES

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from gateway.demo.service.app import PLACES
+from gateway.demo.service import PLACES
 from tests.pictures import check_is_dressed
 from tests.whole.browser_walk import AXE_FAULTS, AXE_SCRIPT, AXE_TAGS, SIDEWAYS
 from tests.whole.example_service import serve_example_service

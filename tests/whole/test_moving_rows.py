@@ -15,8 +15,7 @@ from gateway.desk.office.wiring import open_desk
 from gateway.desk.running.cli import main as run_desk
 from gateway.desk.store import DeskStore, DeskStoreError, engine, move_store, open_store
 from gateway.desk.store.agency_tables import OUTBOX
-from gateway.desk.store.alarms import list_alarms
-from gateway.desk.store.audit import append_entry, check_chain
+from gateway.desk.store.audit import append_entry, check_chain, list_alarms
 from gateway.desk.store.schema import ALARMS
 from gateway.intake import NewReport
 from gateway.store import StorageUnavailableError

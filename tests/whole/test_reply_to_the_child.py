@@ -9,7 +9,7 @@ from sqlalchemy import select
 from gateway.desk.cases.closing import Closing
 from gateway.desk.cases.model import to_case
 from gateway.desk.cases.opening import is_proven, open_case
-from gateway.desk.cases.replying.replies import ReplyDraft, write_reply
+from gateway.desk.cases.replies import ReplyDraft, write_reply
 from gateway.desk.collection.joining import list_cluster
 from gateway.desk.store.audit import check_chain
 from gateway.desk.store.schema import CASES

@@ -202,7 +202,7 @@ def test_process_above_the_workers_loads_no_app_and_no_database() -> None:
 
 def test_pages_of_the_desk_load_nothing_that_draws_paper_or_counts() -> None:
     loaded = list_imported("gateway.desk.running.app")
-    assert "gateway.desk.outgoing.packages.content" in loaded
+    assert "gateway.desk.outgoing.package_content" in loaded
     assert loaded & {*DRAWING, *COUNTING, "requests", "webauthn"} == set()
 
 

@@ -25,7 +25,7 @@ from gateway.desk.cases.holding import hand_over, take_over
 from gateway.desk.cases.linking import link_cases, set_about
 from gateway.desk.cases.model import NO_SAFE_CONTACT, get_case
 from gateway.desk.cases.opening import OpenedCase, open_case
-from gateway.desk.cases.replying.replies import GivenReply, ReplyDraft, record_reply, write_reply
+from gateway.desk.cases.replies import GivenReply, ReplyDraft, record_reply, write_reply
 from gateway.desk.office.people.permissions import Role
 from gateway.desk.office.wiring import Desk
 from gateway.desk.store.schema import CASES

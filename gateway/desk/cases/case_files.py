@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from gateway.desk.cases.model import CaseRow, list_cases_of, list_sealed_sizes
 from gateway.desk.cases.opening import OpenedReport, open_case, open_report, open_whole_case
-from gateway.desk.collection.evidence.holdings import (
+from gateway.desk.collection.evidence_holdings import (
     Held,
     SealedParts,
     check_file,

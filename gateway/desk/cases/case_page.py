@@ -10,11 +10,11 @@ from typing import Final
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.cases.action_forms import get_case_or_404
 from gateway.desk.cases.actions.destinations import GROUP_TITLES
 from gateway.desk.cases.actions.model import KIND_TITLES, is_late, list_actions, list_told, list_unread, name_recipients
 from gateway.desk.cases.assessing import MEANS, QUESTIONS, list_choices, list_telephones, list_who_can_help
 from gateway.desk.cases.case_files import MOST_PAGE_BYTES, ComparedReports, FileOfReport, make_whole_case
+from gateway.desk.cases.case_reach import get_case_or_404
 from gateway.desk.cases.closing import CHILD_OUTCOMES
 from gateway.desk.cases.holding import make_scope
 from gateway.desk.cases.linking import MATCH_TEXTS, get_matches, list_linked, suggest_service
@@ -56,7 +56,7 @@ from gateway.desk.cases.reading.partner_case import (
     suggest_kind_and_age,
 )
 from gateway.desk.cases.reading.public_report import ContextView, Section, make_context_view, make_sections
-from gateway.desk.cases.replying.replies import (
+from gateway.desk.cases.replies import (
     ReplyCopy,
     ReplyDraft,
     find_no_reply,
@@ -65,7 +65,7 @@ from gateway.desk.cases.replying.replies import (
     list_reply_codes,
     open_copies,
 )
-from gateway.desk.cases.replying.templates import WELSH_REPLIES, is_given, list_templates
+from gateway.desk.cases.reply_templates import WELSH_REPLIES, is_given, list_templates
 from gateway.desk.collection.identifiers import list_nicknames
 from gateway.desk.office.organisations import find_owner_name
 from gateway.desk.office.people.permissions import Permission
@@ -84,8 +84,8 @@ from gateway.desk.office.views.page import (
 )
 from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.replies import list_notes, list_written
-from gateway.desk.partners.placements.labels import format_placement
-from gateway.desk.partners.placements.register import find_placement, get_successor
+from gateway.desk.partners.placement_labels import format_placement
+from gateway.desk.partners.placement_register import find_placement, get_successor
 from gateway.exchange.public_codes import NOT_UK, WELSH
 from gateway.exchange.public_report import MAX_BODY_CHARACTERS, PublicReport
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError

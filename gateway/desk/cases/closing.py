@@ -52,7 +52,7 @@ from gateway.desk.cases.model import (
     to_case,
 )
 from gateway.desk.cases.opening import OpenedReport, is_proven, list_additions, list_reports
-from gateway.desk.cases.replying.replies import list_no_reply_refusals
+from gateway.desk.cases.replies import list_no_reply_refusals
 from gateway.desk.cases.stages import OutcomeSignal, list_signals, record_outcome, take_back_outcome
 from gateway.desk.collection.joining import get_unhandled_tier, list_cluster
 from gateway.desk.office.people.permissions import CaseScope, Permission, Role, check_permission

@@ -18,7 +18,7 @@ from gateway.desk.cases.case_files import ANOTHER_HASH, save_file
 from gateway.desk.cases.linking import merge_services, part_service
 from gateway.desk.cases.opening import list_sources
 from gateway.desk.cases.queue import QueueView, list_later, list_queue
-from gateway.desk.cases.replying.templates import ACTS, list_signoffs, record_signoff
+from gateway.desk.cases.reply_templates import ACTS, list_signoffs, record_signoff
 from gateway.desk.cases.search import index_cases
 from gateway.desk.office.organisations import get_owner_names, has_keys
 from gateway.desk.office.people.permissions import Permission
@@ -36,7 +36,7 @@ from gateway.desk.office.terminal import (
 )
 from gateway.desk.office.uk_times import get_uk_day
 from gateway.desk.office.wiring import open_desk
-from gateway.desk.partners.placements.register import read_merges
+from gateway.desk.partners.placement_register import read_merges
 from gateway.guidance.signoffs import BY, CODE_CHARACTERS, KEY, ON, ROLE, WHY, WORDS, describe_status, format_status
 
 _SERVICE = click.argument("service", metavar="SERVICE", help="Its id, e.g. other-chat.")

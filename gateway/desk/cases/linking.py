@@ -40,7 +40,7 @@ from gateway.desk.collection.joining import (
 )
 from gateway.desk.office.organisations import find_owner_name, get_owner_names, has_keys
 from gateway.desk.office.wiring import Desk
-from gateway.desk.partners.placements.register import add_merge, follow, get_successor, list_placements, read_merges
+from gateway.desk.partners.placement_register import add_merge, follow, get_successor, list_placements, read_merges
 from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import ADOPTERS
 from gateway.desk.store.schema import CASE_IDENTIFIERS, CASES, SERVICE_IDENTIFIERS

@@ -25,7 +25,7 @@ from gateway.desk.keyring.case_boxes import find_sealed_report
 from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.queue import queue_stage
 from gateway.desk.outbox.replies import Recipient, queue_read_note
-from gateway.desk.partners.placements.register import find_placement
+from gateway.desk.partners.placement_register import find_placement
 from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.store.schema import CASES, PAGE_CONTEXTS, of_sender

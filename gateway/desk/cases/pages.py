@@ -17,7 +17,6 @@ from typing import Final
 from flask import Blueprint, Response, make_response, request
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.cases.action_forms import get_case_or_404
 from gateway.desk.cases.actions.model import count_asked, count_unread
 from gateway.desk.cases.case_files import MOST_PAGE_BYTES, CaseFileError, find_still_type, stream_file
 from gateway.desk.cases.case_page import (
@@ -28,6 +27,7 @@ from gateway.desk.cases.case_page import (
     show_opened_page,
     show_page_again,
 )
+from gateway.desk.cases.case_reach import get_case_or_404
 from gateway.desk.cases.closing import schedule_outcome, take_back
 from gateway.desk.cases.holding import Assigned, assign_cases, list_workers
 from gateway.desk.cases.linking import format_found, link_cases, refuse_match, set_about, unlink_cases
@@ -35,7 +35,7 @@ from gateway.desk.cases.model import CaseError, CaseRow, parse_day
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.queue import CRISIS, move_case
 from gateway.desk.cases.queue_page import keep_view, make_queue_pane
-from gateway.desk.cases.replying.replies import list_sampled_replies
+from gateway.desk.cases.replies import list_sampled_replies
 from gateway.desk.cases.search import MOST_TYPED, OWN_REFERENCE, name_account, search_cases
 from gateway.desk.cases.watch import describe_concern, format_advice, settle_alarms
 from gateway.desk.collection.quarantine import count_quarantined, format_plain
@@ -61,8 +61,8 @@ from gateway.desk.office.views.page import (
     turn_keys,
 )
 from gateway.desk.outbox.alerts import find_unacknowledged
-from gateway.desk.partners.placements.register import count_button_requests
-from gateway.desk.store.alarms import count_alarms
+from gateway.desk.partners.placement_register import count_button_requests
+from gateway.desk.store.audit import count_alarms
 from gateway.desk.vault import VaultError
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 from partner_sdk.wire.canonical import encode

@@ -35,7 +35,7 @@ from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.alerts import find_end_of_escalation, find_overdue, find_unsent, is_able
 from gateway.desk.store import DeskStoreError
 from gateway.desk.store.agency_tables import PUBLICATIONS, RELEASE_SIGNATURES, RELEASES, SEALING_KEYS
-from gateway.desk.store.alarms import AlarmRow, list_alarms, raise_alarm
+from gateway.desk.store.audit import AlarmRow, list_alarms, raise_alarm
 from gateway.desk.store.schema import ALARMS, CASE_ACTIONS, CASES, REPORTS, SERVICE_ALERTS
 from gateway.desk.vault import LOCKED, VaultError
 from gateway.exchange.feed import FeedStatus

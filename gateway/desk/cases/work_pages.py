@@ -12,7 +12,6 @@ from typing import Final
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.cases.action_forms import get_case_or_404
 from gateway.desk.cases.assessing import Assessment, View, advise, assess_case, is_grown_up, pass_on
 from gateway.desk.cases.case_page import (
     COUNTS,
@@ -23,6 +22,7 @@ from gateway.desk.cases.case_page import (
     show_opened_page,
     show_page_again,
 )
+from gateway.desk.cases.case_reach import get_case_or_404
 from gateway.desk.cases.choices import load_facts
 from gateway.desk.cases.closing import (
     Closing,
@@ -47,7 +47,7 @@ from gateway.desk.cases.model import (
 )
 from gateway.desk.cases.reading.labels import ASSESSMENT
 from gateway.desk.cases.reading.partner_case import URGENCIES
-from gateway.desk.cases.replying.replies import (
+from gateway.desk.cases.replies import (
     GivenReply,
     ReplyDraft,
     check_draft,

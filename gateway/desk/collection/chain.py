@@ -21,7 +21,7 @@ from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.queue import queue
 from gateway.desk.store import DeskStoreError
 from gateway.desk.store.agency_tables import FORMER_PARTNER_KEYS, PARTNERS, VERIFY_KEYS
-from gateway.desk.store.alarms import list_subjects, raise_alarm
+from gateway.desk.store.audit import list_alarm_subjects, raise_alarm
 from gateway.desk.store.schema import ALARMS, CHAIN_LINKS, COLLECTOR, DESTRUCTIONS
 from gateway.desk.store.schema import CollectorState as CollectorState
 from gateway.exchange.feed import REPORT, FeedStatus, WaitingReports
@@ -114,7 +114,7 @@ def list_gaps(connection: Connection, *, now: datetime) -> list[str]:
         _check_before(connection, Chain(row.instance, row.epoch, row.partner), row.sequence, is_first=is_first, now=now)
     connection.execute(update(CHAIN_LINKS).where(CHAIN_LINKS.c.followed.is_(False)).values(followed=True))
     _close_filled_gaps(connection, now=now)
-    return list_subjects(connection, GAP)
+    return list_alarm_subjects(connection, GAP)
 
 
 def list_senders(connection: Connection, *, instance: str) -> list[str]:
@@ -389,7 +389,7 @@ def look_for_gaps(desk: Desk, status: FeedStatus) -> ChainFindings:
                 chain = Chain(status.instance, status.epoch, head.partner)
                 is_behind |= raise_alarm(connection, GAP, chain.name(highest + 1, head.sequence), now=now)
         gaps = list_gaps(connection, now=now)
-        return ChainFindings(gaps, list_subjects(connection, NEW_EPOCH), is_behind)
+        return ChainFindings(gaps, list_alarm_subjects(connection, NEW_EPOCH), is_behind)
 
 
 def count_hidden(feed: FeedClient, *, rows: int) -> int:

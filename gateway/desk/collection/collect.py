@@ -47,7 +47,7 @@ from gateway.desk.office.inbox import FeedCircleError, read_pages
 from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.store import audit
-from gateway.desk.store.alarms import raise_alarm
+from gateway.desk.store.audit import raise_alarm
 from gateway.desk.store.schema import CASES, CHAIN_LINKS, REPORTS
 from gateway.exchange.feed import REPORT, Acknowledgement, FeedStatus, ReconciliationRow
 from partner_sdk.wire.canonical import parse_time

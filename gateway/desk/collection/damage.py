@@ -53,7 +53,7 @@ from gateway.desk.office.feed_client import FeedClient
 from gateway.desk.office.people.permissions import BY_THE_DESK
 from gateway.desk.office.wiring import Desk
 from gateway.desk.store import DeskStoreError, audit
-from gateway.desk.store.alarms import AlarmRow, list_alarms, list_subjects, raise_alarm
+from gateway.desk.store.audit import AlarmRow, list_alarm_subjects, list_alarms, raise_alarm
 from gateway.desk.store.migrations import METADATA
 from gateway.desk.store.schema import ALARMS, CASES, CHAIN_LINKS, REPORTS
 from gateway.desk.vault import CaseKey, VaultError
@@ -195,7 +195,7 @@ def _raise_daily(desk: Desk, kind: str, subject: str, *, detail: str) -> None:
     """Raise an alarm, e.g. `report.example/log: late on 2026-11-25: GFS1-XJXCR-C`, unless one of today is open."""
     today = f"{subject} on {desk.clock():%Y-%m-%d}: "
     with desk.store.read() as connection:
-        if any(one.startswith(today) for one in list_subjects(connection, kind)):
+        if any(one.startswith(today) for one in list_alarm_subjects(connection, kind)):
             return
     _raise(desk, kind, f"{today}{detail}")
 
@@ -211,7 +211,7 @@ def _find_seen_at(desk: Desk) -> datetime | None:
 def _raise_contradiction(desk: Desk, subject: str, notes: list[bytes], *, keys: dict[str, bytes]) -> None:
     """Keep both checkpoints and raise an alarm that names them, unless one of this kind is open already."""
     with desk.store.read() as connection:
-        if any(one.startswith(subject) for one in list_subjects(connection, LOG_CONTRADICTS)):
+        if any(one.startswith(subject) for one in list_alarm_subjects(connection, LOG_CONTRADICTS)):
             return
     for note in notes:
         path = find_contradiction_file(

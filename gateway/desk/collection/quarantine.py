@@ -18,7 +18,7 @@ from gateway.desk.collection.row_checks import ALARMING_REASONS, BY_GATEWAY, MAX
 from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.alerts import find_waiting
 from gateway.desk.store import audit, copy_fields
-from gateway.desk.store.alarms import list_subjects, raise_alarm
+from gateway.desk.store.audit import list_alarm_subjects, raise_alarm
 from gateway.desk.store.schema import QUARANTINE, QuarantineColumns
 from gateway.desk.vault import VaultError
 from gateway.desk.vault.doors import Vault
@@ -174,7 +174,7 @@ def keep_bytes(
         alerted.add(group)
     is_alarming = refused.reason in ALARMING_REASONS
     # One alarm is open for a sender and cause; a cleared one hides no later row.
-    alarmed = [bytes.fromhex(subject) for subject in list_subjects(connection, refused.reason)]
+    alarmed = [bytes.fromhex(subject) for subject in list_alarm_subjects(connection, refused.reason)]
     of_sender = QUARANTINE.c.claimed_partner.is_not_distinct_from(claim.partner)
     alike = select(QUARANTINE.c.id).where(QUARANTINE.c.row_sha256.in_(alarmed), of_sender).limit(1)
     has_alarm = connection.execute(alike).first() is not None

@@ -36,7 +36,7 @@ from gateway.desk.office.views.page import (
     staff_rule,
 )
 from gateway.desk.office.wiring import Desk
-from gateway.desk.partners.placements.register import get_successor, list_counted
+from gateway.desk.partners.placement_register import get_successor, list_counted
 from gateway.desk.store.schema import CASE_ACTIONS
 from gateway.web.settings import read_settings
 from partner_sdk.console.digests.view import list_kinds
@@ -156,7 +156,7 @@ def parse_invitation(raw: bytes) -> Invitation:
 
 def print_invitation(letter: Invitation, *, agency: str) -> bytes:
     """Return the letter as a PDF."""
-    from gateway.desk.outbox.paper import Paper  # imported here, as in notices/service_requests.py
+    from gateway.desk.outbox.paper import Paper  # imported here, as in outgoing/service_requests.py
 
     paper = Paper(title=letter.subject, made_at=parse_time(letter.written_at), foot=agency)
     paper.write_text(letter.to)

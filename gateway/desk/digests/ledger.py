@@ -36,7 +36,7 @@ from gateway.desk.digests.tables import (
 from gateway.desk.keyring.key_set import Period, Quarter, parse_period
 from gateway.desk.office.people.releases import DIGEST, OVERVIEW, Release, draft_release, find_release, get_signed
 from gateway.desk.partners.mailbox import has_message
-from gateway.desk.partners.placements.register import list_ever_merged
+from gateway.desk.partners.placement_register import list_ever_merged
 from gateway.desk.store import DeskStore
 from gateway.desk.store.agency_tables import DIGEST_DRAWS, DIGEST_STEPS, DIGESTS, LEDGER
 from gateway.desk.store.audit import append_entry

@@ -77,7 +77,7 @@ from gateway.desk.digests.tables import (
 )
 from gateway.desk.keyring.key_set import Period, Quarter, Year, check_closed, parse_quarter
 from gateway.desk.office.organisations import SERVICE, find_partner_kind
-from gateway.desk.partners.placements.register import list_counted, read_merges
+from gateway.desk.partners.placement_register import list_counted, read_merges
 from gateway.desk.store import DeskStore
 from gateway.desk.store.agency_tables import PARTNERS
 from gateway.desk.store.schema import CASES

@@ -46,7 +46,7 @@ from gateway.desk.digests.ledger import (
 from gateway.desk.digests.payload import CERTAINTY_PERMILLE, CHANCE_BEYOND, DrawnTable, add_draws, make_total
 from gateway.desk.digests.tables import NOT_STATED, OUTCOME_MICRO, QUARTER_TABLES, Table, list_outcomes_of_cases
 from gateway.desk.keyring.key_set import Year, check_closed
-from gateway.desk.partners.placements.register import get_successor
+from gateway.desk.partners.placement_register import get_successor
 from gateway.desk.store import DeskStore
 from gateway.desk.store.agency_tables import DIGESTS
 from partner_sdk.wire import canonical

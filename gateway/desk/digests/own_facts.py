@@ -30,8 +30,8 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, se
 from gateway.desk.digests.tables import NOT_STATED
 from gateway.desk.keyring.key_set import Period, Quarter, get_quarter_of
 from gateway.desk.office.config import SIGNIFICANT_INCIDENTS
-from gateway.desk.partners.placements.checks import BY_RUNNER
-from gateway.desk.partners.placements.register import PlacementRow, format_place, list_placements, to_placement
+from gateway.desk.partners.placement_checks import BY_RUNNER
+from gateway.desk.partners.placement_register import PlacementRow, format_place, list_placements, to_placement
 from gateway.desk.store.agency_tables import ENROLMENTS, OUTCOME_SIGNALS, PARTNERS, PLACEMENT_CHECKS, PLACEMENTS
 from gateway.desk.store.schema import CASE_ACTIONS, CASES, QUARANTINE
 from partner_sdk.report import describe_field

@@ -14,7 +14,7 @@ from gateway.desk.cases.choices import choose_facts
 from gateway.desk.collection.joining import make_values
 from gateway.desk.keyring.key_set import Quarter, check_closed
 from gateway.desk.office.wiring import Desk
-from gateway.desk.partners.placements.register import list_placements
+from gateway.desk.partners.placement_register import list_placements
 from gateway.desk.store import audit
 from gateway.desk.store.schema import CASE_LINKS, CASES
 from partner_sdk.errors import ReportAbuseError

@@ -19,8 +19,7 @@ from gateway.desk.office.suggestions import suggest
 from gateway.desk.office.uk_times import format_uk_time
 from gateway.desk.office.wiring import Desk
 from gateway.desk.store import audit
-from gateway.desk.store.alarms import raise_alarm
-from gateway.desk.store.audit import AuditChainError
+from gateway.desk.store.audit import AuditChainError, raise_alarm
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.vault import VaultError
 from gateway.exchange.desk_statements import (

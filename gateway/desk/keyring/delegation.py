@@ -29,7 +29,7 @@ from gateway.desk.office.config import DeskPaths
 from gateway.desk.office.feed_client import FeedClient
 from gateway.desk.office.wiring import Desk
 from gateway.desk.store import audit
-from gateway.desk.store.alarms import raise_alarm
+from gateway.desk.store.audit import raise_alarm
 from gateway.desk.vault import FeedKeyName, PublicKey
 from gateway.desk.vault.key_folder import KeyFolder
 from partner_sdk.durable_files import sync_folder, write_durably

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from gateway.desk.office.feed_client import FeedClient
 from gateway.desk.office.wiring import Desk
-from gateway.desk.store.alarms import raise_alarm
+from gateway.desk.store.audit import raise_alarm
 from gateway.exchange.feed import Acknowledgement, ItemKind, ItemPage, ItemRow, parse_item
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode

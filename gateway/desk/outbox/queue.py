@@ -33,7 +33,7 @@ from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.carriers import DeliveryError
 from gateway.desk.store import DeskStoreError, audit
 from gateway.desk.store.agency_tables import OUTBOX, STAGES
-from gateway.desk.store.alarms import list_subjects, raise_alarm
+from gateway.desk.store.audit import list_alarm_subjects, raise_alarm
 from gateway.exchange.feed import PutResult
 from gateway.web.logs import format_exception
 from partner_sdk.errors import (
@@ -612,7 +612,7 @@ class _Sending:
     def _raise_alarm(self, connection: Connection, alarm: str, code: str, *, now: datetime) -> None:
         # One for each cause until it is cleared: a mail server that is down gives up a hundred notes.
         cause = f"{self.kind.name} {code}, "
-        if not any(subject.startswith(cause) for subject in list_subjects(connection, alarm)):
+        if not any(subject.startswith(cause) for subject in list_alarm_subjects(connection, alarm)):
             raise_alarm(connection, alarm, f"{cause}first at {format_time(now)}", now=now)
 
     def _give_up_late(self) -> None:

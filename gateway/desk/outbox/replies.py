@@ -52,7 +52,7 @@ from gateway.desk.outbox.queue import (
 )
 from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import NOTES, OUTBOX, REPLY_MESSAGES
-from gateway.desk.store.alarms import raise_alarm
+from gateway.desk.store.audit import raise_alarm
 from gateway.desk.store.schema import CASES, REPLIED_BY_RETURN_CODE
 from gateway.desk.vault import VaultError
 from gateway.desk.vault.doors import Signer, Vault

@@ -15,9 +15,9 @@ from gateway.desk.office.inbox import Intake, collect_items, keep_envelope
 from gateway.desk.office.organisations import find_owner_name, get_partner_names
 from gateway.desk.office.wiring import Desk
 from gateway.desk.partners.enrolments import invite_in
-from gateway.desk.partners.placements.agreeing import ensure_owner
-from gateway.desk.partners.placements.labels import LANGUAGES, Mail, make_mail
-from gateway.desk.partners.placements.register import SURFACE_TITLES, count_button_requests
+from gateway.desk.partners.placement_agreeing import ensure_owner
+from gateway.desk.partners.placement_labels import LANGUAGES, Mail, make_mail
+from gateway.desk.partners.placement_register import SURFACE_TITLES, count_button_requests
 from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import ADOPTION_REQUESTS
 from gateway.desk.store.agency_tables import AdoptionLine as AdoptionLine

@@ -33,7 +33,7 @@ from gateway.desk.partners.account_changes import (
     take_enrolled_registration,
 )
 from gateway.desk.partners.mailbox import seal_messages_again
-from gateway.desk.partners.placements.register import get_successor
+from gateway.desk.partners.placement_register import get_successor
 from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import ENROLMENTS, INVITATIONS, PARTNERS
 from gateway.desk.vault.doors import Vault

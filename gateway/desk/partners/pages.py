@@ -55,7 +55,7 @@ from gateway.desk.partners.enrolments import (
     may_enrol,
     publish_invitations,
 )
-from gateway.desk.partners.placements.register import IN_REGISTER, count_button_requests, list_placements
+from gateway.desk.partners.placement_register import IN_REGISTER, count_button_requests, list_placements
 from gateway.web.rules import not_found
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.button import AskingService, format_request_number

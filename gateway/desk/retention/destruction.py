@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from gateway.desk.cases.model import CaseRow, get_case
 from gateway.desk.cases.opening import list_reports
-from gateway.desk.collection.evidence.holdings import get_parts, hold_alone
+from gateway.desk.collection.evidence_holdings import get_parts, hold_alone
 from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.office.people.passkeys import is_in_audit_log
 from gateway.desk.office.people.permissions import BY_THE_DESK, Permission

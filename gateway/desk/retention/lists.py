@@ -37,7 +37,7 @@ from gateway.desk.office.people.releases import (
 from gateway.desk.office.uk_times import add_months, get_uk_day, get_uk_day_of
 from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.queue import IS_OPEN, drop
-from gateway.desk.retention.rights.requests import WIPE, list_reports_of_person, list_requests
+from gateway.desk.retention.rights_requests import WIPE, list_reports_of_person, list_requests
 from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import MAILBOX_MESSAGES, NOTES, OUTBOX, OUTCOME_SIGNALS, REPLY_MESSAGES
 from gateway.desk.store.schema import (

@@ -4,8 +4,8 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
-from gateway.desk.cases.action_forms import get_case_or_404
 from gateway.desk.cases.case_page import PageState, show_page_again
+from gateway.desk.cases.case_reach import get_case_or_404
 from gateway.desk.cases.model import CaseRow, parse_day
 from gateway.desk.office.people.permissions import Permission
 from gateway.desk.office.uk_times import get_uk_day

@@ -89,15 +89,15 @@ from gateway.desk.office.views.page import (
 from gateway.desk.office.views.step_up import sign_on_page
 from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.replies import get_references
-from gateway.desk.outgoing.notices.referrals import begin_referral, make_referral_part
-from gateway.desk.outgoing.notices.service_alerts import get_alert, get_alert_id, get_checked_text
-from gateway.desk.outgoing.notices.service_requests import draw_letter, make_reference, make_request_part, read_content
-from gateway.desk.outgoing.packages.drafting import (
+from gateway.desk.outgoing.package_drafting import (
     check_may_send_alone,
     check_still_right,
     make_file_answer,
     make_package_part,
 )
+from gateway.desk.outgoing.referrals import begin_referral, make_referral_part
+from gateway.desk.outgoing.service_alerts import get_alert, get_alert_id, get_checked_text
+from gateway.desk.outgoing.service_requests import draw_letter, make_reference, make_request_part, read_content
 from gateway.guidance.signposts import load_countries, load_signposts
 from gateway.web.rules import not_found
 from partner_sdk.wire.mailbox import MAX_ENTRY_CHARACTERS, PACKAGE_OUTCOMES

@@ -17,7 +17,7 @@ from gateway.desk.cases import work_pages
 from gateway.desk.cases.actions.destinations import load_register
 from gateway.desk.cases.actions.model import format_failure
 from gateway.desk.cases.reading.labels import title_of
-from gateway.desk.cases.replying.templates import load_release_files
+from gateway.desk.cases.reply_templates import load_release_files
 from gateway.desk.cases.watch import describe_watch, find_unfit, settle_alarms
 from gateway.desk.collection import quarantine_pages
 from gateway.desk.digests import figures as figures_pages
@@ -29,12 +29,11 @@ from gateway.desk.office.views.page import VIEWS, bind_desk, get_desk, show_erro
 from gateway.desk.office.views.step_up import bind_step_up
 from gateway.desk.office.wiring import Desk, open_desk
 from gateway.desk.outgoing import manual_entry as manual_entry_pages
-from gateway.desk.outgoing.notices import referrals, service_alerts, service_requests
-from gateway.desk.outgoing.packages import pages as package_pages
+from gateway.desk.outgoing import package_pages, referrals, service_alerts, service_requests
 from gateway.desk.partners import pages as partner_pages
-from gateway.desk.partners.placements import pages as placement_pages
+from gateway.desk.partners import placement_pages
 from gateway.desk.retention import pages as retention_pages
-from gateway.desk.retention.rights import pages as rights_pages
+from gateway.desk.retention import rights_pages
 from gateway.desk.running import action_pages, outbox_pages, passkey_pages, release_pages
 from gateway.desk.running import audit_log as audit_pages
 from gateway.desk.running import duty as duty_pages

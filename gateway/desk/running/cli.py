@@ -141,7 +141,7 @@ program: Final = DeskProgram(
         "package": _make_group(
             "package",
             "Packages for bodies outside: save.",
-            room="outgoing.packages.gathering",
+            room="outgoing.package_gathering",
             commands={"save": "Save the sealed file of a released package, and print its passphrase."},
         ),
         "partner": _make_group(
@@ -230,7 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _check_release() -> None:
     # Imported here: help and usage errors never need it.
-    from gateway.desk.cases.replying.templates import load_release_files
+    from gateway.desk.cases.reply_templates import load_release_files
 
     load_release_files()
 

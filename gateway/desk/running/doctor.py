@@ -34,12 +34,12 @@ from gateway.desk.outbox.alerts import list_escalation_warnings
 from gateway.desk.outbox.queue import count_open
 from gateway.desk.outbox.replies import WITHOUT_PLACE, list_carrier_faults
 from gateway.desk.partners.account_changes import count_waiting, list_incomplete, list_old_keys
-from gateway.desk.partners.placements.checks import OLD_AFTER, TO_SEE_TO, ConditionCode, list_conditions
+from gateway.desk.partners.placement_checks import OLD_AFTER, TO_SEE_TO, ConditionCode, list_conditions
 from gateway.desk.retention.destruction import compare_with_vault, list_forgotten
 from gateway.desk.retention.lists import MOST_COUNTED, count_past_review, list_drafts, list_due
 from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import DIGEST_DRAWS, LEDGER
-from gateway.desk.store.alarms import count_alarms, list_subjects
+from gateway.desk.store.audit import count_alarms, list_alarm_subjects
 from gateway.desk.store.schema import QUARANTINE
 from gateway.desk.vault.key_folder import find_protection
 from gateway.desk.vault.record import OPENINGS_FILE, OpeningRecord
@@ -289,7 +289,7 @@ def _examine_outbox(desk: Desk) -> Iterator[Fault]:
         yield "fault", f"Notes cannot be sent. {fault}.", "Look at [carriers] in desk.toml."
     with desk.store.read() as connection:
         waiting = count_open(connection, "note")
-        without_place = len(list_subjects(connection, WITHOUT_PLACE))
+        without_place = len(list_alarm_subjects(connection, WITHOUT_PLACE))
     if without_place:
         detail = f"The gateway no longer keeps the return codes of {without_place} replies."
         yield "warning", detail, "Answer these people another way. See `alarms`."

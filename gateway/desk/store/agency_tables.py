@@ -207,7 +207,7 @@ ADOPTERS: Final = Table(
 )
 
 # Services that were entered twice: `service` counts as `into`, or as itself again where that is empty. The newest
-# record of a service decides (placements/register.py). Rows are only ever added (a trigger ensures it).
+# record of a service decides (partners/placement_register.py). Rows are only ever added (a trigger ensures it).
 SERVICE_MERGES: Final = Table(
     "service_merges",
     METADATA,

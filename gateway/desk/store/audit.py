@@ -3,6 +3,9 @@
 Never contains typed text: actions, ids and codes only. The words of each action end a sentence after a person's name:
 "Amina Okafor took the case". The audit log shows that without its parts in brackets, the history of a case the whole. A
 part in brackets needs its codes: one that is missing or empty leaves the part out.
+
+An alarm is a fault that a person must look into: raised once, kept on record after it is cleared, and of a kind and a
+name of ours alone.
 """
 
 import hashlib
@@ -13,9 +16,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, func, insert, select, update
 
-from gateway.desk.store.schema import AUDIT
+from gateway.desk.store.schema import ALARMS, AUDIT
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
 
@@ -360,3 +363,57 @@ def format_event(action: str, format_code: Callable[[str], str]) -> str:
         return part[1].format(**words) if all(words.values()) else ""
 
     return _PART.sub(fill, EVENTS[action])
+
+
+class AlarmError(ReportAbuseError):
+    """No open alarm has this number."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRow:
+    """One open alarm."""
+
+    id: int
+    kind: str
+    raised_at: str
+    subject: str
+
+
+def raise_alarm(connection: Connection, kind: str, subject: str, *, now: datetime) -> bool:
+    """Enter an alarm for a person to look at; False if the same one was raised before."""
+    known = connection.execute(select(ALARMS.c.id).where(ALARMS.c.kind == kind, ALARMS.c.subject == subject)).first()
+    if known is not None:
+        return False
+    connection.execute(insert(ALARMS).values(kind=kind, subject=subject, raised_at=format_time(now)))
+    return True
+
+
+def clear_alarm(connection: Connection, alarm_id: int, *, actor: str, now: datetime) -> None:
+    """Record the person who has dealt with an alarm; it stays on record. Raises `AlarmError` (`unknown-alarm`)."""
+    changed = connection.execute(
+        update(ALARMS)
+        .where(ALARMS.c.id == alarm_id, ALARMS.c.cleared_at.is_(None))
+        .values(cleared_at=format_time(now), cleared_by=actor)
+    )
+    if changed.rowcount == 0:
+        raise AlarmError("No open alarm has this number. `alarms` lists the open ones.", reason="unknown-alarm")
+    append_entry(connection, "clear-alarm", str(alarm_id), at=now, actor=actor)
+
+
+def list_alarms(connection: Connection) -> list[AlarmRow]:
+    """Return the open alarms, the oldest first."""
+    columns = [ALARMS.c[name] for name in AlarmRow.__dataclass_fields__]
+    rows = connection.execute(select(*columns).where(ALARMS.c.cleared_at.is_(None)).order_by(ALARMS.c.id))
+    return [AlarmRow(**row._mapping) for row in rows]
+
+
+def count_alarms(connection: Connection) -> int:
+    """Return how many alarms are open."""
+    query = select(func.count()).select_from(ALARMS).where(ALARMS.c.cleared_at.is_(None))
+    return int(connection.execute(query).scalar_one())
+
+
+def list_alarm_subjects(connection: Connection, kind: str) -> list[str]:
+    """Return the subjects of the open alarms of a kind, the oldest first."""
+    query = select(ALARMS.c.subject).where(ALARMS.c.kind == kind, ALARMS.c.cleared_at.is_(None)).order_by(ALARMS.c.id)
+    return list(connection.execute(query).scalars())

@@ -214,7 +214,7 @@ class CaseColumns(NamedTuple):
     case_id: str
     environment: str
     partner: str  # its sender: "public" or a partner
-    about: str | None  # the service that it is about: a partner, or one without keys (placements/register.py)
+    about: str | None  # the service that it is about: a partner, or one without keys (partners/placement_register.py)
     report_id: str
     reference: str
     door: str

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.cases.opening import find_earlier, is_proven, open_case
-from gateway.desk.cases.replying.replies import ReplyDraft, ReplyError, record_reply, write_reply
+from gateway.desk.cases.replies import ReplyDraft, ReplyError, record_reply, write_reply
 from tests.builders import make_clear_fields
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import find

@@ -9,7 +9,7 @@ import pytest
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.reading import contact as contact_words
 from gateway.desk.cases.reading.labels import format_country
-from gateway.desk.cases.replying.replies import ContactWarning, list_open_ways, list_warnings
+from gateway.desk.cases.replies import ContactWarning, list_open_ways, list_warnings
 from gateway.desk.office.wiring import Desk
 from gateway.exchange.public_report import Meeting, SafeContact
 from tests.desk.view_builders import Browser, add_sealed_case

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from gateway.desk.cases.model import get_case
-from gateway.desk.cases.replying.templates import list_templates, load_texts
+from gateway.desk.cases.reply_templates import list_templates, load_texts
 from gateway.desk.cases.work_pages import make_draft, make_mark
 from gateway.desk.office.views.page import Typed
 from gateway.desk.office.wiring import Desk

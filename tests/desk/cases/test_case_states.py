@@ -14,7 +14,7 @@ from gateway.desk.cases.closing import Closing, close_case, exempt_case, reopen_
 from gateway.desk.cases.holding import claim_case, hand_over, release_case, take_over
 from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.replying.replies import record_reply
+from gateway.desk.cases.replies import record_reply
 from gateway.desk.office.wiring import Desk
 from tests.desk.people_builders import ensure_person
 from tests.desk.view_builders import Clock, add_sealed_case

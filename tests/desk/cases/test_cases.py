@@ -9,7 +9,7 @@ import pytest
 from gateway.desk.cases.closing import Closing
 from gateway.desk.cases.model import NO_SAFE_CONTACT, WEAKNESSES, CaseError, CaseRow, list_cases
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.replying.replies import GivenReply, record_reply
+from gateway.desk.cases.replies import GivenReply, record_reply
 from gateway.desk.collection.joining import list_cluster
 from gateway.desk.store.schema import AUDIT, CASES
 from partner_sdk.errors import OpeningError

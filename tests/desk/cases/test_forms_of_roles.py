@@ -10,7 +10,7 @@ from gateway.desk.cases.closing import schedule_outcome
 from gateway.desk.cases.holding import claim_case, release_case
 from gateway.desk.cases.model import NO_SAFE_CONTACT, CaseRow
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.replying.replies import GivenReply, record_reply
+from gateway.desk.cases.replies import GivenReply, record_reply
 from gateway.desk.office.people.permissions import Permission, Role, format_roles, is_allowed
 from gateway.desk.store.schema import CASES
 from gateway.web.rules import Login, find_rule

@@ -11,11 +11,11 @@ from gateway.desk.cases.holding import claim_case, hand_over, release_case, take
 from gateway.desk.cases.model import MAX_NOTE_CHARACTERS, CaseError, get_case, list_steps, open_texts
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.queue import move_case
-from gateway.desk.cases.replying.replies import record_reply
+from gateway.desk.cases.replies import record_reply
 from gateway.desk.collection.joining import settle_case
 from gateway.desk.office.people.permissions import Role
 from gateway.desk.office.wiring import Desk
-from gateway.desk.outgoing.notices.service_requests import ask_service
+from gateway.desk.outgoing.service_requests import ask_service
 from gateway.desk.store.schema import CASES
 from tests.desk.asking_builders import make_asking
 from tests.desk.desk_loop import Loop

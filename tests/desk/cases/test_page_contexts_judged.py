@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gateway.desk.cases.opening import CLOCK_SKEW, JudgedContext, find_page_context, open_case
 from gateway.desk.cases.reading.public_report import NEVER_NAME, make_context_view
 from gateway.desk.partners.account_changes import revoke_key, suspend_partner
-from gateway.desk.partners.placements.agreeing import Agreement, agree_placement
+from gateway.desk.partners.placement_agreeing import Agreement, agree_placement
 from gateway.desk.store.schema import PAGE_CONTEXTS
 from gateway.exchange.public_codes import CONTEXT_REFUSED_SIGNAL
 from gateway.intake import Accepted

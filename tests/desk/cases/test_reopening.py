@@ -8,7 +8,7 @@ import pytest
 from gateway.desk.cases.closing import Closing, close_case, exempt_case, reopen_case, schedule_outcome
 from gateway.desk.cases.model import CaseError
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.replying.replies import ReplyDraft, record_reply, write_reply
+from gateway.desk.cases.replies import ReplyDraft, record_reply, write_reply
 from gateway.desk.cases.stages import find_released, list_signals
 from gateway.desk.digests.synthetic import make_synthetic_cases
 from gateway.desk.office.wiring import Desk

@@ -13,7 +13,7 @@ from gateway.desk.cases.model import StepKind
 from gateway.desk.cases.queue import move_case
 from gateway.desk.office.organisations import get_partner
 from gateway.desk.office.people.permissions import Role
-from gateway.desk.outgoing.notices.service_requests import ask_service
+from gateway.desk.outgoing.service_requests import ask_service
 from gateway.desk.store.audit import ON_CASE
 from gateway.desk.store.schema import AUDIT
 from tests.desk.action_builders import collect_threads, draft, make_entry, post_entry, release, release_package

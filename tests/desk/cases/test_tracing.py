@@ -10,8 +10,8 @@ from gateway.desk.cases.actions.model import ActionError, list_actions
 from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.search import check_outgoing, list_case_reports
-from gateway.desk.outgoing.notices.referrals import Referral, draft_referral
-from gateway.desk.outgoing.notices.service_alerts import AlertDraft, draft_alert
+from gateway.desk.outgoing.referrals import Referral, draft_referral
+from gateway.desk.outgoing.service_alerts import AlertDraft, draft_alert
 from gateway.desk.store.schema import IMPORTED_REPORTS, REPORTS
 from tests.builders import Partner, make_clear_fields
 from tests.desk.asking_builders import ask, make_stranger

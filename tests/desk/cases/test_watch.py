@@ -22,7 +22,7 @@ from gateway.desk.running.cli import main
 from gateway.desk.running.doctor import examine
 from gateway.desk.store import DeskStoreError, open_store
 from gateway.desk.store.agency_tables import ALERTS, OUTBOX
-from gateway.desk.store.alarms import clear_alarm, list_alarms
+from gateway.desk.store.audit import clear_alarm, list_alarms
 from gateway.desk.store.schema import ALARMS
 from gateway.exchange.feed import FeedStatus, ItemKind, WaitingReports
 from partner_sdk.errors import ProblemError, TransportError

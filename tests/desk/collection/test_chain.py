@@ -7,7 +7,7 @@ import msgspec
 from gateway.desk.collection.chain import FORK, GAP, NEW_EPOCH
 from gateway.desk.collection.collect import collect_reports, reconcile
 from gateway.desk.office.feed_client import FeedClient
-from gateway.desk.store.alarms import clear_alarm
+from gateway.desk.store.audit import clear_alarm
 from partner_sdk.wire.receipts import FIRST_PREVIOUS
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.forgery import alarms, quarantined, resign_newest

@@ -16,7 +16,7 @@ from gateway.desk.collection import damage
 from gateway.desk.collection.chain import write_collector_state
 from gateway.desk.collection.collect import try_again
 from gateway.desk.running.doctor import examine
-from gateway.desk.store.alarms import list_alarms
+from gateway.desk.store.audit import list_alarms
 from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.vault.case_keys import CASE_KEYS_FILE, RECORD_BYTES
 from gateway.housekeeping import KEEP_COLLECTED, clean_store

@@ -14,7 +14,7 @@ from gateway.desk.cases.opening import open_case
 from gateway.desk.collection.chain import FORK, GAP, WENT_BACK
 from gateway.desk.collection.collect import collect_reports
 from gateway.desk.office.feed_client import FeedClient
-from gateway.desk.store.alarms import clear_alarm
+from gateway.desk.store.audit import clear_alarm
 from gateway.desk.store.schema import QUARANTINE
 from gateway.exchange.feed import ReportRow
 from partner_sdk.key_files import KeyRole, load_signing_key

@@ -9,7 +9,7 @@ from gateway.desk.collection.collect import collect_reports
 from gateway.desk.collection.damage import LOG_CONTRADICTS, LOG_LACKS, LOG_STANDS_STILL
 from gateway.desk.office.feed_client import FeedClient
 from gateway.desk.running.doctor import examine
-from gateway.desk.store.alarms import clear_alarm, list_alarms
+from gateway.desk.store.audit import clear_alarm, list_alarms
 from gateway.intake import Accepted
 from gateway.store.published import read_head
 from partner_sdk.errors import LocalStateError, ReportAbuseError, TransportError, UnavailableError

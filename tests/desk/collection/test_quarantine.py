@@ -12,7 +12,7 @@ from gateway.desk.office.terminal import DONE
 from gateway.desk.outbox.alerts import acknowledge_alert
 from gateway.desk.partners.account_changes import suspend_partner
 from gateway.desk.running.cli import main
-from gateway.desk.store.alarms import clear_alarm
+from gateway.desk.store.audit import clear_alarm
 from tests.builders import Partner, make_clear_fields, seal_report
 from tests.desk.cases.test_children_in_danger import HURTING
 from tests.desk.desk_loop import ACTOR, Loop

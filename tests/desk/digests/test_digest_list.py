@@ -9,7 +9,7 @@ from gateway.desk.digests import noise
 from gateway.desk.digests.ledger import get_record, mark_released
 from gateway.desk.digests.making import DigestOrder, make_all
 from gateway.desk.digests.overview import OverviewOrder, make_overview
-from gateway.desk.digests.releases import describe_files
+from gateway.desk.digests.pages import describe_files
 from gateway.desk.keyring.key_set import Year, parse_period
 from gateway.desk.office.people.releases import PUBLICATION
 from gateway.desk.office.wiring import Desk

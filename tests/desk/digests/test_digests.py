@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from gateway.desk.cases.choices import WEAKNESSES
 from gateway.desk.cases.outbox_run import SentOut
-from gateway.desk.digests import ledger, noise, releases
+from gateway.desk.digests import ledger, noise, pages
 from gateway.desk.digests.ledger import (
     DigestError,
     find_record,
@@ -265,8 +265,8 @@ def test_a_preview_is_rejected_for_a_reason_that_stays_and_its_partner_reads_tha
     desk: Desk, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[tuple[object, ...]] = []
-    monkeypatch.setattr(releases, "store_message", lambda *_, **message: written.append(tuple(message.values())))
-    monkeypatch.setattr(releases, "send_due", lambda _desk, only: SentOut())
+    monkeypatch.setattr(pages, "store_message", lambda *_, **message: written.append(tuple(message.values())))
+    monkeypatch.setattr(pages, "send_due", lambda _desk, only: SentOut())
     browser.get("/digests")
     browser.post("/digests", partner=PARTNER, quarter=QUARTER.name, adopted="yes")
     digest_id = make_digest_id(partner=PARTNER, quarter=QUARTER)

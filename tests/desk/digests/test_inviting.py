@@ -18,9 +18,9 @@ from gateway.desk.digests.invitations import (
 )
 from gateway.desk.digests.ledger import get_record, make_digest_id
 from gateway.desk.digests.making import DigestOrder, make_all
-from gateway.desk.digests.releases import reject
+from gateway.desk.digests.pages import reject
 from gateway.desk.office.wiring import Desk
-from gateway.desk.partners.placements.register import add_merge
+from gateway.desk.partners.placement_register import add_merge
 from gateway.desk.store.agency_tables import ADOPTERS
 from tests.desk.action_builders import reread
 from tests.desk.desk_loop import ACTOR

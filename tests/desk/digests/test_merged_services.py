@@ -9,7 +9,7 @@ from gateway.desk.digests.ledger import list_spent
 from gateway.desk.digests.making import DigestOrder, freeze_clusters, list_services, make_all, make_digest
 from gateway.desk.digests.overview import MOST_OF_ONE, OverviewOrder, make_overview
 from gateway.desk.keyring.key_set import Quarter, Year, parse_period
-from gateway.desk.partners.placements.register import add_merge, get_successor, list_counted, list_ever_merged
+from gateway.desk.partners.placement_register import add_merge, get_successor, list_counted, list_ever_merged
 from gateway.desk.store import DeskStore
 from tests.desk.digests.digest_builders import NOW, add_cases, clock, make_order, make_store
 from tests.desk.made_models import hold_open

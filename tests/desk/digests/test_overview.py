@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from gateway.desk.collection.joining import add_link
-from gateway.desk.digests import noise, overview, releases
+from gateway.desk.digests import noise, overview, pages
 from gateway.desk.digests.ledger import (
     MAX_RECORD_BYTES,
     OVERVIEW_OF,
@@ -33,7 +33,7 @@ from gateway.desk.digests.overview import (
     OverviewOrder,
     make_overview,
 )
-from gateway.desk.digests.releases import (
+from gateway.desk.digests.pages import (
     describe_files,
     find_publication,
     propose_publication,
@@ -335,7 +335,7 @@ def test_a_second_person_releases_it_to_adopters_alone_and_a_supervisor_makes_it
         def raise_first(self) -> None:
             sent.append(self)
 
-    monkeypatch.setattr(releases, "send_due", lambda _desk, only: Sent())
+    monkeypatch.setattr(pages, "send_due", lambda _desk, only: Sent())
     with pytest.raises(ReleaseError) as unsigned:
         release(desk, record.digest_id)
     assert unsigned.value.reason == "not-signed"
@@ -343,7 +343,7 @@ def test_a_second_person_releases_it_to_adopters_alone_and_a_supervisor_makes_it
     with pytest.raises(DigestError) as caught:
         release(desk, record.digest_id)
     assert caught.value.reason == "no-adopters"
-    monkeypatch.setattr(releases, "list_adopters", lambda _connection: {PARTNER, "without-keys"})
+    monkeypatch.setattr(pages, "list_adopters", lambda _connection: {PARTNER, "without-keys"})
     with pytest.raises(DigestError) as caught:
         propose_publication(desk.store, record.digest_id, by="b-singh", reason="Press", now=NOW)
     assert caught.value.reason == "not-released"
@@ -383,7 +383,7 @@ def test_a_rejected_overview_keeps_its_reason_and_its_spend_and_reaches_no_mailb
     desk = make_desk(tmp_path)
     fill(desk.store, counts=(60,))
     record = make_overview(desk.store, make_order(), clock=clock)
-    monkeypatch.setattr(releases, "list_adopters", lambda _connection: {PARTNER})
+    monkeypatch.setattr(pages, "list_adopters", lambda _connection: {PARTNER})
     browser = Browser(desk).sign_in()
     path = f"/digests/{record.digest_id}"
     page = browser.get(path).text

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import select, update
 
 from gateway.desk.cases.outbox_run import SentOut
-from gateway.desk.digests import releases
+from gateway.desk.digests import pages
 from gateway.desk.digests.ledger import get_record
 from gateway.desk.digests.making import DigestOrder, make_digest
-from gateway.desk.digests.releases import reject, release
+from gateway.desk.digests.pages import reject, release
 from gateway.desk.keyring.key_set import parse_period
 from gateway.desk.office.people.releases import ReleaseError
 from gateway.desk.office.wiring import Desk, utc_now
@@ -61,7 +61,7 @@ def send_with(monkeypatch: pytest.MonkeyPatch, *, error: Exception | None = None
         calls.append("sent")
         return SentOut(error=error)
 
-    monkeypatch.setattr(releases, "send_due", send)
+    monkeypatch.setattr(pages, "send_due", send)
     return calls
 
 
@@ -117,7 +117,7 @@ def test_a_crash_leaves_neither_a_message_nor_its_record(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(releases, "store_message", write_and_die)
+        patch.setattr(pages, "store_message", write_and_die)
         with pytest.raises(KeyboardInterrupt):
             stop(desk, DIGEST)
     with desk.store.read() as connection:

@@ -17,7 +17,7 @@ from gateway.desk.digests.ledger import (
     make_message_id,
 )
 from gateway.desk.digests.making import make_digest
-from gateway.desk.digests.releases import release as send
+from gateway.desk.digests.pages import release as send
 from gateway.desk.office.organisations import PartnerError
 from gateway.desk.partners.mailbox import write_message
 from gateway.desk.running.doctor import examine

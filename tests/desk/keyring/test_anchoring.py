@@ -21,7 +21,7 @@ from gateway.desk.keyring.anchoring import (
 from gateway.desk.running.cli import main
 from gateway.desk.running.doctor import examine
 from gateway.desk.store import audit
-from gateway.desk.store.alarms import list_alarms
+from gateway.desk.store.audit import list_alarms
 from gateway.desk.store.schema import AUDIT
 from gateway.exchange.desk_statements import SIGNED_ANCHOR, AuditAnchor, hash_anchor
 from gateway.store.published import add_anchor, list_anchors

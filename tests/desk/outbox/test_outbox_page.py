@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import insert, select, update
 
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.replying.replies import ReplyDraft, write_reply
+from gateway.desk.cases.replies import ReplyDraft, write_reply
 from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox import replies
 from gateway.desk.outbox.alerts import add_alert

@@ -7,10 +7,10 @@ import pytest
 
 from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.replying.replies import GivenReply, ReplyDraft, ReplyError, record_reply, write_reply
+from gateway.desk.cases.replies import GivenReply, ReplyDraft, ReplyError, record_reply, write_reply
 from gateway.desk.outbox.replies import list_waiting, list_written
 from gateway.desk.running.doctor import examine
-from gateway.desk.store.alarms import list_alarms
+from gateway.desk.store.audit import list_alarms
 from gateway.exchange.feed import REPLY, NewItem
 from gateway.store.items import put_return_place
 from partner_sdk.errors import ConflictError

@@ -25,7 +25,7 @@ from gateway.desk.partners.adoption import (
     open_adoption,
 )
 from gateway.desk.partners.enrolments import invite_partner
-from gateway.desk.partners.placements.register import PlacementError
+from gateway.desk.partners.placement_register import PlacementError
 from gateway.desk.store.agency_tables import ADOPTION_REQUESTS, INVITATIONS
 from gateway.desk.store.audit import check_chain
 from gateway.desk.store.schema import AUDIT

@@ -7,8 +7,8 @@ from gateway.desk.office.organisations import PartnerError
 from gateway.desk.office.wiring import Desk
 from gateway.desk.partners.account_changes import get_partner_view, get_waiting_change, revoke_key, suspend_partner
 from gateway.desk.partners.enrolments import approve_partner, invite_partner
-from gateway.desk.partners.placements.agreeing import end_placement, resume_placement, suspend_placement
-from gateway.desk.partners.placements.register import PlacementError, get_placement
+from gateway.desk.partners.placement_agreeing import end_placement, resume_placement, suspend_placement
+from gateway.desk.partners.placement_register import PlacementError, get_placement
 from gateway.desk.store.agency_tables import ACCOUNT_CHANGES, PARTNERS
 from tests.builders import PUBLIC_ORIGIN
 from tests.desk.desk_loop import ACTOR

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, update
 from gateway.desk.cases.closing import reopen_case
 from gateway.desk.cases.model import CaseError, CaseRow, get_case, list_cases, list_steps, open_texts
 from gateway.desk.cases.opening import open_case, open_report
-from gateway.desk.cases.replying.replies import ReplyDraft, record_reply, write_reply
+from gateway.desk.cases.replies import ReplyDraft, record_reply, write_reply
 from gateway.desk.collection.collect import reconcile
 from gateway.desk.digests.figures import CaseWaits, make_waits
 from gateway.desk.keyring.key_set import ensure_sealing_keys

@@ -9,7 +9,7 @@ from gateway.desk.office.uk_times import get_day_start
 from gateway.desk.office.wiring import Desk
 from gateway.desk.retention.destruction import begin_destruction, finish_due
 from gateway.desk.retention.lists import DUE, RetentionError, draft_destruction, draft_erasure
-from gateway.desk.retention.rights.requests import ERASE, GRANTED, Decision, answer_request, list_due, record_request
+from gateway.desk.retention.rights_requests import ERASE, GRANTED, Decision, answer_request, list_due, record_request
 from gateway.desk.store.schema import CASES
 from gateway.desk.vault.destructions import STOP_WITHIN
 from partner_sdk.errors import OpeningError

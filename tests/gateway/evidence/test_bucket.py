@@ -17,7 +17,7 @@ import pytest
 from gateway.cli import main
 from gateway.commands.terminal import DONE, FAULT, WRONG_USE
 from gateway.config import EvidenceConfig, StateFolder, utc_now
-from gateway.desk.collection.evidence.collecting import SPOILED
+from gateway.desk.collection.evidence_collecting import SPOILED
 from gateway.doctor import examine
 from gateway.evidence import bucket, open_blobs
 from gateway.evidence.blobs import check_blobs

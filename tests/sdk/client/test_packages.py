@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.desk.outgoing.packages.archive import build_archive
+from gateway.desk.outgoing.package_archive import build_archive
 from gateway.testing.transport import WsgiTransport
 from partner_sdk import Partner
 from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED

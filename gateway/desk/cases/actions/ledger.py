@@ -50,7 +50,7 @@ from gateway.desk.office.wiring import Desk
 from gateway.desk.partners.mailbox import store_message
 from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import MAILBOX_MESSAGES
-from gateway.desk.store.alarms import raise_alarm
+from gateway.desk.store.audit import raise_alarm
 from gateway.desk.store.schema import CASE_ACTIONS, CASE_STEPS, CASES, REFUSED_ENTRIES, SERVICE_ALERTS, THREAD_ENTRIES
 from gateway.desk.vault.doors import CaseBox, Vault
 from gateway.exchange.feed import THREAD_ENTRY, ItemRow

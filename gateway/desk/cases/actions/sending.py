@@ -35,7 +35,7 @@ from gateway.desk.office.people.permissions import BY_THE_DESK
 from gateway.desk.office.wiring import Desk
 from gateway.desk.partners.mailbox import MessageSender, has_message, store_message
 from gateway.desk.store.agency_tables import OUTCOME_SIGNALS
-from gateway.desk.store.alarms import raise_alarm
+from gateway.desk.store.audit import raise_alarm
 from gateway.desk.store.schema import CASE_ACTIONS, CASE_STEPS, CASES
 from gateway.desk.vault.doors import Vault
 from gateway.exchange.feed import NewItem

@@ -11,7 +11,7 @@ from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.opening import FirstReport, has_nothing_to_repeat
 from gateway.desk.cases.reading.labels import ACCESS_NEEDS, SPOKEN_LANGUAGES, WAYS
 from gateway.desk.cases.reading.public_report import came_by_the_form
-from gateway.desk.cases.replying.replies import ContactWarning, get_line, has_contact_details, is_barred, list_warnings
+from gateway.desk.cases.replies import ContactWarning, get_line, has_contact_details, is_barred, list_warnings
 from gateway.exchange.public_codes import BY_CALL, BY_TEXT, DANGER_PREFIX, MEETS_SOON, NO, NOT_SURE, YES
 from gateway.exchange.public_report import PublicReport
 

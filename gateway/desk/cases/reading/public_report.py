@@ -15,7 +15,7 @@ from msgspec.structs import fields
 from gateway.desk.cases.opening import ContextOutcome, JudgedContext
 from gateway.desk.cases.reading.industry_report import format_moment
 from gateway.desk.cases.reading.labels import PUBLIC_ANSWERS, PUBLIC_WORDS, format_country
-from gateway.desk.partners.placements.register import SURFACE_TITLES
+from gateway.desk.partners.placement_register import SURFACE_TITLES
 from gateway.exchange.public_report import PublicReport
 from gateway.guidance.signposts import load_signposts
 from partner_sdk.wire.button import ContextAccount, PageContext

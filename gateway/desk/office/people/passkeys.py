@@ -37,7 +37,7 @@ from gateway.desk.office.uk_times import format_uk_time
 from gateway.desk.office.wiring import Desk
 from gateway.desk.store import DeskStore, DeskStoreError, audit
 from gateway.desk.store.agency_tables import PASSKEYS, SESSIONS, SPENT_CHALLENGES, PasskeyColumns
-from gateway.desk.store.alarms import raise_alarm
+from gateway.desk.store.audit import raise_alarm
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.vault import KnownPasskey
 from gateway.desk.vault.assertions import (

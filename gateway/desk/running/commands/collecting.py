@@ -15,7 +15,7 @@ from gateway.desk.cases.outbox_run import send_due, send_outbox
 from gateway.desk.cases.watch import publish_staffing, settle_alarms
 from gateway.desk.collection.chain import GAP, note_failed
 from gateway.desk.collection.collect import Collected, Reconciled, collect_reports, reconcile
-from gateway.desk.collection.evidence.collecting import EvidenceCollected, collect_evidence
+from gateway.desk.collection.evidence_collecting import EvidenceCollected, collect_evidence
 from gateway.desk.collection.importing import import_report
 from gateway.desk.collection.quarantine import list_quarantined
 from gateway.desk.keyring.delegation import finish_rotations
@@ -43,7 +43,7 @@ from gateway.desk.partners.account_changes import ChangesTaken, collect_account_
 from gateway.desk.partners.adoption import collect_adoptions
 from gateway.desk.partners.enrolments import EnrolmentsTaken, collect_enrolments
 from gateway.desk.retention.destruction import finish_due
-from gateway.desk.store.alarms import clear_alarm, list_alarms, list_subjects
+from gateway.desk.store.audit import clear_alarm, list_alarm_subjects, list_alarms
 from gateway.web.logs import format_exception
 from gateway.web.serving import StopRequest, stop_on_signals
 from partner_sdk.durable_files import find_bytes, read_bounded, write_durably
@@ -272,7 +272,7 @@ def _take(desk: Desk, *, is_reconciled: bool, actor: str, steps: _Steps) -> _Tak
     reconciled = steps.take(lambda: reconcile(desk, feed, actor=actor), otherwise=None) if is_wanted else None
     if reconciled is not None and reconciled.brought_back:
         with desk.store.read() as connection:
-            collected.gaps = list_subjects(connection, GAP)
+            collected.gaps = list_alarm_subjects(connection, GAP)
     return _Taken(
         collected=collected,
         enrolments=steps.take(lambda: collect_enrolments(desk, feed, actor=actor), otherwise=NO_ENROLMENTS),

@@ -16,7 +16,7 @@ from gateway.desk.office.organisations import get_partner, list_partners
 from gateway.desk.office.people.permissions import Permission
 from gateway.desk.office.terminal import DONE, FILE, LOOK, Call, desk_command, print_result
 from gateway.desk.office.wiring import Desk, open_desk
-from gateway.desk.partners.placements.checks import (
+from gateway.desk.partners.placement_checks import (
     CheckRow,
     Condition,
     forget_runner_token,
@@ -25,8 +25,8 @@ from gateway.desk.partners.placements.checks import (
     make_targets,
     take_checks,
 )
-from gateway.desk.partners.placements.labels import format_condition, format_taken
-from gateway.desk.partners.placements.register import PlacementError
+from gateway.desk.partners.placement_labels import format_condition, format_taken
+from gateway.desk.partners.placement_register import PlacementError
 from partner_sdk.durable_files import read_bounded, write_durably
 from partner_sdk.errors import LocalStateError
 from partner_sdk.wire.button import MAX_CHECKS_BODY_BYTES

@@ -31,7 +31,7 @@ from gateway.desk.office.suggestions import suggest
 from gateway.desk.office.terminal import DONE, EXIT_CODES, FILE, LOOK, TRY_AGAIN, Call, desk_command, print_result
 from gateway.desk.office.uk_times import format_uk_time
 from gateway.desk.office.wiring import open_desk, utc_now
-from gateway.desk.outgoing.packages.content import HANDLING_FILE, LEGAL_BASES_FILE
+from gateway.desk.outgoing.package_content import HANDLING_FILE, LEGAL_BASES_FILE
 from gateway.desk.partners.enrolments import publish_invitations
 from gateway.desk.retention.destruction import list_certificates, verify_certificate
 from gateway.desk.running.doctor import examine
@@ -49,16 +49,16 @@ _DESK: Final = Path(__file__).parents[2]
 # One line a file; a test fails for a dated file that is in no list.
 DATED_FILES: Final = (
     SIGNPOSTS_FILE,
-    _DESK / "cases" / "replying" / "reply_templates_en.toml",
-    _DESK / "cases" / "replying" / "reply_templates_cy.toml",
+    _DESK / "cases" / "reply_templates_en.toml",
+    _DESK / "cases" / "reply_templates_cy.toml",
     _DESK / "outbox" / "notes.toml",
     _DESK / "retention" / "classes.toml",
     PHRASES_FILE,
     *FACT_FILES,
     RULES_FILE,
-    _DESK / "outgoing" / "notices" / "laws.toml",
-    _DESK / "retention" / "rights" / "rights.toml",
-    _DESK / "outgoing" / "notices" / "terms.toml",
+    _DESK / "outgoing" / "laws.toml",
+    _DESK / "retention" / "rights.toml",
+    _DESK / "outgoing" / "terms.toml",
     _DESK / "digests" / "invitation.toml",
     LEGAL_BASES_FILE,
     HANDLING_FILE,

@@ -10,7 +10,7 @@ from sqlalchemy import text, update
 
 from gateway.desk.cases.closing import Closing, list_refusals
 from gateway.desk.cases.model import NO_SAFE_CONTACT, get_case
-from gateway.desk.cases.replying.replies import GivenReply, describe_no_reply, find_reply_step, record_reply
+from gateway.desk.cases.replies import GivenReply, describe_no_reply, find_reply_step, record_reply
 from gateway.desk.office.people.permissions import Role
 from gateway.desk.office.people.releases import NO_REPLY, list_open, verify_release
 from gateway.desk.office.wiring import Desk

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
+from gateway.desk.cases import replies
 from gateway.desk.cases.model import REPLY_STEP, CaseError, CaseRow, get_case, list_steps, open_texts
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.replying import replies
-from gateway.desk.cases.replying.replies import (
+from gateway.desk.cases.replies import (
     MOST_BODY_BYTES,
     NO_OTHER_WAY,
     GivenReply,

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.desk.collection.evidence import collecting
-from gateway.desk.collection.evidence.collecting import FetchPlan, WantedEvidence
+from gateway.desk.collection import evidence_collecting as collecting
+from gateway.desk.collection.evidence_collecting import FetchPlan, WantedEvidence
 from gateway.desk.office.feed_client import FeedClient
 from gateway.exchange.feed import EVIDENCE, ItemKind, ItemPage
 from partner_sdk.errors import FormatError

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.desk.collection.evidence import collecting
-from gateway.desk.collection.evidence.holdings import SealedParts, hold_alone
+from gateway.desk.collection import evidence_collecting as collecting
+from gateway.desk.collection.evidence_holdings import SealedParts, hold_alone
 from gateway.desk.office.feed_client import FeedClient
 from gateway.exchange.feed import ItemKind, ItemPage
 from partner_sdk.errors import LocalStateError, UnavailableError

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.desk.cases.case_files import save_file
-from gateway.desk.collection.evidence.collecting import EvidenceCollected
+from gateway.desk.collection.evidence_collecting import EvidenceCollected
 from gateway.desk.office.feed_client import FeedClient
 from gateway.desk.office.terminal import DONE, LOOK
 from gateway.desk.running.cli import main
@@ -126,7 +126,7 @@ def test_disk_that_fails_at_evidence_is_said_and_the_reports_are_kept(
         raise LocalStateError("The evidence could not be saved: no space.", reason="not-saved")
 
     send_film(served)
-    monkeypatch.setattr("gateway.desk.collection.evidence.holdings.SealedParts.write_part", fail)
+    monkeypatch.setattr("gateway.desk.collection.evidence_holdings.SealedParts.write_part", fail)
     assert collecting._collect_or_complain(make_round(served)) == LOOK
     assert "no space" in capsys.readouterr().err
     assert served.count("cases") == 2

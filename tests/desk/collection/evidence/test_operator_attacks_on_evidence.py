@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.desk.cases.case_files import save_file
-from gateway.desk.collection.evidence.collecting import NOT_NAMED, OTHER_DIGEST, SPOILED
+from gateway.desk.collection.evidence_collecting import NOT_NAMED, OTHER_DIGEST, SPOILED
 from partner_sdk.errors import OpeningError
 from partner_sdk.wire.evidence import PART_BYTES, evidence_digest
 from tests.builders import Partner

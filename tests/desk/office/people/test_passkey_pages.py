@@ -23,7 +23,7 @@ from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.queue import queue
 from gateway.desk.running.app import make_desk_app
 from gateway.desk.store.agency_tables import PASSKEYS
-from gateway.desk.store.alarms import list_alarms
+from gateway.desk.store.audit import list_alarms
 from gateway.desk.store.schema import AUDIT
 from tests.desk.people_builders import ensure_person
 from tests.desk.view_builders import ORIGIN, Browser, Clock

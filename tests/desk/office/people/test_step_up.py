@@ -26,7 +26,7 @@ from gateway.desk.office.people.passkeys import (
     verify_new_key,
 )
 from gateway.desk.store import DeskStore
-from gateway.desk.store.alarms import list_alarms
+from gateway.desk.store.audit import list_alarms
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.vault.assertions import StepUpError
 from partner_sdk.wire.canonical import to_base64url

@@ -8,10 +8,10 @@ from sqlalchemy import insert
 
 from gateway.desk.office.views import page as page_base
 from gateway.desk.office.wiring import Desk
+from gateway.desk.partners import placement_checks as checks
 from gateway.desk.partners.adoption import list_adoptions
-from gateway.desk.partners.placements import checks
-from gateway.desk.partners.placements.agreeing import end_placement, suspend_placement
-from gateway.desk.partners.placements.checks import (
+from gateway.desk.partners.placement_agreeing import end_placement, suspend_placement
+from gateway.desk.partners.placement_checks import (
     ConditionCode,
     get_last_checks,
     list_checks,

@@ -9,12 +9,12 @@ import pytest
 from gateway.desk.cases import model as case_model
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.outbox_run import SentOut
-from gateway.desk.digests import releases
+from gateway.desk.digests import pages
 from gateway.desk.digests.ledger import get_record, make_digest_id, make_message_id
 from gateway.desk.office.config import DeskConfigError
 from gateway.desk.office.people.passkeys import StartLink, StartLinkError, make_start_link, use_start_link
 from gateway.desk.office.wiring import Desk
-from gateway.desk.partners.placements.pages import PATH
+from gateway.desk.partners.placement_pages import PATH
 from gateway.desk.running.app import make_desk_app
 from gateway.web.rules import SAFE_METHODS, Login, find_rule
 from partner_sdk.console.digests.page import read_style, render_page
@@ -320,8 +320,8 @@ def test_a_digest_is_made_previewed_and_released_by_two_people(
         sent.append((partner, kind, body, actor))
         return type("Message", (), {"message_id": "message-1"})
 
-    monkeypatch.setattr(releases, "store_message", store_message)
-    monkeypatch.setattr(releases, "send_due", lambda _desk, only: sent.append("sent") or SentOut())
+    monkeypatch.setattr(pages, "store_message", store_message)
+    monkeypatch.setattr(pages, "send_due", lambda _desk, only: sent.append("sent") or SentOut())
     add_cases(desk.store, 60)
     add_cases(desk.store, 60, synthetic=True)  # no digest of a live desk counts them
     digest_id = make_digest_id(partner=PARTNER, quarter=QUARTER)

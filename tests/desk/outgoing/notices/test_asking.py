@@ -18,7 +18,7 @@ from gateway.desk.cases.actions.ledger import open_body
 from gateway.desk.cases.actions.model import ActionError, list_actions
 from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.outgoing.notices.service_requests import (
+from gateway.desk.outgoing.service_requests import (
     Asking,
     list_laws,
     list_other_ways,

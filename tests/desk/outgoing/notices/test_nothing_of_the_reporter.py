@@ -21,8 +21,8 @@ from gateway.desk.digests.making import DigestOrder, make_all
 from gateway.desk.digests.overview import OverviewOrder, make_overview
 from gateway.desk.keyring.key_set import Year, parse_period
 from gateway.desk.office.people.permissions import Role
-from gateway.desk.outgoing.notices.referrals import LONGEST_WAIT, Referral, draft_referral
-from gateway.desk.outgoing.notices.service_alerts import AlertDraft, draft_alert, post_entry, release_alone
+from gateway.desk.outgoing.referrals import LONGEST_WAIT, Referral, draft_referral
+from gateway.desk.outgoing.service_alerts import AlertDraft, draft_alert, post_entry, release_alone
 from gateway.desk.store.agency_tables import MAILBOX_MESSAGES, STAGES
 from gateway.desk.store.schema import CASES
 from partner_sdk.wire.canonical import parse_base64url

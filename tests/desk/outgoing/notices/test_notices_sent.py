@@ -9,8 +9,8 @@ from sqlalchemy import update
 from gateway.desk.cases.actions.ledger import EntryText, take_entry, withdraw_action
 from gateway.desk.cases.actions.model import Action
 from gateway.desk.cases.actions.sending import FAILED
-from gateway.desk.outgoing.notices.referrals import LONGEST_WAIT, SHORTEST_WAIT, Referral, draft_referral
-from gateway.desk.outgoing.notices.service_alerts import (
+from gateway.desk.outgoing.referrals import LONGEST_WAIT, SHORTEST_WAIT, Referral, draft_referral
+from gateway.desk.outgoing.service_alerts import (
     AlertDraft,
     close_alert,
     draft_alert,
@@ -18,7 +18,7 @@ from gateway.desk.outgoing.notices.service_alerts import (
     post_entry,
     release_alone,
 )
-from gateway.desk.store.alarms import list_alarms
+from gateway.desk.store.audit import list_alarms
 from gateway.desk.store.schema import CASES
 from partner_sdk.wire.canonical import format_time, parse_base64url
 from partner_sdk.wire.mailbox import ServiceAlert, TermsReferral, ThreadMessage, parse_body

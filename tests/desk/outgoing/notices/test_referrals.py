@@ -15,7 +15,7 @@ from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.stages import record_outcome
 from gateway.desk.collection.joining import add_link
 from gateway.desk.office.wiring import Desk
-from gateway.desk.outgoing.notices.referrals import (
+from gateway.desk.outgoing.referrals import (
     ACCOUNT_CHOICES,
     LONGEST_WAIT,
     SHORTEST_WAIT,

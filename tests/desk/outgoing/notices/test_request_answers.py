@@ -10,7 +10,7 @@ from gateway.desk.cases.linking import list_linked
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.opening import list_case_doubts
 from gateway.desk.office.uk_times import get_uk_day
-from gateway.desk.outgoing.notices.service_requests import Asking, list_answers
+from gateway.desk.outgoing.service_requests import Asking, list_answers
 from gateway.desk.partners.mailbox import seal_messages_again, write_message
 from gateway.desk.store.agency_tables import MAILBOX_MESSAGES
 from partner_sdk.report import IndustryReport

@@ -23,7 +23,7 @@ from gateway.desk.cases.watch import ALERT_UNREVIEWED, list_concerns
 from gateway.desk.office.people.permissions import Role
 from gateway.desk.office.people.releases import ReleaseError
 from gateway.desk.office.wiring import Desk
-from gateway.desk.outgoing.notices.service_alerts import (
+from gateway.desk.outgoing.service_alerts import (
     AUDIENCES,
     LASTS,
     AlertDraft,
@@ -39,7 +39,7 @@ from gateway.desk.outgoing.notices.service_alerts import (
     release_alone,
 )
 from gateway.desk.store.agency_tables import PARTNERS
-from gateway.desk.store.alarms import list_alarms
+from gateway.desk.store.audit import list_alarms
 from gateway.desk.store.schema import AUDIT, CASES
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.mailbox import ServiceAlert, parse_body

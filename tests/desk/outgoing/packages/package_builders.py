@@ -5,7 +5,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.desk.outgoing.packages.content import (
+from gateway.desk.outgoing.package_content import (
     Account,
     Condition,
     EvidenceItem,

@@ -22,7 +22,7 @@ import pypdf
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from gateway.desk.outgoing.packages.archive import (
+from gateway.desk.outgoing.package_archive import (
     Entry,
     Unpacked,
     build_archive,
@@ -35,7 +35,7 @@ from gateway.desk.outgoing.packages.archive import (
     seal_file,
     write_zip,
 )
-from gateway.desk.outgoing.packages.content import (
+from gateway.desk.outgoing.package_content import (
     MAX_CONTENT_BYTES,
     WITHHELD,
     Account,

@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.desk.outgoing.packages import archive
-from gateway.desk.outgoing.packages.archive import Entry, make_archive, write_zip
+from gateway.desk.outgoing import package_archive as archive
+from gateway.desk.outgoing.package_archive import Entry, make_archive, write_zip
 from partner_sdk.reader import package_reader
 from partner_sdk.reader.package_reader import PAYLOAD_TYPE, ReadError
 from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url

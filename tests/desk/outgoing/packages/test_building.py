@@ -20,9 +20,9 @@ from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.office.people.permissions import Role
 from gateway.desk.office.wiring import Desk
-from gateway.desk.outgoing.packages.archive import unpack
-from gateway.desk.outgoing.packages.content import Line, load_handling, load_legal_bases
-from gateway.desk.outgoing.packages.gathering import make_public_parts
+from gateway.desk.outgoing.package_archive import unpack
+from gateway.desk.outgoing.package_content import Line, load_handling, load_legal_bases
+from gateway.desk.outgoing.package_gathering import make_public_parts
 from gateway.desk.store.schema import AUDIT, CASE_ACTIONS, CASE_STEPS, METADATA
 from gateway.exchange.public_report import Meeting
 from partner_sdk.wire.mailbox import Package, parse_body

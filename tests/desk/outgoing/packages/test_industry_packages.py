@@ -7,7 +7,7 @@ import zipfile
 from gateway.desk.cases.actions.ledger import open_body
 from gateway.desk.cases.opening import open_case
 from gateway.desk.office.people.permissions import Role
-from gateway.desk.outgoing.packages.archive import unpack
+from gateway.desk.outgoing.package_archive import unpack
 from partner_sdk.reader.package_reader import unseal
 from partner_sdk.report.model import Suspect
 from partner_sdk.wire.canonical import parse_base64url

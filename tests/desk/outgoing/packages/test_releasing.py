@@ -22,7 +22,7 @@ from gateway.desk.cases.watch import UNREVIEWED, list_concerns
 from gateway.desk.office.people.permissions import Role
 from gateway.desk.office.people.releases import PACKAGE, list_open, verify_release
 from gateway.desk.office.wiring import Desk
-from gateway.desk.outgoing.packages.archive import unpack
+from gateway.desk.outgoing.package_archive import unpack
 from gateway.desk.store.agency_tables import RELEASES
 from gateway.desk.store.schema import CASES
 from partner_sdk.reader.package_reader import unseal

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.desk.partners.placements.register import (
+from gateway.desk.partners.placement_register import (
     PlacementError,
     has_any_part,
     is_page_of,

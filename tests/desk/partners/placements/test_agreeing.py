@@ -6,8 +6,8 @@ import pytest
 
 from gateway.desk.office.organisations import find_owner_name, get_owner_names, list_owners
 from gateway.desk.office.wiring import Desk
-from gateway.desk.partners.placements import agreeing
-from gateway.desk.partners.placements.agreeing import (
+from gateway.desk.partners import placement_agreeing as agreeing
+from gateway.desk.partners.placement_agreeing import (
     MAX_POSITION_CHARACTERS,
     TermChanges,
     change_placement,
@@ -17,7 +17,7 @@ from gateway.desk.partners.placements.agreeing import (
     resume_placement,
     suspend_placement,
 )
-from gateway.desk.partners.placements.register import SURFACE_TITLES, SURFACES, PlacementError, list_placements
+from gateway.desk.partners.placement_register import SURFACE_TITLES, SURFACES, PlacementError, list_placements
 from gateway.desk.store.audit import check_chain
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.wire.button import TEST_LINK_ID, Surface, is_placement

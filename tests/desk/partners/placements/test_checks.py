@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from gateway.desk.office.wiring import Desk
-from gateway.desk.partners.placements.agreeing import end_placement, suspend_placement
-from gateway.desk.partners.placements.checks import (
+from gateway.desk.partners.placement_agreeing import end_placement, suspend_placement
+from gateway.desk.partners.placement_checks import (
     KEPT_CHECKS,
     CheckRow,
     Condition,
@@ -20,7 +20,7 @@ from gateway.desk.partners.placements.checks import (
     make_targets,
     take_checks,
 )
-from gateway.desk.partners.placements.labels import format_age, format_condition, format_result
+from gateway.desk.partners.placement_labels import format_age, format_condition, format_result
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.wire.button import ButtonCheck, CheckTarget
 from tests.desk.placement_builders import ADDRESS, LINK_ID, PAGE, agree, make_check, make_finding, make_post

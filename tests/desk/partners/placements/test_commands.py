@@ -11,8 +11,8 @@ import pytest
 from gateway.config import utc_now
 from gateway.desk.office.terminal import DONE, LOOK, WRONG_USE
 from gateway.desk.office.wiring import Desk
-from gateway.desk.partners.placements.agreeing import end_placement
-from gateway.desk.partners.placements.checks import is_runner_token, list_checks, take_checks
+from gateway.desk.partners.placement_agreeing import end_placement
+from gateway.desk.partners.placement_checks import is_runner_token, list_checks, take_checks
 from gateway.desk.running.cli import main
 from gateway.desk.running.doctor import examine
 from partner_sdk.wire.button import CheckList

@@ -5,9 +5,9 @@ from typing import get_args
 import pytest
 
 from gateway.desk.office.wiring import Desk
-from gateway.desk.partners.placements.agreeing import suspend_placement
-from gateway.desk.partners.placements.labels import make_agreed_mail, read_texts
-from gateway.desk.partners.placements.register import SURFACE_TITLES, PlacementRow
+from gateway.desk.partners.placement_agreeing import suspend_placement
+from gateway.desk.partners.placement_labels import make_agreed_mail, read_texts
+from gateway.desk.partners.placement_register import SURFACE_TITLES, PlacementRow
 from partner_sdk.button.snippet import make_snippet
 from partner_sdk.wire.button import Surface
 from tests.desk.people_builders import ACTOR

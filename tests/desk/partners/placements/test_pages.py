@@ -7,9 +7,9 @@ import pytest
 
 from gateway.desk.office.views import page as page_base
 from gateway.desk.office.wiring import Desk
-from gateway.desk.partners.placements.agreeing import end_placement, suspend_placement
-from gateway.desk.partners.placements.checks import take_checks
-from gateway.desk.partners.placements.register import list_placements
+from gateway.desk.partners.placement_agreeing import end_placement, suspend_placement
+from gateway.desk.partners.placement_checks import take_checks
+from gateway.desk.partners.placement_register import list_placements
 from partner_sdk.wire.button import ButtonCheck
 from tests.desk.placement_builders import (
     ADDRESS,

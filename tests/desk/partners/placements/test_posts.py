@@ -8,14 +8,14 @@ import pytest
 from werkzeug.test import TestResponse
 
 from gateway.desk.office.wiring import Desk
-from gateway.desk.partners.placements.checks import (
+from gateway.desk.partners.placement_checks import (
     MOST_POSTS,
     PostRate,
     forget_runner_token,
     list_checks,
     make_runner_token,
 )
-from gateway.desk.partners.placements.pages import PATH
+from gateway.desk.partners.placement_pages import PATH
 from partner_sdk.wire.button import MAX_CHECKS_BODY_BYTES
 from tests.desk.placement_builders import LINK_ID, agree, make_check, make_post
 from tests.desk.view_builders import ORIGIN, Browser, Clock, make_test_desk

@@ -12,8 +12,8 @@ from gateway.desk.digests.tables import make_year_tables
 from gateway.desk.keyring.key_set import Quarter
 from gateway.desk.keyring.publication import find_newest, make_register
 from gateway.desk.partners.account_changes import suspend_partner
-from gateway.desk.partners.placements.agreeing import end_placement, resume_placement, suspend_placement
-from gateway.desk.partners.placements.register import count_reports
+from gateway.desk.partners.placement_agreeing import end_placement, resume_placement, suspend_placement
+from gateway.desk.partners.placement_register import count_reports
 from partner_sdk.wire.button import PlacementEntry
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.digests.digest_builders import make_order

@@ -13,7 +13,7 @@ from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.queue import count_requests
 from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.replies import list_written
-from gateway.desk.retention.rights.requests import (
+from gateway.desk.retention.rights_requests import (
     ERASE,
     GRANTED,
     MOST_TEXT_CHARACTERS,

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.cases.replying import templates
-from gateway.desk.cases.replying.templates import WELSH_REPLIES, list_signoffs, load_signoffs
+from gateway.desk.cases import reply_templates as templates
+from gateway.desk.cases.reply_templates import WELSH_REPLIES, list_signoffs, load_signoffs
 from gateway.desk.office.terminal import DONE, LOOK, WRONG_USE
 from gateway.desk.office.wiring import Desk
 from gateway.desk.running.cli import main

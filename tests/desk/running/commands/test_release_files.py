@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.cases.replying.templates import load_release_files, load_signoffs, load_texts
+from gateway.desk.cases.reply_templates import load_release_files, load_signoffs, load_texts
 from gateway.desk.outbox import replies
 from gateway.desk.running.cli import main
 from gateway.exchange.public_codes import WELSH

@@ -8,7 +8,7 @@ from gateway.desk.cases.actions.ledger import EntryText, record_entry, record_se
 from gateway.desk.cases.model import get_case, list_cases
 from gateway.desk.cases.watch import list_concerns
 from gateway.desk.office.people.permissions import Role
-from gateway.desk.outgoing.notices.service_alerts import AlertDraft, draft_alert, release_alone
+from gateway.desk.outgoing.service_alerts import AlertDraft, draft_alert, release_alone
 from tests.desk.action_builders import draft, release
 from tests.desk.desk_loop import Loop
 from tests.desk.mail_server import Posts

@@ -12,12 +12,12 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
-from gateway.desk.cases.action_forms import get_case_or_404
 from gateway.desk.cases.actions.destinations import GROUP_TITLES, Destination, load_register
 from gateway.desk.cases.actions.model import ActionKind, find_action, get_action
 from gateway.desk.cases.assessing import ShownSuggestion, list_who_can_help
 from gateway.desk.cases.case_files import FileOfReport
 from gateway.desk.cases.case_page import PageState, show_page_again
+from gateway.desk.cases.case_reach import get_case_or_404
 from gateway.desk.cases.model import CaseRow, normalise
 from gateway.desk.office.people.permissions import Permission
 from gateway.desk.office.people.register import format_person, list_with_role
@@ -33,8 +33,8 @@ from gateway.desk.office.views.page import (
     staff_rule,
 )
 from gateway.desk.office.wiring import Desk
-from gateway.desk.outgoing.packages.archive import pack
-from gateway.desk.outgoing.packages.content import (
+from gateway.desk.outgoing.package_archive import pack
+from gateway.desk.outgoing.package_content import (
     cut_page,
     format_size,
     load_handling,
@@ -42,7 +42,7 @@ from gateway.desk.outgoing.packages.content import (
     redact,
     render_html,
 )
-from gateway.desk.outgoing.packages.drafting import (
+from gateway.desk.outgoing.package_drafting import (
     BY_REFERENCE,
     ENCLOSED,
     LEFT_OUT,
@@ -68,7 +68,7 @@ from gateway.desk.outgoing.packages.drafting import (
     open_form,
     suggest_title,
 )
-from gateway.desk.outgoing.packages.gathering import GatheredCase, gather_case, make_openers
+from gateway.desk.outgoing.package_gathering import GatheredCase, gather_case, make_openers
 from partner_sdk.errors import FormatError, ReportAbuseError
 from partner_sdk.wire.canonical import check_report_id, convert
 
@@ -313,7 +313,7 @@ def _show(
         evidence_choices=EVIDENCE_AS,
         preview=preview,
         mark="" if preview is None else make_mark(form),
-        preview_page=None if preview is None else Markup(cut_page(preview.page)),  # noqa: S704 - content.py escapes every text
+        preview_page=None if preview is None else Markup(cut_page(preview.page)),  # noqa: S704 - package_content.py escapes every text
         way=None if preview is None else WAY_TITLES[preview.packed.way],
         fault_heading="Nothing was kept yet",
         faults=list(faults),

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, not_, or_,
 
 from gateway.databases.columns import FindBytes, insert_new
 from gateway.desk.office.wiring import Desk
-from gateway.desk.partners.placements.register import (
+from gateway.desk.partners.placement_register import (
     PlacementError,
     PlacementRow,
     is_page_of,

@@ -17,13 +17,13 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from gateway.desk.collection.evidence import holdings
-from gateway.desk.collection.evidence.holdings import SealedParts, get_parts, hold_alone
+from gateway.desk.collection import evidence_holdings as holdings
+from gateway.desk.collection.evidence_holdings import SealedParts, get_parts, hold_alone
 from gateway.desk.office.feed_client import FeedClient
 from gateway.desk.office.inbox import FeedCircleError, read_pages
 from gateway.desk.office.wiring import Desk
 from gateway.desk.store import DeskStore, audit
-from gateway.desk.store.alarms import list_subjects, raise_alarm
+from gateway.desk.store.audit import list_alarm_subjects, raise_alarm
 from gateway.exchange.feed import EVIDENCE, Acknowledgement
 from partner_sdk.errors import FormatError, RefusedError, ReportAbuseError, TransportError, UnavailableError
 from partner_sdk.wire.canonical import check_report_id, encode, parse_exact
@@ -124,7 +124,7 @@ class RunAlarms:
         found, self._found = self._found, {}
         with self.store.write() as connection:
             for kind, subjects in found.items():
-                is_open = list_subjects(connection, kind)
+                is_open = list_alarm_subjects(connection, kind)
                 room = max(0, MOST_OPEN - len(is_open))
                 for subject in (one for one in subjects if one not in is_open):
                     if room == 0:

@@ -419,7 +419,7 @@ def render_html(content: PackageContent) -> bytes:
 
 def render_pdf(content: PackageContent) -> bytes:
     """Return the page on sheets of A4."""
-    from gateway.desk.outbox.paper import Paper  # imported here, as in notices/service_requests.py
+    from gateway.desk.outbox.paper import Paper  # imported here, as in outgoing/service_requests.py
 
     made_at = parse_time(content.issued_at)
     foot = f"{make_title(content)}, {format_uk_time(content.issued_at)}"

@@ -38,13 +38,13 @@ from gateway.desk.cases.model import (
 )
 from gateway.desk.cases.opening import list_reports
 from gateway.desk.cases.reading.labels import AGE_BANDS, ASSESSMENT, KINDS, PUBLIC_ANSWERS, title_of
-from gateway.desk.collection.evidence.holdings import count_arrived
+from gateway.desk.collection.evidence_holdings import count_arrived
 from gateway.desk.office.people.permissions import Role
 from gateway.desk.office.people.register import find_person, list_roles
 from gateway.desk.office.views.page import SANDBOX, Fault, get_desk, get_name
 from gateway.desk.office.wiring import Desk
-from gateway.desk.outgoing.packages.archive import Packed, unpack
-from gateway.desk.outgoing.packages.content import (
+from gateway.desk.outgoing.package_archive import Packed, unpack
+from gateway.desk.outgoing.package_content import (
     MOST_ITEMS,
     Condition,
     EvidenceItem,
@@ -62,7 +62,7 @@ from gateway.desk.outgoing.packages.content import (
     load_handling,
     load_legal_bases,
 )
-from gateway.desk.outgoing.packages.gathering import (
+from gateway.desk.outgoing.package_gathering import (
     GatheredCase,
     GatheredReport,
     draw_passphrase,
@@ -607,7 +607,7 @@ def make_package_part(action: Action, signing: ActionSigning, *, is_open: bool) 
         "passphrase": draw_passphrase(desk) if is_to_save else "",
         "news": news,
         "choice": choice,
-        "page": None if page is None else Markup(page),  # noqa: S704 - content.py escapes every text
+        "page": None if page is None else Markup(page),  # noqa: S704 - package_content.py escapes every text
         "may_alone": action.kind == PACKAGE and case.crisis and action.may_be_released,
     }
 

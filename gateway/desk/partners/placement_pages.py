@@ -27,8 +27,8 @@ from gateway.desk.office.views.page import (
     show_page,
     staff_rule,
 )
-from gateway.desk.partners.placements import labels
-from gateway.desk.partners.placements.agreeing import (
+from gateway.desk.partners import placement_labels as labels
+from gateway.desk.partners.placement_agreeing import (
     Agreement,
     TermChanges,
     agree_placement,
@@ -38,7 +38,7 @@ from gateway.desk.partners.placements.agreeing import (
     resume_placement,
     suspend_placement,
 )
-from gateway.desk.partners.placements.checks import (
+from gateway.desk.partners.placement_checks import (
     BY_RUNNER,
     TO_SEE_TO,
     PostRate,
@@ -49,8 +49,8 @@ from gateway.desk.partners.placements.checks import (
     make_condition,
     take_checks,
 )
-from gateway.desk.partners.placements.labels import LANGUAGES, format_changes, make_agreed_mail
-from gateway.desk.partners.placements.register import (
+from gateway.desk.partners.placement_labels import LANGUAGES, format_changes, make_agreed_mail
+from gateway.desk.partners.placement_register import (
     IN_REGISTER,
     PlacementError,
     PlacementRow,

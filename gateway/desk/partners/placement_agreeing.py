@@ -15,7 +15,7 @@ from gateway.desk.keyring.publication import list_placement_entries
 from gateway.desk.office.organisations import find_owner_name
 from gateway.desk.office.uk_times import get_uk_day
 from gateway.desk.office.wiring import Desk
-from gateway.desk.partners.placements.register import (
+from gateway.desk.partners.placement_register import (
     SURFACE_TITLES,
     SURFACES,
     PlacementError,

@@ -18,11 +18,11 @@ from flask.typing import ResponseReturnValue
 from msgspec import Meta
 from sqlalchemy import Connection
 
-from gateway.desk.cases.action_forms import get_case_or_404
 from gateway.desk.cases.actions.ledger import draft_action, draft_signature, open_body
 from gateway.desk.cases.actions.model import Action, ActionError, find_recipient, list_actions
 from gateway.desk.cases.actions.sending import check_embargo
 from gateway.desk.cases.assessing import get_assessment
+from gateway.desk.cases.case_reach import get_case_or_404
 from gateway.desk.cases.holding import check_not_held, get_lead, hold_unless_closed
 from gateway.desk.cases.model import CaseError, CaseRow, check_read
 from gateway.desk.cases.search import check_traces, open_traces
@@ -48,7 +48,7 @@ from gateway.desk.office.views.page import (
     staff_rule,
 )
 from gateway.desk.office.wiring import Desk, Random
-from gateway.desk.partners.placements.register import get_successor
+from gateway.desk.partners.placement_register import get_successor
 from gateway.guidance.signposts import Source
 from gateway.web.settings import read_settings
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError

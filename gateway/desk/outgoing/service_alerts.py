@@ -16,7 +16,6 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, insert, select
 
-from gateway.desk.cases.action_forms import get_case_or_404
 from gateway.desk.cases.actions.ledger import (
     Unsigned,
     draft_action,
@@ -30,6 +29,7 @@ from gateway.desk.cases.actions.ledger import (
 )
 from gateway.desk.cases.actions.model import OUT_STATES, Action, ActionError, get_action, list_unread, list_where
 from gateway.desk.cases.actions.sending import fail_action
+from gateway.desk.cases.case_reach import get_case_or_404
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseError, get_case, has_control_characters, normalise
 from gateway.desk.cases.search import check_outgoing

@@ -7,7 +7,7 @@ from typing import Final
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.cases.action_forms import get_case_or_404
+from gateway.desk.cases.case_reach import get_case_or_404
 from gateway.desk.cases.model import CaseRow, format_day, parse_day
 from gateway.desk.cases.queue import count_requests
 from gateway.desk.office.people.permissions import Permission
@@ -24,7 +24,7 @@ from gateway.desk.office.views.page import (
     show_page,
     staff_rule,
 )
-from gateway.desk.retention.rights.requests import (
+from gateway.desk.retention.rights_requests import (
     BY_CODE,
     CORRECT,
     DECISIONS,

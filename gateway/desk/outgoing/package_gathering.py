@@ -41,15 +41,15 @@ from gateway.desk.cases.reading.contact import make_contact_block
 from gateway.desk.cases.reading.industry_report import Block, Message, format_code, make_report_sections
 from gateway.desk.cases.reading.labels import PUBLIC_ANSWERS, PUBLIC_WORDS, format_country, get_field_label
 from gateway.desk.cases.reading.public_report import make_sections
-from gateway.desk.cases.replying.replies import ContactWarning, get_line, list_open_ways, list_warnings
-from gateway.desk.collection.evidence.holdings import get_parts, open_file
+from gateway.desk.cases.replies import ContactWarning, get_line, list_open_ways, list_warnings
+from gateway.desk.collection.evidence_holdings import get_parts, open_file
 from gateway.desk.collection.row_checks import SealedContent
 from gateway.desk.keyring.case_boxes import find_sealed_report
 from gateway.desk.office.people.permissions import Permission
 from gateway.desk.office.terminal import FILE, Call, desk_command, print_result
 from gateway.desk.office.uk_times import format_uk_time
 from gateway.desk.office.wiring import Desk, open_desk
-from gateway.desk.outgoing.packages.archive import (
+from gateway.desk.outgoing.package_archive import (
     PASSPHRASE_RANDOM_BYTES,
     Open,
     count_sealed_file_bytes,
@@ -58,7 +58,7 @@ from gateway.desk.outgoing.packages.archive import (
     seal_file,
     unpack,
 )
-from gateway.desk.outgoing.packages.content import (
+from gateway.desk.outgoing.package_content import (
     Account,
     AccountKind,
     EvidenceItem,

@@ -13,9 +13,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from gateway.desk.partners.placements.agreeing import HistoryRow
-from gateway.desk.partners.placements.checks import CheckRow, Condition, ConditionCode, TakenChecks
-from gateway.desk.partners.placements.register import SURFACE_TITLES, PlacementRow, format_place
+from gateway.desk.partners.placement_agreeing import HistoryRow
+from gateway.desk.partners.placement_checks import CheckRow, Condition, ConditionCode, TakenChecks
+from gateway.desk.partners.placement_register import SURFACE_TITLES, PlacementRow, format_place
 from partner_sdk.button.snippet import make_snippet
 
 STATES: Final = {"agreed": "Agreed", "suspended": "Suspended", "ended": "Ended"}

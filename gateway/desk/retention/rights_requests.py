@@ -35,7 +35,7 @@ from gateway.desk.cases.model import (
 )
 from gateway.desk.cases.opening import find_earlier, is_proven, list_additions, open_report
 from gateway.desk.cases.reading.public_report import Section, make_sections
-from gateway.desk.cases.replying.replies import ReplyCopy, ReplyDraft, clean_text, open_copies, write_reply
+from gateway.desk.cases.replies import ReplyCopy, ReplyDraft, clean_text, open_copies, write_reply
 from gateway.desk.office.uk_times import add_months, format_uk_day_of, format_uk_time, get_uk_day
 from gateway.desk.office.wiring import Desk
 from gateway.desk.store import audit

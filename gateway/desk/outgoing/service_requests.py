@@ -20,10 +20,10 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, select
 
-from gateway.desk.cases.action_forms import get_case_or_404
 from gateway.desk.cases.actions.ledger import MAX_BODY_BYTES, draft_action, open_body, release_action
 from gateway.desk.cases.actions.model import KINDS, Action, ActionError, find_action, format_clock
 from gateway.desk.cases.assessing import get_assessment
+from gateway.desk.cases.case_reach import get_case_or_404
 from gateway.desk.cases.model import (
     MAX_NOTE_CHARACTERS,
     CaseError,

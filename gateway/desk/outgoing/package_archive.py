@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.desk.cases.actions.model import ActionWay
 from gateway.desk.office.wiring import Desk
-from gateway.desk.outgoing.packages.content import (
+from gateway.desk.outgoing.package_content import (
     MAX_CONTENT_BYTES,
     Account,
     EvidenceItem,

@@ -1,1 +1,0 @@
-"""Packages: one case for one body that can protect a child, drafted, released by two people, and followed."""

@@ -1,1 +1,0 @@
-"""Placements of the button: agreements, link ids, checks of the pages, and the register's entries."""
