@@ -19,7 +19,7 @@ from typing import Final, Literal
 from sqlalchemy import Connection, func, select, update
 
 from gateway.desk.cases.model import CaseError, CaseRow, get_case, list_sealed_sizes, to_case
-from gateway.desk.collection.joining import RESPONSE, UNHELD, find_named, hold_back, list_added, list_joined
+from gateway.desk.collection.joining import RESPONSE, UNHELD, apply_share, find_named, list_added, list_joined
 from gateway.desk.collection.row_checks import SealedContent
 from gateway.desk.keyring.case_boxes import find_sealed_report
 from gateway.desk.office.wiring import Desk
@@ -122,7 +122,7 @@ def open_case(desk: Desk, wanted: str, *, actor: str) -> OpenedCase:
         ).rowcount
         audit.append_entry(connection, "open-case", found.case_id, at=now, actor=actor)
         if first_time:
-            hold_back(connection, partner=found.partner)
+            apply_share(connection, partner=found.partner)
             queue_stage(connection, partner=found.partner, report_id=found.report_id, outcome=None, now=now)
             # Reading an addition reveals nothing about the report that it adds to.
             recipient = find_recipient(found, content) if found.adds_to is None else None

@@ -37,7 +37,7 @@ from gateway.desk.cases.queue import CRISIS, move_case
 from gateway.desk.cases.queue_page import keep_view, make_queue_pane
 from gateway.desk.cases.replies import list_sampled_replies
 from gateway.desk.cases.search import MOST_TYPED, OWN_REFERENCE, name_account, search_cases
-from gateway.desk.cases.watch import describe_concern, format_advice, settle_alarms
+from gateway.desk.cases.watch import describe_concern, format_advice, update_alarms
 from gateway.desk.collection.quarantine import count_quarantined, format_plain
 from gateway.desk.office.people.permissions import NotPermittedError, Permission, format_roles, is_allowed
 from gateway.desk.office.people.register import format_person, list_exposure
@@ -107,7 +107,7 @@ def _show_list(
     assigned_to: str = "",
 ) -> ResponseReturnValue:
     desk = get_desk()
-    concerns, pane = settle_alarms(desk), make_queue_pane(desk)
+    concerns, pane = update_alarms(desk), make_queue_pane(desk)
     is_assigner = is_allowed(get_signed_in().roles, Permission.ASSIGN_CASES)
     with desk.store.read() as connection:
         workers = list_workers(connection) if is_assigner else []

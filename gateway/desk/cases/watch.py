@@ -168,7 +168,7 @@ def list_concerns(connection: Connection, *, desk: Desk) -> list[Concern]:
     return concerns
 
 
-def settle_alarms(desk: Desk) -> list[Concern]:
+def update_alarms(desk: Desk) -> list[Concern]:
     """Raise missing alarms of current concerns, clear those whose cause is gone, and return the concerns."""
     with desk.store.read() as connection:
         concerns = list_concerns(connection, desk=desk)
@@ -176,7 +176,7 @@ def settle_alarms(desk: Desk) -> list[Concern]:
     if not is_settled:
         with desk.store.write() as connection:
             concerns = list_concerns(connection, desk=desk)
-            _settle(connection, concerns, now=desk.clock())
+            _update_alarms(connection, concerns, now=desk.clock())
     return concerns
 
 
@@ -400,7 +400,7 @@ def _list_collector_concerns(state: CollectorState, *, now: datetime, within: ti
     return concerns
 
 
-def _settle(connection: Connection, concerns: Collection[Concern], *, now: datetime) -> None:
+def _update_alarms(connection: Connection, concerns: Collection[Concern], *, now: datetime) -> None:
     is_open = _list_open(connection)
     for concern in concerns:
         if concern.code not in is_open:

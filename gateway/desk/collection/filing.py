@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, insert, or_, select, update
 
 from gateway.databases.columns import insert_new
 from gateway.desk.collection.identifiers import add_rows, make_rows
-from gateway.desk.collection.joining import RESPONSE, find_request, get_tier, hold_back, settle_case, settle_cases
+from gateway.desk.collection.joining import RESPONSE, apply_share, find_request, get_tier, join_case, join_cases
 from gateway.desk.collection.row_checks import (
     BY_GATEWAY,
     SealedContent,
@@ -169,9 +169,9 @@ def file_cases(
     index = make_rows(signer, contents)
     connection.execute(insert(CASES), [case | {"index_version": index.version} for case in values])
     add_rows(connection, index)
-    settle_cases(connection, values, now=now)
+    join_cases(connection, values, now=now)
     for partner in sorted({row.clear.partner for row in rows}):
-        hold_back(connection, partner=partner)
+        apply_share(connection, partner=partner)
     _queue_unanswering(connection, values, now=now)
     _note_named_evidence(connection, rows)
     public = {case: report for case, report in contents.items() if isinstance(report, PublicReport)}
@@ -252,7 +252,7 @@ def _make_case(
         "crisis": risk.crisis,
         "score": risk.score,
         "crisis_since": format_time(now) if risk.crisis else None,
-        "tier": get_tier(risk, partner=clear.partner, priority=clear.priority),  # until it is in the table: hold_back
+        "tier": get_tier(risk, partner=clear.partner, priority=clear.priority),  # until it is in the table: apply_share
         "reply_owed": public is not None and not is_from_grown_up(public),
         "synthetic": False,
         "reply_by": None if public is None else public.reply_by,
@@ -268,7 +268,7 @@ def _make_case(
         "kind": get_filed_kind(content, risk),
         "stated_kind": content.report.category if isinstance(content, SealedIndustryReport) else None,
         **_measure(content, kind=clear.kind),
-        "joined_to": None,  # until it is in the table: settle_cases
+        "joined_to": None,  # until it is in the table: join_cases
     }
 
 
@@ -362,6 +362,6 @@ def link_to_case(connection: Connection, row: VerifiedRow, *, actor: str, now: d
     connection.execute(update(CASES).where(case, CASES.c.reference != reference).values(other_reference=reference))
     queue_stage_again(connection, partner=clear.partner, report_id=clear.report_id, now=now)
     case_id = connection.execute(select(CASES.c.case_id).where(case)).scalar_one()
-    raised = settle_case(connection, case_id, now=now)
+    raised = join_case(connection, case_id, now=now)
     queue_alert(connection, count=len(raised), now=now)
     audit.append_entry(connection, "came-through-gateway-too", case_id, at=now, actor=actor, **{"as": reference})

@@ -255,10 +255,10 @@ def find_request(connection: Connection, clear: ClearFields, content: SealedCont
     return str(found[0].action_id) if len(found) == 1 else None
 
 
-def settle_cases(connection: Connection, filed: Sequence[Mapping[str, object]], *, now: datetime) -> None:
-    """Settle how new cases affect older ones and each other, once all are in the table, in one transaction.
+def join_cases(connection: Connection, filed: Sequence[Mapping[str, object]], *, now: datetime) -> None:
+    """Join new cases to older ones and to each other, once all are in the table, in one transaction.
 
-    Questions are answered, and each report is settled as in `settle_case`. The order and the batches in which reports
+    Questions are answered, and each report is joined as in `join_case`. The order and the batches in which reports
     arrive make no difference: the gateway's operator controls both. An older case that this brings into the crisis lane
     takes the new one along.
     """
@@ -270,20 +270,20 @@ def settle_cases(connection: Connection, filed: Sequence[Mapping[str, object]], 
             _note_answer(connection, values, now=now)
         elif values["adds_to"] is None and values["reference"] not in named:
             continue
-        settle_case(connection, str(values["case_id"]), now=now)
+        join_case(connection, str(values["case_id"]), now=now)
 
 
-def settle_case(connection: Connection, case_id: str, *, now: datetime) -> set[str]:
+def join_case(connection: Connection, case_id: str, *, now: datetime) -> set[str]:
     """Join a report to the case that it names, and to it all earlier arrivals that named this report.
 
     Afterwards all of them are joined to the first report itself, never to one another, and the first is as urgent as
     all of them together. Returns the cases that this brought into the crisis lane.
     """
-    # Read from the table: a report settled earlier may have moved this one.
+    # Read from the table: a report joined earlier may have moved this one.
     case = connection.execute(_ONE, {"case_id": case_id}).one()
     earlier = find_named(connection, case)
     if case.partner == PUBLIC_SENDER:
-        return _settle_public(connection, case, earlier=earlier, now=now)
+        return _join_public(connection, case, earlier=earlier, now=now)
     stands_alone = case.joined_to is None
     first_id = _get_first_id(connection, case if earlier is None or not stands_alone else earlier)
     joined = [case_id] if stands_alone and first_id != case_id else []
@@ -377,7 +377,7 @@ def _find_case(connection: Connection, case_id: str | None) -> Row[Any] | None:
     return None if case_id is None else connection.execute(_ONE, {"case_id": case_id}).first()
 
 
-def _settle_public(connection: Connection, case: Row[Any], *, earlier: Row[Any] | None, now: datetime) -> set[str]:
+def _join_public(connection: Connection, case: Row[Any], *, earlier: Row[Any] | None, now: datetime) -> set[str]:
     """Make each public addition at least as urgent as everything the same person sent.
 
     It stays a separate case: only a return code proves that it is the same person. A proven addition raises the first
@@ -494,8 +494,8 @@ def _carry_holder(connection: Connection, first: Row[Any], new: Collection[Row[A
     audit.append_entry(connection, "carry-holder", first.case_id, at=now, actor=BY_THE_DESK, holder=own["holder"])
 
 
-def hold_back(connection: Connection, *, partner: str) -> None:
-    """Keep a partner's most urgent crisis reports in order, its P1 first, and put the rest after the lane.
+def apply_share(connection: Connection, *, partner: str) -> None:
+    """Keep a partner's most urgent crisis reports in order, its P1 first, and put the rest after the crisis lane.
 
     Runs in the transaction that files or opens a report. Only unread reports are held back, and never the public's.
     """

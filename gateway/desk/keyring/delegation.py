@@ -100,9 +100,9 @@ def renew_delegation(desk: Desk, *, roots: KeyFolder, with_new_key: bool, actor:
         key_set = desk.load_signer().make_key(_NEXT)
     else:
         key_set = desk.read_key(KeyRole.KEY_SET)
-    # The delegation comes first: a run that finds it beside the old key finishes the exchange (settle_key_set_key).
+    # The delegation comes first: a run that finds it beside the old key finishes the exchange (finish_renewal).
     write_durably(desk.paths.delegation, sign_delegation(root, key_set, now=now))
-    settle_key_set_key(desk)
+    finish_renewal(desk)
     with desk.store.write() as connection:
         audit.append_entry(
             connection, "renew-delegation", key_set.key_id, at=now, actor=actor, new_key="yes" if with_new_key else "no"
@@ -110,7 +110,7 @@ def renew_delegation(desk: Desk, *, roots: KeyFolder, with_new_key: bool, actor:
     return read_delegation(desk.paths)
 
 
-def settle_key_set_key(desk: Desk) -> None:
+def finish_renewal(desk: Desk) -> None:
     """Finish an interrupted renewal, so that the vault signs with the key-set key that the root names.
 
     Raises `LocalStateError`; `DelegationError` if neither key is the one that the root names.

@@ -22,9 +22,9 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from gateway.desk.keyring.delegation import (
     find_root_change,
+    finish_renewal,
     finish_rotations,
     read_signed_delegation,
-    settle_key_set_key,
     sign_delegation,
 )
 from gateway.desk.keyring.key_set import (
@@ -169,7 +169,7 @@ def sign_lists(desk: Desk, *, actor: str) -> Published:
     """Sign the key set and the register if they changed or are older than a day, and store them."""
     now = desk.clock()
     finish_rotations(desk, actor=actor)
-    settle_key_set_key(desk)
+    finish_renewal(desk)
     signer, register_key = desk.load_signer(), desk.read_key(KeyRole.REGISTER)
     delegation, root_change = read_signed_delegation(desk.paths), find_root_change(desk.paths)
     with desk.store.write() as connection:

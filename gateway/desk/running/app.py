@@ -18,7 +18,7 @@ from gateway.desk.cases.actions.destinations import load_register
 from gateway.desk.cases.actions.model import format_failure
 from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.reply_templates import load_release_files
-from gateway.desk.cases.watch import describe_watch, find_unfit, settle_alarms
+from gateway.desk.cases.watch import describe_watch, find_unfit, update_alarms
 from gateway.desk.collection import quarantine_pages
 from gateway.desk.digests import figures as figures_pages
 from gateway.desk.digests import invitations
@@ -94,7 +94,7 @@ def get_health() -> Response:
 def get_status() -> Response:
     """Answer a monitoring program on this machine: codes, counts and ages of stopped or waiting work."""
     desk = get_desk()
-    return Response(encode(describe_watch(desk, settle_alarms(desk))), content_type="application/json")
+    return Response(encode(describe_watch(desk, update_alarms(desk))), content_type="application/json")
 
 
 def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:

@@ -12,7 +12,7 @@ from gateway.desk.cases.model import MAX_NOTE_CHARACTERS, CaseError, get_case, l
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.queue import move_case
 from gateway.desk.cases.replies import record_reply
-from gateway.desk.collection.joining import settle_case
+from gateway.desk.collection.joining import join_case
 from gateway.desk.office.people.permissions import Role
 from gateway.desk.office.wiring import Desk
 from gateway.desk.outgoing.service_requests import ask_service
@@ -198,7 +198,7 @@ def test_report_that_joins_an_older_case_brings_its_holder_unless_that_has_one(
         claim_case(loop.desk, first.case_id, actor=older_holder)
     with loop.desk.store.write() as connection:
         connection.execute(update(CASES).where(CASES.c.case_id == apart.case_id).values(adds_to=first.reference))
-        settle_case(connection, apart.case_id, now=loop.desk.clock())
+        join_case(connection, apart.case_id, now=loop.desk.clock())
     joined, lead = get(loop.desk, apart.case_id), get(loop.desk, first.case_id)
     assert (joined.joined_to, joined.holder, joined.held_since) == (lead.case_id, None, None)
     assert lead.holder == (older_holder or ONE)
@@ -216,7 +216,7 @@ def test_report_that_comes_after_its_case_was_closed_keeps_its_holder(loop: Loop
     claim_case(loop.desk, apart.case_id, actor=ONE)
     with loop.desk.store.write() as connection:
         connection.execute(update(CASES).where(CASES.c.case_id == apart.case_id).values(adds_to=first.reference))
-        settle_case(connection, apart.case_id, now=loop.desk.clock())
+        join_case(connection, apart.case_id, now=loop.desk.clock())
     assert get(loop.desk, apart.case_id).joined_to == first.case_id
     assert (get(loop.desk, apart.case_id).holder, get(loop.desk, first.case_id).holder) == (ONE, None)
 

@@ -252,7 +252,7 @@ def test_what_one_partner_sends_beyond_its_share_stands_before_no_child(
     monkeypatch.setattr(joining, "MOST_AHEAD", 2)
     add_cases(connection, filed)
     for partner in sorted({one["partner"] for one in filed}):
-        joining.hold_back(connection, partner=partner)
+        joining.apply_share(connection, partner=partner)
     assert [row.score for row in list_queue(connection)] == expected, said
 
 
@@ -271,7 +271,7 @@ def test_flood_costs_no_more_than_its_share_to_look_at(connection: Connection) -
     event.listen(
         connection, "before_cursor_execute", lambda _c, _cursor, text, values, *_: asked.append((text, values))
     )
-    joining.hold_back(connection, partner="loud-chat")
+    joining.apply_share(connection, partner="loud-chat")
     assert len(asked) == 3
     plans = [
         [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)]

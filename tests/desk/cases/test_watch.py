@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from sqlalchemy import event
 
-from gateway.desk.cases.watch import find_unfit, list_waiting_concerns, settle_alarms
+from gateway.desk.cases.watch import find_unfit, list_waiting_concerns, update_alarms
 from gateway.desk.collection.chain import get_collector_state, note_failed
 from gateway.desk.office.config import WatchConfig
 from gateway.desk.office.feed_client import FeedClient
@@ -36,7 +36,7 @@ MARKER = "quetzal-of-the-watch"
 
 
 def codes(loop: Loop) -> list[str]:
-    return [one.code for one in settle_alarms(loop.desk)]
+    return [one.code for one in update_alarms(loop.desk)]
 
 
 def open_alarms(loop: Loop) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from gateway.desk.cases.model import StepText, add_step
-from gateway.desk.cases.watch import EXAMINED_WITHIN, settle_alarms
+from gateway.desk.cases.watch import EXAMINED_WITHIN, update_alarms
 from gateway.desk.collection import damage
 from gateway.desk.collection.chain import write_collector_state
 from gateway.desk.collection.collect import try_again
@@ -112,7 +112,7 @@ def test_damage_is_an_alarm_everywhere_and_is_healed_by_the_next_round(
 
     assert list_open(loop) == [(kind, f"{hurt}: {what}")]
     assert (len(found.gaps), found.waiting_again) == (1, 1)
-    assert [(one.code, one.count, one.detail) for one in settle_alarms(loop.desk)] == [(kind, 1, hurt)]
+    assert [(one.code, one.count, one.detail) for one in update_alarms(loop.desk)] == [(kind, 1, hurt)]
     if harm is flip_bit:
         browser = Browser(loop.desk).sign_in()
         assert kind in browser.get("/status").text
@@ -349,6 +349,6 @@ def test_data_that_nobody_examines_is_a_concern(loop: Loop, references: list[str
     del references
     loop.clock.advance(seconds=EXAMINED_WITHIN.total_seconds() + 1)
     loop.collect()
-    assert "data-not-examined" in [one.code for one in settle_alarms(loop.desk)]
+    assert "data-not-examined" in [one.code for one in update_alarms(loop.desk)]
     run_pass(loop)
-    assert "data-not-examined" not in [one.code for one in settle_alarms(loop.desk)]
+    assert "data-not-examined" not in [one.code for one in update_alarms(loop.desk)]

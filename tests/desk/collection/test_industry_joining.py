@@ -17,7 +17,7 @@ from gateway.desk.cases.model import CaseRow, get_case, to_case
 from gateway.desk.cases.opening import list_reports
 from gateway.desk.cases.queue import list_queue
 from gateway.desk.collection.filing import NewCase, file_cases
-from gateway.desk.collection.joining import list_cluster, list_misjoined, settle_case
+from gateway.desk.collection.joining import join_case, list_cluster, list_misjoined
 from gateway.desk.collection.row_checks import BY_GATEWAY
 from gateway.desk.store.schema import CASE_ACTIONS, CASES, METADATA
 from partner_sdk.report import SealedIndustryReport, list_given
@@ -94,7 +94,7 @@ def give_other_name(connection: Connection) -> None:
     """Note as `link_to_case` does that the first report has a second reference."""
     of_first = CASES.c.case_id == case_id_of("A")
     connection.execute(CASES.update().where(of_first).values(other_reference=OTHER_NAME))
-    settle_case(connection, case_id_of("A"), now=NOW)
+    join_case(connection, case_id_of("A"), now=NOW)
 
 
 def make_new_case(said: Said, *, minutes: int, **clear: Any) -> NewCase:

@@ -19,11 +19,11 @@ from gateway.desk.keyring.delegation import (
     RotationError,
     begin_rotation,
     change_root,
+    finish_renewal,
     finish_rotations,
     list_pending,
     renew_delegation,
     revoke_signing_key,
-    settle_key_set_key,
 )
 from gateway.desk.keyring.key_set import (
     CLOCK_ALLOWANCE,
@@ -170,7 +170,7 @@ def test_renewal_that_stops_between_word_and_key_is_finished_by_the_next_use(loo
     (paths.keys / "key-set.key").write_bytes(old)
     (paths.keys / "key-set.next.key").write_bytes(new)
     (paths.keys / "key-set.next.key").chmod(0o600)
-    settle_key_set_key(loop.desk)
+    finish_renewal(loop.desk)
     assert (paths.keys / "key-set.key").read_bytes() == new
     assert not (paths.keys / "key-set.next.key").exists()
 

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, text
 
-from gateway.desk.cases.watch import NOT_ANCHORED, settle_alarms
+from gateway.desk.cases.watch import NOT_ANCHORED, update_alarms
 from gateway.desk.keyring.anchoring import (
     ANCHORS_FILE,
     CONTRADICTS,
@@ -255,14 +255,14 @@ def test_silent_gateway_leaves_the_copy_and_an_exit_code_of_its_own(
 
 
 def test_day_without_an_anchor_is_a_concern(anchored: Loop) -> None:
-    assert NOT_ANCHORED not in {one.code for one in settle_alarms(anchored.desk)}
+    assert NOT_ANCHORED not in {one.code for one in update_alarms(anchored.desk)}
     anchored.clock.advance(seconds=27 * 3600)
-    assert NOT_ANCHORED in {one.code for one in settle_alarms(anchored.desk)}
+    assert NOT_ANCHORED in {one.code for one in update_alarms(anchored.desk)}
     found = [one for one in examine(anchored.desk.paths.state, clock=anchored.clock) if "not anchored" in one.detail]
     assert found
     assert "publish" in (found[0].fix or "")
     anchor_audit(anchored.desk)
-    assert NOT_ANCHORED not in {one.code for one in settle_alarms(anchored.desk)}
+    assert NOT_ANCHORED not in {one.code for one in update_alarms(anchored.desk)}
 
 
 def test_commands_answer_with_their_codes(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:

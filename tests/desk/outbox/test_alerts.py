@@ -14,7 +14,7 @@ from sqlalchemy import insert, select
 
 from gateway.desk.cases.model import list_cases
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.watch import settle_alarms
+from gateway.desk.cases.watch import update_alarms
 from gateway.desk.collection.collect import collect_reports
 from gateway.desk.office.people.permissions import Role
 from gateway.desk.office.people.register import end_person
@@ -52,7 +52,7 @@ HOLIDAY_NIGHT = datetime(2026, 12, 28, 2, 10, tzinfo=UTC)
 
 def codes(loop: Loop) -> list[str]:
     others = {"crisis-unread", "audit-not-anchored"}
-    return [one.code for one in settle_alarms(loop.desk) if one.code not in others]
+    return [one.code for one in update_alarms(loop.desk) if one.code not in others]
 
 
 def open_some(loop: Loop, count: int) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.watch import VAULT_CLOSED, find_unfit, settle_alarms
+from gateway.desk.cases.watch import VAULT_CLOSED, find_unfit, update_alarms
 from gateway.desk.keyring.commands import protect_keys
 from gateway.desk.keyring.publication import OPENINGS_NOTED, note_openings
 from gateway.desk.office import terminal
@@ -115,7 +115,7 @@ def test_health_status_doctor_and_pages_name_the_lock(locked: Desk, case_id: str
     assert find_unfit(locked) == "vault-stopped"
     with run_vault(locked):
         assert find_unfit(locked) == "locked"
-        assert [(one.code, one.detail) for one in settle_alarms(locked)] == [(VAULT_CLOSED, "locked")]
+        assert [(one.code, one.detail) for one in update_alarms(locked)] == [(VAULT_CLOSED, "locked")]
         browser = Browser(open_desk(locked.paths.state, clock=locked.clock, may_hold_keys=False)).sign_in()
         assert browser.get("/health").status_code == 503
         page = browser.post(f"/cases/{case_id}/read")
@@ -126,7 +126,7 @@ def test_health_status_doctor_and_pages_name_the_lock(locked: Desk, case_id: str
         assert "it needs a-okafor and b-lee" in next(iter(findings))
         locked.load_signer().unlock((FIRST, SECOND))
         assert find_unfit(locked) is None
-        assert settle_alarms(locked) == []
+        assert update_alarms(locked) == []
 
 
 def test_credentials_of_the_service_manager_unlock_and_wrong_ones_leave_it_locked(

@@ -12,7 +12,7 @@ import click
 
 from gateway.desk.cases.actions.ledger import NO_ENTRIES, EntriesTaken, collect_entries
 from gateway.desk.cases.outbox_run import send_due, send_outbox
-from gateway.desk.cases.watch import publish_staffing, settle_alarms
+from gateway.desk.cases.watch import publish_staffing, update_alarms
 from gateway.desk.collection.chain import GAP, note_failed
 from gateway.desk.collection.collect import Collected, Reconciled, collect_reports, reconcile
 from gateway.desk.collection.evidence_collecting import EvidenceCollected, collect_evidence
@@ -135,7 +135,7 @@ def _collect_once(call: Call, *, every: float | None, is_reconciled: bool) -> in
     # A silent gateway must not hold back the alerts and notes about cases that are here already.
     sent = send_outbox(desk, is_silent=steps.is_silent)
     steps.fail(sent.error)
-    settle_alarms(desk)
+    update_alarms(desk)
     if every is None:  # else the loop of the alerts does so
         steps.take(lambda: publish_staffing(desk), otherwise=None)
     steps.take(lambda: finish_due(desk), otherwise=list[str]())

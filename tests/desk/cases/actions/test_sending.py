@@ -20,7 +20,7 @@ from gateway.desk.cases.actions.ledger import (
 from gateway.desk.cases.actions.model import Action
 from gateway.desk.cases.actions.sending import FAILED
 from gateway.desk.cases.outbox_run import send_again, send_due
-from gateway.desk.cases.watch import OVERDUE, list_concerns, settle_alarms
+from gateway.desk.cases.watch import OVERDUE, list_concerns, update_alarms
 from gateway.desk.outbox.queue import GAVE_UP, STUCK
 from gateway.desk.partners.mailbox import seal_messages_again
 from partner_sdk.errors import LocalStateError, TransportError
@@ -267,7 +267,7 @@ def make_late(loop: Loop, **changes: str) -> Action:
 
 
 def is_overdue(loop: Loop) -> bool:
-    settle_alarms(loop.desk)
+    update_alarms(loop.desk)
     with loop.desk.store.read() as connection:
         return OVERDUE in {one.code for one in list_concerns(connection, desk=loop.desk)}
 
