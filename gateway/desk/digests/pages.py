@@ -1,11 +1,12 @@
-"""Pages of the digests: make one, preview it exactly as the partner will see it, release or reject it.
+"""Releases and rejects digests, and their pages: make one, preview it exactly as its partner will see it.
 
-A second person signs; then it goes to the partner's mailbox or, for an overview, to the public: `release` is the only
-way for either to leave the desk. The rules (one draw, one budget, two people) are in `making.py`.
+`release` alone sends a digest to its partner, or an overview to each adopter of the button; a second person signed it.
+The draw is in `making.py`, the budget in `ledger.py`.
 """
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -81,15 +82,15 @@ def release(desk: Desk, digest_id: str) -> DigestRecord:
     now = desk.clock()
     with desk.store.write() as connection:
         record = get_record(connection, digest_id)
+        # The same digest is the same message for ever, also for a desk that was restored and has forgotten it.
+        messages = {record.partner: make_message_id(digest_id)}
+        if record.partner == OVERVIEW_OF:
+            adopters, own = list_adopters(connection), PARTNERS.c.environment == desk.config.environment
+            with_keys = connection.execute(select(PARTNERS.c.partner).where(PARTNERS.c.state == "active", own))
+            readers = sorted(adopters.intersection(with_keys.scalars()))
+            messages = {partner: make_message_id(f"{digest_id}/{partner}") for partner in readers}
         if record.state != "released":
             signer, body = get_signer(connection, record), get_body(record)
-            # The same digest is the same message for ever, also for a desk that was restored and has forgotten it.
-            messages = {record.partner: make_message_id(digest_id)}
-            if record.partner == OVERVIEW_OF:
-                adopters, own = list_adopters(connection), PARTNERS.c.environment == desk.config.environment
-                with_keys = connection.execute(select(PARTNERS.c.partner).where(PARTNERS.c.state == "active", own))
-                readers = sorted(adopters.intersection(with_keys.scalars()))
-                messages = {partner: make_message_id(f"{digest_id}/{partner}") for partner in readers}
             if not messages:
                 raise DigestError("No adopter of the button has a mailbox yet.", reason="no-adopters")
             # In one transaction with the record: what has begun to leave the desk cannot be rejected.
@@ -103,7 +104,7 @@ def release(desk: Desk, digest_id: str) -> DigestRecord:
             append_entry(connection, "digest-released", digest_id, at=now, actor=signer, partners=len(messages))
             record = get_record(connection, digest_id)
     send_due(desk, only={"message"}).raise_first()
-    _check_accepted(desk, digest_id)
+    _check_accepted(desk, messages.values())
     return record
 
 
@@ -138,13 +139,13 @@ def reject(desk: Desk, digest_id: str, *, by: str, reason: str) -> DigestRecord:
                 )
     if has_mailbox:
         send_due(desk, only={"message"}).raise_first()
-        _check_accepted(desk, digest_id)
+        _check_accepted(desk, [make_message_id(digest_id)])
     return record
 
 
-def _check_accepted(desk: Desk, digest_id: str) -> None:
+def _check_accepted(desk: Desk, message_ids: Iterable[str]) -> None:
     with desk.store.read() as connection:
-        if is_refused(connection, make_message_id(digest_id)):
+        if any(is_refused(connection, one) for one in message_ids):
             raise DigestError(
                 "The gateway has another digest of this partner and period: this desk published it, was restored from "
                 "an older backup since, and has lost its journal of draws. The published one stands, and this one is "
@@ -206,7 +207,6 @@ def _check_released(record: DigestRecord) -> None:
 
 blueprint = Blueprint("digests", __name__)
 QUARTERS_OFFERED = 8  # two years, so that each year ends among them
-ALL = "all.services"
 MOST_SECONDS = 20  # of one request that makes the digests of all services: the next one goes on
 making_forms: Forms[None] = Forms(
     blueprint,
@@ -234,18 +234,18 @@ def list_all() -> ResponseReturnValue:
 def post_make(_none: None, typed: Typed) -> ResponseReturnValue:
     """Make the digest of a partner and a closed period, or show the existing one; or those of all services."""
     desk, partner = get_desk(), typed["partner"]
-    if partner not in {ALL, *_get_services()}:
+    if partner not in {OVERVIEW_OF, *_get_services()}:
         return _show_list(fault="Choose the partner for this digest.")
     order = DigestOrder(
         quarter=parse_period(typed["quarter"]),
         environment=desk.config.environment,
         made_by=get_name(),
         partner=partner,
-        adopted=typed["adopted"] == "yes" and partner != ALL,
+        adopted=typed["adopted"] == "yes" and partner != OVERVIEW_OF,
         threshold=desk.config.significant_incidents,
         accept_lost=typed["without_lost"] == "yes",
     )
-    if partner != ALL:
+    if partner != OVERVIEW_OF:
         record = make_digest(desk.store, order, clock=desk.clock)
         return go_to("digests.show_digest", digest_id=record.digest_id)
     results = make_all(desk.store, order, clock=desk.clock, most_seconds=MOST_SECONDS)
@@ -374,7 +374,7 @@ def _show_list(*, fault: str | None = None, is_lost: bool = False, **shown: Any)
         ],
         offered=sorted([*years, *quarters], key=lambda period: period.last_day, reverse=True),
         years=years,
-        all_services=ALL,
+        all_services=OVERVIEW_OF,
         chosen=read_typed(),
         fault=fault,
         is_lost=is_lost,

@@ -46,8 +46,9 @@ from gateway.desk.digests.tables import BUDGET_MICRO, OUTCOME_MICRO
 from gateway.desk.keyring.key_set import Quarter, Year, parse_period
 from gateway.desk.office.people.releases import ReleaseError
 from gateway.desk.office.wiring import Desk
+from gateway.desk.partners.mailbox import REFUSED
 from gateway.desk.store import DeskStore
-from gateway.desk.store.agency_tables import LEDGER, MAILBOX_MESSAGES, PARTNERS
+from gateway.desk.store.agency_tables import LEDGER, MAILBOX_MESSAGES, OUTBOX, PARTNERS
 from gateway.desk.store.audit import check_chain
 from gateway.desk.store.schema import CASE_STEPS
 from partner_sdk.console.digests.page import NO_ROWS, NOTHING_SHOWN, render_overview_article
@@ -355,6 +356,11 @@ def test_a_second_person_releases_it_to_adopters_alone_and_a_supervisor_makes_it
         (PARTNER, "overview")
     ]
     assert len(sent) == 2
+    with desk.store.write() as connection:
+        connection.execute(update(OUTBOX).values(state="given_up", last_error=REFUSED))
+    with pytest.raises(DigestError) as caught:
+        release(desk, record.digest_id)
+    assert caught.value.reason == "published-before"
     with pytest.raises(DigestError) as caught:
         reject(desk, record.digest_id, by="Second Two", reason="The zebra figures")
     assert caught.value.reason == "not-waiting"
