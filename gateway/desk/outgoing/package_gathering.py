@@ -230,13 +230,13 @@ _ME: Final = "me"
 _CHILD: Final = ("age_band", "child.birth", "region", "country", "child.place", "child.school", "feels")
 _SUSPECT: Final = ("person.age", "person.how_met", "person.in_real_life", "person.near", "person.knows")
 # Who reported, and every way to reach or recognise them.
-_OF_REPORTER: Final = (
+OF_REPORTER: Final = (
     "name",
     *(f"contact.{name}" for name in SafeContact.__struct_fields__),
     *("child.relationship", "child.role", "child.organisation", "child.other_reference"),
 )
 # The desk's own marks, which help nobody outside.
-_PUBLIC_LEFT_OUT: Final = (
+PUBLIC_LEFT_OUT: Final = (
     *("reply_key", "context", "signals", "copy_version", "schema_version", "reply_by", "placement"),
     *("clear.schema_version", "clear.environment", "clear.partner", "clear.evidence_ids"),
 )
@@ -340,8 +340,8 @@ def _list_public_accounts(report: PublicReport, number: int, *, reporter: Person
 
 
 def _list_public_sections(report: PublicReport) -> Iterator[Section]:
-    hidden = {PUBLIC_WORDS[path] for path in _OF_REPORTER}
-    left_out = {PUBLIC_WORDS[path] for path in _PUBLIC_LEFT_OUT}
+    hidden = {PUBLIC_WORDS[path] for path in OF_REPORTER}
+    left_out = {PUBLIC_WORDS[path] for path in PUBLIC_LEFT_OUT}
     shown = list[Line]()
     for section in make_sections(report):
         lines = list[Line]()

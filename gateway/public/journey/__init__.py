@@ -4,7 +4,7 @@ One table for the views, the checks, the summary and the tests. The texts are in
 the form's specification; a letter marks a page that only some people see.
 
 One answer from page to sealed report: `views/screens.py` (its page), `journey/fields.py` (read and checked), then
-`views/check.py` (shown once more), `sending.py` (Send) and `sending.py` (the report that is sealed).
+`views/check.py` (shown once more), `sending.py` (built, sealed and stored).
 
 To add a field to the form and to the desk's page, in this order; after each arrow the test that fails without it:
 
@@ -14,16 +14,19 @@ To add a field to the form and to the desk's page, in this order; after each arr
 2. `gateway/public/journey/screens.py`: a `Field` of the same name. If the name
    is taken, put the part of the report before it, e.g. `child_school` fills `child.school`.
    -> `tests/gateway/public/test_send.py::test_every_field_of_a_part_of_the_report_is_filled_from_a_field_of_its_own`
-3. `gateway/public/wording/en/story.toml` and `cy/story.toml` (named like the file of the screens): its label, summary
+3. `gateway/public/wording/en/story.toml` and `cy/story.toml`: its label, summary
    and options, and variants for other voices where the plain text does not fit (untested); a new version where
    `signoffs.toml` asks for one; then `python -m tests.gateway.public.reading_table`. A page has at most 8,000 bytes.
    -> `tests/gateway/public/test_wording.py::test_every_word_of_a_screen_exists_in_every_voice`
 4. `gateway/guidance/risk.toml`: each option, weighed or listed as meaning nothing.
    -> `tests/desk/collection/test_risk.py::test_every_option_of_the_form_is_weighed_or_listed_as_meaning_nothing`
-5. `gateway/desk/cases/reading/labels.py`: the label at the desk, and labels for codes that are not plain English.
+5. `gateway/desk/cases/reading/labels.py`: the label at the desk, and labels for codes that are not plain English. Its
+   place is a row of `_SECTIONS` in `public_report.py` beside it, and of `_GROUPS` in `outgoing/manual_entry.py`.
    -> `tests/desk/cases/test_report_words.py::test_every_path_of_a_report_has_words_and_no_words_stand_for_nothing`
+   Whether it goes to police: `OF_REPORTER` in `gateway/desk/outgoing/package_gathering.py`.
+   -> `tests/desk/outgoing/packages/test_building.py::test_answer_goes_to_police_only_if_somebody_chose_it`
 6. `tests/gateway/public/test_send.py` (`FREE_TEXTS` or `CHOICES`), `tests/gateway/public/walks.py` (`LONG_WAY`) and
-   `tests/gateway/public/test_drafts.py` (`FIELDS_OF_V3`): it is typed, arrives unchanged, and cannot be renamed
+   `tests/gateway/public/test_drafts.py` (`FIELDS_OF_V4`): it is typed, arrives unchanged, and cannot be renamed
    unnoticed.
    -> `tests/gateway/public/test_send.py::test_every_free_text_is_known_here_and_typed_on_the_long_way`
 

@@ -18,11 +18,12 @@ from gateway.desk.cases.actions.destinations import load_register
 from gateway.desk.cases.actions.ledger import open_body
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case
+from gateway.desk.cases.reading.labels import PUBLIC_WORDS
 from gateway.desk.office.people.permissions import Role
 from gateway.desk.office.wiring import Desk
 from gateway.desk.outgoing.package_archive import unpack
 from gateway.desk.outgoing.package_content import Line, load_handling, load_legal_bases
-from gateway.desk.outgoing.package_gathering import make_public_parts
+from gateway.desk.outgoing.package_gathering import OF_REPORTER, PUBLIC_LEFT_OUT, make_public_parts
 from gateway.desk.store.schema import AUDIT, CASE_ACTIONS, CASE_STEPS, METADATA
 from gateway.exchange.public_report import Meeting
 from partner_sdk.wire.mailbox import Package, parse_body
@@ -56,6 +57,21 @@ def maker(desk: Desk, case_id: str) -> Browser:
     browser = Browser(desk).sign_in(MAKER)
     browser.get(f"/cases/{case_id}")
     return browser
+
+
+# A new answer of the form is added here, or to `OF_REPORTER` if it tells who reported (package_gathering.py).
+PASSED_ON = {
+    *("age_band", "country", "danger", "feels", "kinds", "language", "pictures", "region", "reporter_age_band"),
+    *("signposted", "still", "story", "submitted_at", "there_too", "told", "under_18", "when", "who"),
+    *(f"child.{name}" for name in ("already_told", "birth", "child_knows", "is_with_you", "name", "place", "school")),
+    *(f"clear.{name}" for name in ("earlier_reference", "kind", "priority", "report_id")),
+    *("meeting.place", "meeting.when"),
+    *(f"person.{name}" for name in ("age", "app", "handle", "how_met", "in_real_life", "knows", "names", "near")),
+}
+
+
+def test_answer_goes_to_police_only_if_somebody_chose_it() -> None:
+    assert set(PUBLIC_WORDS) - {*OF_REPORTER, *PUBLIC_LEFT_OUT} == PASSED_ON
 
 
 def count_actions(desk: Desk) -> int:
