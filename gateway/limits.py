@@ -6,9 +6,8 @@ a name, an address or a key id: callers pass keyed hashes, and a nonce is hashed
 The library's own memory store starts a timer thread every 10 ms under load, which took a fifth of a report's time.
 `ProcessStore` drops an expired count when it is next read, and sweeps all of them now and then.
 
-Never stores a name or an address, only keyed hashes. Never refuses a child's Send: at the public door a limit only
-reports "over", and the door flags the report or shows a page that slows down. Never fails with its store, which counts
-in the worker's own memory while Valkey is away.
+Never refuses a child's Send: at the public door a limit only reports "over", and the door flags the report or shows a
+page that slows down.
 """
 
 import contextlib

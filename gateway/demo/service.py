@@ -1,7 +1,7 @@
 """The example service as a Flask app: its pages, their five places of the button, and one strict policy.
 
 Nothing here is specific to the demonstration: a partner with Flask would write the same.
-`python -m gateway.demo.service_app --help` serves it until the process ends.
+`python -m gateway.demo.service --help` serves it until the process ends.
 """
 
 from dataclasses import dataclass
@@ -140,4 +140,4 @@ def main(port: int, origin: str, partner_state: Path | None) -> None:
 
 
 if __name__ == "__main__":
-    main(prog_name="python -m gateway.demo.service_app")
+    main(prog_name="python -m gateway.demo.service")

@@ -13,6 +13,7 @@ subject: its rules, its pages and its commands.
    long a case is kept, and requests to see, correct or wipe one)
 8. running: `running/`, all pages in one app, the commands, the doctor and the night's work
 
-Never imports the rest of the gateway (only ``gateway.web``, ``gateway.databases`` and ``gateway.guidance``), and the
+Never imports the rest of the gateway (only ``gateway.web``, ``gateway.databases``,
+``gateway.guidance`` and ``gateway.exchange``), and the
 gateway never imports it.
 """

@@ -4,7 +4,7 @@ A sealed item waits at the gateway until the other side acknowledges it. The kin
 gateway, desk and WIRE.md read here; reports and evidence also have tables of their own. Never knows the contents.
 
 - A new kind that the desk takes: a row here and in WIRE.md, and a function at the desk that `inbox.collect_items` calls
-  for each item, e.g. `adoptions.collect_adoptions`. If a partner sends it, also a call, e.g. `post_account`.
+  for each item, e.g. `adoption.collect_adoptions`. If a partner sends it, also a call, e.g. `post_account`.
 - A new message from the desk to partners needs no kind: it is a `MessageKind` in `partner_sdk/wire/mailbox.py`.
 - A new kind that the desk puts: a row here and in WIRE.md, and an `OutboxKind` with its sender in
   `gateway/desk/cases/outbox_run.py`.

@@ -1,6 +1,6 @@
-"""One exchange with the gateway: its address and bounds, one try, when to try again, and a log of events.
+"""One try of a request: sends it, returns the reply or raises an error of errors.py.
 
-Sends a request, returns the reply or raises an error of errors.py. Nothing of `requests` or `urllib3` crosses this
+Nothing of `requests` or `urllib3` crosses this
 border, no redirect is followed, no cookie is kept. Retries stand above the signing: every try is signed afresh over the
 same body (WIRE.md §6.1). One deadline holds for everything (http.py).
 

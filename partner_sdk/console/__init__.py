@@ -5,5 +5,6 @@ the functions that the commands use. `check` is the check of a button, which nee
 
 To add a page: write a view in the module of its subject, e.g. `feedback`, on its `blueprint`. The session, the person,
 the token of each form and the headers are settled for every route (session.py, app.py); `page.py` has the tools of a
-takes forms and lists from `console/parts.html`. The first page of a subject may stand in `MENU` of app.py.
+view, and a template takes forms and lists from `console/parts.html`. The first page of a subject may stand in `MENU` of
+app.py.
 """

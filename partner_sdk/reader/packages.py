@@ -88,7 +88,7 @@ def _list_files(archive: bytes, manifest: PackageManifest) -> Iterator[tuple[str
 def _write_all(files: Mapping[str, bytes], *, folder: Path) -> list[Path]:
     if os.path.lexists(folder):
         raise LocalStateError(
-            f"{folder} exists already, and nothing in it was touched: give a new folder with --out.", reason="exists"
+            f"{folder} exists already, and nothing in it was touched: give a new folder.", reason="exists"
         )
     if not folder.parent.is_dir():
         raise LocalStateError(f"Make the folder {folder.parent} first.", reason="cannot-write")

@@ -98,7 +98,7 @@ COUNTS: Final = (
     ("yes", "Yes, this is the reply they were promised"),
     ("no", "No, they will also be answered another way"),
 )
-# More rows than a person reads on one page; `evidence list` shows them all.
+# More rows than a person reads on one page.
 MOST_FILES: Final = 500
 # Limit for the sealed bytes of reports that are opened for their files alone.
 MOST_COMPARED_BYTES: Final = 2 * 1024 * 1024

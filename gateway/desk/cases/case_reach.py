@@ -1,4 +1,4 @@
-"""The case of a page's address, for those who may reach it."""
+"""Looks up the case that a page's address names, and checks that the person may reach it."""
 
 from gateway.desk.cases.holding import make_scope
 from gateway.desk.cases.model import CaseError, CaseRow, get_case

@@ -1,1 +1,1 @@
-"""All that leaves about a case: packages for police, notices to services, and calls that are typed in."""
+"""All that leaves about a case: packages, referrals, requests and warnings; and calls that are typed in."""

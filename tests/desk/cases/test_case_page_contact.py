@@ -165,11 +165,6 @@ def test_every_code_of_a_country_has_a_name(code: str | None, name: str) -> None
     assert format_country(code) == name
 
 
-def test_page_of_a_partners_report_has_no_such_block(desk: Desk, browser: Browser) -> None:
-    case_id = add_sealed_case(desk, marker="", door="industry")
-    assert "How to reach this person safely" not in browser.get(f"/cases/{case_id}").text
-
-
 @pytest.mark.parametrize("action", ["close", "reply", "move"])
 def test_page_after_a_fault_keeps_the_report_open_and_the_warnings_first(
     desk: Desk, browser: Browser, action: str

