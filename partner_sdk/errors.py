@@ -2,6 +2,7 @@
 
 ```
 ReportAbuseError            .reason: one kebab-case slug a machine can compare
+├── RefusalError            the base of errors whose reasons are few and fixed
 ├── FormatError             bytes from outside that are not the one spelling of WIRE.md
 │   └── EnvelopeError       a sealed box: malformed, too large, unknown version or suite
 ├── SealingError            the agency's key is bad or may not seal now

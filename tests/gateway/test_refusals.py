@@ -19,6 +19,7 @@ from partner_sdk.wire.submission import ReportPost
 ELSEWHERE = {
     "EnrolmentError",
     "EvidenceError",
+    "RefusalError",
     "LocalStateError",
     "MailboxError",
     "OpeningError",

@@ -201,7 +201,7 @@ def load_release_files() -> None:
 ACTS: Final[dict[str, Act]] = {"give-signoff": "give", "withdraw-signoff": "withdraw"}
 """The acts, by the actions of the audit log."""
 WELSH_REPLIES: Final = "replies-cy-welsh-reader"
-_NOTES_FILE: Final = TEMPLATES_FOLDER.parents[1] / "outbox" / "notes.toml"
+_NOTES_FILE: Final = TEMPLATES_FOLDER.parent / "outbox" / "notes.toml"
 
 
 def list_signoffs(connection: Connection) -> list[CheckStatus]:

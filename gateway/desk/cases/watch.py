@@ -26,6 +26,7 @@ from gateway.desk.collection.chain import (
     read_feed_time,
     write_collector_state,
 )
+from gateway.desk.collection.quarantine import list_full_senders
 from gateway.desk.keyring.anchoring import ANCHORED_WITHIN, find_newest_kept
 from gateway.desk.keyring.publication import DAILY_ROLES, PublicationKind, find_newest
 from gateway.desk.office.people.permissions import BY_THE_DESK
@@ -55,6 +56,7 @@ NOT_ACKNOWLEDGED: Final = "alert-not-acknowledged"
 ESCALATION_RAN_OUT: Final = "escalation-ran-out"
 NIGHT_UNTAKEN: Final = "night-not-taken-over"
 CRISIS_UNREAD: Final = "crisis-unread"
+QUARANTINE_FULL: Final = "quarantine-full"
 VAULT_CLOSED: Final = "vault-closed"
 NOT_ANCHORED: Final = "audit-not-anchored"
 UNREVIEWED: Final = "package-unreviewed"
@@ -120,6 +122,7 @@ ADVICE: Final[dict[str, tuple[str, str, str]]] = {
         "Bring it back from a backup, then run {}.",
         "doctor --deep",
     ),
+    QUARANTINE_FULL: ("A sender has filled its room in quarantine", "Read the page Quarantine.", ""),
 }
 
 
@@ -165,6 +168,10 @@ def list_concerns(connection: Connection, *, desk: Desk) -> list[Concern]:
     if late := find_late(connection, now=now):
         concerns.append(Concern(OVERDUE, late[1], late[0]))
     concerns += _list_damage(connection, state, now=now)
+    concerns += [
+        Concern(QUARANTINE_FULL, parse_time(last_at), rows, partner)
+        for partner, rows, last_at in list_full_senders(connection)
+    ]
     return concerns
 
 

@@ -272,20 +272,37 @@ DAMAGED: Final = "gateway-storage-damaged"
 MOST_NAMED: Final = 50
 
 
-def note_collected(desk: Desk, status: FeedStatus) -> None:
-    """Note that the reports were collected, and how many the gateway reports as still waiting."""
+def note_collected(desk: Desk, status: FeedStatus, *, left_urgent: int = 0, left_others: int = 0) -> None:
+    """Note that the reports were collected, and how many the gateway reports as still waiting.
+
+    Rows that this desk left there because their sender's share is full have an alarm of their own and are not counted
+    here: they must not hide another sender's waiting report.
+    """
     now = desk.clock()
     urgent = [one for one in status.waiting if one.priority == "P1"]
     others = [one for one in status.waiting if one.priority != "P1"]
+    urgent_waiting = max(0, sum(one.count for one in urgent) - left_urgent)
+    others_waiting = max(0, sum(one.count for one in others) - left_others)
     write_collector_state(
         desk,
         succeeded_at=format_time(now),
         failure=None,
         is_refused=False,
-        urgent_waiting=sum(one.count for one in urgent),
-        urgent_since=_find_oldest(urgent, now=now),
-        others_waiting=sum(one.count for one in others),
-        others_since=_find_oldest(others, now=now),
+        urgent_waiting=urgent_waiting,
+        urgent_since=_find_oldest(urgent, now=now) if urgent_waiting else None,
+        others_waiting=others_waiting,
+        others_since=_find_oldest(others, now=now) if others_waiting else None,
+    )
+
+
+def note_read(desk: Desk, status: FeedStatus, *, position: int, left: int) -> None:
+    """Note how far the feed was judged, and how far the rows left earlier were judged again."""
+    write_collector_state(
+        desk,
+        feed_instance=status.instance,
+        feed_epoch=status.epoch,
+        feed_position=position,
+        left_position=left,
     )
 
 

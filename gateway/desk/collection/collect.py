@@ -11,7 +11,8 @@ differences become alarms for a person. It never changes a report that is here.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal, NamedTuple
+from hashlib import sha256
+from typing import Final, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, literal, select
@@ -21,6 +22,7 @@ from gateway.desk.collection.chain import (
     Link,
     add_links,
     count_hidden,
+    get_collector_state,
     get_feed_status,
     load_trusted_keys,
     look_for_gaps,
@@ -28,6 +30,7 @@ from gateway.desk.collection.chain import (
     name_positions,
     name_today,
     note_collected,
+    note_read,
     note_today,
 )
 from gateway.desk.collection.damage import Held, find_log_fault, list_filed, list_held, mend_reports
@@ -57,6 +60,9 @@ STUCK: Final = "feed-stuck"
 # Limits a feed that would never end or would fill this disk; reaching the limit raises one alarm.
 ENDLESS: Final = "feed-endless"
 MOST_PAGES: Final = 10_000
+# The share of a run for rows that an earlier run left at the gateway, after everything newer.
+LEFT_PAGES: Final = 5
+LEFT_TIME: Final = timedelta(seconds=10)
 MOST_QUARANTINED: Final = 2_000
 MOST_QUARANTINED_BYTES: Final = 512 * 1024 * 1024
 # The gateway has reports that it cannot read: pages of its database are damaged.
@@ -77,13 +83,17 @@ Progress = Callable[[int], None]
 
 @dataclass(slots=True)
 class Collected:
-    """The result of one run: row counts, and the chain's open gaps and new epochs."""
+    """The result of one run: row counts, and the chain's open gaps and new epochs.
+
+    `left` counts rows that stay at the gateway because their sender has too many in quarantine.
+    """
 
     filed: int = 0
     mended: int = 0  # reports that were missing or damaged here
     quarantined: int = 0
     quarantined_bytes: int = 0
-    left: int = 0  # at the gateway, because a damaged page here takes no other bytes
+    left: int = 0
+    left_urgent: int = 0  # the number of them that state P1
     known: int = 0
     unreadable: list[int] = field(default_factory=list)  # positions at the gateway
     hidden: int = 0
@@ -92,6 +102,7 @@ class Collected:
     gaps: list[str] = field(default_factory=list)
     new_epochs: list[str] = field(default_factory=list)
     log_fault: str | None = None  # why the public log contradicts the one seen before, or `unchecked`
+    passed: set[bytes] = field(default_factory=set, compare=False)  # digests of rows to retry later
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,58 +114,111 @@ class _Judged:
     refused: RowRefusedError | None
 
 
-def collect_reports(desk: Desk, feed: FeedClient, *, actor: str, progress: Progress | None = None) -> Collected:
-    """Take every row that the gateway still holds for us; then check the public log.
+def collect_reports(
+    desk: Desk, feed: FeedClient, *, actor: str, progress: Progress | None = None, from_start: bool = False
+) -> Collected:
+    """Take every row that the gateway still holds for us, after the last judged position; then check the public log.
 
-    An endless feed is abandoned with an alarm. Raises the feed client's errors; rows stored before the error stay, and
-    the next run continues from there.
+    Rows that cannot be acknowledged are skipped. They are retried afterwards, a few pages a run, so that they never
+    delay a newer row. `from_start` reads the whole feed again. An endless feed is abandoned with an alarm. Raises the
+    feed client's errors; rows stored before the error stay, and the next run continues from there.
     """
     with desk.store.hold():
-        collected, status = Collected(), get_feed_status(desk, feed)
-        shown, end = _read_feed(desk, feed, status, collected=collected, actor=actor, progress=progress)
-        if collected.unreadable:
-            note_today(desk, UNREADABLE, status, what=name_positions(collected.unreadable))
-        if shown < status.unacknowledged and end == "whole":
-            collected.hidden = count_hidden(feed, rows=PAGE_ROWS)
-            if collected.hidden:
-                note_today(desk, HIDDEN, status)
-        # The endless feed was abandoned here, and later rows are still unseen: no gap.
-        standing = look_for_gaps(desk, msgspec.structs.replace(status, chains=()) if end == "endless" else status)
-        collected.gaps, collected.new_epochs = standing.gaps, standing.new_epochs
-        collected.is_behind = standing.is_behind
-        # Asked again: the rows left now could not be acknowledged, or have just arrived.
-        note_collected(desk, feed.get_status())
-        collected.log_fault = find_log_fault(desk, feed)
-        return collected
+        return _collect(desk, feed, actor=actor, progress=progress, from_start=from_start)
 
 
-def _read_feed(
-    desk: Desk, feed: FeedClient, status: FeedStatus, *, collected: Collected, actor: str, progress: Progress | None
-) -> tuple[int, Literal["whole", "endless", "circle"]]:
-    """Take the rows of all pages; return how many were shown, and why that ended."""
-    trusted, shown = load_trusted_keys(desk, actor=actor), 0
+def _collect(desk: Desk, feed: FeedClient, *, actor: str, progress: Progress | None, from_start: bool) -> Collected:
+    collected = Collected()
+    status = get_feed_status(desk, feed)
+    with desk.store.read() as connection:
+        state = get_collector_state(connection)
+    is_known = (state.feed_instance, state.feed_epoch) == (status.instance, status.epoch) and not from_start
+    start, left_from = (state.feed_position, state.left_position) if is_known else (0, 0)
+    reading = _Reading(
+        desk, feed, load_trusted_keys(desk, actor=actor), status, actor, collected, progress, reached=start
+    )
     try:
-        for pages, page in enumerate(read_pages(feed, REPORT, limit=PAGE_ROWS), start=1):
+        is_left = not reading.read()
+    finally:
+        note_read(desk, status, position=reading.reached, left=left_from)
+    if start and reading.shown < status.unacknowledged:
+        left_from = left_from if left_from < start else 0
+        is_left |= left_from > 0
+        reading_end, reading.reached, reading.pages = reading.reached, left_from, 0
+        is_whole = reading.read(until=start)
+        is_left |= not is_whole
+        note_read(desk, status, position=reading_end, left=0 if is_whole else reading.reached)
+    if collected.unreadable:
+        note_today(desk, UNREADABLE, status, what=name_positions(collected.unreadable))
+    if reading.shown < status.unacknowledged and not is_left:
+        collected.hidden = count_hidden(feed, rows=PAGE_ROWS)
+        if collected.hidden:
+            note_today(desk, HIDDEN, status)
+    # The endless feed was abandoned here, and later rows are still unseen: no gap.
+    standing = look_for_gaps(desk, msgspec.structs.replace(status, chains=()) if reading.is_endless else status)
+    collected.gaps, collected.new_epochs = standing.gaps, standing.new_epochs
+    collected.is_behind = standing.is_behind
+    # Asked again: the rows left now could not be acknowledged, or have just arrived.
+    note_collected(
+        desk, feed.get_status(), left_urgent=collected.left_urgent, left_others=collected.left - collected.left_urgent
+    )
+    collected.log_fault = find_log_fault(desk, feed)
+    return collected
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One run through the feed: `reached` is the last judged position, `shown` counts rows."""
+
+    desk: Desk
+    feed: FeedClient
+    trusted: TrustedKeys
+    status: FeedStatus
+    actor: str
+    collected: Collected
+    progress: Progress | None
+    reached: int
+    shown: int = 0
+    pages: int = 0
+    is_endless: bool = False
+
+    def read(self, *, until: int | None = None) -> bool:
+        """Take the rows after `reached`; return whether none are left. A feed that goes in a circle raises an alarm.
+
+        `until` is the position up to which rows left earlier are retried, a few pages at most.
+        """
+        try:
+            return self._read_pages(until=until)
+        except FeedCircleError:
+            note_today(self.desk, STUCK, self.status)
+            return False
+
+    def _read_pages(self, *, until: int | None) -> bool:
+        collected, ends_at = self.collected, self.desk.clock() + LEFT_TIME
+        for page in read_pages(self.feed, REPORT, limit=PAGE_ROWS, after=self.reached):
             rows = [bytes(one) for one in page.items]
-            shown += len(rows) + len(page.unreadable)
-            collected.unreadable += page.unreadable
-            claims = take_rows(desk, rows, trusted=trusted, actor=actor, collected=collected)
-            if feed.acknowledge(REPORT, claims) < len(claims):
-                note_today(desk, NOT_TAKEN, status)
-            if progress is not None:
-                progress(collected.filed + collected.quarantined)
-            is_enough = (
-                pages >= MOST_PAGES
-                or collected.quarantined >= MOST_QUARANTINED
-                or collected.quarantined_bytes >= MOST_QUARANTINED_BYTES
-            )
-            if page.more and is_enough:
-                note_today(desk, ENDLESS, status)
-                return shown, "endless"
-    except FeedCircleError:
-        note_today(desk, STUCK, status)
-        return shown, "circle"
-    return shown, "whole"
+            if collected.passed:
+                rows = [row for row in rows if sha256(row).digest() not in collected.passed]
+            unreadable = [one for one in page.unreadable if one not in collected.unreadable]
+            self.shown += len(rows) + len(unreadable)
+            collected.unreadable += unreadable
+            claims = take_rows(self.desk, rows, trusted=self.trusted, actor=self.actor, collected=collected)
+            if self.feed.acknowledge(REPORT, claims) < len(claims):
+                note_today(self.desk, NOT_TAKEN, self.status)
+            if self.progress is not None:
+                self.progress(collected.filed + collected.quarantined)
+            self.reached, self.pages = max(self.reached, page.last), self.pages + 1
+            if until is not None:
+                if self.reached >= until:
+                    break
+                is_late = self.pages >= LEFT_PAGES or self.desk.clock() >= ends_at
+                if page.more and (is_late or _is_enough(collected, pages=0)):
+                    return False
+            elif page.more and _is_enough(collected, pages=self.pages):
+                note_today(self.desk, ENDLESS, self.status)
+                self.is_endless = True
+                return False
+        return True
 
 
 def take_rows(
@@ -169,8 +233,9 @@ def take_rows(
         verified, known, clashing, mended, unmended = _sort_out(
             connection, [one for one in judged if one.verified is not None], held=held, desk=desk, actor=actor
         )
-        kept = _store_refused(connection, [*refused, *clashing], desk=desk, actor=actor, collected=collected)
+        kept, left = _store_refused(connection, [*refused, *clashing], desk=desk, actor=actor, collected=collected)
         filed_now = store_verified(connection, verified, desk=desk, actor=actor)
+        left |= unmended
         add_links(connection, _links(judged, filed=verified), now=now)
         for one in judged:
             intake = one.verified.intake if one.verified is not None else one.refused.intake if one.refused else None
@@ -182,10 +247,11 @@ def take_rows(
     collected.mended += mended
     collected.quarantined += kept
     collected.known += known + len(verified) - filed_now
-    collected.left += len(unmended)
+    collected.left += len(left)
+    collected.passed.update(sha256(one.raw).digest() for one in judged if one.raw in left or _claim(one) is None)
     # A row that is not stored here is not acknowledged: the gateway keeps it. A row without a statement cannot be
     # named, so it stays at the gateway and is refused again each time.
-    return tuple(claim for one in judged if one.raw not in unmended and (claim := _claim(one)) is not None)
+    return tuple(claim for one in judged if one.raw not in left and (claim := _claim(one)) is not None)
 
 
 def try_again(desk: Desk, *, actor: str, accept_ended_key: int | None = None) -> Collected:
@@ -298,23 +364,27 @@ def _clash(one: _Judged, row: VerifiedRow, what: str, *, reason: str) -> _Judged
 
 def _store_refused(
     connection: Connection, judged: Sequence[_Judged], *, desk: Desk, actor: str, collected: Collected
-) -> int:
-    """Store refused rows and return how many are new."""
+) -> tuple[int, set[bytes]]:
+    """Store refused rows; return how many are new, and the bytes of rows left at the gateway."""
     kept = urgent = 0
+    left: set[bytes] = set()
     alerted, now = set[Group](), desk.clock()
     for one in judged:
         if one.refused is None:
             continue
         row = keep_row(connection, one.raw, one.refused, alerted=alerted, actor=actor, now=now)
-        if row.is_new:
+        if row.outcome == "kept":
             kept += 1
             urgent += row.needs_alert
             collected.quarantined_bytes += len(one.raw)
             collected.refused[one.refused.reason] = collected.refused.get(one.refused.reason, 0) + 1
+        elif row.outcome == "full":
+            left.add(one.raw)
+            collected.left_urgent += row.states_p1
         else:
             collected.known += 1
     queue_alert(connection, count=urgent, now=now)
-    return kept
+    return kept, left
 
 
 def _links(judged: Sequence[_Judged], *, filed: Sequence[VerifiedRow]) -> list[Link]:
@@ -335,6 +405,14 @@ def _claim(one: _Judged) -> Acknowledgement | None:
         return find_claim(one.raw)
     clear = one.verified.intake.clear
     return Acknowledgement(address=clear.partner, item_id=clear.report_id, sha256=one.verified.intake_sha256.hex())
+
+
+def _is_enough(collected: Collected, *, pages: int) -> bool:
+    return (
+        pages >= MOST_PAGES
+        or collected.quarantined >= MOST_QUARANTINED
+        or collected.quarantined_bytes >= MOST_QUARANTINED_BYTES
+    )
 
 
 MISSING_HERE: Final = "missing-at-desk"
@@ -385,7 +463,7 @@ def reconcile(desk: Desk, feed: FeedClient, *, actor: str) -> Reconciled:
     lost = (theirs[place] for place in result.missing_here)
     asked = [Acknowledgement(address=row.partner, item_id=row.report_id, sha256=row.intake_sha256) for row in lost]
     if asked and feed.acknowledge(REPORT, tuple(asked), is_withdrawn=True):
-        collected = collect_reports(desk, feed, actor=actor)
+        collected = collect_reports(desk, feed, actor=actor, from_start=True)
         result = _compare(desk, status, theirs=theirs, is_whole=is_whole)
         result.brought_back = collected.filed + collected.quarantined
     now = desk.clock()

@@ -1,7 +1,7 @@
 """The quarantine: reports that did not verify or open, kept byte for byte with the reason, tried again, never dropped.
 
 Acknowledging such a row to the gateway means "the desk has these bytes", never "these bytes are good". A row claims its
-own sender: unverified, but enough to find it and to alert once for many alike.
+own sender: unverified, but enough to keep one sender's flood out of the others' room.
 """
 
 import hashlib
@@ -30,6 +30,12 @@ from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES, Envelope
 from partner_sdk.wire.signing import SignedStatement
 from partner_sdk.wire.submission import PUBLIC_SENDER, SIGNED_SUBMISSION, ClearFields, clear_fields_of, report_context
 
+# The most rows that wait here for one claimed sender: a flood from one leaves room for the others. Further rows stay at
+# the gateway, unacknowledged, and are taken once rows here are dismissed.
+MOST_ROWS_OF_ONE: Final = 500
+MOST_BYTES_OF_ONE: Final = 64 * 1024 * 1024
+# Beyond that there is extra room for rows that seal a crisis, so that each of them alerts and can be found.
+MOST_CRISES_OF_ONE: Final = 100
 # Why a row is in quarantine, for a person who reads it on a page.
 EXPLANATIONS: Final = {
     "bad-padding": "the sealed report is padded wrongly",
@@ -55,6 +61,7 @@ EXPLANATIONS: Final = {
 FILED: Final = ("filed", "filed-by-word", "known")
 _NOTIFIED_QUARANTINED: Final = "quarantined"
 _NOTIFIED_FILED: Final = "filed"
+_IS_OF_FEED: Final = QUARANTINE.c.resolved_at.is_(None) & (QUARANTINE.c.channel == BY_GATEWAY)
 
 
 class QuarantineError(RefusalError[Literal["unknown-row"]]):
@@ -100,14 +107,15 @@ class UnnotifiedRow:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The result for a row: kept now, or known already.
+    """The result for a row: kept, known already, or left because its sender has too many here.
 
     `needs_alert`: it states the highest priority or seals a crisis, and no pending alert covers its group; or it may
     seal one, and is the first such row of its group.
     """
 
-    is_new: bool
+    outcome: Literal["kept", "known", "full"]
     needs_alert: bool = False
+    states_p1: bool = False
 
 
 # Sender, cause and channel.
@@ -126,7 +134,7 @@ class Claim:
 def keep_row(
     connection: Connection, raw: bytes, refused: RowRefusedError, *, alerted: set[Group], actor: str, now: datetime
 ) -> Kept:
-    """Keep a refused row of the feed with its reason.
+    """Keep a refused row of the feed with its reason, unless its sender has too many here.
 
     `alerted` holds the groups that need an alert from this transaction already.
     """
@@ -136,6 +144,8 @@ def keep_row(
         intake_raw, clear = claimed
         claim = Claim(clear.partner, clear.report_id, hashlib.sha256(intake_raw).digest())
         stated = min(stated or clear.priority, clear.priority)
+    if _is_full(connection, claim.partner, is_crisis=bool(refused.seals_crisis)) and not _is_kept(connection, raw):
+        return Kept("full", states_p1=claimed is not None and claimed[1].priority == PRIORITIES[0])
     return keep_bytes(
         connection,
         raw,
@@ -162,9 +172,9 @@ def keep_bytes(
     now: datetime,
 ) -> Kept:
     """Keep refused bytes from any channel, with the reason; the same bytes are kept once."""
+    if _is_kept(connection, raw):
+        return Kept("known")
     row_sha256 = hashlib.sha256(raw).digest()
-    if connection.execute(select(QUARANTINE.c.id).where(QUARANTINE.c.row_sha256 == row_sha256)).first() is not None:
-        return Kept(is_new=False)
     is_certain = refused.seals_crisis or stated_priority == PRIORITIES[0]
     # A row that cannot be weighed may come from a child in danger.
     is_urgent = is_certain or refused.seals_crisis is None
@@ -207,7 +217,7 @@ def keep_bytes(
         reason=refused.reason,
         priority=refused.priority,
     )
-    return Kept(is_new=True, needs_alert=needs_alert)
+    return Kept("kept", needs_alert=needs_alert)
 
 
 def find_claim(raw: bytes) -> Acknowledgement | None:
@@ -236,6 +246,15 @@ def count_quarantined(connection: Connection) -> tuple[int, int]:
     counts = func.count(), func.coalesce(func.sum(cast(QUARANTINE.c.is_urgent, Integer)), 0)
     found = connection.execute(select(*counts).where(QUARANTINE.c.resolved_at.is_(None))).one()
     return found[0], int(found[1])
+
+
+def list_full_senders(connection: Connection) -> list[tuple[str, int, str]]:
+    """Return the senders of which the desk keeps no more rows, each with its rows and the time of the newest."""
+    partner = func.coalesce(QUARANTINE.c.claimed_partner, "")
+    rows, size = func.count(), func.sum(func.length(QUARANTINE.c.row))
+    query = select(partner, rows, func.max(QUARANTINE.c.quarantined_at)).where(_IS_OF_FEED).group_by(partner)
+    full = (rows >= MOST_ROWS_OF_ONE) | (size >= MOST_BYTES_OF_ONE)
+    return [tuple(row) for row in connection.execute(query.having(full).order_by(partner))]
 
 
 def list_unnotified(connection: Connection) -> list[UnnotifiedRow]:
@@ -369,6 +388,18 @@ def resolve_row(
     return rows
 
 
+def _is_full(connection: Connection, partner: str | None, *, is_crisis: bool) -> bool:
+    """Return whether the desk keeps no more rows of this sender, or no more that seal a crisis."""
+    rows, size = connection.execute(
+        select(func.count(), func.coalesce(func.sum(func.length(QUARANTINE.c.row)), 0)).where(
+            _IS_OF_FEED, QUARANTINE.c.claimed_partner.is_not_distinct_from(partner)
+        )
+    ).one()
+    if is_crisis:
+        return bool(rows >= MOST_ROWS_OF_ONE + MOST_CRISES_OF_ONE or size >= 2 * MOST_BYTES_OF_ONE)
+    return bool(rows >= MOST_ROWS_OF_ONE or size >= MOST_BYTES_OF_ONE)
+
+
 def _needs_alert(connection: Connection, group: Group, *, is_certain: bool) -> bool:
     """Return whether an urgent row of this group needs an alert.
 
@@ -403,6 +434,11 @@ def format_sender(partner: str | None, *, names: Mapping[str, str]) -> str:
     if not partner:
         return "No sender"
     return "The public form" if partner == PUBLIC_SENDER else names.get(partner, f"{partner} (unknown here)")
+
+
+def _is_kept(connection: Connection, raw: bytes) -> bool:
+    row_sha256 = hashlib.sha256(raw).digest()
+    return connection.execute(select(QUARANTINE.c.id).where(QUARANTINE.c.row_sha256 == row_sha256)).first() is not None
 
 
 def _find_claimed(raw: bytes) -> tuple[bytes, ClearFields] | None:

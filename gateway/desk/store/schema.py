@@ -183,6 +183,11 @@ class CollectorState(NamedTuple):
     urgent_since: str | None = None
     others_waiting: int = 0
     others_since: str | None = None
+    # How far this gateway's feed of this epoch was judged, and how far its skipped rows were judged again.
+    feed_instance: str | None = None
+    feed_epoch: str | None = None
+    feed_position: int = 0
+    left_position: int = 0
     logged_report: int = 0  # its entry in the public log was sought
     # The last whole pass over the desk's own data, and how far one got that was interrupted (damage.py).
     examined_at: str | None = None

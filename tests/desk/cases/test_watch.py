@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import event
 
 from gateway.desk.cases.watch import find_unfit, list_waiting_concerns, update_alarms
+from gateway.desk.collection import quarantine
 from gateway.desk.collection.chain import get_collector_state, note_failed
 from gateway.desk.office.config import WatchConfig
 from gateway.desk.office.feed_client import FeedClient
@@ -220,6 +221,22 @@ def test_crisis_unread_past_its_promised_hour_is_an_alarm_even_if_acknowledged(l
     assert "unread past the hour" in read_first_page(loop)
     open_all(loop)
     assert "crisis-unread" not in codes(loop)
+
+
+def test_sender_with_too_many_in_quarantine_is_an_alarm_until_they_are_settled(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quarantine, "MOST_ROWS_OF_ONE", 2)
+    for _ in range(3):
+        loop.send_industry()
+    loop.gateway_sql("UPDATE reports SET envelope = x'00'")
+    assert loop.collect().left == 1
+    assert codes(loop) == ["quarantine-full"]
+    assert loop.partner.partner in read_first_page(loop)
+    with loop.desk.store.write() as connection:
+        quarantine.resolve_row(connection, 2, resolution="forged", actor=ACTOR, now=loop.clock(), with_alike=True)
+    assert codes(loop) == []
+    assert loop.collect().left == 0
 
 
 @pytest.mark.parametrize("role", ["feed", "key-set", "mailbox-signing", "register"])

@@ -1,4 +1,4 @@
-"""The quarantine has one alert and one alarm for each sender and cause, and rows alike are dismissed together."""
+"""One sender cannot fill the quarantine: room for each, one alert and one alarm for each sender and cause."""
 
 import json
 from collections import Counter
@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+from gateway.desk.cases.model import get_case
+from gateway.desk.cases.watch import update_alarms
+from gateway.desk.collection import collect, quarantine
+from gateway.desk.collection.chain import get_collector_state, note_collected
 from gateway.desk.collection.importing import import_report
 from gateway.desk.collection.quarantine import QuarantineError, count_quarantined, list_quarantined, resolve_row
 from gateway.desk.office.terminal import DONE
@@ -16,7 +20,7 @@ from gateway.desk.store.audit import clear_alarm
 from tests.builders import Partner, make_clear_fields, seal_report
 from tests.desk.cases.test_children_in_danger import HURTING
 from tests.desk.desk_loop import ACTOR, Loop
-from tests.desk.forgery import alarms, resign_newest
+from tests.desk.forgery import alarms, resign_newest, waiting_at_gateway
 from tests.desk.import_builders import make_file
 from tests.desk.mail_server import Posts
 from tests.desk.outbox_builders import list_all_alerts, send_alerts, set_pagers
@@ -63,6 +67,117 @@ def resolve(loop: Loop, up_to: int, **settings: Any) -> int:
         return resolve_row(connection, up_to, **settings)
 
 
+@pytest.fixture
+def small_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quarantine, "MOST_ROWS_OF_ONE", 3)
+
+
+@pytest.mark.usefixtures("small_room")
+def test_flood_of_one_sender_keeps_out_neither_another_ones_row_nor_a_good_report(loop: Loop) -> None:
+    flooder = loop.partner.partner
+    send_bad(loop, 20)
+    send_bad(loop, 1, partner=OTHER)
+    good = loop.send_public()
+    collected = loop.collect()
+    assert (collected.filed, collected.quarantined, collected.left) == (1, 4, 17)
+    assert groups_of(loop) == [(flooder, REASON, 3), (OTHER, REASON, 1)]
+    with loop.desk.store.read() as connection:
+        assert connection.exec_driver_sql("SELECT reference FROM cases").scalars().all() == [good.reference]
+    # What is not kept here stays whole at the gateway, and comes once a person has dealt with what waits.
+    assert waiting_at_gateway(loop) == 17
+    assert loop.collect().quarantined == 0
+    assert resolve(loop, 3) == 3
+    assert loop.collect().quarantined == 3
+    assert waiting_at_gateway(loop) == 14
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collect, "PAGE_ROWS", 5)
+    monkeypatch.setattr(collect, "MOST_PAGES", 4)
+    monkeypatch.setattr(collect, "LEFT_PAGES", 2)
+
+
+@pytest.mark.usefixtures("small_room", "small_pages")
+def test_rows_that_one_sender_leaves_at_the_gateway_hold_up_no_newer_row(loop: Loop) -> None:
+    send_bad(loop, 40)
+    first = loop.collect()
+    assert (first.quarantined, first.left) == (3, 17)
+    child = loop.send_public(**HURTING).reference
+    # The next run goes on where the last one stopped, and has room for what stands behind the flood.
+    collected = loop.collect()
+    assert (collected.filed, collected.gaps) == (0, [])
+    assert loop.collect().filed == 1
+    with loop.desk.store.read() as connection:
+        assert connection.exec_driver_sql("SELECT reference FROM cases").scalars().all() == [child]
+    for _ in range(4):
+        newer = loop.send_public().reference
+        collected = loop.collect()
+        assert (collected.filed, collected.gaps) == (1, [])
+        with loop.desk.store.read() as connection:
+            assert get_case(connection, newer).reference == newer
+        # Of what was left before, a few pages come again.
+        assert 0 < collected.left <= 10
+    assert not {kind for kind, _ in alarms(loop)} - {REASON, "feed-endless"}
+
+
+@pytest.mark.usefixtures("small_room", "small_pages")
+def test_every_row_that_was_left_comes_again_though_a_run_has_no_time_for_all(loop: Loop) -> None:
+    send_bad(loop, 18)
+    last = loop.send_industry().reference
+    assert loop.collect().filed == 1
+    # It waits again behind rows that no run takes, as after `collect --reconcile` at a desk that was restored.
+    loop.gateway_sql("UPDATE reports SET acknowledged_at = NULL WHERE reference = ?", last)
+    known = [loop.collect().known for _ in range(3)]
+    assert sum(known) >= 1
+    assert waiting_at_gateway(loop) == 15
+
+
+@pytest.mark.usefixtures("small_room")
+def test_desk_that_does_not_know_how_far_it_read_or_sees_another_epoch_begins_with_the_first_row(loop: Loop) -> None:
+    send_bad(loop, 5)
+    loop.collect()
+    resolve(loop, 3)
+    with loop.desk.store.write() as connection:
+        connection.exec_driver_sql("UPDATE collector SET feed_epoch = 'another', feed_position = 1000000")
+    assert loop.collect().quarantined == 2
+    assert waiting_at_gateway(loop) == 0
+
+
+@pytest.mark.usefixtures("small_room")
+def test_p1_rows_of_a_full_share_are_not_counted_as_urgent_reports_that_wait(loop: Loop) -> None:
+    send_bad(loop, 5, priority="P1")
+    loop.collect()
+    loop.clock.advance(minutes=30)
+    loop.collect()
+    codes = {one.code for one in update_alarms(loop.desk)}
+    assert ("quarantine-full" in codes, "urgent-reports-wait" in codes) == (True, False)
+    # Another sender's report that comes while nobody collects is seen.
+    with loop.desk.store.read() as connection:
+        state = get_collector_state(connection)
+    assert (state.urgent_waiting, state.urgent_since) == (0, None)
+    loop.send_public(clear=make_clear_fields("public", priority="P1"))
+    note_collected(loop.desk, loop.desk.make_feed().get_status(), left_urgent=2)
+    loop.clock.advance(minutes=3)
+    assert "urgent-reports-wait" in {one.code for one in update_alarms(loop.desk)}
+
+
+@pytest.mark.usefixtures("small_room")
+def test_share_is_bounded_in_bytes_too(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quarantine, "MOST_BYTES_OF_ONE", 10)
+    send_bad(loop, 3)
+    collected = loop.collect()
+    assert (collected.quarantined, collected.left) == (1, 2)
+
+
+@pytest.mark.usefixtures("small_room")
+def test_row_that_is_kept_already_is_acknowledged_also_when_the_share_is_full(loop: Loop) -> None:
+    send_bad(loop, 3)
+    loop.collect()
+    loop.gateway_sql("UPDATE reports SET acknowledged_at = NULL")
+    assert (loop.collect().known, waiting_at_gateway(loop)) == (3, 0)
+
+
 def test_group_alerts_once_and_raises_one_alarm(loop: Loop) -> None:
     send_bad(loop, 3, priority="P1")
     loop.collect()
@@ -106,6 +221,23 @@ def test_second_child_in_crisis_of_a_group_alerts_once_the_alert_of_the_first_we
     assert found == ([(1, 1), (1, 0)] if is_acknowledged else [(2, 1)])
     assert send_alerts(loop.desk).sent == 1
     assert len(desk_pager.taken) == 2
+
+
+@pytest.mark.usefixtures("small_room")
+def test_row_that_seals_a_crisis_is_kept_and_alerts_though_the_share_is_full(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quarantine, "MOST_CRISES_OF_ONE", 2)
+    taken = send_first(loop)
+    for _ in range(4):
+        send_clashing(loop, taken)
+    assert (waiting_at_gateway(loop), list_all_alerts(loop.desk)) == (1, [])
+    for _ in range(3):
+        send_clashing(loop, taken, **HURTING)
+    # The room beside a full share has an end too.
+    assert groups_of(loop) == [("public", "duplicate-reference", 5)]
+    assert waiting_at_gateway(loop) == 2
+    assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [1]
 
 
 def test_alarm_of_a_group_that_was_cleared_hides_no_later_row(loop: Loop) -> None:
