@@ -7,6 +7,7 @@ import pytest
 
 from gateway.desk.cases import case_files, opening
 from gateway.desk.cases.case_page import MOST_COMPARED_BYTES
+from gateway.desk.cases.reading.industry_report import make_report_sections
 from gateway.desk.cases.reading.partner_case import PAGE_BYTES, PageBudget
 from partner_sdk.report import SealedIndustryReport, encode_sealed_report, list_given, make_sealed_report
 from partner_sdk.wire.sealing import seal
@@ -70,6 +71,22 @@ def test_page_of_a_case_of_many_megabytes_stays_small_and_says_what_is_left_out(
     assert "reports of this case open on their own pages" in page
     assert "too large to compare on a page" in page
     assert [one for one in later if one not in page] == []
+
+
+def test_length_hides_neither_why_a_report_is_urgent_nor_how_many_children_it_names() -> None:
+    content = make_content()
+    report = content.report
+    child = msgspec.structs.replace(list_given(report.children)[0], at_risk_now="yes")
+    place = list_given(report.incident.places)[0]
+    incident = msgspec.structs.replace(report.incident, places=(place,) * 400)
+    long = msgspec.structs.replace(report, children=(child,) * 6, incident=incident)
+    content = msgspec.structs.replace(content, report=long)
+    cut = msgspec.structs.replace(content, report=PageBudget(2000).cut_report(long))
+    assert len(list_given(cut.report.children)) < 6
+    shown = {one.name: one for one in make_report_sections(cut, whole=long)}
+    whole = {one.name: one for one in make_report_sections(content)}
+    assert shown["urgency"] == whole["urgency"]
+    assert (shown["children"].count, shown["places"].count) == ("6", "400")
 
 
 def test_whole_report_is_plain_text_that_nothing_keeps_or_runs(loop: Loop) -> None:

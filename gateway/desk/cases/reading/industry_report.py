@@ -422,10 +422,15 @@ class Counted:
 
 
 def make_report_sections(
-    content: SealedIndustryReport, *, people: Mapping[str, str] | None = None
+    content: SealedIndustryReport, *, people: Mapping[str, str] | None = None, whole: IndustryReport | None = None
 ) -> list[ReportSection]:
-    """Return the sections of a report, without the empty ones; `people` are the names where it was cut for a page."""
+    """Return the sections of a report, without the empty ones.
+
+    Where it was cut for a page, `whole` is the report as it was sent: why it is urgent and how many there are of each
+    is never cut, so that length hides no danger. `people` are its names.
+    """
     report, outline = content.report, get_outline()
+    whole = report if whole is None else whole
     incident, elsewhere = (
         get_part(outline, "incident"),
         len(list_given(report.other_references) + list_given(report.police)),
@@ -440,7 +445,7 @@ def make_report_sections(
     discovery = make_block(report.discovery, get_part(outline, "discovery"), title="How it was found")
     sections = (
         ReportSection("changes", "Changes and answers", (make(*changed),), is_open=True),
-        _make_urgency(content),
+        _make_urgency(content.clear.priority, whole),
         ReportSection(
             "elsewhere",
             "Who has it already",  # near the top, so that no two bodies do the same work
@@ -448,18 +453,18 @@ def make_report_sections(
             count=f"{elsewhere} elsewhere" if elsewhere else "no one else is named",
             is_open=True,
         ),
-        _make_people(report, "children"),
-        _make_people(report, "suspects"),
+        _make_people(report, "children", whole=whole),
+        _make_people(report, "suspects", whole=whole),
         ReportSection("events", "What happened", (make("category", "sub_label", "uk_link", "countries"), happened)),
         _make_conversations(report, name_people(report) if people is None else people),
         ReportSection(
             "places",
             "Where on the service",
             (make_block_of(report.incident, incident, ("places",)),),
-            count=str(len(list_given(report.incident.places))),
+            count=str(len(list_given(whole.incident.places))),
         ),
         ReportSection(
-            "others", "Other people", (make("other_people"),), count=str(len(list_given(report.other_people)))
+            "others", "Other people", (make("other_people"),), count=str(len(list_given(whole.other_people)))
         ),
         _make_files(report),
         _make_traces(report),
@@ -492,8 +497,8 @@ def name_person(word: str, number: int, person: Any) -> str:
     return f"{word} {number}" if name is None else f"{word} {number}: {name}"
 
 
-def _make_urgency(content: SealedIndustryReport) -> ReportSection:
-    report, outline = content.report, get_outline()
+def _make_urgency(priority: str, report: IndustryReport) -> ReportSection:
+    outline = get_outline()
     head = make_block_of(report, outline, ("priority_reason",))
     signs = make_block_of(report.incident, get_part(outline, "incident"), _URGENT)
     risks = [
@@ -501,7 +506,7 @@ def _make_urgency(content: SealedIndustryReport) -> ReportSection:
         for number, child in enumerate(list_given(report.children), start=1)
     ]
     block = Block(
-        facts=(Fact("Priority", Value(content.clear.priority)), *head.facts, *signs.facts, *risks),
+        facts=(Fact("Priority", Value(priority)), *head.facts, *signs.facts, *risks),
         not_held=(*head.not_held, *signs.not_held),
         grids=signs.grids,
         blocks=signs.blocks,
@@ -510,7 +515,7 @@ def _make_urgency(content: SealedIndustryReport) -> ReportSection:
     return ReportSection("urgency", "Why it is urgent", (block,), is_open=True)
 
 
-def _make_people(report: IndustryReport, name: str) -> ReportSection:
+def _make_people(report: IndustryReport, name: str, *, whole: IndustryReport) -> ReportSection:
     word, part = _ONE_OF[name], get_part(get_outline(), name)
     people = list_given(getattr(report, name))
     blocks = [
@@ -519,7 +524,11 @@ def _make_people(report: IndustryReport, name: str) -> ReportSection:
     ]
     title = "Children" if name == "children" else "Suspects"
     return ReportSection(
-        name, title, tuple(blocks) or _make_empty_blocks(report, name), count=str(len(people)), is_open=True
+        name,
+        title,
+        tuple(blocks) or _make_empty_blocks(report, name),
+        count=str(len(list_given(getattr(whole, name)))),
+        is_open=True,
     )
 
 

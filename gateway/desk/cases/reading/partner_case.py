@@ -254,7 +254,7 @@ def _show(one: OpenedReport, *, first: IndustryReport | None, budget: PageBudget
     own = report.reporter.own_reference
     return ShownReport(
         one.case,
-        sections=make_report_sections(cut, people=name_people(report)),
+        sections=make_report_sections(cut, people=name_people(report), whole=report),
         counted=replace(counted, missing=missing, missing_left=len(counted.missing) - len(missing)),
         reason=report.change_reason or "",
         own_reference=own if isinstance(own, str) else "",
