@@ -161,8 +161,10 @@ def propose_publication(store: DeskStore, digest_id: str, *, by: str, reason: st
     with store.write() as connection:
         record = get_record(connection, digest_id)
         _check_released(record)
-        if not reason.strip():
-            raise DigestError("Give the reason for making it public.", reason="no-reason")
+        if not reason.strip() or len(reason) > MAX_REASON_CHARACTERS:
+            raise DigestError(
+                f"Give the reason for making it public, in 1 to {MAX_REASON_CHARACTERS} characters.", reason="no-reason"
+            )
         found = find_publication(connection, record)
         if found is not None:
             return found
