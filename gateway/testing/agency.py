@@ -50,7 +50,7 @@ from gateway.desk.keyring.case_boxes import get_box
 from gateway.desk.keyring.key_set import get_last_closed_quarter
 from gateway.desk.keyring.publication import FirstPerson, add_gateway, make_desk, publish
 from gateway.desk.office.config import DeskConfig, DeskPaths
-from gateway.desk.office.organisations import PartnerError
+from gateway.desk.office.organisations import PartnerError, find_partner_kind
 from gateway.desk.office.people.register import RISK_ASSESSMENT, get_account, set_authority
 from gateway.desk.office.wiring import Desk, open_desk
 from gateway.desk.outgoing.service_requests import Asking, ask_service
@@ -357,12 +357,12 @@ class SandboxAgency:
         publish_invitations(self.desk, self.desk.make_feed())
         return invitation
 
-    def work(self) -> tuple[str, ...]:
-        """Do everything that waits for the staff, and return the partners that it approved.
+    def work(self) -> None:
+        """Do everything that waits for the staff.
 
         Raises `SandboxStepError` after all other work if a step about a report failed.
         """
-        approved = self.approve()
+        self.approve()
         self.collect()
         with self.desk.store.read() as connection:
             unread = [case for case in list_cases(connection) if case.opened_at is None]
@@ -372,7 +372,6 @@ class SandboxAgency:
         self.send()
         if failures:
             raise SandboxStepError(failures)
-        return approved
 
     def _take_steps(self) -> list[tuple[str, Exception]]:
         """Take each case's steps in their order; one that fails waits for the next round, and hides none behind it."""
@@ -391,8 +390,13 @@ class SandboxAgency:
                 del self._left[case_id]
         return failures
 
-    def approve(self) -> tuple[str, ...]:
-        """Approve every partner that has enrolled and every change of keys or registration; return new partners."""
+    def has_partner(self, partner: str) -> bool:
+        """Tell whether a partner was ever approved."""
+        with self.desk.store.read() as connection:
+            return find_partner_kind(connection, partner) is not None
+
+    def approve(self) -> None:
+        """Approve every partner that has enrolled and every change of keys or registration."""
         feed = self.desk.make_feed()
         partners = collect_enrolments(self.desk, feed, actor=STAFF).waiting
         for partner in partners:
@@ -403,7 +407,6 @@ class SandboxAgency:
                 accept_change(self.desk, change_id=change.change_id, actor=STAFF)
         if partners or changes:
             publish(self.desk, actor=STAFF)
-        return partners
 
     def collect(self) -> None:
         """Collect reports, evidence, requests for the button, and partners' entries, and renew the form's promise."""

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import msgspec
 import pytest
@@ -21,6 +22,7 @@ from gateway.desk.partners.account_changes import list_changes
 from gateway.desk.store.schema import CASES
 from gateway.testing import Sandbox, SandboxReport, agency, scenarios
 from gateway.testing.agency import SandboxStepError
+from gateway.testing.serving import _work
 from partner_sdk import Partner
 from partner_sdk.client.account import enrol, examine, rotate_keys, send_registration
 from partner_sdk.errors import (
@@ -34,7 +36,7 @@ from partner_sdk.report import parse_report
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, to_base64url
 from partner_sdk.wire.digest import parse_digest
-from partner_sdk.wire.enrolment import TEMPLATE
+from partner_sdk.wire.enrolment import TEMPLATE, parse_invitation
 from partner_sdk.wire.evidence import PART_BYTES
 from partner_sdk.wire.mailbox import InformationRequest, OutcomeNote, SetAsideNotice
 from partner_sdk.wire.problems import ENVIRONMENT_HEADER
@@ -462,3 +464,10 @@ def test_example_without_a_report_or_for_a_body_without_packages_is_refused(
     partner.submit(RAW, priority="P3")
     with pytest.raises(ValueError, match="example-police"):
         sandbox.send_example("package", partner="third-service")
+
+
+def test_invitation_is_followed_whenever_in_a_round_its_partner_was_approved(sandbox: Sandbox, tmp_path: Path) -> None:
+    enrol(sandbox.invite("sandbox-1"), folder=tmp_path / "first", session=sandbox.session())
+    sandbox.run_desk()  # in the second half of a round, when it has already looked for answered invitations
+    _work(sandbox._agency, tmp_path / "invitation.json", mock.Mock(wait=mock.Mock(side_effect=[False, True])))
+    assert parse_invitation((tmp_path / "invitation.json").read_bytes()).partner == "sandbox-2"
