@@ -9,7 +9,14 @@ from gateway.desk.cases import case_files, opening
 from gateway.desk.cases.case_page import MOST_COMPARED_BYTES
 from gateway.desk.cases.reading.industry_report import make_report_sections
 from gateway.desk.cases.reading.partner_case import PAGE_BYTES, PageBudget
-from partner_sdk.report import SealedIndustryReport, encode_sealed_report, list_given, make_sealed_report
+from partner_sdk.report import (
+    IndustryReport,
+    SealedIndustryReport,
+    encode_sealed_report,
+    list_given,
+    make_sealed_report,
+)
+from partner_sdk.report.model import Child
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import report_context
 from tests.builders import make_clear_fields
@@ -64,7 +71,7 @@ def test_page_of_a_case_of_many_megabytes_stays_small_and_says_what_is_left_out(
         monkeypatch.setattr(module, name, note)
     page = Browser(loop.desk).sign_in().post(f"/cases/{find(loop, first).case_id}/read").text
     assert len(page.encode()) <= 2_000_000
-    left_out = re.findall(r"Left out, by the name of the list: .*messages ([0-9,]+)", page)
+    left_out = re.findall(r"Left out or shortened: .*messages ([0-9,]+)", page)
     assert 0 < int(left_out[0].replace(",", "")) < MESSAGES
     assert "Read the whole report as plain text" in page
     assert len(opened) == len(set(opened)) < len(later)  # each once, and not all of them
@@ -87,6 +94,40 @@ def test_length_hides_neither_why_a_report_is_urgent_nor_how_many_children_it_na
     whole = {one.name: one for one in make_report_sections(content)}
     assert shown["urgency"] == whole["urgency"]
     assert (shown["children"].count, shown["places"].count) == ("6", "400")
+
+
+def read_with_additions(loop: Loop, report: IndustryReport, *, count: int) -> str:
+    """Send a report and additions of the same content; return the page on which all are open."""
+    first = ""
+    for number in range(count):
+        clear = make_clear_fields(
+            "example-chat", priority="P1", **({"kind": "supplement", "earlier_reference": first} if number else {})
+        )
+        sealed = encode_sealed_report(make_sealed_report(report, clear=clear))
+        envelope = seal(sealed, key=loop.sealing_key(), context=report_context(clear)).to_bytes()
+        statement = sign_for_envelope(clear, envelope, private_key=loop.partner.submission_key)
+        sent = loop.send_industry(SealedReport(clear=clear, envelope=envelope, statement=statement))
+        first = first or sent.reference
+    loop.collect()
+    return Browser(loop.desk).sign_in().post(f"/cases/{find(loop, first).case_id}/read").text
+
+
+def test_long_texts_fill_no_page(loop: Loop) -> None:
+    report = make_full_report()
+    incident = msgspec.structs.replace(report.incident, narrative="'" * 90_000)
+    page = read_with_additions(loop, msgspec.structs.replace(report, incident=incident), count=12)
+    assert len(page.encode()) <= 2_000_000
+    assert re.search(r"Left out or shortened: .*narrative 1", page)
+
+
+def test_what_is_urgent_fills_no_page_itself(loop: Loop) -> None:
+    report = make_full_report()
+    at_risk = msgspec.structs.replace(list_given(report.children)[0], username="[name]", at_risk_now="yes")
+    children = (*[Child(username="A" * 300, at_risk_now="no")] * 6000, at_risk)
+    page = read_with_additions(loop, msgspec.structs.replace(report, children=children), count=2)
+    assert len(page.encode()) <= 2_000_000
+    assert "Child 6001: [name]: at risk now?" in page
+    assert re.search(r"Left out or shortened: .*why it is urgent [0-9,]+", page)
 
 
 def test_whole_report_is_plain_text_that_nothing_keeps_or_runs(loop: Loop) -> None:

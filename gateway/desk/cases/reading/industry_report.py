@@ -426,8 +426,8 @@ def make_report_sections(
 ) -> list[ReportSection]:
     """Return the sections of a report, without the empty ones.
 
-    Where it was cut for a page, `whole` is the report as it was sent: why it is urgent and how many there are of each
-    is never cut, so that length hides no danger. `people` are its names.
+    Where it was cut for a page, `whole` is the report as it was sent: it says why it is urgent and how many there are
+    of each, so that length hides no danger. `people` are its names.
     """
     report, outline = content.report, get_outline()
     whole = report if whole is None else whole
@@ -445,7 +445,7 @@ def make_report_sections(
     discovery = make_block(report.discovery, get_part(outline, "discovery"), title="How it was found")
     sections = (
         ReportSection("changes", "Changes and answers", (make(*changed),), is_open=True),
-        _make_urgency(content.clear.priority, whole),
+        make_urgency(content.clear.priority, whole),
         ReportSection(
             "elsewhere",
             "Who has it already",  # near the top, so that no two bodies do the same work
@@ -497,13 +497,15 @@ def name_person(word: str, number: int, person: Any) -> str:
     return f"{word} {number}" if name is None else f"{word} {number}: {name}"
 
 
-def _make_urgency(priority: str, report: IndustryReport) -> ReportSection:
+def make_urgency(priority: str, report: IndustryReport) -> ReportSection:
+    """Return the section that says why a report is urgent, with the children who are at risk now before the others."""
     outline = get_outline()
     head = make_block_of(report, outline, ("priority_reason",))
     signs = make_block_of(report.incident, get_part(outline, "incident"), _URGENT)
+    children = sorted(enumerate(list_given(report.children), start=1), key=lambda one: one[1].at_risk_now != "yes")
     risks = [
         Fact(f"{name_person('Child', number, child)}: at risk now?", Value(format_code(child.at_risk_now)))
-        for number, child in enumerate(list_given(report.children), start=1)
+        for number, child in children
     ]
     block = Block(
         facts=(Fact("Priority", Value(priority)), *head.facts, *signs.facts, *risks),

@@ -55,13 +55,16 @@ from gateway.desk.cases.opening import (
 from gateway.desk.cases.queue import Later, list_later
 from gateway.desk.cases.reading.industry_report import (
     MOST_CHANGES,
+    Block,
     Change,
     Counted,
+    Fact,
     ReportSection,
     Value,
     count_completeness,
     list_changes,
     make_report_sections,
+    make_urgency,
     name_people,
 )
 from gateway.desk.cases.reading.labels import title_of
@@ -83,16 +86,21 @@ PAGE_BYTES: Final = 1_400_000
 # Roughly the size of the template's own HTML around one value, and around one change.
 _VALUE_BYTES: Final = 60
 _CHANGE_BYTES: Final = 160
+# A text without room keeps this many characters. In HTML a character has at most six bytes, as `&#x27;`.
+_SHORT_TEXT: Final = 200
+_MOST_CHARACTER_BYTES: Final = 6
+# Why a report is urgent begins with its priority, and the reason for it.
+_FIRST_FACTS: Final = 2
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class PageBudget:
-    """The number of bytes of HTML that a page has left for reports, and of entries of lists that it left out."""
+    """The number of bytes of HTML that a page has left for reports, and of entries that it left out."""
 
     left: int = PAGE_BYTES
-    left_out: Counter[str] = field(default_factory=Counter)  # by the name of their field, e.g. `messages`
+    left_out: Counter[str] = field(default_factory=Counter)  # by their field, e.g. `messages`
 
     @contextmanager
     def half(self) -> Iterator["PageBudget"]:
@@ -122,7 +130,10 @@ class PageBudget:
         return msgspec.structs.replace(report, **cut)
 
     def cut(self, name: str, value: Any) -> Any:
-        """Return a field's value with the first entries of its lists, and always one: none would mean a blank field."""
+        """Return a field's value with the first entries of its lists, and always one: none would mean a blank field.
+
+        A text that does not fit is shortened.
+        """
         if isinstance(value, msgspec.Struct):
             parts = {part: self.cut(part, getattr(value, part)) for part in value.__struct_fields__}
             return msgspec.structs.replace(value, **parts)
@@ -134,8 +145,29 @@ class PageBudget:
                 kept.append(self.cut(name, one))
             self.left_out[name] += len(value) - len(kept)
             return tuple(kept)
+        if isinstance(value, str) and len(value) > max(most := self.left // _MOST_CHARACTER_BYTES, _SHORT_TEXT):
+            value = f"{value[: max(most, _SHORT_TEXT)]} …"
+            self.left_out[name] += 1
         self.left -= 0 if value is None else _VALUE_BYTES + _measure(str(value))
         return value
+
+    def cut_block(self, name: str, block: Block) -> Block:
+        """Return a block with the first of its facts, rows and inner blocks, and its first facts in any case."""
+        first, more = block.facts[:_FIRST_FACTS], block.facts[_FIRST_FACTS:]
+        self.left -= sum(_measure_fact(one) for one in first)
+        facts = (*first, *self.take(more, _measure_fact))
+        grids = tuple(
+            replace(one, rows=self.take(one.rows, lambda row: sum(_VALUE_BYTES + _measure(cell) for cell in row)))
+            for one in block.grids
+        )
+        blocks = tuple(self.cut_block(name, one) for one in self.take(block.blocks, lambda _: _VALUE_BYTES))
+        self.left_out[name] += len(block.facts) - len(facts) + len(block.blocks) - len(blocks)
+        self.left_out[name] += sum(len(one.rows) for one in block.grids) - sum(len(one.rows) for one in grids)
+        return replace(block, facts=facts, grids=grids, blocks=blocks)
+
+
+def _measure_fact(fact: Fact) -> int:
+    return _VALUE_BYTES + _measure(fact.title, fact.value)
 
 
 def _measure(*words: str | Value) -> int:
@@ -159,8 +191,8 @@ class Fingerprint:
 class ShownReport:
     """One opened report. `reason` is the sender's reason for a correction or retraction, `own_reference` its number.
 
-    `left_out` counts the entries that the page has no room for, by their field. `fingerprints` is the whole content of
-    a supplement that brings only files (`is_cover`).
+    `left_out` counts what the page has no room for, and the shortened texts, by their field. `fingerprints` is the
+    whole content of a supplement that brings only files (`is_cover`).
     """
 
     case: CaseRow
@@ -250,11 +282,16 @@ def _show(one: OpenedReport, *, first: IndustryReport | None, budget: PageBudget
         counted = count_completeness(one.content)
         missing = room.take(counted.missing, lambda words: _VALUE_BYTES + _measure(words))
         room.left_out = Counter()
+        with room.half() as inner:
+            urgency = make_urgency(one.content.clear.priority, report)
+            blocks = tuple(inner.cut_block("why_it_is_urgent", each) for each in urgency.blocks)
+            urgency = replace(urgency, blocks=blocks)
         cut = msgspec.structs.replace(one.content, report=room.cut_report(report))
     own = report.reporter.own_reference
+    sections = make_report_sections(cut, people=name_people(report), whole=report)
     return ShownReport(
         one.case,
-        sections=make_report_sections(cut, people=name_people(report), whole=report),
+        sections=[urgency if each.name == urgency.name else each for each in sections],
         counted=replace(counted, missing=missing, missing_left=len(counted.missing) - len(missing)),
         reason=report.change_reason or "",
         own_reference=own if isinstance(own, str) else "",
