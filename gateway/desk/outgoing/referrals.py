@@ -35,7 +35,7 @@ from gateway.desk.collection.identifiers import (
     normalise_username,
 )
 from gateway.desk.office.organisations import get_partner_names
-from gateway.desk.office.people.permissions import Permission
+from gateway.desk.office.people.permissions import CaseScope, Permission, format_roles
 from gateway.desk.office.views.page import (
     FORM_BYTES,
     Fault,
@@ -43,6 +43,7 @@ from gateway.desk.office.views.page import (
     get_desk,
     get_name,
     go_to,
+    is_permitted,
     read_typed,
     show_page,
     staff_rule,
@@ -317,10 +318,14 @@ def _show_form(case: CaseRow, typed: Typed, *faults: Fault) -> ResponseReturnVal
     )
 
 
-def make_referral_part(action: Action, *, is_open: bool) -> dict[str, Any]:
-    """Return the part of a referral on the page of its action; the words for the service once it is open."""
-    body = None
-    if is_open:
+def make_referral_part(action: Action, *, case: CaseScope | None, is_open: bool) -> dict[str, Any]:
+    """Return the part of a referral on the page of its action; once it is open, the words for those who may refer."""
+    body, may_refer = None, is_permitted(Permission.REFER_TERMS, case=case)
+    if is_open and may_refer:
         with suppress(OpeningError, FormatError):  # its case was destroyed
             body = parse_body(open_body(get_desk(), action, actor=get_name()), body=TermsReferral)
-    return {"part": "desk/action_referral.html", "body": body}
+    return {
+        "part": "desk/action_referral.html",
+        "body": body,
+        "referrers": "" if may_refer else format_roles(Permission.REFER_TERMS),
+    }

@@ -222,7 +222,7 @@ def _make_part(action: Action, signing: ActionSigning, *, is_open: bool) -> dict
         case "information-request" | "preservation-request":
             return make_request_part(action, is_open=is_open)
         case "terms-referral":
-            return make_referral_part(action, is_open=is_open)
+            return make_referral_part(action, case=_find_scope(action), is_open=is_open)
         case "invitation":
             return make_invitation_part(action, is_open=is_open)
         case "alert":

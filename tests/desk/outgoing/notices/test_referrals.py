@@ -14,6 +14,7 @@ from gateway.desk.cases.model import CaseError
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.stages import record_outcome
 from gateway.desk.collection.joining import add_link
+from gateway.desk.office.people.permissions import Role
 from gateway.desk.office.wiring import Desk
 from gateway.desk.outgoing.referrals import (
     ACCOUNT_CHOICES,
@@ -308,3 +309,12 @@ def test_second_release_changes_nothing(reachable: Desk, case_id: str) -> None:
     first, _ = release(reachable, refer(reachable, case_id))
     assert first.state == "released"
     assert release(reachable, first, person="c-third")[0] == first
+
+
+def test_words_of_a_referral_open_for_those_who_refer(reachable: Desk, case_id: str) -> None:
+    page = f"/actions/{refer(reachable, case_id).action_id}/read"
+    assert "Night_Owl7" in Browser(reachable).sign_in("b-second", roles=[Role.SUPERVISOR]).post(page).text
+    for other in (Role.DUTY_OFFICER, Role.ADVISER):
+        answer = Browser(reachable).sign_in(f"c-{other.value}", roles=[other]).post(page)
+        assert "Night_Owl7" not in answer.text
+        assert answer.status_code == 403 or "Only an analyst or a supervisor reads" in answer.text
