@@ -14,7 +14,7 @@ help: ## list the commands
 install: ## make .venv with gateway, desk and SDK (PYTHON=python3.13 for another Python)
 	@.ci/install product
 
-tools:
+tools: ## make .venv with what the tests and the other commands here need
 	@.ci/install all
 
 # Each process would else compile the code anew where PYTHONDONTWRITEBYTECODE is set, as in many images.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 import msgspec
-from flask import Blueprint
+from flask import Blueprint, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
@@ -262,4 +262,9 @@ def _show_list(typed: Typed, *faults: Fault) -> ResponseReturnValue:
 def make_invitation_part(action: Action, *, is_open: bool) -> dict[str, Any]:
     """Return the part of an invitation on the page of its action; its words once it is open."""
     letter = parse_invitation(open_body(get_desk(), action, actor=get_name())) if is_open else None
-    return {"part": "desk/action_invitation.html", "letter": letter, "channels": dict(CHANNELS)}
+    return {
+        "part": "desk/action_invitation.html",
+        "letter": letter,
+        "channels": dict(CHANNELS),
+        "list_link": (url_for("inviting.list_all"), "Services to invite"),
+    }

@@ -347,18 +347,21 @@ def post_file(action: Action, typed: Typed) -> Response:
 @makers.post("/actions/<action_id>/letter", *_MAKING, at="state-title")
 def post_letter(action: Action, _typed: Typed) -> Response:
     """Return the letter of a request or an invitation as PDF, to print and post."""
-    is_of_package = KINDS[action.kind].to_body
-    if action.way != "letter" or action.released_at is None or action.state == "withdrawn" or is_of_package:
+    if action.way != "letter" or action.released_at is None or action.state == "withdrawn":
         not_found()
     desk, agency = get_desk(), get_desk().config.agency_name
-    body = open_body(desk, action, actor=get_name())
-    if action.kind == "invitation":
-        name, letter = f"invitation-{action.recipient}", print_invitation(parse_invitation(body), agency=agency)
-    else:
-        with desk.store.read() as connection:
-            officer = format_person(connection, action.released_by or action.drafted_by)
-        name = make_reference(action.action_id)
-        letter = draw_letter(action, read_content(action, body), agency=agency, signed_by=officer)
+    match action.kind:
+        case "information-request" | "preservation-request":
+            body = open_body(desk, action, actor=get_name())
+            with desk.store.read() as connection:
+                officer = format_person(connection, action.released_by or action.drafted_by)
+            name = make_reference(action.action_id)
+            letter = draw_letter(action, read_content(action, body), agency=agency, signed_by=officer)
+        case "invitation":
+            body = open_body(desk, action, actor=get_name())
+            name, letter = f"invitation-{action.recipient}", print_invitation(parse_invitation(body), agency=agency)
+        case _:
+            not_found()
     headers = {"Content-Disposition": f'attachment; filename="{name}.pdf"'}
     return Response(letter, content_type="application/pdf", headers=headers)
 
@@ -373,7 +376,7 @@ def post_sent(action: Action, _typed: Typed) -> None:
 @makers.post("/actions/<action_id>/withdraw", *_MAKING, at="withdraw_reason")
 def post_withdraw(action: Action, typed: Typed) -> None:
     """Withdraw an action, or recall it."""
-    if KINDS[action.kind].is_one_of_many or (action.kind == "invitation" and action.sent_at is not None):
+    if KINDS[action.kind].is_one_of_many or (KINDS[action.kind].message is None and action.sent_at is not None):
         raise ActionError("This is not withdrawn here: record an answer, and end it.", reason="not-open")
     with get_desk().store.write() as connection:
         withdraw_action(get_desk(), connection, action.action_id, reason=typed["withdraw_reason"], actor=get_name())

@@ -515,7 +515,7 @@ class ActionColumns:
     """One action to one recipient. Its id is also that of its mailbox message, so that nothing can go twice."""
 
     action_id: str
-    kind: str  # package, redirect, information-request, ... (actions/ledger.py)
+    kind: str  # package, redirect, information-request, ... (actions/model.py)
     case_id: str | None  # null for one that is about no single case, e.g. an alert
     recipient: str  # the key of a destination, or the id of a partner or service
     way: str  # mailbox, sealed-file, letter
