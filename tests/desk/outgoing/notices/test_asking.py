@@ -355,7 +355,11 @@ def test_letter_is_saved_posted_and_withdrawn(loop: Loop) -> None:
         assert words not in text
     assert saved.data == browser.post(f"{place}/letter").data
     assert browser.post(f"{place}/sent").status_code == 303
-    assert "I have sent it" not in browser.get(place).text
+    page = browser.get(place).text
+    assert ("I have sent it" in page, "Nothing goes out by itself: call or write to Other Chat." in page) == (
+        False,
+        True,
+    )
     assert browser.post(f"{place}/withdraw", withdraw_reason="").status_code == 409
     assert browser.post(f"{place}/withdraw", withdraw_reason="Another way was found.").status_code == 303
     page = browser.get(place).text
