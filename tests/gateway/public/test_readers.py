@@ -12,7 +12,7 @@ import pytest
 
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.person import SHORT_ANSWERS
-from tests.gateway.public.walks import ADULT, GROWN_UP_PICTURE, ScreenAnswers
+from tests.gateway.public.walks import ADULT, GROWN_UP, GROWN_UP_PICTURE, ScreenAnswers
 
 MORE: ScreenAnswers = {"/10": {"more_person": "yes"}, "/10a": {}}
 FRIEND: ScreenAnswers = SHORT_ANSWERS | {"/4b": {"who": "friend"}, "/5": {"their_age": "13_15"}}
@@ -38,6 +38,7 @@ BLACKMAIL = ("pay. Paying does not make it stop", "send more pictures", "not in 
 NOT_GO = r"Do not go\..*Are you on the way, or are they near\? Call 999\..*<li>"
 OFFER = "A grown-up you trust can help you with this"
 CONTACTS = {"adult": "My aunt", "school": "Ms Example", "phone": "01632 960001", "email": "sam@child.example"}
+OF_TI = r"(?i)\b(?:ti|dy|di|wyt|rwyt|gelli|gwasga)\b"
 WHO_SEES, WHO_WE_ARE = 'name="who_sees"', 'name="may_say_who_we_are"'
 
 
@@ -48,6 +49,7 @@ class Row(NamedTuple):
     way: ScreenAnswers
     there: tuple[str, ...] = ()
     absent: str = ""
+    language: str = ""
 
 
 def ask_about_safety(*ways: str, there: tuple[str, ...] = (), absent: str = "") -> Row:
@@ -109,6 +111,12 @@ ROWS = (
         *("/14", SHORT_ANSWERS, ("When it last happened", "<dt>School")),
         absent='The adult|Phone number|<dt>Email|Other names|A good time|name="change" value="10"',
     ),
+    # Welsh says `chi` to an adult all over the page, and of whose safety it is depends on whom it is about.
+    *(
+        Row("/14", way, ("<h1>Edrych dros eich geiriau</h1>", "Rydych chi wedi gadael", safety), OF_TI, "cy")
+        for way, safety in ((GROWN_UP, "i'ch cadw chi'n ddiogel"), (ADULT, "i gadw plant yn ddiogel"))
+    ),
+    Row("/14", SHORT_ANSWERS, ("<h1>Edrych dros dy eiriau</h1>", "i dy gadw di'n ddiogel"), r"\bchi\b", "cy"),
     ask_about_safety("school", absent=f"{WHO_SEES}|{WHO_WE_ARE}"),
     ask_about_safety("adult", there=(WHO_WE_ARE,), absent=WHO_SEES),
     ask_about_safety("call", there=(WHO_SEES, WHO_WE_ARE)),
@@ -129,7 +137,7 @@ ROWS = (
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.page)
 def test_page_has_the_words_of_its_reader(public: PublicHouse, row: Row):
-    text = html.unescape(public.person_at(row.page, row.way).text())
+    text = html.unescape(public.person_at(row.page, row.way, language=row.language).text())
     main = text.split("<main", 1)[1]
     assert [said for said in row.there if said not in text and not re.search(said, text, re.DOTALL)] == []
     assert not row.absent or not re.search(row.absent, main), row.absent
