@@ -24,6 +24,7 @@ from gateway.public.door import (
     LEAVE,
     POSTER,
     REPLIES,
+    SEALED_PLACE,
     SIDE_PATHS,
     PublicDoor,
     find_asset,
@@ -57,6 +58,7 @@ from gateway.public.views.screens import TOO_MANY_REQUESTS, is_asked_to_wait, le
 from gateway.public.views.start import (
     post_come_back,
     post_replies,
+    post_sealed_place,
     post_side,
     post_start,
     read_typed,
@@ -260,6 +262,7 @@ def make_blueprint() -> Blueprint:
         _add_place(door, side, show_side, post_side, side=side)
     for place, (show, post) in VIEWS.items():
         _add_place(door, place, show, post, **({"name": place} if place in {CHECK, THANKS} else {}))
+    door.add_url_rule(get_path(SEALED_PLACE), "post_sealed_place", post_sealed_place, methods=["POST"])
     door.add_url_rule(get_path(LEAVE), "leave", leave, methods=["GET"])
     door.add_url_rule(get_path(POSTER), "poster", show_poster, methods=["GET"])
     door.add_url_rule(f"{FILES_PATH}<name>", "show_file", show_file, methods=["GET"])

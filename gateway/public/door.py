@@ -175,6 +175,7 @@ ABOUT_PAGES: Final = ("what_to_report", "privacy", "accessibility", "problem")
 
 COME_BACK: Final = "come_back"  # asks for the reference and the five words
 REPLIES: Final = "replies"  # shown once both are right
+SEALED_PLACE: Final = "sealed_place"  # a page that derives the key itself asks here, and opens what it gets
 LEAVE: Final = "leave"
 FOR_SERVICES: Final = "for_services"  # the request for the button
 FOR_SERVICES_SENT: Final = "for_services_sent"
@@ -186,6 +187,7 @@ _PATHS: Final[Mapping[str, str]] = MappingProxyType(
         **{side: f"/{path}" for side, path in SIDE_PATHS.items()},
         COME_BACK: "/16",
         REPLIES: "/17",
+        SEALED_PLACE: "/16/sealed",
         LEAVE: "/leave",
         FOR_SERVICES: "/for-services",
         FOR_SERVICES_SENT: "/for-services/sent",

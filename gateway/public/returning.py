@@ -1,26 +1,30 @@
 """The way back to a sent report: five words, the key derived from them, and the replies that it opens.
 
 The five common words are a return code (WIRE.md §9.2). Never stored in readable form: not the words, not the seed, not
-the private key. The reference and the words derive them again. An attacker with the database and the settings would
-have to try 2048 x 2047 x 2046 x 2045 x 2044 codes, a little less than 2**55, at ten milliseconds of one core each
-(docs/decisions/0010).
+the private key, not the token. The reference and the words derive them again. An attacker with the database and the
+settings would have to try 2048 x 2047 x 2046 x 2045 x 2044 codes, a little less than 2**55, at ten milliseconds of one
+core each (docs/decisions/0010).
 
 The place of a report is in the store, sealed to the code's key. The seed of a returned visitor is in a draft row,
 sealed under the cookie's key, for an hour. Only this file of the gateway opens boxes, and only those sealed to a return
 code. Never keeps an opened box.
+
+A page that derives seed and token itself asks with the token, and gets the boxes as they are stored: words, seed and
+replies stay in the browser, and no key is derived here (WIRE.md §9.2).
 
 Never reveals why nothing was found: wrong, unknown, expired and tried too often are all None. For the counting of tries
 and their cost see docs/decisions/0017.
 """
 
 import hashlib
+import hmac
 import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -41,7 +45,14 @@ from gateway.exchange.public_report import (
 from gateway.key_state import KeyState
 from gateway.limits import Limits
 from gateway.store import Store
-from gateway.store.items import StoredItem, extend_return_place, find_return_place, list_own_items, put_return_place
+from gateway.store.items import (
+    StoredItem,
+    StoredPlace,
+    extend_return_place,
+    find_return_place,
+    list_own_items,
+    put_return_place,
+)
 from gateway.store.reports import STAGE_OPENED, STAGE_RECEIVED, find_stage
 from gateway.web.logs import log_failure
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
@@ -65,6 +76,8 @@ PASSES: Final = 1
 LANES: Final = 1
 _SALT_LABEL = b"report-abuse return code salt v2"
 _SEED_LABEL = b"report-abuse return code seed v2"
+_TOKEN_LABEL = b"report-abuse return code token v2"
+TOKEN_BYTES: Final = 32
 
 _WORD = re.compile(r"[a-z]+")
 
@@ -102,15 +115,28 @@ def find_code(typed: str, *, words: Sequence[str]) -> str | None:
     return " ".join(found) if len(found) == CODE_WORDS and set(found) <= set(words) else None
 
 
-def derive_seed(code: str, *, reference: str) -> bytes:
-    """Derive the X-Wing seed of a code and its reference (WIRE.md §9.2): 16 MiB and about 10 ms of one core."""
+class ReturnKeys(NamedTuple):
+    """What a code derives: the X-Wing seed, and the lookup token, from which neither seed nor words can be computed."""
+
+    seed: bytes
+    token: bytes
+
+
+def derive_return_keys(code: str, *, reference: str) -> ReturnKeys:
+    """Derive the keys of a code and its reference (WIRE.md §9.2): 16 MiB and about 10 ms of one core for both."""
     salt = hashlib.sha256(_SALT_LABEL + reference.encode()).digest()
     # RFC 9106 §3.1, type 2 (Argon2id).
     raw = Argon2id(salt=salt, length=SEED_BYTES, iterations=PASSES, lanes=LANES, memory_cost=MEMORY_KIB).derive(
         code.encode()
     )
-    # RFC 5869: no salt, because the input is already a uniform key.
-    return HKDF(algorithm=SHA256(), length=SEED_BYTES, salt=None, info=_SEED_LABEL).derive(raw)
+    # RFC 5869: no salt, because the input is already a uniform key; the labels keep the two outputs apart (§3.2).
+    seed = HKDF(algorithm=SHA256(), length=SEED_BYTES, salt=None, info=_SEED_LABEL).derive(raw)
+    return ReturnKeys(seed, HKDF(algorithm=SHA256(), length=TOKEN_BYTES, salt=None, info=_TOKEN_LABEL).derive(raw))
+
+
+def hash_token(token: bytes) -> bytes:
+    """Return the stored form of a token: a plain hash, because a guess costs an Argon2id run before it."""
+    return hashlib.sha256(token).digest()
 
 
 def make_reply_public_key(seed: bytes) -> str:
@@ -191,6 +217,7 @@ def _open(raw: bytes, *, seed: bytes, context: SealContext) -> bytes:
 
 
 RETURN_DAYS: Final = 180
+_NO_HASH: Final = bytes(32)  # no token has this hash
 MOST_SHOWN: Final = 50
 MOST_DERIVED_AT_ONCE: Final = 2  # in one process: 32 MiB, for any number of threads
 STAGE_READ: Final = "read"  # shown only to the returned sender; the store knows no stage after opened
@@ -198,11 +225,21 @@ STAGE_READ: Final = "read"  # shown only to the returned sender; the store knows
 
 @dataclass(frozen=True, slots=True)
 class WayBack:
-    """The words for the person, the public key for the report, and the sealed place for the store."""
+    """The words for the person, the public key for the report, and for the store the sealed place and a hash."""
 
     words: str
     reply_key: str
     box: bytes
+    token_sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SealedPlace:
+    """A place and its newest replies as they are stored, which only the seed of their code opens."""
+
+    box: bytes
+    stage: str
+    replies: list[StoredItem]
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,14 +272,16 @@ class WaysBack:
         Call it outside any transaction, because it is slow.
         """
         words = draw_code(self.words, random=self.random)
-        reply_key = make_reply_public_key(self._derive_seed(words, reference=place.reference))
+        keys = self._derive(words, reference=place.reference)
+        reply_key = make_reply_public_key(keys.seed)
         context = place_context(environment=place.environment, reference=place.reference)
         box = seal(encode(place), key=make_reply_key(reply_key), context=context).to_bytes()
-        return WayBack(words=words, reply_key=reply_key, box=box)
+        return WayBack(words=words, reply_key=reply_key, box=box, token_sha256=hash_token(keys.token))
 
     def store_place(self, connection: Connection, way_back: WayBack, *, reference: str) -> None:
         """Store the place in the transaction that stores the report."""
-        put_return_place(connection, reference=reference, box=way_back.box, expires_at=self._get_expiry())
+        stored = StoredPlace(box=way_back.box, token_sha256=way_back.token_sha256)
+        put_return_place(connection, stored, reference=reference, expires_at=self._get_expiry())
 
     def keep_place(self, connection: Connection, *, reference: str) -> None:
         """Extend the life of a place after an addition to its report."""
@@ -254,17 +293,34 @@ class WaysBack:
         Right and wrong words count alike, so repeating right ones costs the gateway no more than guessing. Input that
         cannot be a code (e.g. four words) costs nothing and is not counted.
         """
+        code = find_code(typed_words, words=self.words)
+        if code is None:
+            return None
+        reference, stored = self._take_try(typed_reference)
+        if stored is None:
+            return None
+        returned = Returned(reference=reference, seed=self._derive(code, reference=reference).seed)
+        return None if self._find_opened(stored.box, returned) is None else returned
+
+    def find_sealed(self, *, typed_reference: str, token: bytes) -> SealedPlace | None:
+        """Look up the reference, count the try, and compare the token; raises StorageUnavailableError.
+
+        Tries with words and with a token are counted together.
+        """
+        reference, stored = self._take_try(typed_reference)
+        # Hashed and compared for an unknown reference too, which takes the same time as a wrong token.
+        is_right = hmac.compare_digest(hash_token(token), _NO_HASH if stored is None else stored.token_sha256)
+        return self._find_sealed(reference) if is_right else None
+
+    def _take_try(self, typed_reference: str) -> tuple[str, StoredPlace | None]:
+        """Return the reference and its place, after counting a try; no place if unknown, expired or tried too often."""
         try:
             reference = parse_reference(typed_reference)
         except FormatError:
-            return None
+            return "", None
         with self.store.read() as connection:
-            box = find_return_place(connection, reference=reference, now=self.clock())
-        code = find_code(typed_words, words=self.words)
-        if box is None or code is None or self._is_tried_too_often(reference):
-            return None
-        returned = Returned(reference=reference, seed=self._derive_seed(code, reference=reference))
-        return None if self._find_opened(box, returned) is None else returned
+            stored = find_return_place(connection, reference=reference, now=self.clock())
+        return reference, None if stored is None or self._is_tried_too_often(reference) else stored
 
     def _is_tried_too_often(self, reference: str) -> bool:
         # The reference first: a try refused there does not use the network's share.
@@ -272,30 +328,33 @@ class WaysBack:
             return True
         return self.limits.is_over("come-back-network")
 
-    def _derive_seed(self, code: str, *, reference: str) -> bytes:
+    def _derive(self, code: str, *, reference: str) -> ReturnKeys:
         with self.derivations:
-            return derive_seed(code, reference=reference)
+            return derive_return_keys(code, reference=reference)
 
     def find_place(self, returned: Returned) -> FoundPlace | None:
         """Open the place of a returned sender, with its messages; None once it has expired.
 
         Raises StorageUnavailableError.
         """
-        with self.store.read() as connection:
-            box = find_return_place(connection, reference=returned.reference, now=self.clock())
-            stage = find_stage(connection, reference=returned.reference)
-            stored = list_own_items(
-                connection, REPLY, address=returned.reference, limit=MOST_SHOWN, is_newest_first=True
-            )
-        place = None if box is None else self._find_opened(box, returned)
-        if place is None:
+        sealed = self._find_sealed(returned.reference)
+        place = None if sealed is None else self._find_opened(sealed.box, returned)
+        if sealed is None or place is None:
             return None
         keys = self.key_state.find_keys()
         signers = () if keys is None else keys.key_set.mailbox_keys
-        messages = open_replies(stored, seed=returned.seed, place=place, signers=signers, now=self.clock())
+        messages = open_replies(sealed.replies, seed=returned.seed, place=place, signers=signers, now=self.clock())
         # An answer implies that the report was read, even if no stage was set.
-        is_read = bool(messages) or stage == STAGE_OPENED
-        return FoundPlace(place, STAGE_READ if is_read else stage or STAGE_RECEIVED, messages)
+        return FoundPlace(place, STAGE_READ if messages else sealed.stage, messages)
+
+    def _find_sealed(self, reference: str) -> SealedPlace | None:
+        with self.store.read() as connection:
+            stored = find_return_place(connection, reference=reference, now=self.clock())
+            stage = find_stage(connection, reference=reference)
+            replies = list_own_items(connection, REPLY, address=reference, limit=MOST_SHOWN, is_newest_first=True)
+        if stored is None:
+            return None
+        return SealedPlace(stored.box, STAGE_READ if stage == STAGE_OPENED else stage or STAGE_RECEIVED, replies)
 
     def _find_opened(self, box: bytes, returned: Returned) -> ReturnPlace | None:
         environment = self.key_state.environment

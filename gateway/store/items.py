@@ -161,7 +161,9 @@ def sweep_drafts(store: Store, *, now: datetime) -> int:
 
 
 _SAME_PLACE = return_places.c.reference == bindparam("wanted")
-_FIND_PLACE = select(return_places.c.box).where(_SAME_PLACE, return_places.c.expires_at > bindparam("now"))
+_FIND_PLACE = select(return_places.c.box, return_places.c.token_sha256).where(
+    _SAME_PLACE, return_places.c.expires_at > bindparam("now")
+)
 _EXTEND = (
     update(return_places)
     .where(_SAME_PLACE, return_places.c.expires_at < bindparam("new_expiry"))
@@ -175,17 +177,24 @@ _FORGET_REPLIES = delete(items).where(
 )
 
 
-def put_return_place(connection: Connection, *, reference: str, box: bytes, expires_at: datetime) -> None:
+@dataclass(frozen=True, slots=True)
+class StoredPlace:
+    """A return place: its box, and the SHA-256 of the token that may ask for it."""
+
+    box: bytes
+    token_sha256: bytes
+
+
+def put_return_place(connection: Connection, place: StoredPlace, *, reference: str, expires_at: datetime) -> None:
     """Store the place of a reference that has none."""
-    connection.execute(
-        insert(return_places), {"reference": reference, "box": box, "expires_at": to_epoch_seconds(expires_at)}
-    )
+    values = {"reference": reference, "token_sha256": place.token_sha256, "box": place.box}
+    connection.execute(insert(return_places), {**values, "expires_at": to_epoch_seconds(expires_at)})
 
 
-def find_return_place(connection: Connection, *, reference: str, now: datetime) -> bytes | None:
-    """Return the box of a place that has not expired."""
+def find_return_place(connection: Connection, *, reference: str, now: datetime) -> StoredPlace | None:
+    """Return a place that has not expired."""
     found = connection.execute(_FIND_PLACE, {"wanted": reference, "now": to_epoch_seconds(now)}).first()
-    return None if found is None else bytes(found.box)
+    return None if found is None else StoredPlace(bytes(found.box), bytes(found.token_sha256))
 
 
 def extend_return_place(connection: Connection, *, reference: str, expires_at: datetime) -> bool:

@@ -166,6 +166,7 @@ return_places = Table(
     metadata,
     Column("reference", String(32), primary_key=True),
     Column("expires_at", BigInteger, nullable=False),
+    Column("token_sha256", LargeBinary(32), nullable=False),
     Column("box", LargeBinary, nullable=False),
 )
 Index("ix_return_places_expires_at", return_places.c.expires_at)

@@ -5,7 +5,8 @@ encoded or multipart, and stay in memory. Forged posts fail on a token bound to 
 and on a foreign origin. The token has no time limit and there is no strict Referer check, because both refuse children
 who did nothing wrong (a slow typist; a school proxy that strips the header).
 
-A refusal is a problem document (RFC 9457) under the API prefixes, a page of the door elsewhere. Handlers are registered
+A refusal is a problem document (RFC 9457) under the API prefixes and where a page's script asks (the surface "api"), a
+page of the door elsewhere. Handlers are registered
 on the app, because a blueprint's miss 404 and 405. Never echoes input, and never takes a request's id from the caller.
 logs.py stands apart, so that a process without an app does not load Flask.
 """
@@ -330,9 +331,12 @@ class _ProblemPages:
         self.html_error = html_error
         self.problem_page: ProblemPage = _render_plainly
 
-    def is_api_path(self, path: str) -> bool:
-        """Return whether a path belongs to an API."""
-        return any(path == prefix or path.startswith(f"{prefix}/") for prefix in self.api_prefixes)
+    def is_api_request(self) -> bool:
+        """Return whether the caller of this request is a program: by its path, or by the surface of its route."""
+        stated = find_current_rule()
+        if stated is not None and stated.surface == "api":
+            return True
+        return any(request.path == prefix or request.path.startswith(f"{prefix}/") for prefix in self.api_prefixes)
 
 
 def register_problems(
@@ -407,7 +411,7 @@ def _pages(app: Flask) -> _ProblemPages:
 
 
 def _answer_refusal(error: RequestRefusedError) -> ResponseReturnValue:
-    if _pages(current_app).is_api_path(request.path):
+    if _pages(current_app).is_api_request():
         return make_problem_response(
             error.problem,
             detail=error.detail,
@@ -423,7 +427,7 @@ def answer_http_error(error: HTTPException) -> ResponseReturnValue:
     status = error.code
     if status is None or status < HTTPStatus.BAD_REQUEST:
         return error.get_response()
-    if not _pages(current_app).is_api_path(request.path):
+    if not _pages(current_app).is_api_request():
         response = _html(status)
     elif status in _BY_STATUS:
         response = make_problem_response(_BY_STATUS[status])
@@ -593,4 +597,6 @@ def _check_post() -> None:
 
 
 def _answer_csrf_failure(error: HTTPException) -> ResponseReturnValue:
+    if _pages(current_app).is_api_request():
+        return answer_http_error(error)
     return _csrf(current_app).failures.get(request.blueprint or "", lambda: answer_http_error(error))()

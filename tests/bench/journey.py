@@ -25,7 +25,7 @@ import requests
 
 from gateway.demo.loop import ANSWERS, Loop
 from gateway.demo.walks import walk_to_thanks
-from gateway.public.returning import derive_seed, draw_code, load_return_words
+from gateway.public.returning import derive_return_keys, draw_code, load_return_words
 from gateway.public.wording import load_wording
 from tests.bench.figures import Figure, make_figure, make_parser, print_figures
 from tests.bench.process_times import cpu_seconds_of_group, find_listener_group
@@ -99,7 +99,7 @@ def measure_stretching(times: int = 20) -> float:
     code = draw_code(load_return_words(), random=secrets.token_bytes)
     start = time.process_time()
     for _ in range(times):
-        derive_seed(code, reference="K7QF-2M9TX-D")
+        derive_return_keys(code, reference="K7QF-2M9TX-D")
     return (time.process_time() - start) / times
 
 

@@ -15,22 +15,24 @@ from gateway.exchange.public_report import MAX_REPLY_ENVELOPE_BYTES, SIGNED_REPL
 from gateway.public import returning
 from gateway.public.returning import ReturnPlace, _open_one, open_place
 from gateway.store.items import StoredItem
-from partner_sdk.wire.canonical import encode, parse_base64url, parse_time
+from partner_sdk.wire.canonical import encode, parse_base64url, parse_time, to_base64url
 from partner_sdk.wire.sealing import SealContext, seal
 from partner_sdk.wire.signing import Environment
 from tests.contract.vector_files import FILES, bytes_of, cases_of, known_keys_of, mailbox_keys_of, result_of
+from tests.contract.vector_makers.other_library import ask_other_library
 
 WORDS = returning.load_return_words()
 CODES, PLACES, REPLIES = FILES["return-code"], FILES["place"], FILES["reply"]
 
 
-def derive_by_hand(code: str, reference: str) -> tuple[bytes, bytes, bytes]:
+def derive_by_hand(code: str, reference: str) -> tuple[bytes, ...]:
     """WIRE.md §9.2 typed out: nothing of ours is used, and HKDF is RFC 5869 in two calls of HMAC."""
     salt = hashlib.sha256(b"report-abuse return code salt v2" + reference.encode("ascii")).digest()
     raw = Argon2id(salt=salt, length=32, iterations=1, lanes=1, memory_cost=16384).derive(code.encode("ascii"))
     extracted = hmac.digest(bytes(32), raw, "sha256")
     seed = hmac.digest(extracted, b"report-abuse return code seed v2\x01", "sha256")
-    return salt, raw, seed
+    token = hmac.digest(extracted, b"report-abuse return code token v2\x01", "sha256")
+    return salt, raw, seed, token, hashlib.sha256(token).digest()
 
 
 def expand_by_hand(seed: bytes) -> tuple[MLKEM768PrivateKey, X25519PrivateKey]:
@@ -55,12 +57,15 @@ def open_by_hand(box: bytes, seed: bytes, *fields: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("case", cases_of("return-code", having="seed"))
-def test_words_and_reference_give_the_key_of_the_file(case: dict[str, Any]) -> None:
+def test_words_and_reference_give_the_keys_of_the_file(case: dict[str, Any]) -> None:
     first = CODES["cases"][0]
-    seed = returning.derive_seed(case["code"], reference=case["reference"])
-    assert derive_by_hand(case["code"], case["reference"]) == tuple(bytes_of(case, n) for n in ("salt", "raw", "seed"))
-    assert seed == bytes_of(case, "seed")
-    assert (case["expect"], seed != bytes_of(first, "seed")) in {("success", case is not first), ("another-key", True)}
+    seed, token = returning.derive_return_keys(case["code"], reference=case["reference"])
+    steps = ("salt", "raw", "seed", "token", "token_sha256")
+    assert derive_by_hand(case["code"], case["reference"]) == tuple(bytes_of(case, step) for step in steps)
+    assert (seed, token, returning.hash_token(token)) == tuple(bytes_of(case, step) for step in steps[2:])
+    for derived, step in ((seed, "seed"), (token, "token")):
+        is_other = derived != bytes_of(first, step)
+        assert (case["expect"], is_other) in {("success", case is not first), ("another-key", True)}
     if case["expect"] == "success":
         assert returning.make_reply_public_key(seed) == case["reply_key"]
         mlkem, x25519 = (private.public_key().public_bytes_raw() for private in expand_by_hand(seed))
@@ -129,6 +134,17 @@ def test_signed_reply_gives_the_same_result_when_the_desk_reads_its_own(case: di
 
     # What stands on the box is compared by whoever opens it.
     assert result_of(read) == ("success" if case["expect"] == "wrong-reference" else case["expect"])
+
+
+@pytest.mark.parametrize("file", [PLACES, REPLIES], ids=["place", "reply"])
+def test_library_of_the_browsers_opens_our_boxes_with_the_seed_and_what_a_page_knows(file: dict[str, Any]) -> None:
+    box, context = parse_base64url(file["cases"][0]["envelope"]), SealContext(**file["context"])
+    asked = {"box": box[15:], "seed": bytes_of(file, "seed"), "info": context.info(key_id=box[1:9])}
+    answer = ask_other_library(do="open", **{name: to_base64url(raw) for name, raw in asked.items()})
+    padded = bytes_of(answer, "plaintext")
+    text = json.loads(padded[4 : 4 + int.from_bytes(padded[:4], "big")])
+    assert text.get("reference", REPLIES["reference"]) == file["reference"]
+    assert set(text) == ({"payload", "payloadType", "signatures"} if file is REPLIES else set(PLACES["place"]))
 
 
 def test_boxes_of_both_libraries_open_by_hand() -> None:

@@ -116,7 +116,7 @@ def test_return_code_of_the_document_is_that_of_the_code() -> None:
     section = read_section("9.2")
     assert f"list of {returning.WORD_COUNT:,}" in section
     assert f"memory {returning.MEMORY_KIB:,} KiB, passes {returning.PASSES}, lanes {returning.LANES}" in section
-    for label in (returning._SALT_LABEL, returning._SEED_LABEL):
+    for label in (returning._SALT_LABEL, returning._SEED_LABEL, returning._TOKEN_LABEL):
         assert f'"{label.decode()}"' in section
     assert f"at most {public_report.MAX_BODY_CHARACTERS:,} characters" in section
     assert re.search(rf"at\s+most {public_report.MAX_SIGNED_BYTES:,}", section)

@@ -31,7 +31,7 @@ DEFINE_A_REPLY = {"gateway.exchange.public_report"}
 # Whoever builds a context can name any purpose; who holds an X-Wing key can open any box that is sealed to it.
 OF_A_RETURN_CODE = {"reply_context", "place_context", "SIGNED_REPLY", "SealContext"}
 XWING_KEYS = {"load_xwing_private_key", "MLKEM768X25519PrivateKey", "MLKEM768PrivateKey", "X25519PrivateKey"}
-MAKE_A_RETURN_KEY = {"place_context", "derive_seed"}
+MAKE_A_RETURN_KEY = {"place_context", "derive_return_keys"}
 # The seals over the desk's key files, under the passphrases of its custodians (docs/decisions/0052), and the layer of a
 # case's key over boxes that stay sealed (docs/decisions/0058).
 DERIVES_FROM_A_PASSPHRASE = {"gateway.desk.vault.key_folder"}
@@ -197,7 +197,7 @@ def test_search_finds_a_name_however_a_file_comes_by_it(way: str) -> None:
 
 
 def test_search_does_not_take_prose_for_a_use() -> None:
-    prose = '"""Never calls place_context or derive_seed."""\n# nor Argon2id\nreply = "A reply_context of its own"'
+    prose = '"""Never calls place_context, derive_return_keys."""\n# nor Argon2id\nreply = "A reply_context of its own"'
     assert not mentions_of(prose) & (OF_A_RETURN_CODE | MAKE_A_RETURN_KEY)
 
 

@@ -4,7 +4,8 @@ The first page warns before anything is typed if nothing can be sent. Never show
 names a placement only if the agency's register lists it.
 
 Coming back shows stage and replies if the reference and the five words are right. Never reveals which of the two was
-wrong, whether the reference exists, or that there were too many tries. Warns every visitor that a form in progress in
+wrong, whether the reference exists, or that there were too many tries. A page that derives the key itself is given the
+same, sealed, for the reference and the token. Warns every visitor that a form in progress in
 this browser is wiped: a conditional warning would reveal one to the next person. Never shows any text of the report:
 nothing here could open it.
 """
@@ -15,14 +16,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
+import msgspec
 import segno
-from flask import request
+from flask import Response, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
 from gateway.intake import NoActiveKeyError
+from gateway.limits import SLOW_SECONDS
 from gateway.public.door import (
     COME_BACK,
     REPLIES,
@@ -43,7 +46,14 @@ from gateway.public.pages import (
     make_notice,
     render_page,
 )
-from gateway.public.returning import FoundPlace, Returned, ReturnPlace, make_reply_public_key
+from gateway.public.returning import (
+    TOKEN_BYTES,
+    FoundPlace,
+    Returned,
+    ReturnPlace,
+    SealedPlace,
+    make_reply_public_key,
+)
 from gateway.public.views.screens import (
     FORM_BODY_BYTES,
     LOG_WORD,
@@ -90,10 +100,19 @@ from gateway.public.visit import (
 from gateway.public.wording import format_day, get_language, refresh_language
 from gateway.store import StorageUnavailableError
 from gateway.store.items import shorten_draft
-from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from gateway.web.rules import NO_LIMIT, CsrfRule, Login, RequestRefusedError, rule
 from partner_sdk.button.snippet import ICON_BOX, ICON_SHAPES, WORDS, make_link
+from partner_sdk.errors import FormatError
+from partner_sdk.wire import problems
 from partner_sdk.wire.button import TEST_LINK_ID
-from partner_sdk.wire.canonical import format_time, parse_time
+from partner_sdk.wire.canonical import (
+    encode,
+    format_time,
+    parse_any_spelling,
+    parse_base64url,
+    parse_time,
+    to_base64url,
+)
 
 PRESSED_TWICE_SECONDS: Final = 30
 
@@ -481,6 +500,66 @@ def render_come_back(
 def _get_target(typed: Typed) -> str:
     """Find the field for the link in the error summary: the first, or the empty one."""
     return "words_typed" if typed.reference and not typed.words else "reference"
+
+
+class PlaceRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The reference as typed, and the token of its code in base64url (WIRE.md §9.2)."""
+
+    reference: Annotated[str, msgspec.Meta(max_length=MAX_SHOWN_CHARACTERS)]
+    token: str
+
+
+class SealedReply(msgspec.Struct, frozen=True, kw_only=True):
+    """A reply as the desk sealed it, in base64url; its id is part of what the seal covers."""
+
+    envelope: str
+    message_id: str
+
+
+class FoundSealed(msgspec.Struct, frozen=True, kw_only=True):
+    """The sealed place, in base64url, with its replies, newest first."""
+
+    place: str
+    replies: list[SealedReply]
+    stage: str
+
+
+class PlaceAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer for wrong, unknown, expired and tried too often: `found` is null."""
+
+    found: FoundSealed | None
+
+
+@rule(
+    login=Login.OPEN,
+    limit="public-return",
+    csrf=CsrfRule.TOKEN,
+    body_bytes=SMALL_BODY_BYTES,
+    media_type="application/json",
+    surface="api",
+    log_word=LOG_WORD,
+)
+def post_sealed_place() -> ResponseReturnValue:
+    """Answer with the sealed place and replies of a reference and its token; the token of the visit is in a header."""
+    door = get_door()
+    try:
+        asked = parse_any_spelling(request.get_data(cache=False), kind=PlaceRequest, max_bytes=SMALL_BODY_BYTES)
+        token = parse_base64url(asked.token, length=TOKEN_BYTES)
+    except FormatError:
+        raise RequestRefusedError(problems.MALFORMED_REQUEST) from None
+    if is_asked_to_wait(door, "public-return"):
+        raise RequestRefusedError(problems.RATE_LIMITED, retry_after_seconds=SLOW_SECONDS)
+    try:
+        found = door.ways_back.find_sealed(typed_reference=asked.reference, token=token)
+    except StorageUnavailableError:
+        raise RequestRefusedError(problems.STORAGE_UNAVAILABLE) from None
+    answer = PlaceAnswer(found=None if found is None else _encode_sealed(found))
+    return Response(encode(answer), content_type="application/json")
+
+
+def _encode_sealed(found: SealedPlace) -> FoundSealed:
+    replies = [SealedReply(envelope=to_base64url(one.envelope), message_id=one.item_id) for one in found.replies]
+    return FoundSealed(place=to_base64url(found.box), replies=replies, stage=found.stage)
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)

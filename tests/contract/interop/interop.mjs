@@ -1,7 +1,7 @@
 // Reads one JSON object on standard input and writes one on standard output.
 //   {"do": "seal", "public_key": b64url, "info": b64url, "plaintext": b64url}  ->  {"box": b64url}
 //   {"do": "open", "seed": b64url, "info": b64url, "box": b64url}              ->  {"plaintext": b64url}
-//   {"do": "derive", "code": text, "reference": text}                          ->  {"raw", "salt", "seed"}, each b64url
+//   {"do": "derive", "code": text, "reference": text}                          ->  {"raw", "salt", "seed", "token"}, each b64url
 // Run `npm install` here first. See vector_makers/other_library.py, which calls it.
 import { readFileSync } from "node:fs";
 import { Aes256Gcm, CipherSuite, HkdfSha256 } from "@hpke/core";
@@ -28,7 +28,8 @@ if (asked.do === "seal") {
   const salt = sha256(Buffer.from("report-abuse return code salt v2" + asked.reference));
   const raw = argon2id(Buffer.from(asked.code), salt, { t: 1, m: 16384, p: 1, dkLen: 32 });
   const seed = hkdf(sha256, raw, undefined, Buffer.from("report-abuse return code seed v2"), 32);
-  process.stdout.write(JSON.stringify({ raw: text(raw), salt: text(salt), seed: text(seed) }));
+  const token = hkdf(sha256, raw, undefined, Buffer.from("report-abuse return code token v2"), 32);
+  process.stdout.write(JSON.stringify({ raw: text(raw), salt: text(salt), seed: text(seed), token: text(token) }));
 } else {
   const box = bytes(asked.box);
   const recipientKey = await suite.kem.importKey("raw", exact(bytes(asked.seed)), false);

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from gateway.exchange.public_report import place_context, reply_context
-from gateway.public.returning import derive_seed, make_reply_public_key
+from gateway.public.returning import derive_return_keys, make_reply_public_key
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
 from partner_sdk.wire.sealing import Envelope
 from tests.contract.vector_makers.boxes import make_other_box, seal_padded, seal_text
@@ -16,7 +16,7 @@ from tests.contract.vector_makers.signed import rewrite
 
 def make_places() -> dict[str, Any]:
     """Return the file: boxes, and texts that are to be sealed in the file's context first."""
-    seed = derive_seed(CODE, reference=REFERENCE)
+    seed = derive_return_keys(CODE, reference=REFERENCE).seed
     context = place_context(environment="live", reference=REFERENCE)
     place = {
         "environment": "live",

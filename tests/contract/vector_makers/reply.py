@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from gateway.exchange.public_report import SIGNED_REPLY, ReplyMessage, place_context, reply_context
-from gateway.public.returning import derive_seed, make_reply_public_key
+from gateway.public.returning import derive_return_keys, make_reply_public_key
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
 from partner_sdk.wire.signing import StatementKind, sign_statement
 from tests.contract.vector_makers.boxes import make_other_box, seal_padded, seal_text
@@ -23,7 +23,7 @@ def make_replies() -> dict[str, Any]:
     key, old_key, stranger = (
         signing_key(label) for label in ("mailbox-signing key", "old mailbox key", "a stranger's key")
     )
-    seed = derive_seed(CODE, reference=REFERENCE)
+    seed = derive_return_keys(CODE, reference=REFERENCE).seed
     context = reply_context(environment="live", reference=REFERENCE, message_id=REPORT_ID)
 
     def message(**changes: Any) -> ReplyMessage:

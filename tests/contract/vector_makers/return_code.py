@@ -3,8 +3,8 @@
 import hashlib
 from typing import Any
 
-from gateway.public.returning import derive_seed, load_return_words, make_reply_public_key
-from partner_sdk.wire.canonical import parse_base64url
+from gateway.public.returning import derive_return_keys, hash_token, load_return_words, make_reply_public_key
+from partner_sdk.wire.canonical import parse_base64url, to_base64url
 from tests.contract.vector_makers.other_library import ask_other_library
 
 REFERENCE = "K7QF-2M9TX-D"
@@ -38,7 +38,7 @@ def make_return_codes() -> dict[str, Any]:
         ("nothing", "not-a-code", ""),
     ]
     return {
-        "about": "Return codes. `salt`, `raw` and `seed` in base64url; `another-key` is one that is not the first key.",
+        "about": "Return codes. `salt`, `raw`, `seed` and `token` in base64url; `another-key` is one that is not the first key.",
         "words_sha256": hashlib.sha256(" ".join(words).encode()).hexdigest(),
         "code": CODE,
         "cases": [first, *others, *({"name": name, "expect": expect, "typed": text} for name, expect, text in typed)],
@@ -46,10 +46,11 @@ def make_return_codes() -> dict[str, Any]:
 
 
 def _derive(name: str, expect: str, *, code: str, reference: str) -> dict[str, Any]:
-    # The steps are those of Argon2id and HKDF in another library; ours must come to the same seed.
+    # The steps are those of Argon2id and HKDF in another library; ours must come to the same seed and token.
     steps = ask_other_library(do="derive", code=code, reference=reference)
-    seed = derive_seed(code, reference=reference)
-    if parse_base64url(steps["seed"]) != seed:
+    keys = derive_return_keys(code, reference=reference)
+    if (parse_base64url(steps["seed"]), parse_base64url(steps["token"])) != keys:
         raise SystemExit(f"The other library makes another key: {name}.")
-    case = {"name": name, "expect": expect, "code": code, "reference": reference} | steps
-    return case | ({"reply_key": make_reply_public_key(seed)} if expect == "success" else {})
+    stored = {"token_sha256": to_base64url(hash_token(keys.token))}
+    case = {"name": name, "expect": expect, "code": code, "reference": reference} | steps | stored
+    return case | ({"reply_key": make_reply_public_key(keys.seed)} if expect == "success" else {})

@@ -71,7 +71,7 @@ def test_adding_more_is_a_supplement_that_names_the_first_reference(public: Publ
     assert second.reply_by is not None
     assert second.reply_by > first.reply_by
     # The way back is kept for as long again.
-    ((_, expires_at, _),) = public.house.rows("return_places")
+    ((_, expires_at, _, _),) = public.house.rows("return_places")
     assert expires_at == int((NOW + timedelta(days=2 + RETURN_DAYS)).timestamp())
     assert come_back(public, reference, words).path == "/17"
 
@@ -222,10 +222,10 @@ def test_no_more_than_two_keys_are_made_at_once_in_a_process_and_all_are_made(
     public: PublicHouse, monkeypatch: pytest.MonkeyPatch
 ):
     _, reference, words = send(public)
-    derive, at_work, seen, guard = returning.derive_seed, 0, [], threading.Lock()
+    derive, at_work, seen, guard = returning.derive_return_keys, 0, [], threading.Lock()
     first_two = threading.Barrier(2)  # passed by two that are at work together, or not at all
 
-    def note(code: str, *, reference: str) -> bytes:
+    def note(code: str, *, reference: str) -> returning.ReturnKeys:
         nonlocal at_work
         with guard:
             at_work += 1
@@ -234,12 +234,12 @@ def test_no_more_than_two_keys_are_made_at_once_in_a_process_and_all_are_made(
         if is_of_the_first:
             first_two.wait(30)
         time.sleep(0.02)  # a third one that may come in while these are at work is seen
-        seed = derive(code, reference=reference)
+        keys = derive(code, reference=reference)
         with guard:
             at_work -= 1
-        return seed
+        return keys
 
-    monkeypatch.setattr(returning, "derive_seed", note)
+    monkeypatch.setattr(returning, "derive_return_keys", note)
     people = [public.person_at("/14") for _ in range(6)]
     with ThreadPoolExecutor(12) as pool:
         sends = [pool.submit(person.send) for person in people]
@@ -258,7 +258,7 @@ def test_key_that_fails_gives_its_turn_back_and_keeps_the_words_on_the_page(
         raise SealingError(f"no key for {len(reference)} characters", reason="bad-key")
 
     with monkeypatch.context() as patch:
-        patch.setattr(returning, "derive_seed", fail)
+        patch.setattr(returning, "derive_return_keys", fail)
         for _ in range(3):
             person.send()
             assert (person.page.status_code, "Keep these words." in person.text()) == (503, True)

@@ -46,13 +46,13 @@ def decrypt(raw: bytes, context: SealContext, *, seed: bytes) -> bytes:
 def count_derivations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note each time that the costly step is paid for."""
     paid: list[str] = []
-    derive = returning.derive_seed
+    derive = returning.derive_return_keys
 
-    def note(code: str, *, reference: str) -> bytes:
+    def note(code: str, *, reference: str) -> returning.ReturnKeys:
         paid.append(reference)
         return derive(code, reference=reference)
 
-    monkeypatch.setattr(returning, "derive_seed", note)
+    monkeypatch.setattr(returning, "derive_return_keys", note)
     return paid
 
 
@@ -224,7 +224,7 @@ def test_neither_words_nor_replies_are_in_any_file_log_or_cookie(public: PublicH
 def test_whole_database_and_settings_without_words_open_neither_place_nor_reply(public: PublicHouse):
     _, reference, words = send(public)
     box = post_reply(public, public.reports()[0], reference)
-    ((_, _, place),) = public.house.rows("return_places")
+    ((_, _, _, place),) = public.house.rows("return_places")
     message_id = make_report_id(NOW, bytes(10))
     contexts = (
         (box, reply_context(environment="live", reference=reference, message_id=message_id)),
@@ -244,7 +244,7 @@ def test_whole_database_and_settings_without_words_open_neither_place_nor_reply(
         for secret in secrets:
             with pytest.raises(InvalidTag):
                 decrypt(raw, context, seed=secret)
-        assert decrypt(raw, context, seed=returning.derive_seed(words, reference=reference))
+        assert decrypt(raw, context, seed=returning.derive_return_keys(words, reference=reference).seed)
 
 
 def test_network_over_its_limit_waits_a_few_seconds_and_keeps_what_it_typed(

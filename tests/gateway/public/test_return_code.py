@@ -15,9 +15,10 @@ from gateway.public.returning import (
     WORD_COUNT,
     WORDS_FILE,
     ReturnWordsError,
-    derive_seed,
+    derive_return_keys,
     draw_code,
     find_code,
+    hash_token,
     load_return_words,
     make_reply_public_key,
 )
@@ -114,7 +115,7 @@ def test_what_can_be_no_code_is_none_and_costs_nothing(typed: str) -> None:
     assert find_code(typed, words=WORDS) is None
 
 
-def test_seed_is_what_the_wire_says_step_by_step() -> None:
+def test_seed_and_token_are_what_the_wire_says_step_by_step() -> None:
     salt = hashlib.sha256(b"report-abuse return code salt v2" + b"K7QF-2M9TX-D").digest()
     raw = Argon2id(salt=salt, length=32, iterations=1, lanes=1, memory_cost=16384).derive(
         b"blue kite otter lemon zebra"
@@ -122,21 +123,23 @@ def test_seed_is_what_the_wire_says_step_by_step() -> None:
     # RFC 5869 by hand: extract under 32 zero bytes, one block of expand.
     extracted = hmac.new(bytes(32), raw, "sha256").digest()
     expected = hmac.new(extracted, b"report-abuse return code seed v2\x01", "sha256").digest()
-    assert derive_seed(CODE, reference=REFERENCE) == expected
+    token = hmac.new(extracted, b"report-abuse return code token v2\x01", "sha256").digest()
+    assert derive_return_keys(CODE, reference=REFERENCE) == (expected, token)
     assert expected.hex() == SEED_OF_CODE
+    assert hash_token(token) == hashlib.sha256(token).digest()
 
 
-def test_seed_hangs_on_every_word_and_on_the_reference() -> None:
-    seeds = {
-        derive_seed(code, reference=reference)
+def test_seed_and_token_depend_on_every_word_and_on_the_reference() -> None:
+    derived = [
+        derive_return_keys(code, reference=reference)
         for code, reference in (
             (CODE, REFERENCE),
             ("blue kite otter lemon zebras", REFERENCE),
             ("kite blue otter lemon zebra", REFERENCE),
             (CODE, "C5H6-6S35C-3"),
         )
-    }
-    assert len(seeds) == 4
+    ]
+    assert len({secret for keys in derived for secret in keys}) == 8
 
 
 def test_public_half_is_that_of_the_private_key() -> None:

@@ -11,6 +11,7 @@ from gateway.housekeeping import clean_store
 from gateway.store import Store
 from gateway.store.items import (
     StoredItem,
+    StoredPlace,
     extend_return_place,
     find_return_place,
     list_own_items,
@@ -29,6 +30,10 @@ def message_id(number: int) -> str:
     return make_report_id(NOW, number.to_bytes(10, "big"))
 
 
+def make_place(box: bytes) -> StoredPlace:
+    return StoredPlace(box=box, token_sha256=bytes(31) + b"t")
+
+
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
 
 
@@ -37,7 +42,7 @@ def store(tmp_path: Path, database_uri: str) -> Store:
     """A store with a place for one reference."""
     store = new_store(tmp_path, uri=database_uri)
     with store.write() as connection:
-        put_return_place(connection, reference=ONE, box=b"box", expires_at=NOW + DAY)
+        put_return_place(connection, make_place(b"box"), reference=ONE, expires_at=NOW + DAY)
     return store
 
 
@@ -64,7 +69,7 @@ def waiting(store: Store, reference: str = ONE) -> list[str]:
 
 def test_place_is_found_until_it_expires(store: Store) -> None:
     with store.read() as connection:
-        assert find_return_place(connection, reference=ONE, now=NOW) == b"box"
+        assert find_return_place(connection, reference=ONE, now=NOW) == make_place(b"box")
         assert find_return_place(connection, reference=ONE, now=NOW + DAY) is None
         assert find_return_place(connection, reference=OTHER, now=NOW) is None
 
@@ -74,12 +79,12 @@ def test_place_is_extended_and_never_shortened(store: Store) -> None:
         assert extend_return_place(connection, reference=ONE, expires_at=NOW + 3 * DAY)
         assert not extend_return_place(connection, reference=ONE, expires_at=NOW)
         assert not extend_return_place(connection, reference=OTHER, expires_at=NOW + DAY)
-        assert find_return_place(connection, reference=ONE, now=NOW + 2 * DAY) == b"box"
+        assert find_return_place(connection, reference=ONE, now=NOW + 2 * DAY) == make_place(b"box")
 
 
 def test_place_goes_with_its_replies_and_leaves_the_others(store: Store) -> None:
     with store.write() as connection:
-        put_return_place(connection, reference=OTHER, box=b"other", expires_at=NOW + 2 * DAY)
+        put_return_place(connection, make_place(b"other"), reference=OTHER, expires_at=NOW + 2 * DAY)
     post(store, 1)
     post(store, 2, reference=OTHER)
     assert sweep_return_places(store, now=NOW) == 0
@@ -87,14 +92,14 @@ def test_place_goes_with_its_replies_and_leaves_the_others(store: Store) -> None
     assert (waiting(store), waiting(store, OTHER)) == ([], [message_id(2)])
     with store.read() as connection:
         assert find_return_place(connection, reference=ONE, now=NOW) is None
-        assert find_return_place(connection, reference=OTHER, now=NOW) == b"other"
+        assert find_return_place(connection, reference=OTHER, now=NOW) == make_place(b"other")
 
 
 def test_more_places_than_one_transaction_takes_are_swept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.store.items.SWEEP_BATCH", 2)
     with store.write() as connection:
         for number in range(4):
-            put_return_place(connection, reference=f"place-{number}", box=b"box", expires_at=NOW)
+            put_return_place(connection, make_place(b"box"), reference=f"place-{number}", expires_at=NOW)
     assert sweep_return_places(store, now=NOW + DAY) == 5
 
 
@@ -102,7 +107,7 @@ def test_more_places_than_one_transaction_takes_are_swept(store: Store, monkeypa
 def test_swept_boxes_are_in_no_file(store: Store, tmp_path: Path) -> None:
     marker = b"box-of-a-place-that-has-had-its-time"
     with store.write() as connection:
-        put_return_place(connection, reference=OTHER, box=marker, expires_at=NOW)
+        put_return_place(connection, make_place(marker), reference=OTHER, expires_at=NOW)
     post(store, 1, envelope=marker[::-1])
 
     def found() -> list[Path]:
