@@ -86,12 +86,12 @@ def make_ready(desk: Desk, case: str, *, actor: str = ACTOR, **changes: Any) -> 
     """Let this person have an open, read case, and assess it unless that was done; leave any other case as it is."""
     with desk.store.read() as connection:
         lead = get_lead(connection, case)
-        standing = find_assessment(connection, lead)
+        current = find_assessment(connection, lead)
     if lead.closed_at is not None or lead.opened_at is None:
         return
     if lead.holder not in {None, actor}:
         take_over(desk, case, from_person=lead.holder, reason="Another shift.", actor=actor)
-    if standing is None or standing.is_stale or changes:
+    if current is None or current.is_stale or changes:
         assess(desk, case, actor=actor, **changes)
 
 

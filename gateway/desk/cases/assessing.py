@@ -1,6 +1,6 @@
 """The assessment of a case, made again and again: the newest stands (R15, R16, B10). Then the bodies that can help.
 
-A safeguarding adviser's view (R17) is based on the standing assessment and can only raise it. An immediate risk brings
+A safeguarding adviser's view (R17) is based on the current assessment and can only raise it. An immediate risk brings
 the case into the crisis lane, and the gravest priority is kept; neither answer lowers a case. After a later addition
 is read, the assessment is out of date: the case does not close before the next one.
 
@@ -86,7 +86,7 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """A safeguarding adviser's view: each answer is that of the standing assessment, or raised."""
+    """A safeguarding adviser's view: each answer is that of the current assessment, or raised."""
 
     immediate_risk: str
     urgent: str
@@ -177,7 +177,7 @@ def assess_case(
 
 
 def advise(desk: Desk, wanted: str, view: View, *, actor: str) -> CaseRow:
-    """Record a safeguarding adviser's view, which raises the standing assessment or agrees with it."""
+    """Record a safeguarding adviser's view, which raises the current assessment or agrees with it."""
     for name in QUESTIONS:
         check_code(name, getattr(view, name), YES_NO)
     check_code("priority", view.priority, PRIORITIES)
@@ -225,7 +225,7 @@ def clean_assessment(assessment: Assessment) -> Assessment:
 
 
 def find_assessment(connection: Connection, case: CaseRow) -> CurrentAssessment | None:
-    """Return the standing assessment of a case, or None if there is none yet."""
+    """Return the current assessment of a case, or None if there is none yet."""
     steps = [
         step
         for step in list_steps(connection, case, kinds=("assess", "advise", "reopen"))
@@ -236,21 +236,21 @@ def find_assessment(connection: Connection, case: CaseRow) -> CurrentAssessment 
     if newest is None:
         return None
     codes = {name: newest.detail[name] for name in _CODES}
-    standing = CurrentAssessment(step=newest, **codes | {name: tuple(codes[name].split()) for name in _LISTS})
+    current = CurrentAssessment(step=newest, **codes | {name: tuple(codes[name].split()) for name in _LISTS})
     assessed = next(step for step in steps if step.kind == "assess")
     was_reopened = any(step.kind == "reopen" and step.number > assessed.number for step in steps)
-    return replace(standing, is_stale=was_reopened or count_read(connection, case) > standing.read)
+    return replace(current, is_stale=was_reopened or count_read(connection, case) > current.read)
 
 
 def get_assessment(connection: Connection, case: CaseRow) -> CurrentAssessment:
-    """Return the standing assessment, without which there is no action."""
-    standing = find_assessment(connection, case)
-    if standing is None:
+    """Return the current assessment, without which there is no action."""
+    current = find_assessment(connection, case)
+    if current is None:
         raise CaseError(
             "Assess the case first. Nothing leaves the desk and nothing closes before it is assessed.",
             reason="not-assessed",
         )
-    return standing
+    return current
 
 
 def count_read(connection: Connection, case: CaseRow) -> int:
@@ -359,20 +359,20 @@ class ShownSuggestion:
 
 
 def list_who_can_help(
-    desk: Desk, case: CaseRow, standing: CurrentAssessment | None, contents: Iterable[SealedContent | None]
+    desk: Desk, case: CaseRow, current: CurrentAssessment | None, contents: Iterable[SealedContent | None]
 ) -> list[ShownSuggestion]:
     """Return the suggestions for a case, those of its assessment first."""
     now = desk.clock()
     today = desk.agency.get_day(now)
     register = load_register(desk.paths.destinations)
     wanted = Circumstances(
-        kind=(standing.kind if standing is not None else case.kind) or "",
+        kind=(current.kind if current is not None else case.kind) or "",
         region=case.region or "",
         country=case.country or "",
         place=" / ".join(place for content in contents if content is not None for place in _list_places(content)),
-        is_urgent=case.crisis if standing is None else YES in (standing.immediate_risk, standing.urgent_dissemination),
+        is_urgent=case.crisis if current is None else YES in (current.immediate_risk, current.urgent_dissemination),
         is_desk_open=desk.agency.is_in_hours(now),
-        best_placed="" if standing is None else standing.best_placed,
+        best_placed="" if current is None else current.best_placed,
     )
     return [
         ShownSuggestion(

@@ -270,7 +270,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
     is_open = bool(content.sections or content.opened)
     work = make_case_work(desk, case, actor=get_name(), is_open=is_open)
     contents = (*content.reports, *(one.content for one in content.opened))
-    who_can_help = list_who_can_help(desk, case, work.standing, contents)
+    who_can_help = list_who_can_help(desk, case, work.assessment, contents)
     today = f"{get_uk_day(desk.clock())}"
     typed = Typed(
         {**_list_given(work), "said_day": today, **state.typed, "reply_text": normalise(state.typed["reply_text"])}
@@ -399,15 +399,15 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
 
 
 def _list_given(work: CaseWork) -> dict[str, str]:
-    """Return the answers that a new assessment starts from: those of the standing one, but never its reasons.
+    """Return the answers that a new assessment starts from: those of the current one, but never its reasons.
 
     The first one starts from the kind and age that the report's factors suggest, which the person checks.
     """
-    if work.standing is None:
+    if work.assessment is None:
         kind, age_band = suggest_kind_and_age(work.lead)
         return {"priority": work.lead.priority, "kind": kind, "age_band": age_band}
     names = (*QUESTIONS, "best_placed", "priority", "kind", "age_band", "contact")
-    return {name: getattr(work.standing, name) for name in names}
+    return {name: getattr(work.assessment, name) for name in names}
 
 
 def _get_urgency(typed: Typed) -> str:

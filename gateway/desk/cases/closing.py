@@ -143,21 +143,21 @@ def _list_later(connection: Connection, cases: Sequence[CaseRow]) -> Mapping[str
     return found
 
 
-def _list_unsettled(connection: Connection, found: CaseRow, standing: CurrentAssessment | None) -> Iterator[CaseError]:
-    if standing is None:
+def _list_unsettled(connection: Connection, found: CaseRow, current: CurrentAssessment | None) -> Iterator[CaseError]:
+    if current is None:
         yield CaseError(
             "Assess the case first. Nothing leaves the desk and nothing closes before it is assessed.",
             reason="not-assessed",
         )
-    elif standing.is_stale:
+    elif current.is_stale:
         yield CaseError(
             "Assess the case again: more was read, or it was reopened, after its assessment.", reason="assessment-stale"
         )
     if (
-        standing is not None
-        and standing.urgent_dissemination == YES
+        current is not None
+        and current.urgent_dissemination == YES
         and not _is_passed_on(connection, found)
-        and not _is_exempt(connection, found, standing)
+        and not _is_exempt(connection, found, current)
     ):
         yield CaseError(
             (
@@ -174,7 +174,7 @@ def _list_unsettled(connection: Connection, found: CaseRow, standing: CurrentAss
             ("A reply is owed to the person who reported. Record the reply below before you close the case."),
             reason="reply-owed",
         )
-    elif standing is not None and standing.contact == YES and not has_reply(connection, case_id=found.case_id):
+    elif current is not None and current.contact == YES and not has_reply(connection, case_id=found.case_id):
         yield CaseError(
             "The assessment says to contact the adult who reported. Record that, or assess the case again.",
             reason="contact-owed",
@@ -208,8 +208,8 @@ def _list_proven(connection: Connection, found: CaseRow) -> set[str]:
     return {one.case_id for one in proven if one.opened_at is not None}
 
 
-def _is_exempt(connection: Connection, found: CaseRow, standing: CurrentAssessment) -> bool:
-    newer = (one for one in list_steps(connection, found) if one.number > standing.step.number)
+def _is_exempt(connection: Connection, found: CaseRow, current: CurrentAssessment) -> bool:
+    newer = (one for one in list_steps(connection, found) if one.number > current.step.number)
     return any(one.kind == "exempt" and one.case_id == found.case_id for one in newer)
 
 
@@ -470,7 +470,7 @@ def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str) -> Case
 def exempt_case(desk: Desk, wanted: str, *, reason: str, actor: str) -> CaseRow:
     """Record why a case may close without an acknowledged package although its assessment asks for one.
 
-    It holds for the standing assessment: a newer one that asks for a package needs a new record.
+    It holds for the current assessment: a newer one that asks for a package needs a new record.
     """
     text = StepText(reason=get_clean_reason(reason))
     with desk.store.write() as connection:

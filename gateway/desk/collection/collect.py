@@ -155,9 +155,9 @@ def _collect(desk: Desk, feed: FeedClient, *, actor: str, progress: Progress | N
         if collected.hidden:
             note_today(desk, HIDDEN, status)
     # The endless feed was abandoned here, and later rows are still unseen: no gap.
-    standing = look_for_gaps(desk, msgspec.structs.replace(status, chains=()) if reading.is_endless else status)
-    collected.gaps, collected.new_epochs = standing.gaps, standing.new_epochs
-    collected.is_behind = standing.is_behind
+    found = look_for_gaps(desk, msgspec.structs.replace(status, chains=()) if reading.is_endless else status)
+    collected.gaps, collected.new_epochs = found.gaps, found.new_epochs
+    collected.is_behind = found.is_behind
     # Asked again: the rows left now could not be acknowledged, or have just arrived.
     note_collected(
         desk, feed.get_status(), left_urgent=collected.left_urgent, left_others=collected.left - collected.left_urgent

@@ -133,8 +133,9 @@ class PackageForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 def suggest_title(gathered: GatheredCase) -> str:
     """Return a title without names, from the assessment, e.g. `Grooming, child of 13 to 15`."""
-    kind, age = dict(KINDS).get(gathered.standing.kind, "Report"), dict(AGE_BANDS).get(gathered.standing.age_band, "")
-    return f"{kind}, child of {age.lower()}" if gathered.standing.age_band[:1].isdigit() else kind
+    current = gathered.assessment
+    kind, age = dict(KINDS).get(current.kind, "Report"), dict(AGE_BANDS).get(current.age_band, "")
+    return f"{kind}, child of {age.lower()}" if current.age_band[:1].isdigit() else kind
 
 
 def choose_way(body: Destination, form: PackageForm) -> ActionWay:
@@ -243,7 +244,7 @@ def keep_possible(form: PackageForm, gathered: GatheredCase) -> PackageForm:
 _PLAIN_MARKING: Final = "OFFICIAL"
 _MARKED_BY: Final = "official_sensitive"
 _LEAST_LEAK: Final = 3  # letters: a shorter name is in too many words
-# A factor of risk.toml, and the code of the assessment that leaves it standing.
+# A factor of risk.toml, and the code of the assessment that leaves it as it is.
 _AGE_UNSAID: Final = "age_unsaid"
 _UNKNOWN_AGE: Final = "unknown"
 _FLAGGED: Final = (
@@ -283,7 +284,7 @@ def make_content(
         issuer=desk.config.agency_name,
         recipient=body.name,
         marking=load_handling()[_MARKED_BY].title if _MARKED_BY in form.handling else _PLAIN_MARKING,
-        is_urgent=YES in (gathered.standing.immediate_risk, gathered.standing.urgent_dissemination),
+        is_urgent=YES in (gathered.assessment.immediate_risk, gathered.assessment.urgent_dissemination),
         safe_contact=_make_safe_contact(parts, officer, hides=hides),
         summary=form.summary,
         redaction=Redaction(hides_reporter=hides, reason=form.reporter_reason or _REASONS[form.reporter]),
@@ -325,16 +326,16 @@ def _make_safe_contact(parts: Sequence[Parts], officer: Officer, *, hides: bool)
 
 
 def _list_assessment(gathered: GatheredCase, chosen: Sequence[GatheredReport]) -> Iterator[Line]:
-    standing = gathered.standing
-    yield from (Line(label=title, text=title_of(getattr(standing, name))) for name, title in ASSESSMENT)
-    yield Line(label="Priority", text=standing.priority)
-    yield Line(label="Kind", text=title_of(standing.kind))
-    yield Line(label="Age of the child", text=title_of(standing.age_band))
+    current = gathered.assessment
+    yield from (Line(label=title, text=title_of(getattr(current, name))) for name, title in ASSESSMENT)
+    yield Line(label="Priority", text=current.priority)
+    yield Line(label="Kind", text=title_of(current.kind))
+    yield Line(label="Age of the child", text=title_of(current.age_band))
     if any(one.case.flagged for one in chosen):
         yield Line(label="How it was sent", text=_FLAGGED)
     # A person has answered it since: the factor would contradict the line above.
-    answered = {_AGE_UNSAID} if standing.age_band not in {"", _UNKNOWN_AGE} else set()
-    left_out = {*standing.struck, *answered}
+    answered = {_AGE_UNSAID} if current.age_band not in {"", _UNKNOWN_AGE} else set()
+    left_out = {*current.struck, *answered}
     factors = [one.reason for one in gathered.case.reasons if one.code not in left_out]
     if factors:
         yield Line(label="Risk factors", text="; ".join(factors))
@@ -466,10 +467,10 @@ def draft_package(desk: Desk, made: Preview, form: PackageForm, *, actor: str) -
     """Keep a previewed package as a draft for a second person to sign. Raises `ActionError` and `CaseError`."""
     case, now = made.gathered.case, desk.clock()
     with desk.store.write() as connection:
-        lead, standing = get_ready(connection, case.case_id)
+        lead, current = get_ready(connection, case.case_id)
         lead = hold(desk, connection, lead, actor=actor)
         if has_changed(
-            connection, lead.case_id, covers=made.gathered.covers, assessed=made.gathered.standing.step.number
+            connection, lead.case_id, covers=made.gathered.covers, assessed=made.gathered.assessment.step.number
         ):
             raise CaseError("The case changed while you wrote. Look at it again, then draft.", reason="changed")
         action = draft_action(
@@ -481,11 +482,11 @@ def draft_package(desk: Desk, made: Preview, form: PackageForm, *, actor: str) -
             way=made.packed.way,
             body=made.packed.body,
             actor=actor,
-            due_at=now + (_URGENT_WITHIN if standing.immediate_risk == YES else _OTHERS_WITHIN),
+            due_at=now + (_URGENT_WITHIN if current.immediate_risk == YES else _OTHERS_WITHIN),
             covers=made.gathered.covers if form.kind == PACKAGE else None,
             action_id=made.content.package_id,
         )
-        _record_choice(desk, connection, lead, form, action, assessed=standing.step.number, actor=actor)
+        _record_choice(desk, connection, lead, form, action, assessed=current.step.number, actor=actor)
         draft_signature(connection, action, by=actor, now=now)
         return action
 

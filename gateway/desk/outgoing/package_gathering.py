@@ -106,7 +106,7 @@ class GatheredCase:
     """
 
     case: CaseRow
-    standing: CurrentAssessment
+    assessment: CurrentAssessment
     reasons: StepText
     reports: Sequence[GatheredReport]
     closed: Sequence[str]
@@ -121,25 +121,25 @@ def get_ready(connection: Connection, wanted: str) -> tuple[CaseRow, CurrentAsse
         raise CaseError("This is a synthetic case: it has no report to pass on.", reason="synthetic")
     check_open(found)
     check_read(found)
-    standing = get_assessment(connection, found)
-    if standing.is_stale:
+    current = get_assessment(connection, found)
+    if current.is_stale:
         raise CaseError(
             "Assess the case again: more was read, or it was reopened, after its assessment.", reason="assessment-stale"
         )
-    return found, standing
+    return found, current
 
 
 def gather_case(desk: Desk, wanted: str, *, actor: str) -> GatheredCase:
     """Open everything that a package of a case may hold, which is recorded. Raises `VaultError`."""
     with desk.store.read() as connection:
-        lead, standing = get_ready(connection, wanted)
+        lead, current = get_ready(connection, wanted)
         read = count_read(connection, lead)
     reports, closed = _open_reports(desk, lead, actor=actor)
-    texts = open_texts(desk, lead, [standing.step], actor=actor)
+    texts = open_texts(desk, lead, [current.step], actor=actor)
     return GatheredCase(
         case=lead,
-        standing=standing,
-        reasons=texts.get(standing.step.step_id, StepText()),
+        assessment=current,
+        reasons=texts.get(current.step.step_id, StepText()),
         reports=reports,
         closed=closed,
         files=_list_files(desk, reports, actor=actor),

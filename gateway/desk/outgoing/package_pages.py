@@ -140,7 +140,7 @@ class Offered:
 def make_offered(desk: Desk, gathered: GatheredCase, form: PackageForm) -> Offered:
     """Return the lists for a form of this kind; with a body chosen, the laws for that body alone."""
     contents = [one.content for one in gathered.reports]
-    suggested = list_who_can_help(desk, gathered.case, gathered.standing, contents)
+    suggested = list_who_can_help(desk, gathered.case, gathered.assessment, contents)
     register, today = load_register(desk.paths.destinations), desk.agency.get_day(desk.clock())
     takers = {
         key: one for key, one in register.items() if TAKEN_AS[form.kind] & set(one.takes) and not one.is_retired(today)

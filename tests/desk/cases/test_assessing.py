@@ -42,9 +42,9 @@ def add_opened(desk: Desk, **changes: Any) -> str:
 
 def stands(desk: Desk, case_id: str) -> CurrentAssessment:
     with desk.store.read() as connection:
-        standing = find_assessment(connection, get_case(connection, case_id))
-    assert standing is not None
-    return standing
+        current = find_assessment(connection, get_case(connection, case_id))
+    assert current is not None
+    return current
 
 
 def refuse(desk: Desk, case_id: str, **changes: Any) -> str:
@@ -58,8 +58,8 @@ def test_every_assessment_is_kept_and_the_newest_stands(desk: Desk, clock: Clock
     assess(desk, case_id, urgent="yes", kind="meet_offline")
     clock.now = clock.now.replace(hour=3)  # set back: the order is not that of the clock
     assess(desk, case_id)
-    standing = stands(desk, case_id)
-    assert (standing.urgent, standing.kind, standing.step.by) == ("no", "grooming", ACTOR)
+    current = stands(desk, case_id)
+    assert (current.urgent, current.kind, current.step.by) == ("no", "grooming", ACTOR)
     with desk.store.read() as connection:
         steps = list_steps(connection, get_case(connection, case_id), kinds=("assess",))
         actions = connection.execute(select(AUDIT.c.action).where(AUDIT.c.subject == case_id)).scalars().all()
@@ -136,10 +136,10 @@ def test_unread_case_is_not_assessed(desk: Desk) -> None:
 def test_factors_are_judged_each_with_its_reason(desk: Desk) -> None:
     case_id = add_opened(desk, factors="grooming scared")
     assess(desk, case_id, struck={"grooming": "Their trainer, known."}, agreed={"scared": "She said so."})
-    standing = stands(desk, case_id)
-    assert (standing.agreed, standing.struck) == (("scared",), ("grooming",))
-    texts = open_texts(desk, get(desk, case_id), [standing.step], actor=ACTOR)
-    assert texts[standing.step.step_id].factors == {"grooming": "Their trainer, known.", "scared": "She said so."}
+    current = stands(desk, case_id)
+    assert (current.agreed, current.struck) == (("scared",), ("grooming",))
+    texts = open_texts(desk, get(desk, case_id), [current.step], actor=ACTOR)
+    assert texts[current.step.step_id].factors == {"grooming": "Their trainer, known.", "scared": "She said so."}
     # Nothing lowers a score but a person who moves the case.
     assert get(desk, case_id).factors == "grooming scared"
 
@@ -178,9 +178,9 @@ def test_advisers_view_raises_the_standing_assessment_without_having_the_case(de
     assess(desk, case_id)
     raised = advise(desk, case_id, dataclasses.replace(VIEW, immediate_risk="yes", priority="P2"), actor=ADVISER)
     assert (raised.crisis, raised.priority, raised.holder) == (True, "P2", ACTOR)
-    standing = stands(desk, case_id)
-    assert (standing.is_view, standing.step.by, standing.immediate_risk) == (True, ADVISER, "yes")
-    assert (standing.kind, standing.best_placed, standing.contact) == ("grooming", "nobody", "no")
+    current = stands(desk, case_id)
+    assert (current.is_view, current.step.by, current.immediate_risk) == (True, ADVISER, "yes")
+    assert (current.kind, current.best_placed, current.contact) == ("grooming", "nobody", "no")
 
 
 @pytest.mark.parametrize("name", ["immediate_risk", "urgent", "urgent_dissemination", "priority"])

@@ -64,9 +64,9 @@ def test_report_of_content_alone_closes_with_the_iwf_as_best_placed(desk: Desk) 
     close(desk, case_id, redirected_to="iwf")
     with desk.store.read() as connection:
         closed = get_case(connection, case_id)
-        standing = find_assessment(connection, closed)
-    assert standing is not None
-    assert (standing.best_placed, closed.redirected_to, closed.outcome) == ("iwf", "iwf", "out_of_remit")
+        current = find_assessment(connection, closed)
+    assert current is not None
+    assert (current.best_placed, closed.redirected_to, closed.outcome) == ("iwf", "iwf", "out_of_remit")
 
 
 def test_page_asks_where_they_were_sent_and_keeps_every_answer(desk: Desk, browser: Browser) -> None:

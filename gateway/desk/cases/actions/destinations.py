@@ -296,7 +296,7 @@ class Circumstances:
 class Suggestion:
     """Bodies that may help, for one reason. Several stand for one choice, e.g. every force of England.
 
-    `is_as_assessed`: the standing assessment names this kind of body as best placed.
+    `is_as_assessed`: the current assessment names this kind of body as best placed.
     """
 
     keys: tuple[str, ...]

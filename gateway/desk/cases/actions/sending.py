@@ -89,15 +89,15 @@ def check_embargo(connection: Connection, case_id: str, *, now: datetime) -> Non
 
 
 def _is_for_action(connection: Connection, case_ids: Collection[str]) -> bool:
-    """Return whether the standing assessment of any of these cases leads to an action."""
+    """Return whether the current assessment of any of these cases leads to an action."""
     wanted = CASE_STEPS.c.case_id.in_(case_ids), CASE_STEPS.c.kind.in_(("assess", "advise"))
     rows = connection.execute(
         select(CASE_STEPS.c.case_id, CASE_STEPS.c.detail).where(*wanted).order_by(CASE_STEPS.c.id)
     )
-    standing = {row.case_id: json.loads(row.detail) for row in rows}  # the newest of each case
+    newest = {row.case_id: json.loads(row.detail) for row in rows}  # the newest of each case
     return any(
         one["best_placed"] not in NOT_FOR_ACTION or any(one[name] != "no" for name in _QUESTIONS)
-        for one in standing.values()
+        for one in newest.values()
     )
 
 

@@ -539,7 +539,7 @@ class CaseWork:
     lead: CaseRow
     holder: str | None
     is_mine: bool
-    standing: CurrentAssessment | None
+    assessment: CurrentAssessment | None
     assessor: str
     factors: Sequence[Factor | Combination]
     unread: Sequence[str]
@@ -554,8 +554,8 @@ class CaseWork:
 
     @property
     def reasons(self) -> str:
-        """The reasons of the standing assessment, if they are open here."""
-        text = None if self.standing is None else self.texts.get(self.standing.step.step_id)
+        """The reasons of the current assessment, if they are open here."""
+        text = None if self.assessment is None else self.texts.get(self.assessment.step.step_id)
         return "" if text is None else text.note
 
 
@@ -564,7 +564,7 @@ def make_case_work(desk: Desk, case: CaseRow, *, actor: str, is_open: bool) -> C
     with desk.store.read() as connection:
         lead = get_lead(connection, case.case_id)
         steps = list_steps(connection, lead)
-        standing = find_assessment(connection, lead)
+        current = find_assessment(connection, lead)
         matters = list_open(desk, connection, lead)
         owed = list_owed(connection, lead, matters, actor=actor)
         later = list_later(connection, [lead]).get(lead.case_id, Later(0, (), is_taken_back=False))
@@ -579,8 +579,8 @@ def make_case_work(desk: Desk, case: CaseRow, *, actor: str, is_open: bool) -> C
         lead=lead,
         holder=holder,
         is_mine=lead.holder == actor,
-        standing=standing,
-        assessor="" if standing is None else names[standing.step.by],
+        assessment=current,
+        assessor="" if current is None else names[current.step.by],
         factors=lead.reasons,
         unread=later.unread,
         matters=[format_owed(one) for one in matters],
