@@ -12,7 +12,7 @@ from gateway.desk.outbox.replies import list_waiting, list_written
 from gateway.desk.running.doctor import examine
 from gateway.desk.store.audit import list_alarms
 from gateway.exchange.feed import REPLY, NewItem
-from gateway.store.items import put_return_place
+from gateway.store.items import StoredPlace, put_return_place
 from partner_sdk.errors import ConflictError
 from partner_sdk.wire.canonical import to_base64url
 from tests.builders import make_clear_fields
@@ -22,6 +22,7 @@ from tests.desk.view_builders import Browser, make_code_key, make_code_seed, ope
 from tests.desk.work_builders import make_talk
 from tests.public_report_builders import make_contact
 
+PLACE = StoredPlace(box=b"place", token_sha256=bytes(32))
 SEED = make_code_seed("lamp river coat seven")
 MARKER = "MARKER-\N{SNOWMAN}-reply"
 
@@ -30,7 +31,7 @@ def write(loop: Loop, *, is_the_reply: bool = False, **changes: Any) -> tuple[st
     """Collect a report with a code, open it, answer it, and return its reference and the reply's id."""
     reference = loop.send_public(reply_key=make_code_key(SEED), **changes).reference
     with loop.gateway.store.write() as connection:
-        put_return_place(connection, reference=reference, box=b"box", expires_at=loop.clock() + timedelta(days=180))
+        put_return_place(connection, PLACE, reference=reference, expires_at=loop.clock() + timedelta(days=180))
     loop.collect()
     open_case(loop.desk, reference, actor=ACTOR)
     loop.clock.advance(minutes=1)

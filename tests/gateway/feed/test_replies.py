@@ -4,13 +4,14 @@ import pytest
 
 from gateway.exchange.feed import REPLY
 from gateway.exchange.public_report import MAX_REPLY_ENVELOPE_BYTES
-from gateway.store.items import put_return_place
+from gateway.store.items import StoredPlace, put_return_place
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import make_reference, make_report_id, to_base64url
 from partner_sdk.wire.problems import Problem
 from tests.builders import DAY, FEED_ORIGIN, NOW, Door, House, make_box
 from tests.problem_shape import check_problem
 
+PLACE = StoredPlace(box=b"place", token_sha256=bytes(32))
 MESSAGE_ID = make_report_id(NOW, bytes(10))
 REFERENCE, OTHER = "C5H6-6S35C-3", "0000-00000-H"
 
@@ -24,7 +25,7 @@ def box(house: House) -> bytes:
     """A box, and places for two references."""
     with house.open_gateway().store.write() as connection:
         for reference in (REFERENCE, OTHER):
-            put_return_place(connection, reference=reference, box=b"place", expires_at=NOW + DAY)
+            put_return_place(connection, PLACE, reference=reference, expires_at=NOW + DAY)
     return make_box(house.agency.sealing_key)
 
 

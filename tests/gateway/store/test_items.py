@@ -14,6 +14,7 @@ from gateway.store.items import (
     ConflictingItemError,
     NoRoomError,
     StoredItem,
+    StoredPlace,
     acknowledge_item,
     check_room,
     find_invitation,
@@ -32,6 +33,7 @@ from tests.builders import DAY, FEED_ORIGIN, NOW, Door, House, Partner
 from tests.gateway.store_builders import new_store
 from tests.problem_shape import check_problem
 
+PLACE = StoredPlace(box=b"place", token_sha256=bytes(32))
 STORED = [kind for kind in KINDS.values() if kind not in {REPORT, EVIDENCE}]
 TAKEN_BY_DESK = [kind for kind in STORED if kind.taken_by == "desk"]
 PUT_BY_DESK = [kind for kind in STORED if kind.put_by == "desk"]
@@ -66,7 +68,7 @@ def store(tmp_path: Path, database_uri: str) -> Iterator[Store]:
     store = new_store(tmp_path, uri=database_uri)
     with store.write() as connection:
         for reference in ADDRESSES["reply"]:
-            put_return_place(connection, reference=reference, box=b"place", expires_at=NOW + 60 * DAY)
+            put_return_place(connection, PLACE, reference=reference, expires_at=NOW + 60 * DAY)
     yield store
     store.close()
 
