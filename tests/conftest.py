@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SHORT_AFTER_LONG = 3
 # Firefox takes four seconds of a core to start, twice: with script and without. One worker runs all the tests with it.
-WITH_FIREFOX = frozenset({"tests/whole/test_public_firefox.py"}) | frozenset(
+WITH_FIREFOX = frozenset({"tests/whole/test_public_firefox.py", "tests/whole/test_sealing_browser.py"}) | frozenset(
     f"tests/widget/test_{name}.py"
     for name in (
         *("button_drawing", "button_eyes_and_keys", "button_layout", "button_plain_link"),

@@ -37,7 +37,12 @@ from partner_sdk.wire.button import Language
 from partner_sdk.wire.sealing import SealingKey
 
 STATIC_FOLDER = Path(__file__).parent / "static"
-MEDIA_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+}
 FILES_PATH = "/s/"
 # 24 bits: a name need only differ from the same file's in another release, and every page repeats these names, which
 # the first round trip must carry.

@@ -149,7 +149,8 @@ def put_tools(machine: Machine, *, is_root: bool, firefox: str, newest: str) -> 
     install = f'case "$*" in *install*) echo "Mozilla Firefox {newest}" >"{version}" ;; esac'
     machine.put("apt-get", f'#!/bin/sh\necho "apt-get $*" >>"$LOG"\n{install}\n')
     machine.put("id", f"#!/bin/sh\necho {0 if is_root else 1000}\n")
-    for folder in ("tests/widget/firefox", "tests/sdk/javascript", "tests/contract/interop", "partner_sdk/npm"):
+    tests = ("tests/widget/firefox", "tests/sdk/javascript", "tests/contract/interop")
+    for folder in (*tests, "partner_sdk/npm", "gateway/public/phone"):
         (machine.checkout / folder / "node_modules").mkdir(parents=True)
         for name in ("package-lock.json", "node_modules/.installed"):
             (machine.checkout / folder / name).touch()

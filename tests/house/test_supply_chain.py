@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import yaml
@@ -34,6 +35,18 @@ def read_lock() -> dict[str, str]:
     return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in found.items()}
 
 
+def read_phone_lock() -> dict[str, str]:
+    """Return each library of the form's sealing script and its version, and esbuild once, not for each system."""
+    lock = json.loads((ROOT / "gateway/public/phone/package-lock.json").read_text(encoding="utf-8"))
+    found = {name.removeprefix("node_modules/"): one["version"] for name, one in lock["packages"].items() if name}
+    return {name: version for name, version in found.items() if not name.startswith("@esbuild/")}
+
+
+def list_components(sbom: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """Return the libraries from one registry."""
+    return [one for one in sbom["components"] if one["purl"].startswith(f"pkg:{kind}/")]
+
+
 def run(*words: str) -> str:
     """Run .ci/supply-chain and return its output."""
     done = subprocess.run(
@@ -46,10 +59,17 @@ def test_bill_of_materials_lists_the_lock_and_is_in_the_form_of_cyclonedx() -> N
     """On a mismatch run `.venv/bin/python .ci/supply-chain sbom > gateway/operations/sbom.cdx.json`."""
     sbom = json.loads(SBOM.read_text(encoding="utf-8"))
     assert (sbom["bomFormat"], sbom["specVersion"], sbom["version"]) == ("CycloneDX", "1.6", 1)
-    assert {one["name"]: one["version"] for one in sbom["components"]} == read_lock()
+    assert {one["name"]: one["version"] for one in list_components(sbom, "pypi")} == read_lock()
+    assert {one["name"]: one["version"] for one in list_components(sbom, "npm")} == read_phone_lock()
     for one in sbom["components"]:
-        assert one["purl"] == one["bom-ref"] == f"pkg:pypi/{one['name']}@{one['version']}"
+        assert re.fullmatch(r"pkg:(pypi|npm)/(.+)@(.+)", unquote(one["purl"])).groups()[1:] == (
+            one["name"],
+            one["version"],
+        )
+        assert one["purl"] == one["bom-ref"]
         assert (one["type"], one["scope"] in {"required", "excluded"}) == ("library", True)
+    in_script = {one["name"] for one in list_components(sbom, "npm") if one["scope"] == "required"}
+    assert in_script == set(read_phone_lock()) - {"esbuild"}
     required = {one["bom-ref"] for one in sbom["components"] if one["scope"] == "required"}
     assert set(sbom["dependencies"][0]["dependsOn"]) == required
 

@@ -12,12 +12,12 @@ from tests.widget.host_pages import HostPages
 
 FOLDER = Path(__file__).parent / "firefox"
 ROOT = Path(__file__).parents[2]
-LOCKED = ("partner_sdk", "tests", "widget")
+LOCKED = ("gateway", "partner_sdk", "tests", "widget")
 LOCKS = sorted(
     path for room in LOCKED for path in (ROOT / room).rglob("package-lock.json") if "node_modules" not in path.parts
 )
 # The least that each must lock, so that an empty file is not a good one.
-LEAST_LIBRARIES = {"firefox": 50, "interop": 5, "javascript": 20, "npm": 10}
+LEAST_LIBRARIES = {"firefox": 50, "interop": 5, "javascript": 20, "npm": 10, "phone": 6}
 # The commands of the driver, all of them in Firefox 140 (its remote/webdriver-bidi/modules), the oldest that
 # .ci/test-tools takes. The collectors are not, and puppeteer-core goes on without them where they are refused
 # (bidi/Browser.js).
@@ -47,7 +47,7 @@ OLDEST_NODE = 20
 
 
 def test_lock_files_are_those_that_are_judged_here():
-    assert [path.parent.name for path in LOCKS] == ["npm", "interop", "javascript", "firefox"]
+    assert [path.parent.name for path in LOCKS] == ["phone", "npm", "interop", "javascript", "firefox"]
 
 
 @pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.parent.name)
