@@ -134,6 +134,17 @@ def test_case_is_handed_to_a_faculty_where_nobody_has_it_and_then_to_a_person(de
     assert {text.note for text in open_texts(desk, handed, steps, actor=ONE).values()} == {note}
 
 
+def test_case_outside_the_crisis_lane_is_handed_to_a_person_of_a_faculty_who_keeps_it(desk: Desk) -> None:
+    case_id, officer = add_opened(desk), "o-operations"
+    with desk.store.write() as connection:
+        ensure_person(connection, officer, [Role.OPERATIONS])
+    claim_case(desk, case_id, actor=ONE)
+    assert hand_over(desk, case_id, reason=WHY, note=WHY, person=officer, actor=ONE).holder == officer
+    move = {"score": None, "reason": WHY, "actor": OTHER, "roles": Role}
+    move_case(desk, case_id, lane="crisis", **move)
+    assert move_case(desk, case_id, lane="queue", **move).holder == officer
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

@@ -457,6 +457,12 @@ def test_made_passphrase_is_twenty_symbols_in_groups(random: bytes) -> None:
     assert normalise_passphrase(passphrase).decode() == passphrase.replace("-", "")
 
 
+@pytest.mark.parametrize("count", [0, 12, 14])
+def test_passphrase_is_made_of_no_fewer_random_bytes(count: int) -> None:
+    with pytest.raises(FormatError):
+        make_passphrase(random=bytes(count))
+
+
 def test_reader_opens_checks_and_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     archive = build_archive(make_content(), sign=sign)
     pieces = seal_file([archive], size_bytes=len(archive), passphrase=PASSPHRASE, salt=SALT, costs=CHEAP)
