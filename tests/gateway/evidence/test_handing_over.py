@@ -9,6 +9,7 @@ from gateway.store.evidence import count_evidence
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, PART_BYTES, SEGMENT_BYTES
 from tests.builders import Door, House, Partner
 from tests.builders.evidence import (
+    complete,
     hand_over,
     list_blobs,
     lose_blob,
@@ -140,6 +141,7 @@ def test_rate_limit_of_parts_is_told_and_is_not_that_of_reports(house: House, in
     answer = put_part(industry, f"{evidence.path}/0", evidence.parts[0])
     assert answer.headers["RateLimit"].startswith('"partner-part";r=5999;')
     assert industry.get(evidence.path).headers["RateLimit"].startswith('"partner-evidence";r=1199;')
+    assert complete(industry, evidence).headers["RateLimit"].startswith('"partner-evidence";r=1198;')
 
 
 def test_waiting_evidence_and_its_bytes_are_counted_in_whole_numbers(
