@@ -23,13 +23,12 @@ from gateway.config import ROLES_VARIABLE, STATE_VARIABLE, GatewayConfig, Role, 
 from gateway.keys import read_cookie_secret
 from gateway.store import StorageUnavailableError
 from gateway.web.logs import configure_logging, log_event, log_failure, start_sending
-from gateway.web.rules import API_PREFIXES, NO_LIMIT, CsrfRule, Login, rule
+from gateway.web.rules import API_PREFIXES, ENVIRONMENT_HEADER, NO_LIMIT, CsrfRule, Login, format_environment, rule
 from gateway.web.serving import TRUSTED_PROXIES
 from gateway.web.web_app import finish_web_app, make_web_app
 from gateway.wiring import Gateway, get_gateway, make_gateway, put_gateway
 from partner_sdk.key_files import SEED_BYTES
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.problems import ENVIRONMENT_HEADER, format_environment
 
 RETRY_SECONDS = 10
 COOKIE_NAME: Final = "journey"

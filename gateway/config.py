@@ -13,13 +13,13 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from gateway.databases.database import check_database_uri
+from gateway.exchange.feed import INSTANCE_PATTERN, parse_pin
 from gateway.guidance.agency import AGENCY_FILE
 from gateway.keys import check_no_foreign_keys
 from gateway.web.serving import DEFAULT_BODY_SECONDS
 from gateway.web.settings import SettingsError, check_origin, format_settings, is_loopback, read_settings
 from partner_sdk.durable_files import write_new_durably
-from partner_sdk.wire.receipts import INSTANCE_PATTERN
-from partner_sdk.wire.signing import Environment, Pin, parse_pin
+from partner_sdk.wire.signing import Environment, Pin
 
 CONFIG_FILE = "gateway.toml"
 PIN_FILE = "agency.pin"

@@ -27,6 +27,7 @@ from gateway.exchange.feed import (
     Acknowledgement,
     AcknowledgementPost,
     AcknowledgementReply,
+    EvidenceRow,
     FeedStatus,
     InvitationPost,
     ItemKind,
@@ -38,6 +39,7 @@ from gateway.exchange.feed import (
     ReconciliationRow,
     Side,
     StagePost,
+    parse_part_number,
 )
 from gateway.exchange.request_signatures import SignatureClaim
 from gateway.public_log import find_log_file
@@ -80,10 +82,8 @@ from partner_sdk.wire.canonical import (
     to_base64url,
 )
 from partner_sdk.wire.enrolment import SHA256_BYTES
-from partner_sdk.wire.evidence import EvidenceRow, parse_part_number
 from partner_sdk.wire.sealing import Envelope
-from partner_sdk.wire.signature_profile import PART_CONTENT_TYPE
-from partner_sdk.wire.signing import MAX_LIST_BYTES, Pin, key_id_of, parse_statement
+from partner_sdk.wire.signing import MAX_LIST_BYTES, PART_CONTENT_TYPE, Pin, key_id_of, parse_statement
 from partner_sdk.wire.submission import check_partner_id
 
 T = TypeVar("T")

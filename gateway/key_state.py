@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.exchange.desk_statements import SIGNED_ANCHOR, ForgetList, open_anchor, open_forget_list, parse_anchors
-from gateway.exchange.feed import PartnerRegister, RegisterEntry, verify_register
+from gateway.exchange.feed import PartnerRegister, PlacementEntry, RegisterEntry, verify_register
 from gateway.guidance.agency import Staffing, open_staffing
 from gateway.store import Store
 from gateway.store.published import (
@@ -32,7 +32,6 @@ from gateway.store.published import (
 )
 from partner_sdk.errors import FormatError, KeySetError, RegisterError, StatementError
 from partner_sdk.finding import Finding
-from partner_sdk.wire.button import PlacementEntry
 from partner_sdk.wire.canonical import format_time, parse_time, to_base64url
 from partner_sdk.wire.sealing import SealingKey
 from partner_sdk.wire.signing import (

@@ -17,7 +17,6 @@ from partner_sdk.key_files import (
     SEED_BYTES,
     KeyFile,
     KeyRole,
-    is_private_key_text,
     new_key,
     parse_key_file,
     read_key_file,
@@ -173,3 +172,8 @@ def derive_limit_secret(receipt_key: KeyFile) -> bytes:
     """
     seed = parse_base64url(receipt_key.secret, length=SEED_BYTES)
     return hmac.digest(seed, _LIMIT_LABEL, hashlib.sha256)
+
+
+def is_private_key_text(raw: bytes) -> bool:
+    """Return whether bytes hold any key file of this project (used to refuse keys where they do not belong)."""
+    return b'"type":"report-abuse/private-' in raw

@@ -22,7 +22,7 @@ from gateway.config import (
     load_config,
     write_config,
 )
-from gateway.exchange.feed import GatewayCard, GatewayKey
+from gateway.exchange.feed import GatewayCard, GatewayKey, parse_pin
 from gateway.guidance.agency import write_agency_example
 from gateway.key_state import KeyState
 from gateway.keys import (
@@ -42,7 +42,7 @@ from partner_sdk.durable_files import read_bounded, write_durably, write_new_dur
 from partner_sdk.errors import LocalStateError
 from partner_sdk.key_files import KeyFile, KeyRole
 from partner_sdk.wire.canonical import encode, format_time
-from partner_sdk.wire.signing import Environment, Pin, parse_pin
+from partner_sdk.wire.signing import Environment, Pin
 
 NEXT_CARD_FILE = "gateway.next.card"
 

@@ -9,6 +9,8 @@ The store's turn to write is held from the old head to the new one, so that seve
 history. Never signs a head whose tiles do not give the root that was signed before.
 """
 
+import base64
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,15 +34,14 @@ from partner_sdk.wire.public_log import (
     LARGEST_BATCH,
     TILE_HEIGHT,
     TILE_WIDTH,
+    TIME_BYTES,
     Checkpoint,
     GrowingTree,
-    bundle_entries,
     count_levels,
     digest_logged,
-    format_entry,
+    format_tile_path,
     hash_leaf,
-    parse_tile_path,
-    sign_checkpoint,
+    make_key_name,
     split,
 )
 
@@ -201,3 +202,33 @@ def publishing(
 
     with rounds_in_thread("public-log", run, store=store) as done:
         yield done
+
+
+def format_entry(*, at: int, digest: bytes) -> bytes:
+    """Return an entry of the batch made `at` so many seconds since 1970."""
+    return at.to_bytes(TIME_BYTES, "big") + digest
+
+
+def bundle_entries(entries: bytes) -> bytes:
+    """Return a tile of entries, each behind its length, from the entries alone (tlog-tiles, "Log entries")."""
+    return b"".join(ENTRY_BYTES.to_bytes(2, "big") + entry for entry in split(entries, ENTRY_BYTES))
+
+
+def parse_tile_path(path: str) -> tuple[int | None, int, int]:
+    """Return level (None for entries), number and width of a tile; raises `LogError` (`malformed`)."""
+    found = re.fullmatch(r"tile/(entries|[0-9]{1,2})/((?:x[0-9]{3}/){0,5}[0-9]{3})(?:\.p/([0-9]{1,3}))?", path)
+    if found is not None:
+        level = None if found[1] == "entries" else int(found[1])
+        tile, width = int(re.sub("[x/]", "", found[2])), int(found[3] or TILE_WIDTH)
+        if width and format_tile_path(level, tile, width=width) == path:
+            return level, tile, width
+    raise LogError("No tile has this path.", reason="malformed")
+
+
+def sign_checkpoint(checkpoint: Checkpoint, *, private_key: Ed25519PrivateKey) -> bytes:
+    """Return the signed note of a checkpoint."""
+    root = base64.b64encode(checkpoint.root).decode()
+    text = f"{checkpoint.origin}\n{checkpoint.size}\n{root}\n"
+    name = make_key_name(checkpoint.origin, private_key.public_key().public_bytes_raw())
+    signature = base64.b64encode(name + private_key.sign(text.encode())).decode()
+    return f"{text}\n\N{EM DASH} {checkpoint.origin} {signature}\n".encode()

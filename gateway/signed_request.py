@@ -63,8 +63,7 @@ from partner_sdk.errors import (
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, list_mismatch_faults, parse_base64url
 from partner_sdk.wire.problems import Problem
-from partner_sdk.wire.signature_profile import CONTENT_TYPE
-from partner_sdk.wire.signing import PUBLIC_KEY_BYTES
+from partner_sdk.wire.signing import CONTENT_TYPE, PUBLIC_KEY_BYTES
 
 
 class NotReadyError(ReportAbuseError):

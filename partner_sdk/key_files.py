@@ -139,11 +139,6 @@ def parse_key_file(raw: bytes, *, name: str) -> KeyFile:
         raise LocalStateError(f"{name} is not a key file of this project.", reason="bad-key-file") from None
 
 
-def is_private_key_text(raw: bytes) -> bool:
-    """Return whether bytes hold any key file of this project (used to refuse keys where they do not belong)."""
-    return b'"type":"report-abuse/private-' in raw
-
-
 def load_signing_key(key_file: KeyFile) -> Ed25519PrivateKey:
     """Return the Ed25519 private key of a key file."""
     return Ed25519PrivateKey.from_private_bytes(parse_base64url(key_file.secret, length=SEED_BYTES))

@@ -21,11 +21,18 @@ import requests
 from partner_sdk import __version__
 from partner_sdk.client.exchange import check_origin
 from partner_sdk.client.http import read_clock
+from partner_sdk.console.check.findings import (
+    MAX_CHECKS,
+    MAX_CHECKS_BODY_BYTES,
+    ButtonCheck,
+    CheckList,
+    CheckPost,
+    encode_checks,
+)
 from partner_sdk.durable_files import is_open_to_others, read_bounded, write_durably
 from partner_sdk.errors import FormatError, LocalStateError, ReportAbuseError, TransportError
 from partner_sdk.finding import make_printable
 from partner_sdk.lazy_group import ExampleCommand, FiniteRange, LazyGroup, run_program
-from partner_sdk.wire.button import MAX_CHECKS, MAX_CHECKS_BODY_BYTES, ButtonCheck, CheckList, CheckPost, encode_checks
 from partner_sdk.wire.canonical import parse_exact
 
 if TYPE_CHECKING:

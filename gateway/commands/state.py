@@ -28,6 +28,7 @@ from gateway.config import StateFolder, load_config, load_pin, utc_now
 from gateway.doctor import examine
 from gateway.evidence import open_blobs
 from gateway.evidence.blobs import LocalBlobs, check_blobs, copy_blobs
+from gateway.exchange.feed import parse_pin
 from gateway.guidance.agency import AGENCY_EXAMPLE, AGENCY_FILE
 from gateway.guidance.signoffs import (
     BY,
@@ -51,7 +52,6 @@ from partner_sdk.durable_files import read_bounded, write_durably
 from partner_sdk.errors import LocalStateError
 from partner_sdk.finding import describe_findings, format_finding, is_well
 from partner_sdk.key_files import KeyRole
-from partner_sdk.wire.signing import parse_pin
 
 _EXAMPLE_STATE = "--state /var/lib/report-abuse"
 _FILE = click.Path(path_type=Path)

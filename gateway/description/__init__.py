@@ -20,11 +20,11 @@ from flask import Flask, render_template
 from gateway.exchange.request_signatures import MAX_AGE_SECONDS, MAX_SKEW_SECONDS
 from gateway.limits import LimitRow
 from gateway.web.rules import SAFE_METHODS, Login, RouteRule, find_rule
+from gateway.web.rules import make_document as make_problem_document
 from partner_sdk.wire import problems
-from partner_sdk.wire.canonical import encode, format_patterns
+from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.problems import NOT_A_REPORT, PROBLEMS, Problem
-from partner_sdk.wire.problems import make_document as make_problem_document
-from partner_sdk.wire.signature_profile import COVERED_WITH_BODY, COVERED_WITHOUT_BODY, TAG, content_digest
+from partner_sdk.wire.signing import COVERED_WITH_BODY, COVERED_WITHOUT_BODY, TAG, content_digest
 
 View = TypeVar("View", bound=Callable[..., Any])
 JSON = "application/json"
@@ -572,3 +572,15 @@ def _list_type_parts(schema: Schema) -> Iterator[str]:
         yield f"below {schema['exclusiveMaximum']:,}"
     if "maxItems" in schema:
         yield f"at most {schema['maxItems']:,}"
+
+
+def format_patterns(schema: Any) -> Any:
+    """Return a JSON Schema with ECMA-262's end of the text in its patterns: `$`, which is Python's `\\Z`."""
+    if isinstance(schema, dict):
+        return {
+            name: one.removesuffix(r"\Z") + "$"
+            if name == "pattern" and isinstance(one, str) and one.endswith(r"\Z")
+            else format_patterns(one)
+            for name, one in schema.items()
+        }
+    return [format_patterns(one) for one in schema] if isinstance(schema, list) else schema

@@ -16,9 +16,9 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from gateway.exchange.feed import MAX_SEQUENCE
 from partner_sdk.errors import FormatError, LogError, StatementError
 from partner_sdk.wire.canonical import Sha256Hex, parse_time
-from partner_sdk.wire.receipts import MAX_SEQUENCE
 from partner_sdk.wire.signing import (
     MAX_LIST_BYTES,
     Environment,

@@ -14,6 +14,7 @@ gateway hands to the desk, which then believes its receipts (WIRE.md §5.6).
 """
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,24 +25,24 @@ from msgspec import Meta
 
 from gateway.exchange.public_report import MAX_REPLY_ENVELOPE_BYTES
 from partner_sdk.errors import FormatError, KeySetError, RegisterError, StatementError
-from partner_sdk.wire.button import MAX_ADOPTION_BODY_BYTES, MAX_ADOPTION_ENVELOPE_BYTES, MAX_PLACEMENTS, PlacementEntry
-from partner_sdk.wire.canonical import Sha256Hex, check_reference, parse_base64url, parse_exact, parse_time
+from partner_sdk.wire.button import MAX_ADOPTION_ENVELOPE_BYTES, SERVICE_NAME_MAX, PlacementId
+from partner_sdk.wire.canonical import PartnerId, Sha256Hex, check_reference, parse_base64url, parse_exact, parse_time
 from partner_sdk.wire.enrolment import (
     MAX_ACCOUNT_BODY_BYTES,
     MAX_ACCOUNT_ENVELOPE_BYTES,
-    MAX_ENROLMENT_BODY_BYTES,
     MAX_ENROLMENT_BYTES,
     SHA256_BYTES,
 )
-from partner_sdk.wire.evidence import PART_BYTES
+from partner_sdk.wire.evidence import MAX_PARTS, PART_BYTES, SealedSize
 from partner_sdk.wire.mailbox import MAX_ENTRY_BODY_BYTES, MAX_ENTRY_ENVELOPE_BYTES
-from partner_sdk.wire.receipts import EPOCH_PATTERN, INSTANCE_PATTERN, MAX_SEQUENCE
 from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES, SealingKey, sealing_key_id
 from partner_sdk.wire.signing import (
     MAX_LIST_BYTES,
+    MAX_PIN_BYTES,
     PUBLIC_KEY_BYTES,
     Environment,
     KeySet,
+    Pin,
     SignedKind,
     SignedStatement,
     StatementKind,
@@ -50,6 +51,15 @@ from partner_sdk.wire.signing import (
 )
 from partner_sdk.wire.submission import SENDER_PATTERN, Outcome, SetAsideReason, check_partner_id
 
+MAX_SEQUENCE = 2**62
+# How a gateway and its epochs are named: nothing that a terminal or a list of names would
+# read as something else (WIRE.md §6.2). For the whole text: with fullmatch, or between ^ and \Z.
+INSTANCE_PATTERN = "[a-z0-9][a-z0-9-]{0,38}"
+EPOCH_PATTERN = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+# The box is in base64url inside the body, with a hash beside it.
+MAX_ENROLMENT_BODY_BYTES = 2 * MAX_ENROLMENT_BYTES
+MAX_PLACEMENTS = 20_000
+MAX_ADOPTION_BODY_BYTES: Final = 24 * 1024
 MAX_ROWS = 1000
 MAX_CHAINS = 10_000
 MAX_ROWS_BODY_BYTES = 512 * 1024
@@ -97,6 +107,16 @@ class ReportRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     envelope: str
     intake: SignedStatement
     submission: SignedStatement | None
+
+
+class EvidenceRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One complete and referenced piece of evidence as the feed lists it; `part_sha256` in the order of the parts."""
+
+    digest: Sha256Hex
+    evidence_id: str
+    part_sha256: Annotated[tuple[Sha256Hex, ...], Meta(min_length=1, max_length=MAX_PARTS)]
+    partner: str
+    size_bytes: SealedSize
 
 
 class InvitationHash(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -380,6 +400,14 @@ def parse_item(raw: bytes, *, kind: ItemKind) -> ItemRow:
     return row
 
 
+class PlacementEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One placement as the register lists it: the link id, its owner, and the service's name as people know it."""
+
+    partner: PartnerId
+    placement: PlacementId
+    service: Annotated[str, Meta(min_length=1, max_length=SERVICE_NAME_MAX)]
+
+
 # A partner that rotates every day still has room; more than this is no rotation.
 MAX_FORMER_KEYS = 20
 
@@ -527,3 +555,21 @@ def parse_gateway_card(raw: bytes) -> GatewayCard:
     if [key.key_id for key in keys] != ids or len(set(ids)) != len(ids):
         raise KeySetError("The card's key does not have the id that it claims.", reason="bad-card")
     return card
+
+
+_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,3}")
+
+
+def parse_part_number(text: str) -> int:
+    """Return the number; raises `FormatError` for a leading zero or anything outside 0 to the last possible part."""
+    if not _NUMBER.fullmatch(text) or int(text) >= MAX_PARTS:
+        raise FormatError(f"A part has a number from 0 to {MAX_PARTS - 1}, without leading zeros.", reason="malformed")
+    return int(text)
+
+
+def parse_pin(raw: bytes) -> Pin:
+    """Read `agency.pin`, or raise `KeySetError` (`bad-pin`)."""
+    try:
+        return parse_exact(raw.rstrip(b"\n"), kind=Pin, max_bytes=MAX_PIN_BYTES)
+    except FormatError as error:
+        raise KeySetError(f"This is not an agency.pin file: {error}", reason="bad-pin") from None

@@ -1,4 +1,4 @@
-"""Checks the signature of a request, in the one profile of HTTP Message Signatures that is spoken (WIRE.md §7).
+"""Reads a request: its signature, in the one profile of HTTP Message Signatures spoken here (WIRE.md §7), and its body.
 
 Every other spelling is refused. A general library accepts more than this profile (measured: `@method` alone, requests
 20 hours old) and costs three times as much; it is the oracle of this file's tests.
@@ -9,21 +9,24 @@ import binascii
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
 
-from partner_sdk.errors import SignatureProfileError
-from partner_sdk.wire.signature_profile import (
+from partner_sdk.errors import FormatError, SignatureProfileError
+from partner_sdk.wire.canonical import decode, parse_exact, parse_json_file
+from partner_sdk.wire.signing import (
     CONTENT_TYPE,
     COVERED_WITH_BODY,
     COVERED_WITHOUT_BODY,
     LABEL,
     TAG,
     content_digest,
+    load_public_key,
 )
-from partner_sdk.wire.signing import load_public_key
+
+T = TypeVar("T")
 
 MAX_AGE_SECONDS = 300
 MAX_SKEW_SECONDS = 60
@@ -246,3 +249,19 @@ def explain_refusal(
         if broken
         else "Write the signature headers exactly as in the profile, with no other white space or quotes."
     )
+
+
+def parse_any_spelling(raw: bytes, *, kind: type[T], max_bytes: int) -> T:
+    """Decode JSON in any valid spelling into `kind`: for the unsigned outer JSON of a request alone (WIRE.md §2).
+
+    White space, the order of keys and escapes do not matter. Raises `FormatError` (`too-large`, `malformed`,
+    `duplicate-key`): two readers of one body must never see two values.
+    """
+    try:
+        return parse_exact(raw, kind=kind, max_bytes=max_bytes)
+    except FormatError as error:
+        if error.reason != "not-canonical":
+            raise
+    # It fits the model, so it is no deeper than that.
+    parse_json_file(raw, max_bytes=max_bytes)
+    return decode(raw, kind=kind)

@@ -10,12 +10,22 @@ from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
+import msgspec
 from flask import Blueprint, Flask, Response, abort, current_app, request
 from msgspec import Meta
 
-from gateway.description import Answer, Call, describe, format_document, list_calls, make_document, render_page
+from gateway.description import (
+    Answer,
+    Call,
+    describe,
+    format_document,
+    format_patterns,
+    list_calls,
+    make_document,
+    render_page,
+)
 from gateway.industry.calls import (
     get_evidence,
     get_mailbox,
@@ -42,12 +52,11 @@ from gateway.signed_request import (
 )
 from gateway.web.rules import CsrfRule, Login, rule
 from gateway.wiring import Gateway, get_gateway
-from partner_sdk.report import report_schema
+from partner_sdk.report.model import IndustryReport
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.mailbox import mailbox_schema
-from partner_sdk.wire.signature_profile import CONTENT_TYPE
-from partner_sdk.wire.signing import KeySetBundle
+from partner_sdk.wire.mailbox import BODIES
+from partner_sdk.wire.signing import CONTENT_TYPE, KeySetBundle
 from partner_sdk.wire.submission import ServiceCaller, ServiceStatus
 
 LOG_TILE_SECONDS = 365 * 24 * 3600
@@ -288,3 +297,21 @@ def register(app: Flask, gateway: Gateway) -> None:
     for method, path, view in (*ROUTES, LOG_ROUTE):
         blueprint.add_url_rule(path, view_func=view, methods=[method])
     app.register_blueprint(blueprint)
+
+
+def mailbox_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of an object with one property for each kind: the body of that kind."""
+    schemas, components = msgspec.json.schema_components(BODIES.values(), ref_template="#/$defs/{name}")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Bodies of mailbox messages",
+        "type": "object",
+        "properties": {kind: format_patterns(schema) for kind, schema in zip(BODIES, schemas, strict=True)},
+        "additionalProperties": False,
+        "$defs": format_patterns(components),
+    }
+
+
+def report_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of the report that a partner fills in."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(IndustryReport)}

@@ -13,7 +13,7 @@ space. Never deletes a message that was not acknowledged.
 import hashlib
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
-from typing import Annotated, Any, Final, get_args, get_type_hints
+from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
 
 import msgspec
 from flask import Response, current_app, request
@@ -21,7 +21,18 @@ from msgspec import Meta
 from sqlalchemy import Connection
 
 from gateway.description import Answer, Call, describe
-from gateway.exchange.feed import ACCOUNT_CHANGE, ADOPTION_REQUEST, ENROLMENT, MAILBOX_MESSAGE, THREAD_ENTRY, ItemKind
+from gateway.exchange.feed import (
+    ACCOUNT_CHANGE,
+    ADOPTION_REQUEST,
+    ENROLMENT,
+    MAILBOX_MESSAGE,
+    MAX_ADOPTION_BODY_BYTES,
+    MAX_ENROLMENT_BODY_BYTES,
+    THREAD_ENTRY,
+    ItemKind,
+    parse_part_number,
+)
+from gateway.exchange.request_signatures import parse_any_spelling
 from gateway.intake import Accepted, NewReport, UnknownSealingKeyError
 from gateway.signed_request import (
     Caller,
@@ -43,7 +54,7 @@ from gateway.web.wsgi_bridge import WAIT_KEY, Wait
 from gateway.wiring import Gateway, get_gateway
 from partner_sdk.errors import FieldFault, FormatError, SignatureProfileError, StatementError
 from partner_sdk.wire import problems
-from partner_sdk.wire.button import MAX_ADOPTION_BODY_BYTES, AdoptionPost
+from partner_sdk.wire.button import AdoptionPost
 from partner_sdk.wire.canonical import (
     REPORT_ID_RANDOM_BYTES,
     EvidenceId,
@@ -56,44 +67,30 @@ from partner_sdk.wire.canonical import (
     encode,
     format_unknown,
     make_report_id,
-    parse_any_spelling,
     parse_base64url,
     parse_time,
     to_base64url,
 )
-from partner_sdk.wire.enrolment import (
-    MAX_ACCOUNT_BODY_BYTES,
-    MAX_ENROLMENT_BODY_BYTES,
-    SHA256_BYTES,
-    AccountPost,
-    EnrolmentPost,
-)
+from partner_sdk.wire.enrolment import MAX_ACCOUNT_BODY_BYTES, SHA256_BYTES, AccountPost, EnrolmentPost
 from partner_sdk.wire.evidence import (
+    LEAST_SEALED_BYTES,
     MAX_COMPLETE_BYTES,
+    PADDED_TO_BYTES,
     PART_BYTES,
+    SEGMENT_BYTES,
+    TAG_BYTES,
     CompletePost,
     CompleteReply,
     EvidenceState,
     PartNumber,
     StoredPart,
-    check_part_size,
-    parse_part_number,
 )
-from partner_sdk.wire.mailbox import (
-    MAX_ACK_BODY_BYTES,
-    MAX_ENTRY_BODY_BYTES,
-    MAX_WAIT_SECONDS,
-    MAX_WAITING_MESSAGES,
-    EmptyBody,
-    EntryPost,
-    MailboxItem,
-    MailboxList,
-)
+from partner_sdk.wire.mailbox import MAX_ENTRY_BODY_BYTES, MAX_WAIT_SECONDS, EntryPost, MailboxItem, MailboxList
 from partner_sdk.wire.receipts import IntakeStatement
 from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES, Envelope
-from partner_sdk.wire.signature_profile import PART_CONTENT_TYPE
 from partner_sdk.wire.signing import (
     MAX_STATEMENT_BYTES,
+    PART_CONTENT_TYPE,
     SIGNATURE_BYTES,
     Environment,
     SignedStatement,
@@ -104,17 +101,33 @@ from partner_sdk.wire.signing import (
 from partner_sdk.wire.submission import (
     MAX_EVIDENCE_IDS,
     MAX_REPORT_BODY_BYTES,
-    SCHEMA_VERSION,
     SIGNED_SUBMISSION,
     Priority,
     Progress,
     ReportKind,
     ReportPost,
     SubmissionStatement,
-    WaitingReply,
     check_evidence_ids,
     clear_fields_of,
 )
+
+SCHEMA_VERSION = "1"
+
+
+class WaitingReply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The answer of `POST /v1/enrol` and `POST /v1/account`: the box waits for the desk, which decides."""
+
+    status: Literal["waiting"] = "waiting"
+
+
+# A partner's memory holds these at once: the rest comes after these are acknowledged.
+MAX_WAITING_MESSAGES = 50
+MAX_ACK_BODY_BYTES = 64
+
+
+class EmptyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`{}`, the signed body of `POST /v1/mailbox/{id}/ack` and its answer."""
+
 
 ENVELOPE_FAULT: Final = FieldFault(
     "#/statement/payload/envelope_sha256", "Give the SHA-256 of the envelope exactly as sent."
@@ -647,3 +660,11 @@ def post_mailbox_entry(message_id: str) -> Response:
         raise UnknownItemError("The partner has no message with this id.", reason="unknown-message")
     box = parse_box(caller.gateway, THREAD_ENTRY, post.envelope)
     return keep_box(caller.gateway, THREAD_ENTRY, address=caller.partner, item_id=post.entry_id, box=box)
+
+
+def check_part_size(sealed_bytes: int) -> None:
+    """Raise `FormatError` for a size that no part has: whole segments, and at most the last of them padded."""
+    rest = sealed_bytes % SEGMENT_BYTES
+    is_padded = rest > TAG_BYTES and (rest - TAG_BYTES) % PADDED_TO_BYTES == 0
+    if not LEAST_SEALED_BYTES <= sealed_bytes <= PART_BYTES or not (rest == 0 or is_padded):
+        raise FormatError("A part must be whole segments, of which only the last may be padded.", reason="malformed")

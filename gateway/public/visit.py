@@ -36,6 +36,8 @@ from sqlalchemy import Connection
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
+from gateway.exchange.feed import PlacementEntry
+from gateway.exchange.page_contexts import parse_context_token
 from gateway.exchange.public_codes import CONTEXT_REFUSED_SIGNAL, YES
 from gateway.guidance.advice import Audience
 from gateway.guidance.risk import Urgency
@@ -47,7 +49,7 @@ from gateway.store import StorageUnavailableError
 from gateway.store.items import Kind, delete_draft, find_draft, has_rows, has_rows_in_slot, put_draft
 from gateway.web.web_app import JOURNEY
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.button import LANGUAGES, Language, PlacementEntry, is_placement, parse_context_token
+from partner_sdk.wire.button import LANGUAGES, Language, is_placement
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, decode_msgpack, make_report_id
 
 SECRET_BYTES = 32

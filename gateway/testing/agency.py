@@ -45,6 +45,7 @@ from gateway.desk.collection.evidence_collecting import collect_evidence
 from gateway.desk.collection.evidence_holdings import find_held, get_parts, open_file
 from gateway.desk.collection.quarantine import list_quarantined, read_waiting
 from gateway.desk.collection.row_checks import BY_GATEWAY
+from gateway.desk.digests.payload import make_cell
 from gateway.desk.digests.tables import QUARTER_TABLES, Table
 from gateway.desk.keyring.case_boxes import get_box
 from gateway.desk.keyring.key_set import get_last_closed_quarter
@@ -69,7 +70,7 @@ from partner_sdk.client.transport import make_session
 from partner_sdk.errors import OpeningError
 from partner_sdk.report import IndustryReport, SealedIndustryReport, parse_sealed_report
 from partner_sdk.wire.canonical import decode, format_time, to_base64url
-from partner_sdk.wire.digest import DIGEST_VERSION, TOTAL, Digest, DigestTable, encode_digest, make_cell
+from partner_sdk.wire.digest import DIGEST_VERSION, TOTAL, Digest, DigestTable, encode_digest
 from partner_sdk.wire.enrolment import Invitation
 from partner_sdk.wire.evidence import EvidenceReference
 from partner_sdk.wire.mailbox import (

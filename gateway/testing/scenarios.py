@@ -13,16 +13,11 @@ from urllib.parse import urlsplit
 import requests
 
 from gateway.testing.transport import make_response
+from gateway.web.rules import ENVIRONMENT_HEADER, format_environment, make_document
 from partner_sdk.errors import FieldFault
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.problems import (
-    ENVIRONMENT_HEADER,
-    MEDIA_TYPE,
-    Problem,
-    format_environment,
-    make_document,
-)
+from partner_sdk.wire.problems import MEDIA_TYPE, Problem
 
 Handle = Callable[[requests.PreparedRequest], requests.Response]
 """Handles a request as if nothing were wrong."""

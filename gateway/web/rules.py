@@ -28,7 +28,16 @@ from gateway.web.logs import METER, describe_requests_by, log_event, log_failure
 from partner_sdk.errors import FieldFault
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.problems import Problem
+from partner_sdk.wire.problems import NOT_A_REPORT, Problem
+from partner_sdk.wire.signing import Environment
+
+ENVIRONMENT_HEADER: Final = "Report-Abuse-Environment"
+
+
+def format_environment(environment: Environment) -> str:
+    """Return the value of the header: `live`, or `sandbox; NOT A REPORT`."""
+    return environment if environment == "live" else f"{environment}; {NOT_A_REPORT}"
+
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -369,7 +378,7 @@ def make_problem_response(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Return the problem document of this request, with Retry-After if the table or the caller gives seconds."""
-    document = problems.make_document(
+    document = make_document(
         problem, origin=_pages(current_app).origin, request_id=get_request_id(), detail=detail, faults=faults
     )
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -600,3 +609,19 @@ def _answer_csrf_failure(error: HTTPException) -> ResponseReturnValue:
     if _pages(current_app).is_api_request():
         return answer_http_error(error)
     return _csrf(current_app).failures.get(request.blueprint or "", lambda: answer_http_error(error))()
+
+
+def make_document(
+    problem: Problem, *, origin: str, request_id: str, detail: str | None = None, faults: Sequence[FieldFault] = ()
+) -> dict[str, object]:
+    """Return the problem document; `detail` replaces the advice and must be a fixed text of ours."""
+    document: dict[str, object] = {
+        "type": f"{origin}/problems/{problem.slug}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.advice if detail is None else detail,
+        "instance": f"urn:uuid:{request_id}",
+    }
+    if faults:
+        document["errors"] = [{"pointer": fault.pointer, "detail": fault.detail} for fault in faults]
+    return document

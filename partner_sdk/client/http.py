@@ -44,7 +44,7 @@ from partner_sdk.errors import (
 )
 from partner_sdk.wire.canonical import decode, to_base64url
 from partner_sdk.wire.problems import MEDIA_TYPE, find_problem
-from partner_sdk.wire.signature_profile import (
+from partner_sdk.wire.signing import (
     CONTENT_TYPE,
     COVERED_WITH_BODY,
     COVERED_WITHOUT_BODY,
@@ -52,8 +52,9 @@ from partner_sdk.wire.signature_profile import (
     PART_CONTENT_TYPE,
     TAG,
     content_digest,
+    key_id_of,
+    public_bytes,
 )
-from partner_sdk.wire.signing import key_id_of, public_bytes
 
 NONCE_BYTES = 16
 

@@ -51,7 +51,7 @@ from partner_sdk.errors import (
     ProblemError,
     TransportError,
 )
-from partner_sdk.wire.signature_profile import CONTENT_TYPE, PART_CONTENT_TYPE, content_digest_of
+from partner_sdk.wire.signing import CONTENT_TYPE, PART_CONTENT_TYPE, content_digest_of
 
 LOGGER.addHandler(logging.NullHandler())  # silent until the program configures logging
 

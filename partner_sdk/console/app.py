@@ -28,9 +28,9 @@ from partner_sdk.console.people import make_console_folder
 from partner_sdk.console.questions import format_choice, show_uk_times_in
 from partner_sdk.console.sent import EXTENSION, Jobs, list_rows, list_spool
 from partner_sdk.console.session import Door, Told, check_request, find_first_question, find_session, open_to_all
+from partner_sdk.console.uk_clock import format_uk_time
 from partner_sdk.console.writing import ConsoleRequest, get_drafts, remove_parts
 from partner_sdk.errors import LocalStateError, ReportAbuseError
-from partner_sdk.uk_clock import format_uk_time
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.problems import NOT_A_REPORT
 

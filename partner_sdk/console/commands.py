@@ -26,8 +26,8 @@ from partner_sdk._commands.runtime import (
 )
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client.exchange import check_origin
+from partner_sdk.console.check.findings import ButtonCheck
 from partner_sdk.errors import FormatError, LocalStateError, TransportError
-from partner_sdk.wire.button import ButtonCheck
 
 if TYPE_CHECKING:
     from partner_sdk.console.check import Expected, Known

@@ -1,5 +1,8 @@
 """The agency's figures and outcomes, and the lines that put the button onto a page of this service."""
 
+import csv
+import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -25,7 +28,7 @@ from partner_sdk.console.mailbox import (
 )
 from partner_sdk.console.page import NavItem, get_state, note_act, offer_file, show_page
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.digest import Digest, render_csv
+from partner_sdk.wire.digest import Digest
 from partner_sdk.wire.mailbox import OutcomeNote, SetAsideNotice
 from partner_sdk.wire.receipts import PLACEMENT_MAX
 
@@ -178,3 +181,18 @@ def get_button() -> Response:
         file_name=file_name,
         is_html=flavour == "html",
     )
+
+
+def render_csv(digest: Digest) -> str:
+    """Return one line per number, for a spreadsheet; an empty `value` means too small to show, `note` is the caveat."""
+    return format_rows(digest.to_rows())
+
+
+def format_rows(rows: Sequence[Mapping[str, object]]) -> str:
+    """Return flat rows with equal keys (`to_rows`, `list_changes`) as CSV with a header."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(rows[0] if rows else [])
+    for row in rows:
+        writer.writerow([("no", "yes")[one] if isinstance(one, bool) else one for one in row.values()])
+    return out.getvalue()

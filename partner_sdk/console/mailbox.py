@@ -42,9 +42,9 @@ from partner_sdk.wire.mailbox import (
     OutcomeNote,
     SetAsideNotice,
     Welcome,
-    format_outcome,
     parse_body,
 )
+from partner_sdk.wire.mailbox import OUTCOMES as REPORT_OUTCOMES
 from partner_sdk.wire.submission import SET_ASIDE_REASONS
 
 blueprint = Blueprint("mailbox", __name__)
@@ -249,3 +249,11 @@ def post_collect() -> ResponseReturnValue:
         return go_to("agency.get_list")  # the page itself tells it
     several = f"{look.count} new messages." if look.count > 1 else "One new message."
     return go_to("agency.get_list", notice=several if look.count else "Nothing new.")
+
+
+_OUTCOME_WORDS: Final = dict(REPORT_OUTCOMES)
+
+
+def format_outcome(outcome: str) -> str:
+    """Return the words for an outcome; one that a later release knows stands for itself."""
+    return _OUTCOME_WORDS.get(outcome, outcome.replace("_", " "))

@@ -39,11 +39,11 @@ from partner_sdk.console.drafts import (
     read_answer,
     takes_lines,
 )
+from partner_sdk.console.uk_clock import UK, format_uk_time, is_shown_twice, list_moments
 from partner_sdk.errors import FormatError
 from partner_sdk.report.model import MOMENT
 from partner_sdk.report.outline import Field, Part, may_be_not_held
 from partner_sdk.report.reading import MOST_USEFUL, list_asked_fields
-from partner_sdk.uk_clock import UK, format_uk_time, is_shown_twice, list_moments
 from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.submission import Priority, ReportKind
 

@@ -21,6 +21,7 @@ from partner_sdk.client._receipts import Receipt, check_kept_receipt, find_deliv
 from partner_sdk.client._submissions import ReportToSend, SentAs, check_not_repeated, find_earlier_reference
 from partner_sdk.client.exchange import DEFAULT_POLICY
 from partner_sdk.console.drafts import DraftFiles, Drafts, KeptDraft, sweep
+from partner_sdk.console.mailbox import format_outcome
 from partner_sdk.console.page import (
     ErrorLines,
     NavItem,
@@ -39,7 +40,6 @@ from partner_sdk.console.people import make_console_folder
 from partner_sdk.errors import EvidenceError, FormatError, ReportAbuseError, StatementError
 from partner_sdk.report import IndustryReport
 from partner_sdk.wire.canonical import check_report_id
-from partner_sdk.wire.mailbox import format_outcome
 from partner_sdk.wire.submission import SET_ASIDE_REASONS, ReportProgress
 
 blueprint = Blueprint("sent", __name__)

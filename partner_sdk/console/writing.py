@@ -4,6 +4,7 @@ Each button saves the page first, so that no word is lost on the way to another 
 into the draft.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from io import BytesIO
@@ -57,8 +58,9 @@ from partner_sdk.errors import (
     ReportError,
 )
 from partner_sdk.report import IndustryReport, measure_completeness, parse_report
-from partner_sdk.report.outline import get_field, get_outline
-from partner_sdk.report.reading import MUST_BE_THERE, format_preview, make_preview
+from partner_sdk.report.model import NotHeld
+from partner_sdk.report.outline import Field, Part, get_field, get_outline, is_answered
+from partner_sdk.report.reading import MUST_BE_THERE, Preview, make_preview
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
 from partner_sdk.wire.submission import Priority, ReportKind
 
@@ -651,3 +653,64 @@ def post_resume(report_id: str) -> ResponseReturnValue:
     """Send the files of a report that still wait."""
     resume_files(report_id)
     return go_to(".get_sending", key=report_id)
+
+
+_INDENT: Final = "  "
+
+
+def format_preview(preview: Preview) -> str:
+    """Return the preview as text: headings, plain words, and missing fields, the most useful to police first."""
+    return "\n".join([*_format_head(preview), "", *_format_part(get_outline(), preview.report, depth=0)])
+
+
+def _format_head(preview: Preview) -> Iterator[str]:
+    earlier = f", belongs to {preview.earlier_reference}" if preview.earlier_reference else ""
+    yield f"PREVIEW: {preview.priority}, {preview.kind}{earlier}. Nothing was sent."
+    yield f"Complete: {preview.completeness.score} of 100."
+    if preview.completeness.missing:
+        yield 'Missing, the most useful to police first; if you do not hold a value, give {"not_held": reason}:'
+        for pointer in preview.completeness.missing:
+            yield f"{_INDENT}{pointer}: {get_field(pointer).description}"
+
+
+def _format_part(part: Part, owner: Any, *, depth: int) -> Iterator[str]:
+    for field in part.fields:
+        value = getattr(owner, field.name)
+        # A must is shown when it is empty too: null and an empty list say something there.
+        if is_answered(value) or field.needed == "must":
+            yield from _format_field(field, value, depth=depth)
+
+
+def _format_field(field: Field, value: Any, *, depth: int) -> Iterator[str]:
+    margin, words = _INDENT * depth, field.description.removesuffix(".")
+    if field.part is None or isinstance(value, NotHeld):
+        yield from _indent_value(f"{margin}{words}: ", value)
+    elif field.is_list:
+        for number, item in enumerate(value, start=1):
+            yield f"{margin}{_make_heading(field, depth)} {number}"
+            yield from _format_part(field.part, item, depth=depth + 1)
+    else:
+        yield f"{margin}{_make_heading(field, depth)}"
+        yield from _format_part(field.part, value, depth=depth + 1)
+
+
+def _make_heading(field: Field, depth: int) -> str:
+    name = field.name.replace("_", " ")
+    return name.upper() if depth == 0 else name.capitalize()
+
+
+def _indent_value(start: str, value: Any) -> Iterator[str]:
+    first, *others = _format_value(value).split("\n")
+    yield f"{start}{first}"
+    margin = " " * (len(start) - len(start.lstrip()) + len(_INDENT))
+    yield from (f"{margin}{line}" for line in others)
+
+
+def _format_value(value: Any) -> str:
+    if isinstance(value, NotHeld):
+        return f"not held ({value.not_held.replace('_', ' ')})"
+    if isinstance(value, tuple):
+        return ", ".join(map(_format_value, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)

@@ -5,6 +5,7 @@ it shares nothing, and of this package only the formats of the log.
 """
 
 import argparse
+import base64
 import http.client
 import json
 import os
@@ -32,9 +33,9 @@ from partner_sdk.wire.public_log import (
     GrowingTree,
     find_contradiction_file,
     format_tile_path,
+    format_verifier,
     hash_leaf,
     parse_bundle,
-    parse_verifier,
     peek_checkpoint,
     time_of,
     verify_checkpoint,
@@ -285,3 +286,15 @@ def main(words: Sequence[str] | None = None, *, clock: Callable[[], float] = tim
 
 if __name__ == "__main__":
     sys.exit(main())
+
+
+def parse_verifier(line: str) -> tuple[str, bytes]:
+    """Return the name of a log and its raw public key from such a line; raises `LogError` (`bad-key`)."""
+    origin, _, rest = line.strip().partition("+")
+    try:
+        key = base64.b64decode(rest.partition("+")[2], validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != 1 + HASH_BYTES or format_verifier(origin, key[1:]) != line.strip():
+        raise LogError("This is not the public key of a log.", reason="bad-key")
+    return origin, key[1:]

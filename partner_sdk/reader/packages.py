@@ -11,17 +11,49 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final, Literal
 
 import msgspec
+from msgspec import Meta
 
 from partner_sdk.durable_files import make_private_folder, sync_folder, write_durably
 from partner_sdk.errors import LocalStateError, MailboxError
-from partner_sdk.reader.package_reader import ReadError, verify_archive
-from partner_sdk.wire.canonical import parse_base64url
-from partner_sdk.wire.mailbox import MANIFEST_FILE, SIGNED_PACKAGE, Package, PackageManifest
-from partner_sdk.wire.signing import Environment, KeySet
+from partner_sdk.reader.package_reader import MAX_MANIFEST_BYTES, MOST_FILES, ReadError, verify_archive
+from partner_sdk.wire.canonical import Sha256Hex, parse_base64url
+from partner_sdk.wire.mailbox import Package
+from partner_sdk.wire.signing import Environment, KeySet, SignedKind, StatementKind
 
+MANIFEST_FILE: Final = "manifest.json"
+# No device of Windows either, where `nul` or `aux.pdf` is no file.
+_NO_DEVICE: Final = r"(?!(?:[a-z]+/)?(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:[./]|\Z))"
+FileName = Annotated[
+    str, Meta(pattern=rf"^{_NO_DEVICE}(?:[a-z]+/)?[a-z0-9][a-z0-9-]*(?:\.[a-z0-9]+)?\Z", max_length=100)
+]
+
+
+class PackageFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One file of the archive; the manifest does not list itself."""
+
+    name: FileName
+    sha256: Sha256Hex
+    size_bytes: Annotated[int, Meta(ge=0)]
+
+
+class PackageManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The signed list, with the files in the order of the archive: by name, as bytes."""
+
+    environment: Environment
+    files: Annotated[tuple[PackageFile, ...], Meta(min_length=1, max_length=MOST_FILES)]
+    issued_at: str
+    package_id: str
+    recipient: str
+    reference: str
+    schema_version: Literal["1"] = "1"
+
+
+SIGNED_PACKAGE: Final = SignedKind(
+    StatementKind.PACKAGE, PackageManifest, dated_by="issued_at", max_bytes=MAX_MANIFEST_BYTES
+)
 _LOCAL_HEADER_BYTES: Final = 30  # APPNOTE.TXT §4.3.7, without the name; an archive of a mailbox has no extra field
 
 

@@ -11,15 +11,14 @@ if TYPE_CHECKING:
     from partner_sdk.report.outline import list_given
     from partner_sdk.report.reading import (
         MAX_REPORT_BYTES,
-        describe_field,
         encode_sealed_report,
         list_missing_fields,
         make_sealed_report,
         measure_completeness,
         parse_report,
         parse_sealed_report,
-        report_schema,
     )
+
 
 __all__ = [
     "MAX_REPORT_BYTES",
@@ -27,7 +26,6 @@ __all__ = [
     "IndustryReport",
     "NotHeld",
     "SealedIndustryReport",
-    "describe_field",
     "encode_sealed_report",
     "list_given",
     "list_missing_fields",
@@ -35,7 +33,6 @@ __all__ = [
     "measure_completeness",
     "parse_report",
     "parse_sealed_report",
-    "report_schema",
 ]
 
 

@@ -39,13 +39,11 @@ from partner_sdk.report.model import (
 )
 from partner_sdk.report.outline import (
     Field,
-    Part,
     Trail,
     Visited,
     describe_type,
     follow,
     get_field,
-    get_outline,
     get_report_type,
     get_value_type,
     is_answered,
@@ -150,14 +148,6 @@ def list_missing_fields(completeness: Completeness) -> list[str]:
     """Return the missing fields among the `MOST_USEFUL`, each once and without its places, e.g. `/suspects/logins`."""
     named = (get_field(pointer).pattern for pointer in completeness.missing)
     return list(dict.fromkeys(one for one in named if one in _RANK))
-
-
-def describe_field(pattern: str) -> str:
-    """Return a field with its place in words, e.g. `Suspects: user name`."""
-    place, _, _ = pattern.removeprefix("/").rpartition("/")
-    words = get_field(f"#{pattern}").description.removesuffix(".")
-    named = place.replace("/", ", ").replace("_", " ")
-    return f"{named[:1].upper()}{named[1:]}: {words[:1].lower()}{words[1:]}" if place else words
 
 
 @cache
@@ -457,14 +447,6 @@ def parse_sealed_report(raw: bytes) -> SealedIndustryReport:
         raise FormatError(f"The JSON does not match its model: {said}", reason="malformed") from None
 
 
-def report_schema() -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of the report that a partner fills in."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(IndustryReport)}
-
-
-_INDENT: Final = "  "
-
-
 class Preview(msgspec.Struct, frozen=True):
     """The text of one report that will be sealed, with the clear fields that are settled before sealing."""
 
@@ -495,75 +477,17 @@ def make_preview(
     )
 
 
-def format_preview(preview: Preview) -> str:
-    """Return the preview as text: headings, plain words, and missing fields, the most useful to police first."""
-    return "\n".join([*_format_head(preview), "", *_format_part(get_outline(), preview.report, depth=0)])
-
-
 def list_preview_fields(preview: Preview) -> dict[str, Any]:
     """Return the preview for JSON; `completeness` and `report` are as they will be sealed."""
     fields: dict[str, Any] = msgspec.to_builtins(preview)
     return fields
 
 
-def _format_head(preview: Preview) -> Iterator[str]:
-    earlier = f", belongs to {preview.earlier_reference}" if preview.earlier_reference else ""
-    yield f"PREVIEW: {preview.priority}, {preview.kind}{earlier}. Nothing was sent."
-    yield f"Complete: {preview.completeness.score} of 100."
-    if preview.completeness.missing:
-        yield 'Missing, the most useful to police first; if you do not hold a value, give {"not_held": reason}:'
-        for pointer in preview.completeness.missing:
-            yield f"{_INDENT}{pointer}: {get_field(pointer).description}"
-
-
-def _format_part(part: Part, owner: Any, *, depth: int) -> Iterator[str]:
-    for field in part.fields:
-        value = getattr(owner, field.name)
-        # A must is shown when it is empty too: null and an empty list say something there.
-        if is_answered(value) or field.needed == "must":
-            yield from _format_field(field, value, depth=depth)
-
-
-def _format_field(field: Field, value: Any, *, depth: int) -> Iterator[str]:
-    margin, words = _INDENT * depth, field.description.removesuffix(".")
-    if field.part is None or isinstance(value, NotHeld):
-        yield from _indent_value(f"{margin}{words}: ", value)
-    elif field.is_list:
-        for number, item in enumerate(value, start=1):
-            yield f"{margin}{_make_heading(field, depth)} {number}"
-            yield from _format_part(field.part, item, depth=depth + 1)
-    else:
-        yield f"{margin}{_make_heading(field, depth)}"
-        yield from _format_part(field.part, value, depth=depth + 1)
-
-
-def _make_heading(field: Field, depth: int) -> str:
-    name = field.name.replace("_", " ")
-    return name.upper() if depth == 0 else name.capitalize()
-
-
-def _indent_value(start: str, value: Any) -> Iterator[str]:
-    first, *others = _format_value(value).split("\n")
-    yield f"{start}{first}"
-    margin = " " * (len(start) - len(start.lstrip()) + len(_INDENT))
-    yield from (f"{margin}{line}" for line in others)
-
-
-def _format_value(value: Any) -> str:
-    if isinstance(value, NotHeld):
-        return f"not held ({value.not_held.replace('_', ' ')})"
-    if isinstance(value, tuple):
-        return ", ".join(map(_format_value, value)) or "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "none" if value is None else str(value)
-
-
 NARRATIVE: Final = (
     "The evidence that the earlier report names has been handed over whole. "
     "This supplement brings the fingerprints of the sealed files and says nothing else."
 )
-_NEW_IDS: Final = " Changed since that report, and handed over under a new evidence id: "
+NEW_IDS: Final = " Changed since that report, and handed over under a new evidence id: "
 TIME_MEANING: Final = "As in the earlier report."
 
 
@@ -594,21 +518,8 @@ def make_evidence_cover(report: IndustryReport, *, file_ids: Container[str]) -> 
 def note_new_ids(cover: IndustryReport, *, file_ids: Iterable[str]) -> IndustryReport:
     """Return the cover with a note about files whose evidence id differs from the earlier report's."""
     names = ", ".join(sorted(file_ids))
-    narrative = f"{NARRATIVE}{_NEW_IDS}{names}."
+    narrative = f"{NARRATIVE}{NEW_IDS}{names}."
     return structs.replace(cover, incident=structs.replace(cover.incident, narrative=narrative))
-
-
-def is_cover(content: SealedIndustryReport) -> bool:
-    """Return whether an opened report is such a supplement: it brings evidence and fills only a cover."""
-    report = content.report
-    if content.clear.kind != "supplement" or not content.evidence:
-        return False
-    narrative = report.incident.narrative
-    if narrative != NARRATIVE and not narrative.startswith(NARRATIVE + _NEW_IDS):
-        return False
-    # A word anywhere else may be about a person: then it is a report like any other.
-    cover = make_evidence_cover(report, file_ids={file.file_id for file in list_given(report.files)})
-    return report == structs.replace(cover, incident=structs.replace(cover.incident, narrative=narrative))
 
 
 def _strip(file: ReportedFile) -> ReportedFile:

@@ -227,22 +227,6 @@ def parse_exact(raw: bytes, *, kind: type[T], max_bytes: int) -> T:
     return value
 
 
-def parse_any_spelling(raw: bytes, *, kind: type[T], max_bytes: int) -> T:
-    """Decode JSON in any valid spelling into `kind`: for the unsigned outer JSON of a request alone (WIRE.md §2).
-
-    White space, the order of keys and escapes do not matter. Raises `FormatError` (`too-large`, `malformed`,
-    `duplicate-key`): two readers of one body must never see two values.
-    """
-    try:
-        return parse_exact(raw, kind=kind, max_bytes=max_bytes)
-    except FormatError as error:
-        if error.reason != "not-canonical":
-            raise
-    # It fits the model, so it is no deeper than that.
-    parse_json_file(raw, max_bytes=max_bytes)
-    return decode(raw, kind=kind)
-
-
 def to_base64url(raw: bytes) -> str:
     """Return unpadded base64url (RFC 4648 §5)."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
@@ -397,20 +381,6 @@ StatedSha256 = Annotated[
     ),
 ]
 Reference = Annotated[str, _text("The short reference of a report, made for reading aloud.", "K7QF-2M9TX-D")]
-
-
-def format_patterns(schema: Any) -> Any:
-    """Return a JSON Schema with ECMA-262's end of the text in its patterns: `$`, which is Python's `\\Z`."""
-    if isinstance(schema, dict):
-        return {
-            name: one.removesuffix(r"\Z") + "$"
-            if name == "pattern" and isinstance(one, str) and one.endswith(r"\Z")
-            else format_patterns(one)
-            for name, one in schema.items()
-        }
-    return [format_patterns(one) for one in schema] if isinstance(schema, list) else schema
-
-
 # Crockford's base 32: no I, L, O, U, so nothing is misread or spells a word.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1"})

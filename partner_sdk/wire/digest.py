@@ -8,9 +8,6 @@ The unit of the overview's privacy is a whole service: each one adds at most a f
 covers that number. So no reader learns whether one service is in it at all. Never names a service.
 """
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -153,27 +150,6 @@ class DigestNotice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     period: str
 
 
-def make_cell(
-    label: str,
-    *,
-    title: str,
-    value: int,
-    low: int,
-    high: int,
-    own: int | None = None,
-    evidence: Evidence | None = None,
-) -> DigestCell:
-    """Return a cell in its published form: a number that chance could have made is few, also one below zero."""
-    if value < SMALLEST_SHOWN or low < 1:
-        return DigestCell(label, title, None, 0, max(high, SMALLEST_SHOWN - 1), FEW, own, evidence)
-    return DigestCell(label, title, value, low, high, str(value), own, evidence)
-
-
-def make_exact_cell(label: str, *, title: str, value: int, shown: str | None = None) -> DigestCell:
-    """Return a cell of the partner's own facts: no interval; `shown` may add a unit, e.g. `3 hours`."""
-    return DigestCell(label, title, value, value, value, str(value) if shown is None else shown)
-
-
 def encode_digest(digest: Digest) -> bytes:
     """Return the canonical bytes, which are stored, signed and published."""
     check_digest(digest)
@@ -223,45 +199,10 @@ def _check_cell(cell: DigestCell, *, exact: bool, place: str, table: str = "") -
         raise FormatError(f"{place} contradicts itself.", reason="bad-digest")
 
 
-def is_clear(cell: DigestCell) -> bool:
-    """Return whether a number is shown and chance hardly explains it."""
-    return cell.value is not None and cell.evidence == "clear"
-
-
-def describe_share(digest: Digest, label: str) -> str:
-    """Return how often incidents name a weakness, e.g. `often named: about 30 of 100 incidents`."""
-    cells = [cell for table in digest.tables if table.name == WEAKNESS for cell in table.cells]
-    named = next((cell.value for cell in cells if cell.label == label), None)
-    if named is None or digest.total is None or digest.total.value is None:
-        return "often named"
-    return f"often named: about {min(100, max(1, round(100 * named / digest.total.value)))} of 100 incidents"
-
-
-def format_epsilon(micro: int) -> str:
-    """Return a privacy cost for people: 400000 becomes `0.4`."""
-    whole, rest = divmod(micro, 1_000_000)
-    return f"{whole}.{rest:06d}".rstrip("0").ljust(len(str(whole)) + 2, "0")
-
-
 def format_interval_share(permille: int) -> str:
     """Return 950 as `95` and 975 as `97.5`, in per cent."""
     whole, rest = divmod(permille, 10)
     return f"{whole}.{rest}" if rest else str(whole)
-
-
-def render_csv(digest: Digest) -> str:
-    """Return one line per number, for a spreadsheet; an empty `value` means too small to show, `note` is the caveat."""
-    return format_rows(digest.to_rows())
-
-
-def format_rows(rows: Sequence[Mapping[str, object]]) -> str:
-    """Return flat rows with equal keys (`to_rows`, `list_changes`) as CSV with a header."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(rows[0] if rows else [])
-    for row in rows:
-        writer.writerow([("no", "yes")[one] if isinstance(one, bool) else one for one in row.values()])
-    return out.getvalue()
 
 
 def _rows(digest: Digest) -> list[tuple[DigestTable | None, DigestCell]]:
@@ -335,13 +276,6 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def is_empty(self) -> bool:
         """Whether no table shows a line."""
         return not any(table.shown for table in self.tables)
-
-
-def encode_overview(overview: Overview) -> bytes:
-    """Return the canonical bytes, which are stored, signed and published."""
-    raw = canonical.encode(overview)
-    parse_overview(raw)
-    return raw
 
 
 def parse_overview(raw: bytes) -> Overview:

@@ -10,15 +10,14 @@ hold. A registration is signed by the submission key. A person at the agency dec
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
-from partner_sdk.errors import EnrolmentError, FieldFault, FormatError, ReportError, StatementError
+from partner_sdk.errors import EnrolmentError, FieldFault, FormatError, ReportError
 from partner_sdk.wire.canonical import (
     ChangeId,
     base64url_of,
@@ -31,15 +30,13 @@ from partner_sdk.wire.canonical import (
     parse_time,
     to_base64url,
 )
-from partner_sdk.wire.sealing import XWING_PUBLIC_KEY_BYTES, Envelope, SealContext, SealingKey, seal, sealing_key_id
+from partner_sdk.wire.sealing import Envelope, SealContext, SealingKey, seal, sealing_key_id
 from partner_sdk.wire.signing import (
-    PUBLIC_KEY_BYTES,
     Environment,
     Pin,
     SignedKind,
     SignedStatement,
     StatementKind,
-    check_statement,
     parse_statement,
     public_bytes,
     sign_statement,
@@ -175,12 +172,6 @@ def list_registration_gaps(registration: Registration) -> tuple[str, ...]:
     return tuple(name for name in wanted if getattr(registration, name) is None)
 
 
-def list_people(registration: Registration) -> tuple[Person, ...]:
-    """Return all permitted submitters: the authorised persons, the administrator and the replacement."""
-    leading = (registration.administrator, registration.replacement)
-    return (*(one for one in leading if one is not None), *registration.authorised_persons)
-
-
 def _list_faults(registration: Registration) -> Iterator[FieldFault]:
     administrator, replacement = registration.administrator, registration.replacement
     if administrator and replacement and _key(administrator.email) == _key(replacement.email):
@@ -260,55 +251,6 @@ def seal_account_change(signed: bytes, *, change: AccountChange, agency_key: Sea
     return AccountPost(change_id=change.change_id, envelope=to_base64url(envelope.to_bytes()))
 
 
-def check_account_change(
-    raw: bytes, *, environment: str, partner: str, submission_keys: Mapping[str, bytes], change_id: str | None = None
-) -> AccountChange:
-    """Return the change that a statement (`raw`, the opened box) carries, for the desk.
-
-    `submission_keys` holds the one key of the partner that is in force. Raises `EnrolmentError`: `malformed`,
-    `wrong-partner`, `wrong-change`, `unknown-key`, `bad-signature`, `bad-key`.
-    """
-    try:
-        statement = parse_statement(raw, max_bytes=MAX_ACCOUNT_STATEMENT_BYTES)
-        change = SIGNED_CHANGE.peek(raw)
-        _check_change(change)
-        if not statement.signatures or statement.signatures[0].keyid not in submission_keys:
-            raise EnrolmentError("The change is not signed by the current key.", reason="unknown-key")
-        signers = (submission_keys[statement.signatures[0].keyid], *_new_signers(change))
-        check_statement(statement, kind=StatementKind.ACCOUNT_CHANGE, signers=signers, payload_type=AccountChange)
-    except StatementError:
-        raise EnrolmentError("The change is not signed by all its keys.", reason="bad-signature") from None
-    except FormatError as error:
-        raise EnrolmentError(f"The change cannot be read: {error}", reason="malformed") from None
-    if (change.partner, change.environment) != (partner, environment):
-        raise EnrolmentError("The change is for another partner or environment.", reason="wrong-partner")
-    if change_id is not None and change.change_id != change_id:
-        raise EnrolmentError("The change has a different id inside and outside.", reason="wrong-change")
-    if len(set(signers)) != len(signers):
-        raise EnrolmentError("Each key has one role: the new keys must be different.", reason="bad-key")
-    if change.keys is not None and change.keys.old_key_id != statement.signatures[0].keyid:
-        raise EnrolmentError("The change replaces a different key from the one that signed it.", reason="bad-key")
-    return change
-
-
-def get_signing_key_id(raw: bytes) -> str:
-    """Return the id of the key that signed a stored statement first: the old one of a change of keys.
-
-    Only of a statement that was checked before; raises `FormatError`.
-    """
-    return parse_statement(raw, max_bytes=MAX_ACCOUNT_STATEMENT_BYTES).signatures[0].keyid
-
-
-def _new_signers(change: AccountChange) -> tuple[bytes, ...]:
-    if change.keys is None:
-        return ()
-    parse_base64url(change.keys.mailbox_key, length=XWING_PUBLIC_KEY_BYTES)
-    return (
-        parse_base64url(change.keys.submission_key, length=PUBLIC_KEY_BYTES),
-        parse_base64url(change.keys.context_key, length=PUBLIC_KEY_BYTES),
-    )
-
-
 def _check_change(change: AccountChange) -> None:
     check_report_id(change.change_id)
     parse_time(change.created_at)
@@ -328,9 +270,6 @@ SHA256_BYTES = 32
 MAX_INVITATION_BYTES = 8192
 # Keys and, where the partner sends it along, a registration of at most 24 KiB, signed and sealed.
 MAX_ENROLMENT_BYTES = 64 * 1024
-# The box is in base64url inside the body, with a hash beside it.
-MAX_ENROLMENT_BODY_BYTES = 2 * MAX_ENROLMENT_BYTES
-INVITATION_LIFETIME = timedelta(days=14)
 _SECRET_LABEL = b"report-abuse invitation v1\0"
 
 
@@ -457,41 +396,6 @@ def seal_enrolment(
     context = enrolment_context(environment=invitation.environment, partner=invitation.partner, hashed_secret=hashed)
     envelope: Envelope = seal(encode(box), key=agency_key, context=context)
     return EnrolmentPost(envelope=to_base64url(envelope.to_bytes()), secret_sha256=hashed)
-
-
-def check_enrolment(raw: bytes, *, environment: str, invited: Mapping[str, str]) -> EnrolmentKeys:
-    """Return the keys of an opened box (`raw`), for the desk.
-
-    `invited` maps the base64url hash of each open invitation's secret to its partner id. Raises `EnrolmentError`:
-    `malformed`, `unknown-invitation`, `wrong-partner`, `bad-signature`, `bad-key`.
-    """
-    try:
-        box = parse_exact(raw, kind=EnrolmentBox, max_bytes=MAX_ENROLMENT_BYTES)
-        hashed = to_base64url(secret_sha256(parse_base64url(box.secret, length=SECRET_BYTES)))
-        claimed = parse_exact(parse_base64url(box.keys.payload), kind=EnrolmentKeys, max_bytes=MAX_ENROLMENT_BYTES)
-        signers = (
-            parse_base64url(claimed.submission_key, length=PUBLIC_KEY_BYTES),
-            parse_base64url(claimed.context_key, length=PUBLIC_KEY_BYTES),
-        )
-        keys = check_statement(box.keys, kind=StatementKind.ENROLMENT, signers=signers, payload_type=EnrolmentKeys)
-        parse_base64url(keys.mailbox_key, length=XWING_PUBLIC_KEY_BYTES)
-    except StatementError:
-        raise EnrolmentError("The enrolment is not signed with its own new keys.", reason="bad-signature") from None
-    except FormatError as error:
-        raise EnrolmentError(f"The enrolment cannot be read: {error}", reason="malformed") from None
-    if hashed not in invited or keys.secret_sha256 != hashed:
-        raise EnrolmentError("No open invitation has this secret.", reason="unknown-invitation")
-    if keys.partner != invited[hashed] or keys.environment != environment:
-        raise EnrolmentError("The invitation is for another partner or environment.", reason="wrong-partner")
-    if signers[0] == signers[1]:
-        raise EnrolmentError("Each key has one role: give two different signing keys.", reason="bad-key")
-    return keys
-
-
-def find_enrolled_registration(raw: bytes) -> bytes | None:
-    """Return the signed account change in an opened box, still to be checked, or None; raises `FormatError`."""
-    box = parse_exact(raw, kind=EnrolmentBox, max_bytes=MAX_ENROLMENT_BYTES)
-    return None if box.registration is None else encode(box.registration)
 
 
 def mailbox_key_id(public_key: bytes) -> str:

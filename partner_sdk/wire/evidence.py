@@ -5,7 +5,6 @@ of a part: size and digest are those of the bytes that came.
 """
 
 import hashlib
-import re
 from collections.abc import Sequence
 from typing import Annotated, Final
 
@@ -42,11 +41,6 @@ def count_plain_segments(plain_bytes: int) -> int:
     return max(1, -(-plain_bytes // SEGMENT_TEXT_BYTES))
 
 
-def count_sealed_segments(sealed_bytes: int) -> int:
-    """Return the number of segments of a sealed file."""
-    return -(-sealed_bytes // SEGMENT_BYTES)
-
-
 def count_padded_bytes(plain_bytes: int) -> int:
     """Return how many bytes the text of a last segment has with its zeros behind it; it is never empty."""
     steps = max(1, -(-plain_bytes // PADDED_TO_BYTES))
@@ -70,11 +64,6 @@ def count_sealed_parts(sealed_bytes: int) -> int:
 def count_parts_of_plain(plain_bytes: int) -> int:
     """Return the number of parts of a plain file once it is sealed; raises as `count_sealed_bytes`."""
     return count_sealed_parts(count_sealed_bytes(plain_bytes))
-
-
-def size_of_sealed_part(number: int, *, sealed_bytes: int) -> int:
-    """Return the size of one part of a sealed file: all are whole but the last."""
-    return min(PART_BYTES, sealed_bytes - number * PART_BYTES)
 
 
 MAX_SEALED_BYTES: Final = count_sealed_bytes(MAX_FILE_BYTES)
@@ -128,16 +117,6 @@ class CompleteReply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     digest: Sha256Hex
 
 
-class EvidenceRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One complete and referenced piece of evidence as the feed lists it; `part_sha256` in the order of the parts."""
-
-    digest: Sha256Hex
-    evidence_id: str
-    part_sha256: Annotated[tuple[Sha256Hex, ...], Meta(min_length=1, max_length=MAX_PARTS)]
-    partner: str
-    size_bytes: SealedSize
-
-
 def derive_file_key(*, secret: bytes, sha256: bytes) -> bytes:
     """Return the AES-256 key of one file: one key encrypts one byte string, ever (HKDF-SHA256, RFC 5869).
 
@@ -154,21 +133,3 @@ def make_nonce(counter: int, *, is_last: bool) -> bytes:
 def evidence_digest(part_sha256: Sequence[bytes], *, size_bytes: int) -> bytes:
     """Return the SHA-256 over label, sealed size (uint64) and the digests of the parts in order."""
     return hashlib.sha256(_DIGEST_LABEL + size_bytes.to_bytes(8, "big") + b"".join(part_sha256)).digest()
-
-
-_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,3}")
-
-
-def parse_part_number(text: str) -> int:
-    """Return the number; raises `FormatError` for a leading zero or anything outside 0 to the last possible part."""
-    if not _NUMBER.fullmatch(text) or int(text) >= MAX_PARTS:
-        raise FormatError(f"A part has a number from 0 to {MAX_PARTS - 1}, without leading zeros.", reason="malformed")
-    return int(text)
-
-
-def check_part_size(sealed_bytes: int) -> None:
-    """Raise `FormatError` for a size that no part has: whole segments, and at most the last of them padded."""
-    rest = sealed_bytes % SEGMENT_BYTES
-    is_padded = rest > TAG_BYTES and (rest - TAG_BYTES) % PADDED_TO_BYTES == 0
-    if not LEAST_SEALED_BYTES <= sealed_bytes <= PART_BYTES or not (rest == 0 or is_padded):
-        raise FormatError("A part must be whole segments, of which only the last may be padded.", reason="malformed")

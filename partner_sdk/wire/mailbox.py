@@ -17,7 +17,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
-from partner_sdk.errors import FormatError, StatementError
+from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import (
     EntryId,
     MessageId,
@@ -26,7 +26,6 @@ from partner_sdk.wire.canonical import (
     check_reference,
     check_report_id,
     encode,
-    format_patterns,
     parse_base64url,
     parse_exact,
     parse_time,
@@ -238,7 +237,6 @@ OUTCOMES: Final[tuple[tuple[str, str], ...]] = (
     ("out_of_remit", "Not for this agency: nothing of ours to act on."),
     ("actioned", "Acted on: police or child protection took it further."),
 )
-_OUTCOME_WORDS: Final = dict(OUTCOMES)
 
 # Why the desk set a report aside, as its sender is told: coarse, so that it teaches no sender how the desk checks.
 MAX_SET_ASIDE_REPORTS: Final = 200
@@ -309,11 +307,6 @@ def parse_body(raw: bytes, *, body: type[T]) -> T:
     return parsed
 
 
-def format_outcome(outcome: str) -> str:
-    """Return the words for an outcome; one that a later release knows stands for itself."""
-    return _OUTCOME_WORDS.get(outcome, outcome.replace("_", " "))
-
-
 def _check_body(body: MessageBody) -> None:
     if isinstance(body, SetAsideNotice):
         parse_time(body.set_aside_at)
@@ -349,11 +342,8 @@ def _check_information_request(body: InformationRequest) -> None:
 # An archive of 700,000 bytes in base64url three times: in its body, in the message, and in the statement.
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 FIRST_PREVIOUS = "0" * 64
-# A partner's memory holds these at once: the rest comes after these are acknowledged.
-MAX_WAITING_MESSAGES = 50
 # Of `GET /v1/mailbox?wait=`: below the 30 seconds that the proxy in front, and many a firm's own, wait for an answer.
 MAX_WAIT_SECONDS = 25
-MAX_ACK_BODY_BYTES = 64
 
 MessageKind = Literal[
     "alert",
@@ -413,23 +403,6 @@ class MailboxList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The body of `GET /v1/mailbox`."""
 
     messages: Annotated[tuple[MailboxItem, ...], Meta(description="The oldest first.")]
-
-
-class EmptyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`{}`, the signed body of `POST /v1/mailbox/{id}/ack` and its answer."""
-
-
-def mailbox_schema() -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of an object with one property for each kind: the body of that kind."""
-    schemas, components = msgspec.json.schema_components(BODIES.values(), ref_template="#/$defs/{name}")
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Bodies of mailbox messages",
-        "type": "object",
-        "properties": {kind: format_patterns(schema) for kind, schema in zip(BODIES, schemas, strict=True)},
-        "additionalProperties": False,
-        "$defs": format_patterns(components),
-    }
 
 
 SIGNED_MESSAGE: Final = SignedKind(
@@ -518,21 +491,6 @@ def seal_entry(entry: ThreadEntry, *, submission_key: Ed25519PrivateKey, agency_
     return EntryPost(entry_id=entry.entry_id, envelope=to_base64url(envelope.to_bytes()))
 
 
-def open_entry(raw: bytes, *, keys: Mapping[str, bytes], environment: str, partner: str, entry_id: str) -> ThreadEntry:
-    """Return the entry that a statement (`raw`, the opened box) carries, for the desk.
-
-    `keys` are the submission keys of the partner that count, by id. Raises `FormatError` for an entry that cannot be
-    read, `StatementError` for one that is not the partner's (`unknown-key`, `bad-signature`, `wrong-kind`,
-    `wrong-signature-count`, `wrong-sender`, `wrong-entry`).
-    """
-    entry = SIGNED_ENTRY.open(raw, keys=keys)
-    if (entry.partner, entry.environment) != (partner, environment):
-        raise StatementError("The entry is another partner's, or of another environment.", reason="wrong-sender")
-    if entry.entry_id != entry_id:
-        raise StatementError("The entry has a different id inside and outside.", reason="wrong-entry")
-    return entry
-
-
 def check_entry(entry: ThreadEntry) -> None:
     """Raise `FormatError` unless the entry has everything that its kind needs."""
     check_partner_id(entry.partner)
@@ -549,38 +507,4 @@ def check_entry(entry: ThreadEntry) -> None:
 
 SIGNED_ENTRY: Final = SignedKind(
     StatementKind.THREAD_ENTRY, ThreadEntry, max_bytes=MAX_ENTRY_STATEMENT_BYTES, check=check_entry
-)
-MANIFEST_FILE: Final = "manifest.json"
-# 1,000 files with their hashes take 200 kB.
-MAX_MANIFEST_BYTES: Final = 512 * 1024
-MOST_FILES: Final = 1000
-# No device of Windows either, where `nul` or `aux.pdf` is no file.
-_NO_DEVICE: Final = r"(?!(?:[a-z]+/)?(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:[./]|\Z))"
-FileName = Annotated[
-    str, Meta(pattern=rf"^{_NO_DEVICE}(?:[a-z]+/)?[a-z0-9][a-z0-9-]*(?:\.[a-z0-9]+)?\Z", max_length=100)
-]
-
-
-class PackageFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One file of the archive; the manifest does not list itself."""
-
-    name: FileName
-    sha256: Sha256Hex
-    size_bytes: Annotated[int, Meta(ge=0)]
-
-
-class PackageManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The signed list, with the files in the order of the archive: by name, as bytes."""
-
-    environment: Environment
-    files: Annotated[tuple[PackageFile, ...], Meta(min_length=1, max_length=MOST_FILES)]
-    issued_at: str
-    package_id: str
-    recipient: str
-    reference: str
-    schema_version: Literal["1"] = "1"
-
-
-SIGNED_PACKAGE: Final = SignedKind(
-    StatementKind.PACKAGE, PackageManifest, dated_by="issued_at", max_bytes=MAX_MANIFEST_BYTES
 )

@@ -4,23 +4,11 @@ The gateway answers from the table; the client and the problem pages read it. `d
 the request. The header marks every answer under `/v1` as live or sandbox (WIRE.md §10).
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
-from partner_sdk.errors import FieldFault
-from partner_sdk.wire.signing import Environment
-
-ENVIRONMENT_HEADER: Final = "Report-Abuse-Environment"
 NOT_A_REPORT: Final = "NOT A REPORT"
-
-
-def format_environment(environment: Environment) -> str:
-    """Return the value of the header: `live`, or `sandbox; NOT A REPORT`."""
-    return environment if environment == "live" else f"{environment}; {NOT_A_REPORT}"
-
-
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -211,19 +199,3 @@ _BY_SLUG = {problem.slug: problem for problem in PROBLEMS}
 def find_problem(type_or_slug: str) -> Problem | None:
     """Return the row for a slug or for the URI of a problem document, or None."""
     return _BY_SLUG.get(type_or_slug.rsplit("/", 1)[-1])
-
-
-def make_document(
-    problem: Problem, *, origin: str, request_id: str, detail: str | None = None, faults: Sequence[FieldFault] = ()
-) -> dict[str, object]:
-    """Return the problem document; `detail` replaces the advice and must be a fixed text of ours."""
-    document: dict[str, object] = {
-        "type": f"{origin}/problems/{problem.slug}",
-        "title": problem.title,
-        "status": problem.status,
-        "detail": problem.advice if detail is None else detail,
-        "instance": f"urn:uuid:{request_id}",
-    }
-    if faults:
-        document["errors"] = [{"pointer": fault.pointer, "detail": fault.detail} for fault in faults]
-    return document

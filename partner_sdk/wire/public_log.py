@@ -18,7 +18,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from partner_sdk.errors import LogError
 
@@ -169,19 +169,9 @@ def digest_logged(receipt_sha256: bytes) -> bytes:
     return hashlib.sha256(_RECEIPT_LABEL + receipt_sha256).digest()
 
 
-def format_entry(*, at: int, digest: bytes) -> bytes:
-    """Return an entry of the batch made `at` so many seconds since 1970."""
-    return at.to_bytes(TIME_BYTES, "big") + digest
-
-
 def time_of(entry: bytes) -> int:
     """Return the time of an entry's batch, in seconds since 1970."""
     return int.from_bytes(entry[:TIME_BYTES], "big")
-
-
-def bundle_entries(entries: bytes) -> bytes:
-    """Return a tile of entries, each behind its length, from the entries alone (tlog-tiles, "Log entries")."""
-    return b"".join(_LENGTH + entry for entry in split(entries, ENTRY_BYTES))
 
 
 def parse_bundle(raw: bytes, *, width: int) -> tuple[bytes, ...]:
@@ -202,17 +192,6 @@ def format_tile_path(level: int | None, tile: int, *, width: int = TILE_WIDTH) -
     *before, last = (digits[i : i + 3] for i in range(0, len(digits), 3))
     name = "/".join([*(f"x{part}" for part in before), last])
     return f"tile/{'entries' if level is None else level}/{name}{'' if width == TILE_WIDTH else f'.p/{width}'}"
-
-
-def parse_tile_path(path: str) -> tuple[int | None, int, int]:
-    """Return level (None for entries), number and width of a tile; raises `LogError` (`malformed`)."""
-    found = re.fullmatch(r"tile/(entries|[0-9]{1,2})/((?:x[0-9]{3}/){0,5}[0-9]{3})(?:\.p/([0-9]{1,3}))?", path)
-    if found is not None:
-        level = None if found[1] == "entries" else int(found[1])
-        tile, width = int(re.sub("[x/]", "", found[2])), int(found[3] or TILE_WIDTH)
-        if width and format_tile_path(level, tile, width=width) == path:
-            return level, tile, width
-    raise LogError("No tile has this path.", reason="malformed")
 
 
 class Tiles:
@@ -272,27 +251,6 @@ def format_verifier(origin: str, public_key: bytes) -> str:
     """Return a log's public key as one line, e.g. `report.example/log+1a2b3c4d+AZ...`, as witnesses take it."""
     key = base64.b64encode(_ED25519 + public_key).decode()
     return f"{origin}+{make_key_name(origin, public_key).hex()}+{key}"
-
-
-def parse_verifier(line: str) -> tuple[str, bytes]:
-    """Return the name of a log and its raw public key from such a line; raises `LogError` (`bad-key`)."""
-    origin, _, rest = line.strip().partition("+")
-    try:
-        key = base64.b64decode(rest.partition("+")[2], validate=True)
-    except ValueError:
-        key = b""
-    if len(key) != 1 + HASH_BYTES or format_verifier(origin, key[1:]) != line.strip():
-        raise LogError("This is not the public key of a log.", reason="bad-key")
-    return origin, key[1:]
-
-
-def sign_checkpoint(checkpoint: Checkpoint, *, private_key: Ed25519PrivateKey) -> bytes:
-    """Return the signed note of a checkpoint."""
-    root = base64.b64encode(checkpoint.root).decode()
-    text = f"{checkpoint.origin}\n{checkpoint.size}\n{root}\n"
-    name = make_key_name(checkpoint.origin, private_key.public_key().public_bytes_raw())
-    signature = base64.b64encode(name + private_key.sign(text.encode())).decode()
-    return f"{text}\n\N{EM DASH} {checkpoint.origin} {signature}\n".encode()
 
 
 def peek_checkpoint(raw: bytes) -> Checkpoint:

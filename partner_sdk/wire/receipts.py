@@ -24,12 +24,8 @@ from partner_sdk.wire.submission import ClearFields
 
 Door = Literal["public", "industry"]
 FIRST_PREVIOUS = "0" * 64  # the first statement of an epoch has no predecessor
-MAX_SEQUENCE = 2**62
-# How a gateway, its epochs and the places of its button are named: nothing that a terminal or a list of names would
-# read as something else (WIRE.md §6.2). For the whole text: with fullmatch, or between ^ and \Z.
-INSTANCE_PATTERN = "[a-z0-9][a-z0-9-]{0,38}"
-EPOCH_PATTERN = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 PLACEMENT_MAX = 40
+# For the whole text: with fullmatch, or between ^ and \Z.
 PLACEMENT_PATTERN = f"[a-z0-9][a-z0-9_-]{{0,{PLACEMENT_MAX - 1}}}"
 
 

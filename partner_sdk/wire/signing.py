@@ -3,8 +3,12 @@
 Every kind has a payload type of its own and every key one role, so that a signature over one kind never passes for
 another (DSSE with Ed25519: its pre-authentication encoding binds the type). The key set names the key that seals now
 and the keys that check receipts. Never holds a private key.
+
+At the end, the one profile of HTTP Message Signatures (RFC 9421) that this service speaks (WIRE.md §7): client/http.py
+signs, and the gateway's `exchange/request_signatures.py` checks.
 """
 
+import base64
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -188,7 +192,6 @@ def _pre_authentication_encoding(kind: StatementKind, body: bytes) -> bytes:
 
 Environment = Literal["live", "sandbox"]
 
-KEY_SET_LIFETIME = timedelta(days=90)
 # Signed again each day: 60 days left means that a month of signing did not arrive.
 ALARM_BEFORE_EXPIRY = timedelta(days=60)
 ACCEPT_UNTIL_BEFORE_OPEN_END = timedelta(days=7)
@@ -263,25 +266,6 @@ class Pin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 def fingerprint_of(root_key: bytes) -> str:
     """Return the fingerprint of a root key: its SHA-256, hexadecimal, for people to compare (WIRE.md §5.2)."""
     return hashlib.sha256(root_key).hexdigest()
-
-
-def parse_pin(raw: bytes) -> Pin:
-    """Read `agency.pin`, or raise `KeySetError` (`bad-pin`)."""
-    try:
-        return parse_exact(raw.rstrip(b"\n"), kind=Pin, max_bytes=MAX_PIN_BYTES)
-    except FormatError as error:
-        raise KeySetError(f"This is not an agency.pin file: {error}", reason="bad-pin") from None
-
-
-def make_bundle(signed_key_set: bytes, *, delegation: bytes, root_change: bytes | None = None) -> bytes:
-    """Return the bytes of a key-set bundle of statements that are all signed already."""
-    return encode(
-        KeySetBundle(
-            delegation=parse_statement(delegation),
-            key_set=parse_statement(signed_key_set, max_bytes=MAX_LIST_BYTES),
-            root_change=None if root_change is None else parse_statement(root_change),
-        )
-    )
 
 
 def verify_bundle(
@@ -524,3 +508,31 @@ def _within(moment: datetime, start: str, end: str) -> bool:
 
 def _cause(reason: str) -> str:
     return "malformed" if reason in {"wrong-kind", "wrong-signature-count"} else "bad-signature"
+
+
+LABEL = "sig1"
+
+
+TAG = "report-abuse"
+
+
+COVERED_WITHOUT_BODY = ("@method", "@target-uri")
+
+
+COVERED_WITH_BODY = ("@method", "@target-uri", "content-type", "content-digest")
+
+
+CONTENT_TYPE = "application/json"
+
+
+PART_CONTENT_TYPE = "application/octet-stream"  # of a part of evidence, and of nothing else
+
+
+def content_digest(body: bytes) -> str:
+    """Return the `Content-Digest` header of a body (RFC 9530 §2), SHA-256 alone."""
+    return content_digest_of(hashlib.sha256(body).digest())
+
+
+def content_digest_of(sha256: bytes) -> str:
+    """Return the `Content-Digest` header of a body whose SHA-256 is known: a part of evidence is hashed once."""
+    return f"sha-256=:{base64.b64encode(sha256).decode('ascii')}:"

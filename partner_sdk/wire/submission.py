@@ -30,7 +30,6 @@ from partner_sdk.wire.signing import (
 
 PUBLIC_SENDER = "public"
 AGENCY = "agency"
-SCHEMA_VERSION = "1"
 # As many as fit a signed statement of 16 KiB.
 MAX_EVIDENCE_IDS = 250
 MAX_REPORT_BODY_BYTES = 6 * 1024 * 1024
@@ -172,12 +171,6 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     caller: ServiceCaller | None
     environment: Environment
     ready: Annotated[bool, Meta(description="False until the agency has published its keys.")]
-
-
-class WaitingReply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The answer of `POST /v1/enrol` and `POST /v1/account`: the box waits for the desk, which decides."""
-
-    status: Literal["waiting"] = "waiting"
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

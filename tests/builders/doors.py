@@ -12,8 +12,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.signature_profile import CONTENT_TYPE, content_digest
-from partner_sdk.wire.signing import key_id_of, public_bytes
+from partner_sdk.wire.signing import CONTENT_TYPE, content_digest, key_id_of, public_bytes
 from tests.builders.clock import NOW, StillClock
 
 _nonces = itertools.count()

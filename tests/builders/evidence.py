@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from partner_sdk.wire.canonical import encode, make_report_id
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, PART_BYTES, CompletePost, evidence_digest
-from partner_sdk.wire.signature_profile import PART_CONTENT_TYPE
+from partner_sdk.wire.signing import PART_CONTENT_TYPE
 from tests.builders.clock import NOW
 from tests.builders.doors import Door, sign_request
 from tests.builders.house import House

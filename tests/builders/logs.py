@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from partner_sdk.wire.public_log import Checkpoint, sign_checkpoint
+from gateway.public_log import sign_checkpoint
+from partner_sdk.wire.public_log import Checkpoint
 
 LOG = "report.example/log"
 LOG_KEY = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"log key of the tests").digest())

@@ -7,10 +7,10 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.exchange.feed import SIGNED_REGISTER, PartnerRegister, RegisterEntry
+from gateway.desk.keyring.publication import make_bundle
+from gateway.exchange.feed import SIGNED_REGISTER, PartnerRegister, PlacementEntry, RegisterEntry
 from gateway.guidance.agency import HOLDS_FOR, SIGNED_STAFFING, ReadWithin, Staffing
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key
-from partner_sdk.wire.button import PlacementEntry
 from partner_sdk.wire.canonical import format_time, parse_base64url
 from partner_sdk.wire.sealing import SealingKey
 from partner_sdk.wire.signing import (
@@ -22,7 +22,6 @@ from partner_sdk.wire.signing import (
     Pin,
     VerifyKey,
     fingerprint_of,
-    make_bundle,
     make_sealing_key,
 )
 from tests.builders.clock import DAY, NOW

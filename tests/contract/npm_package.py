@@ -11,8 +11,7 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
-from partner_sdk.report import report_schema
-from partner_sdk.wire.mailbox import mailbox_schema
+from gateway.industry import mailbox_schema, report_schema
 from tests.house.sources import ROOT
 
 NPM = ROOT / "partner_sdk" / "npm"

@@ -7,9 +7,10 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
+from gateway.industry import mailbox_schema
 from partner_sdk.client.mailbox import Delivery, Mailbox
 from partner_sdk.wire.canonical import parse_exact, parse_time
-from partner_sdk.wire.mailbox import BODIES, MAX_MESSAGE_BYTES, MailboxItem, MessageKind, mailbox_schema
+from partner_sdk.wire.mailbox import BODIES, MAX_MESSAGE_BYTES, MailboxItem, MessageKind
 from tests.builders import Agency
 from tests.contract.vector_files import FILES, mailbox_keys_of
 from tests.sdk.sdk_builders import make_state

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gateway.desk.partners.enrolments import check_enrolment
 from gateway.exchange.feed import ENROLMENT, RegisterEntry
 from gateway.exchange.request_signatures import check_claim, check_content_digest, parse_signature_headers
 from gateway.store.items import put_invitation
@@ -19,7 +20,7 @@ from partner_sdk.key_files import KeyFile, KeyRole, new_key
 from partner_sdk.report import parse_sealed_report
 from partner_sdk.report.reading import list_faults
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact, parse_time, to_base64url
-from partner_sdk.wire.enrolment import EnrolmentKeys, EnrolmentPost, check_enrolment, enrolment_context, secret_sha256
+from partner_sdk.wire.enrolment import EnrolmentKeys, EnrolmentPost, enrolment_context, secret_sha256
 from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES, Envelope
 from partner_sdk.wire.signing import key_id_of
 from partner_sdk.wire.submission import (

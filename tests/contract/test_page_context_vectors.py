@@ -7,15 +7,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from gateway.exchange.page_contexts import parse_context_token, verify_page_context
 from partner_sdk.key_files import KeyRole, new_key
-from partner_sdk.wire.button import (
-    MAX_TOKEN_CHARACTERS,
-    PageContext,
-    SealedPageContext,
-    context_seal_context,
-    parse_context_token,
-    verify_page_context,
-)
+from partner_sdk.wire.button import MAX_TOKEN_CHARACTERS, PageContext, SealedPageContext, context_seal_context
 from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
 from partner_sdk.wire.signing import key_id_of
 from tests.builders.vault import make_vault

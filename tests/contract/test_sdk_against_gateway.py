@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.desk.partners.enrolments import check_enrolment
 from gateway.exchange.feed import RegisterEntry
 from gateway.store.items import put_invitation
 from gateway.testing.transport import WsgiTransport
@@ -15,7 +16,7 @@ from partner_sdk.errors import NotAuthorisedError, RefusedError, SealingError, T
 from partner_sdk.key_files import KeyRole
 from partner_sdk.report import parse_sealed_report
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, parse_base64url, to_base64url
-from partner_sdk.wire.enrolment import check_enrolment, enrolment_context, secret_sha256
+from partner_sdk.wire.enrolment import enrolment_context, secret_sha256
 from partner_sdk.wire.mailbox import message_sha256
 from partner_sdk.wire.sealing import Envelope
 from partner_sdk.wire.signing import key_id_of

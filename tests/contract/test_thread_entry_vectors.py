@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from gateway.desk.cases.actions.ledger import open_entry
 from partner_sdk.key_files import KeyRole, new_key
 from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
-from partner_sdk.wire.mailbox import MAX_ENTRY_ENVELOPE_BYTES, ThreadEntry, entry_context, open_entry
+from partner_sdk.wire.mailbox import MAX_ENTRY_ENVELOPE_BYTES, ThreadEntry, entry_context
 from partner_sdk.wire.sealing import Envelope
 from partner_sdk.wire.signing import key_id_of
 from tests.builders.vault import make_vault

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from gateway.exchange.feed import parse_pin
 from gateway.exchange.request_signatures import check_claim, check_content_digest, parse_signature_headers
 from partner_sdk.key_files import KeyRole, new_key
+from partner_sdk.reader.log_check import parse_verifier
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_time
-from partner_sdk.wire.public_log import LogView, parse_verifier, view_log
+from partner_sdk.wire.public_log import LogView, view_log
 from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES, Envelope, SealContext
-from partner_sdk.wire.signing import parse_pin, verify_bundle
+from partner_sdk.wire.signing import verify_bundle
 from partner_sdk.wire.submission import SIGNED_SUBMISSION
 from tests.builders.vault import make_vault
 from tests.contract import make_vectors

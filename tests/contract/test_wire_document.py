@@ -38,8 +38,7 @@ from partner_sdk.wire.mailbox import (
     ThreadEntry,
 )
 from partner_sdk.wire.sealing import XWING_PUBLIC_KEY_BYTES
-from partner_sdk.wire.signature_profile import COVERED_WITH_BODY
-from partner_sdk.wire.signing import KeySet, KeySetBundle, SignedStatement, StatementKind
+from partner_sdk.wire.signing import COVERED_WITH_BODY, KeySet, KeySetBundle, SignedStatement, StatementKind
 from partner_sdk.wire.submission import SET_ASIDE_REASONS
 from tests.contract.vector_files import FILES
 

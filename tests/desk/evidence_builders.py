@@ -17,10 +17,11 @@ from gateway.desk.collection.evidence_collecting import EvidenceCollected, colle
 from gateway.desk.office.feed_client import FeedClient
 from gateway.desk.store.schema import EVIDENCE
 from gateway.exchange import feed
+from gateway.exchange.feed import EvidenceRow
 from partner_sdk.report import encode_sealed_report, make_sealed_report
 from partner_sdk.report.model import ReportedFile
 from partner_sdk.wire.canonical import make_report_id, to_base64url
-from partner_sdk.wire.evidence import EvidenceReference, EvidenceRow, derive_file_key
+from partner_sdk.wire.evidence import EvidenceReference, derive_file_key
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import report_context
 from tests.builders import (

@@ -6,9 +6,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from gateway.demo.service import MESSAGES, MESSAGES_FACTS, PLACES, Place, make_app
+from gateway.exchange.page_contexts import parse_context_token
 from partner_sdk.button.page_contexts import PageContexts
 from partner_sdk.button.snippet import make_snippet
-from partner_sdk.wire.button import parse_context_token
 from tests.builders import NOW, PUBLIC_ORIGIN, Agency, StillClock
 from tests.sdk.button.button_builders import read_nodes
 from tests.sdk.sdk_builders import make_state

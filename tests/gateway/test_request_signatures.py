@@ -24,8 +24,15 @@ from gateway.exchange.request_signatures import (
     parse_signature_headers,
 )
 from partner_sdk.errors import SignatureProfileError
-from partner_sdk.wire.signature_profile import COVERED_WITH_BODY, COVERED_WITHOUT_BODY, LABEL, TAG, content_digest
-from partner_sdk.wire.signing import key_id_of, public_bytes
+from partner_sdk.wire.signing import (
+    COVERED_WITH_BODY,
+    COVERED_WITHOUT_BODY,
+    LABEL,
+    TAG,
+    content_digest,
+    key_id_of,
+    public_bytes,
+)
 from tests.builders import sign_request
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

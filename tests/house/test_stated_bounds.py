@@ -31,7 +31,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("partner_sdk.wire.sealing:STEP_BYTES", 4096, WIRE, "steps of 4,096 up to 16,384 for the rest"),
     ("partner_sdk.wire.sealing:STEPPED_UP_TO_BYTES", 16_384, WIRE, "steps of 4,096 up to 16,384 for the rest"),
     # keys and lists
-    ("partner_sdk.wire.signing:KEY_SET_LIFETIME", 90 * DAY, WIRE, "`expires_at` (90 days)"),
+    ("gateway.desk.keyring.key_set:KEY_SET_LIFETIME", 90 * DAY, WIRE, "`expires_at` (90 days)"),
     (
         "partner_sdk.wire.signing:ACCEPT_UNTIL_BEFORE_OPEN_END",
         7 * DAY,
@@ -42,7 +42,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.desk.keyring.key_set:VERIFY_AFTER_USE", (6 * 365 + 2) * DAY, WIRE, "receipt key 6 years after its last"),
     # reports
     ("partner_sdk.wire.submission:MAX_EVIDENCE_IDS", 250, WIRE, "`evidence_ids` (at most 250)"),
-    ("partner_sdk.wire.receipts:MAX_SEQUENCE", 2**62, WIRE, "from 1 to 2^62"),
+    ("gateway.exchange.feed:MAX_SEQUENCE", 2**62, WIRE, "from 1 to 2^62"),
     ("partner_sdk.wire.receipts:PLACEMENT_MAX", 40, WIRE, "the button's link id, 1 to 40 of"),
     ("partner_sdk.report.reading:MOST_PLACES", 3, WIRE, "at most three of a kind"),
     ("gateway.desk.collection.collect:MOST_CLOCK_LEAD", DAY, WIRE, "more than a day ahead of the desk's clock"),
@@ -88,7 +88,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("partner_sdk.wire.mailbox:MAX_ENTRY_ENVELOPE_BYTES", 180_224, WIRE, "180,224 | 50 | its digest"),
     ("partner_sdk.wire.mailbox:MAX_SET_ASIDE_REPORTS", 200, WIRE, "`reports` (at most 200 of"),
     ("partner_sdk.wire.mailbox:MAX_WAIT_SECONDS", 25, WIRE, "with `N` from 0 to 25"),
-    ("partner_sdk.wire.mailbox:MAX_WAITING_MESSAGES", 50, WIRE, "the oldest first, at most 50"),
+    ("gateway.industry.calls:MAX_WAITING_MESSAGES", 50, WIRE, "the oldest first, at most 50"),
     ("partner_sdk.wire.digest:MAX_DIGEST_BYTES", 262_144, WIRE, "at most 262,144 bytes"),
     ("gateway.guidance.agency:HOLDS_FOR", 5 * MINUTE, WIRE, "`expires_at` (at most 5 minutes later)"),
     ("gateway.guidance.agency:MAX_AHEAD", MINUTE, WIRE, "or was issued more than a minute ahead"),
@@ -103,16 +103,21 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.public.returning:LANES", 1, WIRE, "memory 16,384 KiB, passes 1, lanes 1"),
     ("gateway.public.returning:RETURN_DAYS", 180, WIRE, "keeps it, and the messages, for 180 days"),
     # checks
-    ("partner_sdk.wire.button:MAX_CHECKS_BODY_BYTES", 512 * KIB, WIRE, "at most 512 KiB and 200 checks"),
-    ("partner_sdk.wire.button:MAX_CHECKS", 200, WIRE, "at most 512 KiB and 200 checks"),
+    ("partner_sdk.console.check.findings:MAX_CHECKS_BODY_BYTES", 512 * KIB, WIRE, "at most 512 KiB and 200 checks"),
+    ("partner_sdk.console.check.findings:MAX_CHECKS", 200, WIRE, "at most 512 KiB and 200 checks"),
     ("gateway.desk.partners.placement_checks:MOST_POSTS", 120, WIRE, "at most 120 posts a minute"),
     ("gateway.desk.partners.placement_checks:WINDOW", MINUTE, WIRE, "at most 120 posts a minute"),
     # the feed
     ("gateway.exchange.feed:MAX_REPLACED", 20, WIRE, "the SHA-256 of at most 20 envelopes"),
     ("gateway.housekeeping:KEEP_COLLECTED", 30 * DAY, WIRE, "its bytes for 30 days, statement and digest for good"),
     # how the agency runs it: keys
-    ("partner_sdk.wire.enrolment:INVITATION_LIFETIME", 14 * DAY, RUNNING, "a secret that works once, for 14 days"),
-    ("partner_sdk.wire.signing:KEY_SET_LIFETIME", 90 * DAY, RUNNING, "expire 90 days after they were signed"),
+    (
+        "gateway.desk.partners.enrolments:INVITATION_LIFETIME",
+        14 * DAY,
+        RUNNING,
+        "a secret that works once, for 14 days",
+    ),
+    ("gateway.desk.keyring.key_set:KEY_SET_LIFETIME", 90 * DAY, RUNNING, "expire 90 days after they were signed"),
     ("partner_sdk.wire.signing:ALARM_BEFORE_EXPIRY", 60 * DAY, RUNNING, "`doctor` names a fault 60 days before"),
     ("gateway.desk.keyring.publication:UNUSED_FOR", HOUR, RUNNING, "only then, an hour later, desk: `gateway end-key`"),
     ("gateway.desk.keyring.publication:RESIGN_AFTER", DAY, RUNNING, "signs lists that changed or are a day old"),

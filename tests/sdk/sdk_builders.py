@@ -15,21 +15,14 @@ import requests
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
+from gateway.desk.digests.own_facts import make_exact_cell
+from gateway.desk.digests.payload import make_cell
 from partner_sdk._commands.runtime import STATE_VARIABLE, Runtime
 from partner_sdk.cli import main
 from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerState
 from partner_sdk.client.transport import make_session
 from partner_sdk.key_files import write_key_file
-from partner_sdk.wire.digest import (
-    Digest,
-    DigestAdvice,
-    DigestTable,
-    Overview,
-    OverviewLine,
-    OverviewTable,
-    make_cell,
-    make_exact_cell,
-)
+from partner_sdk.wire.digest import Digest, DigestAdvice, DigestTable, Overview, OverviewLine, OverviewTable
 from partner_sdk.wire.enrolment import Invitation
 from tests.builders import NOW, PUBLIC_ORIGIN, Agency, Partner, StillClock
 

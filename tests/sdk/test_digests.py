@@ -11,11 +11,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.desk.digests.own_facts import make_exact_cell
+from gateway.desk.digests.payload import make_cell
 from partner_sdk._commands.runtime import EXIT_FAILED
 from partner_sdk.console.digests.page import render_page
 from partner_sdk.console.digests.view import Figure, Grid, judge_change, list_changes, list_earlier, make_digest_page
+from partner_sdk.console.feedback import format_rows
 from partner_sdk.wire.canonical import encode, to_base64url
-from partner_sdk.wire.digest import Digest, DigestNotice, DigestTable, format_rows, make_cell, make_exact_cell
+from partner_sdk.wire.digest import Digest, DigestNotice, DigestTable
 from tests.builders import House
 from tests.sdk.mailbox_builders import make_post, post_to
 from tests.sdk.sdk_builders import Terminal, make_digest

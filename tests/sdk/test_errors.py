@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.exchange.feed import verify_register
+from gateway.desk.partners.enrolments import check_enrolment
+from gateway.exchange.feed import parse_pin, verify_register
 from gateway.exchange.public_report import parse_public_report
 from gateway.exchange.request_signatures import parse_signature_headers
 from partner_sdk import errors
@@ -27,11 +28,11 @@ from partner_sdk.wire.canonical import (
     parse_time,
 )
 from partner_sdk.wire.digest import Digest, parse_digest
-from partner_sdk.wire.enrolment import check_enrolment, parse_invitation
+from partner_sdk.wire.enrolment import parse_invitation
 from partner_sdk.wire.mailbox import SIGNED_MESSAGE, MailboxList
 from partner_sdk.wire.receipts import SIGNED_INTAKE, verify_intake
 from partner_sdk.wire.sealing import Envelope, unpad
-from partner_sdk.wire.signing import parse_pin, parse_statement, verify_bundle
+from partner_sdk.wire.signing import parse_statement, verify_bundle
 from partner_sdk.wire.submission import SIGNED_SUBMISSION, Progress, ReportPost, ServiceStatus, check_partner_id
 from tests.builders import Agency
 

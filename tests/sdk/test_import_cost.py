@@ -85,7 +85,7 @@ def test_extra_has_an_import_of_its_own(extra: str) -> None:
     "module",
     [
         "gateway.exchange.public_report",
-        *(f"partner_sdk.wire.{name}" for name in ("problems", "receipts", "sealing", "signature_profile")),
+        *(f"partner_sdk.wire.{name}" for name in ("problems", "receipts", "sealing")),
         *("partner_sdk.wire.signing", "partner_sdk.wire.submission"),
     ],
 )

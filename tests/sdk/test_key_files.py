@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.keys import is_private_key_text
 from partner_sdk.durable_files import check_owner, is_open_to_others
 from partner_sdk.errors import LocalStateError
 from partner_sdk.key_files import (
     KeyFile,
     KeyRole,
-    is_private_key_text,
     load_signing_key,
     load_xwing_private_key,
     new_key,

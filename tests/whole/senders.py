@@ -21,8 +21,7 @@ from partner_sdk.client.partner import Partner as SdkPartner
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import make_report_id
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, PART_BYTES
-from partner_sdk.wire.signature_profile import CONTENT_TYPE, PART_CONTENT_TYPE
-from partner_sdk.wire.signing import find_active_sealing_key
+from partner_sdk.wire.signing import CONTENT_TYPE, PART_CONTENT_TYPE, find_active_sealing_key
 from tests.builders import Partner, SealedReport, seal_report, sign_request
 from tests.builders.evidence import SealedEvidence
 from tests.gateway.web.process_watch import find_living, list_family, read_command

@@ -11,8 +11,8 @@ from partner_sdk.button.snippet import make_snippet
 from partner_sdk.console.check import Expected, browser_check
 from partner_sdk.console.check import browser as chromium_room
 from partner_sdk.console.check.browser_check import Prepare, Screen, check_in_browser, leave_as_it_is
+from partner_sdk.console.check.findings import ButtonCheck
 from partner_sdk.errors import TransportError
-from partner_sdk.wire.button import ButtonCheck
 from tests.sdk.button.pages import PLACEMENT, PLAIN, make_page
 from tests.widget.agency_door import AgencyDoor
 from tests.widget.checked_pages import LISTEN, NOW, PHONE, CheckBrowsers, check, list_all_codes, list_codes

@@ -25,9 +25,17 @@ from partner_sdk.button.snippet import (
 )
 from partner_sdk.console.check import findings as findings_module
 from partner_sdk.console.check.browser_check import Loads, read_page
-from partner_sdk.console.check.findings import Expected, make_check, make_unreachable, read_codes
+from partner_sdk.console.check.findings import (
+    ButtonCheck,
+    CheckPost,
+    Expected,
+    encode_checks,
+    make_check,
+    make_unreachable,
+    parse_checks,
+    read_codes,
+)
 from partner_sdk.console.check.rules import judge_page
-from partner_sdk.wire.button import ButtonCheck, CheckPost, encode_checks, parse_checks
 from tests.sdk.button.pages import ADDRESS, LINK, ORIGIN, PLACEMENT, PLAIN, SEEDS, WITH_SCRIPT, Seed, make_page
 from tests.sdk.button.pasting import ENDS, FOREIGN, PLACES, paste
 from tests.widget.checked_pages import NOW, list_codes

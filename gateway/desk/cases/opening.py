@@ -30,18 +30,13 @@ from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.store.schema import CASES, PAGE_CONTEXTS, of_sender
 from gateway.desk.vault import Reason, VaultError
+from gateway.exchange.page_contexts import parse_context_token, verify_page_context
 from gateway.exchange.public_codes import CONTEXT_REFUSED_SIGNAL
 from gateway.exchange.public_report import PublicReport, parse_public_report
 from gateway.web.logs import format_exception
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
 from partner_sdk.report import SealedIndustryReport, list_given, parse_sealed_report
-from partner_sdk.wire.button import (
-    PageContext,
-    SealedPageContext,
-    context_seal_context,
-    parse_context_token,
-    verify_page_context,
-)
+from partner_sdk.wire.button import PageContext, SealedPageContext, context_seal_context
 from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.signing import key_id_of, parse_statement
 from partner_sdk.wire.submission import PUBLIC_SENDER, report_context

@@ -24,10 +24,10 @@ from gateway.desk.store.agency_tables import FORMER_PARTNER_KEYS, PARTNERS, VERI
 from gateway.desk.store.audit import list_alarm_subjects, raise_alarm
 from gateway.desk.store.schema import ALARMS, CHAIN_LINKS, COLLECTOR, DESTRUCTIONS
 from gateway.desk.store.schema import CollectorState as CollectorState
-from gateway.exchange.feed import REPORT, FeedStatus, WaitingReports
+from gateway.exchange.feed import EPOCH_PATTERN, INSTANCE_PATTERN, REPORT, FeedStatus, WaitingReports
 from partner_sdk.errors import FormatError, ProblemError, ReportAbuseError
 from partner_sdk.wire.canonical import format_time, parse_time
-from partner_sdk.wire.receipts import EPOCH_PATTERN, FIRST_PREVIOUS, INSTANCE_PATTERN, IntakeStatement
+from partner_sdk.wire.receipts import FIRST_PREVIOUS, IntakeStatement
 from partner_sdk.wire.submission import SENDER_PATTERN
 
 GAP: Final = "chain-gap"

@@ -18,21 +18,16 @@ from typing import Final
 from sqlalchemy import Connection
 
 from gateway.desk.collection import evidence_holdings as holdings
-from gateway.desk.collection.evidence_holdings import SealedParts, get_parts, hold_alone
+from gateway.desk.collection.evidence_holdings import SealedParts, get_parts, hold_alone, size_of_sealed_part
 from gateway.desk.office.feed_client import FeedClient
 from gateway.desk.office.inbox import FeedCircleError, read_pages
 from gateway.desk.office.wiring import Desk
 from gateway.desk.store import DeskStore, audit
 from gateway.desk.store.audit import list_alarm_subjects, raise_alarm
-from gateway.exchange.feed import EVIDENCE, Acknowledgement
+from gateway.exchange.feed import EVIDENCE, Acknowledgement, EvidenceRow
 from partner_sdk.errors import FormatError, RefusedError, ReportAbuseError, TransportError, UnavailableError
 from partner_sdk.wire.canonical import check_report_id, encode, parse_exact
-from partner_sdk.wire.evidence import (
-    EvidenceRow,
-    count_sealed_parts,
-    evidence_digest,
-    size_of_sealed_part,
-)
+from partner_sdk.wire.evidence import count_sealed_parts, evidence_digest
 from partner_sdk.wire.submission import check_partner_id
 
 # 32 bytes of digest each, 120 in memory. This many of one partner are 390 GB in the largest files, or 50,000 small

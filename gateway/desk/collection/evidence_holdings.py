@@ -24,16 +24,15 @@ from partner_sdk.durable_files import make_private_folder, sync_folder, write_du
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 from partner_sdk.wire.canonical import check_report_id, format_time, parse_base64url
 from partner_sdk.wire.evidence import (
+    PART_BYTES,
     SECRET_BYTES,
     SEGMENT_BYTES,
     SEGMENT_TEXT_BYTES,
     EvidenceReference,
     count_sealed_bytes,
     count_sealed_parts,
-    count_sealed_segments,
     derive_file_key,
     make_nonce,
-    size_of_sealed_part,
 )
 from partner_sdk.wire.submission import check_partner_id
 
@@ -343,3 +342,13 @@ def _check_reference(held: Held, reference: EvidenceReference) -> None:
         raise OpeningError(
             "The sealed bytes at this desk do not match the file size in the report.", reason="wrong-size"
         )
+
+
+def count_sealed_segments(sealed_bytes: int) -> int:
+    """Return the number of segments of a sealed file."""
+    return -(-sealed_bytes // SEGMENT_BYTES)
+
+
+def size_of_sealed_part(number: int, *, sealed_bytes: int) -> int:
+    """Return the size of one part of a sealed file: all are whole but the last."""
+    return min(PART_BYTES, sealed_bytes - number * PART_BYTES)

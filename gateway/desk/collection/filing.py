@@ -35,10 +35,10 @@ from gateway.desk.store.agency_tables import PARTNERS
 from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, NAMED_EVIDENCE, PAGE_CONTEXTS, REPORTS
 from gateway.desk.vault import CaseKey
 from gateway.desk.vault.doors import Signer
+from gateway.exchange.page_contexts import parse_context_token
 from gateway.exchange.public_report import PublicReport, is_flagged, is_from_grown_up
 from partner_sdk.errors import FormatError
 from partner_sdk.report import SealedIndustryReport, list_missing_fields, measure_completeness
-from partner_sdk.wire.button import parse_context_token
 from partner_sdk.wire.canonical import REFERENCE_RANDOM_BYTES, format_time, make_reference, parse_time
 from partner_sdk.wire.receipts import IntakeStatement
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields

@@ -33,8 +33,9 @@ from gateway.desk.office.wiring import Desk
 from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.store import audit
 from gateway.desk.store.schema import IMPORTED_REPORTS, REPORTS
+from gateway.exchange.request_signatures import parse_any_spelling
 from partner_sdk.errors import FormatError, OpeningError
-from partner_sdk.wire.canonical import encode, format_time, parse_any_spelling, parse_base64url, parse_time
+from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_time
 from partner_sdk.wire.receipts import DeskReceiptStatement
 from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES
 from partner_sdk.wire.submission import (

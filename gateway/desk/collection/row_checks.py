@@ -21,7 +21,7 @@ import msgspec
 
 from gateway.desk.vault import VaultError
 from gateway.desk.vault.doors import Vault
-from gateway.exchange.feed import ReportRow
+from gateway.exchange.feed import EPOCH_PATTERN, INSTANCE_PATTERN, MAX_SEQUENCE, ReportRow
 from gateway.exchange.public_report import PublicReport, parse_public_report
 from gateway.guidance.risk import (
     SOMETHING_ELSE,
@@ -48,15 +48,7 @@ from partner_sdk.wire.canonical import (
     parse_reference,
     parse_time,
 )
-from partner_sdk.wire.receipts import (
-    EPOCH_PATTERN,
-    INSTANCE_PATTERN,
-    MAX_SEQUENCE,
-    PLACEMENT_PATTERN,
-    SIGNED_INTAKE,
-    IntakeStatement,
-    verify_intake,
-)
+from partner_sdk.wire.receipts import PLACEMENT_PATTERN, SIGNED_INTAKE, IntakeStatement, verify_intake
 from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES, Envelope
 from partner_sdk.wire.signing import MAX_STATEMENT_BYTES, KeySet, parse_statement
 from partner_sdk.wire.submission import (

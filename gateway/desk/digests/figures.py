@@ -25,7 +25,7 @@ from gateway.desk.office.people.permissions import Permission
 from gateway.desk.office.uk_times import format_uk_day, get_start_of, get_uk_day, get_uk_day_of
 from gateway.desk.office.views.page import get_desk, parse_small_number, show_page, staff_rule
 from gateway.desk.store.schema import CASE_ACTIONS, CASE_STEPS, CASES
-from partner_sdk.uk_clock import UK
+from partner_sdk.console.uk_clock import UK
 from partner_sdk.wire.canonical import format_time
 
 # A time of fewer cases would be that of a person: it is not shown.

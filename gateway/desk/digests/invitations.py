@@ -39,9 +39,9 @@ from gateway.desk.office.wiring import Desk
 from gateway.desk.partners.placement_register import get_successor, list_counted
 from gateway.desk.store.schema import CASE_ACTIONS
 from gateway.web.settings import read_settings
-from partner_sdk.console.digests.view import list_kinds
+from partner_sdk.console.digests.view import is_clear, list_kinds
 from partner_sdk.wire.canonical import encode, format_time, parse_exact, parse_time
-from partner_sdk.wire.digest import Digest, is_clear, parse_digest
+from partner_sdk.wire.digest import Digest, parse_digest
 
 INVITATION_FILE: Final = Path(__file__).with_name("invitation.toml")
 ASKED_WITHIN: Final = timedelta(days=365)

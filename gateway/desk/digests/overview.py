@@ -57,7 +57,7 @@ from partner_sdk.wire.digest import (
     Overview,
     OverviewLine,
     OverviewTable,
-    encode_overview,
+    parse_overview,
 )
 from partner_sdk.wire.signing import Environment
 
@@ -314,3 +314,10 @@ def _bound_share(drawn: DrawnTable, value: int) -> tuple[int, int]:
 
 
 _MOST_BYTES: Final = 64 * MAX_RECORD_BYTES
+
+
+def encode_overview(overview: Overview) -> bytes:
+    """Return the canonical bytes, which are stored, signed and published."""
+    raw = canonical.encode(overview)
+    parse_overview(raw)
+    return raw

@@ -34,9 +34,9 @@ from gateway.desk.partners.placement_checks import BY_RUNNER
 from gateway.desk.partners.placement_register import PlacementRow, format_place, list_placements, to_placement
 from gateway.desk.store.agency_tables import ENROLMENTS, OUTCOME_SIGNALS, PARTNERS, PLACEMENT_CHECKS, PLACEMENTS
 from gateway.desk.store.schema import CASE_ACTIONS, CASES, QUARANTINE
-from partner_sdk.report import describe_field
+from partner_sdk.report.outline import get_field
 from partner_sdk.wire.canonical import format_time, parse_time
-from partner_sdk.wire.digest import DigestCell, DigestTable, make_exact_cell
+from partner_sdk.wire.digest import DigestCell, DigestTable
 from partner_sdk.wire.signing import Environment
 
 _HOUR: Final = 3600
@@ -325,3 +325,16 @@ def _list_all(connection: Connection, partner: str) -> list[PlacementRow]:
 
 def _ended_before(row: PlacementRow, quarter: Quarter) -> bool:
     return row.state == "ended" and row.state_at < format_time(quarter.starts_at)
+
+
+def make_exact_cell(label: str, *, title: str, value: int, shown: str | None = None) -> DigestCell:
+    """Return a cell of the partner's own facts: no interval; `shown` may add a unit, e.g. `3 hours`."""
+    return DigestCell(label, title, value, value, value, str(value) if shown is None else shown)
+
+
+def describe_field(pattern: str) -> str:
+    """Return a field with its place in words, e.g. `Suspects: user name`."""
+    place, _, _ = pattern.removeprefix("/").rpartition("/")
+    words = get_field(f"#{pattern}").description.removesuffix(".")
+    named = place.replace("/", ", ").replace("_", " ")
+    return f"{named[:1].upper()}{named[1:]}: {words[:1].lower()}{words[1:]}" if place else words

@@ -18,11 +18,14 @@ from gateway.desk.digests import noise
 from gateway.desk.digests.ledger import DigestRecord
 from gateway.desk.digests.tables import QUARTER_TABLES, Table
 from gateway.desk.keyring.key_set import Period
+from partner_sdk.console.digests.view import is_clear
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.digest import (
     DIGEST_VERSION,
+    FEW,
     KIND,
+    SMALLEST_SHOWN,
     TOTAL,
     WEAKNESS,
     Digest,
@@ -31,8 +34,6 @@ from partner_sdk.wire.digest import (
     DigestTable,
     Evidence,
     encode_digest,
-    is_clear,
-    make_cell,
 )
 from partner_sdk.wire.signing import Environment
 
@@ -189,3 +190,19 @@ def make_recommendations(tables: Sequence[DigestTable]) -> list[DigestAdvice]:
         )
         for rank, cell in enumerate(clear[:MOST_RECOMMENDATIONS], start=1)
     ]
+
+
+def make_cell(
+    label: str,
+    *,
+    title: str,
+    value: int,
+    low: int,
+    high: int,
+    own: int | None = None,
+    evidence: Evidence | None = None,
+) -> DigestCell:
+    """Return a cell in its published form: a number that chance could have made is few, also one below zero."""
+    if value < SMALLEST_SHOWN or low < 1:
+        return DigestCell(label, title, None, 0, max(high, SMALLEST_SHOWN - 1), FEW, own, evidence)
+    return DigestCell(label, title, value, low, high, str(value), own, evidence)

@@ -30,6 +30,7 @@ from gateway.exchange.desk_statements import (
     open_anchor,
     parse_anchors,
 )
+from gateway.exchange.feed import parse_pin
 from partner_sdk.durable_files import find_bytes, held, write_durably
 from partner_sdk.errors import (
     FormatError,
@@ -40,7 +41,7 @@ from partner_sdk.errors import (
     UnavailableError,
 )
 from partner_sdk.wire.canonical import encode, format_time, parse_exact
-from partner_sdk.wire.signing import KeySet, parse_pin, verify_bundle
+from partner_sdk.wire.signing import KeySet, verify_bundle
 
 ANCHORS_FILE: Final = "audit.anchors"
 # The action whose subject is the newest anchor over entries that a person accepted as lost.

@@ -32,6 +32,7 @@ from gateway.desk.store import audit
 from gateway.desk.store.audit import raise_alarm
 from gateway.desk.vault import FeedKeyName, PublicKey
 from gateway.desk.vault.key_folder import KeyFolder
+from gateway.exchange.feed import parse_pin
 from partner_sdk.durable_files import sync_folder, write_durably
 from partner_sdk.errors import KeySetError, LocalStateError, NotAuthorisedError, RefusalError
 from partner_sdk.key_files import SEED_BYTES, KeyFile, KeyRole, load_signing_key, new_key, write_key_bytes
@@ -43,7 +44,6 @@ from partner_sdk.wire.signing import (
     RootChange,
     StatementKind,
     fingerprint_of,
-    parse_pin,
     sign_statement,
     verify_bundle,
 )

@@ -24,9 +24,10 @@ from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time, to_base64url
 from partner_sdk.wire.enrolment import mailbox_key_id
 from partner_sdk.wire.sealing import SUITE_NAME, SealContext, SealingKey, SealingState, seal
-from partner_sdk.wire.signing import KEY_SET_LIFETIME, KeySet, VerifyKey, find_active_sealing_key, key_id_of
+from partner_sdk.wire.signing import KeySet, VerifyKey, find_active_sealing_key, key_id_of
 from partner_sdk.wire.submission import AGENCY
 
+KEY_SET_LIFETIME = timedelta(days=90)
 _SPELLING = re.compile(r"(20\d\d)-Q([1-4])")
 _YEAR_SPELLING = re.compile(r"20\d\d")
 

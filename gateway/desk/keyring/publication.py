@@ -28,6 +28,7 @@ from gateway.desk.keyring.delegation import (
     sign_delegation,
 )
 from gateway.desk.keyring.key_set import (
+    KEY_SET_LIFETIME,
     LOG_ROLE,
     RECEIPT_ROLE,
     SEAL_GRACE,
@@ -60,12 +61,14 @@ from gateway.desk.store.schema import REPORTS
 from gateway.desk.vault import to_public
 from gateway.desk.vault.record import FIRST_PREVIOUS, OPENINGS_FILE, OpeningRecord
 from gateway.exchange.feed import (
+    INSTANCE_PATTERN,
     MAX_FORMER_KEYS,
     SIGNED_REGISTER,
     FormerKey,
     GatewayCard,
     GatewayKey,
     PartnerRegister,
+    PlacementEntry,
     RegisterEntry,
 )
 from gateway.guidance.agency import write_agency_example
@@ -73,16 +76,14 @@ from gateway.web.settings import format_settings
 from partner_sdk.durable_files import sync_folder
 from partner_sdk.errors import ConflictError, RefusalError
 from partner_sdk.key_files import KeyFile, KeyRole, new_key, write_key_file
-from partner_sdk.wire.button import PlacementEntry
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_time, to_base64url
-from partner_sdk.wire.receipts import INSTANCE_PATTERN
 from partner_sdk.wire.signing import (
-    KEY_SET_LIFETIME,
+    MAX_LIST_BYTES,
     PUBLIC_KEY_BYTES,
     KeySet,
+    KeySetBundle,
     Pin,
     fingerprint_of,
-    make_bundle,
     parse_statement,
 )
 
@@ -494,3 +495,14 @@ def _fill(
     write_agency_example(paths.agency)
     paths.config.write_text(format_settings(config), encoding="utf-8")
     return pin
+
+
+def make_bundle(signed_key_set: bytes, *, delegation: bytes, root_change: bytes | None = None) -> bytes:
+    """Return the bytes of a key-set bundle of statements that are all signed already."""
+    return encode(
+        KeySetBundle(
+            delegation=parse_statement(delegation),
+            key_set=parse_statement(signed_key_set, max_bytes=MAX_LIST_BYTES),
+            root_change=None if root_change is None else parse_statement(root_change),
+        )
+    )

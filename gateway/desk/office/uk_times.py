@@ -8,9 +8,9 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, Literal
 
-from partner_sdk import uk_clock
+from partner_sdk.console.uk_clock import MONTHS, UK, is_shown_twice, list_moments
+from partner_sdk.console.uk_clock import format_uk_time as format_moment
 from partner_sdk.errors import RefusalError
-from partner_sdk.uk_clock import MONTHS, UK, is_shown_twice, list_moments
 from partner_sdk.wire.canonical import parse_time
 
 _MONTHS_A_YEAR: Final = len(MONTHS)
@@ -98,7 +98,7 @@ def format_uk_day_of(text: str) -> str:
 
 def format_uk_time(text: str) -> str:
     """Return a stored time as UK time, e.g. `25 Nov 2026, 08:30 GMT`."""
-    return uk_clock.format_uk_time(parse_time(text))
+    return format_moment(parse_time(text))
 
 
 def format_short_time(text: str, *, now: datetime) -> str:

@@ -46,6 +46,7 @@ from partner_sdk.reader.package_reader import (
     ALPHABET,
     HEADER,
     MAGIC,
+    MAX_MANIFEST_BYTES,
     PASSPHRASE_SYMBOLS,
     SALT_BYTES,
     SIZE,
@@ -58,18 +59,9 @@ from partner_sdk.reader.package_reader import (
     make_nonce,
     normalise_passphrase,
 )
+from partner_sdk.reader.packages import MANIFEST_FILE, SIGNED_PACKAGE, PackageFile, PackageManifest
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact, to_base64url
-from partner_sdk.wire.mailbox import (
-    MANIFEST_FILE,
-    MAX_ARCHIVE_BYTES,
-    MAX_MANIFEST_BYTES,
-    SIGNED_PACKAGE,
-    Package,
-    PackageFile,
-    PackageManifest,
-    encode_body,
-    parse_body,
-)
+from partner_sdk.wire.mailbox import MAX_ARCHIVE_BYTES, Package, encode_body, parse_body
 
 # APPNOTE.TXT 6.3.10: §4.3.7 local header, §4.3.12 central header, §4.3.14 to §4.3.16 the ends, §4.5.3 ZIP64.
 _LOCAL: Final = struct.Struct("<4s5H3I2H")

@@ -83,8 +83,8 @@ from gateway.desk.store import audit
 from gateway.desk.store.schema import CASES
 from gateway.guidance.signposts import Source
 from gateway.web.settings import read_settings
+from partner_sdk.console.uk_clock import UK
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
-from partner_sdk.uk_clock import UK
 from partner_sdk.wire.canonical import check_report_id, encode, format_time, parse_exact, parse_time
 from partner_sdk.wire.mailbox import (
     ACCOUNT_KINDS,

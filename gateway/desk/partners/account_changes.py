@@ -8,6 +8,7 @@ The registration (SI 2026/268) decides nothing about a report: it only adds a no
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,23 +24,22 @@ from gateway.desk.store import audit, copy_fields
 from gateway.desk.store.agency_tables import ACCOUNT_CHANGES, ENROLMENTS, FORMER_PARTNER_KEYS, PARTNERS, ChangeColumns
 from gateway.desk.vault.doors import Vault
 from gateway.exchange.feed import ACCOUNT_CHANGE, ItemRow
-from partner_sdk.errors import EnrolmentError, FormatError, OpeningError
+from partner_sdk.errors import EnrolmentError, FormatError, OpeningError, StatementError
 from partner_sdk.wire.canonical import check_report_id, format_time, parse_base64url
 from partner_sdk.wire.enrolment import (
     MAX_ACCOUNT_ENVELOPE_BYTES,
+    MAX_ACCOUNT_STATEMENT_BYTES,
     SIGNED_CHANGE,
     AccountChange,
     EnrolmentKeys,
     NewKeys,
+    Person,
     Registration,
     account_context,
-    check_account_change,
-    get_signing_key_id,
-    list_people,
     list_registration_gaps,
 )
-from partner_sdk.wire.sealing import Envelope
-from partner_sdk.wire.signing import PUBLIC_KEY_BYTES, key_id_of
+from partner_sdk.wire.sealing import XWING_PUBLIC_KEY_BYTES, Envelope
+from partner_sdk.wire.signing import PUBLIC_KEY_BYTES, StatementKind, check_statement, key_id_of, parse_statement
 from partner_sdk.wire.submission import check_partner_id
 
 # A partner may ask only this often an hour (gateway/limits.py); a longer feed is endless, and an alarm.
@@ -692,4 +692,59 @@ def get_partner_view(connection: Connection, partner: str) -> PartnerView:
         registration=None if accepted is None else accepted.registration,
         registered_at=None if accepted is None else accepted.accepted_at,
         wanted=find_wanted_registration(connection, partner),
+    )
+
+
+def list_people(registration: Registration) -> tuple[Person, ...]:
+    """Return all permitted submitters: the authorised persons, the administrator and the replacement."""
+    leading = (registration.administrator, registration.replacement)
+    return (*(one for one in leading if one is not None), *registration.authorised_persons)
+
+
+def check_account_change(
+    raw: bytes, *, environment: str, partner: str, submission_keys: Mapping[str, bytes], change_id: str | None = None
+) -> AccountChange:
+    """Return the change that a statement (`raw`, the opened box) carries, for the desk.
+
+    `submission_keys` holds the one key of the partner that is in force. Raises `EnrolmentError`: `malformed`,
+    `wrong-partner`, `wrong-change`, `unknown-key`, `bad-signature`, `bad-key`.
+    """
+    try:
+        statement = parse_statement(raw, max_bytes=MAX_ACCOUNT_STATEMENT_BYTES)
+        change = SIGNED_CHANGE.peek(raw)
+        SIGNED_CHANGE.check(change)
+        if not statement.signatures or statement.signatures[0].keyid not in submission_keys:
+            raise EnrolmentError("The change is not signed by the current key.", reason="unknown-key")
+        signers = (submission_keys[statement.signatures[0].keyid], *_new_signers(change))
+        check_statement(statement, kind=StatementKind.ACCOUNT_CHANGE, signers=signers, payload_type=AccountChange)
+    except StatementError:
+        raise EnrolmentError("The change is not signed by all its keys.", reason="bad-signature") from None
+    except FormatError as error:
+        raise EnrolmentError(f"The change cannot be read: {error}", reason="malformed") from None
+    if (change.partner, change.environment) != (partner, environment):
+        raise EnrolmentError("The change is for another partner or environment.", reason="wrong-partner")
+    if change_id is not None and change.change_id != change_id:
+        raise EnrolmentError("The change has a different id inside and outside.", reason="wrong-change")
+    if len(set(signers)) != len(signers):
+        raise EnrolmentError("Each key has one role: the new keys must be different.", reason="bad-key")
+    if change.keys is not None and change.keys.old_key_id != statement.signatures[0].keyid:
+        raise EnrolmentError("The change replaces a different key from the one that signed it.", reason="bad-key")
+    return change
+
+
+def get_signing_key_id(raw: bytes) -> str:
+    """Return the id of the key that signed a stored statement first: the old one of a change of keys.
+
+    Only of a statement that was checked before; raises `FormatError`.
+    """
+    return parse_statement(raw, max_bytes=MAX_ACCOUNT_STATEMENT_BYTES).signatures[0].keyid
+
+
+def _new_signers(change: AccountChange) -> tuple[bytes, ...]:
+    if change.keys is None:
+        return ()
+    parse_base64url(change.keys.mailbox_key, length=XWING_PUBLIC_KEY_BYTES)
+    return (
+        parse_base64url(change.keys.submission_key, length=PUBLIC_KEY_BYTES),
+        parse_base64url(change.keys.context_key, length=PUBLIC_KEY_BYTES),
     )

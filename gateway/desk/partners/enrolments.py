@@ -7,8 +7,9 @@ earlier keys stay provable, and mail sealed to them is sealed again, because it 
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -37,24 +38,23 @@ from gateway.desk.partners.placement_register import get_successor
 from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import ENROLMENTS, INVITATIONS, PARTNERS
 from gateway.desk.vault.doors import Vault
-from gateway.exchange.feed import ENROLMENT, InvitationHash, ItemRow
-from partner_sdk.errors import EnrolmentError, FormatError, OpeningError
-from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time, to_base64url
+from gateway.exchange.feed import ENROLMENT, InvitationHash, ItemRow, parse_pin
+from partner_sdk.errors import EnrolmentError, FormatError, OpeningError, StatementError
+from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_exact, parse_time, to_base64url
 from partner_sdk.wire.enrolment import (
-    INVITATION_LIFETIME,
     MAX_ENROLMENT_BYTES,
     SECRET_BYTES,
+    EnrolmentBox,
     EnrolmentKeys,
     Invitation,
-    check_enrolment,
     enrolment_context,
-    find_enrolled_registration,
     secret_sha256,
 )
-from partner_sdk.wire.sealing import Envelope
-from partner_sdk.wire.signing import PUBLIC_KEY_BYTES, key_id_of, parse_pin
+from partner_sdk.wire.sealing import XWING_PUBLIC_KEY_BYTES, Envelope
+from partner_sdk.wire.signing import PUBLIC_KEY_BYTES, StatementKind, check_statement, key_id_of
 from partner_sdk.wire.submission import check_partner_id
 
+INVITATION_LIFETIME: Final = timedelta(days=14)
 INTAKE: Final = Intake(
     ENROLMENT,
     most_items=1_000,
@@ -372,3 +372,38 @@ def _retire(connection: Connection, partner: str, *, at: str) -> bool:
     keep_former_key(connection, row, ended_at=row.suspended_at or at, is_revoked=row.revoked_at is not None)
     connection.execute(delete(PARTNERS).where(PARTNERS.c.partner == partner))
     return True
+
+
+def check_enrolment(raw: bytes, *, environment: str, invited: Mapping[str, str]) -> EnrolmentKeys:
+    """Return the keys of an opened box (`raw`), for the desk.
+
+    `invited` maps the base64url hash of each open invitation's secret to its partner id. Raises `EnrolmentError`:
+    `malformed`, `unknown-invitation`, `wrong-partner`, `bad-signature`, `bad-key`.
+    """
+    try:
+        box = parse_exact(raw, kind=EnrolmentBox, max_bytes=MAX_ENROLMENT_BYTES)
+        hashed = to_base64url(secret_sha256(parse_base64url(box.secret, length=SECRET_BYTES)))
+        claimed = parse_exact(parse_base64url(box.keys.payload), kind=EnrolmentKeys, max_bytes=MAX_ENROLMENT_BYTES)
+        signers = (
+            parse_base64url(claimed.submission_key, length=PUBLIC_KEY_BYTES),
+            parse_base64url(claimed.context_key, length=PUBLIC_KEY_BYTES),
+        )
+        keys = check_statement(box.keys, kind=StatementKind.ENROLMENT, signers=signers, payload_type=EnrolmentKeys)
+        parse_base64url(keys.mailbox_key, length=XWING_PUBLIC_KEY_BYTES)
+    except StatementError:
+        raise EnrolmentError("The enrolment is not signed with its own new keys.", reason="bad-signature") from None
+    except FormatError as error:
+        raise EnrolmentError(f"The enrolment cannot be read: {error}", reason="malformed") from None
+    if hashed not in invited or keys.secret_sha256 != hashed:
+        raise EnrolmentError("No open invitation has this secret.", reason="unknown-invitation")
+    if keys.partner != invited[hashed] or keys.environment != environment:
+        raise EnrolmentError("The invitation is for another partner or environment.", reason="wrong-partner")
+    if signers[0] == signers[1]:
+        raise EnrolmentError("Each key has one role: give two different signing keys.", reason="bad-key")
+    return keys
+
+
+def find_enrolled_registration(raw: bytes) -> bytes | None:
+    """Return the signed account change in an opened box, still to be checked, or None; raises `FormatError`."""
+    box = parse_exact(raw, kind=EnrolmentBox, max_bytes=MAX_ENROLMENT_BYTES)
+    return None if box.registration is None else encode(box.registration)

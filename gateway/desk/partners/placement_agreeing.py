@@ -29,8 +29,9 @@ from gateway.desk.partners.placement_register import (
 )
 from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import ADOPTERS, PLACEMENT_HISTORY, PLACEMENTS
+from gateway.exchange.feed import MAX_PLACEMENTS
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.button import MAX_PLACEMENTS, SERVICE_NAME_MAX, TEST_LINK_ID, is_placement
+from partner_sdk.wire.button import SERVICE_NAME_MAX, TEST_LINK_ID, is_placement
 from partner_sdk.wire.canonical import encode, format_time, parse_exact
 from partner_sdk.wire.receipts import PLACEMENT_MAX
 from partner_sdk.wire.submission import check_partner_id

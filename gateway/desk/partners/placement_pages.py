@@ -68,9 +68,9 @@ from gateway.web.rules import (
     not_found,
     rule,
 )
+from partner_sdk.console.check.findings import MAX_CHECKS_BODY_BYTES
 from partner_sdk.errors import FormatError
 from partner_sdk.wire import problems
-from partner_sdk.wire.button import MAX_CHECKS_BODY_BYTES
 
 # How to fix each blank required term of a placement, in the order of the form.
 _MISSING_TERMS: Final = {

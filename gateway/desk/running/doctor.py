@@ -24,7 +24,7 @@ from gateway.desk.collection.joining import list_misjoined
 from gateway.desk.digests.ledger import list_journals
 from gateway.desk.keyring.anchoring import check_audit
 from gateway.desk.keyring.delegation import read_delegation
-from gateway.desk.keyring.key_set import LOG_ROLE, has_role
+from gateway.desk.keyring.key_set import KEY_SET_LIFETIME, LOG_ROLE, has_role
 from gateway.desk.keyring.publication import DAILY_ROLES, OPENINGS_NOTED, find_newest
 from gateway.desk.office.people.register import list_mixed, list_people
 from gateway.desk.office.suggestions import suggest
@@ -47,7 +47,7 @@ from partner_sdk.errors import ReportAbuseError
 from partner_sdk.finding import Finding, Verdict
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import parse_time, to_base64url
-from partner_sdk.wire.signing import ALARM_BEFORE_EXPIRY, KEY_SET_LIFETIME
+from partner_sdk.wire.signing import ALARM_BEFORE_EXPIRY
 
 _SIGN_AFTER: Final = timedelta(days=2)
 

@@ -61,8 +61,9 @@ from gateway.exchange.feed import SIGNED_REGISTER
 from gateway.exchange.public_report import SIGNED_REPLY
 from gateway.guidance.agency import SIGNED_STAFFING
 from partner_sdk.key_files import KeyRole
+from partner_sdk.reader.packages import SIGNED_PACKAGE
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact
-from partner_sdk.wire.mailbox import SIGNED_MESSAGE, SIGNED_PACKAGE
+from partner_sdk.wire.mailbox import SIGNED_MESSAGE
 from partner_sdk.wire.receipts import SIGNED_DESK_RECEIPT
 from partner_sdk.wire.sealing import Envelope, SealContext
 from partner_sdk.wire.signing import MAX_LIST_BYTES, PUBLIC_KEY_BYTES, SIGNED_KEY_SET, SignedKind, StatementKind

@@ -24,6 +24,7 @@ from flask import Response, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
+from gateway.exchange.request_signatures import parse_any_spelling
 from gateway.intake import NoActiveKeyError
 from gateway.limits import SLOW_SECONDS
 from gateway.public.door import (
@@ -108,7 +109,6 @@ from partner_sdk.wire.button import TEST_LINK_ID
 from partner_sdk.wire.canonical import (
     encode,
     format_time,
-    parse_any_spelling,
     parse_base64url,
     parse_time,
     to_base64url,

@@ -11,11 +11,10 @@ from html.parser import HTMLParser
 from typing import Final
 
 from partner_sdk.button.snippet import ELEMENT, WORDS
-from partner_sdk.console.check.findings import Expected, make_check
+from partner_sdk.console.check.findings import ButtonCheck, Expected, make_check
 from partner_sdk.console.check.page_fetch import MAX_PAGE_BYTES, join_address
 from partner_sdk.console.check.rules import LINK_RULES, Button, Page, PageSeen, format_plain, judge_page
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.button import ButtonCheck
 
 # Every `<` counts, that of an end too. Large pages have some ten thousands.
 MAX_MARKS: Final = 100_000

@@ -21,11 +21,8 @@ from partner_sdk.wire.digest import (
     Digest,
     DigestCell,
     DigestTable,
-    describe_share,
     encode_digest,
-    format_epsilon,
     format_interval_share,
-    is_clear,
 )
 
 # Above the name and the period: a board member who gets the page alone reads here what it is, and from whom.
@@ -617,3 +614,23 @@ def _list_foot(digest: Digest) -> tuple[str, ...]:
         f"Digest of {digest.period} for {digest.partner}, made on {day.day} {day:%B %Y} by the agency.",
         f"Fingerprint of its signed content (SHA-256): {sha256(encode_digest(digest)).hexdigest()}",
     )
+
+
+def is_clear(cell: DigestCell) -> bool:
+    """Return whether a number is shown and chance hardly explains it."""
+    return cell.value is not None and cell.evidence == "clear"
+
+
+def describe_share(digest: Digest, label: str) -> str:
+    """Return how often incidents name a weakness, e.g. `often named: about 30 of 100 incidents`."""
+    cells = [cell for table in digest.tables if table.name == WEAKNESS for cell in table.cells]
+    named = next((cell.value for cell in cells if cell.label == label), None)
+    if named is None or digest.total is None or digest.total.value is None:
+        return "often named"
+    return f"often named: about {min(100, max(1, round(100 * named / digest.total.value)))} of 100 incidents"
+
+
+def format_epsilon(micro: int) -> str:
+    """Return a privacy cost for people: 400000 becomes `0.4`."""
+    whole, rest = divmod(micro, 1_000_000)
+    return f"{whole}.{rest:06d}".rstrip("0").ljust(len(str(whole)) + 2, "0")

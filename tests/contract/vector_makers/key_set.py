@@ -7,6 +7,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway.desk.keyring.publication import make_bundle
 from partner_sdk.key_files import xwing_public_bytes
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
 from partner_sdk.wire.signing import (
@@ -19,7 +20,6 @@ from partner_sdk.wire.signing import (
     VerifyKey,
     fingerprint_of,
     key_id_of,
-    make_bundle,
     make_sealing_key,
     public_bytes,
     sign_statement,

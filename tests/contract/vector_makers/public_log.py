@@ -3,8 +3,9 @@
 import base64
 from typing import Any
 
+from gateway.public_log import format_entry
 from partner_sdk.wire.canonical import format_time, to_base64url
-from partner_sdk.wire.public_log import digest_receipt, format_entry, format_verifier
+from partner_sdk.wire.public_log import digest_receipt, format_verifier
 from partner_sdk.wire.receipts import FIRST_PREVIOUS, SIGNED_INTAKE, IntakeStatement
 from partner_sdk.wire.signing import public_bytes
 from partner_sdk.wire.submission import ClearFields

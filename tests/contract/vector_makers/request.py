@@ -5,8 +5,7 @@ from typing import Any
 
 from gateway.exchange.request_signatures import parse_signature_headers, signature_base
 from partner_sdk.wire.canonical import to_base64url
-from partner_sdk.wire.signature_profile import content_digest
-from partner_sdk.wire.signing import key_id_of, public_bytes
+from partner_sdk.wire.signing import content_digest, key_id_of, public_bytes
 from tests.contract.vector_makers.seeds import NOW, signing_key
 
 

@@ -9,12 +9,12 @@ import pytest
 from gateway.desk.cases.case_files import CaseFileError, FileOfReport, make_whole_case, save_file
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.opening import open_case, open_whole_case
-from gateway.desk.cases.reading.partner_case import PageBudget, make_partner_case
+from gateway.desk.cases.reading.partner_case import PageBudget, is_cover, make_partner_case
 from gateway.desk.office.terminal import DONE
 from gateway.desk.running.cli import main
 from partner_sdk.report import IndustryReport, SealedIndustryReport, encode_sealed_report, make_sealed_report
 from partner_sdk.report.model import FileHash
-from partner_sdk.report.reading import is_cover, make_evidence_cover, note_new_ids
+from partner_sdk.report.reading import make_evidence_cover, note_new_ids
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import report_context
 from tests.builders import make_clear_fields

@@ -18,7 +18,8 @@ from gateway.desk.keyring.key_set import Quarter, QuarterError
 from gateway.desk.office.wiring import Desk
 from gateway.desk.store.agency_tables import STAGES
 from gateway.desk.store.schema import CASES, REPORTS
-from partner_sdk.wire.digest import parse_digest, render_csv
+from partner_sdk.console.feedback import render_csv
+from partner_sdk.wire.digest import parse_digest
 from tests.desk.digests.digest_builders import PARTNER, QUARTER, make_order
 
 

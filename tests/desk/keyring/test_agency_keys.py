@@ -37,10 +37,11 @@ from gateway.desk.keyring.key_set import (
     parse_quarter,
     replace_sealing_key,
 )
-from gateway.desk.keyring.publication import publish
+from gateway.desk.keyring.publication import make_bundle, publish
 from gateway.desk.partners.enrolments import invite_partner
 from gateway.desk.vault import VaultError, key_folder
 from gateway.desk.vault.key_folder import KeyFolder, find_protection, open_protection
+from gateway.exchange.feed import parse_pin
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.durable_files import write_durably
 from partner_sdk.errors import KeySetError
@@ -50,8 +51,6 @@ from partner_sdk.wire.signing import (
     SIGNED_KEY_SET,
     KeySet,
     find_active_sealing_key,
-    make_bundle,
-    parse_pin,
     parse_statement,
     verify_bundle,
     verify_keys,

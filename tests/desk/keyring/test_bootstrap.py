@@ -22,12 +22,12 @@ from gateway.desk.office.config import DeskConfig, DeskConfigError, DeskPaths, l
 from gateway.desk.office.wiring import open_desk
 from gateway.desk.running.cli import main
 from gateway.desk.running.commands import setup
-from gateway.exchange.feed import parse_gateway_card
+from gateway.exchange.feed import parse_gateway_card, parse_pin
 from gateway.web.settings import SettingsError
 from partner_sdk.errors import KeySetError, LocalStateError, NotAuthorisedError
 from partner_sdk.key_files import KeyRole, read_key_file
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.signing import find_active_sealing_key, parse_pin, verify_bundle
+from partner_sdk.wire.signing import find_active_sealing_key, verify_bundle
 from tests.builders import NOW, PUBLIC_ORIGIN, Partner
 from tests.desk.desk_loop import ACTOR, FEED_ORIGIN, Loop, make_loop
 from tests.desk.loop_model import copy_loop

@@ -30,8 +30,8 @@ from gateway.desk.store.agency_tables import ADOPTION_REQUESTS, INVITATIONS
 from gateway.desk.store.audit import check_chain
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.vault.key_folder import SEALING_KEY_FILES
-from gateway.exchange.feed import Acknowledgement, ItemKind, ItemPage, ItemRow
-from partner_sdk.wire.button import EXAMPLE, MAX_ADOPTION_BODY_BYTES, adoption_context
+from gateway.exchange.feed import MAX_ADOPTION_BODY_BYTES, Acknowledgement, ItemKind, ItemPage, ItemRow
+from partner_sdk.wire.button import EXAMPLE, adoption_context
 from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
 from partner_sdk.wire.sealing import seal
 from tests.builders import NOW, PUBLIC_ORIGIN

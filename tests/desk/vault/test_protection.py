@@ -25,9 +25,10 @@ from gateway.desk.vault.key_folder import (
     parse_protected_key,
     write_protection,
 )
+from gateway.keys import is_private_key_text
 from partner_sdk.durable_files import write_durably
 from partner_sdk.errors import FormatError, LocalStateError
-from partner_sdk.key_files import KeyRole, is_private_key_text
+from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import encode
 from tests.desk.view_builders import Clock, make_test_desk
 

@@ -21,8 +21,7 @@ from gateway.checker.cli import (
     read_token,
     write_posts,
 )
-from partner_sdk.errors import FormatError, TransportError
-from partner_sdk.wire.button import (
+from partner_sdk.console.check.findings import (
     MAX_CHECKS,
     MAX_CHECKS_BODY_BYTES,
     MAX_FINDINGS,
@@ -32,6 +31,7 @@ from partner_sdk.wire.button import (
     CheckTarget,
     parse_checks,
 )
+from partner_sdk.errors import FormatError, TransportError
 from partner_sdk.wire.canonical import encode
 from tests.gateway.checker.site import Site, SitePage, serve_site
 

@@ -8,7 +8,7 @@ from werkzeug.test import TestResponse
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, MAX_PARTS, PART_BYTES, SEGMENT_BYTES
-from partner_sdk.wire.signature_profile import CONTENT_TYPE, PART_CONTENT_TYPE
+from partner_sdk.wire.signing import CONTENT_TYPE, PART_CONTENT_TYPE
 from tests.builders import Door, House, Partner, seal_report, sign_request
 from tests.builders.evidence import hand_over, list_blobs, make_evidence, put_part, send_parts
 from tests.problem_shape import check_problem

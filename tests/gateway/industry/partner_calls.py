@@ -22,7 +22,7 @@ from partner_sdk.wire.enrolment import AccountPost, EnrolmentPost, secret_sha256
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, CompletePost, evidence_digest
 from partner_sdk.wire.mailbox import EntryPost
 from partner_sdk.wire.sealing import SealingKey
-from partner_sdk.wire.signature_profile import CONTENT_TYPE
+from partner_sdk.wire.signing import CONTENT_TYPE
 from tests.builders import NOW, Door, House, Partner, SealedReport, make_box, seal_report, sign_request
 
 REPORT_ID = make_report_id(NOW, b"report-id-")

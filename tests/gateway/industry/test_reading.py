@@ -7,13 +7,13 @@ from typing import get_args
 import pytest
 
 from gateway.exchange.feed import MAILBOX_MESSAGE, StageItem
+from gateway.industry import mailbox_schema, report_schema
 from gateway.store.items import put_item
 from gateway.store.reports import set_stage
-from partner_sdk.report import report_schema
+from gateway.web.rules import ENVIRONMENT_HEADER
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, make_report_id, to_base64url
-from partner_sdk.wire.mailbox import MessageKind, mailbox_schema
-from partner_sdk.wire.problems import ENVIRONMENT_HEADER
+from partner_sdk.wire.mailbox import MessageKind
 from partner_sdk.wire.signing import Environment, verify_bundle
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES
 from tests.builders import NOW, Agency, Door, House, Partner, make_box, make_house, seal_report

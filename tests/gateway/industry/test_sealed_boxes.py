@@ -13,16 +13,23 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.exchange.feed import ACCOUNT_CHANGE, ADOPTION_REQUEST, ENROLMENT, THREAD_ENTRY, ItemKind
+from gateway.exchange.feed import (
+    ACCOUNT_CHANGE,
+    ADOPTION_REQUEST,
+    ENROLMENT,
+    MAX_ADOPTION_BODY_BYTES,
+    MAX_ENROLMENT_BODY_BYTES,
+    THREAD_ENTRY,
+    ItemKind,
+)
 from gateway.store.items import put_invitation
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire import problems
-from partner_sdk.wire.button import MAX_ADOPTION_BODY_BYTES, MAX_ADOPTION_ENVELOPE_BYTES
+from partner_sdk.wire.button import MAX_ADOPTION_ENVELOPE_BYTES
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, parse_base64url, to_base64url
 from partner_sdk.wire.enrolment import (
     MAX_ACCOUNT_BODY_BYTES,
     MAX_ACCOUNT_ENVELOPE_BYTES,
-    MAX_ENROLMENT_BODY_BYTES,
     MAX_ENROLMENT_BYTES,
     SIGNED_CHANGE,
     TEMPLATE,

@@ -23,6 +23,7 @@ from gateway.desk.store.schema import CASES
 from gateway.testing import Sandbox, SandboxReport, agency, scenarios
 from gateway.testing.agency import SandboxStepError
 from gateway.testing.serving import _work
+from gateway.web.rules import ENVIRONMENT_HEADER
 from partner_sdk import Partner
 from partner_sdk.client.account import enrol, examine, rotate_keys, send_registration
 from partner_sdk.errors import (
@@ -39,7 +40,6 @@ from partner_sdk.wire.digest import parse_digest
 from partner_sdk.wire.enrolment import TEMPLATE, parse_invitation
 from partner_sdk.wire.evidence import PART_BYTES
 from partner_sdk.wire.mailbox import InformationRequest, OutcomeNote, SetAsideNotice
-from partner_sdk.wire.problems import ENVIRONMENT_HEADER
 from partner_sdk.wire.signing import get_active_sealing_key, parse_statement
 from partner_sdk.wire.submission import ReportPost
 from tests.builders import (

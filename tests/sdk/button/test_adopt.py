@@ -8,14 +8,13 @@ import msgspec
 import pytest
 from requests.adapters import BaseAdapter
 
-from gateway.exchange.feed import ADOPTION_REQUEST
+from gateway.exchange.feed import ADOPTION_REQUEST, MAX_ADOPTION_BODY_BYTES
 from gateway.testing.transport import WsgiTransport
 from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED
 from partner_sdk.button.adoption import ask_for_the_button, parse_asking_file
 from partner_sdk.errors import FormatError, KeySetError, ReportError
 from partner_sdk.wire.button import (
     EXAMPLE,
-    MAX_ADOPTION_BODY_BYTES,
     MAX_ADOPTION_BYTES,
     MAX_ADOPTION_ENVELOPE_BYTES,
     MAX_MESSAGE_CHARACTERS,

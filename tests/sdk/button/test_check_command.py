@@ -13,9 +13,16 @@ import pytest
 
 from partner_sdk.cli import main
 from partner_sdk.client.transport import make_session
+from partner_sdk.console.check.findings import (
+    ButtonCheck,
+    CheckList,
+    CheckPost,
+    CheckTarget,
+    encode_checks,
+    parse_checks,
+)
 from partner_sdk.console.check.page_fetch import check_page_address, fetch_page
 from partner_sdk.errors import FormatError, ReportAbuseError, TransportError
-from partner_sdk.wire.button import ButtonCheck, CheckList, CheckPost, CheckTarget, encode_checks, parse_checks
 from tests.builders.local_servers import run_server
 from tests.sdk.button.pages import ORIGIN, PLACEMENT, WITH_SCRIPT, make_page
 

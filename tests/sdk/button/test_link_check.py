@@ -9,11 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partner_sdk.console.check import Expected, check_link, parse_known
-from partner_sdk.console.check.findings import format_check
+from partner_sdk.console.check.findings import ButtonCheck, CheckPost, encode_checks, format_check, parse_checks
 from partner_sdk.console.check.link_check import MAX_MARKS
 from partner_sdk.console.check.page_fetch import MAX_PAGE_BYTES
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.button import ButtonCheck, CheckPost, encode_checks, parse_checks
 from tests.sdk.button.pages import (
     ADDRESS,
     LINK,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 
+from gateway.exchange.page_contexts import parse_context_token, verify_page_context
 from partner_sdk.button.page_contexts import DEFAULT_LIFETIME_SECONDS, PageContexts, PageFacts, parse_page_facts
 from partner_sdk.errors import FormatError, KeySetError, LocalStateError, ReportError, SealingError
 from partner_sdk.key_files import KeyRole, new_key, write_key_file
@@ -19,8 +20,6 @@ from partner_sdk.wire.button import (
     ContextMessage,
     PageContext,
     context_seal_context,
-    parse_context_token,
-    verify_page_context,
 )
 from partner_sdk.wire.canonical import parse_base64url, parse_time
 from partner_sdk.wire.signing import key_id_of

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.desk.partners.account_changes import check_account_change
 from gateway.exchange.feed import ACCOUNT_CHANGE, MAILBOX_MESSAGE, FormerKey, RegisterEntry
 from gateway.store.items import put_item
 from gateway.testing.transport import WsgiTransport
@@ -19,7 +20,7 @@ from partner_sdk.client.exchange import RetryPolicy
 from partner_sdk.client.partner import Partner
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import format_time, make_report_id, parse_base64url, to_base64url
-from partner_sdk.wire.enrolment import account_context, check_account_change
+from partner_sdk.wire.enrolment import account_context
 from partner_sdk.wire.mailbox import FIRST_PREVIOUS, SIGNED_MESSAGE, MailboxMessage, mailbox_context, message_sha256
 from partner_sdk.wire.sealing import Envelope, seal
 from partner_sdk.wire.signing import key_id_of, make_sealing_key

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from gateway.desk.partners.enrolments import check_enrolment
 from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerState
 from partner_sdk.client.account import enrol
 from partner_sdk.errors import (
@@ -18,14 +19,7 @@ from partner_sdk.errors import (
 )
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
-from partner_sdk.wire.enrolment import (
-    EnrolmentPost,
-    Invitation,
-    check_enrolment,
-    enrolment_context,
-    parse_invitation,
-    secret_sha256,
-)
+from partner_sdk.wire.enrolment import EnrolmentPost, Invitation, enrolment_context, parse_invitation, secret_sha256
 from partner_sdk.wire.problems import MEDIA_TYPE, UNKNOWN_INVITATION
 from partner_sdk.wire.sealing import Envelope
 from tests.builders import DAY, NOW, Agency, Partner, StillClock

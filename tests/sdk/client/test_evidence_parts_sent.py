@@ -17,8 +17,7 @@ from partner_sdk.client.http import PartBody, SignedRequestAuth
 from partner_sdk.client.transport import Transport
 from partner_sdk.errors import SignatureProfileError, TransportError
 from partner_sdk.wire.evidence import PART_BYTES
-from partner_sdk.wire.signature_profile import PART_CONTENT_TYPE
-from partner_sdk.wire.signing import public_bytes
+from partner_sdk.wire.signing import PART_CONTENT_TYPE, public_bytes
 from tests.builders import NOW, PUBLIC_ORIGIN, Partner, StillClock
 from tests.builders.local_servers import make_tls, run_server
 from tests.sdk.evidence_builders import make_plain

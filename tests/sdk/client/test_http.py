@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.exchange.request_signatures import check_claim, check_content_digest, parse_signature_headers
+from gateway.web.rules import make_document
 from partner_sdk.client.exchange import Timeouts
 from partner_sdk.client.http import PunctualAdapter, SignedRequestAuth, make_problem_error
 from partner_sdk.client.transport import Transport
@@ -30,7 +31,7 @@ from partner_sdk.errors import (
     UnavailableError,
 )
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.problems import MEDIA_TYPE, PROBLEMS, Problem, make_document
+from partner_sdk.wire.problems import MEDIA_TYPE, PROBLEMS, Problem
 from partner_sdk.wire.signing import public_bytes
 from tests.builders import NOW, Partner, StillClock
 from tests.builders.local_servers import make_tls

@@ -17,8 +17,9 @@ from partner_sdk import Partner
 from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED
 from partner_sdk.errors import LocalStateError, MailboxError, ReportAbuseError
 from partner_sdk.key_files import KeyRole, load_signing_key
+from partner_sdk.reader.packages import SIGNED_PACKAGE, PackageManifest
 from partner_sdk.wire.canonical import to_base64url
-from partner_sdk.wire.mailbox import SIGNED_PACKAGE, Package, PackageManifest
+from partner_sdk.wire.mailbox import Package
 from tests.builders import House
 from tests.desk.outgoing.packages.package_builders import make_content
 from tests.sdk.client.test_threads import IDS, collect, post_all, tell

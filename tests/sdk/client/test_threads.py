@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.desk.cases.actions.ledger import open_entry
 from gateway.exchange.feed import THREAD_ENTRY
 from gateway.testing.transport import WsgiTransport
 from partner_sdk import Partner
@@ -27,7 +28,6 @@ from partner_sdk.wire.mailbox import (
     encode_body,
     entry_context,
     message_sha256,
-    open_entry,
 )
 from partner_sdk.wire.sealing import Envelope
 from partner_sdk.wire.signing import key_id_of

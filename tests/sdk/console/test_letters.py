@@ -6,10 +6,12 @@ from html import unescape
 
 import pytest
 
+from gateway.desk.digests.overview import encode_overview
 from partner_sdk.button.frameworks import make_flavour
 from partner_sdk.button.snippet import make_snippet, make_style
+from partner_sdk.console.feedback import render_csv
 from partner_sdk.wire.canonical import encode, make_report_id, to_base64url
-from partner_sdk.wire.digest import encode_digest, encode_overview, render_csv
+from partner_sdk.wire.digest import encode_digest
 from partner_sdk.wire.mailbox import (
     FIRST_PREVIOUS,
     OutcomeNote,

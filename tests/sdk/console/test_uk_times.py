@@ -4,7 +4,7 @@ import pytest
 
 from partner_sdk.console.drafts import AnswerError
 from partner_sdk.console.questions import read_uk_moment, show_uk_moment, spell_uk_moment
-from partner_sdk.uk_clock import format_uk_time
+from partner_sdk.console.uk_clock import format_uk_time
 from partner_sdk.wire.canonical import parse_time
 from tests.sdk.console.console_builders import ANSWERS, ConsoleBrowser
 

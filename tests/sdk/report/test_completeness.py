@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from partner_sdk.report import describe_field, list_missing_fields, measure_completeness, parse_report
+from gateway.desk.digests.own_facts import describe_field
+from partner_sdk.report import list_missing_fields, measure_completeness, parse_report
 from partner_sdk.report.outline import get_field, list_fields
 from partner_sdk.report.reading import MOST_PLACES, MOST_USEFUL
 from tests.builders import EXAMPLE_REPORT, FULL_REPORT, make_industry_report

@@ -10,8 +10,9 @@ import pytest
 
 from partner_sdk._commands.runtime import EMERGENCY, EXIT_DONE, EXIT_FAILED
 from partner_sdk.cli import main
+from partner_sdk.console.writing import format_preview
 from partner_sdk.report import make_sealed_report, measure_completeness, parse_report
-from partner_sdk.report.reading import format_preview, list_preview_fields, make_preview
+from partner_sdk.report.reading import list_preview_fields, make_preview
 from partner_sdk.wire.canonical import encode
 from tests.builders import EXAMPLE_REPORT, FULL_REPORT, Agency, Partner, make_clear_fields
 from tests.sdk.sdk_builders import ScriptedGateway, Terminal, make_state

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.industry import report_schema
 from partner_sdk.errors import FieldFault, FormatError, ReportError
 from partner_sdk.report import (
     MAX_REPORT_BYTES,
@@ -18,7 +19,6 @@ from partner_sdk.report import (
     measure_completeness,
     parse_report,
     parse_sealed_report,
-    report_schema,
 )
 from partner_sdk.report.outline import get_report_type
 from partner_sdk.wire.canonical import encode

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.industry import report_schema
 from partner_sdk.errors import FieldFault, ReportError
-from partner_sdk.report import IndustryReport, parse_report, report_schema
+from partner_sdk.report import IndustryReport, parse_report
 from partner_sdk.report.model import Category, DiscoveredBy, NotHeldReason, Sector
 from partner_sdk.report.outline import list_fields
 from partner_sdk.report.reading import MOST_FAULTS

@@ -7,6 +7,10 @@ import re
 import msgspec
 import pytest
 
+from gateway.desk.digests.own_facts import make_exact_cell
+from gateway.desk.digests.payload import make_cell
+from partner_sdk.console.digests.view import format_epsilon
+from partner_sdk.console.feedback import render_csv
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.digest import (
@@ -14,12 +18,8 @@ from partner_sdk.wire.digest import (
     DigestAdvice,
     DigestTable,
     encode_digest,
-    format_epsilon,
     format_interval_share,
-    make_cell,
-    make_exact_cell,
     parse_digest,
-    render_csv,
 )
 
 ADVICE = DigestAdvice(

@@ -2,6 +2,9 @@
 
 import pytest
 
+from gateway.desk.collection.evidence_holdings import count_sealed_segments, size_of_sealed_part
+from gateway.exchange.feed import parse_part_number
+from gateway.industry.calls import check_part_size
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.evidence import (
     LEAST_SEALED_BYTES,
@@ -11,15 +14,11 @@ from partner_sdk.wire.evidence import (
     SEGMENT_BYTES,
     SEGMENT_TEXT_BYTES,
     TAG_BYTES,
-    check_part_size,
     count_padded_bytes,
     count_parts_of_plain,
     count_plain_segments,
     count_sealed_bytes,
     count_sealed_parts,
-    count_sealed_segments,
-    parse_part_number,
-    size_of_sealed_part,
 )
 
 PART_TEXT_BYTES = 8 * SEGMENT_TEXT_BYTES

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.industry import mailbox_schema, report_schema
 from partner_sdk.errors import FormatError
-from partner_sdk.report import report_schema
 from partner_sdk.wire.canonical import (
     KeyId,
     PartnerId,
@@ -26,7 +26,6 @@ from partner_sdk.wire.canonical import (
     parse_base64url,
     parse_time,
 )
-from partner_sdk.wire.mailbox import mailbox_schema
 from partner_sdk.wire.submission import check_partner_id
 
 PROJECT = Path(__file__).parents[3]

@@ -8,6 +8,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.desk.keyring.publication import make_bundle
+from gateway.exchange.feed import parse_pin
 from partner_sdk.errors import KeySetError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
@@ -21,8 +23,6 @@ from partner_sdk.wire.signing import (
     accepts_envelope,
     find_active_sealing_key,
     fingerprint_of,
-    make_bundle,
-    parse_pin,
     parse_statement,
     sign_statement,
     verify_bundle,

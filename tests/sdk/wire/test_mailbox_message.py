@@ -6,17 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from partner_sdk.console.mailbox import format_outcome
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode, make_report_id
-from partner_sdk.wire.mailbox import (
-    MAX_BODY_BYTES,
-    OUTCOMES,
-    InformationRequest,
-    OutcomeNote,
-    encode_body,
-    format_outcome,
-    parse_body,
-)
+from partner_sdk.wire.mailbox import MAX_BODY_BYTES, OUTCOMES, InformationRequest, OutcomeNote, encode_body, parse_body
 from tests.builders import NOW
 
 REQUEST = InformationRequest(

@@ -8,16 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.exchange.page_contexts import parse_context_token, verify_page_context
 from gateway.exchange.public_codes import CONTEXT_REFUSED_SIGNAL, FAST_SIGNAL
 from gateway.exchange.public_report import encode_public_report, is_flagged, parse_public_report
 from partner_sdk.errors import FormatError, StatementError
-from partner_sdk.wire.button import (
-    FRAGMENT_NAME,
-    MAX_TOKEN_CHARACTERS,
-    SealedPageContext,
-    parse_context_token,
-    verify_page_context,
-)
+from partner_sdk.wire.button import FRAGMENT_NAME, MAX_TOKEN_CHARACTERS, SealedPageContext
 from partner_sdk.wire.sealing import CONTEXT_MAX_BYTES, OVERHEAD_BYTES, Envelope
 from tests.public_report_builders import make_public_report
 

@@ -4,9 +4,10 @@ import re
 
 import pytest
 
+from gateway.web.rules import make_document
 from partner_sdk.errors import FieldFault
 from partner_sdk.wire import problems
-from partner_sdk.wire.problems import PROBLEMS, Problem, find_problem, make_document
+from partner_sdk.wire.problems import PROBLEMS, Problem, find_problem
 
 ID = "01a211d3-7340-7ff3-b7d7-b412be473e63"
 

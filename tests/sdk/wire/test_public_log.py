@@ -7,7 +7,9 @@ from itertools import pairwise
 import pytest
 from pymerkle import InmemoryTree
 
+from gateway.public_log import format_entry, parse_tile_path, sign_checkpoint
 from partner_sdk.errors import LogError
+from partner_sdk.reader.log_check import parse_verifier
 from partner_sdk.wire.public_log import (
     EMPTY_ROOT,
     ENTRY_BYTES,
@@ -22,15 +24,11 @@ from partner_sdk.wire.public_log import (
     compute_root,
     digest_receipt,
     find_entry,
-    format_entry,
     format_tile_path,
     format_verifier,
     hash_leaf,
     origin_of,
-    parse_tile_path,
-    parse_verifier,
     peek_checkpoint,
-    sign_checkpoint,
     verify_checkpoint,
     view_log,
 )

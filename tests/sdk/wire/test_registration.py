@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.desk.partners.account_changes import list_people
 from partner_sdk.errors import FormatError, ReportError
 from partner_sdk.wire.button import EXAMPLE, AdoptionRequest, parse_adoption
 from partner_sdk.wire.canonical import encode, parse_exact
@@ -17,7 +18,6 @@ from partner_sdk.wire.enrolment import (
     Email,
     Line,
     Registration,
-    list_people,
     list_registration_gaps,
     parse_registration_file,
 )

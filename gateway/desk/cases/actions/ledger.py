@@ -59,11 +59,11 @@ from partner_sdk.wire.canonical import check_report_id, encode, format_time, par
 from partner_sdk.wire.mailbox import (
     MAX_ENTRY_CHARACTERS,
     MAX_ENTRY_ENVELOPE_BYTES,
+    SIGNED_ENTRY,
     DeskEntryKind,
     ThreadMessage,
     encode_body,
     entry_context,
-    open_entry,
 )
 from partner_sdk.wire.mailbox import ThreadEntry as SignedEntry
 from partner_sdk.wire.sealing import Envelope
@@ -778,3 +778,18 @@ def _refuse(connection: Connection, row: ItemRow, *, desk: Desk, reason: str) ->
         )
     raise_alarm(connection, REFUSED, f"{row.address}: {reason} on {now:%Y-%m-%d}", now=now)
     return False
+
+
+def open_entry(raw: bytes, *, keys: Mapping[str, bytes], environment: str, partner: str, entry_id: str) -> SignedEntry:
+    """Return the entry that a statement (`raw`, the opened box) carries, for the desk.
+
+    `keys` are the submission keys of the partner that count, by id. Raises `FormatError` for an entry that cannot be
+    read, `StatementError` for one that is not the partner's (`unknown-key`, `bad-signature`, `wrong-kind`,
+    `wrong-signature-count`, `wrong-sender`, `wrong-entry`).
+    """
+    entry = SIGNED_ENTRY.open(raw, keys=keys)
+    if (entry.partner, entry.environment) != (partner, environment):
+        raise StatementError("The entry is another partner's, or of another environment.", reason="wrong-sender")
+    if entry.entry_id != entry_id:
+        raise StatementError("The entry has a different id inside and outside.", reason="wrong-entry")
+    return entry

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeVar, get_args
 
 import msgspec
+from msgspec import structs
 
 from gateway.desk.cases.actions.destinations import Register, load_register
 from gateway.desk.cases.actions.model import KIND_TITLES, Action, format_failure, list_actions, name_recipient
@@ -79,7 +80,8 @@ from gateway.desk.store import audit
 from gateway.desk.store.audit import FROM_RECIPIENT, ON_ACTION, ON_CASE, TO_RECIPIENT, AuditEvent, format_event
 from gateway.guidance.risk import Combination, Factor, list_reasons
 from partner_sdk.report import IndustryReport, list_given
-from partner_sdk.report.reading import is_cover
+from partner_sdk.report.model import SealedIndustryReport
+from partner_sdk.report.reading import NARRATIVE, NEW_IDS, make_evidence_cover
 
 # HTML bytes for all reports of a case together; the rest of a page is small.
 PAGE_BYTES: Final = 1_400_000
@@ -613,3 +615,16 @@ def _make_line(step: CaseStep, text: StepText | None, *, names: Mapping[str, str
         for code, reason in text.factors.items()
     ]
     return replace(line, reason=text.reason, note=text.note, factors=factors, is_sealed=False)
+
+
+def is_cover(content: SealedIndustryReport) -> bool:
+    """Return whether an opened report is such a supplement: it brings evidence and fills only a cover."""
+    report = content.report
+    if content.clear.kind != "supplement" or not content.evidence:
+        return False
+    narrative = report.incident.narrative
+    if narrative != NARRATIVE and not narrative.startswith(NARRATIVE + NEW_IDS):
+        return False
+    # A word anywhere else may be about a person: then it is a report like any other.
+    cover = make_evidence_cover(report, file_ids={file.file_id for file in list_given(report.files)})
+    return report == structs.replace(cover, incident=structs.replace(cover.incident, narrative=narrative))

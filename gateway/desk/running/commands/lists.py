@@ -27,9 +27,9 @@ from gateway.desk.partners.placement_checks import (
 )
 from gateway.desk.partners.placement_labels import format_condition, format_taken
 from gateway.desk.partners.placement_register import PlacementError
+from partner_sdk.console.check.findings import MAX_CHECKS_BODY_BYTES
 from partner_sdk.durable_files import read_bounded, write_durably
 from partner_sdk.errors import LocalStateError
-from partner_sdk.wire.button import MAX_CHECKS_BODY_BYTES
 from partner_sdk.wire.canonical import encode
 
 

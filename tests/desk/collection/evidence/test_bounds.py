@@ -11,14 +11,10 @@ import pytest
 from gateway.desk.collection import evidence_collecting as collecting
 from gateway.desk.collection.evidence_collecting import FetchPlan, WantedEvidence
 from gateway.desk.office.feed_client import FeedClient
-from gateway.exchange.feed import EVIDENCE, ItemKind, ItemPage
+from gateway.exchange.feed import EVIDENCE, EvidenceRow, ItemKind, ItemPage
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import make_report_id
-from partner_sdk.wire.evidence import (
-    LEAST_SEALED_BYTES,
-    EvidenceRow,
-    evidence_digest,
-)
+from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, evidence_digest
 from tests.builders import NOW, Partner
 from tests.builders.evidence import hand_over
 from tests.desk.desk_loop import Loop, page_of

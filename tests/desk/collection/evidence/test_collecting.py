@@ -12,9 +12,8 @@ import pytest
 from gateway.desk.collection import evidence_collecting as collecting
 from gateway.desk.collection.evidence_holdings import SealedParts, hold_alone
 from gateway.desk.office.feed_client import FeedClient
-from gateway.exchange.feed import ItemKind, ItemPage
+from gateway.exchange.feed import EvidenceRow, ItemKind, ItemPage
 from partner_sdk.errors import LocalStateError, UnavailableError
-from partner_sdk.wire.evidence import EvidenceRow
 from tests.builders.evidence import hand_over
 from tests.desk.desk_loop import Loop, page_of
 from tests.desk.evidence_builders import (

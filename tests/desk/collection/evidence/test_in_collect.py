@@ -13,9 +13,8 @@ from gateway.desk.office.feed_client import FeedClient
 from gateway.desk.office.terminal import DONE, LOOK
 from gateway.desk.running.cli import main
 from gateway.desk.running.commands import collecting
-from gateway.exchange.feed import ItemKind, ItemPage
+from gateway.exchange.feed import EvidenceRow, ItemKind, ItemPage
 from partner_sdk.errors import FormatError, LocalStateError
-from partner_sdk.wire.evidence import EvidenceRow
 from tests.desk.desk_loop import ACTOR, Loop, page_of
 from tests.desk.evidence_builders import (
     PART,

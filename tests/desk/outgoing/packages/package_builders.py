@@ -19,7 +19,7 @@ from gateway.desk.outgoing.package_content import (
     Section,
     SourceReport,
 )
-from partner_sdk.wire.mailbox import SIGNED_PACKAGE, PackageManifest
+from partner_sdk.reader.packages import SIGNED_PACKAGE, PackageManifest
 
 SIGNING_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 SIGNING_PUBLIC = SIGNING_KEY.public_key().public_bytes_raw()

@@ -60,8 +60,8 @@ from partner_sdk.reader.package_reader import (
     normalise_passphrase,
     unseal,
 )
+from partner_sdk.reader.packages import MANIFEST_FILE
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact
-from partner_sdk.wire.mailbox import MANIFEST_FILE
 from tests.desk.outgoing.packages.package_builders import PICTURE, SIGNING_PUBLIC, make_content, make_item, sign
 
 # Built by Python 3.11 and 3.13; it changes with the page, the data, or a library that draws the sheets otherwise.

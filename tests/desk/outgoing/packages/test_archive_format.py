@@ -22,8 +22,8 @@ from gateway.desk.outgoing import package_archive as archive
 from gateway.desk.outgoing.package_archive import Entry, make_archive, write_zip
 from partner_sdk.reader import package_reader
 from partner_sdk.reader.package_reader import PAYLOAD_TYPE, ReadError
+from partner_sdk.reader.packages import FileName
 from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
-from partner_sdk.wire.mailbox import FileName
 from partner_sdk.wire.signing import StatementKind, sign_statement
 from tests.desk.outgoing.packages.package_builders import (
     PICTURE,

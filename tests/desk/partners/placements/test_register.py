@@ -14,7 +14,7 @@ from gateway.desk.keyring.publication import find_newest, make_register
 from gateway.desk.partners.account_changes import suspend_partner
 from gateway.desk.partners.placement_agreeing import end_placement, resume_placement, suspend_placement
 from gateway.desk.partners.placement_register import count_reports
-from partner_sdk.wire.button import PlacementEntry
+from gateway.exchange.feed import PlacementEntry
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.digests.digest_builders import make_order
 from tests.desk.placement_builders import ADDRESS, LINK_ID, PAGE, agree
