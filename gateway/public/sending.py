@@ -22,29 +22,18 @@ from msgspec import Struct, structs
 from sqlalchemy import Connection
 
 from gateway.exchange.public_codes import (
-    ADULT_BAND,
     CONTEXT_REFUSED_SIGNAL,
     DANGER_PREFIX,
     IS_NOT_UNDER_18,
-    RATHER_NOT_SAY,
     YES,
 )
-from gateway.exchange.public_report import (
-    ChildDetails,
-    KnownPerson,
-    Meeting,
-    PublicReport,
-    SafeContact,
-    encode_public_report,
-    parse_public_report,
-)
+from gateway.exchange.public_report import PublicReport, encode_public_report, parse_public_report
 from gateway.guidance.advice import Audience, get_audience, list_thanks_codes
 from gateway.guidance.agency import make_promise
 from gateway.guidance.risk import Urgency, assess_public
 from gateway.intake import Accepted, NewReport, ReferenceTakenError
 from gateway.public.door import PublicDoor
 from gateway.public.journey import (
-    FIELD_BY_NAME,
     SCREENS,
     Answers,
     drop_buttons,
@@ -56,15 +45,25 @@ from gateway.public.journey import (
     list_urgent,
     make_profile,
 )
-from gateway.public.journey.fields import NotGiven
-from gateway.public.journey.screens import TOLD_KINDS
+from gateway.public.journey.report import (
+    CALLED,
+    CLEAR,
+    KIND_OF_NEAR,
+    NEAR_IN_WORDS,
+    NO_PICTURE,
+    OTHERS_AGE,
+    OWN_AGE,
+    PARTS,
+    SOURCES,
+    UNDER_18,
+)
 from gateway.public.returning import ReturnPlace, WayBack
 from gateway.public.visit import Draft, JourneyKeys, OpenedDraft, Sent, make_submit_token, make_text_mac, write_draft
 from gateway.public.wording import DEFAULT_LANGUAGE, get_language
 from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.sealing import MAX_PUBLIC_REPORT_BYTES, seal
 from partner_sdk.wire.signing import Environment
-from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields, report_context
+from partner_sdk.wire.submission import ClearFields, report_context
 
 P = TypeVar("P", bound=Struct)
 
@@ -74,55 +73,41 @@ def make_public_report(draft: Draft, answers: Answers, *, environment: Environme
 
     Most fields have the same name in both. The others are computed here.
     """
-    called = get_one(answers, "called")
-    own_age = get_one(answers, "age")
+    called = get_one(answers, CALLED)
+    own_age = get_one(answers, OWN_AGE)
+    parts: dict[str, Any] = {group: _fill(kind, answers, group=group) for group, kind in PARTS.items()}
+    earlier = {} if draft.sent is None else {"earlier_reference": draft.sent.reference, "kind": "supplement"}
     return _fill(
         PublicReport,
         answers,
-        age_band=get_one(answers, "their_age") if is_about_other(answers) else own_age,
-        child=_fill(ChildDetails, answers, group="child"),
+        age_band=_get_child_age(answers),
         # What the gateway may read, of a first report or of a supplement to one.
         clear=ClearFields(
-            earlier_reference=None if draft.sent is None else draft.sent.reference,
+            **{**CLEAR, **earlier},
             environment=environment,
-            evidence_ids=(),
-            kind="initial" if draft.sent is None else "supplement",
-            partner=PUBLIC_SENDER,
             priority=get_priority(answers),
             report_id=draft.report_id,
-            schema_version="1",
         ),
-        contact=_fill(SafeContact, answers, group="contact"),
         context=draft.context,
         copy_version="",
-        kinds=(*answers.get("kinds", ()), *answers.get("gave_a_time", ())),
         language=draft.language,
-        meeting=_fill(Meeting, answers, group="meeting"),
-        person=_fill(KnownPerson, answers, group="person"),
         placement=None,
         reply_by=None,
         reply_key=None,
         reporter_age_band=own_age,
-        schema_version="1",
+        schema_version=CLEAR["schema_version"],
         signals=(f"{DANGER_PREFIX}{called}",) if called else (),
         signposted=(),
         submitted_at="",
         under_18=_get_under_18(own_age, draft=draft),
+        **parts,
     )
 
 
 def _fill(kind: type[P], answers: Answers, *, group: str = "", **made: Any) -> P:
-    """Fill a part of the report; fields not in `made` come from the form's field of the same name.
-
-    If a name is used in several parts, the form's field has its group as prefix, e.g. `child_school` fills
-    `child.school`, and `school` fills `contact.school`. Raises KeyError if the form has no such field.
-    """
-    for name in kind.__struct_fields__:
-        if name not in made:
-            field = FIELD_BY_NAME.get(f"{group}_{name}") or FIELD_BY_NAME[name]
-            values = tuple(answers.get(field.name, ()))
-            made[name] = values if field.kind == "checkboxes" else "".join(values[:1])
-    return kind(**made)
+    """Fill a part of the report: fields not in `made` from the answers. Raises KeyError for one without a source."""
+    taken = {name: SOURCES[group][name].take(answers) for name in kind.__struct_fields__ if name not in made}
+    return kind(**taken, **made)
 
 
 def _get_under_18(age_band: str, *, draft: Draft) -> str:
@@ -131,7 +116,7 @@ def _get_under_18(age_band: str, *, draft: Draft) -> str:
     In an addition, the age given at the first Send decides. Otherwise a page left open could turn a child's addition
     into an adult's, who is owed no answer.
     """
-    given = {"": "", ADULT_BAND: IS_NOT_UNDER_18, RATHER_NOT_SAY: RATHER_NOT_SAY}.get(age_band, YES)
+    given = UNDER_18.find(age_band)
     if draft.sent is None:
         return given
     if not draft.sent.is_owed_an_answer:
@@ -380,13 +365,15 @@ def _is_owed(draft: Draft, answers: Answers) -> bool:
 
 def list_advice_codes(door: PublicDoor, answers: Answers, *, audience: Audience) -> list[str]:
     """List the thank-you page's advice for these answers and this reader."""
-    kinds = answers.get("kinds", ())
-    if get_one(answers, "near") == YES and NotGiven("kinds", TOLD_KINDS).fits(answers):
-        kinds = (*kinds, "touched_or_hurt")  # whoever tells in words of someone near may be hurt by them
+    also = (KIND_OF_NEAR,) if all(one.fits(answers) for one in NEAR_IN_WORDS) else ()
     return list_thanks_codes(
         door.advice[DEFAULT_LANGUAGE],
-        kinds=kinds,
-        age_band=get_one(answers, "their_age" if is_about_other(answers) else "age"),
+        kinds=(*answers.get("kinds", ()), *also),
+        age_band=_get_child_age(answers),
         audience=audience,
-        has_no_picture=get_one(answers, "pictures") == "none",
+        has_no_picture=NO_PICTURE.fits(answers),
     )
+
+
+def _get_child_age(answers: Answers) -> str:
+    return get_one(answers, OTHERS_AGE if is_about_other(answers) else OWN_AGE)

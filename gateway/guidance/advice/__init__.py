@@ -6,8 +6,9 @@ fills.
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, Final, Generic, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta
@@ -17,6 +18,21 @@ from gateway.web.settings import read_settings
 from partner_sdk.wire.button import Language
 
 ADVICE_FOLDER: Final = Path(__file__).parent
+
+T = TypeVar("T", bound=str)
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup(Generic[T]):
+    """The value for each answer, and one for all other answers."""
+
+    values: Mapping[str, T]
+    otherwise: T
+
+    def find(self, answer: str) -> T:
+        """Return the value for an answer."""
+        return self.values.get(answer, self.otherwise)
+
 
 Kind = Literal[
     "extra_nice",
@@ -38,6 +54,9 @@ Kind = Literal[
 Audience = Literal["child", "friend", "adult", "professional", "adult_self"]
 AUDIENCES: Final[tuple[Audience, ...]] = get_args(Audience)
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
+# The reader of each answer to who it is about, and of any other, a code of a later release too.
+OF_A_CHILD: Final[Lookup[Audience]] = Lookup({"": "child", "me": "child"}, "friend")
+OF_A_GROWN_UP: Final[Lookup[Audience]] = Lookup({"me": "adult_self", "child_i_work_with": "professional"}, "adult")
 # Bands of older reports, by the one of today that gets the same advice.
 _FORMER_BANDS: Final = {FORMER_YOUNGEST: YOUNGEST_BANDS[0]}
 AgeBand = Annotated[str, Meta(pattern=rf"^({'|'.join(AGE_BANDS)})\Z")]
@@ -107,11 +126,12 @@ def load_advice(language: str) -> AdviceLibrary:
 
 def get_audience(*, is_grown_up: bool, who: str) -> Audience:
     """Return the audience for the form's answers; an adult who left `who` blank is reporting about a child."""
-    if not is_grown_up:
-        return "child" if who in {"", "me"} else "friend"
-    if who == "me":
-        return "adult_self"
-    return "professional" if who == "child_i_work_with" else "adult"
+    return (OF_A_GROWN_UP if is_grown_up else OF_A_CHILD).find(who)
+
+
+def get_place(advice: Advice) -> tuple[bool, bool, bool, int, str]:
+    """Return the key to sort by: urgent advice first, then the most specific."""
+    return (not advice.feels, not advice.kinds, not advice.ages, advice.order, advice.code)
 
 
 def list_fitting_advice(
@@ -137,7 +157,7 @@ def list_fitting_advice(
         and (not advice.ages or age_band in advice.ages)
         and (not advice.feels or feels in advice.feels)
     ]
-    fitting.sort(key=lambda advice: (not advice.feels, not advice.kinds, not advice.ages, advice.order, advice.code))
+    fitting.sort(key=get_place)
     urgent = [advice for advice in fitting if advice.feels]
     general = [advice for advice in fitting if advice.is_general]
     special = [advice for advice in fitting if not advice.feels and not advice.is_general]

@@ -42,15 +42,18 @@ from typing import Final, Literal
 
 import msgspec
 
-from gateway.exchange.public_codes import ADULT_BAND, NOT_UK, YES
 from gateway.guidance.advice import Audience, get_audience
 from gateway.guidance.signposts import OTHER
 from gateway.public.journey.fields import TYPED, Answers, Fault, Field, Priority, Screen, get_one
 from gateway.public.journey.screens import (
-    ABOUT_OTHERS,
+    ABOUT_OTHER,
+    ABROAD,
+    GROWN_UP,
     KIND_OPTIONS,
+    LOWEST_PRIORITY,
     PRIORITY_RULES,
     REACH_SCREENS,
+    STAYS_HERE,
     STORY_SCREENS,
     URGENT_RULES,
     WHO_SCREENS,
@@ -228,11 +231,11 @@ def list_signposted(answers: Answers) -> tuple[str, ...]:
 
 
 def get_priority(answers: Answers) -> Priority:
-    """Return the priority of these answers, P3 by default."""
+    """Return the priority of these answers."""
     for rule in PRIORITY_RULES:
         if rule.when.fits(answers):
             return rule.priority
-    return "P3"
+    return LOWEST_PRIORITY
 
 
 def list_urgent(answers: Answers) -> tuple[str, ...]:
@@ -247,7 +250,7 @@ def is_owed_an_answer(answers: Answers) -> bool:
 
 def is_grown_up(answers: Answers) -> bool:
     """Return whether the person is 18 or over, by their own answer."""
-    return get_one(answers, "age") == ADULT_BAND
+    return GROWN_UP.fits(answers)
 
 
 def get_reader(answers: Answers) -> Audience:
@@ -260,7 +263,7 @@ def get_country(answers: Answers) -> str:
 
     Ignores a country that was picked before the person went back and chose the UK.
     """
-    return get_one(answers, "country") if get_one(answers, "region") == NOT_UK else ""
+    return get_one(answers, "country") if ABROAD.fits(answers) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,13 +284,13 @@ UNKNOWN_READER: Final = ReaderProfile()  # before any answer, a reader counts as
 
 
 def make_profile(answers: Answers) -> ReaderProfile:
-    """Return the reader's profile; a reader who tells of another child is abroad only if they said so."""
-    country = (get_country(answers) or OTHER) if get_one(answers, "region") == NOT_UK else ""
-    if is_about_other(answers) and get_one(answers, "there_too") != YES:
+    """Return the reader's profile."""
+    country = (get_country(answers) or OTHER) if ABROAD.fits(answers) else ""
+    if all(one.fits(answers) for one in STAYS_HERE):
         return ReaderProfile(get_reader(answers), country_there=country)
     return ReaderProfile(get_reader(answers), country=country)
 
 
 def is_about_other(answers: Answers) -> bool:
     """Return whether the report is about another child; no answer means about oneself."""
-    return bool(set(answers.get("who", ())) & set(ABOUT_OTHERS))
+    return ABOUT_OTHER.fits(answers)

@@ -16,7 +16,7 @@ Priority = Literal["P1", "P2", "P3"]
 FieldKind = Literal["radios", "checkboxes", "select", "text", "textarea", "choice", "more"]
 TYPED: tuple[FieldKind, ...] = ("text", "textarea")
 FaultKind = Literal["blank", "too_long"]
-_SELECTED: Final = re.compile(r"[a-z]{2}|other")  # an ISO 3166 country code, e.g. `fr`; the data decides which exist
+SELECTED: Final = re.compile(r"[a-z]{2}|other")  # an ISO 3166 country code, e.g. `fr`; the data decides which exist
 
 
 def get_one(answers: Answers, name: str) -> str:
@@ -59,7 +59,8 @@ class Field:
 
     `shown_if`: the conditions for asking it. `offered_if`: the conditions for offering an option. `goes_with`: the
     field and the options that this one gives details of; with `is_needed_with` it is required when one of them is
-    picked. `prefill`: the initial value.
+    picked. `needed_without`: the field that this one is required without. `joins`: the list of the report that the
+    answer joins, if not one of its own name. `prefill`: the initial value.
     """
 
     name: str
@@ -74,6 +75,8 @@ class Field:
     offered_if: tuple[tuple[str, tuple[Condition, ...]], ...] = ()
     goes_with: Given | None = None
     is_needed_with: bool = True
+    needed_without: str = ""
+    joins: str = ""
     prefill: Literal["service"] | None = None
 
     def is_shown(self, answers: Answers) -> bool:
@@ -89,6 +92,8 @@ class Field:
         """Return whether Continue requires an answer."""
         if not self.is_shown(answers):
             return False
+        if self.needed_without and not answers.get(self.needed_without):
+            return True
         return self.required or (self.goes_with is not None and self.is_needed_with and self.goes_with.fits(answers))
 
     def read(self, sent: Sequence[str]) -> list[str]:
@@ -96,7 +101,7 @@ class Field:
         if self.kind == "checkboxes":
             return [option for option in self.options if option in sent]
         if self.kind == "select":
-            return [code for code in sent if _SELECTED.fullmatch(code)][:1]
+            return [code for code in sent if SELECTED.fullmatch(code)][:1]
         if self.options:
             return [option for option in sent if option in self.options][:1]
         return [text for text in sent[:1] if text]
@@ -106,7 +111,7 @@ class Field:
         if self.kind in TYPED:
             return len(values) == 1 and len(values[0]) <= self.max_characters
         if self.kind == "select":
-            return len(values) == 1 and _SELECTED.fullmatch(values[0]) is not None
+            return len(values) == 1 and SELECTED.fullmatch(values[0]) is not None
         most = len(self.options) if self.kind == "checkboxes" else 1
         return len(values) <= most and len(set(values)) == len(values) and set(values) <= set(self.options)
 
@@ -115,9 +120,7 @@ class Field:
         text = "".join(answers.get(self.name, ()))
         if self.kind in TYPED and len(text) > self.max_characters:
             return "too_long"
-        # The story is also required when no box was ticked on an earlier page.
-        is_needed = self.is_needed(answers) or (self.name == "story" and not answers.get("kinds"))
-        return "blank" if is_needed and not text.strip() else None
+        return "blank" if self.is_needed(answers) and not text.strip() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,3 +201,16 @@ class PriorityRule:
 
     when: Given
     priority: Priority
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The fields that fill one field of the report: a list takes every answer of all of them, a text the first."""
+
+    fields: tuple[str, ...]
+    is_list: bool
+
+    def take(self, answers: Answers) -> tuple[str, ...] | str:
+        """Return the value for the report."""
+        values = tuple(value for name in self.fields for value in answers.get(name, ()))
+        return values if self.is_list else "".join(values[:1])

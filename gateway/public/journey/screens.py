@@ -1,4 +1,6 @@
-"""The table of screens, in the order of a journey, and the rules of priority and urgency."""
+"""The table of screens, in the order of a journey, and the rules of priority, urgency and reader."""
+
+from typing import Final
 
 from gateway.exchange.public_codes import (
     ADULT_BAND,
@@ -54,6 +56,7 @@ HURT_KINDS = ("made_to_do_things", "touched_or_hurt")
 TOLD_KINDS = tuple(option.code for option in KIND_OPTIONS if option.code not in {"something_else", "not_sure"})
 ABOUT_PICTURES = ("asked_for_pictures", "on_camera", "threatens_to_share", "shared_things", "saw_picture")
 
+LOWEST_PRIORITY: Final = "P3"  # without a rule that matches
 PRIORITY_RULES = (
     PriorityRule(Given("danger", (YES,)), "P1"),
     PriorityRule(Given("meeting_when", MEETS_SOON), "P1"),
@@ -64,6 +67,11 @@ PRIORITY_RULES = (
 )
 
 ABOUT_OTHERS = ("friend", "child_i_look_after", "child_i_work_with", "another_child", NOT_SURE)
+ABOUT_OTHER = Given("who", ABOUT_OTHERS)
+GROWN_UP = Given("age", (ADULT_BAND,))
+ABROAD = Given("region", (NOT_UK,))
+# A reader who tells of another child is abroad only if they said so.
+STAYS_HERE = (ABOUT_OTHER, NotGiven("there_too", (YES,)))
 _DANGER = Given("danger", (YES,))
 # Above everything else on the thank-you page: all matching rules, danger to life first. Kept rare, so that they are
 # read: "I'm not sure" is not among them.
@@ -73,7 +81,7 @@ URGENT_RULES = (
     UrgentRule("called", (_DANGER, Given("called", (CALLED,)))),
     UrgentRule("hurting", (Given("feels", (HURTING,)), NotGiven("who", ABOUT_OTHERS))),
     UrgentRule("hurting", (Given("feels", (REPORTER_HURTING,)),)),
-    UrgentRule("keep_close", (Given("feels", (HURTING,)), Given("who", ABOUT_OTHERS))),
+    UrgentRule("keep_close", (Given("feels", (HURTING,)), ABOUT_OTHER)),
     UrgentRule("meeting_today", (Given("meeting_when", (MEETS_TODAY,)),)),
     UrgentRule("meeting_soon", (Given("meeting_when", tuple(time for time in MEETS_SOON if time != MEETS_TODAY)),)),
 )
@@ -146,8 +154,8 @@ WHO_SCREENS = (
             ),
         ),
         branches=(
-            Branch("their_age", (Given("who", ABOUT_OTHERS),)),
-            Branch("grown_up", (Given("age", (ADULT_BAND,)),)),
+            Branch("their_age", (ABOUT_OTHER,)),
+            Branch("grown_up", (GROWN_UP,)),
         ),
     ),
     Screen(
@@ -183,7 +191,7 @@ WHO_SCREENS = (
                 required=True,
             ),
         ),
-        branches=(Branch("country", (Given("region", (NOT_UK,)),)),),
+        branches=(Branch("country", (ABROAD,)),),
     ),
     Screen(
         "country",
@@ -205,7 +213,7 @@ WHO_SCREENS = (
                 who_uses="the next pages, and the person who answers",
                 what_if_blank="the reader counts as in the UK",
                 options=(YES, NO),
-                shown_if=(Given("who", ABOUT_OTHERS),),
+                shown_if=(ABOUT_OTHER,),
             ),
         ),
     ),
@@ -287,6 +295,7 @@ STORY_SCREENS = (
                 who_uses="the person who reads first",
                 what_if_blank="no deadline given or known",
                 options=("gave_a_time",),
+                joins="kinds",
                 shown_if=(Given("kinds", ("threatens_to_share",)),),
             ),
         ),
@@ -307,7 +316,7 @@ STORY_SCREENS = (
             ),
         ),
         branches=(
-            Branch("pictures_grown_up", (Given("pictures", ("me",)), Given("age", (ADULT_BAND,)))),
+            Branch("pictures_grown_up", (Given("pictures", ("me",)), GROWN_UP)),
             Branch("pictures_me", (Given("pictures", ("me",)),)),
             Branch("pictures_website", (Given("pictures", ("website",)),)),
             Branch("pictures_other", (Given("pictures", ("someone_else",)),)),
@@ -328,6 +337,7 @@ STORY_SCREENS = (
                 why="the person's own words",
                 who_uses="the person who reads; the child need not repeat it",
                 what_if_blank="fine when a box is ticked on an earlier page",
+                needed_without="kinds",
                 max_characters=STORY_MAX,
             ),
             Field(
@@ -361,11 +371,11 @@ STORY_SCREENS = (
                 what_if_blank="not known",
                 options=("all_right", "scared", HURTING, REPORTER_HURTING, RATHER_NOT_SAY),
                 # A report about another child asks about that child, and can also be about the person themselves.
-                offered_if=((REPORTER_HURTING, (Given("who", ABOUT_OTHERS), NotGiven("age", (ADULT_BAND,)))),),
+                offered_if=((REPORTER_HURTING, (ABOUT_OTHER, NotGiven("age", (ADULT_BAND,)))),),
             ),
         ),
         branches=(
-            Branch("keep_close", (Given("feels", (HURTING,)), Given("who", ABOUT_OTHERS))),
+            Branch("keep_close", (Given("feels", (HURTING,)), ABOUT_OTHER)),
             Branch("not_alone", (Given("feels", (HURTING, REPORTER_HURTING)),)),
             _TO_CHILD,
         ),

@@ -1,0 +1,171 @@
+"""The journey as JSON, for the script that walks it on the person's own phone (`gateway/public/phone/journey.js`).
+
+Has every rule that the script follows, each from the table that the gateway's own code reads, and no displayed text. A
+rule is its conditions (`when`) and its value (`then`); of a list the first that matches counts, of urgent rules each.
+An empty or false value is left out.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from gateway.exchange.public_codes import CONTEXT_REFUSED_SIGNAL, DANGER_PREFIX
+from gateway.exchange.public_report import PublicReport
+from gateway.guidance.advice import (
+    AUDIENCES,
+    FIRST,
+    LEFT_OUT,
+    MOST_SPECIAL,
+    OF_A_CHILD,
+    OF_A_GROWN_UP,
+    Advice,
+    AdviceLibrary,
+    Lookup,
+    get_place,
+)
+from gateway.guidance.signposts import OTHER
+from gateway.public.journey import CHECK, SCREENS, START
+from gateway.public.journey.fields import SELECTED, Condition, Field, Given, Screen
+from gateway.public.journey.report import (
+    CALLED,
+    CLEAR,
+    KIND_OF_NEAR,
+    NEAR_IN_WORDS,
+    NO_PICTURE,
+    OTHERS_AGE,
+    OWN_AGE,
+    PARTS,
+    SOURCES,
+    UNDER_18,
+)
+from gateway.public.journey.screens import (
+    ABOUT_OTHER,
+    ABROAD,
+    GROWN_UP,
+    LOWEST_PRIORITY,
+    PRIORITY_RULES,
+    STAYS_HERE,
+    URGENT_RULES,
+)
+from partner_sdk.wire.sealing import MAX_PUBLIC_REPORT_BYTES
+
+Entry = dict[str, Any]
+
+
+def export_journey(library: AdviceLibrary) -> Entry:
+    """Return the object to write as JSON; `library` may be of any language, because its codes are the same in each."""
+    return {
+        "start": START,
+        "check": CHECK,
+        "screens": [_export_screen(screen) for screen in SCREENS],
+        "selected": SELECTED.pattern,
+        "priority": {
+            "rules": [_export_rule(rule.priority, (rule.when,)) for rule in PRIORITY_RULES],
+            "otherwise": LOWEST_PRIORITY,
+        },
+        "urgent": [_export_rule(rule.code, rule.when) for rule in URGENT_RULES],
+        "reader": {
+            "grown_up": _export_condition(GROWN_UP),
+            "of_a_child": _export_lookup(OF_A_CHILD),
+            "of_a_grown_up": _export_lookup(OF_A_GROWN_UP),
+            "who": "who",
+            "abroad": _export_condition(ABROAD),
+            "stays_here": _export_conditions(STAYS_HERE),
+            "country": "country",
+            "unnamed_country": OTHER,
+        },
+        "child_age": {"rules": [_export_rule(OTHERS_AGE, (ABOUT_OTHER,))], "otherwise": OWN_AGE},
+        "advice": {
+            "library": [_export_advice(one) for one in sorted(library.advice, key=get_place) if not one.feels],
+            "most_special": MOST_SPECIAL,
+            "kinds": "kinds",
+            "also": _export_rule(KIND_OF_NEAR, NEAR_IN_WORDS),
+            "no_picture": _export_condition(NO_PICTURE),
+        },
+        "report": _export_report(),
+    }
+
+
+def _drop_blank(entry: Mapping[str, Any]) -> Entry:
+    return {name: value for name, value in entry.items() if value not in (None, "", False, (), [])}
+
+
+def _export_condition(condition: Condition) -> Entry:
+    if isinstance(condition, Given):
+        return _drop_blank({"field": condition.field, "any_of": condition.any_of, "only": condition.only})
+    return {"field": condition.field, "none_of": condition.any_of}
+
+
+def _export_conditions(conditions: Iterable[Condition]) -> list[Entry]:
+    return [_export_condition(one) for one in conditions]
+
+
+def _export_rule(then: str, when: Iterable[Condition]) -> Entry:
+    return {"when": _export_conditions(when), "then": then}
+
+
+def _export_lookup(lookup: Lookup[Any]) -> Entry:
+    return {"values": dict(lookup.values), "otherwise": lookup.otherwise}
+
+
+def _export_screen(screen: Screen) -> Entry:
+    return {
+        "name": screen.name,
+        "path": screen.path,
+        "goes_to": screen.goes_to,
+        "fields": [_export_field(field) for field in screen.fields],
+        "branches": [_export_rule(branch.go, branch.when) for branch in screen.branches],
+        "shows": screen.shows,
+    }
+
+
+def _export_field(field: Field) -> Entry:
+    goes_with = field.goes_with
+    return _drop_blank(
+        {
+            "name": field.name,
+            "kind": field.kind,
+            "options": field.options,
+            "required": field.required,
+            "max_characters": field.max_characters,
+            "shown_if": _export_conditions(field.shown_if),
+            "offered_if": [_export_rule(option, when) for option, when in field.offered_if],
+            "goes_with": None if goes_with is None else _export_condition(goes_with),
+            "is_needed_with": goes_with is not None and field.is_needed_with,
+            "needed_without": field.needed_without,
+            "prefill": field.prefill,
+        }
+    )
+
+
+def _export_advice(advice: Advice) -> Entry:
+    return _drop_blank(
+        {
+            "code": advice.code,
+            "readers": [audience for audience in AUDIENCES if advice.is_for(audience)],
+            "kinds": advice.kinds,
+            "ages": advice.ages,
+            "is_general": advice.is_general,
+            "is_first": advice.code in FIRST,
+            "is_left_out": advice.code in LEFT_OUT,
+            "with_picture": advice.with_picture,
+        }
+    )
+
+
+def _export_report() -> Entry:
+    sources = {
+        group: {name: {"fields": one.fields, "is_list": one.is_list} for name, one in part.items()}
+        for group, part in SOURCES.items()
+    }
+    return {
+        "own": sources[""],
+        "parts": {group: sources[group] for group in PARTS},
+        "own_age": OWN_AGE,
+        "under_18": _export_lookup(UNDER_18),
+        "signal": {"field": CALLED, "prefix": DANGER_PREFIX},
+        "clear": dict(CLEAR),
+        "schema_version": CLEAR["schema_version"],
+        "left_out_if_blank": PublicReport.__struct_fields__[-len(PublicReport.__struct_defaults__) :],
+        "max_bytes": MAX_PUBLIC_REPORT_BYTES,
+        "context_refused": CONTEXT_REFUSED_SIGNAL,
+    }

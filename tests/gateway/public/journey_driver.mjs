@@ -1,0 +1,51 @@
+// Walks the journey with the phone's script, for test_journey_script.py: one case a line, one result a line.
+import { readFileSync, writeFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+
+const [script, cases, results] = process.argv.slice(2);
+const journey = await import(pathToFileURL(script));
+const [data, ...lines] = readFileSync(cases, "utf8").trim().split("\n").map((line) => JSON.parse(line));
+const decoder = new TextDecoder();
+
+function walk({ posted, again, given, screens }) {
+  let answers = {};
+  for (const screen of data.screens.filter((one) => one.fields.length > 0)) {
+    const read = journey.readScreen(data, screen, (name) => posted[name] ?? []);
+    answers = journey.merge(data, screen, answers, read);
+  }
+  const changed = journey.getScreen(data, again.screen);
+  const read = journey.readScreen(data, changed, (name) => again.posted[name] ?? []);
+  answers = journey.merge(data, changed, answers, read);
+  const path = journey.listPath(data, answers);
+  const kept = journey.keepOnPath(data, answers);
+  return {
+    advice: journey.listAdvice(data, answers),
+    answers,
+    faults: path.map((screen) => journey.listFaults(data, screen, answers).map((fault) => [fault.field, fault.kind])),
+    fields: path.flatMap((screen) =>
+      screen.fields.map((field) => [
+        journey.isShown(data, field, answers),
+        journey.isNeeded(data, field, answers),
+        journey.listOffered(data, field, answers),
+      ]),
+    ),
+    incomplete: journey.findIncomplete(data, answers)?.name ?? null,
+    kept,
+    path: path.map((screen) => screen.name),
+    previous: screens.map((name) => journey.getPrevious(data, journey.getScreen(data, name), answers).name),
+    priority: journey.getPriority(data, answers),
+    profile: journey.makeProfile(data, answers),
+    report: tryReport(kept, given),
+    urgent: journey.listUrgent(data, answers),
+  };
+}
+
+function tryReport(kept, given) {
+  try {
+    return decoder.decode(journey.makeReport(data, kept, given));
+  } catch (error) {
+    return String(error.message);
+  }
+}
+
+writeFileSync(results, lines.map((one) => `${JSON.stringify(walk(one))}\n`).join(""));
