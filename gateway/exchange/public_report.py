@@ -3,15 +3,15 @@
 Never stored or logged in this shape.
 
 To add a field is to add an optional one with a blank default, e.g. `device: Code = ""`: it is left out while it is
-blank, so reports that were sealed before it still open, letter for letter. A desk refuses a field that it does not
-know: upgrade the desk before the gateway.
+blank, so reports that were sealed before it still open, letter for letter. A desk refuses a field or code that it
+does not know (`form_rules.py`): upgrade the desk before the gateway.
 
 A reply is signed by the agency, then sealed to the key of the code. Never holds the code or its private key: the five
 words derive it again.
 """
 
-from datetime import UTC, datetime
-from typing import Annotated, Final, Literal
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -22,6 +22,7 @@ from partner_sdk.wire.button import ContextToken, Language
 from partner_sdk.wire.canonical import (
     check_reference,
     check_report_id,
+    decode,
     encode,
     get_reference_environment,
     parse_base64url,
@@ -58,6 +59,8 @@ Block = Annotated[str, Meta(max_length=BLOCK_MAX)]
 Story = Annotated[str, Meta(max_length=STORY_MAX)]
 Code = Annotated[str, Meta(max_length=40, pattern=r"^[a-z0-9_-]*\Z")]
 Codes = Annotated[tuple[Code, ...], Meta(max_length=LIST_MAX)]
+
+P = TypeVar("P", bound=msgspec.Struct)
 
 
 class SafeContact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -170,8 +173,47 @@ def encode_public_report(report: PublicReport) -> bytes:
 
 
 def parse_public_report(raw: bytes) -> PublicReport:
-    """Read the sealed text; raises `FormatError`."""
+    """Read the sealed text; raises `FormatError`. What its answers say of each other: `form_rules.py`."""
     return parse_exact(raw, kind=PublicReport, max_bytes=PUBLIC_PADDED_BYTES)
+
+
+def check_made_values(report: PublicReport) -> None:
+    """Raise `FormatError` unless the values that the form adds by itself can be read, e.g. the day of the answer."""
+    parse_time(report.submitted_at)
+    if report.reply_key is not None:
+        parse_base64url(report.reply_key, length=XWING_PUBLIC_KEY_BYTES)
+    try:
+        date.fromisoformat(report.reply_by or "2026-01-01")
+    except ValueError:
+        raise FormatError("The day of the answer is none of the calendar.", reason="malformed") from None
+
+
+def salvage_public_report(raw: bytes, *, clear: ClearFields) -> PublicReport | None:
+    """Return what can be read of a sealed text that is no report of the form, only to weigh it; None if nothing can.
+
+    Never checked: codes and lengths may be any, and the clear fields are those that it opened under.
+    """
+    try:
+        read = decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return _salvage(PublicReport, read, clear=clear) if isinstance(read, dict) else None
+
+
+def _salvage(kind: type[P], read: object, **known: Any) -> P:
+    given = read if isinstance(read, dict) else {}
+    for field in msgspec.structs.fields(kind):
+        value = given.get(field.name)
+        if field.name in known:
+            continue
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            known[field.name] = _salvage(field.type, value)
+        elif field.type is Codes:
+            codes = value if isinstance(value, list) else []
+            known[field.name] = tuple(one for one in codes if isinstance(one, str))
+        else:
+            known[field.name] = value[:STORY_MAX] if isinstance(value, str) else ""
+    return kind(**known)
 
 
 def is_from_grown_up(report: PublicReport) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from gateway.exchange.form_rules import get_priority
 from gateway.exchange.public_codes import NOT_SURE
 from gateway.exchange.public_report import PublicReport, is_from_grown_up
 from gateway.web.settings import SettingsError, read_settings
@@ -27,7 +28,7 @@ DERIVED: Final = frozenset(
     {
         *("age-13-to-15", "age-not-said", "age-under-13", "danger-not-said", "earlier-reports", "meets-some-time"),
         *("meets-soon", "meets-today", "off-platform", "payments", "position-of-trust", "priority-p1", "priority-p2"),
-        *("several-children", "told-in-words", "told-no-adult"),
+        *("priority-too-low", "several-children", "told-in-words", "told-no-adult"),
     }
 )
 _ADULTS: Final = frozenset({"parent", "school", "police"})
@@ -268,6 +269,8 @@ def is_untold(report: PublicReport) -> bool:
 def _derive_public(report: PublicReport) -> Iterator[str]:
     if report.clear.priority == "P1":
         yield "priority-p1"
+    if get_priority(report) < report.clear.priority:
+        yield "priority-too-low"
     if report.clear.kind != "initial":
         return  # an addition leaves most questions blank: they were asked before
     if not report.danger:

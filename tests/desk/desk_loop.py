@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -189,28 +190,34 @@ def count_rows(connection: Connection, table: str) -> int:
 def make_public_report(
     *, placement: str | None = None, clear: ClearFields | None = None, **changes: Any
 ) -> PublicReport:
-    """Return a mild report of the public."""
+    """Return a mild report of the public, with the answers that the form needs beside the changes."""
     values: dict[str, Any] = {
         "age_band": "13_15",
         "clear": clear or make_clear_fields(PUBLIC_SENDER, priority="P3"),
         "contact": make_contact(
-            may_say_who_we_are="no",
             safe_word="blue door",
             times="after school",
             school="Mx Example, form tutor",
             ways=("school",),
-            who_sees="not_sure",
         ),
         "danger": "no",
         "kinds": ("extra_nice",),
         "name": "Sam",
         "placement": placement,
+        "region": "england",
         "story": "Somebody in a game asks me every day how old I am.",
         "under_18": "yes",
-        "who": "me",
+        "who": "another_child" if changes.get("under_18") == "no" else "me",
         **changes,
     }
-    return make_blank_report(**values)
+    return make_blank_report(**{**values, "reporter_age_band": _find_own_age(values), **changes})
+
+
+def _find_own_age(values: Mapping[str, Any]) -> str:
+    if values["clear"].kind != "initial":
+        return ""
+    of_others = {"no": "18_plus", "rather_not_say": "rather_not_say"}.get(values["under_18"], "16_17")
+    return values["age_band"] if values["who"] in {"", "me"} else of_others
 
 
 def seal_public(report: PublicReport, *, key: SealingKey, clear: ClearFields | None = None) -> bytes:

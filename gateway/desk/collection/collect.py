@@ -254,16 +254,18 @@ def take_rows(
     return tuple(claim for one in judged if one.raw not in left and (claim := _claim(one)) is not None)
 
 
-def try_again(desk: Desk, *, actor: str, accept_ended_key: int | None = None) -> Collected:
+def try_again(desk: Desk, *, actor: str, by_word: int | None = None) -> Collected:
     """Judge every row in quarantine again, with today's keys and register.
 
-    `accept_ended_key` is the number of one row whose partner has confirmed that it sent it although its key had ended.
+    `by_word` is the number of one row to file by a person's word: its partner has confirmed that it sent it although
+    its key had ended, or a reader believes a report that breaks the rules of the form.
     """
     collected = Collected()
     trusted = load_trusted_keys(desk, actor=actor)
     for row_id, raw, seen_at in read_waiting(desk, channel=BY_GATEWAY):
-        is_accepted = row_id == accept_ended_key
-        judged = _judge(raw, trusted=trusted, now=desk.clock(), seen_at=ALWAYS if is_accepted else parse_time(seen_at))
+        is_accepted = row_id == by_word
+        seen = ALWAYS if is_accepted else parse_time(seen_at)
+        judged = _judge(raw, trusted=trusted, now=desk.clock(), seen_at=seen, by_word=is_accepted)
         if judged.verified is None:
             continue
         held = list_held(desk, [judged.verified])
@@ -297,9 +299,11 @@ def _judge_all(desk: Desk, rows: Sequence[bytes], *, trusted: TrustedKeys, now: 
     return judged
 
 
-def _judge(raw: bytes, *, trusted: TrustedKeys, now: datetime, seen_at: datetime | None = None) -> _Judged:
+def _judge(
+    raw: bytes, *, trusted: TrustedKeys, now: datetime, seen_at: datetime | None = None, by_word: bool = False
+) -> _Judged:
     try:
-        return _Judged(raw, check_row(raw, trusted=trusted, now=now, seen_at=seen_at), None)
+        return _Judged(raw, check_row(raw, trusted=trusted, now=now, seen_at=seen_at, by_word=by_word), None)
     except RowRefusedError as refused:
         return _Judged(raw, None, refused)
 

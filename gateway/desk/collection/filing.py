@@ -35,6 +35,7 @@ from gateway.desk.store.agency_tables import PARTNERS
 from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, NAMED_EVIDENCE, PAGE_CONTEXTS, REPORTS
 from gateway.desk.vault import CaseKey
 from gateway.desk.vault.doors import Signer
+from gateway.exchange.form_rules import get_priority
 from gateway.exchange.page_contexts import parse_context_token
 from gateway.exchange.public_report import PublicReport, is_flagged, is_from_grown_up
 from partner_sdk.errors import FormatError
@@ -245,7 +246,8 @@ def _make_case(
         "reference": row.reference,
         "door": row.door,
         "placement": row.placement,
-        "priority": clear.priority,
+        # What a phone states in clear is proved by nothing: its answers count, if they are more urgent.
+        "priority": clear.priority if public is None else min(clear.priority, get_priority(public)),
         "received_at": row.received_at,
         "collected_at": format_time(now),
         "factors": risk.text,

@@ -161,12 +161,12 @@ def import_report(desk: Desk, raw: bytes, *, actor: str) -> Imported:
             return _quarantine(connection, raw, refused, actor=actor, now=now)
 
 
-def try_imports_again(desk: Desk, *, actor: str, accept_ended_key: int | None = None) -> Sequence[Imported]:
+def try_imports_again(desk: Desk, *, actor: str, by_word: int | None = None) -> Sequence[Imported]:
     """Judge the files in quarantine again; return the reports now filed or known, with their receipts."""
     trusted = load_trusted_keys(desk, actor=actor)
     taken: list[Imported] = []
     for row_id, raw, seen_at in read_waiting(desk, channel=BY_FILE):
-        is_accepted = row_id == accept_ended_key
+        is_accepted = row_id == by_word
         try:
             post = check_post(raw, trusted=trusted, seen_at=ALWAYS if is_accepted else parse_time(seen_at))
             with desk.store.write() as connection:

@@ -23,8 +23,10 @@ from gateway.desk.store.schema import QUARANTINE, QuarantineColumns
 from gateway.desk.vault import VaultError
 from gateway.desk.vault.doors import Vault
 from gateway.exchange.feed import Acknowledgement, ReportRow
+from gateway.exchange.form_rules import list_answer_faults
+from gateway.exchange.public_report import check_made_values, parse_public_report
 from partner_sdk.errors import FormatError, OpeningError, RefusalError, ReportAbuseError
-from partner_sdk.wire.canonical import decode, encode, format_time, parse_base64url, parse_exact
+from partner_sdk.wire.canonical import decode, encode, format_time, parse_base64url, parse_exact, parse_time
 from partner_sdk.wire.receipts import SIGNED_INTAKE
 from partner_sdk.wire.sealing import MAX_ENVELOPE_BYTES, Envelope
 from partner_sdk.wire.signing import SignedStatement
@@ -38,6 +40,10 @@ MOST_BYTES_OF_ONE: Final = 64 * 1024 * 1024
 MOST_CRISES_OF_ONE: Final = 100
 # Why a row is in quarantine, for a person who reads it on a page.
 EXPLANATIONS: Final = {
+    "answer-misplaced": "it has an answer to a question that the form does not ask on this way",
+    "answer-missing": "it lacks an answer without which the form is not sent",
+    "answer-unknown": "it has an answer that the form does not offer, or one twice",
+    "answers-contradict": "its answers contradict each other, or what is written beside them",
     "bad-padding": "the sealed report is padded wrongly",
     "clear-fields-mismatch": "the sealed report names other facts than its statement",
     "does-not-open": "the sealed report does not open",
@@ -53,7 +59,7 @@ EXPLANATIONS: Final = {
     "submission-mismatch": "the sender's statement is not the one that the gateway accepted",
     "submission-not-genuine": "the sender did not sign it",
     "unknown-key": "it is sealed to a key that this desk does not have",
-    "unreadable-content": "it opens, but its format is unknown",
+    "unreadable-content": "it opens, but it breaks the format of a report",
     "wrong-environment": "it is for another environment",
     "wrong-instance": "a gateway of another name signed it",
     "wrong-purpose": "it is sealed for another purpose",
@@ -79,13 +85,26 @@ class QuarantinedRow(QuarantineColumns):
 class OpenedRow:
     """A row with its sealed content and the clear fields it opened under; `fault` explains a row that stays closed.
 
-    `plain` is for the eyes of the reader: never store or log it.
+    `plain` is for the eyes of the reader: never store or log it. `broken` names the rules that a public report breaks.
     """
 
     row: QuarantinedRow
     clear: ClearFields | None
     plain: bytes | None
     fault: str | None
+    broken: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """How many rows of one sender wait for one cause, how many of them may be urgent, and since and until when."""
+
+    partner: str | None
+    reason: str
+    rows: int
+    urgent: int
+    first_at: str
+    last_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +269,27 @@ def count_quarantined(connection: Connection) -> tuple[int, int]:
     return found[0], int(found[1])
 
 
+def count_alike(connection: Connection) -> list[Alike]:
+    """Return the waiting rows of each sender and cause that has more than one, the most first."""
+    found = QUARANTINE.c
+    rows = func.count().label("rows")
+    query = (
+        select(
+            found.claimed_partner.label("partner"),
+            found.reason,
+            rows,
+            func.sum(cast(found.is_urgent, Integer)).label("urgent"),
+            func.min(found.quarantined_at).label("first_at"),
+            func.max(found.quarantined_at).label("last_at"),
+        )
+        .where(found.resolved_at.is_(None))
+        .group_by(found.claimed_partner, found.reason)
+        .having(rows > 1)
+        .order_by(rows.desc(), found.reason)
+    )
+    return [Alike(**row._mapping) for row in connection.execute(query)]
+
+
 def list_full_senders(connection: Connection) -> list[tuple[str, int, str]]:
     """Return the senders of which the desk keeps no more rows, each with its rows and the time of the newest."""
     partner = func.coalesce(QUARANTINE.c.claimed_partner, "")
@@ -320,7 +360,8 @@ def _open_bytes(row: QuarantinedRow, raw: bytes, *, vault: Vault) -> OpenedRow:
             signed = decode(parts.get(name, b""), kind=SignedStatement)
             is_intake = name == "intake"
             clear = SIGNED_INTAKE.peek(signed).clear if is_intake else clear_fields_of(SIGNED_SUBMISSION.peek(signed))
-            return OpenedRow(row, clear, vault.open_report(envelope, context=report_context(clear)), None)
+            plain = vault.open_report(envelope, context=report_context(clear))
+            return OpenedRow(row, clear, plain, None, _list_broken(plain, clear=clear, at=row.quarantined_at))
         except OpeningError as error:
             fault = error.reason
         except VaultError:
@@ -328,6 +369,18 @@ def _open_bytes(row: QuarantinedRow, raw: bytes, *, vault: Vault) -> OpenedRow:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ReportAbuseError):
             continue
     return OpenedRow(row, None, None, fault)
+
+
+def _list_broken(plain: bytes, *, clear: ClearFields, at: str) -> tuple[str, ...]:
+    if clear.partner != PUBLIC_SENDER:
+        return ()
+    try:
+        report = parse_public_report(plain)
+        check_made_values(report)
+        faults = list_answer_faults(report, received_on=parse_time(at).date())
+    except FormatError as error:
+        return (str(error),)
+    return tuple(f"{one.path}: {format_cause(one.kind)}" for one in faults)
 
 
 def format_plain(plain: bytes, *, with_blanks: bool = True) -> str:

@@ -4,7 +4,7 @@ Content appears only in the response to the post that opened it. Never verified:
 """
 
 from operator import attrgetter
-from typing import Final
+from typing import Final, get_args
 
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
@@ -14,6 +14,7 @@ from gateway.desk.collection.importing import try_imports_again
 from gateway.desk.collection.quarantine import (
     OpenedRow,
     QuarantineError,
+    count_alike,
     format_cause,
     format_plain,
     format_sender,
@@ -21,6 +22,7 @@ from gateway.desk.collection.quarantine import (
     open_row,
     resolve_row,
 )
+from gateway.desk.collection.row_checks import KEY_ENDED
 from gateway.desk.office.organisations import get_owner_names
 from gateway.desk.office.people.permissions import Permission
 from gateway.desk.office.views.page import (
@@ -35,11 +37,17 @@ from gateway.desk.office.views.page import (
     show_page,
     staff_rule,
 )
+from gateway.exchange.form_rules import FaultKind
 from gateway.web.rules import not_found
 
 blueprint = Blueprint("quarantine", __name__)
 # More characters than a person reads on a page.
 MOST_CHARACTERS: Final = 100_000
+# A person may file a row with one of these causes, and is asked this.
+BY_WORD: Final = {
+    KEY_ENDED: "Has its sender confirmed by another channel that it sent this report?",
+    **dict.fromkeys(get_args(FaultKind), "Do you believe this report, although the form did not make it like this?"),
+}
 RESOLUTION_TITLES: Final = {
     "forged": "It was forged",
     "sender-told": "Its sender knows and sends it again",
@@ -65,8 +73,8 @@ def post_try_again() -> ResponseReturnValue:
 @blueprint.post("/quarantine/<number>/accept")
 @staff_rule(Permission.RESOLVE_QUARANTINE, body_bytes=FORM_BYTES)
 def post_accept(number: str) -> ResponseReturnValue:
-    """File a row whose partner's key had ended: the partner confirmed by another channel that it sent it."""
-    return _try_again(accept_ended_key=parse_row_number(number))
+    """File a row by a person's word: see `BY_WORD`."""
+    return _try_again(by_word=parse_row_number(number))
 
 
 @blueprint.post("/quarantine/<number>/open")
@@ -92,10 +100,10 @@ def post_dismiss(number: str) -> ResponseReturnValue:
     return go_to("quarantine.list_all")
 
 
-def _try_again(accept_ended_key: int | None = None) -> ResponseReturnValue:
+def _try_again(by_word: int | None = None) -> ResponseReturnValue:
     desk, actor = get_desk(), get_name()
-    collected = try_again(desk, actor=actor, accept_ended_key=accept_ended_key)
-    files = try_imports_again(desk, actor=actor, accept_ended_key=accept_ended_key)
+    collected = try_again(desk, actor=actor, by_word=by_word)
+    files = try_imports_again(desk, actor=actor, by_word=by_word)
     filed = collected.filed + sum(one.state == "filed" for one in files)
     return _show(tried=(filed, collected.known + len(files) + collected.filed - filed), files=len(files))
 
@@ -116,6 +124,7 @@ def _show(
 ) -> ResponseReturnValue:
     with get_desk().store.read() as connection:
         rows, names = list_quarantined(connection), get_owner_names(connection)
+        floods = count_alike(connection)
     listed_page = read_list_page(found=len(rows))
     content = "" if opened is None or opened.plain is None else format_plain(opened.plain, with_blanks=False)
     alike = 0
@@ -125,6 +134,8 @@ def _show(
     return show_page(
         "quarantine.html",
         rows=rows[listed_page.rows],
+        floods=floods,
+        by_word=BY_WORD,
         listed_page=listed_page,
         opened=opened,
         alike=alike,

@@ -22,7 +22,8 @@ import msgspec
 from gateway.desk.vault import VaultError
 from gateway.desk.vault.doors import Vault
 from gateway.exchange.feed import EPOCH_PATTERN, INSTANCE_PATTERN, MAX_SEQUENCE, ReportRow
-from gateway.exchange.public_report import PublicReport, parse_public_report
+from gateway.exchange.form_rules import get_priority, list_answer_faults
+from gateway.exchange.public_report import PublicReport, check_made_values, parse_public_report, salvage_public_report
 from gateway.guidance.risk import (
     SOMETHING_ELSE,
     Risk,
@@ -224,6 +225,7 @@ BY_GATEWAY: Final = "gateway"  # the channel of rows and cases, other than a fil
 # The most urgent first. A row without a proven priority is treated as the most urgent.
 PRIORITIES: Final = ("P1", "P2", "P3")
 KEY_ENDED: Final = "key-ended"
+UNREADABLE_CONTENT: Final = "unreadable-content"
 # An honest gateway and an honest partner never cause any of these reasons.
 ALARMING_REASONS: Final = frozenset(
     {
@@ -317,16 +319,20 @@ class VerifiedRow:
     content: SealedContent
 
 
-def check_row(raw: bytes, *, trusted: TrustedKeys, now: datetime, seen_at: datetime | None = None) -> VerifiedRow:
+def check_row(
+    raw: bytes, *, trusted: TrustedKeys, now: datetime, seen_at: datetime | None = None, by_word: bool = False
+) -> VerifiedRow:
     """Return the row verified and opened, or raise `RowRefusedError`.
 
     `seen_at` is the time at which this desk first saw the row, if not now; no time in the row itself replaces it. A
-    refused row is weighed too, for every refusal reason: it may come from a child in danger.
+    refused row is weighed too, for every refusal reason: it may come from a child in danger. `by_word`: a person has
+    read it, and takes it although it breaks the form's rules.
     """
     try:
-        return _check_row(raw, trusted=trusted, now=now, seen_at=seen_at or now)
+        return _check_row(raw, trusted=trusted, now=now, seen_at=seen_at or now, by_word=by_word)
     except RowRefusedError as refused:
-        if refused.seals_crisis is None:
+        # What opens and cannot be read was weighed there already.
+        if refused.seals_crisis is None and refused.reason != UNREADABLE_CONTENT:
             with suppress(FormatError):
                 row = parse_exact(raw, kind=ReportRow, max_bytes=MAX_ROW_BYTES)
                 clears = [SIGNED_INTAKE.peek(encode(row.intake)).clear]
@@ -347,12 +353,14 @@ def weigh_envelope(envelope: str, clears: Iterable[ClearFields], *, trusted: Tru
             return assess(open_content(raw, clear=clear, trusted=trusted), received_at=now).crisis
         except VaultError:
             raise  # the row was not judged at all: the next run does it
+        except RowRefusedError as refused:
+            return refused.seals_crisis
         except ReportAbuseError:
             continue
     return None
 
 
-def _check_row(raw: bytes, *, trusted: TrustedKeys, now: datetime, seen_at: datetime) -> VerifiedRow:
+def _check_row(raw: bytes, *, trusted: TrustedKeys, now: datetime, seen_at: datetime, by_word: bool) -> VerifiedRow:
     row = _parse_row(raw)
     intake_raw = encode(row.intake)
     submission_raw = None if row.submission is None else encode(row.submission)
@@ -371,6 +379,8 @@ def _check_row(raw: bytes, *, trusted: TrustedKeys, now: datetime, seen_at: date
             is_proven = True
         content = open_content(envelope_raw, clear=clear, trusted=trusted)
         _check_content(content, intake=intake)
+        if isinstance(content, PublicReport) and not by_word:
+            _check_answers(content, intake=intake)
     except RowRefusedError as error:
         error.intake = intake  # the chain has seen this link, even if the rest of the row is wrong
         error.is_proven = is_proven
@@ -512,11 +522,22 @@ def open_content(envelope_raw: bytes, *, clear: ClearFields, trusted: TrustedKey
     """Open an envelope in the context of its clear fields and read it; raises `OpeningError`, `RowRefusedError`."""
     plain = trusted.vault.open_report(Envelope.parse(envelope_raw), context=report_context(clear))
     try:
-        return parse_public_report(plain) if clear.partner == PUBLIC_SENDER else parse_sealed_report(plain)
+        report = parse_public_report(plain) if clear.partner == PUBLIC_SENDER else parse_sealed_report(plain)
+        if isinstance(report, PublicReport):
+            check_made_values(report)
     except FormatError:
         raise RowRefusedError(
-            "The envelope opens, but its content is not a report in a known format.", reason="unreadable-content"
+            "The envelope opens, but its content is not a report in a known format.",
+            reason=UNREADABLE_CONTENT,
+            seals_crisis=_weigh_unreadable(plain, clear=clear),
         ) from None
+    return report
+
+
+def _weigh_unreadable(plain: bytes, *, clear: ClearFields) -> bool | None:
+    """Return True if what can be read of a public report is a crisis, and else None: the rest may be one."""
+    report = salvage_public_report(plain, clear=clear) if clear.partner == PUBLIC_SENDER else None
+    return (report is not None and assess_public(report, in_words=list_found_in_words(report.story)).crisis) or None
 
 
 def _check_content(content: SealedContent, *, intake: IntakeStatement) -> None:
@@ -526,6 +547,17 @@ def _check_content(content: SealedContent, *, intake: IntakeStatement) -> None:
             "The sealed report and the intake statement name different placements.",
             reason="clear-fields-mismatch",
             priority=content.clear.priority,
+        )
+
+
+def _check_answers(report: PublicReport, *, intake: IntakeStatement) -> None:
+    """Raise if the form could not have made a report: whoever has the public key can seal any answers."""
+    faults = list_answer_faults(report, received_on=parse_time(intake.received_at).date())
+    if faults:
+        raise RowRefusedError(
+            f"The form makes no such report: {faults[0].path}.",
+            reason=faults[0].kind,
+            priority=min(report.clear.priority, get_priority(report)),
         )
 
 

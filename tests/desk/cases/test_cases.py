@@ -102,10 +102,11 @@ def test_closing_keeps_the_assessment_and_the_fields_that_digests_count(loop: Lo
         assert list_cases(connection, state="closed") == [closed]
 
 
-@pytest.mark.parametrize("under_18", ["yes", "rather_not_say", ""])
-def test_child_is_owed_a_reply_before_the_case_closes(loop: Loop, under_18: str) -> None:
+@pytest.mark.parametrize("age_band", ["16_17", "rather_not_say"])
+def test_child_is_owed_a_reply_before_the_case_closes(loop: Loop, age_band: str) -> None:
     contact = make_contact(ways=("school",), school="The school in the High Street")
-    reference = collected(loop, under_18=under_18, contact=contact)
+    under_18 = "yes" if age_band == "16_17" else age_band
+    reference = collected(loop, age_band=age_band, under_18=under_18, contact=contact)
     open_case(loop.desk, reference, actor=ACTOR)
     assert find(loop, reference).reply_owed
     with refused("reply-owed"):

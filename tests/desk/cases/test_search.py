@@ -26,7 +26,7 @@ def send_both(loop: Loop) -> tuple[str, str]:
     public = loop.send_public(
         name="Sam Example",
         person=make_known_person(app="Other Chat", handle="@Night_Owl7"),
-        contact=make_contact(phone="07700 900123"),
+        contact=make_contact(ways=("call",), phone="07700 900123"),
         story="See https://other.example/u/owl?x=1",
     ).reference
     raw = msgspec.to_builtins(make_industry_report())

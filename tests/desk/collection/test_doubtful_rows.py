@@ -187,5 +187,5 @@ def test_person_files_a_late_row_that_its_partner_has_confirmed(loop: Loop) -> N
     for _ in range(2):
         loop.send_industry()
     assert loop.collect().quarantined == 2
-    assert try_again(loop.desk, actor=ACTOR, accept_ended_key=1).filed == 1
+    assert try_again(loop.desk, actor=ACTOR, by_word=1).filed == 1
     assert len(quarantined(loop)) == 1

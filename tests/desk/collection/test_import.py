@@ -267,7 +267,7 @@ def test_file_under_a_key_that_has_ended_counts_within_the_grace_and_by_word_aft
     assert quarantined(loop) == [("key-ended", "P3", True)]
     assert try_again(loop.desk, actor=ACTOR).filed == 0
     assert try_imports_again(loop.desk, actor=ACTOR) == []
-    (taken,) = try_imports_again(loop.desk, actor=ACTOR, accept_ended_key=1)
+    (taken,) = try_imports_again(loop.desk, actor=ACTOR, by_word=1)
     assert taken.state == "filed"
     assert check(loop, taken, late)
     assert quarantined(loop) == []

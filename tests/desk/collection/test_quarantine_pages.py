@@ -4,6 +4,7 @@ import ast
 import html
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
@@ -11,8 +12,9 @@ import pytest
 from gateway.desk.collection.collect import DUPLICATE_ID
 from gateway.desk.collection.importing import import_report
 from gateway.desk.collection.quarantine import EXPLANATIONS, list_quarantined, open_row
-from gateway.desk.collection.row_checks import KEY_ENDED
+from gateway.desk.collection.row_checks import KEY_ENDED, UNREADABLE_CONTENT
 from gateway.desk.partners.account_changes import suspend_partner
+from gateway.exchange.form_rules import FaultKind
 from partner_sdk.wire.sealing import KEY_ID_BYTES, seal
 from partner_sdk.wire.submission import report_context
 from tests.builders import SealedReport, make_clear_fields, seal_report, sign_for_envelope
@@ -178,7 +180,9 @@ def test_every_cause_has_words() -> None:
     sources = [*of_reports, *map(Path, ("gateway/desk/vault/holder.py", ENVELOPE))]
     raised = {name for file in sources for name in list_reasons(file)}
     assert len(raised) >= 18
-    assert set(EXPLANATIONS) == {*raised, KEY_ENDED, DUPLICATE_ID} - NOT_OF_ROWS
+    assert (
+        set(EXPLANATIONS) == {*raised, KEY_ENDED, DUPLICATE_ID, UNREADABLE_CONTENT, *get_args(FaultKind)} - NOT_OF_ROWS
+    )
 
 
 def list_reasons(file: Path) -> Iterator[str]:

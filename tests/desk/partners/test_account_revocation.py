@@ -56,7 +56,7 @@ def test_what_the_desk_first_sees_under_a_revoked_key_is_quarantined(loop: Loop,
     assert (collected.filed, collected.quarantined, collected.refused) == (0, 1, {"key-ended": 1})
     # It may have been the partner's own: a person asks, and files it by the partner's word.
     assert try_again(loop.desk, actor=ACTOR).filed == 0
-    assert try_again(loop.desk, actor=ACTOR, accept_ended_key=1).filed == 1
+    assert try_again(loop.desk, actor=ACTOR, by_word=1).filed == 1
 
 
 def test_suspension_keeps_its_grace_and_revocation_takes_it_away(loop: Loop, service: Service) -> None:

@@ -27,7 +27,9 @@ BOTH = pytest.mark.databases("sqlite", "postgresql")
 def send_person(loop: Loop) -> str:
     person = make_known_person(app="Other Chat", handle=HANDLE)
     story = f"He asked me to write to {EMAIL} or {PHONE}."
-    return loop.send_public(person=person, contact=make_contact(phone="07700 900456"), story=story).reference
+    return loop.send_public(
+        person=person, contact=make_contact(ways=("call",), phone="07700 900456"), story=story
+    ).reference
 
 
 def list_rows(loop: Loop, reference: str) -> list[tuple[bytes, str, str, int]]:

@@ -38,7 +38,7 @@ from tests.desk.view_builders import Browser
 from tests.desk.work_builders import assess_and_close, make_ready
 from tests.public_report_builders import make_contact, make_known_person
 
-CONTACT = make_contact(email="sam.brightwell@mail.example", phone="07700 900123")
+CONTACT = make_contact(ways=("email", "call"), email="sam.brightwell@mail.example", phone="07700 900123")
 
 
 def read_public(loop: Loop, **changes: Any) -> str:
