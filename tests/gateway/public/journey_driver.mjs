@@ -11,7 +11,7 @@ function walk({ posted, again, given, screens }) {
   let answers = {};
   for (const screen of data.screens.filter((one) => one.fields.length > 0)) {
     const read = journey.readScreen(data, screen, (name) => posted[name] ?? []);
-    answers = journey.merge(data, screen, answers, read);
+    Object.assign(answers, journey.merge(data, screen, {}, read));
   }
   const changed = journey.getScreen(data, again.screen);
   const read = journey.readScreen(data, changed, (name) => again.posted[name] ?? []);

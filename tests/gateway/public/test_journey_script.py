@@ -154,7 +154,7 @@ def read_answers(case: dict[str, Any]) -> dict[str, list[str]]:
     """Return the answers after all posts of a case."""
     form, answers = post_by_browser(case["posted"]), dict[str, list[str]]()
     for screen in ASKING:
-        answers = screen.merge(answers, screen.read(lambda name: form.get(name, [])))
+        answers |= screen.merge({}, screen.read(lambda name: form.get(name, [])))
     screen, form = SCREEN_BY_NAME[case["again"]["screen"]], post_by_browser(case["again"]["posted"])
     return screen.merge(answers, screen.read(lambda name: form.get(name, [])))
 
