@@ -23,7 +23,6 @@ from partner_sdk.wire.canonical import check_report_id, encode, format_time, par
 from partner_sdk.wire.mailbox import (
     BODIES,
     MAX_ENTRY_BODY_BYTES,
-    PACKAGE_OUTCOMES,
     EntryKind,
     EntryPost,
     InformationRequest,
@@ -278,44 +277,6 @@ def _list_answers(state: PartnerState) -> dict[str, list[str]]:
             continue  # the request then counts as open: better asked twice than forgotten
         found.setdefault(note.request_id, []).append(path.stem)
     return found
-
-
-STATE_LABELS: Final[Mapping[ThreadState, str]] = {
-    "open": "NEW",
-    "waiting": "NOT SENT YET",
-    "acknowledged": "acknowledged",
-    "answered": "answered",
-    "declined": "declined",
-    "outcome": "outcome told",
-    "recalled": "TAKEN BACK",
-    "closed": "closed",
-}
-_OF_THE_AGENCY: Final = {
-    "question": "The agency asks",
-    "answer": "The agency answers",
-    "note": "The agency writes",
-    "reminder": "The agency still waits for an answer",
-    "recall": "THE AGENCY TOOK THIS BACK: do not use it any more, and delete your copies",
-    "close": "The agency closed this: nothing more is expected",
-}
-_OWN: Final = {
-    "acknowledge": "Acknowledged",
-    "question": "You asked",
-    "answer": "You answered",
-    "outcome": "You told the outcome",
-    "note": "You wrote",
-    "decline": "You declined",
-}
-
-
-def name_entry(kind: str, *, is_own: bool) -> str:
-    """Return the head of an entry; one that a later release knows stands for itself."""
-    return (_OWN if is_own else _OF_THE_AGENCY).get(kind, kind)
-
-
-def format_package_outcome(outcome: str) -> str:
-    """Return the words for the outcome of a package; one that a later release knows stands for itself."""
-    return PACKAGE_OUTCOMES.get(outcome, outcome.replace("_", " "))
 
 
 class EntryAttempt(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ package is checked before a file of it is shown or saved.
 
 import secrets
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -20,14 +20,12 @@ from partner_sdk.client.threads import (
     OPEN_STATES,
     PACKAGES,
     REQUESTS,
-    STATE_LABELS,
     KeptEntry,
     Thread,
     ThreadKind,
+    ThreadState,
     check_asked,
     check_may_write,
-    format_package_outcome,
-    name_entry,
 )
 from partner_sdk.console.mailbox import collect, get_seen, list_news
 from partner_sdk.console.page import (
@@ -515,3 +513,41 @@ def get_file(message_id: str, name: str) -> Response:
         abort(HTTPStatus.NOT_FOUND)
     note_act("package-file-saved", about=message_id)
     return offer_file(content, name=name.rpartition("/")[2], content_type="application/octet-stream")
+
+
+STATE_LABELS: Final[Mapping[ThreadState, str]] = {
+    "open": "NEW",
+    "waiting": "NOT SENT YET",
+    "acknowledged": "acknowledged",
+    "answered": "answered",
+    "declined": "declined",
+    "outcome": "outcome told",
+    "recalled": "TAKEN BACK",
+    "closed": "closed",
+}
+_OF_THE_AGENCY: Final = {
+    "question": "The agency asks",
+    "answer": "The agency answers",
+    "note": "The agency writes",
+    "reminder": "The agency still waits for an answer",
+    "recall": "THE AGENCY TOOK THIS BACK: do not use it any more, and delete your copies",
+    "close": "The agency closed this: nothing more is expected",
+}
+_OWN: Final = {
+    "acknowledge": "Acknowledged",
+    "question": "You asked",
+    "answer": "You answered",
+    "outcome": "You told the outcome",
+    "note": "You wrote",
+    "decline": "You declined",
+}
+
+
+def name_entry(kind: str, *, is_own: bool) -> str:
+    """Return the head of an entry; one that a later release knows stands for itself."""
+    return (_OWN if is_own else _OF_THE_AGENCY).get(kind, kind)
+
+
+def format_package_outcome(outcome: str) -> str:
+    """Return the words for the outcome of a package; one that a later release knows stands for itself."""
+    return PACKAGE_OUTCOMES.get(outcome, outcome.replace("_", " "))

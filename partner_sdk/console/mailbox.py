@@ -20,6 +20,7 @@ from flask.typing import ResponseReturnValue
 
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client.mailbox import MailboxAlarm, OpenedMessage, read_digest, read_message
+from partner_sdk.console.digests.view import parse_overview
 from partner_sdk.console.page import (
     Console,
     describe_error,
@@ -34,7 +35,7 @@ from partner_sdk.console.people import make_console_folder
 from partner_sdk.durable_files import find_bytes, locked, write_durably
 from partner_sdk.errors import FormatError, MailboxError, ReportAbuseError, TransportError, UnavailableError
 from partner_sdk.wire.canonical import decode, encode, parse_exact
-from partner_sdk.wire.digest import Digest, DigestNotice, Overview, parse_overview
+from partner_sdk.wire.digest import Digest, DigestNotice, Overview
 from partner_sdk.wire.mailbox import (
     BODIES,
     MAX_BODY_BYTES,

@@ -210,8 +210,6 @@ def _rows(digest: Digest) -> list[tuple[DigestTable | None, DigestCell]]:
     return rows + [(table, cell) for table in digest.tables for cell in table.cells]
 
 
-OVERVIEW_VERSION: Final = "1"
-MAX_OVERVIEW_BYTES: Final = 64 * 1024
 MAX_OVERVIEW_TEXTS: Final = 10
 MAX_OVERVIEW_CHARACTERS: Final = 500
 
@@ -276,24 +274,3 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def is_empty(self) -> bool:
         """Whether no table shows a line."""
         return not any(table.shown for table in self.tables)
-
-
-def parse_overview(raw: bytes) -> Overview:
-    """Return the overview of canonical bytes, or raise `FormatError`."""
-    overview = canonical.parse_exact(raw, kind=Overview, max_bytes=MAX_OVERVIEW_BYTES)
-    if overview.overview_version != OVERVIEW_VERSION:
-        raise FormatError("This SDK cannot read this version of an overview: update it.", reason="unknown-version")
-    if overview.epsilon_micro < sum(table.epsilon_micro for table in overview.tables):
-        raise FormatError("The tables' privacy cost is higher than the overview states.", reason="bad-overview")
-    for number, table in enumerate(overview.tables, start=1):
-        if not all(map(_is_whole, table.lines)):
-            raise FormatError(f"Table {number} contradicts itself.", reason="bad-overview")
-    return overview
-
-
-def _is_whole(line: OverviewLine) -> bool:
-    ends = line.value, line.high, line.share_low, line.share_high
-    if ends == (None, None, None, None):
-        return line.low >= 0
-    value, high, share_low, share_high = (-1 if one is None else one for one in ends)
-    return 1 <= line.low <= value <= high and 0 <= share_low <= share_high <= 100

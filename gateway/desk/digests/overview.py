@@ -49,16 +49,9 @@ from gateway.desk.keyring.key_set import Year, check_closed
 from gateway.desk.partners.placement_register import get_successor
 from gateway.desk.store import DeskStore
 from gateway.desk.store.agency_tables import DIGESTS
+from partner_sdk.console.digests.view import OVERVIEW_VERSION, parse_overview
 from partner_sdk.wire import canonical
-from partner_sdk.wire.digest import (
-    MAX_OVERVIEW_CHARACTERS,
-    MAX_OVERVIEW_TEXTS,
-    OVERVIEW_VERSION,
-    Overview,
-    OverviewLine,
-    OverviewTable,
-    parse_overview,
-)
+from partner_sdk.wire.digest import MAX_OVERVIEW_CHARACTERS, MAX_OVERVIEW_TEXTS, Overview, OverviewLine, OverviewTable
 from partner_sdk.wire.signing import Environment
 
 MOST_OF_ONE: Final = 100

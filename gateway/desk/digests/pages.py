@@ -64,9 +64,9 @@ from gateway.desk.store.audit import append_entry
 from gateway.web.rules import not_found
 from partner_sdk.console.digests.page import render_article, render_overview_page
 from partner_sdk.console.digests.page import render_overview_article as render_overview
-from partner_sdk.console.digests.view import format_epsilon, make_digest_page
+from partner_sdk.console.digests.view import format_epsilon, make_digest_page, parse_overview
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.digest import DigestNotice, parse_digest, parse_overview
+from partner_sdk.wire.digest import DigestNotice, parse_digest
 from partner_sdk.wire.mailbox import MessageKind
 
 MAX_REASON_CHARACTERS = 500

@@ -472,11 +472,6 @@ AUDIT: Final = Table(
     *(Index(None, *columns) for columns in (("subject",), ("at",), ("actor", "id"), ("action", "id"))),
 )
 
-APPEND_ONLY: Final = (
-    *("audit", "ledger", "case_steps", "case_links", "digests", "digest_draws", "digest_steps"),
-    *("person_authorities", "person_roles", "service_merges", "releases", "release_signatures"),
-)
-
 
 def of_sender(environment: object, partner: object) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     """Return the conditions for a sender's own cases, for use beside a selective one.

@@ -12,6 +12,8 @@ from datetime import date
 from hashlib import sha256
 from typing import Any, Final, Literal
 
+from partner_sdk.errors import FormatError
+from partner_sdk.wire import canonical
 from partner_sdk.wire.digest import (
     COUNTED,
     FEW,
@@ -21,6 +23,8 @@ from partner_sdk.wire.digest import (
     Digest,
     DigestCell,
     DigestTable,
+    Overview,
+    OverviewLine,
     encode_digest,
     format_interval_share,
 )
@@ -634,3 +638,28 @@ def format_epsilon(micro: int) -> str:
     """Return a privacy cost for people: 400000 becomes `0.4`."""
     whole, rest = divmod(micro, 1_000_000)
     return f"{whole}.{rest:06d}".rstrip("0").ljust(len(str(whole)) + 2, "0")
+
+
+OVERVIEW_VERSION: Final = "1"
+MAX_OVERVIEW_BYTES: Final = 64 * 1024
+
+
+def parse_overview(raw: bytes) -> Overview:
+    """Return the overview of canonical bytes, or raise `FormatError`."""
+    overview = canonical.parse_exact(raw, kind=Overview, max_bytes=MAX_OVERVIEW_BYTES)
+    if overview.overview_version != OVERVIEW_VERSION:
+        raise FormatError("This SDK cannot read this version of an overview: update it.", reason="unknown-version")
+    if overview.epsilon_micro < sum(table.epsilon_micro for table in overview.tables):
+        raise FormatError("The tables' privacy cost is higher than the overview states.", reason="bad-overview")
+    for number, table in enumerate(overview.tables, start=1):
+        if not all(map(_is_whole, table.lines)):
+            raise FormatError(f"Table {number} contradicts itself.", reason="bad-overview")
+    return overview
+
+
+def _is_whole(line: OverviewLine) -> bool:
+    ends = line.value, line.high, line.share_low, line.share_high
+    if ends == (None, None, None, None):
+        return line.low >= 0
+    value, high, share_low, share_high = (-1 if one is None else one for one in ends)
+    return 1 <= line.low <= value <= high and 0 <= share_low <= share_high <= 100

@@ -13,7 +13,7 @@ from gateway.desk.digests.pages import describe_files
 from gateway.desk.keyring.key_set import Year, parse_period
 from gateway.desk.office.people.releases import PUBLICATION
 from gateway.desk.office.wiring import Desk
-from partner_sdk.wire.digest import parse_overview
+from partner_sdk.console.digests.view import parse_overview
 from tests.desk.digests.digest_builders import add_cases, clock
 from tests.desk.office.people.step_up_builders import release_by_two
 from tests.desk.view_builders import Browser, Clock, make_test_desk

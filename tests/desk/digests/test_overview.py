@@ -52,9 +52,10 @@ from gateway.desk.store.agency_tables import LEDGER, MAILBOX_MESSAGES, OUTBOX, P
 from gateway.desk.store.audit import check_chain
 from gateway.desk.store.schema import CASE_STEPS
 from partner_sdk.console.digests.page import NO_ROWS, NOTHING_SHOWN, render_overview_article
+from partner_sdk.console.digests.view import parse_overview
 from partner_sdk.key_files import KeyRole, new_key
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_exact
-from partner_sdk.wire.digest import Overview, OverviewLine, parse_overview
+from partner_sdk.wire.digest import Overview, OverviewLine
 from partner_sdk.wire.mailbox import SIGNED_MESSAGE
 from tests.desk.digests.digest_builders import NOW, PARTNER, add_case, add_cases, clock, draw_noise, make_store
 from tests.desk.made_models import hold_open

@@ -13,7 +13,7 @@ from gateway.databases.migrations import open_scripts
 from gateway.desk.store import DeskStore, DeskStoreError, agency_tables, engine, open_store, schema
 from gateway.desk.store.audit import AuditChainError, append_entry, check_chain
 from gateway.desk.store.migrations import METADATA
-from gateway.desk.store.schema import APPEND_ONLY
+from gateway.desk.store.migrations.r1_baseline import APPEND_ONLY
 from tests.builders import NOW
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")

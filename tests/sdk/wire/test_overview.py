@@ -5,9 +5,9 @@ import pytest
 
 from gateway.desk.digests.overview import encode_overview
 from partner_sdk.console.digests.page import render_overview_article
+from partner_sdk.console.digests.view import parse_overview
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.digest import parse_overview
 from tests.sdk.sdk_builders import make_overview
 
 

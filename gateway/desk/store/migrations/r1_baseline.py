@@ -12,7 +12,7 @@ branch_labels = None
 depends_on = None
 
 # A trigger holds them: rows are only ever added.
-_APPEND_ONLY = (
+APPEND_ONLY = (
     *("audit", "ledger", "case_steps", "case_links", "digests", "digest_draws", "digest_steps"),
     *("person_authorities", "person_roles", "service_merges", "releases", "release_signatures"),
 )
@@ -31,7 +31,7 @@ def upgrade() -> None:
     is_on_server = op.get_bind().dialect.name == "postgresql"
     if is_on_server:
         op.execute(_REFUSE)
-    for table in _APPEND_ONLY:
+    for table in APPEND_ONLY:
         for verb in ("UPDATE", "DELETE", "TRUNCATE") if is_on_server else ("UPDATE", "DELETE"):
             refusal = f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
             op.execute(

@@ -24,7 +24,7 @@ from gateway.desk.office.people.releases import (
 )
 from gateway.desk.store import DeskStore
 from gateway.desk.store.agency_tables import PASSKEYS
-from gateway.desk.store.schema import APPEND_ONLY
+from gateway.desk.store.migrations.r1_baseline import APPEND_ONLY
 from gateway.desk.vault.assertions import StepUpError
 from tests.desk.digests.digest_builders import make_store
 from tests.desk.office.people.step_up_builders import NOW, register, release_by_two, state, state_release, step_up
