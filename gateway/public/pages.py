@@ -298,7 +298,7 @@ def render_screen(
     `service` is the button's service. `is_late`: the check page was seen before.
     """
     words, voice, profile = door.wording.screen(screen.name), make_voice(answers), make_profile(answers)
-    fault_texts = {fault.field.name: _format_fault(door, screen, fault, voice=voice) for fault in faults}
+    fault_texts = {fault.field.name: format_fault(door, screen, fault, voice=voice) for fault in faults}
     asked = [field for field in screen.fields if field.is_shown(answers)]
     # Whether the title asks the only question: not where others are merely hidden this time, or where it is about help.
     asking = [field for field in screen.fields if field.kind not in {"choice", "more"} and field.goes_with is None]
@@ -424,7 +424,8 @@ def _with_extras(view: FieldView, fields: Sequence[Field], views: Mapping[str, F
     return FieldView(view.name, view.kind, view.label, view.hint, options, view.value, view.fault)
 
 
-def _format_fault(door: PublicDoor, screen: Screen, fault: Fault, *, voice: Voice) -> str:
+def format_fault(door: PublicDoor, screen: Screen, fault: Fault, *, voice: Voice) -> str:
+    """Return the text of a fault."""
     if fault.kind == "too_long":
         name = find_in_voice(door.wording.field(screen.name, fault.field.name), "summary", voice=voice)
         limit = f"{fault.field.max_characters:,}"

@@ -420,7 +420,7 @@ def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
         form_path=get_path(THANKS),
         opinions=[(make_opinion_action(one), words["ok"][one]) for one in OPINIONS] if is_asked else [],
         has_told=sent.has_told,
-        advice=_list_advice(door, sent, profile),
+        advice=list_advice(door, sent.advice, profile, urgent=sent.urgent, is_near=sent.is_near),
         urgent=make_urgent(door, sent.urgent, profile),
         title=words["title"],
         screen=words,
@@ -485,18 +485,20 @@ def _list_urgent_talk(
     return list_posts(door, [one for one in entries if may_hurt or "if_hurting" not in one], profile=profile)
 
 
-def _list_advice(door: PublicDoor, sent: Sent, profile: ReaderProfile) -> list[str]:
+def list_advice(
+    door: PublicDoor, advice: Sequence[str], profile: ReaderProfile, *, urgent: Sequence[str] = (), is_near: bool
+) -> list[str]:
     """List the advice as texts in the current language, with the bodies and the number of the reader's country."""
     library = {advice.code: advice for advice in door.advice[get_language()].advice}
     names = _name_bodies(door, profile)
     emergency, is_abroad = get_emergency_number(door, profile.country), bool(profile.country)
     # "Call if it gets worse" is left out after "call now".
-    codes = [code for code in sent.advice if code in library and not (sent.urgent and code in FIRST)]
-    if not _MEETINGS.isdisjoint(sent.urgent):  # the block at the top has that advice
+    codes = [code for code in advice if code in library and not (urgent and code in FIRST)]
+    if not _MEETINGS.isdisjoint(urgent):  # the block at the top has that advice
         codes = [code for code in codes if library[code].kinds != _MEETING_KINDS]
     said = {
         code: " ".join(
-            fill_sentences(library[code], names=names, emergency=emergency, is_abroad=is_abroad, is_near=sent.is_near)
+            fill_sentences(library[code], names=names, emergency=emergency, is_abroad=is_abroad, is_near=is_near)
         )
         for code in codes
     }
