@@ -48,7 +48,7 @@ MARK = "daymarkerquill"
 WIDE = "ŵ\U0001f600"  # two letters that many encodings spell in their own way
 # Each kind of step of the desk falls to some of them.
 CHILDREN, INDUSTRY = 24, 6
-KINDS = ("grooming", "meet_offline", "sexual_talk", "coercion_blackmail", "something_else")
+KINDS = ("extra_nice", "wants_to_meet", "sexual_talk", "threatens_to_share", "something_else")
 PEOPLE = {
     "a-first": (Role.ANALYST,),
     "a-second": (Role.ANALYST,),
@@ -179,9 +179,10 @@ def send_child(whole: WholeLoop, number: int) -> None:
         child=make_child_details(name=mark(number, "Sam"), place=mark(number, "Leeds"), school=mark(number, "School")),
         contact=make_contact(
             email=f"{MARK}{number:03d}@mail.example",
+            adult=mark(number, "aunt"),
             may_say_who_we_are="yes",
             safe_word=mark(number, "door"),
-            ways=("email",),
+            ways=("email", "adult"),
             who_must_not_know=mark(number, "nobody"),
         ),
         danger="yes" if number % 10 == 0 else "no",
@@ -192,10 +193,10 @@ def send_child(whole: WholeLoop, number: int) -> None:
         ),
         region=CHANCE.choice(("england", "wales", "not_sure")),
         reply_key=CODE,
-        reporter_age_band="13_15",
+        reporter_age_band="16_17" if number % 3 else "18_plus",
         story=mark(number, f"Write to {MARK}{number:03d}@other.example or +44 20 7946 {number:04d}."),
         under_18="yes" if number % 3 else "no",
-        who="me",
+        who="child_i_look_after",
     )
 
 
