@@ -26,7 +26,7 @@ from gateway.desk.collection.chain import (
     read_feed_time,
     write_collector_state,
 )
-from gateway.desk.collection.quarantine import list_full_senders
+from gateway.desk.collection.quarantine import count_urgent, list_full_senders
 from gateway.desk.keyring.anchoring import ANCHORED_WITHIN, find_newest_kept
 from gateway.desk.keyring.publication import DAILY_ROLES, PublicationKind, find_newest
 from gateway.desk.office.people.permissions import BY_THE_DESK
@@ -57,6 +57,7 @@ ESCALATION_RAN_OUT: Final = "escalation-ran-out"
 NIGHT_UNTAKEN: Final = "night-not-taken-over"
 CRISIS_UNREAD: Final = "crisis-unread"
 QUARANTINE_FULL: Final = "quarantine-full"
+QUARANTINE_UNSETTLED: Final = "quarantine-unsettled"
 VAULT_CLOSED: Final = "vault-closed"
 NOT_ANCHORED: Final = "audit-not-anchored"
 UNREVIEWED: Final = "package-unreviewed"
@@ -123,6 +124,11 @@ ADVICE: Final[dict[str, tuple[str, str, str]]] = {
         "doctor --deep",
     ),
     QUARANTINE_FULL: ("A sender has filled its room in quarantine", "Read the page Quarantine.", ""),
+    QUARANTINE_UNSETTLED: (
+        "A report in quarantine that may be urgent waits past the hour that the form promised",
+        "Read it on the page Quarantine, and file or dismiss it.",
+        "",
+    ),
 }
 
 
@@ -159,7 +165,11 @@ def list_concerns(connection: Connection, *, desk: Desk) -> list[Concern]:
             concerns.append(Concern(ESCALATION_RAN_OUT, parse_time(came_round.called_at), unread))
     if desk.agency.is_in_hours(now) and (untaken := list_untaken(connection, agency=desk.agency, now=now)):
         concerns.append(Concern(NIGHT_UNTAKEN, desk.agency.get_night(now)[1], len(untaken)))
-    concerns += _list_unread(connection, now=now, within=timedelta(hours=desk.agency.promises.crisis_read_within_hours))
+    within = timedelta(hours=desk.agency.promises.crisis_read_within_hours)
+    concerns += _list_unread(connection, now=now, within=within)
+    unsettled, unsettled_since = count_urgent(connection, before=now - within)
+    if unsettled_since is not None:
+        concerns.append(Concern(QUARANTINE_UNSETTLED, parse_time(unsettled_since), unsettled))
     anchored_at = _find_anchored_at(connection, desk=desk)
     if anchored_at is not None and now - anchored_at > ANCHORED_WITHIN:
         concerns.append(Concern(NOT_ANCHORED, anchored_at))

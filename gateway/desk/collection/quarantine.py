@@ -269,6 +269,14 @@ def count_quarantined(connection: Connection) -> tuple[int, int]:
     return found[0], int(found[1])
 
 
+def count_urgent(connection: Connection, *, before: datetime) -> tuple[int, str | None]:
+    """Return the number of waiting rows from before then that may be urgent, and the time of the oldest."""
+    found = select(func.count(), func.min(QUARANTINE.c.quarantined_at)).where(
+        QUARANTINE.c.resolved_at.is_(None), QUARANTINE.c.is_urgent, QUARANTINE.c.quarantined_at <= format_time(before)
+    )
+    return tuple(connection.execute(found).one())
+
+
 def count_alike(connection: Connection) -> list[Alike]:
     """Return the waiting rows of each sender and cause that has more than one, the most first."""
     found = QUARANTINE.c

@@ -12,9 +12,10 @@ import pytest
 from sqlalchemy import select
 
 from gateway.desk.cases.model import get_case
+from gateway.desk.cases.watch import QUARANTINE_UNSETTLED, update_alarms
 from gateway.desk.collection import row_checks
 from gateway.desk.collection.collect import try_again
-from gateway.desk.collection.quarantine import EXPLANATIONS
+from gateway.desk.collection.quarantine import EXPLANATIONS, resolve_row
 from gateway.desk.collection.row_checks import open_content
 from gateway.desk.store.schema import QUARANTINE
 from gateway.exchange.form_rules import OFFERED, FaultKind, get_priority, list_answer_faults
@@ -249,6 +250,25 @@ def test_child_in_danger_whose_report_breaks_a_rule_alerts_each_time_as_a_case_d
             True,
         ]
     assert "2 may be urgent" in Browser(loop.desk).sign_in().get("/").text or not is_readable
+
+
+def test_urgent_row_that_nobody_settles_within_the_promised_hour_is_an_alarm_as_an_unread_crisis_is(loop: Loop) -> None:
+    send_report(loop, spoil(still="perhaps"))
+    send_report(loop, spoil(still="perhaps", feels="hurting"))
+    loop.collect()
+    with loop.desk.store.write() as connection:  # an acknowledged alert reads nothing
+        connection.exec_driver_sql("UPDATE alerts SET acknowledged_at = '2026-11-25T08:30:00Z', acknowledged_by = 'x'")
+    loop.clock.advance(seconds=59 * 60)
+    assert list_unsettled(loop) == []
+    loop.clock.advance(seconds=60)
+    assert list_unsettled(loop) == [1]
+    with loop.desk.store.write() as connection:
+        resolve_row(connection, 2, resolution="forged", actor=ACTOR, now=loop.clock())
+    assert list_unsettled(loop) == []
+
+
+def list_unsettled(loop: Loop) -> list[int]:
+    return [one.count for one in update_alarms(loop.desk) if one.code == QUARANTINE_UNSETTLED]
 
 
 def test_first_lie_of_a_calm_report_wakes_nobody(loop: Loop) -> None:
