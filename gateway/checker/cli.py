@@ -21,7 +21,7 @@ import requests
 from partner_sdk import __version__
 from partner_sdk.client.exchange import check_origin
 from partner_sdk.client.http import read_clock
-from partner_sdk.console.check.findings import (
+from partner_sdk.console.findings import (
     MAX_CHECKS,
     MAX_CHECKS_BODY_BYTES,
     ButtonCheck,

@@ -29,8 +29,8 @@ import requests
 
 from partner_sdk.client.http import PunctualAdapter
 from partner_sdk.console.check import Expected, check_link, explain_no_page, make_unreachable
-from partner_sdk.console.check.findings import NEVER_ASKED, ButtonCheck, CheckList, CheckTarget
 from partner_sdk.console.check.page_fetch import DEADLINE_SECONDS, USER_AGENT, fetch_page, find_address
+from partner_sdk.console.findings import NEVER_ASKED, ButtonCheck, CheckList, CheckTarget
 from partner_sdk.errors import FormatError, TransportError
 
 RESOLVE_SECONDS: Final = 10.0

@@ -26,7 +26,7 @@ from partner_sdk._commands.runtime import (
 )
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client.exchange import check_origin
-from partner_sdk.console.check.findings import ButtonCheck
+from partner_sdk.console.findings import ButtonCheck
 from partner_sdk.errors import FormatError, LocalStateError, TransportError
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def check(
     PAGE is an address, a file of HTML, or - for standard input.
     """
     from partner_sdk.console.check import check_link, explain_no_page, make_unreachable
-    from partner_sdk.console.check.findings import format_check
+    from partner_sdk.console.findings import format_check
 
     expected = _make_expected(call, page, placement=placement, known_file=known, origin=origin)
     signed_in = _read_signed_in(page, state_file=state_file)

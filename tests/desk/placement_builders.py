@@ -5,7 +5,7 @@ from typing import Any
 from gateway.desk.office.wiring import Desk
 from gateway.desk.partners.placement_agreeing import Agreement, agree_placement
 from gateway.desk.partners.placement_register import PlacementRow, get_placement
-from partner_sdk.console.check.findings import ButtonCheck, CheckFinding, CheckPost, encode_checks
+from partner_sdk.console.findings import ButtonCheck, CheckFinding, CheckPost, encode_checks
 
 ADDRESS = "https://chat.example/people/*"
 PAGE = "https://chat.example/people/sam"

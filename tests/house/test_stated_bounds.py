@@ -103,8 +103,8 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.public.returning:LANES", 1, WIRE, "memory 16,384 KiB, passes 1, lanes 1"),
     ("gateway.public.returning:RETURN_DAYS", 180, WIRE, "keeps it, and the messages, for 180 days"),
     # checks
-    ("partner_sdk.console.check.findings:MAX_CHECKS_BODY_BYTES", 512 * KIB, WIRE, "at most 512 KiB and 200 checks"),
-    ("partner_sdk.console.check.findings:MAX_CHECKS", 200, WIRE, "at most 512 KiB and 200 checks"),
+    ("partner_sdk.console.findings:MAX_CHECKS_BODY_BYTES", 512 * KIB, WIRE, "at most 512 KiB and 200 checks"),
+    ("partner_sdk.console.findings:MAX_CHECKS", 200, WIRE, "at most 512 KiB and 200 checks"),
     ("gateway.desk.partners.placement_checks:MOST_POSTS", 120, WIRE, "at most 120 posts a minute"),
     ("gateway.desk.partners.placement_checks:WINDOW", MINUTE, WIRE, "at most 120 posts a minute"),
     # the feed

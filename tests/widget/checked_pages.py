@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Route
 from partner_sdk.console.check import Expected
 from partner_sdk.console.check.browser import open_chromium
 from partner_sdk.console.check.browser_check import Screen, check_in_browser
-from partner_sdk.console.check.findings import ButtonCheck
+from partner_sdk.console.findings import ButtonCheck
 from tests.sdk.button.pages import ADDRESS, ORIGIN, PLACEMENT
 
 NOW: Final = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)

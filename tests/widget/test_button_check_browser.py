@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 
 from partner_sdk.console.check import browser as chromium_room
 from partner_sdk.console.check.browser import open_chromium
-from partner_sdk.console.check.findings import ButtonCheck
+from partner_sdk.console.findings import ButtonCheck
 from partner_sdk.errors import ReportAbuseError
 from tests.sdk.button.pages import ORIGIN, PLAIN, WITH_SCRIPT, make_page
 from tests.widget.checked_pages import LISTEN, CheckBrowsers, check, check_all, list_all_codes, list_codes

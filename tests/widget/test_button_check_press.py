@@ -11,7 +11,7 @@ from partner_sdk.button.snippet import make_snippet
 from partner_sdk.console.check import Expected, browser_check
 from partner_sdk.console.check import browser as chromium_room
 from partner_sdk.console.check.browser_check import Prepare, Screen, check_in_browser, leave_as_it_is
-from partner_sdk.console.check.findings import ButtonCheck
+from partner_sdk.console.findings import ButtonCheck
 from partner_sdk.errors import TransportError
 from tests.sdk.button.pages import PLACEMENT, PLAIN, make_page
 from tests.widget.agency_door import AgencyDoor

@@ -6,7 +6,7 @@ import pytest
 
 from partner_sdk.console.check.browser import open_chromium
 from partner_sdk.console.check.browser_check import Screen, check_in_browser
-from partner_sdk.console.check.findings import format_check
+from partner_sdk.console.findings import format_check
 from tests.sdk.button.pages import ADDRESS, PLACEMENT, PLAIN, make_page
 from tests.widget.checked_pages import EXPECTED, NOW, serve_agency
 

@@ -25,7 +25,8 @@ from partner_sdk.button.snippet import (
 )
 from partner_sdk.console.check import findings as findings_module
 from partner_sdk.console.check.browser_check import Loads, read_page
-from partner_sdk.console.check.findings import (
+from partner_sdk.console.check.rules import judge_page
+from partner_sdk.console.findings import (
     ButtonCheck,
     CheckPost,
     Expected,
@@ -35,7 +36,6 @@ from partner_sdk.console.check.findings import (
     parse_checks,
     read_codes,
 )
-from partner_sdk.console.check.rules import judge_page
 from tests.sdk.button.pages import ADDRESS, LINK, ORIGIN, PLACEMENT, PLAIN, SEEDS, WITH_SCRIPT, Seed, make_page
 from tests.sdk.button.pasting import ENDS, FOREIGN, PLACES, paste
 from tests.widget.checked_pages import NOW, list_codes

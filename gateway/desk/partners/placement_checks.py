@@ -26,7 +26,7 @@ from gateway.desk.partners.placement_register import (
 )
 from gateway.desk.store import audit
 from gateway.desk.store.agency_tables import PLACEMENT_CHECKS, PLACEMENTS, RUNNER_TOKENS, CheckColumns, PlacementState
-from partner_sdk.console.check.findings import (
+from partner_sdk.console.findings import (
     MAX_FINDINGS,
     NEVER_ASKED,
     ButtonCheck,

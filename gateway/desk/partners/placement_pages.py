@@ -68,7 +68,7 @@ from gateway.web.rules import (
     not_found,
     rule,
 )
-from partner_sdk.console.check.findings import MAX_CHECKS_BODY_BYTES
+from partner_sdk.console.findings import MAX_CHECKS_BODY_BYTES
 from partner_sdk.errors import FormatError
 from partner_sdk.wire import problems
 

@@ -12,7 +12,8 @@ Chromium shows it; `link_check.py` needs no browser and looks for the link alone
     check.result  # "passes", "faults" or "unreachable"
 """
 
-from partner_sdk.console.check.findings import (
+from partner_sdk.console.check.link_check import check_link
+from partner_sdk.console.findings import (
     MAX_KNOWN_BYTES,
     Expected,
     Known,
@@ -20,6 +21,5 @@ from partner_sdk.console.check.findings import (
     make_unreachable,
     parse_known,
 )
-from partner_sdk.console.check.link_check import check_link
 
 __all__ = ["MAX_KNOWN_BYTES", "Expected", "Known", "check_link", "explain_no_page", "make_unreachable", "parse_known"]

@@ -29,8 +29,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urldefrag
 
-from partner_sdk.console.check.findings import Expected, Notice
 from partner_sdk.console.check.page_fetch import Address, find_address
+from partner_sdk.console.findings import Expected, Notice
 from partner_sdk.errors import ReportAbuseError, TransportError
 
 if TYPE_CHECKING:

@@ -27,15 +27,6 @@ from partner_sdk.console.check.browser import (
     name_as_person,
     press,
 )
-from partner_sdk.console.check.findings import (
-    ButtonCheck,
-    Expected,
-    Notice,
-    format_notice,
-    make_check,
-    make_unreachable,
-    read_codes,
-)
 from partner_sdk.console.check.link_check import get_charset, judge_source
 from partner_sdk.console.check.page_fetch import SignedIn, find_address, is_sign_in_address, join_address
 from partner_sdk.console.check.rules import (
@@ -48,6 +39,15 @@ from partner_sdk.console.check.rules import (
 )
 from partner_sdk.console.check.rules import (
     Page as PageFacts,
+)
+from partner_sdk.console.findings import (
+    ButtonCheck,
+    Expected,
+    Notice,
+    format_notice,
+    make_check,
+    make_unreachable,
+    read_codes,
 )
 from partner_sdk.errors import TransportError
 from partner_sdk.wire.canonical import convert

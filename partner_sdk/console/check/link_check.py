@@ -11,9 +11,9 @@ from html.parser import HTMLParser
 from typing import Final
 
 from partner_sdk.button.snippet import ELEMENT, WORDS
-from partner_sdk.console.check.findings import ButtonCheck, Expected, make_check
 from partner_sdk.console.check.page_fetch import MAX_PAGE_BYTES, join_address
 from partner_sdk.console.check.rules import LINK_RULES, Button, Page, PageSeen, format_plain, judge_page
+from partner_sdk.console.findings import ButtonCheck, Expected, make_check
 from partner_sdk.errors import FormatError
 
 # Every `<` counts, that of an end too. Large pages have some ten thousands.

@@ -34,13 +34,13 @@ from partner_sdk.button.snippet import (
     Language,
     make_policy,
 )
-from partner_sdk.console.check.findings import (
+from partner_sdk.console.check.page_fetch import Address, decode_all, find_address, is_alike, join_address
+from partner_sdk.console.findings import (
     Expected,
     Notice,
     is_tracker,
     read_names,
 )
-from partner_sdk.console.check.page_fetch import Address, decode_all, find_address, is_alike, join_address
 from partner_sdk.wire.button import FRAGMENT_NAME, MAX_TOKEN_CHARACTERS, TEST_LINK_ID, is_placement
 
 MAX_BUTTONS: Final = 20

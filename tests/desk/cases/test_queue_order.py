@@ -19,6 +19,7 @@ from gateway.desk.collection import joining
 from gateway.desk.collection.filing import NewCase, file_cases
 from gateway.desk.collection.row_checks import BY_GATEWAY, UNTOLD
 from gateway.desk.store.schema import CASES, METADATA
+from gateway.exchange.form_rules import get_priority
 from gateway.exchange.public_report import Meeting, PublicReport
 from gateway.guidance.risk import list_reasons
 from partner_sdk.report import SealedIndustryReport, list_given
@@ -56,11 +57,13 @@ def child(
             "under_18": "yes",
             "who": "me",
             "told": ("parent",),
-            "clear": make_clear_fields("public", priority=priority),
             "person": make_known_person(**(person or {})),
             "meeting": Meeting(place="", when=meets),
             **answers,
         }
+    )
+    content = msgspec.structs.replace(
+        content, clear=make_clear_fields("public", priority=min(priority, get_priority(content)))
     )
     return Line(f"Child of {AGES[age]}: {said}", kind, content, waited)
 

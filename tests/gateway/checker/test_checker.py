@@ -18,7 +18,7 @@ from gateway.checker.visiting import (
     visit_pages,
 )
 from partner_sdk.button.snippet import make_snippet
-from partner_sdk.console.check.findings import NEVER_ASKED, CheckList, CheckTarget
+from partner_sdk.console.findings import NEVER_ASKED, CheckList, CheckTarget
 from partner_sdk.errors import TransportError
 from tests.gateway.checker.site import HOST, Site, SitePage, serve_site
 

@@ -21,7 +21,7 @@ from gateway.checker.cli import (
     read_token,
     write_posts,
 )
-from partner_sdk.console.check.findings import (
+from partner_sdk.console.findings import (
     MAX_CHECKS,
     MAX_CHECKS_BODY_BYTES,
     MAX_FINDINGS,

@@ -13,7 +13,8 @@ import pytest
 
 from partner_sdk.cli import main
 from partner_sdk.client.transport import make_session
-from partner_sdk.console.check.findings import (
+from partner_sdk.console.check.page_fetch import check_page_address, fetch_page
+from partner_sdk.console.findings import (
     ButtonCheck,
     CheckList,
     CheckPost,
@@ -21,7 +22,6 @@ from partner_sdk.console.check.findings import (
     encode_checks,
     parse_checks,
 )
-from partner_sdk.console.check.page_fetch import check_page_address, fetch_page
 from partner_sdk.errors import FormatError, ReportAbuseError, TransportError
 from tests.builders.local_servers import run_server
 from tests.sdk.button.pages import ORIGIN, PLACEMENT, WITH_SCRIPT, make_page

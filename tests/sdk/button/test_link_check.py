@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partner_sdk.console.check import Expected, check_link, parse_known
-from partner_sdk.console.check.findings import ButtonCheck, CheckPost, encode_checks, format_check, parse_checks
 from partner_sdk.console.check.link_check import MAX_MARKS
 from partner_sdk.console.check.page_fetch import MAX_PAGE_BYTES
+from partner_sdk.console.findings import ButtonCheck, CheckPost, encode_checks, format_check, parse_checks
 from partner_sdk.errors import FormatError
 from tests.sdk.button.pages import (
     ADDRESS,

@@ -27,7 +27,7 @@ from gateway.desk.partners.placement_checks import (
 )
 from gateway.desk.partners.placement_labels import format_condition, format_taken
 from gateway.desk.partners.placement_register import PlacementError
-from partner_sdk.console.check.findings import MAX_CHECKS_BODY_BYTES
+from partner_sdk.console.findings import MAX_CHECKS_BODY_BYTES
 from partner_sdk.durable_files import read_bounded, write_durably
 from partner_sdk.errors import LocalStateError
 from partner_sdk.wire.canonical import encode

@@ -20,7 +20,7 @@ from gateway.desk.partners.placement_checks import (
     take_checks,
 )
 from gateway.desk.store.agency_tables import ADOPTION_REQUESTS
-from partner_sdk.console.check.findings import ButtonCheck
+from partner_sdk.console.findings import ButtonCheck
 from partner_sdk.wire.canonical import format_time, parse_exact
 from tests.desk.placement_builders import agree, make_check, make_finding, make_post
 from tests.desk.view_builders import Browser, Clock

@@ -22,7 +22,7 @@ from gateway.desk.partners.placement_checks import (
 )
 from gateway.desk.partners.placement_labels import format_age, format_condition, format_result
 from gateway.desk.store.schema import AUDIT
-from partner_sdk.console.check.findings import ButtonCheck, CheckTarget
+from partner_sdk.console.findings import ButtonCheck, CheckTarget
 from tests.desk.placement_builders import ADDRESS, LINK_ID, PAGE, agree, make_check, make_finding, make_post
 from tests.desk.view_builders import Clock
 

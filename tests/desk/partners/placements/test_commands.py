@@ -15,7 +15,7 @@ from gateway.desk.partners.placement_agreeing import end_placement
 from gateway.desk.partners.placement_checks import is_runner_token, list_checks, take_checks
 from gateway.desk.running.cli import main
 from gateway.desk.running.doctor import examine
-from partner_sdk.console.check.findings import CheckList
+from partner_sdk.console.findings import CheckList
 from partner_sdk.wire.canonical import format_time, parse_exact
 from tests.desk.people_builders import ACTOR
 from tests.desk.placement_builders import (

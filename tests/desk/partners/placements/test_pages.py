@@ -10,7 +10,7 @@ from gateway.desk.office.wiring import Desk
 from gateway.desk.partners.placement_agreeing import end_placement, suspend_placement
 from gateway.desk.partners.placement_checks import take_checks
 from gateway.desk.partners.placement_register import list_placements
-from partner_sdk.console.check.findings import ButtonCheck
+from partner_sdk.console.findings import ButtonCheck
 from tests.desk.placement_builders import (
     ADDRESS,
     LINK_ID,

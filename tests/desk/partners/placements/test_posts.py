@@ -16,7 +16,7 @@ from gateway.desk.partners.placement_checks import (
     make_runner_token,
 )
 from gateway.desk.partners.placement_pages import PATH
-from partner_sdk.console.check.findings import MAX_CHECKS_BODY_BYTES
+from partner_sdk.console.findings import MAX_CHECKS_BODY_BYTES
 from tests.desk.placement_builders import LINK_ID, agree, make_check, make_post
 from tests.desk.view_builders import ORIGIN, Browser, Clock, make_test_desk
 
