@@ -126,7 +126,7 @@ def test_gateway_imports_of_the_sdk_never_a_partners_own_side() -> None:
 # The public face of the SDK for gateway, desk and runner: formats and errors, the report's model, the button and its
 # check, the way to a gateway, and the files and commands that all programs have in common.
 SDK_FACE = ("partner_sdk.wire", "partner_sdk.errors", "partner_sdk.report", "partner_sdk.button")
-SDK_FACE += ("partner_sdk.console.check", "partner_sdk.console.digests", "partner_sdk.console.uk_clock")
+SDK_FACE += tuple(f"partner_sdk.console.{name}" for name in ("check", "digests", "findings", "uk_clock"))
 SDK_FACE_MODULES = (
     *("partner_sdk", "partner_sdk.client.exchange", "partner_sdk.client.http", "partner_sdk.client.transport"),
     *("partner_sdk.durable_files", "partner_sdk.finding", "partner_sdk.key_files"),

@@ -23,7 +23,7 @@ from partner_sdk.button.snippet import (
     VERSION,
     make_snippet,
 )
-from partner_sdk.console.check import findings as findings_module
+from partner_sdk.console.check import browser_check
 from partner_sdk.console.check.browser_check import Loads, read_page
 from partner_sdk.console.check.rules import judge_page
 from partner_sdk.console.findings import (
@@ -40,7 +40,7 @@ from tests.sdk.button.pages import ADDRESS, LINK, ORIGIN, PLACEMENT, PLAIN, SEED
 from tests.sdk.button.pasting import ENDS, FOREIGN, PLACES, paste
 from tests.widget.checked_pages import NOW, list_codes
 
-CHECK_FOLDER = Path(findings_module.__file__).parent
+CHECK_FOLDER = Path(browser_check.__file__).parent
 ICON = files("widget").joinpath(ICON_PATH.removeprefix("/button/")).read_bytes()
 KNOWN = Expected(ORIGIN, known=frozenset({PLACEMENT, "example-chat-room"}))
 EXPECTED = replace(KNOWN, placement=PLACEMENT)
@@ -376,7 +376,10 @@ def test_page_cannot_talk_the_rules_into_another_tree(judge: Judge) -> None:
 
 
 def test_every_code_of_the_table_is_made_by_the_check_and_gives_its_three_texts() -> None:
-    trees = [ast.parse(path.read_text("utf-8")) for path in CHECK_FOLDER.glob("*.py")]
+    trees = [
+        ast.parse(path.read_text("utf-8"))
+        for path in (*CHECK_FOLDER.glob("*.py"), CHECK_FOLDER.with_name("findings.py"))
+    ]
     functions = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     constants = {node.value for one in functions for node in ast.walk(one) if isinstance(node, ast.Constant)}
     assert set(read_codes()) - constants - {"no-noreferrer", "no-noopener"} == set()
