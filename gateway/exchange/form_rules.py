@@ -13,6 +13,8 @@ from operator import attrgetter
 from typing import Final, Literal
 
 from gateway.exchange.public_codes import (
+    ABOUT_OTHERS,
+    ABOUT_PICTURES,
     ADULT_BAND,
     AGE_BANDS,
     BY_ADULT,
@@ -22,12 +24,14 @@ from gateway.exchange.public_codes import (
     BY_TEXT,
     CALLED,
     CANNOT_CALL,
+    CARERS,
     CONTACT_WAYS,
     CONTEXT_REFUSED_SIGNAL,
     DANGER_PREFIX,
     FAST_SIGNAL,
     FORMER_YOUNGEST,
     HONEYPOT_SIGNAL,
+    HURT_KINDS,
     HURTING,
     IS_NOT_UNDER_18,
     LIMITED_SIGNAL,
@@ -40,6 +44,7 @@ from gateway.exchange.public_codes import (
     REGIONS,
     REPORTER_HURTING,
     YES,
+    YES_NO_UNSURE,
     YOUNGEST_BANDS,
 )
 from gateway.exchange.public_report import PublicReport
@@ -50,16 +55,11 @@ FaultKind = Literal["answer-unknown", "answer-missing", "answer-misplaced", "ans
 MOST_DAYS_TO_REPLY: Final = 366
 
 _YES_NO: Final = (YES, NO)
-_YES_NO_UNSURE: Final = (YES, NO, NOT_SURE)
 _BANDS: Final = (*AGE_BANDS, FORMER_YOUNGEST)
-_CARERS: Final = ("child_i_look_after", "child_i_work_with")
-_ABOUT_OTHERS: Final = ("friend", *_CARERS, "another_child", NOT_SURE)
-_HURT_KINDS: Final = ("made_to_do_things", "touched_or_hurt")
-_ABOUT_PICTURES: Final = ("asked_for_pictures", "on_camera", "threatens_to_share", "shared_things", "saw_picture")
-_P2_KINDS: Final = ("wants_to_meet", *_HURT_KINDS, "asked_for_pictures", "on_camera", "threatens_to_share")
+_P2_KINDS: Final = ("wants_to_meet", *HURT_KINDS, "asked_for_pictures", "on_camera", "threatens_to_share")
 _TOLD_KINDS: Final = (
     *("extra_nice", "sexual_talk", "wants_to_meet", "bullying", "account_hacked"),
-    *(*_HURT_KINDS, *_ABOUT_PICTURES),
+    *(*HURT_KINDS, *ABOUT_PICTURES),
 )
 _SIGNALS: Final = (
     *(f"{DANGER_PREFIX}{called}" for called in (CALLED, CANNOT_CALL, "carry_on")),
@@ -70,21 +70,21 @@ _COUNTRY: Final = re.compile(r"(?:[a-z]{2}|other)?")
 OFFERED: Final[Mapping[str, tuple[str, ...]]] = {
     "age_band": _BANDS,
     "child.already_told": ("police", "childrens_services"),
-    "child.child_knows": _YES_NO_UNSURE,
-    "child.is_with_you": _YES_NO_UNSURE,
+    "child.child_knows": YES_NO_UNSURE,
+    "child.is_with_you": YES_NO_UNSURE,
     "contact.access_needs": ("bsl", "relay_uk", "easy_read", "adult_helper"),
     "contact.call_language": (*LANGUAGES, "other"),
-    "contact.may_say_who_we_are": _YES_NO_UNSURE,
+    "contact.may_say_who_we_are": YES_NO_UNSURE,
     "contact.may_send_note": _YES_NO,
     "contact.ways": CONTACT_WAYS,
-    "contact.who_sees": _YES_NO_UNSURE,
-    "danger": _YES_NO_UNSURE,
+    "contact.who_sees": YES_NO_UNSURE,
+    "danger": YES_NO_UNSURE,
     "feels": ("all_right", "scared", HURTING, REPORTER_HURTING, RATHER_NOT_SAY),
     "kinds": (*_TOLD_KINDS, "gave_a_time", "something_else", NOT_SURE),
     "meeting.when": MEETING_TIMES,
-    "person.in_real_life": _YES_NO_UNSURE,
+    "person.in_real_life": YES_NO_UNSURE,
     "person.knows": ("home", "school", "real_name"),
-    "person.near": _YES_NO_UNSURE,
+    "person.near": YES_NO_UNSURE,
     "pictures": ("me", "someone_else", "website", "none", NOT_SURE),
     "region": REGIONS,
     "reporter_age_band": _BANDS,
@@ -93,12 +93,12 @@ OFFERED: Final[Mapping[str, tuple[str, ...]]] = {
         *("abroad", "childline", "emergency", "iwf", "papyrus", "police_not_urgent", "report_harmful_content"),
         *("report_remove", "revenge_porn_helpline", "samaritans", "shout", "stopncii"),
     ),
-    "still": _YES_NO_UNSURE,
+    "still": YES_NO_UNSURE,
     "there_too": _YES_NO,
     "told": ("parent", "friend", "school", "police", "app"),
     "under_18": (YES, NO, RATHER_NOT_SAY),
     "when": ("today", "this_week", "longer_ago", NOT_SURE),
-    "who": ("me", *_ABOUT_OTHERS),
+    "who": ("me", *ABOUT_OTHERS),
 }
 
 
@@ -122,12 +122,12 @@ def _has_way(report: PublicReport, *ways: str) -> bool:
 
 
 def _is_about_other(report: PublicReport) -> bool:
-    return report.who in _ABOUT_OTHERS
+    return report.who in ABOUT_OTHERS
 
 
 def _is_home_asked(report: PublicReport) -> bool:
-    is_hurt_or_untold = _has_kind(report, *_HURT_KINDS) or not _has_kind(report, *_TOLD_KINDS)
-    return report.who in _CARERS or (report.person.near == YES and is_hurt_or_untold)
+    is_hurt_or_untold = _has_kind(report, *HURT_KINDS) or not _has_kind(report, *_TOLD_KINDS)
+    return report.who in CARERS or (report.person.near == YES and is_hurt_or_untold)
 
 
 def _is_note_offered(report: PublicReport) -> bool:
@@ -143,8 +143,8 @@ _ASKED_IF: Final[Mapping[str, _Check]] = {
     "there_too": lambda report: report.region == NOT_UK and _is_about_other(report),
     "meeting.when": lambda report: _has_kind(report, "wants_to_meet"),
     "meeting.place": lambda report: _has_kind(report, "wants_to_meet"),
-    "pictures": lambda report: _has_kind(report, *_ABOUT_PICTURES),
-    **dict.fromkeys((f"child.{name}" for name in _FOR_CARERS), lambda report: report.who in _CARERS),
+    "pictures": lambda report: _has_kind(report, *ABOUT_PICTURES),
+    **dict.fromkeys((f"child.{name}" for name in _FOR_CARERS), lambda report: report.who in CARERS),
     **dict.fromkeys((f"child.{name}" for name in _FOR_WORK), lambda report: report.who == "child_i_work_with"),
     "child.place": _is_home_asked,
     "contact.who_sees": lambda report: _has_way(report, BY_CALL, BY_TEXT, BY_EMAIL),

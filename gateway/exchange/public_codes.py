@@ -12,6 +12,7 @@ YES: Final = "yes"
 NO: Final = "no"
 NOT_SURE: Final = "not_sure"
 RATHER_NOT_SAY: Final = "rather_not_say"
+YES_NO_UNSURE: Final = (YES, NO, NOT_SURE)
 
 UNDER_AGE_LINE: Final = 18  # R3: a child is anyone under 18; the one place where the age line is written
 IS_NOT_UNDER_18: Final = NO  # only this counts as an adult; every other answer, and none, as a child (R3, R23)
@@ -23,6 +24,13 @@ AGE_BANDS: Final = (*_OFFERED_YOUNGEST, "13_15", "16_17", ADULT_BAND, RATHER_NOT
 
 NOT_UK: Final = "not_uk"
 REGIONS: Final = ("england", "wales", "scotland", "northern_ireland", NOT_UK, NOT_SURE)
+
+# Whom the report is about, if not the person who reports.
+CARERS: Final = ("child_i_look_after", "child_i_work_with")
+ABOUT_OTHERS: Final = ("friend", *CARERS, "another_child", NOT_SURE)
+
+HURT_KINDS: Final = ("made_to_do_things", "touched_or_hurt")
+ABOUT_PICTURES: Final = ("asked_for_pictures", "on_camera", "threatens_to_share", "shared_things", "saw_picture")
 
 MEETS_TODAY: Final = "today"
 MEETS_SOON: Final = (MEETS_TODAY, "next_days")

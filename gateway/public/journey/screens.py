@@ -3,6 +3,8 @@
 from typing import Final
 
 from gateway.exchange.public_codes import (
+    ABOUT_OTHERS,
+    ABOUT_PICTURES,
     ADULT_BAND,
     AGE_BANDS,
     BY_ADULT,
@@ -12,7 +14,9 @@ from gateway.exchange.public_codes import (
     BY_TEXT,
     CALLED,
     CANNOT_CALL,
+    CARERS,
     CONTACT_WAYS,
+    HURT_KINDS,
     HURTING,
     MEETING_TIMES,
     MEETS_SOON,
@@ -24,13 +28,13 @@ from gateway.exchange.public_codes import (
     REGIONS,
     REPORTER_HURTING,
     YES,
+    YES_NO_UNSURE,
     YOUNGEST_BANDS,
 )
 from gateway.exchange.public_report import BLOCK_MAX, SHORT_MAX, STORY_MAX
 from gateway.public.journey.fields import Branch, Field, Given, KindOption, NotGiven, PriorityRule, Screen, UrgentRule
 from partner_sdk.wire.button import LANGUAGES
 
-YES_NO_UNSURE = (YES, NO, NOT_SURE)
 SHORT = SHORT_MAX
 
 # The kind of Annex A that each has at the desk is in `gateway/guidance/risk.toml`.
@@ -51,10 +55,8 @@ KIND_OPTIONS = (
     KindOption("not_sure", "P3"),
 )
 OTHER_WORRIES = ("bullying", "account_hacked")  # out of remit (R7), unless another kind is ticked too
-HURT_KINDS = ("made_to_do_things", "touched_or_hurt")
 # Without one of these a report is told in words alone, and may be of any kind.
 TOLD_KINDS = tuple(option.code for option in KIND_OPTIONS if option.code not in {"something_else", "not_sure"})
-ABOUT_PICTURES = ("asked_for_pictures", "on_camera", "threatens_to_share", "shared_things", "saw_picture")
 
 LOWEST_PRIORITY: Final = "P3"  # without a rule that matches
 PRIORITY_RULES = (
@@ -66,7 +68,6 @@ PRIORITY_RULES = (
     PriorityRule(Given("their_age", YOUNGEST_BANDS), "P2"),
 )
 
-ABOUT_OTHERS = ("friend", "child_i_look_after", "child_i_work_with", "another_child", NOT_SURE)
 ABOUT_OTHER = Given("who", ABOUT_OTHERS)
 GROWN_UP = Given("age", (ADULT_BAND,))
 ABROAD = Given("region", (NOT_UK,))
@@ -221,7 +222,6 @@ WHO_SCREENS = (
 )
 
 
-CARERS = ("child_i_look_after", "child_i_work_with")
 CHILD_PLACE = Field(
     "child_place",
     "text",
