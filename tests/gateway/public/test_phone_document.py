@@ -148,7 +148,9 @@ def test_document_has_the_same_bytes_in_another_process_at_another_door_and_day(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_document_holds_every_screen_once_and_nothing_of_a_visit(pages: Mapping[Language, str], language: Language):
+def test_document_holds_every_screen_once_and_nothing_of_a_visit(
+    pages: Mapping[Language, str], language: Language
+) -> None:
     page = pages[language]
     sections = re.findall(r'<section id="screen-(\w+)"( hidden)?>', page)
     assert [name for name, _ in sections] == [screen.name for screen in SCREENS if screen.name != START]
