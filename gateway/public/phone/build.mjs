@@ -1,46 +1,61 @@
-// Builds ../static/sealing.js, one file for browsers, and beside it the licences of what is in it. One lock gives one
-// result, byte for byte. `node build.mjs FOLDER` builds into another folder.
+// Builds each script of ../static that BUNDLES names, one file for browsers, and beside one with libraries the licences
+// of what is in it. One lock gives one result, byte for byte. `node build.mjs FOLDER` builds into another folder.
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 import { build } from "esbuild";
 
+const BUNDLES = [{ entry: "sealing.js", name: "sealing", hasLibraries: true }];
+
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const target = process.argv[2] ?? here("../static");
 
-const built = await build({
-  absWorkingDir: here("."),
-  banner: { js: "/*! Licences of the libraries in this file: sealing.licences.txt */" },
-  bundle: true,
-  entryPoints: ["sealing.js"],
-  external: ["crypto"], // Node's: the libraries ask for it only where there is no WebCrypto, and no browser has it
-  format: "esm",
-  legalComments: "none", // they stand in the file of licences, whole
-  logLevel: "error",
-  metafile: true,
-  minify: true,
-  outdir: target,
-  target: "es2022", // older than any browser with Ed25519; below it each private field costs a WeakMap
-});
+async function buildBundle({ entry, name, hasLibraries }) {
+  const banner = hasLibraries ? `/*! Licences of the libraries in this file: ${name}.licences.txt */` : "";
+  const built = await build({
+    absWorkingDir: here("."),
+    banner: { js: banner },
+    bundle: true,
+    entryPoints: { [name]: entry },
+    external: ["crypto"], // Node's: the libraries ask for it only where there is no WebCrypto, and no browser has it
+    format: "esm",
+    legalComments: "none", // they stand in the file of licences, whole
+    loader: { ".txt": "text" },
+    logLevel: "error",
+    metafile: true,
+    minify: true,
+    outdir: target,
+    target: "es2022", // older than any browser with Ed25519; below it each private field costs a WeakMap
+  });
+  // Only files that give bytes to the bundle count: what was shaken out is not distributed.
+  const [{ inputs }] = Object.values(built.metafile.outputs);
+  return Object.keys(inputs).filter((path) => inputs[path].bytesInOutput > 0);
+}
 
-// Only files that give bytes to the bundle count: what was shaken out is not distributed.
-const [{ inputs }] = Object.values(built.metafile.outputs);
-const used = Object.keys(inputs).filter((path) => inputs[path].bytesInOutput > 0);
-const folders = new Set(used.map((path) => /^(node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1]).filter(Boolean));
 // What the sources themselves say of the work that they are based on: the licence of their package does not name it.
-const readOrigins = (folder) => {
+function readOrigins(used, folder) {
   const texts = used.filter((path) => path.startsWith(`${folder}/`)).map((path) => readFileSync(here(path), "utf8"));
   const lines = texts.flatMap((text) => text.match(/^ \* .*(?:licen[cs]e|\bis based on\b).*$/gim) ?? []);
   return [...new Set(lines.map((line) => line.slice(3)))].sort();
-};
-const notices = [...folders].sort().map((folder) => {
+}
+
+function writeNotice(used, folder) {
   const { name, version, license } = JSON.parse(readFileSync(here(`${folder}/package.json`), "utf8"));
   const paragraphs = [
     `${name} ${version} (${license})`,
-    readOrigins(folder).join("\n"),
+    readOrigins(used, folder).join("\n"),
     readFileSync(here(`${folder}/LICENSE`), "utf8").trim(),
   ];
   return `${paragraphs.filter(Boolean).join("\n\n")}\n`;
-});
-const rule = `\n${"-".repeat(80)}\n\n`;
-writeFileSync(`${target}/sealing.licences.txt`, `In sealing.js:\n${rule}${notices.join(rule)}`);
+}
+
+const RULE = `\n${"-".repeat(80)}\n\n`;
+for (const bundle of BUNDLES) {
+  const used = await buildBundle(bundle);
+  const found = used.map((path) => /^(node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1]).filter(Boolean);
+  const notices = [...new Set(found)].sort().map((folder) => writeNotice(used, folder));
+  if (Boolean(bundle.hasLibraries) !== notices.length > 0)
+    throw new Error(`${bundle.name}: libraries without a banner`);
+  const text = `In ${bundle.name}.js:\n${RULE}${notices.join(RULE)}`;
+  if (bundle.hasLibraries) writeFileSync(`${target}/${bundle.name}.licences.txt`, text);
+}
