@@ -76,6 +76,12 @@ export async function seal(plain, key, context) {
   }
 }
 
+/** Return the public key of a 32-byte seed. @param {Bytes} seed @returns {Promise<Bytes>} */
+export async function makePublicKey(seed) {
+  const { publicKey } = await XWING.generateKeyPairDerand(seed.slice());
+  return new Uint8Array(await XWING.serializePublicKey(publicKey));
+}
+
 /**
  * Open a box with the 32-byte seed that it is sealed to, and return its text.
  *

@@ -5,10 +5,31 @@ import { fileURLToPath } from "node:url";
 
 import { build } from "esbuild";
 
-const BUNDLES = [{ entry: "sealing.js", name: "sealing", hasLibraries: true }];
+const BUNDLES = [{ entry: "worker.js", name: "sealing", hasLibraries: true }];
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const target = process.argv[2] ?? here("../static");
+
+// The list of words is in the order of the alphabet: each as the letters that it shares with the one before, and the rest.
+function shortenWords(text) {
+  let before = "";
+  const shorten = (word) => {
+    let shared = 0;
+    while (shared < 9 && shared < word.length && word[shared] === before[shared]) shared += 1;
+    before = word;
+    return `${shared}${word.slice(shared)}`;
+  };
+  return text.trim().split(/\s+/).map(shorten).join("");
+}
+
+const wordList = {
+  name: "word-list",
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /return_words\.txt$/ }, ({ path }) => ({
+      contents: shortenWords(readFileSync(path, "utf8")),
+      loader: "text",
+    })),
+};
 
 async function buildBundle({ entry, name, hasLibraries }) {
   const banner = hasLibraries ? `/*! Licences of the libraries in this file: ${name}.licences.txt */` : "";
@@ -20,11 +41,11 @@ async function buildBundle({ entry, name, hasLibraries }) {
     external: ["crypto"], // Node's: the libraries ask for it only where there is no WebCrypto, and no browser has it
     format: "esm",
     legalComments: "none", // they stand in the file of licences, whole
-    loader: { ".txt": "text" },
     logLevel: "error",
     metafile: true,
     minify: true,
     outdir: target,
+    plugins: [wordList],
     target: "es2022", // older than any browser with Ed25519; below it each private field costs a WeakMap
   });
   // Only files that give bytes to the bundle count: what was shaken out is not distributed.
