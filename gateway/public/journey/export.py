@@ -8,7 +8,14 @@ An empty or false value is left out.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gateway.exchange.public_codes import CONTEXT_REFUSED_SIGNAL, DANGER_PREFIX
+from gateway.exchange.public_codes import (
+    CONTEXT_REFUSED_SIGNAL,
+    DANGER_PREFIX,
+    HURTING,
+    MEETS_TODAY,
+    YES,
+    YOUNGEST_BANDS,
+)
 from gateway.exchange.public_report import PublicReport
 from gateway.guidance.advice import (
     AUDIENCES,
@@ -23,13 +30,17 @@ from gateway.guidance.advice import (
     get_place,
 )
 from gateway.guidance.signposts import OTHER
-from gateway.public.journey import CHECK, SCREENS, START
+from gateway.public.journey import CHECK, SCREENS, START, THANKS, get_progress
 from gateway.public.journey.fields import SELECTED, Condition, Field, Given, Screen
 from gateway.public.journey.report import (
+    CALL_FIRST,
     CALLED,
     CLEAR,
     KIND_OF_NEAR,
+    MEETING_KINDS,
+    MEETINGS,
     NEAR_IN_WORDS,
+    NO_CALL_BUTTON,
     NO_PICTURE,
     OTHERS_AGE,
     OWN_AGE,
@@ -49,6 +60,14 @@ from gateway.public.journey.screens import (
 from partner_sdk.wire.sealing import MAX_PUBLIC_REPORT_BYTES
 
 Entry = dict[str, Any]
+
+# The values of the axes that limit the blocks of the document (`gateway/public/phone_document.py`).
+_AXES: Mapping[str, tuple[tuple[tuple[str, Given], ...], str]] = {
+    "who": (tuple((one, Given("who", (one,))) for one in ("me", *ABOUT_OTHER.any_of)), "blank"),
+    "age": ((("youngest", Given("age", YOUNGEST_BANDS)), ("adult", GROWN_UP)), "child"),
+    "near": ((("yes", Given("near", (YES,))),), "no"),
+    "meets": ((("today", Given("meeting_when", (MEETS_TODAY,))),), "soon"),
+}
 
 
 def export_journey(library: AdviceLibrary) -> Entry:
@@ -72,6 +91,18 @@ def export_journey(library: AdviceLibrary) -> Entry:
             "stays_here": _export_conditions(STAYS_HERE),
             "country": "country",
             "unnamed_country": OTHER,
+        },
+        "axes": {
+            axis: {"rules": [_export_rule(value, (when,)) for value, when in values], "otherwise": otherwise}
+            for axis, (values, otherwise) in _AXES.items()
+        },
+        "thanks": {
+            "screen": THANKS,
+            "call_first": sorted(CALL_FIRST),
+            "no_call": sorted(NO_CALL_BUTTON),
+            "about_reader": HURTING,
+            "meetings": sorted(MEETINGS),
+            "meeting_kinds": MEETING_KINDS,
         },
         "child_age": {"rules": [_export_rule(OTHERS_AGE, (ABOUT_OTHER,))], "otherwise": OWN_AGE},
         "advice": {
@@ -115,6 +146,8 @@ def _export_screen(screen: Screen) -> Entry:
         "fields": [_export_field(field) for field in screen.fields],
         "branches": [_export_rule(branch.go, branch.when) for branch in screen.branches],
         "shows": screen.shows,
+        "progress": get_progress(screen),
+        "progress_late": get_progress(screen, is_late=True),
     }
 
 

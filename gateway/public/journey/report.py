@@ -5,7 +5,16 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from gateway.exchange.public_codes import ADULT_BAND, IS_NOT_UNDER_18, RATHER_NOT_SAY, YES
+from gateway.exchange.public_codes import (
+    ADULT_BAND,
+    CANNOT_CALL,
+    IS_NOT_UNDER_18,
+    RATHER_NOT_SAY,
+    YES,
+)
+from gateway.exchange.public_codes import (
+    CALLED as HAS_CALLED,
+)
 from gateway.exchange.public_report import ChildDetails, KnownPerson, Meeting, PublicReport, SafeContact
 from gateway.guidance.advice import Lookup
 from gateway.public.journey import FIELD_BY_NAME
@@ -37,6 +46,12 @@ CLEAR: Final[Mapping[str, Any]] = {
 NEAR_IN_WORDS: Final = (Given("near", (YES,)), NotGiven("kinds", TOLD_KINDS))
 KIND_OF_NEAR: Final = "touched_or_hurt"
 NO_PICTURE: Final = Given("pictures", ("none",))
+
+# Codes of `URGENT_RULES`: those that ask for a call first, and those of a reader who cannot call, or has called.
+CALL_FIRST: Final = frozenset({"danger", "meeting_today"})
+NO_CALL_BUTTON: Final = frozenset({CANNOT_CALL, HAS_CALLED})
+MEETINGS: Final = frozenset({"meeting_today", "meeting_soon"})
+MEETING_KINDS: Final = ("wants_to_meet",)  # the kinds of the advice that the block for a meeting has already
 
 
 def _find_source(name: str, *, group: str) -> Source | None:

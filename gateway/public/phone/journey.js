@@ -35,6 +35,8 @@ import { check, spell } from "./spelling.js";
  * @property {Field[]} fields
  * @property {Rule[]} branches
  * @property {string[]} shows the helpers on the page
+ * @property {string} progress how far it is
+ * @property {string} progress_late the same once the check was seen
  *
  * @typedef {object} Advice
  * @property {string} code
@@ -55,6 +57,9 @@ import { check, spell } from "./spelling.js";
  * @property {Rule[]} urgent
  * @property {{ grown_up: Condition, of_a_child: Lookup, of_a_grown_up: Lookup, who: string, abroad: Condition,
  *   stays_here: Condition[], country: string, unnamed_country: string }} reader
+ * @property {Record<string, Choice>} axes what limits a block of the document, but the place
+ * @property {{ screen: string, call_first: string[], no_call: string[], about_reader: string, meetings: string[],
+ *   meeting_kinds: string[] }} thanks
  * @property {Choice} child_age the field with the age band of the child in the report
  * @property {{ library: Advice[], most_special: number, kinds: string, also: Rule, no_picture: Condition }} advice
  * @property {{ own: Record<string, Source>, parts: Record<string, Record<string, Source>>, own_age: string,
@@ -63,6 +68,9 @@ import { check, spell } from "./spelling.js";
  *
  * @typedef {{ field: string, kind: "blank" | "too_long" }} Fault
  * @typedef {{ reader: string, country: string, country_there: string }} ReaderProfile
+ *
+ * @typedef {{ hasSeenCheck: boolean, gonePast: string[], isAsked: boolean }} Way `gonePast`: by Continue;
+ *   `isAsked`: a button of the kind "more" was pressed
  *
  * @typedef {object} Given the facts of Send that are no answers
  * @property {string} report_id
@@ -88,8 +96,8 @@ const list = (answers, name) => answers[name] ?? [];
 /** Return the single answer to a field, or an empty string. @type {(answers: Answers, name: string) => string} */
 export const getOne = (answers, name) => list(answers, name)[0] ?? "";
 
-/** @type {(condition: Condition, answers: Answers) => boolean} */
-function fits(condition, answers) {
+/** Return whether answers match. @type {(condition: Condition, answers: Answers) => boolean} */
+export function fits(condition, answers) {
   const given = list(answers, condition.field);
   if (condition.none_of) return !given.some((one) => condition.none_of?.includes(one));
   const isWanted = (/** @type {string} */ one) => Boolean(condition.any_of?.includes(one));
@@ -180,6 +188,25 @@ export const listFaults = (data, screen, answers) =>
 /** Return the next screen. @type {(data: Journey, screen: Screen, answers: Answers) => Screen} */
 export const getNext = (data, screen, answers) =>
   getScreen(data, choose({ rules: screen.branches, otherwise: screen.goes_to }, answers));
+
+/**
+ * Return the screen after Continue. Once the check was seen, those that were gone past and need nothing more are skipped;
+ * a page that a pressed button asks for is not.
+ * @type {(data: Journey, screen: Screen, answers: Answers, way: Way) => Screen}
+ */
+export function getFollowing(data, screen, answers, { hasSeenCheck, gonePast, isAsked }) {
+  let following = getNext(data, screen, answers);
+  const isSettled = () =>
+    following.fields.every((field) => field.kind !== "choice" || list(answers, field.name).length > 0) &&
+    listFaults(data, following, answers).length === 0;
+  while (hasSeenCheck && !isAsked && gonePast.includes(following.name) && isSettled())
+    following = getNext(data, following, answers);
+  return following;
+}
+
+/** Return the value of each axis that limits the document's blocks. @type {(data: Journey, answers: Answers) => Record<string, string>} */
+export const listAxes = (data, answers) =>
+  Object.fromEntries(Object.entries(data.axes).map(([axis, choice]) => [axis, choose(choice, answers)]));
 
 /** List the screens from the start to the check. @type {(data: Journey, answers: Answers) => Screen[]} */
 export function listPath(data, answers) {

@@ -13,7 +13,7 @@ import msgspec
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from gateway.exchange.public_codes import CALLED, CANNOT_CALL, FAST_SIGNAL, HURTING, LIMITED_SIGNAL, YES
+from gateway.exchange.public_codes import FAST_SIGNAL, HURTING, LIMITED_SIGNAL, YES
 from gateway.guidance.advice import FIRST, fill_sentences
 from gateway.guidance.signposts import get_talk, list_names_abroad
 from gateway.intake import ConflictingReportError, IntakeError
@@ -47,6 +47,7 @@ from gateway.public.journey import (
     list_path,
     make_profile,
 )
+from gateway.public.journey.report import CALL_FIRST, MEETING_KINDS, MEETINGS, NO_CALL_BUTTON
 from gateway.public.pages import (
     FormState,
     Row,
@@ -352,11 +353,6 @@ def list_groups(
 
 
 RETRY_SECONDS = 10  # the report is stored: only the number is missing
-# Codes of `URGENT_RULES`: those that ask for a call first, and possible self-harm.
-_CALL_FIRST: Final = frozenset({"danger", "meeting_today"})
-_NO_CALL_BUTTON: Final = frozenset({CANNOT_CALL, CALLED})  # for a reader who cannot call, or has called already
-_MEETINGS: Final = frozenset({"meeting_today", "meeting_soon"})
-_MEETING_KINDS: Final = ("wants_to_meet",)  # the kinds of the advice that the block for a meeting has already
 _MAY_HURT: Final = frozenset({HURTING, "keep_close"})
 
 
@@ -443,7 +439,7 @@ def make_urgent(door: PublicDoor, codes: Sequence[str], profile: ReaderProfile) 
         return None
     words, voice = door.wording.screen("urgent"), make_reader_voice(profile.reader, is_abroad=bool(profile.country))
     emergency, there = get_emergency_number(door, profile.country), list_words_there(door, profile)
-    call_at = next((code for code in codes if code in _CALL_FIRST), None) if _NO_CALL_BUTTON.isdisjoint(codes) else None
+    call_at = next((code for code in codes if code in CALL_FIRST), None) if NO_CALL_BUTTON.isdisjoint(codes) else None
     parts: list[Mapping[str, Any]] = []
     for code in codes:
         to_do = [line.format(emergency=emergency) for line in find_in_voice(words, f"{code}_do", voice=voice)]
@@ -494,8 +490,8 @@ def list_advice(
     emergency, is_abroad = get_emergency_number(door, profile.country), bool(profile.country)
     # "Call if it gets worse" is left out after "call now".
     codes = [code for code in advice if code in library and not (urgent and code in FIRST)]
-    if not _MEETINGS.isdisjoint(urgent):  # the block at the top has that advice
-        codes = [code for code in codes if library[code].kinds != _MEETING_KINDS]
+    if not MEETINGS.isdisjoint(urgent):  # the block at the top has that advice
+        codes = [code for code in codes if library[code].kinds != MEETING_KINDS]
     said = {
         code: " ".join(
             fill_sentences(library[code], names=names, emergency=emergency, is_abroad=is_abroad, is_near=is_near)

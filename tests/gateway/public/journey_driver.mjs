@@ -7,7 +7,7 @@ const journey = await import(pathToFileURL(script));
 const [data, ...lines] = readFileSync(cases, "utf8").trim().split("\n").map((line) => JSON.parse(line));
 const decoder = new TextDecoder();
 
-function walk({ posted, again, given, screens }) {
+function walk({ posted, again, given, screens, way }) {
   let answers = {};
   for (const screen of data.screens.filter((one) => one.fields.length > 0)) {
     const read = journey.readScreen(data, screen, (name) => posted[name] ?? []);
@@ -29,12 +29,19 @@ function walk({ posted, again, given, screens }) {
         journey.listOffered(data, field, answers),
       ]),
     ),
+    following: screens.map((name) => {
+      const screen = journey.getScreen(data, name);
+      const isAsked = way.isAsked && screen.fields.some((field) => field.kind === "more");
+      return journey.getFollowing(data, screen, answers, { ...way, isAsked }).name;
+    }),
     incomplete: journey.findIncomplete(data, answers)?.name ?? null,
     kept,
+    next: screens.map((name) => journey.getNext(data, journey.getScreen(data, name), answers).name),
     path: path.map((screen) => screen.name),
     previous: screens.map((name) => journey.getPrevious(data, journey.getScreen(data, name), answers).name),
     priority: journey.getPriority(data, answers),
     profile: journey.makeProfile(data, answers),
+    progress: path.map((screen) => [screen.progress, screen.progress_late]),
     report: tryReport(kept, given),
     urgent: journey.listUrgent(data, answers),
   };

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 import pytest
+from flask import Flask
 from msgspec import structs
 
 import gateway.public
@@ -24,6 +25,7 @@ from gateway.exchange.public_codes import ADULT_BAND, AGE_BANDS
 from gateway.exchange.public_report import encode_public_report
 from gateway.guidance.advice import AUDIENCES, load_advice
 from gateway.public.journey import (
+    CHECK,
     FIELD_BY_NAME,
     SCREEN_BY_NAME,
     SCREENS,
@@ -31,9 +33,12 @@ from gateway.public.journey import (
     TYPED,
     Answers,
     Field,
+    Screen,
     find_incomplete,
+    get_next,
     get_previous,
     get_priority,
+    get_progress,
     keep_on_path,
     list_path,
     list_signposted,
@@ -43,6 +48,7 @@ from gateway.public.journey import (
 from gateway.public.journey.export import export_journey
 from gateway.public.journey.screens import URGENT_RULES
 from gateway.public.sending import leave_out_what_does_not_fit, list_advice_codes, make_public_report
+from gateway.public.views.screens import get_following
 from gateway.public.visit import Draft
 from partner_sdk.errors import FormatError
 from tests.gateway.public.fixtures import PublicHouse
@@ -65,6 +71,7 @@ FACTS: Final = {
     "context": None,
     "signals": [],
 }
+APP: Final = Flask(__name__)
 ASKING: Final = [screen for screen in SCREENS if screen.fields]
 SPACES: Final = [chr(code) for code in range(0x3001) if chr(code).isspace()]
 # What JSON and a form carry, and two languages treat apart: line ends, signs above U+FFFF, halves of them, blanks.
@@ -134,6 +141,11 @@ def make_case(random: Random, number: int) -> dict[str, Any]:
         "again": {"screen": screen.name, "posted": {one.name: make_values(random, one) for one in screen.fields}},
         "given": given,
         "screens": [random.choice(SCREENS).name],
+        "way": {
+            "hasSeenCheck": random.random() < 0.8,
+            "gonePast": [one.name for one in SCREENS if one.name not in {CHECK, THANKS} and random.random() < 0.9],
+            "isAsked": random.random() < 0.1,
+        },
     }
 
 
@@ -182,20 +194,38 @@ def find_expected(case: dict[str, Any]) -> dict[str, Any]:
         "advice": list_advice_codes(door, answers, audience=profile.reader),
         "answers": answers,
         "faults": [[[fault.field.name, fault.kind] for fault in screen.list_faults(answers)] for screen in path],
+        "next": [get_next(SCREEN_BY_NAME[name], answers).name for name in case["screens"]],
         "fields": [
             [field.is_shown(answers), field.is_needed(answers), list(field.list_offered(answers))]
             for screen in path
             for field in screen.fields
         ],
+        "following": [find_following(SCREEN_BY_NAME[name], answers, case["way"]) for name in case["screens"]],
         "incomplete": getattr(find_incomplete(answers), "name", None),
         "kept": kept,
         "path": [screen.name for screen in path],
         "previous": [get_previous(SCREEN_BY_NAME[name], answers).name for name in case["screens"]],
         "priority": get_priority(answers),
         "profile": asdict(profile),
+        "progress": [[get_progress(one), get_progress(one, is_late=True)] for one in path],
         "report": make_report(kept, case["given"]),
         "urgent": list(list_urgent(answers)),
     }
+
+
+def find_following(screen: Screen, answers: dict[str, list[str]], way: dict[str, Any]) -> str:
+    """Return the screen after Continue, as the view of a screen finds it in a post."""
+    draft = Draft(
+        report_id="",
+        started_at="",
+        language="en",
+        answers=answers,
+        has_seen_check=way["hasSeenCheck"],
+        gone_past=way["gonePast"],
+    )
+    form = dict.fromkeys((one.name for one in screen.fields if one.kind == "more"), "yes") if way["isAsked"] else {}
+    with APP.test_request_context(method="POST", data=form):
+        return get_following(screen, draft).name
 
 
 def start_script(folder: Path, cases: list[dict[str, Any]]) -> "subprocess.Popen[bytes]":
@@ -237,6 +267,8 @@ def check_reach(expected: list[dict[str, Any]]) -> None:
     assert min(Counter(one["priority"] for one in expected)[code] for code in ("P1", "P2", "P3")) >= 300
     matched = Counter(number for one in expected for number, rule in enumerate(URGENT_RULES) if fits(rule, one))
     assert min(matched[number] for number in range(len(URGENT_RULES))) >= 100
+    skipped = sum(one["following"] != one["next"] for one in expected)
+    assert CASES > skipped >= 500
     faults = Counter(kind for one in expected for screen in one["faults"] for _, kind in screen)
     assert min(faults["blank"], faults["too_long"]) >= 1_500
     blank = Counter(name for one in expected for screen in one["faults"] for name, kind in screen if kind == "blank")
@@ -295,7 +327,9 @@ def test_script_makes_the_very_report_that_send_makes(public: PublicHouse, tmp_p
         "signals": [code for code in report.signals if not code.startswith("danger-")],
     }
     again = {"screen": "name", "posted": {"name": posted["name"]}}
-    (found,) = run_script(tmp_path, {"posted": posted, "again": again, "given": given, "screens": []})
+    way_on = {"hasSeenCheck": False, "gonePast": [], "isAsked": False}
+    case = {"posted": posted, "again": again, "given": given, "screens": [], "way": way_on}
+    (found,) = run_script(tmp_path, case)
     assert report.language == (language or "en")
     assert report.reply_key is not None
     assert found["report"] == encode_public_report(report).decode()
