@@ -519,9 +519,9 @@ def list_what_next(door: PublicDoor, sent: Sent, words: Mapping[str, str]) -> li
     is_soon = sent.urgency != "other"
     found = []
     if sent.next_hour is not None:
-        found.append(words["nobody"].format(at=_format_hour(door, sent.next_hour, words="at_time")))
+        found.append(words["nobody"].format(at=format_hour(door, sent.next_hour, words="at_time")))
     if sent.read_by is not None:
-        read_by = _format_hour(door, sent.read_by, words="read_by_time" if is_soon else "read_by_day")
+        read_by = format_hour(door, sent.read_by, words="read_by_time" if is_soon else "read_by_day")
         found.append(words["read"].format(read_by=read_by))
     if is_soon and sent.next_hour is None:
         found.append(words["between"])
@@ -533,7 +533,7 @@ def list_what_next(door: PublicDoor, sent: Sent, words: Mapping[str, str]) -> li
     return [*found, words["reply_adult"]]
 
 
-def _format_hour(door: PublicDoor, moment: str, *, words: str) -> str:
+def format_hour(door: PublicDoor, moment: str, *, words: str) -> str:
     """Return the words for a stored time, today or on a named day, in the desk's zone, which the words name."""
     common, local = door.wording.common(), parse_time(moment).astimezone(door.agency.zone)
     is_today = local.date() == door.agency.get_day(door.clock())

@@ -214,7 +214,6 @@ def find_expected(case: dict[str, Any]) -> dict[str, Any]:
 
 
 def find_following(screen: Screen, answers: dict[str, list[str]], way: dict[str, Any]) -> str:
-    """Return the screen after Continue, as the view of a screen finds it in a post."""
     draft = Draft(
         report_id="",
         started_at="",
