@@ -3,21 +3,17 @@
 Both pages are read by one reader in Chromium: every text, input, answer, button, link, mark and fault, in their order.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 from difflib import unified_diff
-from pathlib import Path
 from random import Random
 from typing import Any, Final
 
 import pytest
 from flask import g
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser
 
-import gateway.public
-from gateway.guidance.advice import load_advice
 from gateway.public.door import EXTENSION, PublicDoor
 from gateway.public.journey import (
     CHECK,
@@ -33,7 +29,6 @@ from gateway.public.journey import (
     list_urgent,
     make_profile,
 )
-from gateway.public.journey.export import export_journey
 from gateway.public.pages import FormState, render_screen
 from gateway.public.phone_document import make_phone_document
 from gateway.public.sending import list_advice_codes
@@ -44,10 +39,9 @@ from partner_sdk.wire.button import LANGUAGES, Language
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse, make_public_house
 from tests.gateway.public.walks import EVERY_WAY, flatten
+from tests.whole.phone_pages import open_document
 from tests.whole.public_server import open_chromium
 
-PHONE: Final = Path(gateway.public.__file__).parent / "phone"
-SITE: Final = "https://phone.example"
 BLANK: Final = FormState("", "", NO_VERSION)
 CASES: Final = 150  # sets of answers; each is compared on every screen of its way, and a few beside it
 # Reads a page into a list. What belongs to a visit or to the plain way's post is passed over: the script's has none.
@@ -83,6 +77,8 @@ globalThis.compare = (plain, show) => {
   return [read(new DOMParser().parseFromString(plain, 'text/html'), hasHelp), read(document, hasHelp)];
 };
 """
+
+
 BOOT: Final = """
 import * as screens from '/phone/screens.js';
 import * as journey from '/phone/journey.js';
@@ -106,36 +102,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> PublicHouse:
 def chromium() -> Iterator[Browser]:
     with open_chromium() as browser:
         yield browser
-
-
-def open_document(browser: Browser, document: str) -> Page:
-    data = json.dumps(export_journey(load_advice("en"))).replace("<", "\\u003c")
-    page = browser.new_page()
-    files = {
-        "/": (
-            "text/html",
-            document.replace("</body>", f'<script type="application/json" id="data">{data}</script></body>'),
-        ),
-        "/boot.js": ("text/javascript", BOOT),
-    }
-
-    def answer(route: Route) -> None:
-        path = route.request.url.removeprefix(SITE)
-        if path.startswith("/phone/"):
-            route.fulfill(
-                content_type="text/javascript", body=(PHONE / path.removeprefix("/phone/")).read_text("utf-8")
-            )
-        elif path in files:
-            kind, body = files[path]
-            route.fulfill(content_type=f"{kind}; charset=utf-8", body=body)
-        else:
-            route.fulfill(status=404)
-
-    page.route(f"{SITE}/**", answer)
-    page.goto(f"{SITE}/")
-    page.add_script_tag(content=READ)
-    page.evaluate("import('/boot.js')")
-    return page
 
 
 TEXTS: Final = ("Blue kite", "a\r\nb", " ", "<b>&amp;</b> ⟨talk⟩", "e\u0301 ŵ", 'It is "odd"', "yes")
@@ -240,7 +206,7 @@ def test_every_screen_says_asks_and_offers_what_the_plain_page_does(
     with house.app.test_request_context("/", base_url=PUBLIC_ORIGIN):
         g.public_language = language
         door = house.app.extensions[EXTENSION]
-        page = open_document(chromium, make_phone_document(door))
+        page = open_document(chromium, make_phone_document(door), boot=BOOT + READ)
         for number in range(CASES):
             for case, plain in list_pages(random, door, make_answers(random, number)):
                 expected, found = page.evaluate("([one, plain]) => showCase(one, plain)", [case, plain])

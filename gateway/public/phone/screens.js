@@ -155,9 +155,9 @@ function showHelp(screens, answers) {
   const bar = screens.helps.find((one) => isFor(one, reader));
   if (!bar) return;
   const shown = /** @type {HTMLElement} */ (bar.cloneNode(true));
-  const talk = shown.querySelector("a[href*='talk']");
+  const talk = shown.querySelector("a[href*='⟨talk']");
   const own = country.querySelector("[data-kind=talk] a.call");
-  if (talk && own && talk.textContent?.includes("⟨")) {
+  if (talk && own) {
     talk.setAttribute("href", own.getAttribute("href") ?? "");
     for (const name of ["target", "rel"])
       if (own.hasAttribute(name)) talk.setAttribute(name, own.getAttribute(name) ?? "");
@@ -165,8 +165,8 @@ function showHelp(screens, answers) {
   }
   fillSlots(shown, { emergency: getNumber(country) ?? "" });
   const [first, ...others] = list(screens.doc, "nav.help");
-  first.replaceWith(shown);
   for (const other of others) other.remove();
+  if (!first.isEqualNode(shown)) first.replaceWith(shown); // a new one would ask for its pictures again
 }
 
 // --- A screen with questions.

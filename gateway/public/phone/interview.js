@@ -1,0 +1,191 @@
+// @ts-check
+// Walks one interview on the person's own phone: buttons, the browser's history, focus. One entry of the history is one
+// screen, and holds its name and number alone; going back, by any means, keeps every word. Never asks a network.
+
+import {
+  findIncomplete,
+  getFollowing,
+  getScreen,
+  keepOnPath,
+  listFaults,
+  listPath,
+  merge,
+  readScreen,
+} from "./journey.js";
+import { readValues, showScreen } from "./screens.js";
+
+/**
+ * @typedef {import("./journey.js").Answers} Answers
+ * @typedef {import("./journey.js").Screen} Screen
+ * @typedef {import("./screens.js").Screens} Screens
+ * @typedef {import("./screens.js").Extra} Extra
+ *
+ * @typedef {object} State what a dropped page needs to come back
+ * @property {Answers} answers
+ * @property {string[]} gonePast the screens that Continue was pressed on
+ * @property {boolean} hasSeenCheck
+ * @property {boolean} hasContext
+ *
+ * @typedef {object} Ports what lies outside
+ * @property {(state: State) => void} save after every change
+ * @property {(answers: Answers) => Promise<void>} send the answers on the way alone; shows the thank-you page itself
+ * @property {(action: string) => void} lead to a page that is not in the document, e.g. "see:privacy" or "language"
+ * @property {() => Extra} getExtra what the visit adds to a screen
+ * @property {() => boolean} isOver after Leave or Send there is nothing to show
+ */
+
+export const BLANK = Object.freeze({ answers: {}, gonePast: [], hasSeenCheck: false, hasContext: false });
+
+/** @typedef {{ name: string, value: string }} Pressed */
+
+/**
+ * Begin at the first screen, or come back to the one that the history names.
+ * @param {Screens} screens @param {Ports} ports @param {State} [known]
+ */
+export function startInterview(screens, ports, known = BLANK) {
+  const { data, doc, main } = screens;
+  const window = /** @type {Window} */ (doc.defaultView);
+  const { history } = window;
+  const first = getScreen(data, data.start).goes_to;
+  let state = known;
+  let place = { screen: history.state?.screen ?? first, step: history.state?.step ?? 0 };
+  history.scrollRestoration = "manual";
+  history.replaceState(place, "");
+
+  const getPlace = () => getScreen(data, place.screen);
+
+  /** Read what stands on the screen. @param {Pressed} [pressed] */
+  function take(pressed) {
+    const read = (/** @type {string} */ name) => (pressed?.name === name ? [pressed.value] : readValues(screens, name));
+    const screen = getPlace();
+    state = { ...state, answers: merge(data, screen, state.answers, readScreen(data, screen, read)) };
+  }
+
+  /** @param {import("./journey.js").Fault[]} [faults] */
+  function show(faults = []) {
+    const extra = { ...ports.getExtra(), isLate: state.hasSeenCheck, hasContext: state.hasContext, faults };
+    showScreen(screens, getPlace(), state.answers, extra);
+    window.scrollTo(0, 0);
+    focus(faults.length > 0 ? "#faults" : "h1");
+  }
+
+  /** @param {string} selector */
+  function focus(selector) {
+    const part = /** @type {HTMLElement | null} */ (main.querySelector(selector));
+    part?.setAttribute("tabindex", "-1");
+    part?.focus({ preventScroll: true });
+  }
+
+  /** @param {string} name */
+  function goTo(name) {
+    if (name === data.check) state = { ...state, hasSeenCheck: true };
+    place = { screen: name, step: place.step + 1 };
+    history.pushState(place, "");
+    ports.save(state);
+    show();
+  }
+
+  /** Show the faults of the screen, if there are any. @param {boolean} isOn only what is too long blocks the way back */
+  function isBlocked(isOn) {
+    const faults = listFaults(data, getPlace(), state.answers).filter(({ kind }) => isOn || kind === "too_long");
+    if (faults.length > 0) show(faults);
+    return faults.length > 0;
+  }
+
+  /** @param {Pressed} pressed */
+  function goOn(pressed) {
+    take(pressed);
+    if (isBlocked(true)) return;
+    const screen = getPlace();
+    state = { ...state, gonePast: [...new Set([...state.gonePast, screen.name])] };
+    const isAsked = screen.fields.some(({ kind, name }) => kind === "more" && name === pressed.name);
+    goTo(getFollowing(data, screen, state.answers, { ...state, isAsked }).name);
+  }
+
+  /** Ask for more, from the check page: its screens stand before it from now on. @param {Pressed} pressed */
+  function askMore(pressed) {
+    const before = listPath(data, state.answers);
+    take(pressed);
+    const added = listPath(data, state.answers).find((screen) => !before.includes(screen));
+    if (added) goTo(added.name);
+  }
+
+  async function send() {
+    const answers = keepOnPath(data, state.answers);
+    const incomplete = findIncomplete(data, answers);
+    if (!incomplete) return ports.send(answers);
+    goTo(incomplete.name);
+    isBlocked(true);
+  }
+
+  /** @type {Record<string, () => void>} */
+  const ACTIONS = {
+    continue: () => goOn({ name: "", value: "" }),
+    back: () => {
+      take();
+      if (!isBlocked(false)) goBack();
+    },
+    send: () => void send(),
+    leave_out: () => {
+      state = { ...state, hasContext: false };
+      ports.save(state);
+      show();
+    },
+  };
+
+  function goBack() {
+    ports.save(state);
+    if (place.step > 0) history.back();
+    else window.location.assign("/");
+  }
+
+  /** @param {Pressed} pressed */
+  function press(pressed) {
+    const { name, value } = pressed;
+    if (name === "change") {
+      const changed = data.screens.find((screen) => screen.path === value);
+      if (changed) goTo(changed.name);
+    } else if (name !== "action") (place.screen === data.check ? askMore : goOn)(pressed);
+    else if (Object.hasOwn(ACTIONS, value)) ACTIONS[value]();
+    else {
+      take();
+      ports.save(state);
+      ports.lead(value);
+    }
+  }
+
+  doc.addEventListener("click", (event) => {
+    const target = /** @type {Element} */ (event.target);
+    const button = /** @type {HTMLButtonElement | null} */ (target.closest?.("button[name]"));
+    const link = target.closest?.("a[href^='#']");
+    if (button && !button.disabled && !ports.isOver()) press(button);
+    if (!link) return;
+    event.preventDefault(); // an entry of the history is a screen, and never a field of one
+    /** @type {HTMLElement | null} */ (doc.querySelector(link.getAttribute("href") ?? ""))?.focus();
+  });
+
+  // Without a form, Enter must press Continue itself.
+  main.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing || !(/** @type {Element} */ (event.target).matches("input"))) return;
+    event.preventDefault();
+    if (!ports.isOver()) ACTIONS.continue();
+  });
+
+  main.addEventListener("input", () => {
+    if (ports.isOver()) return;
+    take();
+    ports.save(state);
+  });
+
+  window.addEventListener("popstate", (event) => {
+    if (ports.isOver()) return window.location.replace("/");
+    if (!event.state) return;
+    take();
+    ports.save(state);
+    place = event.state;
+    show();
+  });
+
+  if (place.step > 0 || known !== BLANK) show();
+  else showScreen(screens, getPlace(), state.answers, ports.getExtra());
+}
