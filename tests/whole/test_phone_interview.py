@@ -176,7 +176,7 @@ def test_after_send_no_entry_of_the_history_shows_an_answer(interview: Interview
     with page.expect_event("load"):
         page.evaluate("setTimeout(() => history.back())")
     assert page.evaluate(SHOWN) == "safe_now"  # this site's first page; nothing of the interview is in it
-    typed = [interview.typed["story"], interview.typed["adult"]]
+    typed = [interview.typed["story"], interview.typed["school"]]
     assert [text for (text,) in typed if text in page.content()] == []
 
 
