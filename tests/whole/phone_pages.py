@@ -1,6 +1,7 @@
 """Opens the document of the form on the phone in Chromium, with its scripts from their sources and no gateway."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -13,23 +14,31 @@ from gateway.public.journey.export import export_journey
 
 PHONE: Final = Path(gateway.public.__file__).parent / "phone"
 KINDS: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+AnswerPost = Callable[[Route], None]
+RUN: Final = '<script type="module" src="/boot.js"></script>'
 SITE: Final = "https://phone.example"
+FORM: Final = f"{SITE}/form"
+FIRST_PAGE: Final = "<!doctype html><title>First</title><p>The first page"
 
 
-def open_document(browser: Browser, document: str, *, boot: str) -> Page:
+def open_document(browser: Browser, document: str, *, boot: str, answer_post: AnswerPost | None = None) -> Page:
     data = json.dumps(export_journey(load_advice("en"))).replace("<", "\\u003c")
     page = browser.new_page()
     files = {
-        "/": (
+        "/": ("text/html", FIRST_PAGE),
+        "/form": (
             "text/html",
-            document.replace("</body>", f'<script type="application/json" id="data">{data}</script></body>'),
+            document.replace("</body>", f'<script type="application/json" id="journey">{data}</script>{RUN}</body>'),
         ),
         "/boot.js": ("text/javascript", boot),
     }
 
     def answer(route: Route) -> None:
         path = route.request.url.removeprefix(SITE)
-        if path.startswith("/phone/"):
+        if route.request.method == "POST":
+            assert answer_post is not None
+            answer_post(route)
+        elif path.startswith("/phone/"):
             route.fulfill(
                 content_type="text/javascript", body=(PHONE / path.removeprefix("/phone/")).read_text("utf-8")
             )
@@ -46,5 +55,5 @@ def open_document(browser: Browser, document: str, *, boot: str) -> Page:
 
     page.route(f"{SITE}/**", answer)
     page.goto(f"{SITE}/")
-    page.evaluate("import('/boot.js')")
+    page.goto(FORM)
     return page

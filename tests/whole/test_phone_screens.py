@@ -82,7 +82,7 @@ globalThis.compare = (plain, show) => {
 BOOT: Final = """
 import * as screens from '/phone/screens.js';
 import * as journey from '/phone/journey.js';
-const data = JSON.parse(document.getElementById('data').textContent);
+const data = JSON.parse(document.getElementById('journey').textContent);
 const taken = screens.takeScreens(document, data);
 globalThis.showCase = ({ screen, answers, faults, extra, sent }, plain) => globalThis.compare(plain, () => {
   if (sent) return screens.showThanks(taken, answers, sent);

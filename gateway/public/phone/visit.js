@@ -1,0 +1,284 @@
+// @ts-check
+// One visit to the form on the person's own phone: from the gateway's first answer to Leave, Send, or the plain way. The
+// words leave this page in one sealed envelope, or by a button that says that they go readable; nothing else of it is sent
+// or reported. Without the gateway's signed keys, and without its signed receipt, nothing counts as begun or sent.
+
+import { BLANK, startInterview } from "./interview.js";
+import { getOne, makeReport } from "./journey.js";
+import { showThanks, takeScreens } from "./screens.js";
+
+/**
+ * @typedef {import("./interview.js").State} State
+ * @typedef {import("./journey.js").Answers} Answers
+ * @typedef {{ [name: string]: any }} Facts an answer in JSON
+ *
+ * @typedef {object} Store ciphertext of this visit alone
+ * @property {(state: object) => Promise<void>} save
+ * @property {() => Promise<object | null>} load
+ * @property {() => void} wipe
+ *
+ * @typedef {object} Parts
+ * @property {(key: Uint8Array, now: () => number) => Store | Promise<Store>} openStore
+ * @property {(url: string, policy: { createScriptURL(url: string): any }) =>
+ *   { ask(task: string, fields: object): Promise<Facts>, stop(): void }} startSealer
+ * @property {(body: object, options: object) => Promise<{ receipt: Uint8Array }>} sendSealed
+ * @property {(data: any, answers: Answers) => string} getUrgency "crisis", "urgent" or "other"
+ */
+
+const RENEW_MILLISECONDS = 300_000;
+const PLAIN_CHECK = "/14"; // a post without a token shows the check page with its words, and gets one there
+const NO_VERSION = "0";
+
+/** @param {string} text */
+const fromBase64url = (text) =>
+  Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (one) => one.charCodeAt(0));
+
+/** @param {Uint8Array} bytes */
+const toBase64url = (bytes) =>
+  btoa(Array.from(bytes, (one) => String.fromCharCode(one)).join(""))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replaceAll("=", "");
+
+/** @param {Document} doc @param {string} name @returns {HTMLElement | null} */
+const findNotice = (doc, name) => doc.getElementById(`notice-${name}`);
+
+/**
+ * Begin, or carry on where a dropped page was. Never throws: every failure leads to the plain way.
+ * @param {Document} doc @param {Parts} parts
+ */
+export function openVisit(doc, parts) {
+  const window = /** @type {Window} */ (doc.defaultView);
+  const { history, location } = window;
+  const script = /** @type {HTMLScriptElement} */ (doc.querySelector("script[data-worker]"));
+  const data = JSON.parse(doc.getElementById("journey")?.textContent ?? "");
+  const screens = takeScreens(doc, data);
+  const { environment = "", plain = "/", rootFingerprint = "" } = screens.main.dataset;
+  const language = doc.documentElement.lang;
+  const isBack = Boolean(history.state?.screen); // a page that was dropped, reloaded, or come back to
+  /** @type {State} */
+  let state = BLANK;
+  let isOver = false;
+  let isLeading = false; // to a page of our own, with the words kept
+  /** @type {{ facts: Facts, askedAt: number } | undefined} */
+  let visit;
+  /** @type {Store | undefined} */
+  let store;
+  /** @type {{ of: string, body: Facts, sent: import("./screens.js").Sent } | undefined} */
+  let sealed;
+
+  /** @param {string} [name] */
+  function showNotice(name) {
+    for (const one of /** @type {NodeListOf<HTMLElement>} */ (doc.querySelectorAll("[id^='notice-']")))
+      one.hidden = true;
+    const notice = name && findNotice(doc, name);
+    if (!notice) return;
+    notice.hidden = false;
+    notice.setAttribute("tabindex", "-1");
+    notice.focus();
+  }
+
+  function wipe() {
+    isOver = true;
+    state = BLANK;
+    sealed = undefined;
+    store?.wipe();
+    sealer?.stop();
+  }
+
+  function fail() {
+    if (isOver || isLeading) return;
+    if (Object.keys(state.answers).length > 0 || isBack) return showNotice("simple");
+    wipe();
+    location.replace(plain);
+  }
+
+  async function askVisit() {
+    const answer = await window.fetch("/form/visit", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ language }),
+    });
+    if (!answer.ok) throw new Error("refused");
+    const facts = await answer.json();
+    if (facts.environment !== environment) throw new Error("wrong environment");
+    visit = { facts, askedAt: Date.now() };
+    return facts;
+  }
+
+  /** The gateway's time: a phone's own may be years off. */
+  const getNow = () => (visit ? new Date(Date.parse(visit.facts.now) + Date.now() - visit.askedAt) : new Date());
+
+  const spellNow = () => `${getNow().toISOString().slice(0, 19)}Z`;
+
+  /** @type {ReturnType<Parts["startSealer"]> | undefined} */
+  let sealer;
+
+  async function checkKeys() {
+    const own = script.dataset.worker ?? "";
+    const rules = {
+      createScriptURL: (/** @type {string} */ url) => {
+        if (url !== own) throw new TypeError("not our worker");
+        return url;
+      },
+    };
+    const policy = /** @type {any} */ (window).trustedTypes?.createPolicy("form", rules) ?? rules;
+    sealer = parts.startSealer(own, policy);
+    const keySet = fromBase64url(visit?.facts.key_set ?? "");
+    await sealer.ask("check", { keySet, rootFingerprint, environment, now: spellNow() });
+  }
+
+  /** Seal once for the same answers: a second try sends the same bytes. @param {Answers} answers */
+  async function seal(answers) {
+    const of = JSON.stringify(answers);
+    if (sealed?.of === of) return sealed;
+    if (!visit || Date.now() - visit.askedAt > RENEW_MILLISECONDS) await askVisit().catch(() => undefined);
+    if (!visit || !sealer) throw new Error("no visit");
+    const { facts } = visit;
+    const { report_id, reference, placement = null, copy_version, context = null } = facts;
+    const urgency = parts.getUrgency(data, answers);
+    const { reply_by = null, said = {} } = facts.promises[urgency];
+    const isOwed = getOne(answers, data.reader.grown_up.field) !== data.reader.grown_up.any_of?.[0];
+    const owed = isOwed ? reply_by : null;
+    const { words, replyKey, tokenSha256 } = await sealer.ask("words", { reference });
+    const submitted_at = spellNow();
+    const given = {
+      ...{
+        report_id,
+        environment,
+        placement,
+        submitted_at,
+        reply_by: owed,
+        reply_key: replyKey,
+        copy_version,
+        language,
+      },
+      context: state.hasContext ? context : null,
+      signals: [],
+    };
+    const report = makeReport(data, answers, given);
+    const { clear } = JSON.parse(new TextDecoder().decode(report));
+    const place = { environment, language, reference, reply_by: owed, sent_at: submitted_at };
+    const boxes = await sealer.ask("seal", { report, clear, place });
+    const body = {
+      ...{ proposal: facts.proposal, clear: { ...clear, way: "phone" }, language, token_sha256: tokenSha256 },
+      envelope: toBase64url(boxes.envelope),
+      place: toBase64url(boxes.place),
+    };
+    sealed = { of, body, sent: { reference, words, urgency, ...said } };
+    return sealed;
+  }
+
+  /** @param {boolean} isBusy */
+  function lock(isBusy) {
+    for (const button of doc.querySelectorAll("main section button")) button.toggleAttribute("disabled", isBusy);
+  }
+
+  /** @param {Answers} answers */
+  async function sendOnce(answers) {
+    const { body, sent } = await seal(answers);
+    const options = {
+      csrfToken: visit?.facts.csrf_token,
+      fetch: window.fetch.bind(window),
+      onWaiting: (/** @type {boolean} */ isWaiting) => showNotice(isWaiting ? "waiting" : "sending"),
+    };
+    const { receipt } = await parts.sendSealed(body, options);
+    await sealer?.ask("receipt", { receipt, reference: sent.reference, now: spellNow() });
+    wipe();
+    showNotice();
+    history.replaceState({ screen: data.thanks.screen, step: 0 }, "");
+    showThanks(screens, answers, sent);
+    screens.main.querySelector("h1")?.setAttribute("tabindex", "-1");
+    screens.main.querySelector("h1")?.focus();
+  }
+
+  /** @param {Answers} answers @param {boolean} [isSecond] */
+  async function send(answers, isSecond = false) {
+    lock(true);
+    showNotice("sending");
+    try {
+      await sendOnce(answers);
+    } catch (error) {
+      const { reason } = /** @type {{ reason?: string }} */ (error ?? {});
+      // The number was taken, or an earlier try was stored with other words: a new number, once.
+      if ((reason === "taken" || reason === "conflict") && !isSecond) {
+        sealed = undefined;
+        visit = undefined;
+        return send(answers, true);
+      }
+      lock(false);
+      showNotice(reason === "waiting_failed" || reason === "closed" ? "failed" : "simple");
+    }
+  }
+
+  /** Post what was typed to the plain way, readable: only after a press of the button that says so. */
+  function postPlainly() {
+    const form = doc.createElement("form");
+    form.method = "post";
+    form.action = PLAIN_CHECK;
+    const text = new TextEncoder().encode(JSON.stringify(state.answers));
+    const fields = { csrf_token: "", journey: "", version: NO_VERSION, words: toBase64url(text) };
+    for (const [name, value] of Object.entries(fields)) {
+      const input = doc.createElement("input");
+      Object.assign(input, { type: "hidden", name, value });
+      form.append(input);
+    }
+    isLeading = true;
+    store?.wipe();
+    doc.body.append(form);
+    form.submit();
+  }
+
+  /** @param {string} action */
+  async function lead(action) {
+    const button = doc.querySelector(`button[value="${CSS.escape(action)}"]`);
+    const path = button?.getAttribute("data-path");
+    if (action !== "language") return void window.open(path ?? "/", "_blank", "noopener");
+    isLeading = true;
+    await store?.save(state);
+    location.replace(path ?? (language === "cy" ? "/form" : "/cy/form"));
+  }
+
+  /** @type {import("./interview.js").Ports} */
+  const ports = {
+    save: (changed) => {
+      state = changed;
+      if (sealed === undefined) showNotice(); // an answer to a notice is to go on
+      store?.save(state).catch(() => undefined);
+    },
+    send,
+    lead: (action) => void lead(action),
+    getExtra: () => ({ service: visit?.facts.service ?? "" }),
+    isOver: () => isOver,
+  };
+
+  async function begin() {
+    if (!isBack) startInterview(screens, ports);
+    const facts = await askVisit();
+    store = await parts.openStore(fromBase64url(facts.store_key), () => Date.now());
+    const known = /** @type {State | null} */ (isBack ? await store.load() : null);
+    if (isBack && !known) return location.replace("/"); // wiped, sent, or of another visit
+    if (isBack && known) {
+      state = known;
+      startInterview(screens, ports, known);
+      showNotice("restored");
+    } else if (state === BLANK) store.wipe();
+    await checkKeys();
+  }
+
+  doc.addEventListener("click", ({ target }) => {
+    const button = /** @type {Element} */ (target).closest?.("[id^='notice-'] button");
+    const notice = button?.closest("[id^='notice-']")?.id;
+    if (notice === "notice-simple") postPlainly();
+    if (notice === "notice-failed" && sealed) void send(JSON.parse(sealed.of));
+  });
+  window.addEventListener("error", fail);
+  window.addEventListener("unhandledrejection", fail);
+  window.addEventListener("pagehide", () => {
+    if (doc.documentElement.className === "gone") wipe(); // Leave
+  });
+  window.addEventListener("pageshow", ({ persisted }) => {
+    if (persisted && !isOver) location.reload(); // with the words of the store, where they still open
+  });
+  begin().catch(fail);
+}

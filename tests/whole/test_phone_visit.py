@@ -1,0 +1,259 @@
+"""A visit on the person's own phone in Chromium: nothing leaves before Send, and failures lead to the plain way."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import pytest
+from flask import g
+from playwright.sync_api import Browser, Page, Route
+from werkzeug.datastructures import MultiDict
+
+from gateway.public.door import EXTENSION
+from gateway.public.journey import find_packed_answers, keep_on_path, pack_answers
+from gateway.public.phone_document import make_phone_document
+from tests.builders import PUBLIC_ORIGIN
+from tests.gateway.public.fixtures import PublicHouse, make_public_house
+from tests.gateway.public.person import SHORT_ANSWERS, SHORT_STORY, list_answers
+from tests.gateway.public.walks import flatten
+from tests.whole.browser_walk import BACK, CONTINUE, SEND, fill_page, wait_until
+from tests.whole.phone_pages import FORM, SITE, open_document
+from tests.whole.public_server import open_chromium
+from tests.whole.test_phone_interview import PATHS, SHOWN
+
+# What the scripts beside this one do: a store that hides nothing, a worker that seals nothing, and one that posts.
+BOOT: Final = """
+import { openVisit } from '/phone/visit.js';
+globalThis.asked = [];
+const store = {
+  save: async state => sessionStorage.setItem('kept', JSON.stringify(state)),
+  load: async () => JSON.parse(sessionStorage.getItem('kept')),
+  wipe: () => sessionStorage.removeItem('kept'),
+};
+const ends = {
+  check: () => ({}),
+  words: () => ({ words: 'apple bread candle dream eagle', replyKey: 'key', tokenSha256: 'token' }),
+  seal: ({ report }) => ({ envelope: report, place: new Uint8Array(3) }),
+  receipt: () => ({ facts: {} }),
+};
+openVisit(document, {
+  openStore: () => store,
+  startSealer: url => ({
+    ask: async (task, fields) => {
+      asked.push(task);
+      if (task === globalThis.broken) throw new Error('broken');
+      return ends[task](fields);
+    },
+    stop() {},
+  }),
+  sendSealed: async (body, { csrfToken, fetch }) => {
+    const headers = { 'X-CSRFToken': csrfToken };
+    const answer = await fetch('/form', { method: 'POST', headers, body: JSON.stringify(body) });
+    if (!answer.ok) throw { reason: await answer.text() };
+    return { receipt: new Uint8Array(2) };
+  },
+  getUrgency: () => 'other',
+});
+"""
+NOTICES: Final = ("sending", "waiting", "failed", "simple", "two_tabs", "restored", "help_today")
+VISIT: Final = {
+    "csrf_token": "csrf",
+    "environment": "live",
+    "report_id": "019aba5e-8c40-7a3e-9d41-5f0c2b7e6a18",
+    "reference": "C5H6-6S35C-3",
+    "proposal": "proposal",
+    "store_key": "A" * 43,
+    "key_set": "AAAA",
+    "now": "2026-12-04T09:00:00Z",
+    "placement": None,
+    "copy_version": "2026-12",
+    "promises": {"other": {"reply_by": "2026-12-08", "said": {"read_by": "by noon", "reply_by": "Tuesday 8 December"}}},
+}
+
+
+@dataclass
+class Phone:
+    page: Page
+    posts: list[tuple[str, str]] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)  # of the next sends
+    visit_status: int = 200
+
+    def answer(self, route: Route) -> None:
+        path, body = route.request.url.removeprefix(SITE), route.request.post_data or ""
+        self.posts.append((path, body))
+        if path == "/form/visit":
+            route.fulfill(status=self.visit_status, content_type="application/json", body=json.dumps(VISIT))
+        elif path == "/form" and self.refusals:
+            route.fulfill(status=503, body=self.refusals.pop(0))
+        else:
+            route.fulfill(content_type="text/html", body="<!doctype html><title>-</title><p>The plain way")
+
+    def walk_to(self, name: str) -> None:
+        while (screen := self.page.evaluate(SHOWN)) != name:
+            self.page.locator(fill_page(self.page, list_answers(PATHS[screen], SHORT_ANSWERS))).first.click()
+
+    def list_shown(self) -> list[str]:
+        return [name for name in NOTICES if self.page.locator(f"#notice-{name}").is_visible()]
+
+    def read_sent(self) -> list[dict[str, Any]]:
+        return [json.loads(body) for path, body in self.posts if path == "/form"]
+
+    def wait_for(self, notice: str) -> None:
+        wait_until(self.page, f"!document.getElementById('notice-{notice}').hidden")
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> str:
+    house: PublicHouse = make_public_house(tmp_path_factory.mktemp("phone"))
+    with house.app.test_request_context("/", base_url=PUBLIC_ORIGIN):
+        g.public_language = "en"
+        page = make_phone_document(house.app.extensions[EXTENSION])
+    boxes = "".join(f'<div id="notice-{name}" hidden>{name} <button>{name}</button></div>' for name in NOTICES)
+    facts = 'data-root-fingerprint="00" data-environment="live" data-plain="/plain"'
+    return page.replace("<main ", f'{boxes}<script type="text/plain" data-worker="/worker.js"></script><main {facts} ')
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with open_chromium() as browser:
+        yield browser
+
+
+def open_phone(chromium: Browser, document: str, *, visit_status: int = 200) -> Phone:
+    phone = Phone(page=None, visit_status=visit_status)  # type: ignore[arg-type]  # its page asks it at once
+    phone.page = open_document(chromium, document, boot=BOOT, answer_post=phone.answer)
+    phone.page.set_default_timeout(10_000)
+    phone.page.on("request", lambda request: phone.requests.append(request.url.removeprefix(SITE)))
+    return phone
+
+
+@pytest.fixture
+def phone(chromium: Browser, document: str) -> Iterator[Phone]:
+    opened = open_phone(chromium, document)
+    wait_until(opened.page, "asked.includes('check')")
+    yield opened
+    opened.page.close()
+
+
+def test_nothing_leaves_between_the_start_and_send_and_then_one_envelope(phone: Phone) -> None:
+    phone.walk_to("check")
+    assert (phone.requests, [path for path, _ in phone.posts]) == ([], ["/form/visit"])
+    phone.page.locator(SEND).click()
+    wait_until(phone.page, f"{SHOWN} === 'thanks'")
+    (body,) = phone.read_sent()
+    assert set(body) == {"proposal", "clear", "envelope", "language", "place", "token_sha256"}
+    assert body["clear"]["way"] == "phone"
+    assert phone.page.evaluate("asked") == ["check", "words", "seal", "receipt"]
+    assert phone.page.evaluate("sessionStorage.length") == 0
+    said = phone.page.locator("main").inner_text()
+    assert ("C5H6-6S35C-3" in said, "apple bread" in said, "Tuesday 8 December" in said) == (True, True, True)
+    assert phone.list_shown() == []
+
+
+def test_second_try_sends_the_same_bytes(phone: Phone) -> None:
+    phone.refusals = ["waiting_failed"]
+    phone.walk_to("check")
+    phone.page.locator(SEND).click()
+    phone.wait_for("failed")
+    assert SHORT_STORY in phone.page.locator("main").inner_text()
+    phone.page.locator("#notice-failed button").click()
+    wait_until(phone.page, f"{SHOWN} === 'thanks'")
+    first, second = phone.read_sent()
+    assert first == second
+
+
+def test_number_that_was_taken_is_drawn_again_once(phone: Phone) -> None:
+    phone.refusals = ["taken"]
+    phone.walk_to("check")
+    phone.page.locator(SEND).click()
+    wait_until(phone.page, f"{SHOWN} === 'thanks'")
+    assert [path for path, _ in phone.posts] == ["/form/visit", "/form", "/form/visit", "/form"]
+
+
+@pytest.mark.parametrize("task", ["words", "seal", "receipt"])
+def test_what_breaks_at_send_is_never_said_to_be_sent(phone: Phone, task: str) -> None:
+    phone.walk_to("check")
+    phone.page.evaluate("task => { globalThis.broken = task }", task)
+    phone.page.locator(SEND).click()
+    phone.wait_for("simple")
+    assert phone.page.evaluate(SHOWN) == "check"
+
+
+def test_simple_way_posts_what_was_typed_only_when_its_button_is_pressed(phone: Phone) -> None:
+    phone.refusals = ["refused"]
+    phone.walk_to("check")
+    phone.page.locator(SEND).click()
+    phone.wait_for("simple")
+    readable = [path for path, body in phone.posts if SHORT_STORY in body]
+    assert readable == []
+    with phone.page.expect_event("load"):
+        phone.page.locator("#notice-simple button").click()
+    path, body = phone.posts[-1]
+    assert path == "/14"
+    answers = find_packed_answers(parse_qs(body)["words"][0])
+    assert answers is not None
+    assert keep_on_path(answers) == keep_on_path(flatten(SHORT_ANSWERS))
+    assert phone.page.evaluate("sessionStorage.length") == 0
+
+
+def test_visit_that_is_refused_before_the_first_answer_leads_to_the_plain_way(chromium: Browser, document: str) -> None:
+    opened = open_phone(chromium, document, visit_status=503)
+    opened.page.wait_for_url(f"{SITE}/plain")
+    opened.page.close()
+
+
+def test_dropped_page_comes_back_with_every_word(phone: Phone) -> None:
+    phone.walk_to("story")
+    phone.page.fill("#story", "Half a sen")
+    phone.page.reload()
+    wait_until(phone.page, f"{SHOWN} === 'story'")
+    assert phone.page.input_value("#story") == "Half a sen"
+    assert phone.list_shown() == ["restored"]
+    phone.page.locator(BACK).click()
+    wait_until(phone.page, f"{SHOWN} === 'kind'")
+    assert phone.page.locator("[name=kinds][value=extra_nice]").is_checked()
+
+
+def test_new_start_in_the_same_tab_is_blank(phone: Phone) -> None:
+    phone.walk_to("kind")
+    phone.page.goto(f"{SITE}/")
+    phone.page.goto(FORM)
+    wait_until(phone.page, "asked.includes('check')")
+    assert (phone.page.evaluate(SHOWN), phone.page.evaluate("sessionStorage.length")) == ("safe_now", 0)
+    phone.page.locator(CONTINUE).click()
+    assert not phone.page.locator("input:checked").count()
+
+
+def test_leaving_wipes_and_its_entries_show_nothing(phone: Phone) -> None:
+    phone.walk_to("story")
+    phone.page.fill("#story", "Half a sen")
+    with phone.page.expect_event("load"):
+        phone.page.locator("#leave").click()
+    assert phone.page.evaluate("sessionStorage.length") == 0
+    phone.page.evaluate("setTimeout(() => history.back())")
+    phone.page.wait_for_url(f"{SITE}/")
+    assert "Half a sen" not in phone.page.content()
+
+
+def test_other_language_comes_with_the_words_saved(phone: Phone) -> None:
+    phone.walk_to("story")
+    phone.page.fill("#story", "Half a sen")
+    with phone.page.expect_event("load"):
+        phone.page.locator("button.tongue[value=language]").click()
+    assert phone.page.url == f"{SITE}/cy/form"
+    assert "Half a sen" in phone.page.evaluate("sessionStorage.getItem('kept')")
+
+
+def test_plain_way_takes_the_words_without_a_visit_and_sends_them(tmp_path: Path) -> None:
+    house = make_public_house(tmp_path)
+    person = house.person()
+    answers = keep_on_path(flatten(SHORT_ANSWERS))
+    person.post("/14", MultiDict({"csrf_token": "", "journey": "", "version": "0", "words": pack_answers(answers)}))
+    assert SHORT_STORY in person.text()
+    person.send()
+    assert person.path == "/15"
+    assert [report.story for report in house.reports()] == [SHORT_STORY]
