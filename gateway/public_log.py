@@ -3,7 +3,8 @@
 An entry holds the digest of a receipt, which only its holders know, or random bytes; a batch is in the order of its
 digests. So neither the size of the log nor a place in it counts reports. A batch that is too small for the reports of
 its 30 seconds grows in steps of four, keeps that size until midnight (UTC), and begins to grow at a random number, so
-that its size gives the number of reports only roughly (docs/decisions/0040).
+that its size gives the number of reports only roughly (docs/decisions/0040). A new manifest of the form is in the next
+batch (docs/decisions/0082).
 
 The store's turn to write is held from the old head to the new one, so that several gateways on one database publish one
 history. Never signs a head whose tiles do not give the root that was signed before.
@@ -24,7 +25,16 @@ from sqlalchemy import Connection
 from gateway.housekeeping import rounds_in_thread
 from gateway.keys import find_signing_key
 from gateway.store import Store
-from gateway.store.published import LogHead, get_head, get_tile, list_unlogged, put_batch, read_head, read_tile
+from gateway.store.published import (
+    LogHead,
+    get_head,
+    get_tile,
+    list_unlogged,
+    put_batch,
+    read_head,
+    read_tile,
+    take_next_release,
+)
 from gateway.web.logs import log_failure
 from partner_sdk.errors import LogError
 from partner_sdk.key_files import KeyRole, load_signing_key
@@ -39,6 +49,7 @@ from partner_sdk.wire.public_log import (
     GrowingTree,
     count_levels,
     digest_logged,
+    digest_release,
     format_tile_path,
     hash_leaf,
     make_key_name,
@@ -89,10 +100,13 @@ class LogPublisher:
         return True
 
     def _add_batch(self, connection: Connection, head: LogHead, *, now: int) -> None:
-        found = list_unlogged(connection, after=head.report_position, limit=MAX_BATCH)
-        batch = self._choose_size(len(found), head=head, now=now)
-        dummies = [self._random(HASH_BYTES) for _ in range(batch - len(found))]
-        digests = sorted([*(digest_logged(sha256) for _, sha256 in found), *dummies])
+        manifest = take_next_release(connection, now=self._clock())
+        releases = [] if manifest is None else [digest_release(manifest)]
+        found = list_unlogged(connection, after=head.report_position, limit=MAX_BATCH - len(releases))
+        waiting = len(found) + len(releases)
+        batch = self._choose_size(waiting, head=head, now=now)
+        dummies = [self._random(HASH_BYTES) for _ in range(batch - waiting)]
+        digests = sorted([*(digest_logged(sha256) for _, sha256 in found), *releases, *dummies])
         added = [format_entry(at=now, digest=digest) for digest in digests]
         entries, tree = load_edge(connection, head)
         for entry in added:

@@ -1,7 +1,8 @@
-"""Published documents of the desk, byte for byte as signed, and the public log with its head.
+"""Published documents of the desk, byte for byte as signed, manifests of the form, and the public log with its head.
 
-Of each document only the newest is kept. Anchors of the desk's audit log and tiles of the public log are only added;
-level 0 of the tiles holds the entries, the levels above hashes. The head and its tiles change in one transaction.
+Of each document only the newest is kept. The manifest `next-release` becomes `release` once the log has its entry.
+Anchors of the desk's audit log and tiles of the public log are only added; level 0 of the tiles holds the entries, the
+levels above hashes. The head and its tiles change in one transaction.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ from gateway.store.schema import (
 from gateway.store.store import Store
 from partner_sdk.wire.public_log import EMPTY_ROOT
 
-PublishedName = Literal["key-set", "register", "staffing"]
+PublishedName = Literal["key-set", "register", "staffing", "next-release", "release"]
 
 
 class PublishedVersion(NamedTuple):
@@ -74,6 +75,15 @@ def put_document(connection: Connection, *, name: PublishedName, serial: int, do
             "document": document,
         },
     )
+
+
+def take_next_release(connection: Connection, *, now: datetime) -> bytes | None:
+    """Return the manifest that waits for its entry in the log, which is now the newest release; or None."""
+    manifest = find_document(connection, name="next-release")
+    if manifest is not None:
+        connection.execute(_DELETE, {"wanted_name": "next-release"})
+        put_document(connection, name="release", serial=to_epoch_seconds(now), document=manifest, now=now)
+    return manifest
 
 
 _NEWEST = select(audit_anchors.c.statement).order_by(audit_anchors.c.number.desc()).limit(1)

@@ -147,7 +147,7 @@ published = Table(
     Column("accepted_at", BigInteger, nullable=False),
     Column("document_sha256", LargeBinary(32), nullable=False),
     Column("document", LargeBinary, nullable=False),
-    CheckConstraint("name IN ('key-set', 'register', 'staffing')", name="name"),
+    CheckConstraint("name IN ('key-set', 'register', 'staffing', 'next-release', 'release')", name="name"),
 )
 
 instance = Table(

@@ -1,7 +1,8 @@
 """The public log of accepted reports: an RFC 6962 tree as C2SP tlog-tiles, under a signed checkpoint (WIRE.md §6.8).
 
 An entry is the time of its batch and 32 bytes: the digest of a receipt, or random bytes. Only a holder of the receipt
-can tell them apart, because the receipt contains a signature and the digest of a box that nobody else can compute.
+can tell them apart, because the receipt contains a signature and the digest of a box that nobody else can compute. The
+digest of a release of the form begins with a mark, so that no release is logged unseen.
 
 Needs the standard library and `cryptography` alone, so that a check from outside loads little of this package.
 https://c2sp.org/tlog-tiles https://c2sp.org/tlog-checkpoint https://c2sp.org/signed-note
@@ -133,6 +134,8 @@ MAX_CONTRADICTIONS: Final = 32
 MAX_LATE_TILES: Final = 256  # how far a search goes on behind that, to tell a late entry from none
 
 _RECEIPT_LABEL: Final = b"report-abuse log entry v1\0"
+_RELEASE_LABEL: Final = b"report-abuse release v1\0"
+_RELEASE_MARK: Final = b"release:"  # one in 2^64 of the other entries begins so
 _LENGTH: Final = ENTRY_BYTES.to_bytes(2, "big")
 _ED25519: Final = b"\x01"  # signed-note, "Signature types"
 _SIGNATURE: Final = re.compile("\N{EM DASH} ([^ +\n]+) ([A-Za-z0-9+/]+={0,2})")
@@ -167,6 +170,17 @@ def digest_receipt(receipt: bytes) -> bytes:
 def digest_logged(receipt_sha256: bytes) -> bytes:
     """Return that digest from the receipt's SHA-256."""
     return hashlib.sha256(_RECEIPT_LABEL + receipt_sha256).digest()
+
+
+def digest_release(manifest: bytes) -> bytes:
+    """Return the digest by which the log holds a release of the form, from the bytes of its manifest."""
+    digest = hashlib.sha256(_RELEASE_LABEL + hashlib.sha256(manifest).digest()).digest()
+    return (_RELEASE_MARK + digest)[:HASH_BYTES]
+
+
+def is_release(entry: bytes) -> bool:
+    """Return whether an entry is of a release of the form."""
+    return entry[TIME_BYTES:].startswith(_RELEASE_MARK)
 
 
 def time_of(entry: bytes) -> int:
