@@ -4,6 +4,8 @@ Counts are kept by name and week, never by person. `stale-data` reads only the d
 folder.
 """
 
+import hashlib
+import json
 import uuid
 from datetime import datetime
 from pathlib import Path
@@ -48,6 +50,7 @@ from gateway.signoffs import list_signoffs, record
 from gateway.store import StorageUnavailableError, open_own_store
 from gateway.store.store import begin_epoch, list_counts, move_store
 from gateway.web.settings import SettingsError
+from gateway.wiring import get_gateway
 from partner_sdk.durable_files import read_bounded, write_durably
 from partner_sdk.errors import LocalStateError
 from partner_sdk.finding import describe_findings, format_finding, is_well
@@ -134,6 +137,36 @@ def rotate_log_key(state: Path, *, as_json: bool) -> int:
     if card.name == NEXT_CARD_FILE:
         say("First copy keys/log.next.key to every other gateway. After `publish` restart every service of each.")
         say("Only then the desk ends the old key.")
+    return DONE
+
+
+@command(example=_EXAMPLE_STATE)
+@state_option
+@json_option
+def publish_form(state: Path, *, as_json: bool) -> int:
+    """Put the hashes of the form's files and documents into the public log.
+
+    Run it after each upgrade, and each change of settings or wording, once every gateway serves the new form. The
+    manifest is served, and in the log, within a minute.
+    """
+    # Imported here: the form takes a second to load.
+    from gateway.app import make_app
+    from gateway.public.release import make_manifest, offer_release
+
+    app = make_app(load_config(state, roles=("public",)), ("public",), state=state)
+    store = get_gateway(app).store
+    try:
+        manifest = make_manifest(app)
+        is_new = offer_release(store, manifest, now=utc_now())
+    finally:
+        store.close()
+    count = len(json.loads(manifest)["manifest"]["files"])
+    if as_json:
+        print_json({"files": count, "is_new": is_new, "sha256": hashlib.sha256(manifest).hexdigest()})
+    elif is_new:
+        say(f"The hashes of {count} files are in the next batch of the log.")
+    else:
+        say(f"The log has the hashes of these {count} files already.")
     return DONE
 
 

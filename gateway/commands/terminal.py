@@ -32,6 +32,10 @@ program: Final = LazyGroup(
             "gateway.commands.state:rotate_log_key",
             "Make the next key of the public log and its card for the desk.",
         ),
+        "publish-form": (
+            "gateway.commands.state:publish_form",
+            "Put the hashes of the form's files and documents into the public log.",
+        ),
         "pin": ("gateway.commands.state:pin", "Install a new agency.pin."),
         "restored": ("gateway.commands.state:restored", "Begin a new epoch of receipts after a restore."),
         "copy-evidence": (

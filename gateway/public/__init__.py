@@ -44,6 +44,7 @@ from gateway.public.pages import (
     render_page,
     render_screen,
 )
+from gateway.public.release import MANIFEST_PATH, show_manifest
 from gateway.public.returning import WaysBack, load_return_words
 from gateway.public.views.check import post_check, post_thanks, render_check, show_check, show_thanks
 from gateway.public.views.for_services import (
@@ -266,6 +267,7 @@ def make_blueprint() -> Blueprint:
     door.add_url_rule(get_path(LEAVE), "leave", leave, methods=["GET"])
     door.add_url_rule(get_path(POSTER), "poster", show_poster, methods=["GET"])
     door.add_url_rule(f"{FILES_PATH}<name>", "show_file", show_file, methods=["GET"])
+    door.add_url_rule(MANIFEST_PATH, "show_manifest", show_manifest, methods=["GET"])
     return door
 
 
