@@ -1,4 +1,5 @@
-"""`report-abuse-log-check`: checks the public log of a gateway from outside, as anyone can (WIRE.md §6.8).
+"""`report-abuse-log-check`: checks the public log of a gateway from outside, as anyone can (WIRE.md §6.8), and whether
+a site serves the scripts, styles and documents whose hashes the log holds.
 
 Fetches the checkpoint and every entry since the last run, and computes all hashes from them. Of the gateway's own code
 it shares nothing, and of this package only the formats of the log.
@@ -6,6 +7,7 @@ it shares nothing, and of this package only the formats of the log.
 
 import argparse
 import base64
+import hashlib
 import http.client
 import json
 import os
@@ -24,17 +26,21 @@ from partner_sdk.errors import LogError
 from partner_sdk.wire.public_log import (
     CLOCK_SKEW_SECONDS,
     CONTRADICTION_FILE,
+    ENTRY_BYTES,
     HASH_BYTES,
     MAX_CHECKPOINT_BYTES,
     MAX_TILE_BYTES,
     TILE_WIDTH,
+    TIME_BYTES,
     Checkpoint,
     Fetch,
     GrowingTree,
+    digest_release,
     find_contradiction_file,
     format_tile_path,
     format_verifier,
     hash_leaf,
+    is_release,
     parse_bundle,
     peek_checkpoint,
     time_of,
@@ -51,19 +57,25 @@ RUN_SECONDS: Final = 24 * 3600.0
 # A batch comes each 30 seconds.
 LONGEST_STILL_SECONDS: Final = 300
 MAX_STATE_BYTES: Final = 1024 * 1024
+MANIFEST: Final = ".well-known/webcat/manifest.json"
+MAX_FILE_BYTES: Final = 4 * 1024 * 1024  # of a site
 
 _EPILOG: Final = """exit codes:
   0  the log is whole, and begins with everything that was seen before
   1  it could not be checked; the reason is on standard error
   2  wrong usage
   3  it stands still: no new batch for five minutes
-  4  ALARM: entries are missing or changed, or a signature, hash or time is wrong
+  4  ALARM: entries are missing or changed, a signature, hash or time is wrong, or the site serves other files
 
 example:
   report-abuse-log-check --url https://report.example/log --key report.example/log+1f0c6a5e+AeJp... --state log.json
+  ... --site https://report.example
 
 The state file has the newest checkpoint that was checked. On an alarm it stays as it is, and the signed checkpoint
 that contradicts it is beside it, as log.json.contradiction-SIZE-ROOT: keep both, they are the proof.
+
+With --site every script, style and document of the form is compared with the newest release in the log. It shows what
+this computer gets: run it from several networks. A release within this minute is an alarm that ends with the next run.
 
 A file may take 30 seconds, a run a day.
 """
@@ -75,11 +87,16 @@ class NotCheckedError(Exception):
 
 @dataclass(slots=True)
 class LogState:
-    """The part of the log that was checked before; `note` is its checkpoint as it was signed."""
+    """The part of the log that was checked before; `note` is its checkpoint as it was signed.
+
+    `release` is the newest entry of a release of the form, and `new_releases` counts those of this run.
+    """
 
     tree: GrowingTree = field(default_factory=GrowingTree)
     newest_at: int = 0
     note: str = ""
+    release: bytes = b""
+    new_releases: int = 0
 
 
 def parse_state(raw: bytes) -> LogState:
@@ -87,8 +104,9 @@ def parse_state(raw: bytes) -> LogState:
     try:
         found = json.loads(raw)
         tree = GrowingTree(found["size"], [bytes.fromhex(hashes) for hashes in found["edge"]])
-        state = LogState(tree, int(found["newest_at"]), found["note"])
-        is_whole = peek_checkpoint(state.note.encode()).root == tree.compute_root()
+        state = LogState(tree, int(found["newest_at"]), found["note"], bytes.fromhex(found["release"]))
+        is_release_whole = not state.release or (len(state.release) == ENTRY_BYTES and is_release(state.release))
+        is_whole = is_release_whole and peek_checkpoint(state.note.encode()).root == tree.compute_root()
     except (ValueError, KeyError, TypeError, AttributeError, LogError):
         is_whole = False
     if not is_whole:
@@ -100,6 +118,7 @@ def format_state(state: LogState) -> bytes:
     """Return the bytes of a state file."""
     edge = [hashes.hex() for hashes in state.tree.edge]
     found = {"edge": edge, "newest_at": state.newest_at, "note": state.note, "size": state.tree.size}
+    found["release"] = state.release.hex()
     return json.dumps(found, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
@@ -120,6 +139,9 @@ def check_log(state: LogState, checkpoint: Checkpoint, *, fetch: Fetch, now: int
                 raise LogError(f"Entry {tree.size} has a time that cannot be: {at}.", reason="wrong-time")
             tree.add_entry(entry)
             state.newest_at = at
+            if is_release(entry):
+                state.release = entry
+                state.new_releases += 1
         _check_tiles(tree, fetch=fetch, is_end=False)
     if tree.compute_root() != checkpoint.root:
         raise LogError("The entries do not give the hash that the log has signed.", reason="forked")
@@ -137,6 +159,33 @@ def _check_tiles(tree: GrowingTree, *, fetch: Fetch, is_end: bool) -> None:
             del tree.changed[level, tile]
             if fetch(format_tile_path(level, tile, width=width), len(hashes)) != hashes:
                 raise LogError(f"Tile {tile} of level {level} has other hashes than the entries.", reason="wrong-hash")
+
+
+def compare_site(state: LogState, *, fetch: Fetch) -> int:
+    """Compare all that a site serves to everybody with the newest release in the log; return how many files.
+
+    Raises the errors of `fetch`, and `LogError`: `no-release`, `other-release` for a manifest that is not the newest in
+    the log, `malformed`, and `other-files`, which names each.
+    """
+    if not state.release:
+        raise LogError("The log holds no release of the form.", reason="no-release")
+    manifest = fetch(MANIFEST, MAX_FILE_BYTES)
+    if digest_release(manifest) != state.release[TIME_BYTES:]:
+        raise LogError("The site's manifest is not the newest release in the log.", reason="other-release")
+    try:
+        files: dict[str, str] = json.loads(manifest)["manifest"]["files"]
+        names = sorted(files)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise LogError("The site's manifest cannot be read.", reason="malformed") from None
+    other = [name for name in names if _hash_file(fetch(name.lstrip("/"), MAX_FILE_BYTES)) != files[name]]
+    if other:
+        detail = f"The site serves other bytes than its release in the log: {', '.join(other)}."
+        raise LogError(detail, reason="other-files")
+    return len(names)
+
+
+def _hash_file(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(raw).digest()).decode().rstrip("=")
 
 
 def _explain(error: Exception) -> str:
@@ -211,7 +260,14 @@ def run(arguments: argparse.Namespace, *, clock: Callable[[], float]) -> tuple[i
         return EXIT_ALARM, found | {"detail": str(error), "reason": error.reason, "result": "alarm"}
     except NotCheckedError as error:
         return EXIT_FAILED, found | {"detail": str(error), "result": "not-checked"}
-    found["newest_at"] = state.newest_at
+    found |= {"newest_at": state.newest_at, "new_releases": state.new_releases}
+    if arguments.site is not None:
+        try:
+            found["files"] = compare_site(state, fetch=make_fetch(arguments.site))
+        except LogError as error:
+            return EXIT_ALARM, found | {"detail": str(error), "reason": error.reason, "result": "alarm"}
+        except NotCheckedError as error:
+            return EXIT_FAILED, found | {"detail": str(error), "result": "not-checked"}
     still = int(clock()) - state.newest_at
     if still > LONGEST_STILL_SECONDS:
         return EXIT_STANDS_STILL, found | {"detail": f"No new batch for {still} seconds.", "result": "stands-still"}
@@ -268,6 +324,7 @@ def main(words: Sequence[str] | None = None, *, clock: Callable[[], float] = tim
     parser.add_argument(
         "--state", type=Path, required=True, metavar="FILE", help="remembers the last check; made if missing"
     )
+    parser.add_argument("--site", type=_parse_url, help="compare what this site serves with its release in the log")
     parser.add_argument("--json", action="store_true", help="print one JSON object for machines")
     arguments = parser.parse_args(words)
     if len({origin for origin, _ in arguments.key}) != 1:
@@ -278,6 +335,10 @@ def main(words: Sequence[str] | None = None, *, clock: Callable[[], float] = tim
     elif code in {EXIT_WELL, EXIT_STANDS_STILL}:
         known = found["checked_before"]
         sys.stdout.write(f"{found['origin']}: {found['size']} entries are whole; {known} were checked before.\n")
+        if found["new_releases"]:
+            sys.stdout.write(f"New releases of the form since then: {found['new_releases']}.\n")
+        if "files" in found:
+            sys.stdout.write(f"{arguments.site}: {found['files']} files are as the log has them.\n")
     if code != EXIT_WELL:
         mark = "ALARM: " if code == EXIT_ALARM else ""
         sys.stderr.write(f"{mark}{found['detail']}\n")
