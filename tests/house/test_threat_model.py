@@ -20,6 +20,13 @@ ATTACKERS = (
     "A network observer",
     "A desk insider",
 )
+LOOKERS = (
+    "honest gateway",
+    "taken gateway that only reads",
+    "taken gateway that changes scripts",
+    "network",
+    "next person at the phone",
+)
 # Admitted in any case: words that the first part must contain.
 ADMITTED = (
     "while they are typed",
@@ -68,7 +75,7 @@ def test_parts_and_attackers_stand_in_their_order() -> None:
 
 
 def test_every_mitigation_names_a_file_that_exists() -> None:
-    rows = list(read_mitigations(read_model()))
+    rows = list(read_mitigations(read_section("Attacks", level=2)))
     assert rows
     for mitigation, named, _ in rows:
         assert mitigation
@@ -79,7 +86,7 @@ def test_every_mitigation_names_a_file_that_exists() -> None:
 
 
 def test_every_mitigation_names_a_test_that_exists() -> None:
-    rows = list(read_mitigations(read_model()))
+    rows = list(read_mitigations(read_section("Attacks", level=2)))
     assert [mitigation for mitigation, _, tests in rows if not tests] == []
     for test in (test for _, _, tests in rows for test in tests):
         file, _, function = test.strip("`").partition("::")
@@ -91,7 +98,15 @@ def test_every_mitigation_names_a_test_that_exists() -> None:
 def test_each_attacker_has_mitigations() -> None:
     counts = {attacker: len(list(read_mitigations(read_section(attacker, level=3)))) for attacker in ATTACKERS}
     assert {attacker: count for attacker, count in counts.items() if count == 0} == {}
-    assert sum(counts.values()) == len(list(read_mitigations(read_model())))
+    assert sum(counts.values()) == len(list(read_mitigations(read_section("Attacks", level=2))))
+
+
+def test_ways_of_the_form_are_compared_for_everyone_who_could_look() -> None:
+    rows = re.findall(
+        r"^\| (?!Who )([^|]+?) \|([^|]+)\|([^|]+)\|$", read_section("What is trusted", level=2), re.MULTILINE
+    )
+    assert [who.partition(":")[0] for who, *_ in rows] == list(LOOKERS)
+    assert all(plain.strip() and phone.strip() for _, plain, phone in rows)
 
 
 def test_residual_risk_comes_first_and_is_one_page() -> None:
