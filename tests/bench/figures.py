@@ -142,11 +142,12 @@ def write_part(text: str, bench: str, figures: Sequence[Figure], *, made: str) -
     """
     figures = [one for one in figures if one.bar] or figures
     titles = (*HEAD, *dict.fromkeys(title for figure in figures for title in figure.beside))
-    lines = [titles, ["---"] * len(titles)]
+    lines = [titles]
     lines += [(*format_figure(one), *(one.beside.get(title, "-") for title in titles[len(HEAD) :])) for one in figures]
-    rows = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    head, *rows = [f"| {' | '.join(line)} |\n" for line in lines]
+    table = f"{head}|{'---|' * len(titles)}\n{''.join(rows)}"
     command = f"`.venv/bin/python -m tests.bench.{bench}`"
-    part = f"### {BENCHES[bench]}\n\n{made} Command: {command}.\n\n{rows}"
+    part = f"### {BENCHES[bench]}\n\n{made} Command: {command}.\n\n{table}"
     begin, end = f"<!-- begin {bench} -->\n", f"<!-- end {bench} -->"
     before, begun, rest = text.partition(begin)
     _, ended, after = rest.partition(end)

@@ -76,7 +76,7 @@ def test_further_columns_stand_beside_a_figure() -> None:
     before = "<!-- begin desk -->\n<!-- end desk -->\n"
     found = [Figure("one", 0.25, beside={"Other rule": "1"}), Figure("two", 3)]
     after = write_part(before, "desk", found, made="")
-    assert "| Figure | Measured | Bar | Other rule |\n| --- | --- | --- | --- |\n" in after
+    assert "| Figure | Measured | Bar | Other rule |\n|---|---|---|---|\n" in after
     assert "| one | 0.25 | - | 1 |\n| two | 3 | - | - |\n" in after
 
 

@@ -27,7 +27,7 @@ NO_WORDS = {"key", "side", "only_here", "version", "language"}  # what stands in
 ENDINGS = ("_abroad", "_near", "_friend", "_other", "_parent", "_work", "_self", "_adult")
 BARE_LABEL_WORDS = 3  # on a bare label the formula says nothing
 
-SHOWN = 12
+SHOWN = 6
 HEAD = f"""# Reading age
 
 Made by `{COMMAND}` and held by `tests/gateway/public/test_wording.py`: do not edit by hand.
