@@ -297,18 +297,28 @@ export const readValues = ({ main }, name) =>
 
 // --- The check page.
 
-/** Return the text of an answer, as its own screen has it. @param {Element} section @param {Field} field @param {string} value */
-function nameAnswer(section, field, value) {
+/** Whether a part of a section that nothing was taken out of is for this reader. @param {Element} part @param {Reader} reader */
+function isWithin(part, reader) {
+  /** @type {Element | null} */
+  let around = part;
+  while (around && isFor(around, reader)) around = around.parentElement;
+  return around === null;
+}
+
+/**
+ * Return the text of an answer, as its own screen has it for this reader.
+ * @param {Element} section @param {Reader} reader @param {Field} field @param {string} value
+ */
+function nameAnswer(section, reader, field, value) {
   const code = CSS.escape(value);
   if (field.kind === "select") {
     const option = section.querySelector(`option[value="${code}"]`) ?? take(section, "option[value=other]");
     return option.textContent ?? "";
   }
   if (!field.options) return value;
-  const input = section.querySelector(`input[name="${field.name}"][value="${code}"]`);
-  const said = input?.closest("label") ?? take(section, `button[name="${field.name}"][value="${code}"]`);
+  const found = list(section, `[name="${field.name}"][value="${code}"]`).find((one) => isWithin(one, reader));
   // A label may hold a field for details: only its own text names the option.
-  return [...said.childNodes]
+  return [...((found?.closest("label") ?? found)?.childNodes ?? [])]
     .filter((one) => one.nodeType === Node.TEXT_NODE)
     .map((one) => one.nodeValue)
     .join("")
@@ -325,6 +335,7 @@ const isRow = (data, field, answers) =>
 function fillCheck(screens, part, answers, hasContext) {
   const { data } = screens;
   const path = listPath(data, answers);
+  const { reader } = findReader(screens, answers);
   const blanks = take(part, ".blanks");
   const titles = new Map(list(blanks, "button").map((one) => [one.getAttribute("value"), one]));
   for (const one of titles.values()) one.remove();
@@ -334,7 +345,7 @@ function fillCheck(screens, part, answers, hasContext) {
     if (button.getAttribute("name") !== "change") {
       if (!hasContext) group.remove();
     } else if (!screen || !path.includes(screen)) group.remove();
-    else fillGroup(screens, { group, button, screen, blanks, title: titles.get(screen.path) }, answers);
+    else fillGroup(screens, { group, button, screen, reader, blanks, title: titles.get(screen.path) }, answers);
   }
   if (!blanks.querySelector("button")) blanks.remove();
   const more = part.querySelector("button[name=more]");
@@ -345,12 +356,12 @@ function fillCheck(screens, part, answers, hasContext) {
 }
 
 /**
- * @typedef {{ group: Element, button: Element, screen: Screen, blanks: Element, title: Element | undefined }} Group
+ * @typedef {{ group: Element, button: Element, screen: Screen, reader: Reader, blanks: Element, title: Element | undefined }} Group
  * @param {Screens} screens @param {Group} parts @param {Answers} answers
  */
-function fillGroup(screens, { group, button, screen, blanks, title }, answers) {
+function fillGroup(screens, { group, button, screen, reader, blanks, title }, answers) {
   const labels = list(group, "dt");
-  const section = copySection(screens, screen.name, answers);
+  const section = /** @type {HTMLElement} */ (screens.sections.get(screen.name));
   const fields = screen.fields.filter((field) => field.kind !== "more");
   const rows = fields.map((field, at) => ({ field, label: labels[at], texts: answers[field.name] ?? [] }));
   const asked = rows.filter(({ field }) => isRow(screens.data, field, answers));
@@ -364,7 +375,7 @@ function fillGroup(screens, { group, button, screen, blanks, title }, answers) {
     const slot = /** @type {Element} */ (label.nextElementSibling);
     for (const text of asked.some((row) => row.field === field) ? texts : []) {
       const said = /** @type {Element} */ (slot.cloneNode(false));
-      said.textContent = nameAnswer(section, field, text);
+      said.textContent = nameAnswer(section, reader, field, text);
       slot.before(said);
     }
     slot.remove();
