@@ -23,7 +23,7 @@ FIRST_PAGE: Final = "<!doctype html><title>First</title><p>The first page"
 
 def open_document(browser: Browser, document: str, *, boot: str, answer_post: AnswerPost | None = None) -> Page:
     data = json.dumps(export_journey(load_advice("en"))).replace("<", "\\u003c")
-    page = browser.new_page()
+    page = browser.new_page(viewport={"width": 320, "height": 640}, reduced_motion="reduce")
     files = {
         "/": ("text/html", FIRST_PAGE),
         "/form": (

@@ -1,5 +1,6 @@
 """The interview on the person's own phone, in Chromium: the ways of the plain form, Back, Change, and faults."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -12,10 +13,11 @@ from gateway.public.door import EXTENSION
 from gateway.public.journey import FIELD_BY_NAME, SCREENS, keep_on_path
 from gateway.public.phone_document import make_phone_document
 from tests.builders import PUBLIC_ORIGIN
+from tests.gateway.public.every_page import ASKED_AGAIN
 from tests.gateway.public.fixtures import PublicHouse, make_public_house
 from tests.gateway.public.person import SHORT_ANSWERS, list_answers, wants_more
 from tests.gateway.public.walks import EVERY_WAY, LONG_WAY, ScreenAnswers, flatten
-from tests.whole.browser_walk import BACK, CONTINUE, SEND, fill_page, wait_until
+from tests.whole.browser_walk import BACK, CONTINUE, SEND, fill_page, list_page_faults, wait_until
 from tests.whole.phone_pages import FORM, SITE, open_document
 from tests.whole.public_server import open_chromium
 
@@ -184,3 +186,20 @@ def test_other_pages_and_the_language_are_led_to_with_the_words_saved(interview:
     interview.press("footer button[value='see:privacy']")
     assert interview.see("led") == ["language", "see:privacy"]
     assert interview.see("saved.at(-1).answers")["story"] == ["Blue kite"]
+
+
+def test_every_screen_is_without_faults_for_eyes_fingers_and_readers(interview: Interview) -> None:
+    page, seen, is_more = interview.page, Counter[str](), True
+    while interview.screen != "check" or is_more:
+        assert list_page_faults(page, language="en") == [], interview.screen
+        path = PATHS[interview.screen]
+        is_more = is_more and path != PATHS["check"]
+        if path in ASKED_AGAIN:
+            interview.press(CONTINUE)
+            assert list_page_faults(page, language="en") == [], f"{path} refused"
+            seen["refused"] += page.locator("#faults").count()
+        interview.press(fill_page(page, list_answers(path, LONG_WAY)))
+        seen["screens"] += 1
+    interview.press(SEND)
+    assert list_page_faults(page, language="en") == []
+    assert (seen["screens"] > 25, seen["refused"]) == (True, len(ASKED_AGAIN))
