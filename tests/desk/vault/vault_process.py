@@ -49,7 +49,7 @@ def run_vault(desk: Desk, *, before: bytes = b"", is_dumpable: bool = False) -> 
     """Run the vault of a desk, which listens in the block, and kill it at the end if it still runs.
 
     Its log may have lines with `before` first. It lacks the capability to read others: a process that lacks it too
-    would else be refused for that alone, whatever the vault does (capabilities(7), ptrace(2)).
+    would be refused for that alone (capabilities(7), ptrace(2)).
     """
     program = ["-c", DUMPABLE] if is_dumpable else ["-m", "gateway.desk.running.cli"]
     words = ["vault", "--state", str(desk.paths.state), "--parent", str(os.getpid())]
@@ -89,13 +89,18 @@ def stop_vault(process: "subprocess.Popen[bytes]") -> bytes:
     return log
 
 
-def find_in_memory(pid: int, needles: dict[str, bytes]) -> set[str]:
-    """Return the names of the byte strings that a process has in its readable memory."""
+def find_in_memory(pid: int, needles: dict[str, bytes], *, is_own: bool = False) -> set[str]:
+    """Return the names of the byte strings that a process has in its readable memory.
+
+    `is_own` leaves out mappings of files that it may only read, e.g. libraries.
+    """
     found, overlap = set[str](), max(len(one) for one in needles.values())
     with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         for line in Path(f"/proc/{pid}/maps").read_text("ascii", "replace").splitlines():
             span, flags, *_ = line.split()
-            if not flags.startswith("r") or line.endswith(("[vvar]", "[vsyscall]", "[vvar_vclock]")):
+            if not flags.startswith("rw" if is_own else "r") or line.endswith(
+                ("[vvar]", "[vsyscall]", "[vvar_vclock]")
+            ):
                 continue
             start, end = (int(one, 16) for one in span.split("-"))
             for offset in range(start, end, 1 << 24):
