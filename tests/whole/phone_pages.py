@@ -9,11 +9,12 @@ from playwright.sync_api import Browser, Page, Route
 
 import gateway.public
 from gateway.guidance.advice import load_advice
-from gateway.public.door import STATIC_FOLDER
+from gateway.public.door import SIDE_PATHS, STATIC_FOLDER, get_path, make_see_action
 from gateway.public.journey.export import export_journey
 
 PHONE: Final = Path(gateway.public.__file__).parent / "phone"
 KINDS: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+SIDES: Final = {make_see_action(side): get_path(side) for side in SIDE_PATHS}
 AnswerPost = Callable[[Route], None]
 RUN: Final = '<script type="module" src="/boot.js"></script>'
 SITE: Final = "https://phone.example"
@@ -22,7 +23,7 @@ FIRST_PAGE: Final = "<!doctype html><title>First</title><p>The first page"
 
 
 def open_document(browser: Browser, document: str, *, boot: str, answer_post: AnswerPost | None = None) -> Page:
-    data = json.dumps(export_journey(load_advice("en"))).replace("<", "\\u003c")
+    data = json.dumps(export_journey(load_advice("en"), sides=SIDES)).replace("<", "\\u003c")
     page = browser.new_page(viewport={"width": 320, "height": 640}, reduced_motion="reduce")
     files = {
         "/": ("text/html", FIRST_PAGE),
@@ -53,7 +54,7 @@ def open_document(browser: Browser, document: str, *, boot: str, answer_post: An
         else:
             route.fulfill(status=404)
 
-    page.route(f"{SITE}/**", answer)
+    page.context.route(f"{SITE}/**", answer)
     page.goto(f"{SITE}/")
     page.goto(FORM)
     return page

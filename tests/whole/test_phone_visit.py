@@ -15,6 +15,7 @@ from werkzeug.datastructures import MultiDict
 from gateway.public.door import EXTENSION
 from gateway.public.journey import find_packed_answers, keep_on_path, pack_answers
 from gateway.public.phone_document import make_phone_document
+from partner_sdk.wire.canonical import parse_base64url
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse, make_public_house
 from tests.gateway.public.person import SHORT_ANSWERS, SHORT_STORY, list_answers
@@ -152,6 +153,7 @@ def test_nothing_leaves_between_the_start_and_send_and_then_one_envelope(phone: 
     said = phone.page.locator("main").inner_text()
     assert ("C5H6-6S35C-3" in said, "apple bread" in said, "Tuesday 8 December" in said) == (True, True, True)
     assert phone.list_shown() == []
+    assert phone.page.locator(".taps, button[value=language]").count() == 0
 
 
 def test_second_try_sends_the_same_bytes(phone: Phone) -> None:
@@ -164,6 +166,31 @@ def test_second_try_sends_the_same_bytes(phone: Phone) -> None:
     wait_until(phone.page, f"{SHOWN} === 'thanks'")
     first, second = phone.read_sent()
     assert first == second
+
+
+def test_words_changed_after_a_failure_are_what_is_sent(phone: Phone) -> None:
+    phone.refusals = ["waiting_failed"]
+    phone.walk_to("check")
+    phone.page.locator(SEND).click()
+    phone.wait_for("failed")
+    phone.page.locator("button[name=change][value='11']").click()
+    assert phone.list_shown() == []
+    phone.page.fill("#name", "Alexis")
+    phone.page.locator(CONTINUE).click()
+    phone.page.locator(SEND).click()
+    wait_until(phone.page, f"{SHOWN} === 'thanks'")
+    first, second = (json.loads(parse_base64url(body["envelope"])) for body in phone.read_sent())
+    assert (first["name"], second["name"]) == ("Sam", "Alexis")
+
+
+def test_second_tab_warns_in_both_of_them(phone: Phone) -> None:
+    with phone.page.context.expect_page() as opened:
+        phone.page.evaluate("globalThis.other = open(location.href)")
+    second = opened.value
+    wait_until(second, "'asked' in globalThis && asked.includes('check')")
+    for page in (phone.page, second):
+        wait_until(page, "!document.getElementById('notice-two_tabs').hidden")
+    second.close()
 
 
 def test_number_that_was_taken_is_drawn_again_once(phone: Phone) -> None:
@@ -257,3 +284,12 @@ def test_plain_way_takes_the_words_without_a_visit_and_sends_them(tmp_path: Path
     person.send()
     assert person.path == "/15"
     assert [report.story for report in house.reports()] == [SHORT_STORY]
+
+
+def test_page_beside_the_form_opens_in_a_tab_of_its_own(phone: Phone) -> None:
+    phone.walk_to("story")
+    with phone.page.context.expect_page() as opened:
+        phone.page.locator("footer button[value='see:privacy']").click()
+    opened.value.wait_for_url(f"{SITE}/1f")
+    opened.value.close()
+    assert phone.page.evaluate(SHOWN) == "story"

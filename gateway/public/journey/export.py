@@ -70,8 +70,11 @@ _AXES: Mapping[str, tuple[tuple[tuple[str, Given], ...], str]] = {
 }
 
 
-def export_journey(library: AdviceLibrary) -> Entry:
-    """Return the object to write as JSON; `library` may be of any language, because its codes are the same in each."""
+def export_journey(library: AdviceLibrary, *, sides: Mapping[str, str] | None = None) -> Entry:
+    """Return the object to write as JSON; `library` may be of any language, because its codes are the same in each.
+
+    `sides` are the addresses of the pages beside the form, by the action of their button.
+    """
     return {
         "start": START,
         "check": CHECK,
@@ -104,6 +107,7 @@ def export_journey(library: AdviceLibrary) -> Entry:
             "meetings": sorted(MEETINGS),
             "meeting_kinds": MEETING_KINDS,
         },
+        "sides": {} if sides is None else dict(sides),
         "child_age": {"rules": [_export_rule(OTHERS_AGE, (ABOUT_OTHER,))], "otherwise": OWN_AGE},
         "advice": {
             "library": [_export_advice(one) for one in sorted(library.advice, key=get_place) if not one.feels],

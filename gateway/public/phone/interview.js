@@ -159,6 +159,7 @@ export function startInterview(screens, ports, known = BLANK) {
     const button = /** @type {HTMLButtonElement | null} */ (target.closest?.("button[name]"));
     const link = target.closest?.("a[href^='#']");
     if (button && !button.disabled && !ports.isOver()) press(button);
+    else if (button?.value.startsWith("see:")) ports.lead(button.value);
     if (!link) return;
     event.preventDefault(); // an entry of the history is a screen, and never a field of one
     /** @type {HTMLElement | null} */ (doc.querySelector(link.getAttribute("href") ?? ""))?.focus();

@@ -60,6 +60,7 @@ import { check, spell } from "./spelling.js";
  * @property {Record<string, Choice>} axes what limits a block of the document, but the place
  * @property {{ screen: string, call_first: string[], no_call: string[], about_reader: string, meetings: string[],
  *   meeting_kinds: string[] }} thanks
+ * @property {Record<string, string>} sides the addresses of the pages that are not in the document, by their action
  * @property {Choice} child_age the field with the age band of the child in the report
  * @property {{ library: Advice[], most_special: number, kinds: string, also: Rule, no_picture: Condition }} advice
  * @property {{ own: Record<string, Source>, parts: Record<string, Record<string, Source>>, own_age: string,

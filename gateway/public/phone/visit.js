@@ -48,7 +48,7 @@ const findNotice = (doc, name) => doc.getElementById(`notice-${name}`);
  * @param {Document} doc @param {Parts} parts
  */
 export function openVisit(doc, parts) {
-  const window = /** @type {Window} */ (doc.defaultView);
+  const window = /** @type {Window & typeof globalThis} */ (doc.defaultView);
   const { history, location } = window;
   const script = /** @type {HTMLScriptElement} */ (doc.querySelector("script[data-worker]"));
   const data = JSON.parse(doc.getElementById("journey")?.textContent ?? "");
@@ -64,6 +64,8 @@ export function openVisit(doc, parts) {
   let visit;
   /** @type {Store | undefined} */
   let store;
+  /** @type {Answers | undefined} what "Try again" sends */
+  let pending;
   /** @type {{ of: string, body: Facts, sent: import("./screens.js").Sent } | undefined} */
   let sealed;
 
@@ -81,16 +83,16 @@ export function openVisit(doc, parts) {
   function wipe() {
     isOver = true;
     state = BLANK;
-    sealed = undefined;
+    sealed = pending = undefined;
     store?.wipe();
     sealer?.stop();
   }
 
   function fail() {
     if (isOver || isLeading) return;
-    if (Object.keys(state.answers).length > 0 || isBack) return showNotice("simple");
+    if (Object.keys(state.answers).length > 0) return showNotice("simple");
     wipe();
-    location.replace(plain);
+    location.replace(isBack ? "/" : plain);
   }
 
   async function askVisit() {
@@ -188,8 +190,14 @@ export function openVisit(doc, parts) {
     showNotice();
     history.replaceState({ screen: data.thanks.screen, step: 0 }, "");
     showThanks(screens, answers, sent);
-    screens.main.querySelector("h1")?.setAttribute("tabindex", "-1");
-    screens.main.querySelector("h1")?.focus();
+    // Nobody counts an opinion of this way, and the other language has its words in another document.
+    const taps = doc.querySelector(".taps");
+    for (const part of [taps?.previousElementSibling?.previousElementSibling, taps?.previousElementSibling, taps])
+      part?.remove();
+    doc.querySelector("button[value=language]")?.remove();
+    const heading = screens.main.querySelector("h1");
+    heading?.setAttribute("tabindex", "-1");
+    heading?.focus();
   }
 
   /** @param {Answers} answers @param {boolean} [isSecond] */
@@ -207,6 +215,7 @@ export function openVisit(doc, parts) {
         return send(answers, true);
       }
       lock(false);
+      pending = answers;
       showNotice(reason === "waiting_failed" || reason === "closed" ? "failed" : "simple");
     }
   }
@@ -231,19 +240,19 @@ export function openVisit(doc, parts) {
 
   /** @param {string} action */
   async function lead(action) {
-    const button = doc.querySelector(`button[value="${CSS.escape(action)}"]`);
-    const path = button?.getAttribute("data-path");
-    if (action !== "language") return void window.open(path ?? "/", "_blank", "noopener");
+    // Another page opens beside this one, so that a phone keeps the words.
+    if (action !== "language") return void window.open(data.sides[action] ?? "/", "_blank", "noopener");
     isLeading = true;
     await store?.save(state);
-    location.replace(path ?? (language === "cy" ? "/form" : "/cy/form"));
+    location.replace(language === "cy" ? "/form" : "/cy/form");
   }
 
   /** @type {import("./interview.js").Ports} */
   const ports = {
     save: (changed) => {
       state = changed;
-      if (sealed === undefined) showNotice(); // an answer to a notice is to go on
+      pending = undefined; // what is changed is sent by Send alone
+      showNotice(); // whoever goes on has read it
       store?.save(state).catch(() => undefined);
     },
     send,
@@ -263,6 +272,7 @@ export function openVisit(doc, parts) {
       startInterview(screens, ports, known);
       showNotice("restored");
     } else if (state === BLANK) store.wipe();
+    else await store.save(state);
     await checkKeys();
   }
 
@@ -270,7 +280,7 @@ export function openVisit(doc, parts) {
     const button = /** @type {Element} */ (target).closest?.("[id^='notice-'] button");
     const notice = button?.closest("[id^='notice-']")?.id;
     if (notice === "notice-simple") postPlainly();
-    if (notice === "notice-failed" && sealed) void send(JSON.parse(sealed.of));
+    if (notice === "notice-failed" && pending) void send(pending);
   });
   window.addEventListener("error", fail);
   window.addEventListener("unhandledrejection", fail);
@@ -278,7 +288,17 @@ export function openVisit(doc, parts) {
     if (doc.documentElement.className === "gone") wipe(); // Leave
   });
   window.addEventListener("pageshow", ({ persisted }) => {
-    if (persisted && !isOver) location.reload(); // with the words of the store, where they still open
+    if (!persisted || isOver) return;
+    doc.documentElement.className = ""; // no Leave: with the words of the store, where they still open
+    location.reload();
   });
+  // Two tabs are two interviews; the channel carries no answer.
+  const tabs = new window.BroadcastChannel("form");
+  tabs.onmessage = ({ data: said }) => {
+    if (isOver) return;
+    showNotice("two_tabs");
+    if (said === "new") tabs.postMessage("known");
+  };
+  tabs.postMessage("new");
   begin().catch(fail);
 }
