@@ -345,10 +345,6 @@ def main(words: Sequence[str] | None = None, *, clock: Callable[[], float] = tim
     return code
 
 
-if __name__ == "__main__":
-    sys.exit(main())
-
-
 def parse_verifier(line: str) -> tuple[str, bytes]:
     """Return the name of a log and its raw public key from such a line; raises `LogError` (`bad-key`)."""
     origin, _, rest = line.strip().partition("+")
@@ -359,3 +355,7 @@ def parse_verifier(line: str) -> tuple[str, bytes]:
     if len(key) != 1 + HASH_BYTES or format_verifier(origin, key[1:]) != line.strip():
         raise LogError("This is not the public key of a log.", reason="bad-key")
     return origin, key[1:]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -192,6 +192,14 @@ def test_help_has_an_example_and_every_exit_code(capsys: pytest.CaptureFixture[s
         assert f"\n  {code}  " in shown
 
 
+def test_module_runs_as_a_program_too() -> None:
+    words = ["-m", "partner_sdk.reader.log_check", "--url", "https://127.0.0.1:1/log", "--state", "none.json"]
+    key = format_verifier(LOG, LOG_PUBLIC)
+    done = subprocess.run([sys.executable, *words, "--key", key], capture_output=True, text=True, check=False)
+    assert done.returncode == EXIT_FAILED, done.stderr
+    assert done.stderr.startswith("Cannot fetch https://127.0.0.1:1/log/checkpoint: ")
+
+
 LOADS = """
 import sys
 import partner_sdk.reader.log_check

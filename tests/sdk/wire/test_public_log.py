@@ -23,10 +23,12 @@ from partner_sdk.wire.public_log import (
     check_included,
     compute_root,
     digest_receipt,
+    digest_release,
     find_entry,
     format_tile_path,
     format_verifier,
     hash_leaf,
+    is_release,
     origin_of,
     peek_checkpoint,
     verify_checkpoint,
@@ -55,6 +57,16 @@ def reason_of(check: Callable[..., object], *arguments: object, **named: object)
     with pytest.raises(LogError) as refused:
         check(*arguments, **named)
     return refused.value.reason
+
+
+def test_entry_of_a_release_is_that_of_the_specification_and_no_other_entry_looks_so() -> None:
+    manifest = b'{"manifest":{"files":{}},"signatures":{}}'
+    digest = b"release:" + sha256(b"report-abuse release v1\0", sha256(manifest))[:24]
+    assert digest_release(manifest) == digest
+    assert len(digest) == HASH_BYTES
+    assert is_release(format_entry(at=1, digest=digest))
+    assert not any(map(is_release, make_entries(300)))
+    assert not is_release(b"release:" + bytes(HASH_BYTES))  # a time
 
 
 def test_root_from_tiles_is_that_of_another_library_at_every_size(large: PlainLog) -> None:
