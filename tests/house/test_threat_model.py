@@ -23,7 +23,7 @@ ATTACKERS = (
 LOOKERS = (
     "honest gateway",
     "taken gateway that only reads",
-    "taken gateway that changes scripts",
+    "taken gateway that changes or refuses scripts",
     "network",
     "next person at the phone",
 )
