@@ -1,7 +1,10 @@
 """Opens the document of the form on the phone in Chromium, with its scripts from their sources and no gateway."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Final
 
@@ -9,11 +12,11 @@ from playwright.sync_api import Browser, Page, Route
 
 import gateway.public
 from gateway.guidance.advice import load_advice
-from gateway.public.door import SIDE_PATHS, STATIC_FOLDER, get_path, make_see_action
+from gateway.public.door import SIDE_PATHS, get_path, load_assets, make_see_action
 from gateway.public.journey.export import export_journey
+from tests.builders.local_servers import run_server
 
 PHONE: Final = Path(gateway.public.__file__).parent / "phone"
-KINDS: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 SIDES: Final = {make_see_action(side): get_path(side) for side in SIDE_PATHS}
 AnswerPost = Callable[[Route], None]
 RUN: Final = '<script type="module" src="/boot.js"></script>'
@@ -22,35 +25,33 @@ FORM: Final = f"{SITE}/form"
 FIRST_PAGE: Final = "<!doctype html><title>First</title><p>The first page"
 
 
-def open_document(browser: Browser, document: str, *, boot: str, answer_post: AnswerPost | None = None) -> Page:
+def list_files(document: str, boot: str) -> dict[str, tuple[str, str]]:
+    """Return the bodies of a site by path, each with its type: a first page, and the form with its scripts."""
     data = json.dumps(export_journey(load_advice("en"), sides=SIDES)).replace("<", "\\u003c")
-    page = browser.new_page(viewport={"width": 320, "height": 640}, reduced_motion="reduce")
-    files = {
-        "/": ("text/html", FIRST_PAGE),
-        "/form": (
-            "text/html",
-            document.replace("</body>", f'<script type="application/json" id="journey">{data}</script>{RUN}</body>'),
-        ),
-        "/boot.js": ("text/javascript", boot),
+    page = document.replace("</body>", f'<script type="application/json" id="journey">{data}</script>{RUN}</body>')
+    scripts = {f"/phone/{path.name}": ("text/javascript", path.read_text("utf-8")) for path in PHONE.glob("*.js")}
+    named = {"/": ("text/html", FIRST_PAGE), "/form": ("text/html", page), "/boot.js": ("text/javascript", boot)}
+    pictures = {
+        asset.path: (asset.media_type.partition(";")[0], asset.plain.decode())
+        for name, asset in load_assets().items()
+        if name.endswith((".css", ".svg", "leave.js"))
     }
+    return named | scripts | pictures
+
+
+def open_document(browser: Browser, document: str, *, boot: str, answer_post: AnswerPost | None = None) -> Page:
+    page = browser.new_page(viewport={"width": 320, "height": 640}, reduced_motion="reduce")
+    files = list_files(document, boot)
 
     def answer(route: Route) -> None:
         path = route.request.url.removeprefix(SITE)
+        kind, body = files.get(path, ("", ""))
         if route.request.method == "POST":
             assert answer_post is not None
             answer_post(route)
-        elif path.startswith("/phone/"):
-            route.fulfill(
-                content_type="text/javascript", body=(PHONE / path.removeprefix("/phone/")).read_text("utf-8")
-            )
-        elif path in files:
-            kind, body = files[path]
-            route.fulfill(content_type=f"{kind}; charset=utf-8", body=body)
-        elif path.startswith("/s/"):
-            name, _, ending = path.removeprefix("/s/").split(".")
-            file = STATIC_FOLDER / f"{name}.{ending}"
-            kept = {"Cache-Control": "max-age=31536000, immutable"}
-            route.fulfill(path=file, headers={"Content-Type": KINDS[ending], **kept})
+        elif kind:
+            kept = {"Cache-Control": "max-age=31536000, immutable"} if path.startswith("/s/") else {}
+            route.fulfill(headers={"Content-Type": f"{kind}; charset=utf-8", **kept}, body=body)
         else:
             route.fulfill(status=404)
 
@@ -58,3 +59,31 @@ def open_document(browser: Browser, document: str, *, boot: str, answer_post: An
     page.goto(f"{SITE}/")
     page.goto(FORM)
     return page
+
+
+@contextmanager
+def serve_document(document: str, *, boot: str, answer_post: str) -> Iterator[str]:
+    """Serve the same site on this machine, where a browser keeps pages in its memory; each post has one answer."""
+    files = list_files(document, boot)
+
+    class Handler(BaseHTTPRequestHandler):
+        def _answer(self, kind: str, body: str) -> None:
+            self.send_response(HTTPStatus.OK)
+            self.send_header("Content-Type", f"{kind}; charset=utf-8")
+            self.end_headers()
+            with suppress(BrokenPipeError):  # a page that is already on its way elsewhere
+                self.wfile.write(body.encode())
+
+        def do_GET(self) -> None:
+            self._answer(*files.get(self.path, ("text/html", FIRST_PAGE)))
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self._answer("application/json", answer_post)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with run_server(server):
+        yield f"http://127.0.0.1:{server.server_port}"

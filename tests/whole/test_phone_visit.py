@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -21,8 +22,8 @@ from tests.gateway.public.fixtures import PublicHouse, make_public_house
 from tests.gateway.public.person import SHORT_ANSWERS, SHORT_STORY, list_answers
 from tests.gateway.public.walks import flatten
 from tests.whole.browser_walk import BACK, CONTINUE, SEND, fill_page, wait_until
-from tests.whole.phone_pages import FORM, SITE, open_document
-from tests.whole.public_server import open_chromium
+from tests.whole.phone_pages import FORM, SITE, open_document, serve_document
+from tests.whole.public_server import launch_chromium, open_chromium
 from tests.whole.test_phone_interview import PATHS, SHOWN
 
 # What the scripts beside this one do: a store that hides nothing, a worker that seals nothing, and one that posts.
@@ -59,6 +60,7 @@ openVisit(document, {
   getUrgency: () => 'other',
 });
 """
+IS_READY: Final = "'asked' in globalThis && asked.includes('check')"
 NOTICES: Final = ("sending", "waiting", "failed", "simple", "two_tabs", "restored", "help_today")
 VISIT: Final = {
     "csrf_token": "csrf",
@@ -187,7 +189,7 @@ def test_second_tab_warns_in_both_of_them(phone: Phone) -> None:
     with phone.page.context.expect_page() as opened:
         phone.page.evaluate("globalThis.other = open(location.href)")
     second = opened.value
-    wait_until(second, "'asked' in globalThis && asked.includes('check')")
+    wait_until(second, IS_READY)
     for page in (phone.page, second):
         wait_until(page, "!document.getElementById('notice-two_tabs').hidden")
     second.close()
@@ -293,3 +295,28 @@ def test_page_beside_the_form_opens_in_a_tab_of_its_own(phone: Phone) -> None:
     opened.value.wait_for_url(f"{SITE}/1f")
     opened.value.close()
     assert phone.page.evaluate(SHOWN) == "story"
+
+
+def test_page_in_the_browsers_memory_comes_back_with_its_words_and_after_leave_without(
+    chromium: Browser, document: str
+) -> None:
+    with (
+        serve_document(document, boot=BOOT, answer_post=json.dumps(VISIT)) as site,
+        closing(launch_chromium(chromium.browser_type, remembers_pages=True)) as browser,
+    ):
+        phone = Phone(browser.new_page())
+        for path in ("/", "/form"):
+            phone.page.goto(f"{site}{path}")
+        wait_until(phone.page, IS_READY)
+        phone.walk_to("story")
+        phone.page.fill("#story", "Half a sen")
+        phone.page.goto(f"{site}/elsewhere")
+        phone.page.evaluate("setTimeout(() => history.back())")
+        phone.page.wait_for_url(f"{site}/form")
+        wait_until(phone.page, "document.getElementById('story')?.value === 'Half a sen'")
+        wait_until(phone.page, IS_READY)
+        phone.page.locator("#leave").click()
+        phone.page.wait_for_url(f"{site}/leave")
+        phone.page.evaluate("setTimeout(() => history.back())")
+        phone.page.wait_for_url(f"{site}/")
+        wait_until(phone.page, "document.body.textContent === 'The first page'")

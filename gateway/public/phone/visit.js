@@ -285,7 +285,9 @@ export function openVisit(doc, parts) {
   window.addEventListener("error", fail);
   window.addEventListener("unhandledrejection", fail);
   window.addEventListener("pagehide", () => {
-    if (doc.documentElement.className === "gone") wipe(); // Leave
+    if (doc.documentElement.className !== "gone") return;
+    wipe(); // Leave: the browser may keep this page in its memory
+    screens.main.replaceChildren();
   });
   window.addEventListener("pageshow", ({ persisted }) => {
     if (!persisted || isOver) return;
