@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, Route
 
 import gateway.public
 from gateway.guidance.advice import load_advice
-from gateway.public.door import SIDE_PATHS, get_path, load_assets, make_see_action
+from gateway.public.door import SIDE_PATHS, STATIC_FOLDER, get_path, load_assets, make_see_action
 from gateway.public.journey.export import export_journey
 from tests.builders.local_servers import run_server
 
@@ -36,7 +36,8 @@ def list_files(document: str, boot: str) -> dict[str, tuple[str, str]]:
         for name, asset in load_assets().items()
         if name.endswith((".css", ".svg", "leave.js"))
     }
-    return named | scripts | pictures
+    worker = {"/worker.js": ("text/javascript", (STATIC_FOLDER / "sealing.js").read_text("utf-8"))}
+    return named | scripts | worker | pictures
 
 
 def open_document(browser: Browser, document: str, *, boot: str, answer_post: AnswerPost | None = None) -> Page:

@@ -8,23 +8,28 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs
 
+import msgspec
 import pytest
 from flask import g
 from playwright.sync_api import Browser, Page, Route
 from werkzeug.datastructures import MultiDict
 
+from gateway.exchange.public_report import encode_public_report
 from gateway.public.door import EXTENSION
 from gateway.public.journey import find_packed_answers, keep_on_path, pack_answers
 from gateway.public.phone_document import make_phone_document
-from partner_sdk.wire.canonical import parse_base64url
-from tests.builders import PUBLIC_ORIGIN
+from partner_sdk.key_files import KeyRole
+from partner_sdk.wire.canonical import format_time, parse_base64url, to_base64url
+from partner_sdk.wire.submission import ClearFields, report_context
+from tests.builders import NOW, PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse, make_public_house
-from tests.gateway.public.person import SHORT_ANSWERS, SHORT_STORY, list_answers
-from tests.gateway.public.walks import flatten
+from tests.gateway.public.person import SHORT_ANSWERS, SHORT_STORY, list_answers, wants_more
+from tests.gateway.public.walks import LONG_WAY, ScreenAnswers, flatten
 from tests.whole.browser_walk import BACK, CONTINUE, SEND, fill_page, wait_until
 from tests.whole.phone_pages import FORM, SITE, open_document, serve_document
 from tests.whole.public_server import launch_chromium, open_chromium
 from tests.whole.test_phone_interview import PATHS, SHOWN
+from tests.whole.test_sealing_browser import open_box
 
 # What the scripts beside this one do: a store that hides nothing, a worker that seals nothing, and one that posts.
 BOOT: Final = """
@@ -61,6 +66,25 @@ openVisit(document, {
 });
 """
 IS_READY: Final = "'asked' in globalThis && asked.includes('check')"
+# The same with the worker that seals; only the receipt needs a gateway.
+SEALING: Final = BOOT.replace(
+    "startSealer: url =>",
+    """startSealer: url => {
+    const worker = new Worker(url, { type: 'module' }), open = new Map();
+    worker.onmessage = ({ data }) => open.get(data.id)(data);
+    const ask = async (task, fields) => {
+      const end = await new Promise(done => {
+        open.set(asked.length, done);
+        worker.postMessage({ id: asked.length, do: task, ...fields });
+      });
+      asked.push(task);
+      if (!end.ok) throw new Error(end.fault);
+      return end;
+    };
+    return { ask: (task, fields) => (task === 'receipt' ? {} : ask(task, fields)), stop: () => worker.terminate() };
+  },
+  startPlainly: url =>""",
+)
 NOTICES: Final = ("sending", "waiting", "failed", "simple", "two_tabs", "restored", "help_today")
 VISIT: Final = {
     "csrf_token": "csrf",
@@ -84,20 +108,25 @@ class Phone:
     requests: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)  # of the next sends
     visit_status: int = 200
+    facts: dict[str, str] = field(default_factory=dict)
 
     def answer(self, route: Route) -> None:
         path, body = route.request.url.removeprefix(SITE), route.request.post_data or ""
         self.posts.append((path, body))
         if path == "/form/visit":
-            route.fulfill(status=self.visit_status, content_type="application/json", body=json.dumps(VISIT))
+            route.fulfill(
+                status=self.visit_status, content_type="application/json", body=json.dumps(VISIT | self.facts)
+            )
         elif path == "/form" and self.refusals:
             route.fulfill(status=503, body=self.refusals.pop(0))
         else:
             route.fulfill(content_type="text/html", body="<!doctype html><title>-</title><p>The plain way")
 
-    def walk_to(self, name: str) -> None:
-        while (screen := self.page.evaluate(SHOWN)) != name:
-            self.page.locator(fill_page(self.page, list_answers(PATHS[screen], SHORT_ANSWERS))).first.click()
+    def walk_to(self, name: str, way: ScreenAnswers = SHORT_ANSWERS) -> None:
+        is_more = wants_more(way)
+        while (screen := self.page.evaluate(SHOWN)) != name or (name == "check" and is_more):
+            is_more = is_more and screen != "check"
+            self.page.locator(fill_page(self.page, list_answers(PATHS[screen], way))).first.click()
 
     def list_shown(self) -> list[str]:
         return [name for name in NOTICES if self.page.locator(f"#notice-{name}").is_visible()]
@@ -149,7 +178,7 @@ def test_nothing_leaves_between_the_start_and_send_and_then_one_envelope(phone: 
     wait_until(phone.page, f"{SHOWN} === 'thanks'")
     (body,) = phone.read_sent()
     assert set(body) == {"proposal", "clear", "envelope", "language", "place", "token_sha256"}
-    assert body["clear"]["way"] == "phone"
+    assert body["clear"] == json.loads(parse_base64url(body["envelope"]))["clear"]
     assert phone.page.evaluate("asked") == ["check", "words", "seal", "receipt"]
     assert phone.page.evaluate("sessionStorage.length") == 0
     said = phone.page.locator("main").inner_text()
@@ -320,3 +349,38 @@ def test_page_in_the_browsers_memory_comes_back_with_its_words_and_after_leave_w
         phone.page.evaluate("setTimeout(() => history.back())")
         phone.page.wait_for_url(f"{site}/")
         wait_until(phone.page, "document.body.textContent === 'The first page'")
+
+
+# What belongs to one Send, and no answer makes.
+OF_SEND: Final = ("copy_version", "placement", "reply_by", "reply_key", "submitted_at", "signals")
+
+
+@pytest.mark.parametrize("way", [SHORT_ANSWERS, LONG_WAY])
+def test_desk_opens_the_same_report_whichever_way_it_came(
+    chromium: Browser, document: str, tmp_path: Path, way: ScreenAnswers
+) -> None:
+    house = make_public_house(tmp_path)
+    agency = house.house.agency
+    facts = {"key_set": to_base64url(agency.bundle(serial=1)), "now": format_time(NOW)}
+    pinned = document.replace('fingerprint="00"', f'fingerprint="{agency.pin().root_fingerprint}"')
+    phone = Phone(page=None, facts=facts)  # type: ignore[arg-type]  # its page asks it at once
+    phone.page = open_document(chromium, pinned, boot=SEALING, answer_post=phone.answer)
+    wait_until(phone.page, IS_READY)
+    phone.walk_to("check", way)
+    phone.page.locator(SEND).click()
+    wait_until(phone.page, f"{SHOWN} === 'thanks'")
+    (body,) = phone.read_sent()
+    clear = msgspec.convert(body["clear"], ClearFields)
+    seed = agency.key(KeyRole.SEALING).secret
+    found = json.loads(open_box(parse_base64url(body["envelope"]), seed=seed, context=report_context(clear)))
+    house.person_at("/15", way)
+    (report,) = house.reports()
+    plain = json.loads(encode_public_report(report))
+    assert found["clear"] == {**plain["clear"], "report_id": VISIT["report_id"]}
+    assert set(found) == set(plain)
+    differing = {name for name in found if found[name] != plain[name]}
+    assert differing - {"clear", *OF_SEND} == set()
+    assert [one for one in found["signals"] if one.startswith("danger-")] == [
+        one for one in plain["signals"] if one.startswith("danger-")
+    ]
+    phone.page.close()

@@ -163,7 +163,7 @@ export function openVisit(doc, parts) {
     const place = { environment, language, reference, reply_by: owed, sent_at: submitted_at };
     const boxes = await sealer.ask("seal", { report, clear, place });
     const body = {
-      ...{ proposal: facts.proposal, clear: { ...clear, way: "phone" }, language, token_sha256: tokenSha256 },
+      ...{ proposal: facts.proposal, clear, language, token_sha256: tokenSha256 },
       envelope: toBase64url(boxes.envelope),
       place: toBase64url(boxes.place),
     };
