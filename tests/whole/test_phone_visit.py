@@ -214,6 +214,22 @@ def test_words_changed_after_a_failure_are_what_is_sent(phone: Phone) -> None:
     assert (first["name"], second["name"]) == ("Sam", "Alexis")
 
 
+@pytest.mark.parametrize("is_left_out", [False, True])
+def test_context_of_a_service_is_in_the_report_unless_it_is_left_out(phone: Phone, is_left_out: bool) -> None:
+    phone.facts["context"] = "1.example-chat.019aba5e-8c40-7a3e-9d41-5f0c2b7e6a18.AAAA"
+    phone.page.goto(f"{SITE}/")
+    phone.page.goto(FORM)
+    wait_until(phone.page, IS_READY)
+    phone.walk_to("check")
+    if is_left_out:
+        phone.page.locator("button[value=leave_out]").click()
+        assert phone.page.locator("button[value=leave_out]").count() == 0
+    phone.page.locator(SEND).click()
+    wait_until(phone.page, f"{SHOWN} === 'thanks'")
+    (body,) = phone.read_sent()
+    assert ("context" in json.loads(parse_base64url(body["envelope"]))) is not is_left_out
+
+
 def test_second_tab_warns_in_both_of_them(phone: Phone) -> None:
     with phone.page.context.expect_page() as opened:
         phone.page.evaluate("globalThis.other = open(location.href)")

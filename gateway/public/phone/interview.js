@@ -24,7 +24,7 @@ import { readValues, showScreen } from "./screens.js";
  * @property {Answers} answers
  * @property {string[]} gonePast the screens that Continue was pressed on
  * @property {boolean} hasSeenCheck
- * @property {boolean} hasContext
+ * @property {boolean} isLeftOut the person leaves out what a service said of the place
  *
  * @typedef {object} Ports what lies outside
  * @property {(state: State) => void} save after every change
@@ -34,7 +34,7 @@ import { readValues, showScreen } from "./screens.js";
  * @property {() => boolean} isOver after Leave or Send there is nothing to show
  */
 
-export const BLANK = Object.freeze({ answers: {}, gonePast: [], hasSeenCheck: false, hasContext: false });
+export const BLANK = Object.freeze({ answers: {}, gonePast: [], hasSeenCheck: false, isLeftOut: false });
 
 /** @typedef {{ name: string, value: string }} Pressed */
 
@@ -63,8 +63,9 @@ export function startInterview(screens, ports, known = BLANK) {
 
   /** @param {import("./journey.js").Fault[]} [faults] */
   function show(faults = []) {
-    const extra = { ...ports.getExtra(), isLate: state.hasSeenCheck, hasContext: state.hasContext, faults };
-    showScreen(screens, getPlace(), state.answers, extra);
+    const extra = ports.getExtra();
+    const hasContext = Boolean(extra.hasContext) && !state.isLeftOut;
+    showScreen(screens, getPlace(), state.answers, { ...extra, isLate: state.hasSeenCheck, hasContext, faults });
     window.scrollTo(0, 0);
     focus(faults.length > 0 ? "#faults" : "h1");
   }
@@ -127,7 +128,7 @@ export function startInterview(screens, ports, known = BLANK) {
     },
     send: () => void send(),
     leave_out: () => {
-      state = { ...state, hasContext: false };
+      state = { ...state, isLeftOut: true };
       ports.save(state);
       show();
     },

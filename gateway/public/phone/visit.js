@@ -132,7 +132,7 @@ export function openVisit(doc, parts) {
 
   /** Seal once for the same answers: a second try sends the same bytes. @param {Answers} answers */
   async function seal(answers) {
-    const of = JSON.stringify(answers);
+    const of = JSON.stringify([answers, state.isLeftOut]);
     if (sealed?.of === of) return sealed;
     if (!visit || Date.now() - visit.askedAt > RENEW_MILLISECONDS) await askVisit().catch(() => undefined);
     if (!visit || !sealer) throw new Error("no visit");
@@ -155,7 +155,7 @@ export function openVisit(doc, parts) {
         copy_version,
         language,
       },
-      context: state.hasContext ? context : null,
+      context: state.isLeftOut ? null : context,
       signals: [],
     };
     const report = makeReport(data, answers, given);
@@ -257,7 +257,7 @@ export function openVisit(doc, parts) {
     },
     send,
     lead: (action) => void lead(action),
-    getExtra: () => ({ service: visit?.facts.service ?? "" }),
+    getExtra: () => ({ service: visit?.facts.service ?? "", hasContext: Boolean(visit?.facts.context) }),
     isOver: () => isOver,
   };
 
