@@ -34,8 +34,7 @@ class _Served:
 def make_manifest(app: Flask) -> bytes:
     """Make the manifest of an app with the public door; raises `LocalStateError` (`not-served`)."""
     door: PublicDoor = app.extensions[EXTENSION]
-    routes = {one.rule for one in app.url_map.iter_rules()}
-    documents = {path: _ask(app, path) for path in DOCUMENTS if path in routes}
+    documents = {path: _ask(app, path) for path in list_documents(app)}
     files = {path: _ask(app, path) for path in sorted(asset.path for asset in door.assets.values())}
     # Each group has one policy: headers are one table for each kind of answer (gateway/web/web_app.py).
     policy = next(iter((documents or files).values())).policy
@@ -51,6 +50,13 @@ def make_manifest(app: Flask) -> bytes:
     }
     # WEBCAT's signatures are proofs of a Sigsum log, which the operator may add; ours is the checkpoint of the log.
     return encode({"manifest": found, "signatures": {}})
+
+
+def list_documents(app: Flask) -> list[str]:
+    """List the paths of the documents that the app serves to everybody; a practice gateway has none."""
+    door: PublicDoor = app.extensions[EXTENSION]
+    routes = {one.rule for one in app.url_map.iter_rules()}
+    return [path for path in DOCUMENTS if path in routes and not door.is_practice]
 
 
 def _ask(app: Flask, path: str) -> _Served:

@@ -101,6 +101,16 @@ def test_honest_site_passes_and_every_file_was_compared(public: PublicHouse, che
     assert (code, found["new_releases"], found["files"] > 0) == (EXIT_WELL, 0, True)
 
 
+@pytest.fixture
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the documents, each of which takes seconds."""
+    monkeypatch.setattr("gateway.public.release.list_documents", lambda _app: [])
+
+
+quick = pytest.mark.usefixtures("_quick")
+
+
+@quick
 @pytest.mark.parametrize("name", ["sealing.js", "back.js", "look.css"])
 def test_one_letter_of_a_served_file_is_an_alarm_that_names_it(public: PublicHouse, check: Check, name: str) -> None:
     release(public)
@@ -110,6 +120,7 @@ def test_one_letter_of_a_served_file_is_an_alarm_that_names_it(public: PublicHou
     assert found["detail"] == f"The site serves other bytes than its release in the log: {path}."
 
 
+@quick
 def test_changed_files_with_a_manifest_of_their_own_are_seen_in_the_log_by_everybody(
     public: PublicHouse, check: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +142,7 @@ def test_changed_files_with_a_manifest_of_their_own_are_seen_in_the_log_by_every
     assert (code, found["reason"]) == (EXIT_ALARM, "other-release")
 
 
+@quick
 def test_log_without_a_release_is_an_alarm_and_a_file_that_does_not_come_is_none(
     public: PublicHouse, check: Check
 ) -> None:
@@ -145,6 +157,7 @@ def test_log_without_a_release_is_an_alarm_and_a_file_that_does_not_come_is_none
     assert (code, found["result"]) == (EXIT_FAILED, "not-checked")
 
 
+@quick
 def test_release_is_one_entry_of_an_ordinary_batch_and_is_served_only_from_then_on(public: PublicHouse) -> None:
     client = public.app.test_client()
     add_batch(public)
@@ -176,6 +189,7 @@ def test_manifest_has_the_fields_that_webcat_reads(public: PublicHouse) -> None:
     assert "default-src 'none'" in manifest["default_csp"]
 
 
+@quick
 def test_operator_publishes_the_form_with_one_command_and_twice_is_once(public: PublicHouse) -> None:
     words = ["publish-form", "--state", str(public.house.state), "--json"]
     done = [CliRunner().invoke(program, words, standalone_mode=False) for _ in range(2)]
