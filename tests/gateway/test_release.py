@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from flask import Response, request
 
 from gateway.commands.terminal import program
 from gateway.keys import find_signing_key
 from gateway.public.door import EXTENSION
-from gateway.public.release import MANIFEST_PATH, make_manifest, offer_release
+from gateway.public.release import MANIFEST_PATH, list_documents, make_manifest, offer_release
 from gateway.public_log import find_log_file, publish_log
 from gateway.store.published import read_head
 from partner_sdk.key_files import KeyRole, load_signing_key
@@ -89,16 +90,28 @@ def change_asset(public: PublicHouse, name: str) -> str:
     return str(asset.path)
 
 
-def test_honest_site_passes_and_every_file_was_compared(public: PublicHouse, check: Check) -> None:
-    manifest = release(public)
+def test_honest_site_passes_and_each_changed_file_and_document_is_named(public: PublicHouse, check: Check) -> None:
+    listed = sorted(json.loads(release(public))["manifest"]["files"])
+    assert {*list_documents(public.app), *(one.path for one in public.app.extensions[EXTENSION].assets.values())} == {
+        *listed
+    }
     code, found = check()
-    names = set(public.app.extensions[EXTENSION].assets)
-    assert {"back.js", "leave.js", "look.css", "sealing.js"} <= names
-    assert (code, found["new_releases"]) == (EXIT_WELL, 1)
-    assert found["files"] == len(json.loads(manifest)["manifest"]["files"]) >= len(names)
+    assert (code, found["new_releases"], found["files"]) == (EXIT_WELL, 1, len(listed))
     add_batch(public)
     code, found = check()
-    assert (code, found["new_releases"], found["files"] > 0) == (EXIT_WELL, 0, True)
+    assert (code, found["new_releases"], found["files"]) == (EXIT_WELL, 0, len(listed))
+
+    def change_one_letter(answer: Response) -> Response:
+        """Change the last letter on its way out, as a proxy could."""
+        if request.path in listed:
+            raw = answer.get_data()
+            answer.set_data(raw[:-2] + bytes([raw[-2] ^ 1]) + raw[-1:])
+        return answer
+
+    public.app.after_request_funcs[None].append(change_one_letter)
+    code, found = check()
+    assert (code, found["reason"]) == (EXIT_ALARM, "other-files")
+    assert found["detail"].endswith(f": {', '.join(listed)}.")
 
 
 @pytest.fixture
