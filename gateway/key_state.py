@@ -119,6 +119,11 @@ class KeyState:
         """The environment that this gateway serves."""
         return self._pin.environment
 
+    @property
+    def root_fingerprint(self) -> str:
+        """The fingerprint of the agency's root, hexadecimal, to which every key set must lead."""
+        return self._pin.root_fingerprint
+
     def find_keys(self) -> AcceptedKeys | None:
         """Return the accepted keys, or None before the first key set.
 

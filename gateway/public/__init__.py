@@ -22,6 +22,9 @@ from gateway.public.door import (
     FOR_SERVICES,
     FOR_SERVICES_SENT,
     LEAVE,
+    PHONE,
+    PHONE_CY,
+    PHONE_VISIT,
     POSTER,
     REPLIES,
     SEALED_PLACE,
@@ -44,6 +47,7 @@ from gateway.public.pages import (
     render_page,
     render_screen,
 )
+from gateway.public.phone_form import DOCUMENTS, Documents, post_phone_visit, show_phone
 from gateway.public.release import MANIFEST_PATH, show_manifest
 from gateway.public.returning import WaysBack, load_return_words
 from gateway.public.views.check import post_check, post_thanks, render_check, show_check, show_thanks
@@ -210,6 +214,7 @@ def register(app: Flask, gateway: Gateway) -> None:
     """Add the public door to an app."""
     load_rules()  # a damaged file stops the start, not a child's Send
     assets = load_assets()
+    app.extensions[DOCUMENTS] = Documents()
     app.extensions[EXTENSION] = PublicDoor(
         store=gateway.store,
         intake=gateway.intake,
@@ -264,6 +269,11 @@ def make_blueprint() -> Blueprint:
     for place, (show, post) in VIEWS.items():
         _add_place(door, place, show, post, **({"name": place} if place in {CHECK, THANKS} else {}))
     door.add_url_rule(get_path(SEALED_PLACE), "post_sealed_place", post_sealed_place, methods=["POST"])
+    for place, language in ((PHONE, "en"), (PHONE_CY, "cy")):
+        door.add_url_rule(
+            get_path(place), f"show_{place}", show_phone, methods=["GET"], defaults={"language": language}
+        )
+    door.add_url_rule(get_path(PHONE_VISIT), "post_phone_visit", post_phone_visit, methods=["POST"])
     door.add_url_rule(get_path(LEAVE), "leave", leave, methods=["GET"])
     door.add_url_rule(get_path(POSTER), "poster", show_poster, methods=["GET"])
     door.add_url_rule(f"{FILES_PATH}<name>", "show_file", show_file, methods=["GET"])

@@ -181,6 +181,9 @@ ABOUT_PAGES: Final = ("what_to_report", "privacy", "accessibility", "problem")
 COME_BACK: Final = "come_back"  # asks for the reference and the five words
 REPLIES: Final = "replies"  # shown once both are right
 SEALED_PLACE: Final = "sealed_place"  # a page that derives the key itself asks here, and opens what it gets
+PHONE: Final = "phone"  # the form as one document, for the person's own phone
+PHONE_CY: Final = "phone_cy"
+PHONE_VISIT: Final = "phone_visit"  # what that document asks for at the start, and before Send
 LEAVE: Final = "leave"
 FOR_SERVICES: Final = "for_services"  # the request for the button
 FOR_SERVICES_SENT: Final = "for_services_sent"
@@ -193,6 +196,9 @@ _PATHS: Final[Mapping[str, str]] = MappingProxyType(
         COME_BACK: "/16",
         REPLIES: "/17",
         SEALED_PLACE: "/16/sealed",
+        PHONE: "/form",
+        PHONE_CY: "/cy/form",
+        PHONE_VISIT: "/form/visit",
         LEAVE: "/leave",
         FOR_SERVICES: "/for-services",
         FOR_SERVICES_SENT: "/for-services/sent",

@@ -1,6 +1,7 @@
 """Makes the document of the form on the child's own phone: every screen of one language, the same bytes for everybody.
 
-No route serves it yet. It never holds an answer, a token, a cookie or a date.
+It holds the journey as JSON, and the fingerprint of the agency's root. It never holds an answer, a token, a cookie or a
+date.
 
 The templates of the plain way render each screen for each reader whom the wording tells apart. Equal blocks are written
 once. A block for some readers has `data-who`, `data-age`, `data-near`, `data-where` or `data-meets`, each with the
@@ -25,7 +26,7 @@ from markupsafe import Markup
 
 from gateway.exchange.public_codes import ADULT_BAND, MEETS_TODAY, NO, NOT_SURE, NOT_UK, YES, YOUNGEST_BANDS
 from gateway.guidance.signposts import OTHER, TalkTo
-from gateway.public.door import OPINIONS, PublicDoor, make_opinion_action
+from gateway.public.door import OPINIONS, SIDE_PATHS, PublicDoor, get_path, make_opinion_action, make_see_action
 from gateway.public.journey import (
     CHECK,
     DO_NOT_GO,
@@ -39,6 +40,7 @@ from gateway.public.journey import (
     Screen,
     make_profile,
 )
+from gateway.public.journey.export import export_journey
 from gateway.public.journey.fields import FaultKind
 from gateway.public.journey.screens import URGENT_RULES
 from gateway.public.pages import (
@@ -237,6 +239,7 @@ _NOT_HERE: Final = re.compile(
 SLOT_OPTION: Final = re.compile(rf'<option value="(?:{SLOT_COUNTRY}|{_SAME_COUNTRY})"[^>]*>.*?</option>\n?')
 _FORM: Final = re.compile(r"<form [^>]*>(.*?)</form>", re.DOTALL)
 _BLANK: Final = FormState("", "", NO_VERSION)
+_SCRIPT: Final = "phone.js"
 _FIRST: Final = "safe_now"  # the first page, which stands before, stays a page of its own
 
 
@@ -254,6 +257,11 @@ def make_phone_document(door: PublicDoor) -> str:
         sections=sections,
         countries=[(code, _list_country(door, code)) for code in door.countries],
         progress=door.wording.table["progress"],
+        journey=_write_journey(door),
+        root_fingerprint=door.key_state.root_fingerprint,
+        environment=door.key_state.environment,
+        plain=get_path(START),
+        script=door.assets.get(_SCRIPT),
     )
     bars = {
         reader: _HELP.findall(render_page(slots, "phone_document.html", profile=make_profile(answers), ways="buttons"))[
@@ -262,6 +270,12 @@ def make_phone_document(door: PublicDoor) -> str:
         for reader, answers in readers.items()
     }
     return _HELP.sub(lambda _: merge_variants(bars), page, count=1)
+
+
+def _write_journey(door: PublicDoor) -> Markup:
+    sides = {make_see_action(side): get_path(side) for side in SIDE_PATHS}
+    raw = msgspec.json.encode(export_journey(door.advice[get_language()], sides=sides)).decode()
+    return Markup(raw.replace("<", "\\u003c"))  # noqa: S704  # no "<" can end the element that holds it
 
 
 def _make_section(door: PublicDoor, screen: Screen) -> Markup:

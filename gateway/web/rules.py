@@ -63,6 +63,7 @@ class CsrfRule(Enum):
 
     NO_POST = "none needed: only safe methods"
     TOKEN = "a token bound to the session, and no foreign origin"  # noqa: S105 - a description, not a secret
+    OWN_ORIGIN = "no foreign origin, and JSON, which no form can declare: this call gives a page its token"
     SIGNED = "exempt: no cookie is read, each request is signed or sealed by its sender"
     BEARER = "exempt: no cookie is read, each request has a secret in a header that no browser adds by itself"
 
@@ -130,8 +131,8 @@ class RouteRule:
 
     @property
     def room(self) -> BodyRoom:
-        """The room of its bodies: forms if a token is required."""
-        return BodyRoom.FORMS if self.csrf is CsrfRule.TOKEN else self.body_room
+        """The room of its bodies: forms if a page of ours posts it."""
+        return BodyRoom.FORMS if self.csrf in {CsrfRule.TOKEN, CsrfRule.OWN_ORIGIN} else self.body_room
 
     @property
     def body_media_type(self) -> str:
@@ -215,7 +216,9 @@ def _faults(stated: RouteRule, *, has_post: bool) -> list[str]:
         faults.append("accepts only safe methods but names a room for bodies")
     if (stated.login is Login.STAFF) is not bool(stated.permissions):
         faults.append("is for staff without a permission, or names one for others")
-    if stated.login is Login.STAFF and stated.csrf in EXEMPT:
+    if stated.csrf is CsrfRule.OWN_ORIGIN and stated.body_media_type != "application/json":
+        faults.append("needs no token, but takes a body that a form of another site can send")
+    if stated.login is Login.STAFF and stated.csrf in {*EXEMPT, CsrfRule.OWN_ORIGIN}:
         faults.append("trusts a session but is exempt from the token")
     if (stated.login is Login.RUNNER) is not (stated.csrf is CsrfRule.BEARER):
         faults.append("requires a bearer token in only one of login and csrf")
@@ -602,7 +605,8 @@ def _check_post() -> None:
     if stated is not None and stated.csrf in EXEMPT:
         return
     check_own_origin()
-    _csrf(current_app).protect.protect()
+    if stated is None or stated.csrf is not CsrfRule.OWN_ORIGIN:
+        _csrf(current_app).protect.protect()
 
 
 def _answer_csrf_failure(error: HTTPException) -> ResponseReturnValue:

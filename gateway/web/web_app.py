@@ -38,7 +38,7 @@ from partner_sdk.wire.canonical import decode_msgpack, parse_base64url, to_base6
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-SURFACES = ("page", "asset", "api", "button", "desk")
+SURFACES = ("page", "phone", "asset", "api", "button", "desk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,13 @@ class HeaderRow:
 
 
 _ALL = SURFACES
-_HTML = ("page", "desk")
+_HTML = ("page", "phone", "desk")
 
 _PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
+_PHONE_POLICY = _PAGE_POLICY.replace("trusted-types 'none'", "trusted-types form")
 
 HEADERS: tuple[HeaderRow, ...] = (
     HeaderRow(
@@ -67,6 +68,12 @@ HEADERS: tuple[HeaderRow, ...] = (
         "Content-Security-Policy",
         _PAGE_POLICY,
         "only our own files load, run and receive data; no page frames us; no text becomes script",
+    ),
+    HeaderRow(
+        ("phone",),
+        "Content-Security-Policy",
+        f"{_PHONE_POLICY}; connect-src 'self'; worker-src 'self'",
+        "as for pages, and the form on the phone posts its envelope and starts the one worker that seals it",
     ),
     HeaderRow(
         ("desk",),
@@ -103,7 +110,7 @@ HEADERS: tuple[HeaderRow, ...] = (
         "the page with the button keeps no handle on the tab with the form",
     ),
     HeaderRow(
-        ("page", "asset", "api", "desk"),
+        ("page", "phone", "asset", "api", "desk"),
         "Cross-Origin-Resource-Policy",
         "same-origin",
         "other sites cannot embed our answers or measure them",
@@ -134,7 +141,7 @@ HEADERS: tuple[HeaderRow, ...] = (
         "the network must not see the name of a help site before it is clicked",
     ),
     HeaderRow(
-        ("page", "api", "desk"),
+        ("page", "phone", "api", "desk"),
         "Cache-Control",
         "no-store",
         "typed text must not return from a cache or with Back after leaving (in Firefox no-cache is not enough)",

@@ -230,6 +230,7 @@ PUBLIC_ORDER = (
     "pages",
     "views",
     "phone_document",
+    "phone_form",
     "release",
 )
 

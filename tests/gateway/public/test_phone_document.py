@@ -1,6 +1,7 @@
 """The document of the form on the child's own phone: the words of every page, and the same bytes for everybody."""
 
 import hashlib
+import json
 import re
 import subprocess
 import sys
@@ -156,7 +157,11 @@ def test_document_holds_every_screen_once_and_nothing_of_a_visit(
     assert [name for name, _ in sections] == [screen.name for screen in SCREENS if screen.name != START]
     assert [name for name, hidden in sections if not hidden] == ["safe_now"]
     # Nothing posts: with the script off a button does nothing, and no answer can leave.
-    assert not re.search(r'<form|csrf|type="hidden"|<script(?! src=)|style=|\son\w+=|20\d\d-', page)
+    data = re.findall(r'<script type="application/json" id="journey">([^<]*)</script>', page)
+    assert [json.loads(one)["start"] for one in data] == [START]
+    shown = page.replace(data[0], "").replace('<script type="application/json" id="journey"></script>', "")
+    refused = r'<form|csrf|type="hidden"|<script(?! (?:type="module" )?src=)|style=|\son\w+=|20\d\d-'
+    assert not re.search(refused, shown)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -1,0 +1,253 @@
+"""The form on the person's own phone: its document, and what a visit gets before it seals.
+
+The document is the same for everybody, and no answer ever comes here before Send. A visit is proposed an id and a
+reference, sealed under the gateway's own key, so that nothing is kept about a visit that never sends.
+"""
+
+import gzip
+import threading
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final, get_args
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from flask import Response, current_app, g, request, session
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import generate_csrf  # type: ignore[import-untyped]  # the package ships no types
+from msgspec import Struct
+
+from gateway.exchange.request_signatures import parse_any_spelling
+from gateway.guidance.agency import make_promise
+from gateway.guidance.risk import Urgency
+from gateway.intake import NoActiveKeyError
+from gateway.limits import SLOW_SECONDS
+from gateway.public.door import PublicDoor, get_door
+from gateway.public.phone_document import make_phone_document
+from gateway.public.views.check import format_hour
+from gateway.public.views.screens import LOG_WORD, SMALL_BODY_BYTES, is_asked_to_wait, turn_away
+from gateway.public.visit import (
+    NONCE_BYTES,
+    DraftUnreadableError,
+    find_opened_draft,
+    find_service_name,
+    find_visit,
+    get_state,
+    make_submit_token,
+    open_padded,
+    seal_padded,
+    start_visit,
+)
+from gateway.public.wording import format_day
+from gateway.store import StorageUnavailableError
+from gateway.web.rules import NO_LIMIT, CsrfRule, Login, RequestRefusedError, rule
+from gateway.web.web_app import JOURNEY
+from partner_sdk.errors import FormatError
+from partner_sdk.wire import problems
+from partner_sdk.wire.button import Language
+from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_time, to_base64url
+from partner_sdk.wire.signing import Environment
+
+DOCUMENTS: Final = "phone_documents"
+JSON: Final = "application/json"
+HTML: Final = "text/html; charset=utf-8"
+# A proposal outlives the visit that seals with it: an answer that was lost may be asked for again for a day.
+PROPOSAL_HOLDS: Final = timedelta(days=1)
+_PROPOSAL_LABEL: Final = b"report-abuse phone proposal v1"
+_PROPOSAL_SIZES: Final = (256,)
+_STORE_KEY_LABEL: Final = b"report-abuse phone store key v1"
+_KEY_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    plain: bytes
+    compressed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """The documents of one process by language, each made at its first request, which takes some seconds."""
+
+    made: dict[Language, _Document] = field(default_factory=dict)
+    making: threading.Lock = field(default_factory=threading.Lock)
+
+    def get(self, door: PublicDoor, language: Language) -> _Document:
+        """Return the document of the language of this request."""
+        if language not in self.made:
+            with self.making:
+                if language not in self.made:
+                    plain = make_phone_document(door).encode()
+                    self.made[language] = _Document(plain, gzip.compress(plain, 9, mtime=0))
+        return self.made[language]
+
+
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="phone", log_word=LOG_WORD)
+def show_phone(language: Language) -> ResponseReturnValue:
+    """Serve the document; lead to the plain first page, which says why, where nothing could be sealed."""
+    door = get_door()
+    if door.is_practice:
+        return turn_away()
+    try:
+        door.get_sealing_key()
+    except (NoActiveKeyError, StorageUnavailableError):
+        return turn_away()
+    g.public_language = language
+    documents: Documents = current_app.extensions[DOCUMENTS]
+    document = documents.get(door, language)
+    if "gzip" not in request.headers.get("Accept-Encoding", ""):
+        return Response(document.plain, content_type=HTML, headers={"Vary": "Accept-Encoding"})
+    headers = {"Vary": "Accept-Encoding", "Content-Encoding": "gzip"}
+    return Response(document.compressed, content_type=HTML, headers=headers)
+
+
+class Proposal(Struct, frozen=True, kw_only=True):
+    """What the gateway proposed to one visit, in a box of its own that comes back with Send."""
+
+    made_at: str
+    placement: str | None
+    reference: str
+    report_id: str
+
+
+def seal_proposal(door: PublicDoor, proposal: Proposal) -> str:
+    """Seal a proposal under the gateway's key, in base64url; every one has the same length."""
+    nonce = door.random(NONCE_BYTES)
+    return to_base64url(
+        seal_padded(proposal, key=door.state_key, nonce=nonce, label=_PROPOSAL_LABEL, sizes=_PROPOSAL_SIZES)
+    )
+
+
+def open_proposal(door: PublicDoor, text: str) -> Proposal:
+    """Open a proposal of this gateway; raises FormatError if it is of another, altered, or older than a day."""
+    try:
+        proposal = open_padded(parse_base64url(text), key=door.state_key, label=_PROPOSAL_LABEL, kind=Proposal)
+    except DraftUnreadableError:
+        raise FormatError("The proposal is not one of this gateway.", reason="malformed") from None
+    if door.clock() - parse_time(proposal.made_at) > PROPOSAL_HOLDS:
+        raise FormatError("The proposal is too old.", reason="malformed")
+    return proposal
+
+
+class VisitRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The language of the document."""
+
+    language: Language
+
+
+class Said(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The times of a promise in the words of the thank-you page."""
+
+    reply_by: str
+    at: str = ""
+    read_by: str = ""
+
+
+class PromiseAnswer(Struct, frozen=True, kw_only=True):
+    """The promise for one class of urgency: times in UTC, and the day of the answer."""
+
+    next_hour: str | None
+    read_by: str | None
+    reply_by: str
+    said: Said
+
+
+class VisitAnswer(Struct, frozen=True, kw_only=True):
+    """What a page needs to seal a report; `store_key` and `key_set` are base64url."""
+
+    context: str | None
+    copy_version: str
+    csrf_token: str
+    environment: Environment
+    key_set: str
+    now: str
+    placement: str | None
+    promises: dict[Urgency, PromiseAnswer]
+    proposal: str
+    reference: str
+    report_id: str
+    service: str
+    store_key: str
+
+
+@rule(
+    login=Login.OPEN,
+    limit="public-step",
+    csrf=CsrfRule.OWN_ORIGIN,
+    body_bytes=SMALL_BODY_BYTES,
+    media_type=JSON,
+    surface="api",
+    log_word=LOG_WORD,
+)
+def post_phone_visit() -> ResponseReturnValue:
+    """Begin a visit, or go on with the one of this cookie: a page that was dropped opens its store with the same key.
+
+    In practice mode there is no such visit (404); without a key to seal to, or the store, 503.
+    """
+    door = get_door()
+    if door.is_practice:
+        raise RequestRefusedError(problems.NOT_FOUND)
+    try:
+        asked = parse_any_spelling(request.get_data(cache=False), kind=VisitRequest, max_bytes=SMALL_BODY_BYTES)
+    except FormatError:
+        raise RequestRefusedError(problems.MALFORMED_REQUEST) from None
+    g.public_language = asked.language
+    if is_asked_to_wait(door, "public-step"):
+        raise RequestRefusedError(problems.RATE_LIMITED, retry_after_seconds=SLOW_SECONDS)
+    try:
+        answer = _make_visit_answer(door)
+    except NoActiveKeyError:
+        raise RequestRefusedError(problems.NO_ACTIVE_KEY) from None
+    except StorageUnavailableError:
+        raise RequestRefusedError(problems.STORAGE_UNAVAILABLE) from None
+    return Response(encode(answer), content_type=JSON)
+
+
+def _make_visit_answer(door: PublicDoor) -> VisitAnswer:
+    keys, _ = door.get_sealing_key()
+    reference = door.intake.draw_reference()
+    visit = find_visit() or start_visit(door)
+    opened = find_opened_draft(door, visit.keys)
+    # The first page may have left a service's context in a draft, beside its placement.
+    context = None if opened is None else opened.draft.context
+    placement = (None if opened is None else opened.draft.placement) or get_state().placement
+    placement = placement if placement in keys.placements else None
+    now = format_time(door.clock())
+    report_id = make_submit_token(door)
+    proposal = Proposal(made_at=now, placement=placement, reference=reference, report_id=report_id)
+    return VisitAnswer(
+        context=context,
+        copy_version=door.wording.version,
+        csrf_token=generate_csrf(),
+        environment=door.key_state.environment,
+        key_set=to_base64url(keys.bundle),
+        now=now,
+        placement=placement,
+        promises={urgency: _make_promise_answer(door, urgency, now=now) for urgency in get_args(Urgency)},
+        proposal=seal_proposal(door, proposal),
+        reference=reference,
+        report_id=report_id,
+        service=find_service_name(door, placement) or "",
+        store_key=to_base64url(_derive_store_key(session[JOURNEY])),
+    )
+
+
+def _derive_store_key(secret: bytes) -> bytes:
+    # RFC 5869 §2.2, as for the keys of a draft; the label keeps the two apart.
+    return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=_STORE_KEY_LABEL).derive(secret)
+
+
+def _make_promise_answer(door: PublicDoor, urgency: Urgency, *, now: str) -> PromiseAnswer:
+    promise = make_promise(door.agency, door.key_state.find_staffing(), sent_at=parse_time(now), urgency=urgency)
+    read_by, next_hour = (None if one is None else format_time(one) for one in (promise.read_by, promise.next_hour))
+    read_words = "read_by_day" if urgency == "other" else "read_by_time"
+    return PromiseAnswer(
+        next_hour=next_hour,
+        read_by=read_by,
+        reply_by=promise.reply_by.isoformat(),
+        said=Said(
+            at="" if next_hour is None else format_hour(door, next_hour, words="at_time"),
+            read_by="" if read_by is None else format_hour(door, read_by, words=read_words),
+            reply_by=format_day(promise.reply_by),
+        ),
+    )
