@@ -13,7 +13,7 @@ from flask import Response, request
 from gateway.commands.terminal import program
 from gateway.keys import find_signing_key
 from gateway.public.door import EXTENSION
-from gateway.public.release import MANIFEST_PATH, list_documents, make_manifest, offer_release
+from gateway.public.release import DOCUMENTS, MANIFEST_PATH, list_documents, make_manifest, offer_release
 from gateway.public_log import find_log_file, publish_log
 from gateway.store.published import read_head
 from partner_sdk.key_files import KeyRole, load_signing_key
@@ -91,6 +91,7 @@ def change_asset(public: PublicHouse, name: str) -> str:
 
 
 def test_honest_site_passes_and_each_changed_file_and_document_is_named(public: PublicHouse, check: Check) -> None:
+    assert list_documents(public.app) == list(DOCUMENTS)
     listed = sorted(json.loads(release(public))["manifest"]["files"])
     assert {*list_documents(public.app), *(one.path for one in public.app.extensions[EXTENSION].assets.values())} == {
         *listed
