@@ -47,7 +47,7 @@ from gateway.public.pages import (
     render_page,
     render_screen,
 )
-from gateway.public.phone_form import DOCUMENTS, Documents, post_phone_visit, show_phone
+from gateway.public.phone_form import DOCUMENTS, Documents, post_phone_report, post_phone_visit, show_phone
 from gateway.public.release import MANIFEST_PATH, show_manifest
 from gateway.public.returning import WaysBack, load_return_words
 from gateway.public.views.check import post_check, post_thanks, render_check, show_check, show_thanks
@@ -273,6 +273,7 @@ def make_blueprint() -> Blueprint:
         door.add_url_rule(
             get_path(place), f"show_{place}", show_phone, methods=["GET"], defaults={"language": language}
         )
+    door.add_url_rule(get_path(PHONE), "post_phone_report", post_phone_report, methods=["POST"])
     door.add_url_rule(get_path(PHONE_VISIT), "post_phone_visit", post_phone_visit, methods=["POST"])
     door.add_url_rule(get_path(LEAVE), "leave", leave, methods=["GET"])
     door.add_url_rule(get_path(POSTER), "poster", show_poster, methods=["GET"])

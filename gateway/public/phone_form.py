@@ -1,33 +1,45 @@
-"""The form on the person's own phone: its document, and what a visit gets before it seals.
+"""The form on the person's own phone: its document, the facts of a visit, and the envelope at Send.
 
 The document is the same for everybody, and no answer ever comes here before Send. A visit is proposed an id and a
-reference, sealed under the gateway's own key, so that nothing is kept about a visit that never sends.
+reference, sealed under the gateway's own key, so that nothing is kept about a visit that never sends. An envelope goes
+through the same intake as one that the plain way sealed here. Never has the words, nor the key of the way back.
 """
 
 import gzip
 import threading
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final, get_args
+from typing import Annotated, Final, get_args
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from flask import Response, current_app, g, request, session
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import generate_csrf  # type: ignore[import-untyped]  # the package ships no types
-from msgspec import Struct
+from msgspec import Meta, Struct
+from sqlalchemy import Connection
 
 from gateway.exchange.request_signatures import parse_any_spelling
 from gateway.guidance.agency import make_promise
 from gateway.guidance.risk import Urgency
-from gateway.intake import NoActiveKeyError
+from gateway.intake import (
+    Accepted,
+    ConflictingReportError,
+    IntakeError,
+    NewReport,
+    NoActiveKeyError,
+    ReferenceTakenError,
+    UnknownSealingKeyError,
+)
 from gateway.limits import SLOW_SECONDS
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.phone_document import make_phone_document
+from gateway.public.returning import MAX_PLACE_BYTES
 from gateway.public.views.check import format_hour
 from gateway.public.views.screens import LOG_WORD, SMALL_BODY_BYTES, is_asked_to_wait, turn_away
 from gateway.public.visit import (
     NONCE_BYTES,
+    SECRET_BYTES,
     DraftUnreadableError,
     find_opened_draft,
     find_service_name,
@@ -40,13 +52,16 @@ from gateway.public.visit import (
 )
 from gateway.public.wording import format_day
 from gateway.store import StorageUnavailableError
+from gateway.store.items import StoredPlace
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, RequestRefusedError, rule
 from gateway.web.web_app import JOURNEY
-from partner_sdk.errors import FormatError
+from partner_sdk.errors import EnvelopeError, FormatError
 from partner_sdk.wire import problems
 from partner_sdk.wire.button import Language
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_time, to_base64url
+from partner_sdk.wire.sealing import OVERHEAD_BYTES, PUBLIC_ENVELOPE_BYTES, Envelope, padded_bytes
 from partner_sdk.wire.signing import Environment
+from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
 
 DOCUMENTS: Final = "phone_documents"
 JSON: Final = "application/json"
@@ -57,6 +72,9 @@ _PROPOSAL_LABEL: Final = b"report-abuse phone proposal v1"
 _PROPOSAL_SIZES: Final = (256,)
 _STORE_KEY_LABEL: Final = b"report-abuse phone store key v1"
 _KEY_BYTES: Final = 32
+SEND_BODY_BYTES: Final = 128 * 1024  # an envelope of the one size, and a place, in base64url
+PLACE_BOX_BYTES: Final = padded_bytes(MAX_PLACE_BYTES, purpose="reply", sender="gateway") + OVERHEAD_BYTES
+_Base64url = Annotated[str, Meta(max_length=SEND_BODY_BYTES)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +102,7 @@ class Documents:
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="phone", log_word=LOG_WORD)
 def show_phone(language: Language) -> ResponseReturnValue:
-    """Serve the document; lead to the plain first page, which says why, where nothing could be sealed."""
+    """Serve the document; lead to the plain first page where nothing could be sealed."""
     door = get_door()
     if door.is_practice:
         return turn_away()
@@ -102,7 +120,7 @@ def show_phone(language: Language) -> ResponseReturnValue:
 
 
 class Proposal(Struct, frozen=True, kw_only=True):
-    """What the gateway proposed to one visit, in a box of its own that comes back with Send."""
+    """The id and reference proposed to one visit, in a box of its own that comes back with Send."""
 
     made_at: str
     placement: str | None
@@ -153,7 +171,7 @@ class PromiseAnswer(Struct, frozen=True, kw_only=True):
 
 
 class VisitAnswer(Struct, frozen=True, kw_only=True):
-    """What a page needs to seal a report; `store_key` and `key_set` are base64url."""
+    """The facts that a page needs to seal a report; `store_key` and `key_set` are base64url."""
 
     context: str | None
     copy_version: str
@@ -251,3 +269,108 @@ def _make_promise_answer(door: PublicDoor, urgency: Urgency, *, now: str) -> Pro
             reply_by=format_day(promise.reply_by),
         ),
     )
+
+
+class ReportRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A sealed first report under a proposal, with the sealed place of its way back; boxes are base64url."""
+
+    clear: ClearFields
+    envelope: _Base64url
+    language: Language
+    place: _Base64url | None
+    proposal: _Base64url
+    token_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")] | None
+
+
+class ReportAnswer(Struct, frozen=True, kw_only=True):
+    """The signed receipt, in base64url."""
+
+    receipt: str
+
+
+@rule(
+    login=Login.OPEN,
+    limit="public-send",
+    csrf=CsrfRule.TOKEN,
+    body_bytes=SEND_BODY_BYTES,
+    media_type=JSON,
+    surface="api",
+    log_word=LOG_WORD,
+)
+def post_phone_report() -> ResponseReturnValue:
+    """Store a sealed report once and answer its receipt; the same again, while the proposal holds, gets the same one.
+
+    409 for another report under this id, or a reference that was taken; 503 without keys or store; 429 asks to wait
+    once. The token of the visit is in a header.
+    """
+    door = get_door()
+    if door.is_practice:
+        raise RequestRefusedError(problems.NOT_FOUND)
+    try:
+        report = _read_report(door, request.get_data(cache=False))
+    except EnvelopeError:
+        raise RequestRefusedError(problems.MALFORMED_ENVELOPE) from None
+    except FormatError:
+        raise RequestRefusedError(problems.MALFORMED_REQUEST) from None
+    if is_asked_to_wait(door, "public-send"):
+        raise RequestRefusedError(problems.RATE_LIMITED, retry_after_seconds=SLOW_SECONDS)
+    accepted = _accept(door, report)
+    # Nothing in this browser opens with the former key: a store that outlived its page was sent.
+    session[JOURNEY] = door.random(SECRET_BYTES)
+    return Response(encode(ReportAnswer(receipt=to_base64url(accepted.receipt))), content_type=JSON)
+
+
+def _read_report(door: PublicDoor, raw: bytes) -> NewReport:
+    """Read a request into a report for the intake; raises FormatError, and EnvelopeError for another kind of box."""
+    asked = parse_any_spelling(raw, kind=ReportRequest, max_bytes=SEND_BODY_BYTES)
+    proposal, clear = open_proposal(door, asked.proposal), asked.clear
+    stated = (clear.report_id, clear.partner, clear.kind, clear.earlier_reference, clear.evidence_ids)
+    if stated != (proposal.report_id, PUBLIC_SENDER, "initial", None, ()):
+        raise FormatError("The clear fields are not those of the proposal.", reason="malformed")
+    envelope = parse_base64url(asked.envelope, length=PUBLIC_ENVELOPE_BYTES)
+    place = _read_place(asked)
+
+    def store_place(connection: Connection, accepted: Accepted) -> None:
+        if place is not None:
+            door.ways_back.store_place(connection, place, reference=accepted.reference)
+
+    return NewReport(
+        door="public",
+        envelope=envelope,
+        submission=None,
+        clear=clear,
+        # The page sealed the placement that it was told, so the statement names that one too.
+        placement=proposal.placement,
+        reference=proposal.reference,
+        extra_write=store_place,
+    )
+
+
+def _read_place(asked: ReportRequest) -> StoredPlace | None:
+    if asked.place is None and asked.token_sha256 is None:
+        return None
+    if asked.place is None or asked.token_sha256 is None:
+        raise FormatError("A place and the hash of its token go together.", reason="malformed")
+    box = parse_base64url(asked.place, length=PLACE_BOX_BYTES)
+    Envelope.parse(box)
+    return StoredPlace(box=box, token_sha256=bytes.fromhex(asked.token_sha256))
+
+
+def _accept(door: PublicDoor, report: NewReport) -> Accepted:
+    try:
+        return door.intake.accept(report)
+    except ConflictingReportError:
+        problem = problems.CONFLICTING_REPORT
+    except ReferenceTakenError:
+        problem = problems.REFERENCE_TAKEN
+    except UnknownSealingKeyError:
+        problem = problems.UNKNOWN_AGENCY_KEY
+    except NoActiveKeyError:
+        problem = problems.NO_ACTIVE_KEY
+    except StorageUnavailableError:
+        problem = problems.STORAGE_UNAVAILABLE
+    except EnvelopeError:
+        problem = problems.MALFORMED_ENVELOPE
+    except (IntakeError, FormatError):  # another environment, or fields outside their format
+        problem = problems.MALFORMED_REQUEST
+    raise RequestRefusedError(problem)

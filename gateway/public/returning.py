@@ -229,8 +229,7 @@ class WayBack:
 
     words: str
     reply_key: str
-    box: bytes
-    token_sha256: bytes
+    stored: StoredPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,12 +275,11 @@ class WaysBack:
         reply_key = make_reply_public_key(keys.seed)
         context = place_context(environment=place.environment, reference=place.reference)
         box = seal(encode(place), key=make_reply_key(reply_key), context=context).to_bytes()
-        return WayBack(words=words, reply_key=reply_key, box=box, token_sha256=hash_token(keys.token))
+        return WayBack(words=words, reply_key=reply_key, stored=StoredPlace(box, hash_token(keys.token)))
 
-    def store_place(self, connection: Connection, way_back: WayBack, *, reference: str) -> None:
+    def store_place(self, connection: Connection, place: StoredPlace, *, reference: str) -> None:
         """Store the place in the transaction that stores the report."""
-        stored = StoredPlace(box=way_back.box, token_sha256=way_back.token_sha256)
-        put_return_place(connection, stored, reference=reference, expires_at=self._get_expiry())
+        put_return_place(connection, place, reference=reference, expires_at=self._get_expiry())
 
     def keep_place(self, connection: Connection, *, reference: str) -> None:
         """Extend the life of a place after an addition to its report."""

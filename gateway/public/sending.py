@@ -212,7 +212,7 @@ def _send_once(
         if not write_draft(connection, door, keys, remaining, version=opened.version):
             raise DraftMovedError("another tab saved this draft first")
         if way_back is not None:
-            door.ways_back.store_place(connection, way_back, reference=accepted.reference)
+            door.ways_back.store_place(connection, way_back.stored, reference=accepted.reference)
         elif draft.sent is not None:
             door.ways_back.keep_place(connection, reference=draft.sent.reference)
         left.append(sent)

@@ -57,6 +57,12 @@ CONFLICTING_REPORT = Problem(
     "This report id already belongs to another report",
     "Send a changed report as a supplement or a correction, with a new id.",
 )
+REFERENCE_TAKEN = Problem(
+    "reference-taken",
+    409,
+    "Another report has this reference",
+    "Ask for a new reference, and seal and send the report again under it.",
+)
 CONFLICTING_MESSAGE = Problem(
     "conflicting-message", 409, "This message id already belongs to another message", "Give each new message a new id."
 )
@@ -172,6 +178,7 @@ PROBLEMS: tuple[Problem, ...] = (
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
     CONFLICTING_REPORT,
+    REFERENCE_TAKEN,
     CONFLICTING_MESSAGE,
     CONFLICTING_EVIDENCE,
     STALE_SERIAL,

@@ -1,9 +1,8 @@
-"""The form on the person's own phone, as the gateway serves it: the document, and what a visit gets before it seals."""
+"""The form on the person's own phone, as the gateway serves it: the document, and the facts of a visit."""
 
 import gzip
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from werkzeug.test import TestResponse
@@ -16,6 +15,7 @@ from partner_sdk.wire.canonical import parse_base64url
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse, make_public_house, put_over
 from tests.gateway.public.person import Person
+from tests.gateway.public.phone_builders import ask_visit, post_json
 
 
 def get_document(person: Person, path: str = "/form", **headers: str) -> TestResponse:
@@ -25,21 +25,7 @@ def get_document(person: Person, path: str = "/form", **headers: str) -> TestRes
 
 
 def post_visit(person: Person, body: bytes = b'{"language":"en"}', **headers: str) -> TestResponse:
-    own = {"Content-Type": "application/json", "Origin": PUBLIC_ORIGIN}
-    return person.client.post(
-        "/form/visit",
-        base_url=PUBLIC_ORIGIN,
-        data=body,
-        headers=own | {name.replace("_", "-"): text for name, text in headers.items()},
-    )
-
-
-def ask_visit(person: Person) -> dict[str, Any]:
-    answer = post_visit(person)
-    assert (answer.status_code, answer.content_type) == (200, "application/json")
-    assert answer.headers["Cache-Control"] == "no-store"
-    found: dict[str, Any] = answer.json
-    return found
+    return post_json(person, "/form/visit", body, **headers)
 
 
 @pytest.mark.parametrize(("path", "language"), [("/form", "en"), ("/cy/form", "cy")])
