@@ -48,7 +48,7 @@ CASES: Final = 150  # sets of answers; each is compared on every screen of its w
 READ: Final = """
 const SAID = ['href', 'name', 'value', 'type', 'for', 'role', 'target', 'aria-invalid', 'aria-describedby',
   'aria-labelledby'];
-const PASSED = 'noscript, .trap, .keys, input[type=hidden], .unseen[value], template, [hidden]';
+const PASSED = 'noscript, script, .trap, .keys, input[type=hidden], .unseen[value], template, [hidden]';
 function read(doc, hasHelp) {
   const found = [doc.title];
   const walk = part => {
