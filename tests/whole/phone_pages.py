@@ -1,6 +1,7 @@
-"""Opens the document of the form on the phone in Chromium, with its scripts from their sources and no gateway."""
+"""The form on the phone in Chromium, from its sources."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
@@ -21,13 +22,14 @@ SIDES: Final = {make_see_action(side): get_path(side) for side in SIDE_PATHS}
 AnswerPost = Callable[[Route], None]
 RUN: Final = '<script type="module" src="/boot.js"></script>'
 SITE: Final = "https://phone.example"
+OWN_SCRIPT: Final = re.compile(r'<script type="module"[^>]*></script>')
 FORM: Final = f"{SITE}/form"
 FIRST_PAGE: Final = "<!doctype html><title>First</title><p>The first page"
 
 
 def list_files(document: str, boot: str) -> dict[str, tuple[str, str]]:
-    """Return the bodies of a site by path, each with its type: a first page, and the form with its scripts."""
     data = json.dumps(export_journey(load_advice("en"), sides=SIDES)).replace("<", "\\u003c")
+    document = OWN_SCRIPT.sub("", document)  # the sources run in the place of what was built
     page = document.replace("</body>", f'<script type="application/json" id="journey">{data}</script>{RUN}</body>')
     scripts = {f"/phone/{path.name}": ("text/javascript", path.read_text("utf-8")) for path in PHONE.glob("*.js")}
     named = {"/": ("text/html", FIRST_PAGE), "/form": ("text/html", page), "/boot.js": ("text/javascript", boot)}
@@ -64,7 +66,6 @@ def open_document(browser: Browser, document: str, *, boot: str, answer_post: An
 
 @contextmanager
 def serve_document(document: str, *, boot: str, answer_post: str) -> Iterator[str]:
-    """Serve the same site on this machine, where a browser keeps pages in its memory; each post has one answer."""
     files = list_files(document, boot)
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""The interview on the person's own phone, in Chromium: the ways of the plain form, Back, Change, and faults."""
+"""The interview on the phone, in Chromium."""
 
 from collections import Counter
 from collections.abc import Iterator

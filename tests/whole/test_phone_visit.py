@@ -1,4 +1,4 @@
-"""A visit on the person's own phone in Chromium: nothing leaves before Send, and failures lead to the plain way."""
+"""A visit on the phone: nothing leaves before Send."""
 
 import json
 from collections.abc import Iterator
@@ -109,6 +109,7 @@ class Phone:
     refusals: list[str] = field(default_factory=list)  # of the next sends
     visit_status: int = 200
     facts: dict[str, str] = field(default_factory=dict)
+    receipt: str = ""
 
     def answer(self, route: Route) -> None:
         path, body = route.request.url.removeprefix(SITE), route.request.post_data or ""
@@ -119,6 +120,8 @@ class Phone:
             )
         elif path == "/form" and self.refusals:
             route.fulfill(status=503, body=self.refusals.pop(0))
+        elif path == "/form" and self.receipt:
+            route.fulfill(content_type="application/json", body=json.dumps({"receipt": self.receipt}))
         else:
             route.fulfill(content_type="text/html", body="<!doctype html><title>-</title><p>The plain way")
 

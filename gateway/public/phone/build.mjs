@@ -5,7 +5,10 @@ import { fileURLToPath } from "node:url";
 
 import { build } from "esbuild";
 
-const BUNDLES = [{ entry: "worker.js", name: "sealing", hasLibraries: true }];
+const BUNDLES = [
+  { entry: "worker.js", name: "sealing", hasLibraries: true },
+  { entry: "page.js", name: "phone" },
+];
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const target = process.argv[2] ?? here("../static");

@@ -21,7 +21,7 @@ import { showThanks, takeScreens } from "./screens.js";
  * @property {(key: Uint8Array, now: () => number) => Store | Promise<Store>} openStore
  * @property {(url: string, policy: { createScriptURL(url: string): any }) =>
  *   { ask(task: string, fields: object): Promise<Facts>, stop(): void }} startSealer
- * @property {(body: object, options: object) => Promise<{ receipt: Uint8Array }>} sendSealed
+ * @property {(body: object, options: any) => Promise<{ receipt: Uint8Array }>} sendSealed
  * @property {(data: any, answers: Answers) => string} getUrgency "crisis", "urgent" or "other"
  */
 

@@ -1,0 +1,54 @@
+// @ts-check
+// Sends one sealed report: the same bytes ten times over two minutes, until the gateway answers. Nothing of it is said
+// to be sent before the caller has checked the receipt.
+
+const TRIES = 10;
+const WAITS = [1, 2, 4, 8, 12, 15, 20, 25, 30]; // seconds, two minutes in all
+/** @type {Record<number, string>} */
+const REASONS = { 503: "closed", 409: "conflict" };
+
+/** @param {string} text */
+const fromBase64url = (text) =>
+  Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (one) => one.charCodeAt(0));
+
+/** @param {string} reason */
+const refuse = (reason) => Object.assign(new Error(reason), { reason });
+
+/** @param {Window} window */
+const waitForNetwork = (window) =>
+  new Promise((resolve) => window.addEventListener("online", () => resolve(undefined), { once: true }));
+
+/** @param {Response} answer @returns {Promise<string>} why a try is the last, or an empty text */
+async function findReason(answer) {
+  const { type } = await answer.json().catch(() => ({}));
+  if (answer.status === 409 && String(type ?? "").endsWith("/reference-taken")) return "taken";
+  if (answer.status === 429 || answer.status === 502 || answer.status === 504) return "";
+  return REASONS[answer.status] ?? "refused";
+}
+
+/**
+ * Send, and return the receipt; else throws an error with a `reason`: "waiting_failed", "closed", "taken", "conflict" or
+ * "refused".
+ * @param {object} body
+ * @param {{ csrfToken: string, fetch: typeof globalThis.fetch, wait?: (seconds: number) => Promise<unknown>,
+ *   onWaiting?: (isWaiting: boolean) => void }} options
+ */
+export async function sendSealed(body, { csrfToken, fetch, wait, onWaiting = () => undefined }) {
+  const pause = wait ?? ((seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000)));
+  const headers = { "Content-Type": "application/json", "X-CSRFToken": csrfToken };
+  const request = { method: "POST", headers, body: JSON.stringify(body) };
+  for (let tried = 0; tried < TRIES; tried += 1) {
+    if (!navigator.onLine) {
+      onWaiting(true);
+      await waitForNetwork(window);
+      onWaiting(false);
+    }
+    const answer = await fetch("/form", request).catch(() => null);
+    if (answer?.ok) return { receipt: fromBase64url((await answer.json()).receipt) };
+    const reason = answer ? await findReason(answer) : "";
+    if (reason) throw refuse(reason);
+    const asked = Number(answer?.headers.get("Retry-After")) || 0;
+    if (tried < TRIES - 1) await pause(Math.max(asked, WAITS[tried]));
+  }
+  throw refuse("waiting_failed");
+}
