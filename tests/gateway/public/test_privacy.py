@@ -16,7 +16,8 @@ from tests.gateway.public.person import Person, list_files
 from tests.gateway.public.walks import LONG_WAY, flatten
 from tests.gateway.web_builders import LogCatcher
 
-OWN_NAMES = {f"{BLUEPRINT}.leave", f"{BLUEPRINT}.show_file"}  # the same for everybody, whatever was answered
+# The same for everybody, whatever was answered.
+OWN_NAMES = {f"{BLUEPRINT}.{name}" for name in ("leave", "show_file", "show_manifest")}
 NAMES = [screen.name.encode() for screen in SCREENS if len(screen.name) > 3] + [b"example-chat"]
 TYPED = {"p9": {"story": "A few words."}}
 

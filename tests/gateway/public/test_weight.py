@@ -17,6 +17,7 @@ from tests.gateway.public.fixtures import PublicHouse
 
 FIRST_PAGE_BYTES = 14_000
 OWN_FILES_BYTES = 8_000
+PHONE_SCRIPT, PHONE_SCRIPT_BYTES = "phone.js", 10_000  # of the document of the form on the phone alone
 FOR_ADULTS = {"services", "poster"}  # styles that no page of the form loads
 SEALING = {"sealing.js", "sealing.licences.txt"}  # tests/contract/test_sealing_script.py weighs them
 PICTURED = ("kinds", "contact_ways")
@@ -42,6 +43,7 @@ def test_style_and_script_together_are_small():
     files = [path for path in folder.iterdir() if path.suffix != ".svg" and path.stem not in FOR_ADULTS]
     files = [path for path in files if path.name not in SEALING]
     sizes = {path.name: len(brotli.compress(path.read_bytes())) for path in files}
+    assert sizes.pop(PHONE_SCRIPT) <= PHONE_SCRIPT_BYTES
     assert set(sizes) == {"look.css", "leave.js", "back.js"}
     assert sum(sizes.values()) <= OWN_FILES_BYTES
 

@@ -3,7 +3,7 @@ import re
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
 import pytest
@@ -40,7 +40,7 @@ def list_patterns() -> dict[str, str]:
             continue
         module = import_module(".".join(file.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__"))
         names = [node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
-        hints = {name: hint for name, hint in vars(module).items() if hasattr(hint, "__metadata__")}
+        hints = {name: hint for name, hint in vars(module).items() if get_origin(hint) is Annotated}
         for name in names:
             for field, hint in get_type_hints(getattr(module, name), include_extras=True).items():
                 hints[f"{name}.{field}"] = hint
