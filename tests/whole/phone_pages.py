@@ -1,6 +1,5 @@
 """The form on the phone in Chromium, from its sources."""
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,13 +11,10 @@ from typing import Final
 from playwright.sync_api import Browser, Page, Route
 
 import gateway.public
-from gateway.guidance.advice import load_advice
-from gateway.public.door import SIDE_PATHS, STATIC_FOLDER, get_path, load_assets, make_see_action
-from gateway.public.journey.export import export_journey
+from gateway.public.door import STATIC_FOLDER, load_assets
 from tests.builders.local_servers import run_server
 
 PHONE: Final = Path(gateway.public.__file__).parent / "phone"
-SIDES: Final = {make_see_action(side): get_path(side) for side in SIDE_PATHS}
 AnswerPost = Callable[[Route], None]
 RUN: Final = '<script type="module" src="/boot.js"></script>'
 SITE: Final = "https://phone.example"
@@ -28,9 +24,8 @@ FIRST_PAGE: Final = "<!doctype html><title>First</title><p>The first page"
 
 
 def list_files(document: str, boot: str) -> dict[str, tuple[str, str]]:
-    data = json.dumps(export_journey(load_advice("en"), sides=SIDES)).replace("<", "\\u003c")
     document = OWN_SCRIPT.sub("", document)  # the sources run in the place of what was built
-    page = document.replace("</body>", f'<script type="application/json" id="journey">{data}</script>{RUN}</body>')
+    page = document.replace("</body>", f"{RUN}</body>")
     scripts = {f"/phone/{path.name}": ("text/javascript", path.read_text("utf-8")) for path in PHONE.glob("*.js")}
     named = {"/": ("text/html", FIRST_PAGE), "/form": ("text/html", page), "/boot.js": ("text/javascript", boot)}
     pictures = {

@@ -36,7 +36,7 @@ startInterview(taken, {
   isOver: () => seen.sent !== null,
 });
 """
-SHOWN: Final = "document.querySelector('main section[id^=screen-]').id.slice('screen-'.length)"
+SHOWN: Final = "document.querySelector('main section[id^=screen-]')?.id.slice('screen-'.length)"
 PATHS: Final = {screen.name: f"/{screen.path}" for screen in SCREENS}
 FOCUS: Final = "document.activeElement.localName"
 
