@@ -20,7 +20,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import msgspec
 
 from partner_sdk.errors import LogError
 from partner_sdk.wire.public_log import (
@@ -161,6 +163,18 @@ def _check_tiles(tree: GrowingTree, *, fetch: Fetch, is_end: bool) -> None:
                 raise LogError(f"Tile {tile} of level {level} has other hashes than the entries.", reason="wrong-hash")
 
 
+# Names go to a terminal when a file differs.
+_FileName = Annotated[str, msgspec.Meta(pattern=r"\A/[A-Za-z0-9._/-]*\Z")]
+
+
+class _Manifest(msgspec.Struct, frozen=True):
+    files: dict[_FileName, str]
+
+
+class _Release(msgspec.Struct, frozen=True):
+    manifest: _Manifest
+
+
 def compare_site(state: LogState, *, fetch: Fetch) -> int:
     """Compare all that a site serves to everybody with the newest release in the log; return how many files.
 
@@ -173,10 +187,10 @@ def compare_site(state: LogState, *, fetch: Fetch) -> int:
     if digest_release(manifest) != state.release[TIME_BYTES:]:
         raise LogError("The site's manifest is not the newest release in the log.", reason="other-release")
     try:
-        files: dict[str, str] = json.loads(manifest)["manifest"]["files"]
-        names = sorted(files)
-    except (ValueError, KeyError, TypeError, AttributeError):
+        files = msgspec.json.decode(manifest, type=_Release).manifest.files
+    except msgspec.DecodeError:
         raise LogError("The site's manifest cannot be read.", reason="malformed") from None
+    names = sorted(files)
     other = [name for name in names if _hash_file(fetch(name.lstrip("/"), MAX_FILE_BYTES)) != files[name]]
     if other:
         detail = f"The site serves other bytes than its release in the log: {', '.join(other)}."

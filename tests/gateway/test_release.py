@@ -172,6 +172,18 @@ def test_log_without_a_release_is_an_alarm_and_a_file_that_does_not_come_is_none
 
 
 @quick
+@pytest.mark.parametrize("files", [["/form"], {"/form\x1b[2J": "A" * 43}, {"/form": 1}, None])
+def test_manifest_in_the_log_that_cannot_be_read_is_an_alarm(
+    public: PublicHouse, check: Check, monkeypatch: pytest.MonkeyPatch, files: Any
+) -> None:
+    manifest = json.dumps({"manifest": {"files": files}, "signatures": {}}).encode()
+    monkeypatch.setattr("tests.gateway.test_release.make_manifest", lambda _app: manifest)
+    release(public)
+    code, found = check()
+    assert (code, found["reason"]) == (EXIT_ALARM, "malformed")
+
+
+@quick
 def test_release_is_one_entry_of_an_ordinary_batch_and_is_served_only_from_then_on(public: PublicHouse) -> None:
     client = public.app.test_client()
     add_batch(public)
