@@ -66,6 +66,7 @@ def test_page_with_another_cookie_finds_nothing(phone: Phone) -> None:
     phone.facts["store_key"] = "B" * 42 + "A"
     phone.page.reload()
     phone.page.wait_for_url(f"{SITE}/")
+    assert phone.page.evaluate("sessionStorage.length") == 0
 
 
 def test_answer_without_a_receipt_that_holds_is_never_said_to_be_sent(phone: Phone) -> None:

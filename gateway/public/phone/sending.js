@@ -2,14 +2,13 @@
 // Sends one sealed report: the same bytes ten times over two minutes, until the gateway answers. Nothing of it is said
 // to be sent before the caller has checked the receipt.
 
+import { parseBase64url } from "./spelling.js";
+
 const TRIES = 10;
 const WAITS = [1, 2, 4, 8, 12, 15, 20, 25, 30]; // seconds, two minutes in all
+const LONGEST_WAIT = 60; // asked for longer, the person is told instead of left before a page that waits
 /** @type {Record<number, string>} */
 const REASONS = { 503: "closed", 409: "conflict" };
-
-/** @param {string} text */
-const fromBase64url = (text) =>
-  Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (one) => one.charCodeAt(0));
 
 /** @param {string} reason */
 const refuse = (reason) => Object.assign(new Error(reason), { reason });
@@ -30,11 +29,10 @@ async function findReason(answer) {
  * Send, and return the receipt; else throws an error with a `reason`: "waiting_failed", "closed", "taken", "conflict" or
  * "refused".
  * @param {object} body
- * @param {{ csrfToken: string, fetch: typeof globalThis.fetch, wait?: (seconds: number) => Promise<unknown>,
+ * @param {{ csrfToken: string, fetch: typeof globalThis.fetch,
  *   onWaiting?: (isWaiting: boolean) => void }} options
  */
-export async function sendSealed(body, { csrfToken, fetch, wait, onWaiting = () => undefined }) {
-  const pause = wait ?? ((seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000)));
+export async function sendSealed(body, { csrfToken, fetch, onWaiting = () => undefined }) {
   const headers = { "Content-Type": "application/json", "X-CSRFToken": csrfToken };
   const request = { method: "POST", headers, body: JSON.stringify(body) };
   for (let tried = 0; tried < TRIES; tried += 1) {
@@ -44,11 +42,13 @@ export async function sendSealed(body, { csrfToken, fetch, wait, onWaiting = () 
       onWaiting(false);
     }
     const answer = await fetch("/form", request).catch(() => null);
-    if (answer?.ok) return { receipt: fromBase64url((await answer.json()).receipt) };
+    if (answer?.ok) return { receipt: parseBase64url((await answer.json()).receipt) };
     const reason = answer ? await findReason(answer) : "";
     if (reason) throw refuse(reason);
     const asked = Number(answer?.headers.get("Retry-After")) || 0;
-    if (tried < TRIES - 1) await pause(Math.max(asked, WAITS[tried]));
+    if (tried === TRIES - 1 || asked > LONGEST_WAIT) break;
+    const seconds = Math.max(asked, WAITS[tried]);
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   }
   throw refuse("waiting_failed");
 }

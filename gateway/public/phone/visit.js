@@ -6,6 +6,7 @@
 import { BLANK, startInterview } from "./interview.js";
 import { getOne, makeReport } from "./journey.js";
 import { showThanks, takeScreens } from "./screens.js";
+import { parseBase64url, toBase64url } from "./spelling.js";
 
 /**
  * @typedef {import("./interview.js").State} State
@@ -28,17 +29,6 @@ import { showThanks, takeScreens } from "./screens.js";
 const RENEW_MILLISECONDS = 300_000;
 const PLAIN_CHECK = "/14"; // a post without a token shows the check page with its words, and gets one there
 const NO_VERSION = "0";
-
-/** @param {string} text */
-const fromBase64url = (text) =>
-  Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (one) => one.charCodeAt(0));
-
-/** @param {Uint8Array} bytes */
-const toBase64url = (bytes) =>
-  btoa(Array.from(bytes, (one) => String.fromCharCode(one)).join(""))
-    .replaceAll("+", "-")
-    .replaceAll("/", "_")
-    .replaceAll("=", "");
 
 /** @param {Document} doc @param {string} name @returns {HTMLElement | null} */
 const findNotice = (doc, name) => doc.getElementById(`notice-${name}`);
@@ -126,7 +116,7 @@ export function openVisit(doc, parts) {
     };
     const policy = /** @type {any} */ (window).trustedTypes?.createPolicy("form", rules) ?? rules;
     sealer = parts.startSealer(own, policy);
-    const keySet = fromBase64url(visit?.facts.key_set ?? "");
+    const keySet = parseBase64url(visit?.facts.key_set ?? "");
     await sealer.ask("check", { keySet, rootFingerprint, environment, now: spellNow() });
   }
 
@@ -264,10 +254,13 @@ export function openVisit(doc, parts) {
   async function begin() {
     if (!isBack) startInterview(screens, ports);
     const facts = await askVisit();
-    store = await parts.openStore(fromBase64url(facts.store_key), () => Date.now());
+    store = await parts.openStore(parseBase64url(facts.store_key), () => Date.now());
     const known = /** @type {State | null} */ (isBack ? await store.load() : null);
-    if (isBack && !known) return location.replace("/"); // wiped, sent, or of another visit
-    if (isBack && known) {
+    if (isBack && !known) {
+      wipe(); // nobody opens it any more: it was sent or wiped, is an hour old, or of another visit
+      return location.replace("/");
+    }
+    if (known) {
       state = known;
       startInterview(screens, ports, known);
       showNotice("restored");
