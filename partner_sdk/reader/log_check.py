@@ -25,6 +25,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from partner_sdk.errors import LogError
+from partner_sdk.wire.canonical import convert
 from partner_sdk.wire.public_log import (
     CLOCK_SKEW_SECONDS,
     CONTRADICTION_FILE,
@@ -61,6 +62,8 @@ LONGEST_STILL_SECONDS: Final = 300
 MAX_STATE_BYTES: Final = 1024 * 1024
 MANIFEST: Final = ".well-known/webcat/manifest.json"
 MAX_FILE_BYTES: Final = 4 * 1024 * 1024  # of a site
+# Names of the manifest; they go to a terminal when a file differs.
+_FILES: Final = dict[Annotated[str, msgspec.Meta(pattern=r"\A/[A-Za-z0-9._/-]*\Z")], str]
 
 _EPILOG: Final = """exit codes:
   0  the log is whole, and begins with everything that was seen before
@@ -163,18 +166,6 @@ def _check_tiles(tree: GrowingTree, *, fetch: Fetch, is_end: bool) -> None:
                 raise LogError(f"Tile {tile} of level {level} has other hashes than the entries.", reason="wrong-hash")
 
 
-# Names go to a terminal when a file differs.
-_FileName = Annotated[str, msgspec.Meta(pattern=r"\A/[A-Za-z0-9._/-]*\Z")]
-
-
-class _Manifest(msgspec.Struct, frozen=True):
-    files: dict[_FileName, str]
-
-
-class _Release(msgspec.Struct, frozen=True):
-    manifest: _Manifest
-
-
 def compare_site(state: LogState, *, fetch: Fetch) -> int:
     """Compare all that a site serves to everybody with the newest release in the log; return how many files.
 
@@ -187,8 +178,8 @@ def compare_site(state: LogState, *, fetch: Fetch) -> int:
     if digest_release(manifest) != state.release[TIME_BYTES:]:
         raise LogError("The site's manifest is not the newest release in the log.", reason="other-release")
     try:
-        files = msgspec.json.decode(manifest, type=_Release).manifest.files
-    except msgspec.DecodeError:
+        files = convert(json.loads(manifest)["manifest"]["files"], kind=_FILES)
+    except (ValueError, KeyError, TypeError, RecursionError, msgspec.ValidationError):
         raise LogError("The site's manifest cannot be read.", reason="malformed") from None
     names = sorted(files)
     other = [name for name in names if _hash_file(fetch(name.lstrip("/"), MAX_FILE_BYTES)) != files[name]]
