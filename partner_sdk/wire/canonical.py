@@ -1,8 +1,8 @@
 """The one spelling of JSON, base64url, times, ids and references (WIRE.md §2, §6.3), and strict JSON from files.
 
-Never lenient: `parse_exact` prints back every accepted value byte for byte. Python's own base64 decoder skips junk and
-msgspec keeps the last of two equal keys, so every value is encoded again after decoding and compared. A file that a
-person wrote may have any layout, but no duplicate keys and no invented numbers.
+Never lenient: msgspec keeps the last of two equal keys, so every value is encoded again after decoding and compared.
+Python's usual base64 decoder skips junk, so the strict one reads. A file that a person wrote may have any layout, but
+no duplicate keys and no invented numbers.
 
 Faults are described in our own words: msgspec repeats names and values of the sender. A place is made of numbers and of
 names that the model itself has.
@@ -232,6 +232,10 @@ def to_base64url(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
 
 
+# Padding and the other alphabet's characters become zero bytes, which the strict decoder refuses.
+_TO_STANDARD: Final = bytes.maketrans(b"-_+/=", b"+/\0\0\0")
+
+
 def parse_base64url(text: str, *, length: int | None = None, max_bytes: int | None = None) -> bytes:
     """Return the bytes of canonical unpadded base64url, or raise `FormatError`.
 
@@ -239,16 +243,27 @@ def parse_base64url(text: str, *, length: int | None = None, max_bytes: int | No
     """
     if max_bytes is not None and len(text) > (max_bytes * 4 + 2) // 3:
         raise FormatError(f"A base64url value is larger than {max_bytes} bytes.", reason="too-large")
+    rest = len(text) % 4
     try:
-        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except (binascii.Error, ValueError):
-        raise FormatError("A value is not base64url.", reason="malformed") from None
-    # The decoder skips characters outside its alphabet and ignores stray low bits: compare with the one spelling.
-    if to_base64url(raw) != text:
-        raise FormatError("A base64url value is not in unpadded canonical form.", reason="not-canonical")
+        standard = text.encode("ascii").translate(_TO_STANDARD) + b"=" * (-rest % 4)
+        raw = binascii.a2b_base64(standard, strict_mode=True)
+    except ValueError:
+        raise _make_spelling_error(text) from None
+    # Even the strict decoder ignores stray low bits. Only the last two or three characters can have them, so the rest
+    # of an envelope is not encoded again.
+    if rest and to_base64url(raw[1 - rest :]) != text[-rest:]:
+        raise _make_spelling_error(text)
     if length is not None and len(raw) != length:
         raise FormatError(f"A value must have {length} bytes.", reason="wrong-length")
     return raw
+
+
+def _make_spelling_error(text: str) -> FormatError:
+    try:
+        base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except ValueError:
+        return FormatError("A value is not base64url.", reason="malformed")
+    return FormatError("A base64url value is not in unpadded canonical form.", reason="not-canonical")
 
 
 def format_time(moment: datetime) -> str:

@@ -1,5 +1,7 @@
 """One spelling for every value: parsing and printing round-trip, and a mismatch is explained in our own words."""
 
+import base64
+import itertools
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta, timezone
@@ -124,6 +126,26 @@ def test_any_text_is_base64url_or_a_format_error(text: str) -> None:
 def test_other_spelling_of_base64url_is_refused(text: str) -> None:
     with pytest.raises(FormatError):
         parse_base64url(text)
+
+
+@pytest.mark.parametrize("before", ["", "AAAA", "-_9z"])
+def test_only_what_prints_back_is_base64url_and_each_fault_keeps_its_reason(before: str) -> None:
+    # Junk, padding and stray low bits at every place of a last group: the text before it is not encoded again.
+    ends = itertools.chain.from_iterable(itertools.product("AQw9-_+/=\n\0É", repeat=count) for count in range(5))
+    for text in (before + "".join(end) for end in ends):
+        try:
+            found: bytes | str = parse_base64url(text)
+        except FormatError as error:
+            found = error.reason
+        assert found == read_by_printing_back(text), text
+
+
+def read_by_printing_back(text: str) -> bytes | str:
+    try:
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except ValueError:
+        return "malformed"
+    return raw if to_base64url(raw) == text else "not-canonical"
 
 
 def test_length_and_size_of_base64url_are_exact() -> None:
