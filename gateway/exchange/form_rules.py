@@ -161,7 +161,9 @@ _NEEDED: Final[Mapping[str, _Check]] = {
     "story": lambda report: not report.kinds,
 }
 _UNDER_18: Final = {ADULT_BAND: IS_NOT_UNDER_18, RATHER_NOT_SAY: RATHER_NOT_SAY}
-_GET: Final = {path: attrgetter(path) for path in (*OFFERED, *_ASKED_IF, *_NEEDED)}
+# Read in one call each, for every report of a feed.
+_get_coded, _get_needed, _get_asked = attrgetter(*OFFERED), attrgetter(*_NEEDED), attrgetter(*_ASKED_IF)
+_CODES: Final = tuple((path, frozenset(codes)) for path, codes in OFFERED.items())
 
 
 def list_answer_faults(report: PublicReport, *, received_on: date) -> list[AnswerFault]:
@@ -182,13 +184,15 @@ def get_priority(report: PublicReport) -> Literal["P1", "P2", "P3"]:
 
 
 def _list_unknown(report: PublicReport) -> Iterator[AnswerFault]:
-    for path, codes in OFFERED.items():
-        given = _GET[path](report)
-        values = given if isinstance(given, tuple) else (given,) if given else ()
-        if not set(values) <= set(codes) or len(set(values)) < len(values):
+    for (path, codes), given in zip(_CODES, _get_coded(report), strict=True):
+        if given and not (_is_known(given, codes) if isinstance(given, tuple) else given in codes):
             yield AnswerFault("answer-unknown", path)
     if not _COUNTRY.fullmatch(report.country):
         yield AnswerFault("answer-unknown", "country")
+
+
+def _is_known(given: tuple[str, ...], codes: frozenset[str]) -> bool:
+    return codes.issuperset(given) and len(set(given)) == len(given)
 
 
 def _list_contradictions(report: PublicReport, *, received_on: date) -> Iterator[AnswerFault]:
@@ -210,12 +214,11 @@ def _list_contradictions(report: PublicReport, *, received_on: date) -> Iterator
 
 
 def _list_off_path(report: PublicReport) -> Iterator[AnswerFault]:
-    for path, is_needed in _NEEDED.items():
-        given = _GET[path](report)
-        if is_needed(report) and not (given.strip() if isinstance(given, str) else given):
+    for (path, is_needed), given in zip(_NEEDED.items(), _get_needed(report), strict=True):
+        if not (given.strip() if isinstance(given, str) else given) and is_needed(report):
             yield AnswerFault("answer-missing", path)
-    for path, is_asked in _ASKED_IF.items():
-        if _GET[path](report) and not is_asked(report):
+    for (path, is_asked), given in zip(_ASKED_IF.items(), _get_asked(report), strict=True):
+        if given and not is_asked(report):
             yield AnswerFault("answer-misplaced", path)
     if _has_kind(report, "gave_a_time") and not _has_kind(report, "threatens_to_share"):
         yield AnswerFault("answer-misplaced", "kinds")
