@@ -248,10 +248,17 @@ def take_rows(
     collected.quarantined += kept
     collected.known += known + len(verified) - filed_now
     collected.left += len(left)
-    collected.passed.update(sha256(one.raw).digest() for one in judged if one.raw in left or _claim(one) is None)
-    # A row that is not stored here is not acknowledged: the gateway keeps it. A row without a statement cannot be
-    # named, so it stays at the gateway and is refused again each time.
-    return tuple(claim for one in judged if one.raw not in left and (claim := _claim(one)) is not None)
+    acknowledged = list[Acknowledgement]()
+    for one in judged:
+        # A row that is not stored here is not acknowledged: the gateway keeps it. A row without a statement cannot be
+        # named, so it stays at the gateway and is refused again each time. Hardly ever is a row left, and one from the
+        # form has 90 kB: only then are rows hashed to look for it.
+        claim = None if left and one.raw in left else _claim(one)
+        if claim is None:
+            collected.passed.add(sha256(one.raw).digest())
+        else:
+            acknowledged.append(claim)
+    return tuple(acknowledged)
 
 
 def try_again(desk: Desk, *, actor: str, by_word: int | None = None) -> Collected:
