@@ -34,7 +34,7 @@ DERIVED: Final = frozenset(
 _ADULTS: Final = frozenset({"parent", "school", "police"})
 _ABOUT_THEMSELVES: Final = frozenset({"me", "", NOT_SURE})
 SOMETHING_ELSE: Final = "something_else"
-_UNTOLD: Final = frozenset({SOMETHING_ELSE, NOT_SURE})
+UNTOLD_KINDS: Final = frozenset({SOMETHING_ELSE, NOT_SURE})
 # Before a code that only the words of a report indicate, e.g. `words:self_harm`: it weighs as the code itself does.
 IN_WORDS: Final = "words:"
 # One step into a model: the field, the codes of its values, and the steps below it.
@@ -263,7 +263,7 @@ def list_derived(names: Iterable[str]) -> Iterator[str]:
 
 def is_untold(report: PublicReport) -> bool:
     """Return whether a person named no kind: it may be any, told in words."""
-    return _UNTOLD.issuperset(report.kinds)
+    return UNTOLD_KINDS.issuperset(report.kinds)
 
 
 def _derive_public(report: PublicReport) -> Iterator[str]:

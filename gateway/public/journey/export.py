@@ -5,8 +5,9 @@ rule is its conditions (`when`) and its value (`then`); of a list the first that
 An empty or false value is left out.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Any, Final
 
 from gateway.exchange.public_codes import (
     CONTEXT_REFUSED_SIGNAL,
@@ -14,6 +15,7 @@ from gateway.exchange.public_codes import (
     HURTING,
     MEETS_TODAY,
     YES,
+    YES_NO_UNSURE,
     YOUNGEST_BANDS,
 )
 from gateway.exchange.public_report import PublicReport
@@ -29,9 +31,10 @@ from gateway.guidance.advice import (
     Lookup,
     get_place,
 )
+from gateway.guidance.risk import UNTOLD_KINDS, Combination, Factor, load_rules
 from gateway.guidance.signposts import OTHER
-from gateway.public.journey import CHECK, SCREENS, START, THANKS, get_progress
-from gateway.public.journey.fields import SELECTED, Condition, Field, Given, Screen
+from gateway.public.journey import CHECK, FIELD_BY_NAME, SCREENS, START, STORY, THANKS, get_progress
+from gateway.public.journey.fields import SELECTED, Condition, Field, Given, NotGiven, Screen
 from gateway.public.journey.report import (
     CALL_FIRST,
     CALLED,
@@ -85,6 +88,7 @@ def export_journey(library: AdviceLibrary, *, sides: Mapping[str, str] | None = 
             "otherwise": LOWEST_PRIORITY,
         },
         "urgent": [_export_rule(rule.code, rule.when) for rule in URGENT_RULES],
+        "urgency": _export_urgency(),
         "reader": {
             "grown_up": _export_condition(GROWN_UP),
             "of_a_child": _export_lookup(OF_A_CHILD),
@@ -136,6 +140,75 @@ def _export_conditions(conditions: Iterable[Condition]) -> list[Entry]:
 
 def _export_rule(then: str, when: Iterable[Condition]) -> Entry:
     return {"when": _export_conditions(when), "then": then}
+
+
+# What `assess_public` derives of a first report's answers, if a class depends on it.
+_DERIVED: Final[Mapping[str, list[list[Entry]]]] = {
+    "priority-p1": [[_export_condition(rule.when)] for rule in PRIORITY_RULES if rule.priority == "P1"],
+    "danger-not-said": [[_export_condition(NotGiven("danger", YES_NO_UNSURE))]],
+    "told-in-words": [
+        [
+            {"field": STORY, "is_told": True},
+            *(
+                _export_condition(
+                    NotGiven(name, tuple(one for one in FIELD_BY_NAME[name].options if one not in UNTOLD_KINDS))
+                )
+                for name in SOURCES[""]["kinds"].fields
+            ),
+        ]
+    ],
+}
+
+
+def _export_urgency() -> Entry:
+    """Export the part of `risk.toml` that decides the class of a first report; points only sort, and stay here."""
+    rules = load_rules()
+    every: list[Factor | Combination] = [*rules.factor, *rules.combination]
+    deciding = [one for one in every if one.crisis or one.urgent]
+    found = {one.code: list(_list_signs(one)) for one in rules.factor}
+    # What no answer of the form can say is left out, e.g. a factor of partners' reports alone.
+    classes = [(one, [[code for code in some if found[code]] for some in _list_needed(one)]) for one in deciding]
+    met = [(one, all_of) for one, all_of in classes if all(all_of)]
+    named = set(chain.from_iterable(chain.from_iterable(all_of for _, all_of in met)))
+    return {
+        "signs": [{"when": when, "then": code} for code, signs in found.items() if code in named for when in signs],
+        "classes": [
+            {"all_of": all_of, "then": "crisis" if one.crisis else "urgent"}
+            for one, all_of in sorted(met, key=lambda entry: not entry[0].crisis)
+        ],
+        "otherwise": "other",
+    }
+
+
+def _list_needed(rule: Factor | Combination) -> tuple[tuple[str, ...], ...]:
+    return rule.all_of if isinstance(rule, Combination) else ((rule.code,),)
+
+
+def _list_signs(factor: Factor) -> Iterator[list[Entry]]:
+    """Yield the conditions for each way in which the form's answers indicate a factor."""
+    values: dict[str, list[str]] = {}
+    for path, _, value in (answer.partition("=") for answer in factor.public):
+        values.setdefault(path, []).append(value)
+    for path, some in values.items():
+        yield from (_export_conditions(when) for when in _trace(path, tuple(some)))
+    for name in factor.derived:
+        yield from _DERIVED.get(name, ())
+
+
+def _trace(path: str, values: tuple[str, ...]) -> Iterator[tuple[Condition, ...]]:
+    """Yield the conditions for which the report has one of these values at a path: see `make_public_report`."""
+    if path == "age_band":
+        yield ABOUT_OTHER, Given(OTHERS_AGE, values)
+        yield NotGiven(ABOUT_OTHER.field, ABOUT_OTHER.any_of), Given(OWN_AGE, values)
+    elif path == "reporter_age_band":
+        yield (Given(OWN_AGE, values),)
+    elif path == "signals":
+        yield (Given(CALLED, tuple(one.removeprefix(DANGER_PREFIX) for one in values)),)
+    else:
+        group, _, name = path.rpartition(".")
+        for field in SOURCES[group][name].fields:
+            if some := tuple(one for one in values if one in FIELD_BY_NAME[field].options):
+                yield (Given(field, some),)
 
 
 def _export_lookup(lookup: Lookup[Any]) -> Entry:

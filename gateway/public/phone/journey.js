@@ -8,7 +8,7 @@
 import { check, spell } from "./spelling.js";
 
 /**
- * @typedef {{ field: string, any_of?: string[], none_of?: string[], only?: boolean }} Condition
+ * @typedef {{ field: string, any_of?: string[], none_of?: string[], only?: boolean, is_told?: boolean }} Condition
  * @typedef {{ when: Condition[], then: string }} Rule
  * @typedef {{ rules: Rule[], otherwise: string }} Choice
  * @typedef {{ values: Record<string, string>, otherwise: string }} Lookup
@@ -55,6 +55,8 @@ import { check, spell } from "./spelling.js";
  * @property {string} selected the pattern of an answer to a `select`
  * @property {Choice} priority
  * @property {Rule[]} urgent
+ * @property {{ signs: Rule[], classes: { all_of: string[][], then: string }[], otherwise: string }} urgency the first
+ *   class that is met: by one sign out of each of its lists
  * @property {{ grown_up: Condition, of_a_child: Lookup, of_a_grown_up: Lookup, who: string, abroad: Condition,
  *   stays_here: Condition[], country: string, unnamed_country: string }} reader
  * @property {Record<string, Choice>} axes what limits a block of the document, but the place
@@ -100,6 +102,7 @@ export const getOne = (answers, name) => list(answers, name)[0] ?? "";
 /** Return whether answers match. @type {(condition: Condition, answers: Answers) => boolean} */
 export function fits(condition, answers) {
   const given = list(answers, condition.field);
+  if (condition.is_told) return NOT_BLANK.test(given.join(""));
   if (condition.none_of) return !given.some((one) => condition.none_of?.includes(one));
   const isWanted = (/** @type {string} */ one) => Boolean(condition.any_of?.includes(one));
   return given.some(isWanted) && (!condition.only || given.every(isWanted));
@@ -253,6 +256,13 @@ export const getPriority = (data, answers) => choose(data.priority, answers);
 export const listUrgent = (data, answers) => [
   ...new Set(data.urgent.filter((rule) => fitAll(rule.when, answers)).map((rule) => rule.then)),
 ];
+
+/** Return the class of the promise, by the desk's rules. @type {(data: Journey, answers: Answers) => string} */
+export function getUrgency({ urgency }, answers) {
+  const signs = urgency.signs.filter((rule) => fitAll(rule.when, answers)).map((rule) => rule.then);
+  const isMet = (/** @type {string[][]} */ all) => all.every((some) => some.some((one) => signs.includes(one)));
+  return urgency.classes.find((one) => isMet(one.all_of))?.then ?? urgency.otherwise;
+}
 
 /**
  * Return the reader and their country, which decide the help on a page: see `ReaderProfile` in the gateway's journey.

@@ -43,6 +43,7 @@ function walk({ posted, again, given, screens, way }) {
     profile: journey.makeProfile(data, answers),
     progress: path.map((screen) => [screen.progress, screen.progress_late]),
     report: tryReport(kept, given),
+    urgency: journey.getUrgency(data, kept),
     urgent: journey.listUrgent(data, answers),
   };
 }

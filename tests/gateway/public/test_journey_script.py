@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 import pytest
@@ -21,9 +21,11 @@ from flask import Flask
 from msgspec import structs
 
 import gateway.public
+from gateway.desk.collection.row_checks import assess
 from gateway.exchange.public_codes import ADULT_BAND, AGE_BANDS
 from gateway.exchange.public_report import encode_public_report
 from gateway.guidance.advice import AUDIENCES, load_advice
+from gateway.guidance.risk import Urgency
 from gateway.public.journey import (
     CHECK,
     FIELD_BY_NAME,
@@ -47,10 +49,11 @@ from gateway.public.journey import (
 )
 from gateway.public.journey.export import export_journey
 from gateway.public.journey.screens import URGENT_RULES
-from gateway.public.sending import leave_out_what_does_not_fit, list_advice_codes, make_public_report
+from gateway.public.sending import get_urgency, leave_out_what_does_not_fit, list_advice_codes, make_public_report
 from gateway.public.views.screens import get_following
 from gateway.public.visit import Draft
 from partner_sdk.errors import FormatError
+from tests.builders import NOW
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.walks import LONG_WAY
 
@@ -71,6 +74,7 @@ FACTS: Final = {
     "context": None,
     "signals": [],
 }
+DRAFT: Final = Draft(report_id=REPORT_ID, started_at="", language="en")
 APP: Final = Flask(__name__)
 ASKING: Final = [screen for screen in SCREENS if screen.fields]
 SPACES: Final = [chr(code) for code in range(0x3001) if chr(code).isspace()]
@@ -209,6 +213,7 @@ def find_expected(case: dict[str, Any]) -> dict[str, Any]:
         "profile": asdict(profile),
         "progress": [[get_progress(one), get_progress(one, is_late=True)] for one in path],
         "report": make_report(kept, case["given"]),
+        "urgency": get_urgency(DRAFT, make_public_report(DRAFT, kept, environment="live")),
         "urgent": list(list_urgent(answers)),
     }
 
@@ -259,6 +264,22 @@ def test_script_finds_for_ten_thousand_sets_of_answers_what_the_gateway_finds(tm
     check_reach(expected)
 
 
+def test_phone_promises_never_sooner_than_the_class_at_the_desk(tmp_path: Path) -> None:
+    random = Random(20261204)
+    cases = [make_case(random, number) for number in range(1, 1_001)]
+    for case in cases:  # half of them say in their words what the desk looks for
+        case["posted"]["story"] = random.choice((["[message]"], ["I want to end my life"]))
+    sooner = Counter[bool]()
+    for case, found in zip(cases, run_script(tmp_path, *cases), strict=True):
+        report = make_public_report(DRAFT, keep_on_path(read_answers(case)), environment="live")
+        at_desk, on_phone = (
+            get_args(Urgency).index(one) for one in (assess(report, received_at=NOW).urgency, found["urgency"])
+        )
+        assert at_desk <= on_phone
+        sooner[at_desk < on_phone] += 1
+    assert min(sooner[True], sooner[False]) >= 50, sooner
+
+
 def check_reach(expected: list[dict[str, Any]]) -> None:
     """Check that the cases reach every screen, rule, fault and reader often enough to be compared."""
     paths = Counter(chain.from_iterable(one["path"] for one in expected))
@@ -266,6 +287,8 @@ def check_reach(expected: list[dict[str, Any]]) -> None:
     assert min(Counter(one["priority"] for one in expected)[code] for code in ("P1", "P2", "P3")) >= 300
     matched = Counter(number for one in expected for number, rule in enumerate(URGENT_RULES) if fits(rule, one))
     assert min(matched[number] for number in range(len(URGENT_RULES))) >= 100
+    classes = Counter(one["urgency"] for one in expected)
+    assert min(classes[name] for name in get_args(Urgency)) >= 200, classes
     skipped = sum(one["following"] != one["next"] for one in expected)
     assert CASES > skipped >= 500
     faults = Counter(kind for one in expected for screen in one["faults"] for _, kind in screen)
