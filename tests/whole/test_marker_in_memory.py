@@ -1,8 +1,8 @@
 """Reads the memory of each gateway process from outside while a person writes, sends and comes back.
 
-The plain way leaves the typed words and the return code there, so the search works; a page that keeps the code leaves
-neither. Without CAP_SYS_PTRACE the test shows instead that no process of the gateway can be read. It misses a marker
-that is overwritten between two searches.
+The plain way leaves the typed words and the return code there, so the search works; the form on the phone, and a page
+that keeps the code, leave neither. Without CAP_SYS_PTRACE the test shows instead that no process of the gateway can be
+read. It misses a marker that is overwritten between two searches.
 """
 
 import base64
@@ -17,7 +17,11 @@ from gateway.demo.walks import read_page, read_replies, walk_to_thanks
 from gateway.public.returning import derive_return_keys
 from partner_sdk.wire.canonical import to_base64url
 from tests.desk.vault.vault_process import find_in_memory, may_read_others
+from tests.gateway.public.person import SHORT_ANSWERS, list_answers
+from tests.whole.browser_walk import REFERENCE, SEND, fill_page, wait_until
+from tests.whole.public_server import open_chromium
 from tests.whole.senders import kill_gateway, members_of_the_gateway
+from tests.whole.test_phone_interview import PATHS, SHOWN
 
 # ASCII alone: escapes of JSON, HTML, addresses and MessagePack leave it as it is.
 STORY: Final = "Marker7Story7Kingfisher"
@@ -106,3 +110,32 @@ def test_plain_way_leaves_words_in_memory_and_a_return_by_token_leaves_none(loop
     read_replies(loop.origin, reference=sent.reference, words=sent.words)
     if may_read_others():
         assert find_at_gateway(loop, kept) >= {"posted words"}
+
+
+def test_phone_leaves_no_word_in_memory_at_any_screen_at_send_or_on_return(loop: Loop) -> None:
+    kill_gateway(loop)  # nothing of a test before this one
+    loop.start_gateway()
+    typed = {"story": STORY, "name": NAME}
+    way = {**SHORT_ANSWERS, "/9": {"story": f"{STORY}."}, "/11": {"name": NAME}}
+    seen: dict[str, set[str]] = {}
+    with open_chromium() as chromium:
+        page = chromium.new_page(viewport={"width": 320, "height": 640}, reduced_motion="reduce")
+        page.goto(f"{loop.origin}/form")
+        page.wait_for_load_state("networkidle")
+        while (screen := page.evaluate(SHOWN)) != "check":
+            button = fill_page(page, list_answers(PATHS[screen], way))
+            seen[screen] = find_at_gateway(loop, typed)
+            page.locator(button).first.click()
+        assert [text for text in typed.values() if text not in page.locator("main").inner_text()] == []
+        seen["check"] = find_at_gateway(loop, typed)
+        page.locator(SEND).first.click()
+        wait_until(page, f"{SHOWN} === 'thanks'")
+        reference, words = page.locator(REFERENCE).all_inner_texts()
+        kept = typed | spell_words(words)
+        seen["thanks"] = find_at_gateway(loop, kept)
+    keys = derive_return_keys(words, reference=reference)
+    assert len(return_by_token(loop, reference=reference, token=keys.token)) > 1000
+    seen["return"] = find_at_gateway(loop, kept)
+    assert {"story", "name", "check", "thanks", "return"} <= set(seen)
+    assert len(seen) >= 10
+    assert {screen: found for screen, found in seen.items() if found} == {}
