@@ -257,6 +257,7 @@ def make_phone_document(door: PublicDoor) -> str:
         sections=sections,
         countries=[(code, _list_country(door, code)) for code in door.countries],
         progress=door.wording.table["progress"],
+        notices=door.wording.table["notice"],
         journey=_write_journey(door),
         root_fingerprint=door.key_state.root_fingerprint,
         environment=door.key_state.environment,

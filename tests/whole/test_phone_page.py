@@ -17,7 +17,7 @@ from tests.whole.browser_walk import SEND, wait_until
 from tests.whole.phone_pages import SITE, open_document
 from tests.whole.public_server import open_chromium
 from tests.whole.test_phone_interview import SHOWN
-from tests.whole.test_phone_visit import NOTICES, Phone
+from tests.whole.test_phone_visit import Phone
 
 ITEM = "sessionStorage.getItem('form')"
 
@@ -35,12 +35,11 @@ def phone(chromium: Browser, tmp_path: Path) -> Iterator[Phone]:
     with house.app.test_request_context("/", base_url=PUBLIC_ORIGIN):
         g.public_language = "en"
         page = make_phone_document(house.app.extensions[EXTENSION])
-    boxes = "".join(f'<div id="notice-{name}" hidden>{name} <button>{name}</button></div>' for name in NOTICES)
     pinned = f'data-root-fingerprint="{agency.pin().root_fingerprint}" data-environment="live" data-plain="/plain"'
     script = '<script type="text/plain" data-worker="/worker.js"></script>'
     facts = {"key_set": to_base64url(agency.bundle(serial=1)), "now": format_time(NOW)}
     opened = Phone(page=None, facts=facts)  # type: ignore[arg-type]  # its page asks it at once
-    document = page.replace("<main ", f"{boxes}{script}<main {pinned} ")
+    document = page.replace("<main ", f"{script}<main {pinned} ")
     opened.page = open_document(chromium, document, boot="import '/phone/page.js';", answer_post=opened.answer)
     opened.page.set_default_timeout(10_000)
     yield opened

@@ -85,7 +85,7 @@ SEALING: Final = BOOT.replace(
   },
   startPlainly: url =>""",
 )
-NOTICES: Final = ("sending", "waiting", "failed", "simple", "two_tabs", "restored", "help_today")
+NOTICES: Final = ("sending", "waiting", "failed", "simple", "two_tabs", "restored", "later")
 VISIT: Final = {
     "csrf_token": "csrf",
     "environment": "live",
@@ -147,9 +147,8 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> str:
     with house.app.test_request_context("/", base_url=PUBLIC_ORIGIN):
         g.public_language = "en"
         page = make_phone_document(house.app.extensions[EXTENSION])
-    boxes = "".join(f'<div id="notice-{name}" hidden>{name} <button>{name}</button></div>' for name in NOTICES)
     facts = 'data-root-fingerprint="00" data-environment="live" data-plain="/plain"'
-    return page.replace("<main ", f'{boxes}<script type="text/plain" data-worker="/worker.js"></script><main {facts} ')
+    return page.replace("<main ", f'<script type="text/plain" data-worker="/worker.js"></script><main {facts} ')
 
 
 @pytest.fixture(scope="module")
@@ -275,6 +274,38 @@ def test_simple_way_posts_what_was_typed_only_when_its_button_is_pressed(phone: 
     assert answers is not None
     assert keep_on_path(answers) == keep_on_path(flatten(SHORT_ANSWERS))
     assert phone.page.evaluate("sessionStorage.length") == 0
+
+
+def test_text_that_is_too_long_is_shortened_before_it_goes_the_simple_way(phone: Phone) -> None:
+    phone.walk_to("story")
+    phone.page.fill("#story", "a" * 20_000)
+    phone.page.evaluate("history.back()")  # the browser's own Back keeps every word
+    wait_until(phone.page, f"{SHOWN} === 'kind'")
+    phone.page.evaluate("setTimeout(() => { throw new Error('broken') })")
+    phone.wait_for("simple")
+    phone.page.locator("#notice-simple button").click()
+    wait_until(phone.page, f"{SHOWN} === 'story'")
+    assert phone.page.locator("#faults").is_visible()
+    phone.page.fill("#story", SHORT_STORY)
+    phone.page.evaluate("setTimeout(() => { throw new Error('broken') })")
+    phone.wait_for("simple")
+    with phone.page.expect_event("load"):
+        phone.page.locator("#notice-simple button").click()
+    answers = find_packed_answers(parse_qs(phone.posts[-1][1])["words"][0])
+    assert answers is not None
+    assert answers["story"] == [SHORT_STORY]
+
+
+def test_dropped_page_whose_visit_is_refused_keeps_the_words_for_another_try(phone: Phone) -> None:
+    phone.walk_to("story")
+    phone.page.fill("#story", "Half a sen")
+    phone.visit_status = 503
+    phone.page.reload()
+    phone.wait_for("later")
+    assert "Half a sen" in phone.page.evaluate("sessionStorage.getItem('kept')")
+    phone.visit_status = 200
+    phone.page.locator("#notice-later button").click()
+    wait_until(phone.page, "document.getElementById('story')?.value === 'Half a sen'")
 
 
 def test_visit_that_is_refused_before_the_first_answer_leads_to_the_plain_way(chromium: Browser, document: str) -> None:

@@ -119,6 +119,14 @@ export function startInterview(screens, ports, known = BLANK) {
     isBlocked(true);
   }
 
+  /** Show the first screen with a text that is too long, which the browser's own Back keeps; false if there is none. */
+  function showTooLong() {
+    const isTooLong = (/** @type {import("./journey.js").Fault} */ { kind }) => kind === "too_long";
+    const screen = listPath(data, state.answers).find((one) => listFaults(data, one, state.answers).some(isTooLong));
+    if (screen) goTo(screen.name);
+    return Boolean(screen) && isBlocked(false);
+  }
+
   /** @type {Record<string, () => void>} */
   const ACTIONS = {
     continue: () => goOn({ name: "", value: "" }),
@@ -190,4 +198,5 @@ export function startInterview(screens, ports, known = BLANK) {
 
   if (place.step > 0 || known !== BLANK) show();
   else showScreen(screens, getPlace(), state.answers, ports.getExtra());
+  return { showTooLong };
 }

@@ -264,7 +264,7 @@ function showProgress({ doc, main }, part, screen, isLate) {
 function show(screens, part, answers, hasFaults = false) {
   const { doc, main } = screens;
   for (const old of list(main, "section[id^=screen-]")) old.remove();
-  main.prepend(part);
+  take(main, "#notices").after(part);
   showHelp(screens, answers);
   const title = part.dataset.title ?? take(part, "h1").textContent;
   doc.title = hasFaults ? `${getText(screens, "error_title")} ${title}` : `${title}`;

@@ -4,7 +4,7 @@
 // or reported. Without the gateway's signed keys, and without its signed receipt, nothing counts as begun or sent.
 
 import { BLANK, startInterview } from "./interview.js";
-import { getOne, makeReport } from "./journey.js";
+import { getOne, keepOnPath, makeReport } from "./journey.js";
 import { showThanks, takeScreens } from "./screens.js";
 import { parseBase64url, toBase64url } from "./spelling.js";
 
@@ -56,6 +56,8 @@ export function openVisit(doc, parts) {
   let store;
   /** @type {Answers | undefined} what "Try again" sends */
   let pending;
+  /** @type {ReturnType<typeof startInterview> | undefined} */
+  let interview;
   /** @type {{ of: string, body: Facts, sent: import("./screens.js").Sent } | undefined} */
   let sealed;
 
@@ -81,8 +83,14 @@ export function openVisit(doc, parts) {
   function fail() {
     if (isOver || isLeading) return;
     if (Object.keys(state.answers).length > 0) return showNotice("simple");
+    if (isBack) return showNotice("later"); // the words are in the store, and may open at the next try
     wipe();
-    location.replace(isBack ? "/" : plain);
+    try {
+      window.sessionStorage.setItem("plain", "start"); // leave.js on the first page presses Start at once
+    } catch {
+      // without storage the first page leads to the plain way anyway
+    }
+    location.replace(plain);
   }
 
   async function askVisit() {
@@ -210,12 +218,16 @@ export function openVisit(doc, parts) {
     }
   }
 
-  /** Post what was typed to the plain way, readable: only after a press of the button that says so. */
+  /**
+   * Post what would be sent to the plain way, readable: only after a press of the button that says so. What is too long
+   * would be refused there, so it is shortened here.
+   */
   function postPlainly() {
+    if (interview?.showTooLong()) return;
     const form = doc.createElement("form");
     form.method = "post";
     form.action = PLAIN_CHECK;
-    const text = new TextEncoder().encode(JSON.stringify(state.answers));
+    const text = new TextEncoder().encode(JSON.stringify(keepOnPath(data, state.answers)));
     const fields = { csrf_token: "", journey: "", version: NO_VERSION, words: toBase64url(text) };
     for (const [name, value] of Object.entries(fields)) {
       const input = doc.createElement("input");
@@ -252,7 +264,7 @@ export function openVisit(doc, parts) {
   };
 
   async function begin() {
-    if (!isBack) startInterview(screens, ports);
+    if (!isBack) interview = startInterview(screens, ports);
     const facts = await askVisit();
     store = await parts.openStore(parseBase64url(facts.store_key), () => Date.now());
     const known = /** @type {State | null} */ (isBack ? await store.load() : null);
@@ -262,7 +274,7 @@ export function openVisit(doc, parts) {
     }
     if (known) {
       state = known;
-      startInterview(screens, ports, known);
+      interview = startInterview(screens, ports, known);
       showNotice("restored");
     } else if (state === BLANK) store.wipe();
     else await store.save(state);
@@ -274,6 +286,7 @@ export function openVisit(doc, parts) {
     const notice = button?.closest("[id^='notice-']")?.id;
     if (notice === "notice-simple") postPlainly();
     if (notice === "notice-failed" && pending) void send(pending);
+    if (notice === "notice-later") location.reload();
   });
   window.addEventListener("error", fail);
   window.addEventListener("unhandledrejection", fail);
