@@ -36,7 +36,7 @@ _ETAG_CHARACTERS = 32
 
 @dataclass(frozen=True, slots=True)
 class ReleasedFile:
-    """One released file. `bodies` maps each content coding to its bytes, best first.
+    """One released file. `bodies` are its bytes by content coding.
 
     `sha256` is in hexadecimal; `integrity` is the value of a page's attribute (Subresource Integrity §3.3).
     """
@@ -58,6 +58,15 @@ class ReleasedFile:
         return MEDIA_TYPES[self.name]
 
 
+def compress(raw: bytes) -> Mapping[str, bytes]:
+    """Return bytes in each content coding, best first: for what is the same for everybody, and served often."""
+    return {
+        "br": brotli.compress(raw, quality=BROTLI_QUALITY),
+        "gzip": gzip.compress(raw, 9, mtime=0),
+        "identity": raw,
+    }
+
+
 def load_released_files(folder: Traversable | None = None) -> tuple[ReleasedFile, ...]:
     """Load every release, oldest first. Raises `OSError` if there is none, or one lacks its script or icon."""
     releases = sorted(_list_releases(folder or files("widget")), key=lambda one: _order(one.name))
@@ -76,15 +85,10 @@ def _order(version: str) -> tuple[int, ...]:
 
 def _load(release: Traversable, *, name: str) -> ReleasedFile:
     raw = release.joinpath(name).read_bytes()
-    bodies = {
-        "br": brotli.compress(raw, quality=BROTLI_QUALITY),
-        "gzip": gzip.compress(raw, 9, mtime=0),
-        "identity": raw,
-    }
     return ReleasedFile(
         version=release.name,
         name=name,
-        bodies=bodies,
+        bodies=compress(raw),
         sha256=hashlib.sha256(raw).hexdigest(),
         integrity=f"sha384-{base64.b64encode(hashlib.sha384(raw).digest()).decode()}",
     )
@@ -155,22 +159,23 @@ def _get_files() -> ButtonFiles:
 
 
 def _answer(found: ReleasedFile, *, cache: str) -> Response:
-    """Answer in the browser's preferred coding; no ranges, since the files are small."""
-    coding = _pick_coding(found.bodies)
-    response = Response(found.bodies[coding], content_type=found.media_type)
-    if coding != "identity":
-        response.content_encoding = coding
+    """Answer a file; no ranges, since the files are small."""
+    response = answer_in_best_coding(found.bodies, content_type=found.media_type)
     response.headers["Cache-Control"] = cache
     response.headers["Accept-Ranges"] = "none"
-    response.vary.add("Accept-Encoding")
     # A strong validator identifies the exact bytes sent (RFC 9110 §8.8.3.3), so each coding has its own.
-    response.set_etag(f"{found.sha256[:_ETAG_CHARACTERS]}-{coding}")
+    response.set_etag(f"{found.sha256[:_ETAG_CHARACTERS]}-{response.content_encoding or 'identity'}")
     response.make_conditional(request)
     return response
 
 
-def _pick_coding(bodies: Mapping[str, bytes]) -> str:
-    """Return the accepted coding with the highest weight (the first on a tie), else identity."""
+def answer_in_best_coding(bodies: Mapping[str, bytes], *, content_type: str) -> Response:
+    """Answer in the accepted coding with the highest weight (the first on a tie), else uncompressed."""
     weights = {coding: request.accept_encodings.quality(coding) for coding in bodies if coding != "identity"}
     best = max(weights, key=lambda coding: weights[coding])
-    return best if weights[best] > 0 else "identity"
+    coding = best if weights[best] > 0 else "identity"
+    response = Response(bodies[coding], content_type=content_type)
+    if coding != "identity":
+        response.content_encoding = coding
+    response.vary.add("Accept-Encoding")
+    return response

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask, request
 from flask.typing import ResponseReturnValue
 
+from gateway.button import answer_in_best_coding
 from gateway.button import register as register_button
 from gateway.guidance.advice import load_advice
 from gateway.guidance.risk import load_rules
@@ -294,10 +295,6 @@ def show_file(name: str) -> ResponseReturnValue:
     asset = find_asset(get_door().assets, name=name)
     if asset is None:
         not_found()
-    is_compressed = "gzip" in request.headers.get("Accept-Encoding", "")
-    response = Response(asset.compressed if is_compressed else asset.plain, content_type=asset.media_type)
-    if is_compressed:
-        response.headers["Content-Encoding"] = "gzip"
-    response.headers["Vary"] = "Accept-Encoding"
+    response = answer_in_best_coding(asset.bodies, content_type=asset.media_type)
     response.headers["Cache-Control"] = f"public, max-age={ONE_YEAR_SECONDS}, immutable"
     return response

@@ -8,7 +8,6 @@ instead, because adults at work read them and dictate them by telephone. A butto
 with another field name (an option, `change`) is read as that field, and is not listed here.
 """
 
-import gzip
 import hashlib
 import re
 from collections.abc import Callable, Mapping
@@ -21,6 +20,7 @@ from typing import Final, Literal
 
 from flask import current_app
 
+from gateway.button import compress
 from gateway.guidance.advice import AdviceLibrary
 from gateway.guidance.agency import Agency
 from gateway.guidance.signposts import Country, Signpost
@@ -51,12 +51,16 @@ HASH_CHARACTERS = 6
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file in memory, plain and compressed, and its address."""
+    """One file in memory, by content coding, and its address."""
 
     path: str
     media_type: str
-    plain: bytes
-    compressed: bytes
+    bodies: Mapping[str, bytes]
+
+    @property
+    def plain(self) -> bytes:
+        """The uncompressed file."""
+        return self.bodies["identity"]
 
 
 def load_assets(folder: Path = STATIC_FOLDER) -> Mapping[str, Asset]:
@@ -73,7 +77,7 @@ def _trim(text: bytes, *, media_type: str) -> bytes:
     """Drop comments and needless white space: in scripts only whole lines, because strings may contain slashes."""
     if media_type.startswith("text/css"):
         plain = re.sub(rb"/\*.*?\*/", b"", text, flags=re.DOTALL)
-        return re.sub(rb"\s*([{};,])\s*", rb"\1", re.sub(rb"\s+", b" ", plain)).strip()
+        return re.sub(rb"\s*([{};,])\s*|(:) ", rb"\1\2", re.sub(rb"\s+", b" ", plain)).strip()
     if media_type.startswith("text/javascript"):
         return re.sub(rb"(?m)^\s*//.*\n|^\s+", b"", text)
     return text
@@ -85,8 +89,7 @@ def _load(path: Path) -> Asset:
     return Asset(
         path=f"{FILES_PATH}{path.stem}.{digest}{path.suffix}",
         media_type=MEDIA_TYPES[path.suffix],
-        plain=plain,
-        compressed=gzip.compress(plain, 9, mtime=0),
+        bodies=compress(plain),
     )
 
 

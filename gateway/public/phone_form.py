@@ -5,8 +5,8 @@ reference, sealed under the gateway's own key, so that nothing is kept about a v
 through the same intake as one that the plain way sealed here. Never has the words, nor the key of the way back.
 """
 
-import gzip
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Final, get_args
@@ -19,6 +19,7 @@ from flask_wtf.csrf import generate_csrf  # type: ignore[import-untyped]  # the 
 from msgspec import Meta, Struct
 from sqlalchemy import Connection
 
+from gateway.button import answer_in_best_coding, compress
 from gateway.exchange.request_signatures import parse_any_spelling
 from gateway.guidance.agency import make_promise
 from gateway.guidance.risk import Urgency
@@ -78,25 +79,18 @@ _Base64url = Annotated[str, Meta(max_length=SEND_BODY_BYTES)]
 
 
 @dataclass(frozen=True, slots=True)
-class _Document:
-    plain: bytes
-    compressed: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Documents:
-    """The documents of one process by language, each made at its first request, which takes some seconds."""
+    """The documents of one process by language and content coding, each made at its first request: some seconds."""
 
-    made: dict[Language, _Document] = field(default_factory=dict)
+    made: dict[Language, Mapping[str, bytes]] = field(default_factory=dict)
     making: threading.Lock = field(default_factory=threading.Lock)
 
-    def get(self, door: PublicDoor, language: Language) -> _Document:
+    def get(self, door: PublicDoor, language: Language) -> Mapping[str, bytes]:
         """Return the document of the language of this request."""
         if language not in self.made:
             with self.making:
                 if language not in self.made:
-                    plain = make_phone_document(door).encode()
-                    self.made[language] = _Document(plain, gzip.compress(plain, 9, mtime=0))
+                    self.made[language] = compress(make_phone_document(door).encode())
         return self.made[language]
 
 
@@ -112,11 +106,7 @@ def show_phone(language: Language) -> ResponseReturnValue:
         return turn_away()
     g.public_language = language
     documents: Documents = current_app.extensions[DOCUMENTS]
-    document = documents.get(door, language)
-    if "gzip" not in request.headers.get("Accept-Encoding", ""):
-        return Response(document.plain, content_type=HTML, headers={"Vary": "Accept-Encoding"})
-    headers = {"Vary": "Accept-Encoding", "Content-Encoding": "gzip"}
-    return Response(document.compressed, content_type=HTML, headers=headers)
+    return answer_in_best_coding(documents.get(door, language), content_type=HTML)
 
 
 class Proposal(Struct, frozen=True, kw_only=True):

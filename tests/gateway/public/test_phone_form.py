@@ -4,6 +4,7 @@ import gzip
 import json
 from pathlib import Path
 
+import brotli
 import pytest
 from werkzeug.test import TestResponse
 
@@ -36,8 +37,9 @@ def test_document_is_the_same_bytes_for_everybody_and_sets_no_cookie(public: Pub
     assert (first.status_code, first.data, first.headers.get("Set-Cookie")) == (200, second.data, None)
     assert second.headers.get("Set-Cookie") is None
     assert f'<html lang="{language}">' in first.text
-    packed = get_document(public.person(), path, Accept_Encoding="gzip")
-    assert (packed.headers["Content-Encoding"], gzip.decompress(packed.data)) == ("gzip", first.data)
+    for coding, unpack in (("gzip", gzip.decompress), ("br", brotli.decompress)):
+        packed = get_document(public.person(), path, Accept_Encoding=coding)
+        assert (packed.headers["Content-Encoding"], unpack(packed.data)) == (coding, first.data)
 
 
 def test_document_holds_the_journey_and_the_pinned_root(public: PublicHouse):
