@@ -161,7 +161,7 @@ class PromiseAnswer(Struct, frozen=True, kw_only=True):
 
 
 class VisitAnswer(Struct, frozen=True, kw_only=True):
-    """The facts that a page needs to seal a report; `store_key` and `key_set` are base64url."""
+    """The facts that a page needs to seal a report; `key_set` is the signed text, `store_key` base64url."""
 
     context: str | None
     copy_version: str
@@ -228,7 +228,7 @@ def _make_visit_answer(door: PublicDoor) -> VisitAnswer:
         copy_version=door.wording.version,
         csrf_token=generate_csrf(),
         environment=door.key_state.environment,
-        key_set=to_base64url(keys.bundle),
+        key_set=keys.bundle.decode("ascii"),
         now=now,
         placement=placement,
         promises={urgency: _make_promise_answer(door, urgency, now=now) for urgency in get_args(Urgency)},

@@ -37,7 +37,7 @@ def phone(chromium: Browser, tmp_path: Path) -> Iterator[Phone]:
         page = make_phone_document(house.app.extensions[EXTENSION])
     pinned = f'data-root-fingerprint="{agency.pin().root_fingerprint}" data-environment="live" data-plain="/plain"'
     script = '<script type="text/plain" data-worker="/worker.js"></script>'
-    facts = {"key_set": to_base64url(agency.bundle(serial=1)), "now": format_time(NOW)}
+    facts = {"key_set": agency.bundle(serial=1).decode(), "now": format_time(NOW)}
     opened = Phone(page=None, facts=facts)  # type: ignore[arg-type]  # its page asks it at once
     document = page.replace("<main ", f"{script}<main {pinned} ")
     opened.page = open_document(chromium, document, boot="import '/phone/page.js';", answer_post=opened.answer)

@@ -19,7 +19,7 @@ from gateway.public.door import EXTENSION
 from gateway.public.journey import find_packed_answers, keep_on_path, pack_answers
 from gateway.public.phone_document import make_phone_document
 from partner_sdk.key_files import KeyRole
-from partner_sdk.wire.canonical import format_time, parse_base64url, to_base64url
+from partner_sdk.wire.canonical import format_time, parse_base64url
 from partner_sdk.wire.submission import ClearFields, report_context
 from tests.builders import NOW, PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse, make_public_house
@@ -93,7 +93,7 @@ VISIT: Final = {
     "reference": "C5H6-6S35C-3",
     "proposal": "proposal",
     "store_key": "A" * 43,
-    "key_set": "AAAA",
+    "key_set": "{}",
     "now": "2026-12-04T09:00:00Z",
     "placement": None,
     "copy_version": "2026-12",
@@ -411,7 +411,7 @@ def test_desk_opens_the_same_report_whichever_way_it_came(
 ) -> None:
     house = make_public_house(tmp_path)
     agency = house.house.agency
-    facts = {"key_set": to_base64url(agency.bundle(serial=1)), "now": format_time(NOW)}
+    facts = {"key_set": agency.bundle(serial=1).decode(), "now": format_time(NOW)}
     pinned = document.replace('fingerprint="00"', f'fingerprint="{agency.pin().root_fingerprint}"')
     phone = Phone(page=None, facts=facts)  # type: ignore[arg-type]  # its page asks it at once
     phone.page = open_document(chromium, pinned, boot=SEALING, answer_post=phone.answer)

@@ -124,7 +124,7 @@ export function openVisit(doc, parts) {
     };
     const policy = /** @type {any} */ (window).trustedTypes?.createPolicy("form", rules) ?? rules;
     sealer = parts.startSealer(own, policy);
-    const keySet = parseBase64url(visit?.facts.key_set ?? "");
+    const keySet = new TextEncoder().encode(visit?.facts.key_set);
     await sealer.ask("check", { keySet, rootFingerprint, environment, now: spellNow() });
   }
 

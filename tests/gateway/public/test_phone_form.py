@@ -83,7 +83,7 @@ def test_visit_gets_all_that_sealing_needs_and_nothing_is_stored(public: PublicH
     }
     keys = public.gateway.key_state.find_keys()
     assert keys is not None
-    assert parse_base64url(found["key_set"]) == keys.bundle
+    assert found["key_set"].encode() == keys.bundle
     assert len(parse_base64url(found["store_key"])) == 32
     assert public.house.rows("drafts") == []
     proposal = open_proposal(public.app.extensions[EXTENSION], found["proposal"])
