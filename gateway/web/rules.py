@@ -244,7 +244,7 @@ def get_elapsed_milliseconds() -> int:
 
 
 def apply_request_ids(app: Flask) -> None:
-    """Give every request an id and a start time, and every response the id."""
+    """Give every request an id and a start time, and every response the id, but for files that caches keep."""
     app.before_request(_begin)
     app.after_request(_add_header)
 
@@ -255,7 +255,9 @@ def _begin() -> None:
 
 
 def _add_header(response: Response) -> Response:
-    response.headers[REQUEST_ID_HEADER] = get_request_id()
+    stated = find_current_rule()
+    if stated is None or stated.surface != "asset" or response.status_code >= 400:
+        response.headers[REQUEST_ID_HEADER] = get_request_id()
     return response
 
 

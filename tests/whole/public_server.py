@@ -48,7 +48,12 @@ SHOWN_HEADERS = ("Content-Type", "Content-Security-Policy", "Referrer-Policy", "
 
 
 class QuietHandler(WSGIRequestHandler):
-    """Logs no request."""
+    """Logs no request, and names no server beside the one that the door names."""
+
+    def send_response(self, code: int, message: str | None = None) -> None:
+        """Begin an answer."""
+        self.send_response_only(code, message)
+        self.send_header("Date", self.date_time_string())
 
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - the base class names it so
         """Drop the line."""
