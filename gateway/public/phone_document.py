@@ -1,7 +1,7 @@
 """Makes the document of the form on the child's own phone: every screen of one language, the same bytes for everybody.
 
-It holds the journey as JSON, and the fingerprint of the agency's root. It never holds an answer, a token, a cookie or a
-date.
+It holds the pages of coming back too, the journey as JSON, and the fingerprint of the agency's root. It never holds an
+answer, a token, a cookie or a date.
 
 The templates of the plain way render each screen for each reader whom the wording tells apart. Equal blocks are written
 once. A block for some readers has `data-who`, `data-age`, `data-near`, `data-where` or `data-meets`, each with the
@@ -15,6 +15,7 @@ an option is offered is the journey's own data: here all of them stand.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from difflib import SequenceMatcher
 from html import escape
 from html.parser import HTMLParser
@@ -26,7 +27,16 @@ from markupsafe import Markup
 
 from gateway.exchange.public_codes import ADULT_BAND, MEETS_TODAY, NO, NOT_SURE, NOT_UK, YES, YOUNGEST_BANDS
 from gateway.guidance.signposts import OTHER, TalkTo
-from gateway.public.door import OPINIONS, SIDE_PATHS, PublicDoor, get_path, make_opinion_action, make_see_action
+from gateway.public.door import (
+    COME_BACK,
+    OPINIONS,
+    REPLIES,
+    SIDE_PATHS,
+    PublicDoor,
+    get_path,
+    make_opinion_action,
+    make_see_action,
+)
 from gateway.public.journey import (
     CHECK,
     DO_NOT_GO,
@@ -54,8 +64,9 @@ from gateway.public.pages import (
     render_screen,
 )
 from gateway.public.views.check import list_advice, make_urgent
+from gateway.public.views.start import Typed, render_come_back
 from gateway.public.visit import NO_VERSION
-from gateway.public.wording import find_in_voice, get_language, make_reader_voice, make_voice
+from gateway.public.wording import find_in_voice, format_day, get_language, make_reader_voice, make_voice
 
 SLOT_COUNTRY: Final = "slot"  # no ISO 3166 code
 _SAME_COUNTRY: Final = "same"  # its emergency number is the UK's
@@ -255,6 +266,8 @@ def make_phone_document(door: PublicDoor) -> str:
         title=door.wording.screen(_FIRST)["title"],
         first=_FIRST,
         sections=sections,
+        return_pages=_render_return_pages(door),
+        return_texts=_list_return_texts(door),
         countries=[(code, _list_country(door, code)) for code in door.countries],
         progress=door.wording.table["progress"],
         notices=door.wording.table["notice"],
@@ -392,6 +405,47 @@ def _render_thanks(door: PublicDoor, screen: Screen, answers: Answers) -> str:
         opinions=[(make_opinion_action(one), words["ok"][one]) for one in OPINIONS],
     )
     return _read_main(page)
+
+
+def _render_return_pages(door: PublicDoor) -> Mapping[str, Markup]:
+    """Render the page that asks for number and words, as it is first and after each fault, and the replies.
+
+    With replies, the card is a slot for each.
+    """
+    pages = {
+        COME_BACK: render_come_back(door, Typed(), _BLANK),
+        f"{COME_BACK}_blank": render_come_back(door, Typed(), _BLANK, fault="blank"),
+        f"{COME_BACK}_refused": render_come_back(door, Typed(), _BLANK, fault="refused"),
+    }
+    words = door.wording.page(REPLIES)
+    slot = {"day": words["written"].format(day="⟨day⟩"), "text": "⟨text⟩"}
+    for name, promise, replies in ((REPLIES, "", [slot]), (f"{REPLIES}_none", "⟨promise⟩", [])):
+        pages[name] = render_page(
+            door,
+            "replies.html",
+            title=words["title"],
+            page=words,
+            reference="⟨reference⟩",
+            stage="⟨stage⟩",
+            promise=promise,
+            replies=replies,
+        )
+    focused = {name: _read_main(page).replace(" autofocus", "") for name, page in pages.items()}
+    return {name: Markup(page) for name, page in focused.items()}  # noqa: S704  # rendered by the templates
+
+
+def _list_return_texts(door: PublicDoor) -> Mapping[str, str]:
+    """List what fills the slots of the replies; the script names a day as `format_day` does."""
+    words = door.wording.page(REPLIES)
+    week = [format_day(date(2026, 2, number)).split(f" {number} ") for number in range(1, 8)]  # from a Sunday
+    year = [format_day(date(2026, month, 1)).split(" 1 ") for month in range(1, 13)]
+    return {
+        **{key: words[key] for key in ("stage_received", "stage_collected", "stage_read", "stage_answered")},
+        "promise": words["promise"].format(day="⟨day⟩"),
+        "no_promise": words["no_promise"],
+        "weekdays": ", ".join(weekday for weekday, _ in week),
+        "months": ", ".join(month for _, month in year),
+    }
 
 
 def _list_country(door: PublicDoor, code: str) -> Mapping[str, Any]:

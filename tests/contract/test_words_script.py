@@ -1,5 +1,6 @@
 """The words of the form on the phone: drawn, read and derived alike by the script and by the gateway."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 
 from gateway.public.returning import CODE_WORDS, MOST_DRAWS, WORD_COUNT, ReturnWordsError, draw_code, load_return_words
-from partner_sdk.wire.canonical import parse_base64url
+from partner_sdk.errors import FormatError
+from partner_sdk.wire.canonical import make_reference, parse_base64url, parse_reference
 from tests.contract.vector_files import FILES
 from tests.house.sources import ROOT
 
@@ -20,6 +22,14 @@ WORDS = load_return_words()
 CASES = FILES["return-code"]["cases"]
 DERIVED = [case for case in CASES if "seed" in case]
 TYPED = [case for case in CASES if "typed" in case]
+REFERENCES = [make_reference("live", random=hashlib.sha256(bytes([one])).digest()[:6]) for one in range(200)]
+MISREAD = str.maketrans({"0": "o", "1": "l", "-": " "})
+TYPED_REFERENCES = [
+    *REFERENCES,
+    *(f" {reference.translate(MISREAD).lower()}\n" for reference in REFERENCES),
+    *(reference[:-1] + "%" for reference in REFERENCES),
+    *("", "K7QF-2M9TX", f"{REFERENCES[0]}0", "\u00df\u0131\u2003-"),
+]
 # Numbers of 16 bits, round by round: the last round repeats for ever.
 DRAWS = (
     [[0, 1, 2, 3, 4]],
@@ -37,6 +47,7 @@ def ends() -> dict[str, Any]:
         "words": WORDS,
         "codes": [{name: case[name] for name in ("code", "reference")} for case in DERIVED],
         "typed": [case["typed"] for case in TYPED],
+        "references": TYPED_REFERENCES,
         "draws": DRAWS,
     }
     done = subprocess.run(
@@ -58,6 +69,18 @@ def test_typed_words_are_the_code_or_none(ends: dict[str, Any]) -> None:
     assert len(TYPED) == 8
     expected = {"success": FILES["return-code"]["code"], "not-a-code": {"reason": "not-a-code"}}
     assert ends["found"] == [expected[case["expect"]] for case in TYPED]
+
+
+def test_typed_reference_gets_the_spelling_that_the_gateway_gives_it(ends: dict[str, Any]) -> None:
+    known = 0
+    for typed, spelled in zip(TYPED_REFERENCES, ends["references"], strict=True):
+        try:
+            parsed: Any = parse_reference(typed)
+            known += 1
+        except FormatError:
+            parsed = {"reason": "not-a-code"}
+        assert spelled == parsed, typed
+    assert known == 2 * len(REFERENCES)
 
 
 def test_same_random_bytes_draw_the_words_that_the_gateway_draws(ends: dict[str, Any]) -> None:

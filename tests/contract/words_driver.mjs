@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 
-const { module, words, codes, typed, draws } = JSON.parse(readFileSync(0, 'utf8'))
-const { deriveReturnKeys, drawCode, findCode } = await import(pathToFileURL(module))
+const { module, words, codes, typed, references, draws } = JSON.parse(readFileSync(0, 'utf8'))
+const { deriveReturnKeys, drawCode, findCode, spellReference } = await import(pathToFileURL(module))
 const attempt = act => { try { return act() } catch (error) { return { reason: error.reason } } }
 const bytes = numbers => Uint8Array.from(numbers.flatMap(one => [one >> 8, one & 255]))
 
@@ -17,4 +17,6 @@ const drawn = draws.map(rounds => {
   return attempt(() => drawCode(words, () => bytes(rounds[Math.min(round++, rounds.length - 1)])))
 })
 const own = Array.from({ length: 20000 }, () => drawCode(words))
-process.stdout.write(JSON.stringify({ derived, found: typed.map(one => attempt(() => findCode(one, words))), drawn, own }))
+const found = typed.map(one => attempt(() => findCode(one, words)))
+const spelled = references.map(one => attempt(() => spellReference(one)))
+process.stdout.write(JSON.stringify({ derived, found, references: spelled, drawn, own }))

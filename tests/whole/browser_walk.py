@@ -191,8 +191,8 @@ def send(page: Page, server: PublicServer, way: ScreenAnswers = SHORT_ANSWERS, *
 
 
 def come_back(page: Page, url: str, reference: str, words: str) -> None:
-    """Type number and words into the page that asks for them."""
-    page.goto(f"{url}/16")
+    """Type number and words into the page that asks for them on the plain way."""
+    page.goto(f"{url}/16#plain")
     page.fill("#reference", reference)
     page.fill("#words_typed", words)
     go_on(page)

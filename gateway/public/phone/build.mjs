@@ -8,6 +8,7 @@ import { build } from "esbuild";
 const BUNDLES = [
   { entry: "worker.js", name: "sealing", hasLibraries: true },
   { entry: "page.js", name: "phone" },
+  { entry: "returning.js", name: "returning" }, // for those who come back alone: a first report waits for none of it
 ];
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));

@@ -12,7 +12,7 @@ import {
   merge,
   readScreen,
 } from "./journey.js";
-import { readValues, showScreen } from "./screens.js";
+import { focusOn, onEnter, readValues, showScreen } from "./screens.js";
 
 /**
  * @typedef {import("./journey.js").Answers} Answers
@@ -67,14 +67,7 @@ export function startInterview(screens, ports, known = BLANK) {
     const hasContext = Boolean(extra.hasContext) && !state.isLeftOut;
     showScreen(screens, getPlace(), state.answers, { ...extra, isLate: state.hasSeenCheck, hasContext, faults });
     window.scrollTo(0, 0);
-    focus(faults.length > 0 ? "#faults" : "h1");
-  }
-
-  /** @param {string} selector */
-  function focus(selector) {
-    const part = /** @type {HTMLElement | null} */ (main.querySelector(selector));
-    part?.setAttribute("tabindex", "-1");
-    part?.focus({ preventScroll: true });
+    focusOn(screens, faults.length > 0 ? "#faults" : "h1");
   }
 
   /** @param {string} name */
@@ -166,18 +159,11 @@ export function startInterview(screens, ports, known = BLANK) {
   doc.addEventListener("click", (event) => {
     const target = /** @type {Element} */ (event.target);
     const button = /** @type {HTMLButtonElement | null} */ (target.closest?.("button[name]"));
-    const link = target.closest?.("a[href^='#']");
     if (button && !button.disabled && !ports.isOver()) press(button);
     else if (button?.value.startsWith("see:")) ports.lead(button.value);
-    if (!link) return;
-    event.preventDefault(); // an entry of the history is a screen, and never a field of one
-    /** @type {HTMLElement | null} */ (doc.querySelector(link.getAttribute("href") ?? ""))?.focus();
   });
 
-  // Without a form, Enter must press Continue itself.
-  main.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.isComposing || !(/** @type {Element} */ (event.target).matches("input"))) return;
-    event.preventDefault();
+  onEnter(screens, () => {
     if (!ports.isOver()) ACTIONS.continue();
   });
 

@@ -7,4 +7,6 @@ import { sendSealed } from "./sending.js";
 import { openStore } from "./store.js";
 import { openVisit } from "./visit.js";
 
-openVisit(document, { openStore, startSealer, sendSealed, getUrgency });
+const loadReturn = (/** @type {string} */ url) => import(url);
+
+openVisit(document, { openStore, startSealer, sendSealed, getUrgency, loadReturn });

@@ -46,6 +46,8 @@ import {
  * @property {string} [reply_by] in words
  */
 
+export const RETURN_MARK = "#16"; // behind the document's address: begin with the first of these
+export const RETURN_PAGES = ["come_back", "replies"];
 const AXES = ["who", "age", "near", "where", "meets"];
 const LIMITED = AXES.map((axis) => `[data-${axis}]`).join();
 
@@ -53,7 +55,7 @@ const LIMITED = AXES.map((axis) => `[data-${axis}]`).join();
 const list = (part, selector) => [.../** @type {NodeListOf<T>} */ (part.querySelectorAll(selector))];
 
 /** @param {ParentNode} part @param {string} selector @returns {HTMLElement} */
-function take(part, selector) {
+export function take(part, selector) {
   const found = part.querySelector(selector);
   if (!found) throw new Error(`no ${selector}`);
   return /** @type {HTMLElement} */ (found);
@@ -76,6 +78,12 @@ export function takeScreens(doc, data) {
   const found = list(main, "section[id^=screen-]").map((section) => /** @type {HTMLElement} */ (section));
   const sections = new Map(found.map((section) => [section.id.slice("screen-".length), section]));
   for (const section of sections.values()) section.remove();
+  doc.addEventListener("click", (event) => {
+    const link = /** @type {Element} */ (event.target).closest?.("a[href^='#']");
+    if (!link) return;
+    event.preventDefault(); // an entry of the history is a screen, and never a field of one
+    /** @type {HTMLElement | null} */ (doc.querySelector(link.getAttribute("href") ?? ""))?.focus();
+  });
   const { content: countries } = /** @type {HTMLTemplateElement} */ (take(main, "template#countries"));
   return { doc, data, main, sections, helps: list(doc, "nav.help"), countries };
 }
@@ -120,8 +128,8 @@ function fit(part, reader) {
   return part;
 }
 
-/** @param {Element} part @param {Record<string, string>} values */
-function fillSlots(part, values) {
+/** Put texts in the place of slots, e.g. `⟨day⟩`. @param {Element} part @param {Record<string, string>} values */
+export function fillSlots(part, values) {
   const fill = (/** @type {string} */ text) => text.replace(/⟨(\w+)⟩/g, (slot, name) => values[name] ?? slot);
   const walker = /** @type {Document} */ (part.ownerDocument).createTreeWalker(part, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
@@ -171,8 +179,8 @@ function showHelp(screens, answers) {
 
 // --- A screen with questions.
 
-/** @param {Screens} screens @param {string} name @param {Answers} answers */
-function copySection(screens, name, answers) {
+/** Copy a section for the reader of these answers. @param {Screens} screens @param {string} name @param {Answers} answers */
+export function copySection(screens, name, answers) {
   const { reader, country } = findReader(screens, answers);
   const section = screens.sections.get(name);
   if (!section) throw new Error(`no section ${name}`);
@@ -210,8 +218,8 @@ function fillIn(part, field, answers, service) {
   }
 }
 
-/** @param {Screens} screens @param {string} name */
-const getText = ({ main }, name) => main.querySelector(`[data-common="${name}"]`)?.textContent ?? "";
+/** Return a text of the document that stands on no screen. @param {Screens} screens @param {string} name */
+export const getText = ({ main }, name) => main.querySelector(`[data-common="${name}"]`)?.textContent ?? "";
 
 /** @param {Screens} screens @param {HTMLElement} part @param {Screen} screen @param {Fault[]} faults */
 function showFaults(screens, part, screen, faults) {
@@ -261,13 +269,33 @@ function showProgress({ doc, main }, part, screen, isLate) {
  * Put a screen in the place of the one before, with the help bar and the title; the caller moves the focus.
  * @param {Screens} screens @param {HTMLElement} part @param {Answers} answers @param {boolean} [hasFaults]
  */
-function show(screens, part, answers, hasFaults = false) {
+export function show(screens, part, answers, hasFaults = false) {
   const { doc, main } = screens;
   for (const old of list(main, "section[id^=screen-]")) old.remove();
   take(main, "#notices").after(part);
   showHelp(screens, answers);
   const title = part.dataset.title ?? take(part, "h1").textContent;
   doc.title = hasFaults ? `${getText(screens, "error_title")} ${title}` : `${title}`;
+}
+
+/** Whether a page comes back: by a link, or because the browser dropped it. @param {Window} window */
+export const isReturn = ({ history, location }) =>
+  location.hash === RETURN_MARK || RETURN_PAGES.includes(history.state?.screen);
+
+/** Move the focus, e.g. to the heading. @param {Screens} screens @param {string} selector */
+export function focusOn({ main }, selector) {
+  const part = /** @type {HTMLElement | null} */ (main.querySelector(selector));
+  part?.setAttribute("tabindex", "-1");
+  part?.focus({ preventScroll: true });
+}
+
+/** Press the main button by Enter too, as a form would. @param {Screens} screens @param {() => void} press */
+export function onEnter({ main }, press) {
+  main.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing || !(/** @type {Element} */ (event.target).matches("input"))) return;
+    event.preventDefault();
+    press();
+  });
 }
 
 /**

@@ -5,7 +5,7 @@
 
 import { BLANK, startInterview } from "./interview.js";
 import { getOne, keepOnPath, makeReport } from "./journey.js";
-import { showThanks, takeScreens } from "./screens.js";
+import { focusOn, isReturn, RETURN_MARK, showThanks, takeScreens } from "./screens.js";
 import { parseBase64url, toBase64url } from "./spelling.js";
 
 /**
@@ -18,16 +18,20 @@ import { parseBase64url, toBase64url } from "./spelling.js";
  * @property {() => Promise<object | null>} load
  * @property {() => void} wipe
  *
+ * @typedef {{ ask(task: string, fields: object): Promise<Facts>, stop(): void }} Sealer
+ *
  * @typedef {object} Parts
  * @property {(key: Uint8Array, now: () => number) => Store | Promise<Store>} openStore
- * @property {(url: string, policy: { createScriptURL(url: string): any }) =>
- *   { ask(task: string, fields: object): Promise<Facts>, stop(): void }} startSealer
+ * @property {(url: string, policy: { createScriptURL(url: string): any }) => Sealer} startSealer
  * @property {(body: object, options: any) => Promise<{ receipt: Uint8Array }>} sendSealed
+ * @property {(url: string) => Promise<typeof import("./returning.js")>} [loadReturn]
  * @property {(data: any, answers: Answers) => string} getUrgency "crisis", "urgent" or "other"
  */
 
 const RENEW_MILLISECONDS = 300_000;
 const PLAIN_CHECK = "/14"; // a post without a token shows the check page with its words, and gets one there
+const PLAIN_RETURN = "/16";
+const PLAIN_MARK = "#plain"; // there it does not lead here
 const NO_VERSION = "0";
 
 /** @param {Document} doc @param {string} name @returns {HTMLElement | null} */
@@ -45,7 +49,8 @@ export function openVisit(doc, parts) {
   const screens = takeScreens(doc, data);
   const { environment = "", plain = "/", rootFingerprint = "" } = screens.main.dataset;
   const language = doc.documentElement.lang;
-  const isBack = Boolean(history.state?.screen); // a page that was dropped, reloaded, or come back to
+  const isComingBack = isReturn(window);
+  const isBack = !isComingBack && Boolean(history.state?.screen); // a page that was dropped, reloaded, or come back to
   /** @type {State} */
   let state = BLANK;
   let isOver = false;
@@ -58,6 +63,8 @@ export function openVisit(doc, parts) {
   let pending;
   /** @type {ReturnType<typeof startInterview> | undefined} */
   let interview;
+  /** @type {ReturnType<typeof import("./returning.js").startReturn> | undefined} */
+  let returning;
   /** @type {{ of: string, body: Facts, sent: import("./screens.js").Sent } | undefined} */
   let sealed;
 
@@ -82,9 +89,10 @@ export function openVisit(doc, parts) {
 
   function fail() {
     if (isOver || isLeading) return;
-    if (Object.keys(state.answers).length > 0) return showNotice("simple");
+    if (Object.keys(state.answers).length > 0 || returning?.getTyped()) return showNotice("simple");
     if (isBack) return showNotice("later"); // the words are in the store, and may open at the next try
     wipe();
+    if (isComingBack) return location.replace(PLAIN_RETURN + PLAIN_MARK);
     try {
       window.sessionStorage.setItem("plain", "start"); // leave.js on the first page presses Start at once
     } catch {
@@ -93,14 +101,18 @@ export function openVisit(doc, parts) {
     location.replace(plain);
   }
 
+  /** Ask the gateway; a request that comes too soon is made once more. @param {string} path @param {object} body */
+  async function ask(path, body, isSecond = false) {
+    const headers = { "Content-Type": "application/json", "X-CSRFToken": visit?.facts.csrf_token ?? "" };
+    const answer = await window.fetch(path, { method: "POST", headers, body: JSON.stringify(body) }).catch(() => null);
+    if (answer?.ok) return answer.json();
+    if (answer?.status !== 429 || isSecond) throw Object.assign(new Error("refused"), { reason: "waiting_failed" });
+    await new Promise((resolve) => setTimeout(resolve, 1000 * Number(answer.headers.get("Retry-After"))));
+    return ask(path, body, true);
+  }
+
   async function askVisit() {
-    const answer = await window.fetch("/form/visit", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ language }),
-    });
-    if (!answer.ok) throw new Error("refused");
-    const facts = await answer.json();
+    const facts = await ask("/form/visit", { language });
     if (facts.environment !== environment) throw new Error("wrong environment");
     visit = { facts, askedAt: Date.now() };
     return facts;
@@ -111,7 +123,7 @@ export function openVisit(doc, parts) {
 
   const spellNow = () => `${getNow().toISOString().slice(0, 19)}Z`;
 
-  /** @type {ReturnType<Parts["startSealer"]> | undefined} */
+  /** @type {Sealer | undefined} */
   let sealer;
 
   async function checkKeys() {
@@ -193,9 +205,7 @@ export function openVisit(doc, parts) {
     for (const part of [taps?.previousElementSibling?.previousElementSibling, taps?.previousElementSibling, taps])
       part?.remove();
     doc.querySelector("button[value=language]")?.remove();
-    const heading = screens.main.querySelector("h1");
-    heading?.setAttribute("tabindex", "-1");
-    heading?.focus();
+    focusOn(screens, "h1");
   }
 
   /** @param {Answers} answers @param {boolean} [isSecond] */
@@ -225,10 +235,14 @@ export function openVisit(doc, parts) {
   function postPlainly() {
     if (interview?.showTooLong()) return;
     const form = doc.createElement("form");
-    form.method = "post";
-    form.action = PLAIN_CHECK;
     const text = new TextEncoder().encode(JSON.stringify(keepOnPath(data, state.answers)));
-    const fields = { csrf_token: "", journey: "", version: NO_VERSION, words: toBase64url(text) };
+    const typed = returning?.getTyped();
+    const fields = {
+      ...{ csrf_token: "", journey: "", version: NO_VERSION },
+      ...(typed ? { csrf_token: visit?.facts.csrf_token ?? "", ...typed } : { words: toBase64url(text) }),
+    };
+    form.method = "post";
+    form.action = typed ? PLAIN_RETURN : PLAIN_CHECK;
     for (const [name, value] of Object.entries(fields)) {
       const input = doc.createElement("input");
       Object.assign(input, { type: "hidden", name, value });
@@ -245,8 +259,8 @@ export function openVisit(doc, parts) {
     // Another page opens beside this one, so that a phone keeps the words.
     if (action !== "language") return void window.open(data.sides[action] ?? "/", "_blank", "noopener");
     isLeading = true;
-    await store?.save(state);
-    location.replace(language === "cy" ? "/form" : "/cy/form");
+    if (!returning) await store?.save(state);
+    location.replace((language === "cy" ? "/form" : "/cy/form") + (returning ? RETURN_MARK : ""));
   }
 
   /** @type {import("./interview.js").Ports} */
@@ -263,10 +277,30 @@ export function openVisit(doc, parts) {
     isOver: () => isOver,
   };
 
+  /** @type {import("./returning.js").ReturnPorts} */
+  const returnPorts = {
+    getSealer: async () => {
+      await begun;
+      return /** @type {Sealer} */ (sealer);
+    },
+    ...{ ask, spellNow },
+    lock: (isBusy) => {
+      if (isBusy) showNotice(); // what it told of is being done
+      lock(isBusy);
+    },
+    wipe: () => store?.wipe(),
+    lead: (action) => void lead(action),
+    fail: (error) => showNotice(error?.reason === "waiting_failed" ? "failed" : "simple"),
+    isOver: () => isOver,
+  };
+
   async function begin() {
-    if (!isBack) interview = startInterview(screens, ports);
+    if (isComingBack && parts.loadReturn)
+      returning = (await parts.loadReturn(script.dataset.returning ?? "")).startReturn(screens, returnPorts);
+    else if (!isBack) interview = startInterview(screens, ports);
     const facts = await askVisit();
     store = await parts.openStore(parseBase64url(facts.store_key), () => Date.now());
+    if (returning) return checkKeys();
     const known = /** @type {State | null} */ (isBack ? await store.load() : null);
     if (isBack && !known) {
       wipe(); // nobody opens it any more: it was sent or wiped, is an hour old, or of another visit
@@ -285,7 +319,7 @@ export function openVisit(doc, parts) {
     const button = /** @type {Element} */ (target).closest?.("[id^='notice-'] button");
     const notice = button?.closest("[id^='notice-']")?.id;
     if (notice === "notice-simple") postPlainly();
-    if (notice === "notice-failed" && pending) void send(pending);
+    if (notice === "notice-failed") void (pending ? send(pending) : returning?.open());
     if (notice === "notice-later") location.reload();
   });
   window.addEventListener("error", fail);
@@ -304,9 +338,10 @@ export function openVisit(doc, parts) {
   const tabs = new window.BroadcastChannel("form");
   tabs.onmessage = ({ data: said }) => {
     if (isOver) return;
-    showNotice("two_tabs");
+    if (!returning) showNotice("two_tabs");
     if (said === "new") tabs.postMessage("known");
   };
-  tabs.postMessage("new");
-  begin().catch(fail);
+  if (!isComingBack) tabs.postMessage("new");
+  const begun = begin();
+  begun.catch(fail);
 }

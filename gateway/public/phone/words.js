@@ -47,6 +47,14 @@ export function findCode(typed, words) {
   return found.join(" ");
 }
 
+/** Return a typed reference in its one spelling; the gateway checks the last symbol. @param {string} typed */
+export function spellReference(typed) {
+  const symbols = typed.slice(0, MOST_TYPED_CHARACTERS).toUpperCase().replace(/[\s-]/g, "");
+  const read = symbols.replace(/O/g, "0").replace(/[IL]/g, "1");
+  check(/^[0-9A-Z]{10}$/.test(read), "not-a-code");
+  return `${read.slice(0, 4)}-${read.slice(4, 9)}-${read.slice(9)}`;
+}
+
 /** @param {Bytes} raw @param {string} label @returns {Promise<Bytes>} */
 async function expand(raw, label) {
   const key = await crypto.subtle.importKey("raw", raw, "HKDF", false, ["deriveBits"]);

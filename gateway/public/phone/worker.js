@@ -12,7 +12,7 @@ import coded from "../return_words.txt";
 import { open, seal, sealingKeyId } from "./boxes.js";
 import { verifyKeySet, verifyReceipt, verifyReply } from "./sealing.js";
 import { WireError, check, join, parseBase64url, parseCanonical, spell, toBase64url } from "./spelling.js";
-import { deriveReturnKeys, drawCode, findCode, readWords } from "./words.js";
+import { deriveReturnKeys, drawCode, findCode, readWords, spellReference } from "./words.js";
 
 export * from "./sealing.js"; // for the tests: the wire's vectors run against the very file that is served
 
@@ -113,8 +113,9 @@ const TASKS = {
   seal: sealReport,
   receipt: takeReceipt,
   derive: async ({ words, reference }) => {
-    const taken = await takeCode(findCode(words, WORDS), reference);
-    return { ...taken, token: wayBack?.token };
+    const spelled = spellReference(reference);
+    const { replyKey } = await takeCode(findCode(words, WORDS), spelled);
+    return { reference: spelled, replyKey, token: wayBack?.token };
   },
   open: openAll,
 };

@@ -422,9 +422,10 @@ class Typed:
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
 def show_come_back() -> ResponseReturnValue:
-    """Ask for the number and the five words; always blank."""
+    """Ask for the number and the five words; always blank. A script leads to the page that keeps both in the browser."""
     remember_asked_language()
-    return render_come_back(get_door(), Typed(), make_blank_form())
+    door = get_door()
+    return render_come_back(door, Typed(), make_blank_form(), may_lead=is_open(door) and not door.is_practice)
 
 
 @rule(login=Login.OPEN, limit="public-return", csrf=CsrfRule.TOKEN, body_bytes=SMALL_BODY_BYTES, log_word=LOG_WORD)
@@ -479,6 +480,7 @@ def render_come_back(
     *,
     fault: Literal["blank", "refused"] | None = None,
     notice_page: str | None = None,
+    may_lead: bool = False,
 ) -> str:
     """Render the page; `fault` is either a missing field, or the one message for everything else."""
     words = door.wording.page(COME_BACK)
@@ -491,6 +493,7 @@ def render_come_back(
         title=words["title"],
         page=words,
         typed=typed,
+        may_lead=may_lead,
         has_faults=fault is not None,
         faults=[] if fault is None else [{"target": _get_target(typed), "text": words[fault]}],
         notice=None if notice_page is None else make_notice(door, notice_page),
@@ -554,6 +557,9 @@ def post_sealed_place() -> ResponseReturnValue:
     except StorageUnavailableError:
         raise RequestRefusedError(problems.STORAGE_UNAVAILABLE) from None
     answer = PlaceAnswer(found=None if found is None else _encode_sealed(found))
+    visit = find_visit()
+    if found is not None and visit is not None:
+        wipe_drafts(door, *visit.list_draft_ids())  # as the page says, and as the plain way does
     return Response(encode(answer), content_type="application/json")
 
 
