@@ -422,7 +422,7 @@ class Typed:
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
 def show_come_back() -> ResponseReturnValue:
-    """Ask for the number and the five words; always blank. A script leads to the page that keeps both in the browser."""
+    """Ask for the number and the five words; always blank. A script leads to the page that keeps both there."""
     remember_asked_language()
     door = get_door()
     return render_come_back(door, Typed(), make_blank_form(), may_lead=is_open(door) and not door.is_practice)
