@@ -81,6 +81,7 @@ from partner_sdk.wire.submission import (
     Progress,
     ReportKind,
     ReportPost,
+    StatedFields,
     SubmissionStatement,
     report_context,
 )
@@ -220,7 +221,7 @@ def make_report_body(
     plaintext = encode_sealed_report(make_sealed_report(report, clear=clear, evidence=evidence))
     envelope = seal(plaintext, key=key, context=report_context(clear))
     statement = SubmissionStatement(
-        **{name: getattr(clear, name) for name in ClearFields.__struct_fields__},
+        **{name: getattr(clear, name) for name in StatedFields.__struct_fields__},
         created_at=format_time(now),
         envelope_sha256=envelope.sha256().hex(),
     )

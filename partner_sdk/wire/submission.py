@@ -51,8 +51,8 @@ _SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 _RESERVED_IDS = frozenset({PUBLIC_SENDER, AGENCY})
 
 
-class ClearFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The facts that the gateway may know about a report; the same fields are inside the seal."""
+class StatedFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The clear fields that a partner states."""
 
     earlier_reference: Reference | None
     environment: Environment
@@ -64,7 +64,11 @@ class ClearFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     schema_version: Literal["1"]
 
 
-class SubmissionStatement(ClearFields, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ClearFields(StatedFields, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The facts that the gateway may know about a report; the same fields are inside the seal."""
+
+
+class SubmissionStatement(StatedFields, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The clear fields, the digest of the envelope (hexadecimal) and the partner's time."""
 
     created_at: WireTime
@@ -80,10 +84,10 @@ class ReportPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 def clear_fields_of(statement: SubmissionStatement) -> ClearFields:
     """Return the clear fields of a submission statement."""
-    return ClearFields(**{name: getattr(statement, name) for name in ClearFields.__struct_fields__})
+    return ClearFields(**{name: getattr(statement, name) for name in StatedFields.__struct_fields__})
 
 
-def check_clear_fields(fields: ClearFields) -> None:
+def check_clear_fields(fields: StatedFields) -> None:
     """Raise `FormatError` for an id, a reference or a list outside the format of WIRE.md §6.1."""
     if fields.partner != PUBLIC_SENDER:
         check_partner_id(fields.partner)

@@ -31,7 +31,14 @@ from partner_sdk.report import encode_sealed_report, make_sealed_report, parse_r
 from partner_sdk.wire.canonical import encode, make_report_id, to_base64url
 from partner_sdk.wire.sealing import SealingKey, seal
 from partner_sdk.wire.signing import find_active_sealing_key, parse_statement
-from partner_sdk.wire.submission import SIGNED_SUBMISSION, ClearFields, ReportPost, SubmissionStatement, report_context
+from partner_sdk.wire.submission import (
+    SIGNED_SUBMISSION,
+    ClearFields,
+    ReportPost,
+    StatedFields,
+    SubmissionStatement,
+    report_context,
+)
 from tests.bench.bare_app import STATE_VARIABLE, URI_VARIABLE, make_rows_table
 from tests.bench.figures import Figure, make_figure, make_parser, print_figures
 from tests.bench.load import write_requests
@@ -87,7 +94,7 @@ def make_http_requests(partner_state: Path, origin: str, key: SealingKey, count:
         sealed = make_sealed_report(report, clear=clear)
         envelope = seal(encode_sealed_report(sealed), key=key, context=report_context(clear)).to_bytes()
         statement = SubmissionStatement(
-            **{name: getattr(clear, name) for name in ClearFields.__struct_fields__},
+            **{name: getattr(clear, name) for name in StatedFields.__struct_fields__},
             created_at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
             envelope_sha256=hashlib.sha256(envelope).hexdigest(),
         )

@@ -21,7 +21,13 @@ from partner_sdk.report import encode_sealed_report, make_sealed_report, measure
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, to_base64url
 from partner_sdk.wire.sealing import SealingKey, seal
 from partner_sdk.wire.signing import parse_statement
-from partner_sdk.wire.submission import SIGNED_SUBMISSION, ClearFields, ReportPost, SubmissionStatement, report_context
+from partner_sdk.wire.submission import (
+    SIGNED_SUBMISSION,
+    ReportPost,
+    StatedFields,
+    SubmissionStatement,
+    report_context,
+)
 from tests.bench.figures import Figure, make_figure, make_parser, print_figures
 from tests.builders import FULL_REPORT, NOW, Agency, Partner, make_clear_fields
 from tests.sdk.client.test_client import KEYS
@@ -54,7 +60,7 @@ def make_body(submission_key: Ed25519PrivateKey, key: SealingKey, now: datetime)
     plaintext = encode_sealed_report(make_sealed_report(report, clear=clear))
     envelope = seal(plaintext, key=key, context=report_context(clear))
     statement = SubmissionStatement(
-        **{name: getattr(clear, name) for name in ClearFields.__struct_fields__},
+        **{name: getattr(clear, name) for name in StatedFields.__struct_fields__},
         created_at=format_time(now),
         envelope_sha256=envelope.sha256().hex(),
     )

@@ -14,7 +14,14 @@ from partner_sdk.report import IndustryReport, encode_sealed_report, make_sealed
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, parse_base64url, to_base64url
 from partner_sdk.wire.sealing import Envelope, SealingKey, seal
 from partner_sdk.wire.signing import parse_statement
-from partner_sdk.wire.submission import SIGNED_SUBMISSION, ClearFields, ReportPost, SubmissionStatement, report_context
+from partner_sdk.wire.submission import (
+    SIGNED_SUBMISSION,
+    ClearFields,
+    ReportPost,
+    StatedFields,
+    SubmissionStatement,
+    report_context,
+)
 from tests.builders.clock import NOW
 from tests.builders.parties import Partner
 
@@ -84,7 +91,7 @@ def sign_for_envelope(
     clear: ClearFields, envelope: bytes, *, private_key: Ed25519PrivateKey, created_at: datetime = NOW
 ) -> bytes:
     """Sign the submission statement of an envelope."""
-    fields = {name: getattr(clear, name) for name in ClearFields.__struct_fields__}
+    fields = {name: getattr(clear, name) for name in StatedFields.__struct_fields__}
     statement = SubmissionStatement(
         **fields, created_at=format_time(created_at), envelope_sha256=hashlib.sha256(envelope).hexdigest()
     )

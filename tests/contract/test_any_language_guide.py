@@ -10,7 +10,7 @@ from partner_sdk.wire import sealing
 from partner_sdk.wire.enrolment import EnrolmentKeys, Invitation
 from partner_sdk.wire.sealing import XWING_PUBLIC_KEY_BYTES
 from partner_sdk.wire.signing import StatementKind
-from partner_sdk.wire.submission import ClearFields, SubmissionStatement
+from partner_sdk.wire.submission import StatedFields, SubmissionStatement
 from tests.house.sources import ROOT
 
 TEXT = (ROOT / "docs" / "guides" / "any-language.md").read_text(encoding="utf-8")
@@ -37,10 +37,10 @@ def test_every_kind_of_statement_that_is_named_exists() -> None:
 
 def test_fields_that_are_listed_are_those_of_the_wire() -> None:
     (clear,) = re.findall(r"'\{(earlier_reference: .*?)\}'", TEXT, re.DOTALL)
-    assert set(re.findall(r"(\w+): ", clear)) == set(ClearFields.__struct_fields__)
+    assert set(re.findall(r"(\w+): ", clear)) == set(StatedFields.__struct_fields__)
     (added,) = re.findall(r"'\. \+ \{(.*?)\}'", TEXT)
     assert set(re.findall(r"(\w+): ", added)) == set(SubmissionStatement.__struct_fields__) - set(
-        ClearFields.__struct_fields__
+        StatedFields.__struct_fields__
     )
     (keys,) = re.findall(r'canonical JSON of \{("context_key".*?)\}', TEXT)
     assert set(re.findall(r'"(\w+)"', keys)) == set(EnrolmentKeys.__struct_fields__)

@@ -12,8 +12,8 @@ from partner_sdk.wire.canonical import encode, make_report_id, parse_base64url, 
 from partner_sdk.wire.signing import StatementKind, parse_statement, sign_statement
 from partner_sdk.wire.submission import (
     SIGNED_SUBMISSION,
-    ClearFields,
     ReportPost,
+    StatedFields,
     SubmissionStatement,
     check_clear_fields,
     check_partner_id,
@@ -42,11 +42,9 @@ def test_other_signer_is_refused() -> None:
 
 
 def test_clear_fields_are_the_first_part_of_the_statement() -> None:
-    assert set(SubmissionStatement.__struct_fields__) - set(ClearFields.__struct_fields__) == {
-        "created_at",
-        "envelope_sha256",
-    }
-    assert len(ClearFields.__struct_fields__) == 8
+    stated = set(StatedFields.__struct_fields__)
+    assert set(SubmissionStatement.__struct_fields__) - stated == {"created_at", "envelope_sha256"}
+    assert len(stated) == 8
 
 
 def test_context_of_a_report_names_every_clear_field_that_routes() -> None:
