@@ -155,10 +155,14 @@ class Candidate:
 
 
 def check_door(candidate: Candidate) -> None:
-    """Raise WrongDoorError unless a partner's report is signed and came by the industry door, or neither."""
+    """Raise WrongDoorError unless a partner's report is signed and came by the industry door, or neither.
+
+    A report of the public form says which way it took, and no other does.
+    """
     report = candidate.report
     is_partner = report.clear.partner != PUBLIC_SENDER
-    if is_partner != (report.door == "industry") or is_partner != (report.submission is not None):
+    marks = (report.door == "industry", report.submission is not None, report.clear.way is None)
+    if any(mark != is_partner for mark in marks):
         raise WrongDoorError("The sender used the wrong door.")
 
 

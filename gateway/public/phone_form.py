@@ -314,8 +314,8 @@ def _read_report(door: PublicDoor, raw: bytes) -> NewReport:
     """Read a request into a report for the intake; raises FormatError, and EnvelopeError for another kind of box."""
     asked = parse_any_spelling(raw, kind=ReportRequest, max_bytes=SEND_BODY_BYTES)
     proposal, clear = open_proposal(door, asked.proposal), asked.clear
-    stated = (clear.report_id, clear.partner, clear.kind, clear.earlier_reference, clear.evidence_ids)
-    if stated != (proposal.report_id, PUBLIC_SENDER, "initial", None, ()):
+    stated = (clear.report_id, clear.partner, clear.kind, clear.earlier_reference, clear.evidence_ids, clear.way)
+    if stated != (proposal.report_id, PUBLIC_SENDER, "initial", None, (), "phone"):
         raise FormatError("The clear fields are not those of the proposal.", reason="malformed")
     envelope = parse_base64url(asked.envelope, length=PUBLIC_ENVELOPE_BYTES)
     place = _read_place(asked)

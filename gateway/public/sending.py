@@ -87,6 +87,7 @@ def make_public_report(draft: Draft, answers: Answers, *, environment: Environme
             environment=environment,
             priority=get_priority(answers),
             report_id=draft.report_id,
+            way="plain",
         ),
         context=draft.context,
         copy_version="",

@@ -36,6 +36,7 @@ MAX_REPORT_BODY_BYTES = 6 * 1024 * 1024
 
 ReportKind = Literal["initial", "supplement", "correction", "retraction", "response"]
 Priority = Literal["P1", "P2", "P3"]
+Way = Literal["phone", "plain"]  # sealed on the person's own phone, or by the gateway
 EvidenceIds = Annotated[
     tuple[EvidenceId, ...],
     Meta(
@@ -64,8 +65,13 @@ class StatedFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     schema_version: Literal["1"]
 
 
-class ClearFields(StatedFields, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The facts that the gateway may know about a report; the same fields are inside the seal."""
+class ClearFields(StatedFields, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The facts that the gateway may know about a report; the same fields are inside the seal.
+
+    `way` is that of a report of the form. A partner's has none, nor one that the desk entered from a call.
+    """
+
+    way: Way | None = None
 
 
 class SubmissionStatement(StatedFields, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,6 +15,7 @@ from partner_sdk.wire.canonical import encode, format_time, make_report_id, pars
 from partner_sdk.wire.sealing import Envelope, SealingKey, seal
 from partner_sdk.wire.signing import parse_statement
 from partner_sdk.wire.submission import (
+    PUBLIC_SENDER,
     SIGNED_SUBMISSION,
     ClearFields,
     ReportPost,
@@ -62,6 +63,7 @@ def make_clear_fields(partner: str, **changes: Any) -> ClearFields:
         "priority": "P2",
         "report_id": make_report_id(NOW, os.urandom(10)),
         "schema_version": "1",
+        "way": "plain" if partner == PUBLIC_SENDER else None,
         **changes,
     }
     return ClearFields(**settings)

@@ -121,6 +121,7 @@ def add_sealed_case(
         priority="P2",
         report_id=desk.make_id(),
         schema_version="1",
+        way="plain",
     )
     values: dict[str, Any] = {
         "age_band": "13_15",

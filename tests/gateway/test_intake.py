@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import Connection
 
@@ -194,6 +195,10 @@ def unknown_key(_report: NewReport) -> NewReport:
     return new_industry_report(Partner(), envelope=make_box(Agency().other_sealing_key("stranger")))
 
 
+def way(report: NewReport, *, of: str | None) -> NewReport:
+    return change(report, clear=msgspec.structs.replace(report.clear, way=of))
+
+
 def bad_id(report: NewReport) -> NewReport:
     return change(report, clear=make_clear_fields("example-chat", report_id="not-an-id"))
 
@@ -211,6 +216,8 @@ REFUSALS = [
     (lambda report: change(report, submission=None), WrongDoorError),
     (lambda _report: change(new_public_report(), door="industry"), WrongDoorError),
     (lambda report: change(new_public_report(), submission=report.submission), WrongDoorError),
+    (lambda report: way(report, of="plain"), WrongDoorError),
+    (lambda _report: way(new_public_report(), of=None), WrongDoorError),
     (bad_id, FormatError),
     (sandbox, WrongEnvironmentError),
     (other_envelope, EnvelopeMismatchError),

@@ -426,7 +426,7 @@ def test_desk_opens_the_same_report_whichever_way_it_came(
     house.person_at("/15", way)
     (report,) = house.reports()
     plain = json.loads(encode_public_report(report))
-    assert found["clear"] == {**plain["clear"], "report_id": VISIT["report_id"]}
+    assert found["clear"] == {**plain["clear"], "report_id": VISIT["report_id"], "way": "phone"}
     assert set(found) == set(plain)
     differing = {name for name in found if found[name] != plain[name]}
     assert differing - {"clear", *OF_SEND} == set()

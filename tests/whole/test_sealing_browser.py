@@ -272,6 +272,7 @@ CLEAR = ClearFields(
     priority="P2",
     report_id="019ab9f0-0000-7000-8000-000000000001",
     schema_version="1",
+    way="phone",
 )
 REPORT = report_context(CLEAR)
 REPLY = reply_context(environment="live", reference="K7QF-2M9TX-D", message_id=CLEAR.report_id)

@@ -475,6 +475,7 @@ def _check_door(intake: IntakeStatement, *, submission_raw: bytes | None) -> Non
         is_public != (intake.clear.partner == PUBLIC_SENDER)
         or is_public != (submission_raw is None)
         or is_public != (intake.submission_sha256 is None)
+        or is_public != (intake.clear.way is not None)
         or (not is_public and intake.placement is not None)  # a partner's report does not come from a button
     ):
         raise RowRefusedError("The row does not match the door that it names.", reason="door-mismatch")

@@ -238,7 +238,7 @@ OF_REPORTER: Final = (
 # The desk's own marks, which help nobody outside.
 PUBLIC_LEFT_OUT: Final = (
     *("reply_key", "context", "signals", "copy_version", "schema_version", "reply_by", "placement"),
-    *("clear.schema_version", "clear.environment", "clear.partner", "clear.evidence_ids"),
+    *("clear.schema_version", "clear.environment", "clear.partner", "clear.evidence_ids", "clear.way"),
 )
 
 _BY_WAY: Final = {

@@ -273,7 +273,7 @@ def _export_report() -> Entry:
         "own_age": OWN_AGE,
         "under_18": _export_lookup(UNDER_18),
         "signal": {"field": CALLED, "prefix": DANGER_PREFIX},
-        "clear": dict(CLEAR),
+        "clear": {**CLEAR, "way": "phone"},
         "schema_version": CLEAR["schema_version"],
         "left_out_if_blank": PublicReport.__struct_fields__[-len(PublicReport.__struct_defaults__) :],
         "max_bytes": MAX_PUBLIC_REPORT_BYTES,

@@ -32,7 +32,7 @@ from gateway.public.journey import FIELD_BY_NAME, SCREENS
 from partner_sdk.report.outline import list_fields
 from partner_sdk.wire.button import Language
 from partner_sdk.wire.signing import Environment
-from partner_sdk.wire.submission import PUBLIC_SENDER
+from partner_sdk.wire.submission import PUBLIC_SENDER, Way
 from tests.gateway.public.test_send import CHOICES
 from tests.public_report_builders import make_child_details, make_contact, make_known_person, make_public_report
 
@@ -127,6 +127,7 @@ def list_codes() -> dict[str, set[str]]:
         | {
             "clear.kind": {"initial", "supplement"},
             "clear.partner": {PUBLIC_SENDER},
+            "clear.way": set(get_args(Way)),
             "signals": called | {HONEYPOT_SIGNAL, FAST_SIGNAL, LIMITED_SIGNAL, CONTEXT_REFUSED_SIGNAL},
             "signposted": helpers,
             "under_18": {YES, NO, RATHER_NOT_SAY},

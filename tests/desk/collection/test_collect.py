@@ -224,6 +224,25 @@ def test_placement_that_differs_inside_the_seal_is_quarantined(loop: Loop) -> No
     assert quarantined(loop)[0][0] == "clear-fields-mismatch"
 
 
+def test_way_that_differs_inside_the_seal_is_quarantined(loop: Loop) -> None:
+    report = make_public_report()
+    clear = msgspec.structs.replace(report.clear, way="phone")
+    envelope = seal_public(report, key=loop.sealing_key())
+    loop.gateway.intake.accept(NewReport(door="public", envelope=envelope, submission=None, clear=clear))
+    assert loop.collect().filed == 0
+    assert quarantined(loop)[0][0] == "clear-fields-mismatch"
+
+
+def test_way_is_named_for_every_report_of_the_form_and_for_no_other(loop: Loop) -> None:
+    loop.send_public()
+    resign_newest(loop, clear=msgspec.structs.replace(newest_statement(loop).clear, way=None))
+    assert loop.collect().filed == 0
+    loop.send_industry()
+    resign_newest(loop, clear=msgspec.structs.replace(newest_statement(loop).clear, way="plain"))
+    assert loop.collect().filed == 0
+    assert [reason for reason, _, _ in quarantined(loop)] == ["door-mismatch"] * 2
+
+
 def test_what_does_not_open_is_quarantined_and_acknowledged_because_it_is_kept(loop: Loop) -> None:
     report = make_public_report()
     other = msgspec.structs.replace(report.clear, priority="P1")

@@ -39,10 +39,15 @@ def ask_visit(person: Person) -> dict[str, Any]:
     return found
 
 
+def name_phone(report: PublicReport) -> PublicReport:
+    """Return a report of the plain way as the script makes it."""
+    return structs.replace(report, clear=structs.replace(report.clear, way="phone"))
+
+
 def make_report_of(visit: dict[str, Any], *, reply_key: str | None, **changes: Any) -> PublicReport:
     """Make the report of the shortest way, as `makeReport` of the script does."""
     draft = Draft(report_id=visit["report_id"], started_at=visit["now"], language="en")
-    report = make_public_report(draft, flatten(SHORT_ANSWERS), environment=visit["environment"])
+    report = name_phone(make_public_report(draft, flatten(SHORT_ANSWERS), environment=visit["environment"]))
     given = {
         "copy_version": visit["copy_version"],
         "placement": visit["placement"],

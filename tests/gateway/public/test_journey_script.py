@@ -55,6 +55,7 @@ from gateway.public.visit import Draft
 from partner_sdk.errors import FormatError
 from tests.builders import NOW
 from tests.gateway.public.fixtures import PublicHouse
+from tests.gateway.public.phone_builders import name_phone
 from tests.gateway.public.walks import LONG_WAY
 
 CASES: Final = 10_000
@@ -178,7 +179,7 @@ def read_answers(case: dict[str, Any]) -> dict[str, list[str]]:
 def make_report(answers: Answers, given: dict[str, Any]) -> str:
     """Return the bytes that Send would seal, as text."""
     draft = Draft(report_id=given["report_id"], started_at="", language=given["language"], context=given["context"])
-    report = make_public_report(draft, answers, environment=given["environment"])
+    report = name_phone(make_public_report(draft, answers, environment=given["environment"]))
     whole = structs.replace(
         report,
         signals=(*given["signals"], *report.signals),
@@ -354,7 +355,8 @@ def test_script_makes_the_very_report_that_send_makes(public: PublicHouse, tmp_p
     (found,) = run_script(tmp_path, case)
     assert report.language == (language or "en")
     assert report.reply_key is not None
-    assert found["report"] == encode_public_report(report).decode()
+    assert report.clear.way == "plain"
+    assert found["report"] == encode_public_report(name_phone(report)).decode()
     assert found["faults"] == [[] for _ in found["path"]]
 
 

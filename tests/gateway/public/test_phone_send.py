@@ -56,6 +56,7 @@ def test_report_is_stored_through_the_intake_and_its_receipt_is_signed(public: P
     )
     (report,) = public.reports()
     assert (report.story, report.clear.report_id) == (SHORT_STORY, visit["report_id"])
+    assert report.clear.way == statement.clear.way == "phone"
     assert public.house.rows("drafts") == []
 
 
@@ -171,6 +172,9 @@ CLEAR: dict[str, dict[str, Any]] = {
     "evidence": {"evidence_ids": ["019aba5e-8c40-7a3e-9d41-5f0c2b7e6a18"]},
     "another environment": {"environment": "sandbox"},
     "another priority": {"priority": "P0"},
+    "the plain way": {"way": "plain"},
+    "a way that there is not": {"way": "post"},
+    "no way": {"way": None},
 }
 
 

@@ -12,6 +12,7 @@ from partner_sdk.wire.canonical import encode, make_report_id, parse_base64url, 
 from partner_sdk.wire.signing import StatementKind, parse_statement, sign_statement
 from partner_sdk.wire.submission import (
     SIGNED_SUBMISSION,
+    ClearFields,
     ReportPost,
     StatedFields,
     SubmissionStatement,
@@ -44,7 +45,17 @@ def test_other_signer_is_refused() -> None:
 def test_clear_fields_are_the_first_part_of_the_statement() -> None:
     stated = set(StatedFields.__struct_fields__)
     assert set(SubmissionStatement.__struct_fields__) - stated == {"created_at", "envelope_sha256"}
+    assert set(ClearFields.__struct_fields__) - stated == {"way"}
     assert len(stated) == 8
+
+
+def test_way_is_left_out_where_there_is_none_and_no_partner_states_one() -> None:
+    clear = make_clear_fields("public", way="phone")
+    assert encode(clear) == encode(msgspec.structs.replace(clear, way=None))[:-1] + b',"way":"phone"}'
+    stated = {**msgspec.to_builtins(STATEMENT), "way": "phone"}
+    raw = sign_statement(stated, kind=StatementKind.SUBMISSION, private_keys=(PARTNER.submission_key,))
+    with pytest.raises(FormatError):
+        SIGNED_SUBMISSION.open(raw, keys=KEYS)
 
 
 def test_context_of_a_report_names_every_clear_field_that_routes() -> None:

@@ -117,6 +117,7 @@ _CLEAR: Final = {
     "clear.priority": "Priority",
     "clear.report_id": "Id of the report",
     "clear.schema_version": "Version of the format, as sent",
+    "clear.way": "Where the form was sealed",
 }
 
 # "They" is the person reporting, "that person" the person the report is about, and "the child" the child it is about,
@@ -256,6 +257,7 @@ PUBLIC_ANSWERS: Final[Mapping[str, Mapping[str, str]]] = {
     "clear.environment": {"live": "Live", "sandbox": "Sandbox"},
     "clear.kind": {"initial": "First report", "supplement": "Addition"},
     "clear.partner": {PUBLIC_SENDER: "A person"},
+    "clear.way": {"phone": "On the person's own phone or computer", "plain": "At the gateway"},
     "contact.access_needs": ACCESS_NEEDS,
     "contact.call_language": SPOKEN_LANGUAGES,
     "contact.may_say_who_we_are": _YES_NO,

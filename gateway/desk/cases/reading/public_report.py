@@ -35,6 +35,7 @@ _LAST: Final = "Particulars"
 # Filled in by the form alone: blank, or a guess, in a report that was entered from a call or a letter.
 _OF_THE_FORM: Final = frozenset(
     {"context", "contact.may_send_note", "copy_version", "language", "placement", "reply_key", "signposted"}
+    | {"clear.way"}
 )
 
 # The form's code for the page of helpers outside the UK, which is not one helper.
