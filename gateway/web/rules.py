@@ -255,8 +255,7 @@ def _begin() -> None:
 
 
 def _add_header(response: Response) -> Response:
-    stated = find_current_rule()
-    if stated is None or stated.surface != "asset" or response.status_code >= 400:
+    if not response.cache_control.immutable:  # a file that caches keep for a year
         response.headers[REQUEST_ID_HEADER] = get_request_id()
     return response
 
