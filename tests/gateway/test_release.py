@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from flask import Response, request
 
+from gateway.button import compress
 from gateway.commands.terminal import program
 from gateway.keys import find_signing_key
 from gateway.public.door import EXTENSION
@@ -86,7 +87,9 @@ def change_asset(public: PublicHouse, name: str) -> str:
     asset = door.assets[name]
     plain = asset.plain.replace(b"e", b"o", 1)
     assert plain != asset.plain
-    public.app.extensions[EXTENSION] = replace(door, assets={**door.assets, name: replace(asset, plain=plain)})
+    public.app.extensions[EXTENSION] = replace(
+        door, assets={**door.assets, name: replace(asset, bodies=compress(plain))}
+    )
     return str(asset.path)
 
 

@@ -28,7 +28,7 @@ from gateway.public.journey import (
     list_path,
     list_signposted,
 )
-from partner_sdk.wire.submission import ClearFields
+from partner_sdk.wire.submission import StatedFields
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.person import SHORT_ANSWERS
 from tests.gateway.public.walks import ALL_WAYS, EVERY_WAY, LONG_WAY, SHORTEST, flatten
@@ -428,7 +428,7 @@ def test_priority_follows_the_table(answers: dict[str, list[str]], priority: str
 @pytest.mark.parametrize("option", KIND_OPTIONS, ids=lambda option: option.code)
 def test_priority_of_a_kind_is_its_own_where_nothing_else_is_known(option):
     assert get_priority({"danger": ["no"], "kinds": [option.code]}) == option.priority
-    assert option.priority in get_args(ClearFields.__annotations__["priority"])
+    assert option.priority in get_args(StatedFields.__annotations__["priority"])
 
 
 def test_every_field_says_why_who_uses_it_and_what_if_it_is_blank():
