@@ -28,7 +28,7 @@ def chromium() -> Iterator[Browser]:
 
 
 @dataclass
-class Visitor:
+class Returner:
     phone: Phone
     url: str
     bodies: list[tuple[str, str]] = field(default_factory=list)
@@ -67,9 +67,9 @@ class Visitor:
 
 
 @pytest.fixture
-def visitor(server: PublicServer, chromium: Browser) -> Iterator[Visitor]:
+def returner(server: PublicServer, chromium: Browser) -> Iterator[Returner]:
     with open_phone(chromium, has_script=True) as phone:
-        yield Visitor(phone, server.url)
+        yield Returner(phone, server.url)
         assert phone.complaints == []
 
 
@@ -84,129 +84,129 @@ def read_plainly(chromium: Browser, server: PublicServer, reference: str, words:
 
 @pytest.mark.parametrize("has_reply", [False, True])
 def test_replies_are_those_of_the_plain_way_and_no_word_leaves_the_page(
-    server: PublicServer, chromium: Browser, visitor: Visitor, has_reply: bool
+    server: PublicServer, chromium: Browser, returner: Returner, has_reply: bool
 ) -> None:
     _, reference, words = send(server.public)
     if has_reply:
         *_, report = server.public.reports()
         post_reply(server.public, report, reference)
         post_reply(server.public, report, reference, body="The older one.", issued_at="2026-11-24T09:00:00Z")
-    visitor.open()
-    visitor.type_both(f" {reference.lower().replace('-', ' ')}", words.title())
-    visitor.wait_for("replies" if has_reply else "replies_none")
-    assert visitor.read() == read_plainly(chromium, server, reference, words)
-    assert (ANSWER in visitor.read()) is has_reply
-    assert visitor.page.evaluate("location.pathname + location.hash") == "/form"
-    posts = visitor.list_posts()
+    returner.open()
+    returner.type_both(f" {reference.lower().replace('-', ' ')}", words.title())
+    returner.wait_for("replies" if has_reply else "replies_none")
+    assert returner.read() == read_plainly(chromium, server, reference, words)
+    assert (ANSWER in returner.read()) is has_reply
+    assert returner.page.evaluate("location.pathname + location.hash") == "/form"
+    posts = returner.list_posts()
     assert [path for path, _ in posts] == ["/form/visit", "/16/sealed"]
     assert set(json.loads(posts[1][1])) == {"reference", "token"}
-    sent = json.dumps(visitor.bodies).lower()
+    sent = json.dumps(returner.bodies).lower()
     assert [word for word in words.split() if word in sent] == []
-    assert visitor.page.evaluate("sessionStorage.length + localStorage.length") == 0
+    assert returner.page.evaluate("sessionStorage.length + localStorage.length") == 0
 
 
-def test_welsh_pages_are_those_of_the_plain_way(server: PublicServer, chromium: Browser, visitor: Visitor) -> None:
+def test_welsh_pages_are_those_of_the_plain_way(server: PublicServer, chromium: Browser, returner: Returner) -> None:
     _, reference, words = send(server.public)
     *_, report = server.public.reports()
     post_reply(server.public, report, reference)
-    visitor.open()
-    visitor.page.locator("header button[value=language]").click()
-    visitor.page.wait_for_url(f"{server.url}/cy/form")
-    visitor.wait_for("come_back")
-    visitor.type_both(reference, words)
-    visitor.wait_for("replies")
-    assert visitor.read() == read_plainly(chromium, server, reference, words, query="?lang=cy")
+    returner.open()
+    returner.page.locator("header button[value=language]").click()
+    returner.page.wait_for_url(f"{server.url}/cy/form")
+    returner.wait_for("come_back")
+    returner.type_both(reference, words)
+    returner.wait_for("replies")
+    assert returner.read() == read_plainly(chromium, server, reference, words, query="?lang=cy")
 
 
 def test_all_that_is_wrong_shows_the_one_sentence_and_keeps_what_was_typed(
-    server: PublicServer, chromium: Browser, visitor: Visitor
+    server: PublicServer, chromium: Browser, returner: Returner
 ) -> None:
     _, reference, words = send(server.public)
-    visitor.open()
+    returner.open()
     for typed in ((reference, WRONG_WORDS), (reference, "one two"), ("hello", words), ("C5H6-6S35C-3", words)):
-        visitor.type_both(*typed)
-        visitor.wait_for_end()
-        visitor.wait_for("come_back_refused")
-        assert REFUSED in visitor.read()
-        assert visitor.page.title().startswith("Error: ")
-        assert visitor.page.evaluate("document.activeElement.id") == "faults"
-        assert [visitor.page.input_value(f"#{name}") for name in ("reference", "words_typed")] == list(typed)
-        refused = visitor.read()
+        returner.type_both(*typed)
+        returner.wait_for_end()
+        returner.wait_for("come_back_refused")
+        assert REFUSED in returner.read()
+        assert returner.page.title().startswith("Error: ")
+        assert returner.page.evaluate("document.activeElement.id") == "faults"
+        assert [returner.page.input_value(f"#{name}") for name in ("reference", "words_typed")] == list(typed)
+        refused = returner.read()
     assert refused == read_plainly(chromium, server, "C5H6-6S35C-3", words)
     for _ in range(9):  # ten tries an hour for one number
-        visitor.type_both(reference, WRONG_WORDS)
-        visitor.wait_for_end()
-    visitor.type_both(reference, words)
-    visitor.wait_for_end()
-    assert visitor.read() == refused
-    assert len([body for path, body in visitor.list_posts() if path == "/16/sealed"]) == 12
+        returner.type_both(reference, WRONG_WORDS)
+        returner.wait_for_end()
+    returner.type_both(reference, words)
+    returner.wait_for_end()
+    assert returner.read() == refused
+    assert len([body for path, body in returner.list_posts() if path == "/16/sealed"]) == 12
 
 
-def test_empty_field_is_asked_for_and_its_link_leads_there(visitor: Visitor) -> None:
-    visitor.open()
-    visitor.type_both("K7QF-2M9TX-D", " ")
-    visitor.wait_for("come_back_blank")
-    assert BLANK in visitor.read()
-    visitor.page.fill("#words_typed", "")
-    visitor.page.locator(CONTINUE).click()
-    visitor.page.locator("#faults a").click()
-    assert visitor.page.evaluate("document.activeElement.id + location.hash") == "words_typed"
-    assert [path for path, _ in visitor.list_posts()] == ["/form/visit"]
+def test_empty_field_is_asked_for_and_its_link_leads_there(returner: Returner) -> None:
+    returner.open()
+    returner.type_both("K7QF-2M9TX-D", " ")
+    returner.wait_for("come_back_blank")
+    assert BLANK in returner.read()
+    returner.page.fill("#words_typed", "")
+    returner.page.locator(CONTINUE).click()
+    returner.page.locator("#faults a").click()
+    assert returner.page.evaluate("document.activeElement.id + location.hash") == "words_typed"
+    assert [path for path, _ in returner.list_posts()] == ["/form/visit"]
 
 
-def test_back_and_a_new_load_ask_again(server: PublicServer, visitor: Visitor) -> None:
+def test_back_and_a_new_load_ask_again(server: PublicServer, returner: Returner) -> None:
     _, reference, words = send(server.public)
-    visitor.open()
-    visitor.type_both(reference, words)
-    visitor.wait_for("replies_none")
-    visitor.page.reload()
-    visitor.wait_for("come_back")
-    assert visitor.page.input_value("#reference") == ""
-    visitor.type_both(reference, words)
-    visitor.wait_for("replies_none")
-    visitor.page.go_back()
-    visitor.wait_for("come_back")
-    assert reference not in visitor.page.content()
-    assert visitor.page.input_value("#words_typed") == ""
+    returner.open()
+    returner.type_both(reference, words)
+    returner.wait_for("replies_none")
+    returner.page.reload()
+    returner.wait_for("come_back")
+    assert returner.page.input_value("#reference") == ""
+    returner.type_both(reference, words)
+    returner.wait_for("replies_none")
+    returner.page.go_back()
+    returner.wait_for("come_back")
+    assert reference not in returner.page.content()
+    assert returner.page.input_value("#words_typed") == ""
 
 
 def refuse(status: int) -> str:
     return json.dumps({"type": "about:blank", "title": "Refused", "status": status})
 
 
-def test_words_go_readable_only_by_the_button_that_says_so(server: PublicServer, visitor: Visitor) -> None:
+def test_words_go_readable_only_by_the_button_that_says_so(server: PublicServer, returner: Returner) -> None:
     _, reference, words = send(server.public)
     held: list[Route] = []
-    visitor.page.route("**/s/sealing*", lambda route: held.append(route))
-    visitor.open()
-    visitor.page.fill("#reference", reference)
-    visitor.page.fill("#words_typed", words)
+    returner.page.route("**/s/sealing*", lambda route: held.append(route))
+    returner.open()
+    returner.page.fill("#reference", reference)
+    returner.page.fill("#words_typed", words)
     while not held:
-        visitor.page.wait_for_timeout(20)
+        returner.page.wait_for_timeout(20)
     held[0].abort()
-    wait_until(visitor.page, "!document.getElementById('notice-simple').hidden")
-    visitor.page.locator(CONTINUE).click()
-    assert [path for path, body in visitor.list_posts() if "words" in body] == []
-    with visitor.page.expect_event("load"):
-        visitor.page.locator("#notice-simple button").click()
-    assert visitor.page.url == f"{server.url}/17"
-    assert reference in visitor.read()
-    visitor.phone.complaints.clear()  # of the file that never came
+    wait_until(returner.page, "!document.getElementById('notice-simple').hidden")
+    returner.page.locator(CONTINUE).click()
+    assert [path for path, body in returner.list_posts() if "words" in body] == []
+    with returner.page.expect_event("load"):
+        returner.page.locator("#notice-simple button").click()
+    assert returner.page.url == f"{server.url}/17"
+    assert reference in returner.read()
+    returner.phone.complaints.clear()  # of the file that never came
 
 
 def test_page_that_cannot_work_leads_to_the_plain_page_before_anything_is_typed(
-    server: PublicServer, visitor: Visitor
+    server: PublicServer, returner: Returner
 ) -> None:
-    visitor.page.route("**/form/visit", lambda route: route.fulfill(status=503, body=refuse(503)))
-    visitor.page.goto(f"{server.url}/16")
-    visitor.page.wait_for_url(f"{server.url}/16#plain")
-    assert visitor.page.locator("form#answers").count() == 1
-    visitor.phone.complaints.clear()  # of the status
+    returner.page.route("**/form/visit", lambda route: route.fulfill(status=503, body=refuse(503)))
+    returner.page.goto(f"{server.url}/16")
+    returner.page.wait_for_url(f"{server.url}/16#plain")
+    assert returner.page.locator("form#answers").count() == 1
+    returner.phone.complaints.clear()  # of the status
 
 
-def test_lost_answer_is_asked_for_again_by_a_press(server: PublicServer, visitor: Visitor) -> None:
+def test_lost_answer_is_asked_for_again_by_a_press(server: PublicServer, returner: Returner) -> None:
     _, reference, words = send(server.public)
-    visitor.open()
+    returner.open()
     statuses = [429, 503]
 
     def answer(route: Route) -> None:
@@ -215,23 +215,23 @@ def test_lost_answer_is_asked_for_again_by_a_press(server: PublicServer, visitor
         status = statuses.pop(0)
         return route.fulfill(status=status, headers={"Retry-After": "1"}, body=refuse(status))
 
-    visitor.page.route("**/16/sealed", answer)
-    visitor.type_both(reference, words)
-    wait_until(visitor.page, "!document.getElementById('notice-failed').hidden")
-    visitor.page.locator("#notice-failed button").click()
-    visitor.wait_for("replies_none")
-    assert [name for name in ("failed", "simple") if visitor.page.locator(f"#notice-{name}").is_visible()] == []
-    visitor.phone.complaints.clear()  # of the statuses
+    returner.page.route("**/16/sealed", answer)
+    returner.type_both(reference, words)
+    wait_until(returner.page, "!document.getElementById('notice-failed').hidden")
+    returner.page.locator("#notice-failed button").click()
+    returner.wait_for("replies_none")
+    assert [name for name in ("failed", "simple") if returner.page.locator(f"#notice-{name}").is_visible()] == []
+    returner.phone.complaints.clear()  # of the statuses
 
 
-def test_leaving_shows_nothing_more(server: PublicServer, visitor: Visitor) -> None:
+def test_leaving_shows_nothing_more(server: PublicServer, returner: Returner) -> None:
     _, reference, words = send(server.public)
-    visitor.open()
-    visitor.type_both(reference, words)
-    visitor.wait_for("replies_none")
-    with visitor.page.expect_event("load"):
-        visitor.page.locator("#leave").click()
-    visitor.page.go_back()
-    visitor.page.wait_for_load_state()
-    assert reference not in visitor.page.content()
-    visitor.phone.complaints.clear()  # of what Leave clears
+    returner.open()
+    returner.type_both(reference, words)
+    returner.wait_for("replies_none")
+    with returner.page.expect_event("load"):
+        returner.page.locator("#leave").click()
+    returner.page.go_back()
+    returner.page.wait_for_load_state()
+    assert reference not in returner.page.content()
+    returner.phone.complaints.clear()  # of what Leave clears
