@@ -1,20 +1,16 @@
 """Judges one row of the feed, trusting only the signed statements, the desk's own register and the sealed content.
 
 Never drops a row and never trusts a claim by the gateway alone: a row is verified, or refused with a reason. An opened
-report is weighed by the rules of `gateway.guidance.risk`, which the form's promises use too. A person's words are
-compared with `phrases.toml` here alone, in memory: only codes leave this file.
+report is weighed by the rules of `gateway.guidance.risk`, which the form's promises use too.
 """
 
 import hashlib
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from datetime import UTC, datetime, timedelta
 from itertools import chain
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -31,15 +27,13 @@ from gateway.guidance.risk import (
     find_kind,
     is_untold,
     list_answered,
-    list_codes,
     list_derived,
+    list_found_in_words,
     weigh,
 )
-from gateway.web.settings import SettingsError, read_settings
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError, StatementError
 from partner_sdk.report import IndustryReport, SealedIndustryReport, list_given, parse_sealed_report
 from partner_sdk.report.model import Child, Suspect
-from partner_sdk.wire.button import Language
 from partner_sdk.wire.canonical import (
     decode,
     encode,
@@ -65,28 +59,8 @@ from partner_sdk.wire.submission import (
 
 # The kind of a report whose sender named none until a person assesses it: it may be any, told in words.
 UNTOLD: Final = "untold"
-PHRASES_FILE: Final = Path(__file__).with_name("phrases.toml")
-_GAP: Final = r"(?:[\w,\"][\w.,]* ){0,4}"  # the `...` of a phrase; a full stop ends it
-_STEM: Final = 4  # letters of a first word that ends in *
-_ANY_END: Final = r"\w*"
-_MARKS: Final = str.maketrans("!?;\n:()–—’`‘“”„«»", '....,,,,,\'\'\'"""""')
-_WORD: Final = re.compile(r"""\d+[.,]\d+\w*|\w+|[.,"]""")  # 8.30 is one
 _TODAY: Final = timedelta(days=1)
 _NEXT_DAYS: Final = timedelta(days=7)
-
-
-class Phrases(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`phrases.toml`, which explains each list."""
-
-    checked_on: date
-    decided_by: str
-    reviewer: str
-    to_prove: str = ""
-    denied_by: frozenset[str]
-    between: frozenset[str]
-    told_in: frozenset[str]
-    sayings: tuple[str, ...]
-    found: Mapping[str, Mapping[Language, tuple[str, ...]]]
 
 
 def assess(content: PublicReport | SealedIndustryReport, *, received_at: datetime) -> Risk:
@@ -103,67 +77,6 @@ def get_filed_kind(content: PublicReport | SealedIndustryReport, risk: Risk) -> 
     if not isinstance(content, PublicReport):
         return content.report.category
     return find_kind(risk.factors) or (UNTOLD if is_untold(content) else SOMETHING_ELSE)
-
-
-def list_found_in_words(text: str) -> set[str]:
-    """Return the codes of the factors whose phrases stand in a person's own words."""
-    phrases, starts = _load_phrases()
-    plain, found, start = _compile(phrases.sayings).sub(", ", _normalise(text)), set[str](), 1
-    for word in plain.split():
-        for code, some in (*starts.get(word, ()), *starts.get(f"{word[:_STEM]}*", ())):
-            if code not in found and (match := _compile(some).match(plain, start)) and _is_meant(match, plain, phrases):
-                found.add(code)
-        start += len(word) + 1
-    return found
-
-
-def _is_meant(match: re.Match[str], plain: str, phrases: Phrases) -> bool:
-    """Return whether a phrase is neither denied nor quoted from a song or film."""
-    begins, ends = plain.rfind(" . ", 0, match.start()) + 1, plain.find(" . ", match.end() - 1)
-    before, sentence = plain[begins : match.start()].split(), plain[begins : ends if ends >= 0 else None].split()
-    is_fiction = before.count('"') % 2 == 1 and not phrases.told_in.isdisjoint(sentence)
-    while before and before[-1] in phrases.between:
-        before.pop()
-    return not is_fiction and phrases.denied_by.isdisjoint((*before[-1:], " ".join(before[-2:])))
-
-
-def _normalise(text: str) -> str:
-    """Return lower-case words without accents and apostrophes, one space around each and around each mark."""
-    bare = text.casefold()
-    if not bare.isascii():
-        bare = "".join(one for one in unicodedata.normalize("NFKD", bare) if not unicodedata.combining(one))
-    marked = re.sub(r"(?<=\w)'(?=\w)", "", bare.translate(_MARKS)).replace("'", '"')
-    return f" {' '.join(_WORD.findall(marked))} "
-
-
-@cache
-def _load_phrases() -> tuple[Phrases, Mapping[str, Sequence[tuple[str, tuple[str, ...]]]]]:
-    """Return the file, and by first word the codes with their phrases: a story has few of these words."""
-    phrases = read_settings(PHRASES_FILE, kind=Phrases)
-    if unknown := sorted(phrases.found.keys() - list_codes()):
-        raise SettingsError(f"{PHRASES_FILE}: risk.toml has no factor {unknown[0]}.", reason="bad-settings")
-    starts: dict[str, dict[str, list[str]]] = {}
-    for code, languages in phrases.found.items():
-        for phrase in chain(*languages.values()):
-            for word in phrase.split()[0].split("/"):
-                key = f"{word[:_STEM]}*" if word.endswith("*") else word
-                starts.setdefault(key, {}).setdefault(code, []).append(phrase)
-    return phrases, {key: [(code, tuple(some)) for code, some in codes.items()] for key, codes in starts.items()}
-
-
-@cache
-def _compile(phrases: tuple[str, ...]) -> re.Pattern[str]:
-    """Compile phrases: `a/b` and `a*` stand for one word each, `...` for a few of the same sentence.
-
-    As they are met: all of them take 0.12 s, which a command that files a few reports would pay each time.
-    """
-    spelled = (
-        "".join(
-            _GAP if one == "..." else f"(?:{one.replace('/', '|').replace('*', _ANY_END)}) " for one in phrase.split()
-        )
-        for phrase in phrases
-    )
-    return re.compile(f"(?<= )(?:{'|'.join(spelled)})")
 
 
 def _derive_partner(report: IndustryReport, clear: ClearFields, received_at: datetime) -> Iterator[str]:

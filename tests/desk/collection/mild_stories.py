@@ -8,8 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
-from gateway.desk.collection.row_checks import list_found_in_words
-from gateway.guidance.risk import assess_public
+from gateway.guidance.risk import assess_public, list_found_in_words
 from tests.public_report_builders import make_public_report
 
 ENGLISH: Final = (

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.desk.collection import row_checks
-from gateway.desk.collection.row_checks import PHRASES_FILE, assess, list_found_in_words
-from gateway.guidance.risk import IN_WORDS, combine, list_reasons
+from gateway.desk.collection.row_checks import assess
+from gateway.guidance import risk
+from gateway.guidance.risk import IN_WORDS, PHRASES_FILE, combine, list_found_in_words, list_reasons
 from gateway.web.settings import SettingsError
 from tests.builders import NOW
 from tests.desk.collection.mild_stories import count_false_alarms, describe, list_stories
@@ -23,6 +23,7 @@ DOCUMENT = Path(__file__).parents[3] / "docs" / "queue.md"
         ("I want to end my life", {"self_harm"}),
         ("i dont want to live any more", {"self_harm"}),
         ("I don’t want to be here anymore", {"self_harm"}),
+        ("I want to \u212aill mysélf\ufe0f", {"self_harm"}),  # the sign of Kelvin, an accent, and a sign of no width
         ("my friend said 'I want to kill myself'", {"self_harm"}),
         ("We meet at 8 tonight at the park", {"meeting_today"}),
         ("he wants to meet me at 8.30 tonight", {"meeting_today"}),
@@ -117,8 +118,8 @@ def test_documents_have_the_figure_of_false_alarms() -> None:
 def test_phrase_of_an_unknown_factor_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "phrases.toml"
     path.write_text(PHRASES_FILE.read_text().replace("[found.self_harm]", "[found.self-harm]"))
-    monkeypatch.setattr(row_checks, "PHRASES_FILE", path)
+    monkeypatch.setattr(risk, "PHRASES_FILE", path)
     with pytest.raises(SettingsError) as caught:
-        row_checks._load_phrases.__wrapped__()
+        risk.load_phrases.__wrapped__()
     assert caught.value.reason == "bad-settings"
     assert "self-harm" in str(caught.value)

@@ -11,7 +11,6 @@ import click
 import msgspec
 
 from gateway.desk.cases.actions.destinations import FACT_FILES, RULES_FILE
-from gateway.desk.collection.row_checks import PHRASES_FILE
 from gateway.desk.keyring.anchoring import accept_loss, anchor_audit, check_audit, note_check
 from gateway.desk.keyring.publication import (
     BootstrapError,
@@ -38,6 +37,7 @@ from gateway.desk.running.doctor import examine
 from gateway.desk.store import audit, move_store
 from gateway.exchange.feed import MAX_CARD_BYTES, parse_gateway_card
 from gateway.guidance.agency import AGENCY_EXAMPLE, AGENCY_FILE
+from gateway.guidance.risk import PHRASES_FILE
 from gateway.guidance.signposts import SIGNPOSTS_FILE, print_stale, stale_options
 from partner_sdk.durable_files import read_bounded
 from partner_sdk.errors import LocalStateError, ReportAbuseError

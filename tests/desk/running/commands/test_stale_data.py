@@ -34,7 +34,7 @@ def test_command_gives_1_and_names_each_stale_entry(
     assert len(answer["stale"]) == answer["entries"] >= 20
     assert {row["file"] for row in answer["stale"]} == {
         "gateway/guidance/data/agency.toml",
-        "gateway/desk/collection/phrases.toml",
+        "gateway/guidance/phrases.toml",
         "gateway/desk/cases/actions/bodies.toml",
         "gateway/desk/cases/actions/police.toml",
         "gateway/desk/cases/actions/suggestions.toml",
