@@ -176,7 +176,7 @@ def list_answer_faults(report: PublicReport, *, received_on: date) -> list[Answe
 
 
 def get_priority(report: PublicReport) -> Literal["P1", "P2", "P3"]:
-    """Return the priority that the form gives these answers."""
+    """Return the priority that the form gives these answers; typed words may have raised it (0024)."""
     if report.danger == YES or report.meeting.when in MEETS_SOON:
         return "P1"
     is_young = not {report.age_band, report.reporter_age_band}.isdisjoint(YOUNGEST_BANDS)

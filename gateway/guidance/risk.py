@@ -310,6 +310,12 @@ def _derive_public(report: PublicReport) -> Iterator[str]:
         yield "told-in-words"
 
 
+def list_phrases_of_today() -> Mapping[str, tuple[str, ...]]:
+    """Return, in every language, the phrases whose factor names danger today: those of the child's phone (0024)."""
+    found, known = load_phrases().found, _by_code()
+    return {code: (*chain(*some.values()),) for code, some in found.items() if getattr(known[code], "today", False)}
+
+
 def list_found_in_words(text: str) -> set[str]:
     """Return the codes of the factors whose phrases stand in a person's own words."""
     phrases, starts = load_phrases(), _list_starts()

@@ -22,6 +22,7 @@ SOURCES = (
     "interview.js",
     "journey.js",
     "page.js",
+    "phrases.js",
     "returning.js",
     "screens.js",
     "sealer.js",

@@ -37,12 +37,13 @@ to a single choice, or a text that is too long invalidates it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Final, Literal
 
 import msgspec
 
 from gateway.guidance.advice import Audience, get_audience
+from gateway.guidance.risk import is_danger_today, list_found_in_words
 from gateway.guidance.signposts import OTHER
 from gateway.public.journey.fields import TYPED, Answers, Fault, Field, Priority, Screen, get_one
 from gateway.public.journey.screens import (
@@ -51,6 +52,7 @@ from gateway.public.journey.screens import (
     GROWN_UP,
     KIND_OPTIONS,
     LOWEST_PRIORITY,
+    PRIORITY_IN_WORDS,
     PRIORITY_RULES,
     REACH_SCREENS,
     STAYS_HERE,
@@ -230,8 +232,16 @@ def list_signposted(answers: Answers) -> tuple[str, ...]:
     return tuple(dict.fromkeys(code for screen in list_path(answers) for code in screen.shows))
 
 
+def speaks_of_today(answers: Answers) -> bool:
+    """Return whether typed words speak of danger today, e.g. of a meeting tonight."""
+    typed = chain.from_iterable(some for name, some in answers.items() if FIELD_BY_NAME[name].kind in TYPED)
+    return any(is_danger_today(" ".join(list_found_in_words(text))) for text in typed)
+
+
 def get_priority(answers: Answers) -> Priority:
-    """Return the priority of these answers."""
+    """Return the priority of these answers, which words may raise."""
+    if speaks_of_today(answers):
+        return PRIORITY_IN_WORDS
     for rule in PRIORITY_RULES:
         if rule.when.fits(answers):
             return rule.priority

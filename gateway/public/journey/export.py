@@ -31,7 +31,15 @@ from gateway.guidance.advice import (
     Lookup,
     get_place,
 )
-from gateway.guidance.risk import UNTOLD_KINDS, Combination, Factor, load_rules
+from gateway.guidance.risk import (
+    MARKS,
+    UNTOLD_KINDS,
+    Combination,
+    Factor,
+    list_phrases_of_today,
+    load_phrases,
+    load_rules,
+)
 from gateway.guidance.signposts import OTHER
 from gateway.public.journey import CHECK, FIELD_BY_NAME, SCREENS, START, STORY, THANKS, get_progress
 from gateway.public.journey.fields import SELECTED, Condition, Field, Given, NotGiven, Screen
@@ -56,6 +64,7 @@ from gateway.public.journey.screens import (
     ABROAD,
     GROWN_UP,
     LOWEST_PRIORITY,
+    PRIORITY_IN_WORDS,
     PRIORITY_RULES,
     STAYS_HERE,
     URGENT_RULES,
@@ -86,7 +95,9 @@ def export_journey(library: AdviceLibrary, *, sides: Mapping[str, str] | None = 
         "priority": {
             "rules": [_export_rule(rule.priority, (rule.when,)) for rule in PRIORITY_RULES],
             "otherwise": LOWEST_PRIORITY,
+            "in_words": PRIORITY_IN_WORDS,
         },
+        "words": _export_words(),
         "urgent": [_export_rule(rule.code, rule.when) for rule in URGENT_RULES],
         "urgency": _export_urgency(),
         "reader": {
@@ -142,9 +153,9 @@ def _export_rule(then: str, when: Iterable[Condition]) -> Entry:
     return {"when": _export_conditions(when), "then": then}
 
 
-# What `assess_public` derives of a first report's answers, if a class depends on it.
+# What `assess_public` derives of a first report, if a class depends on it: of its priority, and of its answers.
+_STATED: Final = {"priority-p1": "P1"}
 _DERIVED: Final[Mapping[str, list[list[Entry]]]] = {
-    "priority-p1": [[_export_condition(rule.when)] for rule in PRIORITY_RULES if rule.priority == "P1"],
     "danger-not-said": [[_export_condition(NotGiven("danger", YES_NO_UNSURE))]],
     "told-in-words": [
         [
@@ -165,18 +176,36 @@ def _export_urgency() -> Entry:
     rules = load_rules()
     every: list[Factor | Combination] = [*rules.factor, *rules.combination]
     deciding = [one for one in every if one.crisis or one.urgent]
+    stated = {_STATED[name]: one.code for one in deciding for name in getattr(one, "derived", ()) if name in _STATED}
     found = {one.code: list(_list_signs(one)) for one in rules.factor}
     # What no answer of the form can say is left out, e.g. a factor of partners' reports alone.
-    classes = [(one, [[code for code in some if found[code]] for some in _list_needed(one)]) for one in deciding]
+    classes = [
+        (one, [[code for code in some if found[code] or code in stated.values()] for some in _list_needed(one)])
+        for one in deciding
+    ]
     met = [(one, all_of) for one, all_of in classes if all(all_of)]
     named = set(chain.from_iterable(chain.from_iterable(all_of for _, all_of in met)))
     return {
         "signs": [{"when": when, "then": code} for code, signs in found.items() if code in named for when in signs],
+        "stated": stated,
         "classes": [
             {"all_of": all_of, "then": "crisis" if one.crisis else "urgent"}
             for one, all_of in sorted(met, key=lambda entry: not entry[0].crisis)
         ],
         "otherwise": "other",
+    }
+
+
+def _export_words() -> Entry:
+    """Export the phrases that count on the person's own phone, and the rules by which the desk finds them too."""
+    phrases = load_phrases()
+    return {
+        "marks": MARKS,
+        "denied_by": sorted(phrases.denied_by),
+        "between": sorted(phrases.between),
+        "told_in": sorted(phrases.told_in),
+        "sayings": phrases.sayings,
+        "found": list_phrases_of_today(),
     }
 
 

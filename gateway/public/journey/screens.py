@@ -59,6 +59,7 @@ OTHER_WORRIES = ("bullying", "account_hacked")  # out of remit (R7), unless anot
 TOLD_KINDS = tuple(option.code for option in KIND_OPTIONS if option.code not in {"something_else", "not_sure"})
 
 LOWEST_PRIORITY: Final = "P3"  # without a rule that matches
+PRIORITY_IN_WORDS: Final = "P1"  # of words that speak of danger today (docs/decisions/0024)
 PRIORITY_RULES = (
     PriorityRule(Given("danger", (YES,)), "P1"),
     PriorityRule(Given("meeting_when", MEETS_SOON), "P1"),

@@ -5,7 +5,8 @@
 //
 // Every function takes the data first, then a screen or a field, then the answers; none changes what it is given.
 
-import { check, spell } from "./spelling.js";
+import { speaksOfToday } from "./phrases.js";
+import { encode } from "./spelling.js";
 
 /**
  * @typedef {{ field: string, any_of?: string[], none_of?: string[], only?: boolean, is_told?: boolean }} Condition
@@ -53,10 +54,11 @@ import { check, spell } from "./spelling.js";
  * @property {string} check
  * @property {Screen[]} screens
  * @property {string} selected the pattern of an answer to a `select`
- * @property {Choice} priority
+ * @property {Choice & { in_words: string }} priority
+ * @property {import("./phrases.js").Words} words
  * @property {Rule[]} urgent
- * @property {{ signs: Rule[], classes: { all_of: string[][], then: string }[], otherwise: string }} urgency the first
- *   class that is met: by one sign out of each of its lists
+ * @property {{ signs: Rule[], stated: Record<string, string>, classes: { all_of: string[][], then: string }[],
+ *   otherwise: string }} urgency the first class that is met: by one sign out of each of its lists; `stated` by priority
  * @property {{ grown_up: Condition, of_a_child: Lookup, of_a_grown_up: Lookup, who: string, abroad: Condition,
  *   stays_here: Condition[], country: string, unnamed_country: string }} reader
  * @property {Record<string, Choice>} axes what limits a block of the document, but the place
@@ -250,7 +252,8 @@ export const listSignposted = (data, answers) => [
 ];
 
 /** Return the priority: "P1", "P2" or "P3". @type {(data: Journey, answers: Answers) => string} */
-export const getPriority = (data, answers) => choose(data.priority, answers);
+export const getPriority = (data, answers) =>
+  speaksOfToday(data, answers) ? data.priority.in_words : choose(data.priority, answers);
 
 /** List the codes of the urgent blocks of the thank-you page. @type {(data: Journey, answers: Answers) => string[]} */
 export const listUrgent = (data, answers) => [
@@ -258,8 +261,10 @@ export const listUrgent = (data, answers) => [
 ];
 
 /** Return the class of the promise, by the desk's rules. @type {(data: Journey, answers: Answers) => string} */
-export function getUrgency({ urgency }, answers) {
+export function getUrgency(data, answers) {
+  const { urgency } = data;
   const signs = urgency.signs.filter((rule) => fitAll(rule.when, answers)).map((rule) => rule.then);
+  signs.push(urgency.stated[getPriority(data, answers)]);
   const isMet = (/** @type {string[][]} */ all) => all.every((some) => some.some((one) => signs.includes(one)));
   return urgency.classes.find((one) => isMet(one.all_of))?.then ?? urgency.otherwise;
 }
@@ -339,11 +344,4 @@ export function makeReport(data, answers, given) {
   if (!context || bytes.length <= rules.max_bytes) return bytes;
   delete report.context;
   return encode({ ...report, signals: [.../** @type {string[]} */ (report.signals), rules.context_refused] });
-}
-
-/** @type {(value: Json) => Uint8Array} */
-function encode(value) {
-  const text = spell(value);
-  check(!text.replaceAll("\\\\", "").includes("\\ud"), "malformed"); // half a character: JSON escapes it, and no other
-  return new TextEncoder().encode(text);
 }

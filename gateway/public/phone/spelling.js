@@ -104,3 +104,10 @@ export function takeTime(text) {
   check(!Number.isNaN(time.getTime()) && spellTime(time) === text, "malformed"); // 31 February
   return text;
 }
+
+/** Return the bytes of a value. Throws `WireError` for half a character. @type {(value: Json) => Uint8Array} */
+export function encode(value) {
+  const text = spell(value);
+  check(!text.replaceAll("\\\\", "").includes("\\ud"), "malformed"); // half a character: JSON escapes it, and no other
+  return new TextEncoder().encode(text);
+}

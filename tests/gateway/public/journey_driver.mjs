@@ -1,9 +1,11 @@
-// Walks the journey with the phone's script, for test_journey_script.py: one case a line, one result a line.
+// Walks the journey with the phone's script, for test_journey_script.py, or reads words, for test_words_on_phone.py: one
+// case a line, one result a line.
 import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
 const [script, cases, results] = process.argv.slice(2);
 const journey = await import(pathToFileURL(script));
+const { listFoundInWords } = await import(new URL("phrases.js", pathToFileURL(script)));
 const [data, ...lines] = readFileSync(cases, "utf8").trim().split("\n").map((line) => JSON.parse(line));
 const decoder = new TextDecoder();
 
@@ -56,4 +58,5 @@ function tryReport(kept, given) {
   }
 }
 
-writeFileSync(results, lines.map((one) => `${JSON.stringify(walk(one))}\n`).join(""));
+const find = (one) => ("said" in one ? listFoundInWords(data, one.said).sort() : walk(one));
+writeFileSync(results, lines.map((one) => `${JSON.stringify(find(one))}\n`).join(""));

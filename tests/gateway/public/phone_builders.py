@@ -1,11 +1,14 @@
 """Seals reports as the script on a person's phone does, from the facts of a visit."""
 
-from typing import Any
+from itertools import chain
+from random import Random
+from typing import Any, Final
 
 from msgspec import structs
 from werkzeug.test import TestResponse
 
 from gateway.exchange.public_report import PublicReport, encode_public_report, make_reply_key, place_context
+from gateway.guidance.risk import list_phrases_of_today, load_phrases
 from gateway.public.returning import ReturnPlace, derive_return_keys, hash_token, make_reply_public_key
 from gateway.public.sending import make_public_report
 from gateway.public.visit import Draft
@@ -17,6 +20,80 @@ from tests.gateway.public.person import SHORT_ANSWERS, Person
 from tests.gateway.public.walks import flatten
 
 WORDS = "apple bread candle dream eagle"
+PHRASES: Final = [*chain.from_iterable(list_phrases_of_today().values())]
+# What stands around a phrase: whatever hides it, and letters and marks that two languages could read apart.
+AROUND: Final = (
+    *(*load_phrases().denied_by, *load_phrases().between, *load_phrases().told_in, *load_phrases().sayings),
+    *(
+        "and",
+        "then",
+        "the",
+        "ŵyl",
+        "naïve",
+        "straße",
+        "ΣΊΣΥΦΟΣ",
+        "8.30",
+        "8,5pm",
+        "३.५",
+        "snake_case",
+        "²",
+        "①",
+        "🙂",
+        "x\u200by",
+    ),
+    *(
+        ".",
+        "!",
+        "?\r\n",
+        "\n",
+        ";",
+        ",",
+        ":",
+        "(",
+        ")",
+        "–",
+        "—",
+        "…",
+        "'",
+        "‘",
+        "’",
+        "`",
+        "´",
+        '"',
+        "“",
+        "”",
+        "„",
+        "«",
+        "»",
+    ),
+)
+SPELLED: Final = {
+    "e": "é",
+    "a": "a\u0302",
+    "o": "ö",
+    "i": "İ",
+    "s": "ſ",
+    "t": "ｔ",
+    "k": "\u212a",
+    "n": "n\u034f",
+    "m": "m\u00ad",
+}
+
+
+def make_said(random: Random) -> str:
+    """Return a text around some of the phrases of the phone: whole ones, halves, denied, quoted, with odd letters."""
+    pieces: list[str] = []
+    for _ in range(random.randrange(1, 5)):
+        pieces += random.choices(AROUND, k=random.choice((0, 1, 1, 2, 3)))
+        words = [random.choice(one.split("/")) for one in random.choice(PHRASES).split()]
+        gap = random.choices(("and", "at", "8.30", "we", '"', ",", "."), (8, 8, 4, 8, 1, 1, 1), k=random.randrange(7))
+        pieces += chain.from_iterable(gap if one == "..." else [one] for one in words[: random.choice((9, 9, 9, 1))])
+    said = " ".join(one.replace("*", random.choice(("", "ed"))) for one in pieces)
+    for letter in random.sample([*SPELLED], random.choice((0, 0, 0, 1))):
+        said = said.replace(letter, SPELLED[letter], random.randrange(3))
+    if random.random() < 0.3:
+        said = said.replace("nt ", random.choice(("n't ", "n’t ", "n ' t ")))
+    return random.choice((str, str, str.upper, str.title, str.casefold))(said)
 
 
 def post_json(person: Person, path: str, body: bytes, **headers: str) -> TestResponse:

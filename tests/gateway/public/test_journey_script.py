@@ -48,14 +48,14 @@ from gateway.public.journey import (
     make_profile,
 )
 from gateway.public.journey.export import export_journey
-from gateway.public.journey.screens import URGENT_RULES
+from gateway.public.journey.screens import PRIORITY_RULES, URGENT_RULES
 from gateway.public.sending import get_urgency, leave_out_what_does_not_fit, list_advice_codes, make_public_report
 from gateway.public.views.screens import get_following
 from gateway.public.visit import Draft
 from partner_sdk.errors import FormatError
 from tests.builders import NOW
 from tests.gateway.public.fixtures import PublicHouse
-from tests.gateway.public.phone_builders import name_phone
+from tests.gateway.public.phone_builders import make_said, name_phone
 from tests.gateway.public.walks import LONG_WAY
 
 CASES: Final = 10_000
@@ -100,6 +100,8 @@ def make_text(random: Random, field: Field) -> str:
 
 def make_values(random: Random, field: Field) -> list[str]:
     """Return the posted values of a field: usually possible ones, else unknown or repeated ones, or several."""
+    if field.kind in TYPED and random.random() < 0.01:
+        return [make_said(random)[: field.max_characters]]
     if field.kind in TYPED:
         most = random.choices((0, 1, 2), (10 if field.required else 40, 55, 5))[0]
         return [make_text(random, field) for _ in range(most)]
@@ -268,8 +270,10 @@ def test_script_finds_for_ten_thousand_sets_of_answers_what_the_gateway_finds(tm
 def test_phone_promises_never_sooner_than_the_class_at_the_desk(tmp_path: Path) -> None:
     random = Random(20261204)
     cases = [make_case(random, number) for number in range(1, 1_001)]
-    for case in cases:  # half of them say in their words what the desk looks for
-        case["posted"]["story"] = random.choice((["[message]"], ["I want to end my life"]))
+    # Some say in their words what the phone looks for too, some what the desk alone does.
+    stories = ("[message]", "I want to end my life", "My uncle touches me at home. It still goes on")
+    for case in cases:
+        case["posted"]["story"] = [random.choice(stories)]
     sooner = Counter[bool]()
     for case, found in zip(cases, run_script(tmp_path, *cases), strict=True):
         report = make_public_report(DRAFT, keep_on_path(read_answers(case)), environment="live")
@@ -286,6 +290,11 @@ def check_reach(expected: list[dict[str, Any]]) -> None:
     paths = Counter(chain.from_iterable(one["path"] for one in expected))
     assert {screen.name for screen in SCREENS if paths[screen.name] < 100} == {THANKS}
     assert min(Counter(one["priority"] for one in expected)[code] for code in ("P1", "P2", "P3")) >= 300
+    answered = [rule for rule in PRIORITY_RULES if rule.priority == "P1"]
+    raised = [
+        one for one in expected if one["priority"] == "P1" and not any(x.when.fits(one["answers"]) for x in answered)
+    ]
+    assert len(raised) >= 100
     matched = Counter(number for one in expected for number, rule in enumerate(URGENT_RULES) if fits(rule, one))
     assert min(matched[number] for number in range(len(URGENT_RULES))) >= 100
     classes = Counter(one["urgency"] for one in expected)

@@ -95,8 +95,8 @@ def test_self_harm_of_the_reporter_and_of_the_child_get_different_blocks():
     assert list_urgent(flatten(OWN_CHILDHOOD | HURTING)) == ("hurting",)
 
 
-def test_self_harm_leaves_the_clear_priority_as_it_is():
-    # The gateway keeps the priority in clear: it says nothing that danger and age do not say already.
+def test_ticked_self_harm_leaves_the_clear_priority_as_it_is():
+    # The gateway keeps the priority in clear: a tick says nothing that danger and age do not say already.
     assert get_priority(flatten(SHORT_ANSWERS | HURTING)) == get_priority(flatten(SHORT_ANSWERS)) == "P3"
 
 
