@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
-from gateway.guidance.risk import assess_public, list_found_in_words
+from gateway.guidance.risk import assess_public, is_danger_today, list_found_in_words
 from tests.public_report_builders import make_public_report
 
 ENGLISH: Final = (
@@ -109,18 +109,19 @@ def _tell(parts: tuple[tuple[str, ...], ...], number: int) -> str:
     )
 
 
-def count_false_alarms() -> tuple[int, int, int]:
-    """Return how many stories there are, in how many a phrase is found, and how many that brings into the lane."""
+def count_false_alarms() -> tuple[int, int, int, int]:
+    """Return how many stories there are, have a phrase, come into the lane by it, and have a phrase of danger today."""
     stories = list(list_stories())
     found = [codes for story in stories if (codes := list_found_in_words(story))]
     answers = {"kinds": ("extra_nice",), "age_band": "13_15", "under_18": "yes", "who": "me", "danger": "no"}
     report = make_public_report(**answers)
-    return len(stories), len(found), sum(assess_public(report, in_words=codes).crisis for codes in found)
+    raised = sum(assess_public(report, in_words=codes).crisis for codes in found)
+    return len(stories), len(found), raised, sum(is_danger_today(" ".join(codes)) for codes in found)
 
 
 def describe() -> str:
     """Return the figure as docs/queue.md has it."""
-    return "Of {} mild stories, a phrase is found in {} and brings {} into the crisis lane".format(
+    return "Of {} mild stories, a phrase is found in {} and brings {} into the crisis lane; {} speak of danger today".format(
         *count_false_alarms()
     )
 
