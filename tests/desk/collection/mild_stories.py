@@ -121,8 +121,10 @@ def count_false_alarms() -> tuple[int, int, int, int]:
 
 def describe() -> str:
     """Return the figure as docs/queue.md has it."""
-    return "Of {} mild stories, a phrase is found in {} and brings {} into the crisis lane; {} speak of danger today".format(
-        *count_false_alarms()
+    stories, found, raised, today = count_false_alarms()
+    return (
+        f"Of {stories} mild stories, a phrase is found in {found} and brings {raised} into the crisis lane; "
+        f"{today} speak of danger today"
     )
 
 
