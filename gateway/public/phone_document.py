@@ -29,12 +29,10 @@ from gateway.exchange.public_codes import ADULT_BAND, MEETS_TODAY, NO, NOT_SURE,
 from gateway.guidance.signposts import OTHER, TalkTo
 from gateway.public.door import (
     COME_BACK,
-    OPINIONS,
     REPLIES,
     SIDE_PATHS,
     PublicDoor,
     get_path,
-    make_opinion_action,
     make_see_action,
 )
 from gateway.public.journey import (
@@ -402,7 +400,6 @@ def _render_thanks(door: PublicDoor, screen: Screen, answers: Answers) -> str:
             (one.code, text) for one in library for text in list_advice(door, (one.code,), profile, is_near=is_near)
         ],
         talk=list_posts(door, words["talk"], profile=profile),
-        opinions=[(make_opinion_action(one), words["ok"][one]) for one in OPINIONS],
     )
     return _read_main(page)
 

@@ -20,6 +20,7 @@ from msgspec import Meta, Struct
 from sqlalchemy import Connection
 
 from gateway.button import answer_in_best_coding, compress
+from gateway.exchange.page_contexts import parse_context_token
 from gateway.exchange.request_signatures import parse_any_spelling
 from gateway.guidance.agency import make_promise
 from gateway.guidance.risk import Urgency
@@ -42,14 +43,15 @@ from gateway.public.visit import (
     NONCE_BYTES,
     SECRET_BYTES,
     DraftUnreadableError,
-    find_opened_draft,
     find_service_name,
     find_visit,
     get_state,
     make_submit_token,
     open_padded,
+    put_state,
     seal_padded,
     start_visit,
+    wipe_drafts,
 )
 from gateway.public.wording import format_day
 from gateway.store import StorageUnavailableError
@@ -138,9 +140,11 @@ def open_proposal(door: PublicDoor, text: str) -> Proposal:
 
 
 class VisitRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The language of the document."""
+    """What a page asks with: its language, a service's sealed page context if it has one, and whether it is blank."""
 
     language: Language
+    context: str | None = None
+    is_new: bool = False
 
 
 class Said(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -161,7 +165,10 @@ class PromiseAnswer(Struct, frozen=True, kw_only=True):
 
 
 class VisitAnswer(Struct, frozen=True, kw_only=True):
-    """The facts that a page needs to seal a report; `key_set` is the signed text, `store_key` base64url."""
+    """The facts that a page needs to seal a report; `key_set` is the signed text, `store_key` base64url.
+
+    `context` is the one that was asked with, or null if it is none (WIRE.md §8.2).
+    """
 
     context: str | None
     copy_version: str
@@ -203,7 +210,7 @@ def post_phone_visit() -> ResponseReturnValue:
     if is_asked_to_wait(door, "public-step"):
         raise RequestRefusedError(problems.RATE_LIMITED, retry_after_seconds=SLOW_SECONDS)
     try:
-        answer = _make_visit_answer(door)
+        answer = _make_visit_answer(door, asked)
     except NoActiveKeyError:
         raise RequestRefusedError(problems.NO_ACTIVE_KEY) from None
     except StorageUnavailableError:
@@ -211,20 +218,23 @@ def post_phone_visit() -> ResponseReturnValue:
     return Response(encode(answer), content_type=JSON)
 
 
-def _make_visit_answer(door: PublicDoor) -> VisitAnswer:
+def _make_visit_answer(door: PublicDoor, asked: VisitRequest) -> VisitAnswer:
     keys, _ = door.get_sealing_key()
     reference = door.intake.draw_reference()
-    visit = find_visit() or start_visit(door)
-    opened = find_opened_draft(door, visit.keys)
-    # The first page may have left a service's context in a draft, beside its placement.
-    context = None if opened is None else opened.draft.context
-    placement = (None if opened is None else opened.draft.placement) or get_state().placement
+    visit = find_visit()
+    if visit is None:
+        start_visit(door)
+    elif asked.is_new:
+        # As Start of the plain way does. The secret stays: the page of another tab opens its store with it.
+        wipe_drafts(door, *visit.list_draft_ids())
+    put_state(language=asked.language)
+    placement = get_state().placement
     placement = placement if placement in keys.placements else None
     now = format_time(door.clock())
     report_id = make_submit_token(door)
     proposal = Proposal(made_at=now, placement=placement, reference=reference, report_id=report_id)
     return VisitAnswer(
-        context=context,
+        context=_find_context(asked.context or ""),
         copy_version=door.wording.version,
         csrf_token=generate_csrf(),
         environment=door.key_state.environment,
@@ -238,6 +248,14 @@ def _make_visit_answer(door: PublicDoor) -> VisitAnswer:
         service=find_service_name(door, placement) or "",
         store_key=to_base64url(_derive_store_key(session[JOURNEY])),
     )
+
+
+def _find_context(text: str) -> str | None:
+    try:
+        parse_context_token(text)
+    except FormatError:
+        return None
+    return text
 
 
 def _derive_store_key(secret: bytes) -> bytes:

@@ -106,8 +106,9 @@ const getOwnNumber = ({ helps }) => {
 /** @param {Screens} screens @param {Answers} answers @returns {{ reader: Reader, country: Element }} */
 function findReader(screens, answers) {
   const { country: here, country_there: there } = makeProfile(screens.data, answers);
-  const country = findCountry(screens, here || there);
-  const isNamed = country.getAttribute("data-country") === (here || there) && (here || there) !== "other";
+  const code = here || there;
+  const country = findCountry(screens, code);
+  const isNamed = code !== "other" && country.getAttribute("data-country") === code;
   let where = here ? "abroad" : there ? "there" : "uk";
   if (where !== "uk" && !isNamed) where += "-other";
   else if (where === "there" && getNumber(country) === getOwnNumber(screens)) where += "-same";

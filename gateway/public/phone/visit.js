@@ -32,10 +32,8 @@ const RENEW_MILLISECONDS = 300_000;
 const PLAIN_CHECK = "/14"; // a post without a token shows the check page with its words, and gets one there
 const PLAIN_RETURN = "/16";
 const PLAIN_MARK = "#plain"; // there it does not lead here
-const NO_VERSION = "0";
-
-/** @param {Document} doc @param {string} name @returns {HTMLElement | null} */
-const findNotice = (doc, name) => doc.getElementById(`notice-${name}`);
+const LANGUAGE_MARK = "#on"; // the interview of the document in the other language goes on
+const CONTEXT_MARK = "#context="; // WIRE.md 8.2
 
 /**
  * Begin, or carry on where a dropped page was. Never throws: every failure leads to the plain way.
@@ -50,7 +48,11 @@ export function openVisit(doc, parts) {
   const { environment = "", plain = "/", rootFingerprint = "" } = screens.main.dataset;
   const language = doc.documentElement.lang;
   const isComingBack = isReturn(window);
-  const isBack = !isComingBack && Boolean(history.state?.screen); // a page that was dropped, reloaded, or come back to
+  const isTranslated = location.hash === LANGUAGE_MARK;
+  /** @type {string | null} what a service said of the place, sealed */
+  let context = location.hash.split(CONTEXT_MARK)[1] ?? null;
+  if (context) history.replaceState(history.state, "", location.pathname);
+  const isBack = !isComingBack && (isTranslated || Boolean(history.state?.screen)); // also a page that was dropped
   /** @type {State} */
   let state = BLANK;
   let isOver = false;
@@ -68,14 +70,15 @@ export function openVisit(doc, parts) {
   /** @type {{ of: string, body: Facts, sent: import("./screens.js").Sent } | undefined} */
   let sealed;
 
+  /** @type {HTMLElement | null} the one that is shown */
+  let notice = null;
+
   /** @param {string} [name] */
   function showNotice(name) {
-    for (const one of /** @type {NodeListOf<HTMLElement>} */ (doc.querySelectorAll("[id^='notice-']")))
-      one.hidden = true;
-    const notice = name && findNotice(doc, name);
+    if (notice) notice.hidden = true;
+    notice = doc.getElementById(`notice-${name}`);
     if (!notice) return;
     notice.hidden = false;
-    notice.setAttribute("tabindex", "-1");
     notice.focus();
   }
 
@@ -93,12 +96,8 @@ export function openVisit(doc, parts) {
     if (isBack) return showNotice("later"); // the words are in the store, and may open at the next try
     wipe();
     if (isComingBack) return location.replace(PLAIN_RETURN + PLAIN_MARK);
-    try {
-      window.sessionStorage.setItem("plain", "start"); // leave.js on the first page presses Start at once
-    } catch {
-      // without storage the first page leads to the plain way anyway
-    }
-    location.replace(plain);
+    location.replace(plain + (context ? CONTEXT_MARK + context : ""));
+    window.sessionStorage.plain = "start"; // there leave.js presses Start; without storage it never leads here
   }
 
   /** Ask the gateway; a request that comes too soon is made once more. @param {string} path @param {object} body */
@@ -106,14 +105,13 @@ export function openVisit(doc, parts) {
     const headers = { "Content-Type": "application/json", "X-CSRFToken": visit?.facts.csrf_token ?? "" };
     const answer = await window.fetch(path, { method: "POST", headers, body: JSON.stringify(body) }).catch(() => null);
     if (answer?.ok) return answer.json();
-    if (answer?.status !== 429 || isSecond) throw Object.assign(new Error("refused"), { reason: "waiting_failed" });
+    if (answer?.status !== 429 || isSecond) throw Object.assign(new Error(), { reason: "waiting_failed" });
     await new Promise((resolve) => setTimeout(resolve, 1000 * Number(answer.headers.get("Retry-After"))));
     return ask(path, body, true);
   }
 
   async function askVisit() {
-    const facts = await ask("/form/visit", { language });
-    if (facts.environment !== environment) throw new Error("wrong environment");
+    const facts = await ask("/form/visit", { language, context, is_new: !(isComingBack || isBack || visit) });
     visit = { facts, askedAt: Date.now() };
     return facts;
   }
@@ -145,9 +143,9 @@ export function openVisit(doc, parts) {
     const of = JSON.stringify([answers, state.isLeftOut]);
     if (sealed?.of === of) return sealed;
     if (!visit || Date.now() - visit.askedAt > RENEW_MILLISECONDS) await askVisit().catch(() => undefined);
-    if (!visit || !sealer) throw new Error("no visit");
+    if (!visit || !sealer) throw new Error();
     const { facts } = visit;
-    const { report_id, reference, placement = null, copy_version, context = null } = facts;
+    const { report_id, reference, placement = null, copy_version, context: held = null } = facts;
     const urgency = parts.getUrgency(data, answers);
     const { reply_by = null, said = {} } = facts.promises[urgency];
     const isOwed = getOne(answers, data.reader.grown_up.field) !== data.reader.grown_up.any_of?.[0];
@@ -155,25 +153,26 @@ export function openVisit(doc, parts) {
     const { words, replyKey, tokenSha256 } = await sealer.ask("words", { reference });
     const submitted_at = spellNow();
     const given = {
-      ...{
-        report_id,
-        environment,
-        placement,
-        submitted_at,
-        reply_by: owed,
-        reply_key: replyKey,
-        copy_version,
-        language,
-      },
-      context: state.isLeftOut ? null : context,
-      signals: [],
+      report_id,
+      environment,
+      placement,
+      submitted_at,
+      reply_by: owed,
+      reply_key: replyKey,
+      copy_version,
+      language,
+      context: state.isLeftOut ? null : held,
+      signals: context && !held ? [data.report.context_refused] : [],
     };
     const report = makeReport(data, answers, given);
     const { clear } = JSON.parse(new TextDecoder().decode(report));
     const place = { environment, language, reference, reply_by: owed, sent_at: submitted_at };
     const boxes = await sealer.ask("seal", { report, clear, place });
     const body = {
-      ...{ proposal: facts.proposal, clear, language, token_sha256: tokenSha256 },
+      proposal: facts.proposal,
+      clear,
+      language,
+      token_sha256: tokenSha256,
       envelope: toBase64url(boxes.envelope),
       place: toBase64url(boxes.place),
     };
@@ -191,19 +190,16 @@ export function openVisit(doc, parts) {
     const { body, sent } = await seal(answers);
     const options = {
       csrfToken: visit?.facts.csrf_token,
-      fetch: window.fetch.bind(window),
+      fetch: window.fetch,
       onWaiting: (/** @type {boolean} */ isWaiting) => showNotice(isWaiting ? "waiting" : "sending"),
     };
     const { receipt } = await parts.sendSealed(body, options);
     await sealer?.ask("receipt", { receipt, reference: sent.reference, now: spellNow() });
     wipe();
     showNotice();
-    history.replaceState({ screen: data.thanks.screen, step: 0 }, "");
+    history.replaceState({ screen: data.thanks.screen }, "");
     showThanks(screens, answers, sent);
-    // Nobody counts an opinion of this way, and the other language has its words in another document.
-    const taps = doc.querySelector(".taps");
-    for (const part of [taps?.previousElementSibling?.previousElementSibling, taps?.previousElementSibling, taps])
-      part?.remove();
+    // The other language has its words in another document.
     doc.querySelector("button[value=language]")?.remove();
     focusOn(screens, "h1");
   }
@@ -215,9 +211,9 @@ export function openVisit(doc, parts) {
     try {
       await sendOnce(answers);
     } catch (error) {
-      const { reason } = /** @type {{ reason?: string }} */ (error ?? {});
+      const { reason = "" } = /** @type {{ reason?: string }} */ (error ?? {});
       // The number was taken, or an earlier try was stored with other words: a new number, once.
-      if ((reason === "taken" || reason === "conflict") && !isSecond) {
+      if (["taken", "conflict"].includes(reason) && !isSecond) {
         sealed = undefined;
         visit = undefined;
         return send(answers, true);
@@ -237,10 +233,7 @@ export function openVisit(doc, parts) {
     const form = doc.createElement("form");
     const text = new TextEncoder().encode(JSON.stringify(keepOnPath(data, state.answers)));
     const typed = returning?.getTyped();
-    const fields = {
-      ...{ csrf_token: "", journey: "", version: NO_VERSION },
-      ...(typed ? { csrf_token: visit?.facts.csrf_token ?? "", ...typed } : { words: toBase64url(text) }),
-    };
+    const fields = typed ? { csrf_token: visit?.facts.csrf_token ?? "", ...typed } : { words: toBase64url(text) };
     form.method = "post";
     form.action = typed ? PLAIN_RETURN : PLAIN_CHECK;
     for (const [name, value] of Object.entries(fields)) {
@@ -259,9 +252,13 @@ export function openVisit(doc, parts) {
     // Another page opens beside this one, so that a phone keeps the words.
     if (action !== "language") return void window.open(data.sides[action] ?? "/", "_blank", "noopener");
     isLeading = true;
-    if (!returning) await store?.save(state);
-    location.replace((language === "cy" ? "/form" : "/cy/form") + (returning ? RETURN_MARK : ""));
+    const other = language === "cy" ? "en" : "cy";
+    if (!returning) await keep(other, history.state);
+    location.replace((other === "cy" ? "/cy/form" : "/form") + (returning ? RETURN_MARK : LANGUAGE_MARK));
   }
+
+  /** @param {string} spoken @param {object} [place] the entry of the history that the other language goes on at */
+  const keep = (spoken = language, place) => store?.save({ state, context, spoken, place });
 
   /** @type {import("./interview.js").Ports} */
   const ports = {
@@ -269,7 +266,7 @@ export function openVisit(doc, parts) {
       state = changed;
       pending = undefined; // what is changed is sent by Send alone
       showNotice(); // whoever goes on has read it
-      store?.save(state).catch(() => undefined);
+      void keep();
     },
     send,
     lead: (action) => void lead(action),
@@ -283,7 +280,8 @@ export function openVisit(doc, parts) {
       await begun;
       return /** @type {Sealer} */ (sealer);
     },
-    ...{ ask, spellNow },
+    ask,
+    spellNow,
     lock: (isBusy) => {
       if (isBusy) showNotice(); // what it told of is being done
       lock(isBusy);
@@ -301,26 +299,28 @@ export function openVisit(doc, parts) {
     const facts = await askVisit();
     store = await parts.openStore(parseBase64url(facts.store_key), () => Date.now());
     if (returning) return checkKeys();
-    const known = /** @type {State | null} */ (isBack ? await store.load() : null);
-    if (isBack && !known) {
+    const kept = /** @type {any} */ (isBack ? await store.load() : null);
+    if (isBack && !kept) {
       wipe(); // nobody opens it any more: it was sent or wiped, is an hour old, or of another visit
       return location.replace("/");
     }
-    if (known) {
-      state = known;
-      interview = startInterview(screens, ports, known);
-      showNotice("restored");
+    if (kept) {
+      ({ state, context } = kept);
+      if (isTranslated) history.replaceState(kept.place, "", location.pathname);
+      else if (kept.spoken !== language) return lead("language"); // an entry from before the languages were changed
+      if (context) await askVisit(); // which holds it only if it was asked with
+      interview = startInterview(screens, ports, state);
+      if (!isTranslated) showNotice("restored");
     } else if (state === BLANK) store.wipe();
-    else await store.save(state);
+    else await keep();
     await checkKeys();
   }
 
   doc.addEventListener("click", ({ target }) => {
-    const button = /** @type {Element} */ (target).closest?.("[id^='notice-'] button");
-    const notice = button?.closest("[id^='notice-']")?.id;
-    if (notice === "notice-simple") postPlainly();
-    if (notice === "notice-failed") void (pending ? send(pending) : returning?.open());
-    if (notice === "notice-later") location.reload();
+    const name = /** @type {Element} */ (target).closest?.("#notices button") && notice?.id;
+    if (name === "notice-simple") postPlainly();
+    if (name === "notice-failed") void (pending ? send(pending) : returning?.open());
+    if (name === "notice-later") location.reload();
   });
   window.addEventListener("error", fail);
   window.addEventListener("unhandledrejection", fail);

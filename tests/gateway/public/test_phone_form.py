@@ -14,6 +14,7 @@ from gateway.public.views.screens import SMALL_BODY_BYTES
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import parse_base64url
 from tests.builders import PUBLIC_ORIGIN
+from tests.gateway.public.context_builders import make_closed_token
 from tests.gateway.public.fixtures import PublicHouse, make_public_house, put_over
 from tests.gateway.public.person import Person
 from tests.gateway.public.phone_builders import ask_visit, post_json
@@ -107,11 +108,38 @@ def test_promise_of_each_class_is_said_in_the_language_of_the_document(public: P
     assert promises["crisis"]["said"]["reply_by"] == "dydd Gwener 27 Tachwedd"
 
 
-def test_placement_and_context_of_the_first_page_go_with_the_visit(public: PublicHouse):
+def test_placement_of_the_first_page_goes_with_the_visit(public: PublicHouse):
     person = public.person()
     person.get("/?from=unknown-placement")
     found = ask_visit(person)
     assert (found["placement"], found["service"], found["context"]) == (None, "", None)
+
+
+@pytest.mark.parametrize("is_one", [True, False])
+def test_context_that_a_page_asks_with_goes_with_the_visit_if_it_is_one(public: PublicHouse, *, is_one: bool):
+    token = make_closed_token()
+    body = json.dumps({"language": "en", "context": token if is_one else f"{token}!"}).encode()
+    assert post_visit(public.person(), body).json["context"] == (token if is_one else None)
+
+
+def test_new_interview_ends_the_one_of_the_plain_way_and_no_store_of_another_tab(public: PublicHouse):
+    person = public.person_at("/9")
+    first = ask_visit(person)
+    assert len(public.house.rows("drafts")) == 1  # a page that came back asks so
+    second = post_visit(person, b'{"language":"en","is_new":true}').json
+    assert (public.house.rows("drafts"), first["store_key"]) == ([], second["store_key"])
+
+
+@pytest.mark.parametrize("may_lead", [True, False], ids=["live", "practice"])
+def test_first_page_leads_to_the_phone_but_in_practice_and_in_the_middle_of_the_plain_way(
+    tmp_path: Path, *, may_lead: bool
+):
+    public = make_public_house(tmp_path, environment="live" if may_lead else "sandbox")
+    person = public.person()
+    person.get("/")
+    assert (" data-phone>" in person.page.text) == may_lead
+    person.start().press(action="back")
+    assert (person.path, " data-phone>" in person.page.text) == ("/", False)
 
 
 @pytest.mark.parametrize(
