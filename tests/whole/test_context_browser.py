@@ -19,7 +19,16 @@ from tests.builders.local_servers import run_server
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.loop_model import copy_loop
 from tests.gateway.public.context_builders import VIEWER, make_context
-from tests.whole.browser_walk import LANGUAGE, REFERENCE, SEND, START, go_on, wait_until, walk_browser_to
+from tests.whole.browser_walk import (
+    LANGUAGE,
+    REFERENCE,
+    SEND,
+    START,
+    WITHOUT_SIGNING,
+    go_on,
+    wait_until,
+    walk_browser_to,
+)
 from tests.whole.public_server import (
     hold_port,
     leave_to,
@@ -92,6 +101,7 @@ def test_context_goes_from_the_link_to_the_desk_and_is_in_no_address_and_no_file
     caplog.set_level("DEBUG")
     with open_phone(remembering_browser, has_script=True) as phone:
         page = phone.page
+        page.add_init_script(WITHOUT_SIGNING)
         page.goto(door.link())
         expect(page.locator(NOTE)).to_be_visible()
         expect(page.get_by_text("The app told us where this happened.")).to_be_visible()
@@ -141,6 +151,7 @@ def test_box_of_the_first_page_stays_as_it_was_and_the_check_page_leaves_the_con
 ) -> None:
     with open_phone(browser, has_script=True) as phone:
         page = phone.page
+        page.add_init_script(WITHOUT_SIGNING)
         page.goto(door.link())
         page.check(BOX)
         page.click(LANGUAGE)
@@ -177,6 +188,7 @@ def test_without_a_script_nothing_is_carried_and_leaving_takes_no_fragment_along
 def test_hostile_fragment_is_taken_out_and_the_form_opens_without_it(browser: Browser, door: Door) -> None:
     with open_phone(browser, has_script=True) as phone:
         page = phone.page
+        page.add_init_script(WITHOUT_SIGNING)
         for name, fragment in HOSTILE.items():
             page.goto("about:blank")
             page.goto(door.link(fragment))
@@ -196,6 +208,7 @@ def test_page_without_the_form_takes_the_context_out_of_the_address_and_leaves_o
     monkeypatch.setattr("gateway.public.views.start.is_open", lambda _door: False)
     with open_phone(browser, has_script=True) as phone:
         page = phone.page
+        page.add_init_script(WITHOUT_SIGNING)
         mark = door.link().partition("#")[2]
         for path, status in (("/", 503), ("/no-such-page", 404)):
             page.goto("about:blank")
@@ -216,6 +229,7 @@ def test_link_that_is_followed_on_the_open_page_is_taken_too_and_its_own_marks_a
 ) -> None:
     with open_phone(browser, has_script=True) as phone:
         page = phone.page
+        page.add_init_script(WITHOUT_SIGNING)
         page.goto(door.link(""))
         expect(page.locator(NOTE)).to_be_hidden()
         page.evaluate("mark => { location.hash = mark; }", f"{FRAGMENT_NAME}={door.token}")

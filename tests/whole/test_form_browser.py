@@ -20,6 +20,7 @@ from tests.whole.browser_walk import (
     REFERENCE,
     SEND,
     START,
+    WITHOUT_SIGNING,
     bring_browser_to,
     go_on,
     list_page_faults,
@@ -296,6 +297,7 @@ def test_shortest_way_is_gone_with_the_keyboard_alone(
 ):
     with open_phone(browser, has_script=has_script, language=language) as phone:
         page = phone.page
+        page.add_init_script(WITHOUT_SIGNING)
         page.goto(server.url)
         tab_to(page, START)
         press(page, "Enter")

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser
 
 from tests.gateway.public.person import SHORT_ANSWERS
 from tests.gateway.public.walks import LONG_WAY, ScreenAnswers
-from tests.whole.browser_walk import REFERENCE, SEND, wait_until
+from tests.whole.browser_walk import REFERENCE, SEND, START, go_on, wait_until
 from tests.whole.public_server import PublicServer, QuietHandler, open_chromium, open_phone, serve_public
 from tests.whole.test_phone_interview import SHOWN
 from tests.whole.test_phone_visit import Phone
@@ -63,7 +63,7 @@ def test_report_is_stored_by_one_request_after_none_while_answering(
         page.goto(server.url)
         page.wait_for_load_state("networkidle")
         assert sum(size for _, size in answered) <= FIRST_PAGE_BYTES
-        page.goto(f"{server.url}/form")
+        go_on(page, START)
         page.wait_for_load_state("networkidle")
         begun = len(opened.requests)
         phone.walk_to("check", way)

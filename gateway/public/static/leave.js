@@ -1,4 +1,4 @@
-// Two jobs, because a second file would not fit the first page's single round trip. Everything works without them.
+// Three jobs, because a second file would not fit the first page's single round trip. Everything works without them.
 // Leaving in a hurry: an extra layer; the link /leave does the wiping.
 (function () {
   "use strict";
@@ -42,7 +42,7 @@
   // Hints about the keys are hidden without this script.
   Array.prototype.forEach.call(document.querySelectorAll(".keys"), function (keys) { keys.hidden = false; });
 
-  // The other job (WIRE.md 8.2): move a service's sealed page context from the address into the first page's form.
+  // The second job (WIRE.md 8.2): move a service's sealed page context from the address into the first page's form.
   // A page without that form, e.g. a wait page, only removes it. A malformed context is replaced with "-".
   var note = document.getElementById("passed-on");
   function take() {
@@ -55,6 +55,35 @@
   }
   take();
   window.addEventListener("hashchange", take);
+
+  // The third job: Start leads to the form on the phone if this browser can sign. A visit that could not begin comes
+  // back with "plain", and Start is pressed here, once.
+  var form = document.querySelector("form[data-phone]");
+  var able = form && window.isSecureContext && crypto.subtle.generateKey("Ed25519", false, ["sign", "verify"])
+    .then(Boolean, function () {});
+  document.addEventListener("click", function (event) {
+    var button = event.target.closest("button[value=start]");
+    if (!button || !able) return;
+    event.preventDefault();
+    able.then(function (isAble) {
+      able = isAble && able;
+      // Within a click by key, Chromium hears no other.
+      if (!able) return setTimeout(function () { button.click(); });
+      var token = form.elements.context.value;
+      location.href = (document.documentElement.lang === "cy" ? "/cy/form" : "/form") +
+        (token && !form.elements.leave_out.checked ? "#context=" + token : "");
+    });
+  });
+  try {
+    if (able && sessionStorage.plain) {
+      able = false;
+      sessionStorage.removeItem("plain");
+      document.querySelector("button[value=start]").click();
+    }
+  } catch (ignored) {
+    // Without storage a reload would lose what is typed there.
+    able = false;
+  }
 
   // For browsers without `autofocus` on a list of faults.
   var faults = document.getElementById("faults");

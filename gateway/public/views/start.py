@@ -266,6 +266,8 @@ def render_start(
         door,
         "start.html",
         form=form,
+        # By script, to the form on the phone. A journey that began the plain way goes on there, where its answers are.
+        may_lead=not door.is_practice and not form.journey,
         ways="buttons",
         default_action=Action.START,
         title=words["title"],
