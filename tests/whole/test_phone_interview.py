@@ -108,7 +108,7 @@ def test_every_way_of_the_form_is_walked_without_a_request(
     assert interview.see("sent") == expected
     assert interview.requests == []
     assert interview.page.evaluate("history.length") >= len(plain) - 1
-    assert set(interview.page.evaluate("Object.keys(history.state)")) == {"screen", "step"}
+    assert set(interview.page.evaluate("Object.keys(history.state)")) == {"screen", "step", "isHelp"}
     assert interview.page.url == FORM
 
 
@@ -169,6 +169,32 @@ def test_text_that_is_too_long_blocks_the_way_back_and_is_kept(interview: Interv
     assert interview.screen == "story"
     assert interview.page.locator("#faults").count() == 1
     assert interview.page.input_value("#story") == text
+
+
+@pytest.mark.parametrize(
+    ("text", "helper"),
+    [("We meet at 8 tonight.", "0800 1111"), ("I want to die.", "116 123")],
+    ids=["meeting", "dying"],
+)
+def test_words_of_danger_today_are_met_once_with_help_and_change_no_answer(
+    interview: Interview, text: str, helper: str
+) -> None:
+    page = interview.page
+    interview.walk_to("story", SHORT_ANSWERS)
+    page.fill("#story", text)
+    interview.press(CONTINUE)
+    assert (interview.screen, page.title(), page.evaluate(FOCUS)) == ("help_today", "Help today", "h1")
+    assert helper in page.locator("main").inner_text()
+    assert list_page_faults(page, language="en") == []
+    interview.press(CONTINUE)
+    after = interview.screen
+    interview.press(BACK)
+    wait_until(page, f"{SHOWN} === 'help_today'")
+    interview.press(BACK)
+    wait_until(page, f"{SHOWN} === 'story'")
+    assert page.input_value("#story") == text
+    interview.press(CONTINUE)
+    assert (interview.screen, interview.see("saved.at(-1).answers")["story"]) == (after, [text])
 
 
 def test_after_send_no_entry_of_the_history_shows_an_answer(interview: Interview) -> None:

@@ -326,6 +326,16 @@ def test_dropped_page_comes_back_with_every_word(phone: Phone) -> None:
     assert phone.page.locator("[name=kinds][value=extra_nice]").is_checked()
 
 
+def test_dropped_page_comes_back_to_the_help_that_the_words_brought_up(phone: Phone) -> None:
+    phone.walk_to("story")
+    phone.page.fill("#story", "We meet at 8 tonight.")
+    phone.page.locator(CONTINUE).click()
+    phone.page.reload()
+    wait_until(phone.page, f"{SHOWN} === 'help_today'")
+    phone.page.locator(BACK).click()
+    wait_until(phone.page, "document.getElementById('story')?.value === 'We meet at 8 tonight.'")
+
+
 def test_new_start_in_the_same_tab_is_blank(phone: Phone) -> None:
     phone.walk_to("kind")
     phone.page.goto(f"{SITE}/")

@@ -206,6 +206,7 @@ def _export_words() -> Entry:
         "told_in": sorted(phrases.told_in),
         "sayings": phrases.sayings,
         "found": list_phrases_of_today(),
+        "talk": {"self_harm": "hurting"},
     }
 
 

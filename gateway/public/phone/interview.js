@@ -12,7 +12,8 @@ import {
   merge,
   readScreen,
 } from "./journey.js";
-import { focusOn, onEnter, readValues, showScreen } from "./screens.js";
+import { listSpokenOf } from "./phrases.js";
+import { focusOn, onEnter, readValues, showHelpToday, showScreen } from "./screens.js";
 
 /**
  * @typedef {import("./journey.js").Answers} Answers
@@ -24,6 +25,7 @@ import { focusOn, onEnter, readValues, showScreen } from "./screens.js";
  * @property {Answers} answers
  * @property {string[]} gonePast the screens that Continue was pressed on
  * @property {boolean} hasSeenCheck
+ * @property {boolean} wasOfferedHelp a person is asked once whether they need help today
  * @property {boolean} isLeftOut the person leaves out what a service said of the place
  *
  * @typedef {object} Ports what lies outside
@@ -34,7 +36,13 @@ import { focusOn, onEnter, readValues, showScreen } from "./screens.js";
  * @property {() => boolean} isOver after Leave or Send there is nothing to show
  */
 
-export const BLANK = Object.freeze({ answers: {}, gonePast: [], hasSeenCheck: false, isLeftOut: false });
+export const BLANK = Object.freeze({
+  answers: {},
+  gonePast: [],
+  hasSeenCheck: false,
+  wasOfferedHelp: false,
+  isLeftOut: false,
+});
 
 /** @typedef {{ name: string, value: string }} Pressed */
 
@@ -48,7 +56,7 @@ export function startInterview(screens, ports, known = BLANK) {
   const { history } = window;
   const first = getScreen(data, data.start).goes_to;
   let state = known;
-  let place = { screen: history.state?.screen ?? first, step: history.state?.step ?? 0 };
+  let place = { screen: history.state?.screen ?? first, step: history.state?.step ?? 0, isHelp: history.state?.isHelp };
   history.scrollRestoration = "manual";
   history.replaceState(place, "");
 
@@ -56,6 +64,7 @@ export function startInterview(screens, ports, known = BLANK) {
 
   /** Read what stands on the screen. @param {Pressed} [pressed] */
   function take(pressed) {
+    if (place.isHelp) return;
     const read = (/** @type {string} */ name) => (pressed?.name === name ? [pressed.value] : readValues(screens, name));
     const screen = getPlace();
     state = { ...state, answers: merge(data, screen, state.answers, readScreen(data, screen, read)) };
@@ -65,15 +74,18 @@ export function startInterview(screens, ports, known = BLANK) {
   function show(faults = []) {
     const extra = ports.getExtra();
     const hasContext = Boolean(extra.hasContext) && !state.isLeftOut;
-    showScreen(screens, getPlace(), state.answers, { ...extra, isLate: state.hasSeenCheck, hasContext, faults });
+    if (place.isHelp) showHelpToday(screens, state.answers, listSpoken());
+    else showScreen(screens, getPlace(), state.answers, { ...extra, isLate: state.hasSeenCheck, hasContext, faults });
     window.scrollTo(0, 0);
     focusOn(screens, faults.length > 0 ? "#faults" : "h1");
   }
 
-  /** @param {string} name */
-  function goTo(name) {
+  const listSpoken = () => listSpokenOf(data, getPlace().fields, state.answers);
+
+  /** @param {string} name @param {boolean} [isHelp] in its place, the page that offers help */
+  function goTo(name, isHelp = false) {
     if (name === data.check) state = { ...state, hasSeenCheck: true };
-    place = { screen: name, step: place.step + 1 };
+    place = { screen: name, step: place.step + 1, isHelp };
     history.pushState(place, "");
     ports.save(state);
     show();
@@ -91,6 +103,10 @@ export function startInterview(screens, ports, known = BLANK) {
     take(pressed);
     if (isBlocked(true)) return;
     const screen = getPlace();
+    if (!state.wasOfferedHelp && listSpoken().length > 0) {
+      state = { ...state, wasOfferedHelp: true };
+      return goTo(screen.name, true);
+    }
     state = { ...state, gonePast: [...new Set([...state.gonePast, screen.name])] };
     const isAsked = screen.fields.some(({ kind, name }) => kind === "more" && name === pressed.name);
     goTo(getFollowing(data, screen, state.answers, { ...state, isAsked }).name);

@@ -5,7 +5,7 @@
 //
 // Every function takes the data first, then a screen or a field, then the answers; none changes what it is given.
 
-import { speaksOfToday } from "./phrases.js";
+import { listSpokenOf } from "./phrases.js";
 import { encode } from "./spelling.js";
 
 /**
@@ -253,7 +253,10 @@ export const listSignposted = (data, answers) => [
 
 /** Return the priority: "P1", "P2" or "P3". @type {(data: Journey, answers: Answers) => string} */
 export const getPriority = (data, answers) =>
-  speaksOfToday(data, answers) ? data.priority.in_words : choose(data.priority, answers);
+  listSpokenOf(data, listFields(data), answers).length > 0 ? data.priority.in_words : choose(data.priority, answers);
+
+/** @param {Journey} data */
+const listFields = (data) => data.screens.flatMap((screen) => screen.fields);
 
 /** List the codes of the urgent blocks of the thank-you page. @type {(data: Journey, answers: Answers) => string[]} */
 export const listUrgent = (data, answers) => [

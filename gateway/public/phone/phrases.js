@@ -11,9 +11,11 @@
  * @property {string[]} told_in
  * @property {string[]} sayings
  * @property {Record<string, string[]>} found phrases by what they speak of
+ * @property {Record<string, string>} talk the thank-you page's list of people to talk to, if it is one of its own
  *
  * @typedef {import("./journey.js").Journey} Journey
  * @typedef {import("./journey.js").Answers} Answers
+ * @typedef {import("./journey.js").Field} Field
  */
 
 // What Python's \w has, and the `...` of a phrase: up to four words of the same sentence.
@@ -65,9 +67,8 @@ export function listFoundInWords({ words }, text) {
   return Object.keys(words.found).filter((code) => isSaid(compile(words.found[code])));
 }
 
-/** Whether typed words speak of danger today. @type {(data: Journey, answers: Answers) => boolean} */
-export const speaksOfToday = (data, answers) =>
-  data.screens
-    .flatMap((screen) => screen.fields)
+/** List what the words typed into these fields speak of, if it is danger today. @type {(data: Journey, fields: Field[], answers: Answers) => string[]} */
+export const listSpokenOf = (data, fields, answers) =>
+  fields
     .filter(({ kind, name }) => ["text", "textarea"].includes(kind) && answers[name])
-    .some(({ name }) => answers[name].some((text) => listFoundInWords(data, text).length > 0));
+    .flatMap(({ name }) => answers[name].flatMap((text) => listFoundInWords(data, text)));

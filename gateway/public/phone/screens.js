@@ -455,8 +455,31 @@ function showUrgent(screens, part, urgent, answers) {
     if (one.getAttribute("data-urgent") === callAt) continue;
     for (const call of list(one, ".call-now, .by-phone")) call.remove();
   }
+  keepTalk(part, urgent);
+}
+
+/** Keep one list of people to talk to. @param {Element} part @param {string[]} codes */
+function keepTalk(part, codes) {
   const lists = list(part, "[data-talk]").map((one) => one.getAttribute("data-talk") ?? "");
-  keep(part, "talk", [lists.find((code) => urgent.includes(code)) ?? "danger"]);
+  keep(part, "talk", [lists.find((code) => codes.includes(code)) ?? "danger"]);
+}
+
+/**
+ * Offer the help of the thank-you page now, to whoever wrote of danger today.
+ * @param {Screens} screens @param {Answers} answers @param {string[]} spokenOf codes of the phrases
+ */
+export function showHelpToday(screens, answers, spokenOf) {
+  const { data } = screens;
+  const part = copySection(screens, "help_today", answers);
+  const help = take(copySection(screens, data.thanks.screen, answers), "section.urgent");
+  keep(help, "urgent", []);
+  keepTalk(
+    help,
+    spokenOf.map((code) => data.words.talk[code] ?? ""),
+  );
+  take(help, "h2").remove();
+  take(part, ".ways-now").replaceWith(...help.childNodes);
+  show(screens, part, answers);
 }
 
 /** @param {Journey} data @param {string[]} urgent @param {Answers} answers */

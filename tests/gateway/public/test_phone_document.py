@@ -31,7 +31,8 @@ VOID = {"input", "img", "use", "br", "meta", "link"}
 QUESTIONS = [screen for screen in SCREENS if screen.name not in {START, CHECK, THANKS}]
 READERS = 216  # whom the wording tells apart
 FAULTS = 36
-RETURN_PAGES = ["come_back", "come_back_blank", "come_back_refused", "replies", "replies_none"]
+# Beside the journey: help for words of danger today, and coming back.
+OTHER_PAGES = ["help_today", "come_back", "come_back_blank", "come_back_refused", "replies", "replies_none"]
 DATA = (*AXES, "fault")
 # Makes the document in another process, and prints its hash.
 ELSEWHERE = """
@@ -156,7 +157,7 @@ def test_document_holds_every_screen_once_and_nothing_of_a_visit(
     page = pages[language]
     sections = re.findall(r'<section id="screen-(\w+)"(?: data-title="[^"]+")?( hidden)?>', page)
     names = [screen.name for screen in SCREENS if screen.name != START]
-    assert [name for name, _ in sections] == [*names, *RETURN_PAGES]
+    assert [name for name, _ in sections] == [*names, *OTHER_PAGES]
     assert [name for name, hidden in sections if not hidden] == ["safe_now"]
     # Nothing posts: with the script off a button does nothing, and no answer can leave.
     data = re.findall(r'<script type="application/json" id="journey">([^<]*)</script>', page)
