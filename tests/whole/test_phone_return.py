@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, Route
+from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from tests.gateway.public.return_builders import ANSWER, REFUSED, WRONG_WORDS, post_reply, send
 from tests.whole.browser_walk import CONTINUE, go_on, wait_until
@@ -103,6 +103,11 @@ def test_replies_are_those_of_the_plain_way_and_no_word_leaves_the_page(
     sent = json.dumps(returner.bodies).lower()
     assert [word for word in words.split() if word in sent] == []
     assert returner.page.evaluate("sessionStorage.length + localStorage.length") == 0
+    returner.page.locator("main button[value=add]").first.click()
+    expect(returner.page.locator("#notice-add")).to_contain_text("the simple way")
+    assert returner.list_posts() == posts
+    go_on(returner.page, "#notice-add button")
+    assert (returner.page.url, reference in returner.read()) == (f"{server.url}/17", True)
 
 
 def test_welsh_pages_are_those_of_the_plain_way(server: PublicServer, chromium: Browser, returner: Returner) -> None:

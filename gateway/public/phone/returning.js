@@ -134,7 +134,7 @@ export function startReturn(screens, ports) {
     const button = /** @type {Element} */ (target).closest?.("button[name=action]");
     if (!(button instanceof HTMLButtonElement) || button.disabled || !isHere()) return;
     if (button.value === "continue") void open();
-    else if (button.value === "add") ports.fail();
+    else if (button.value === "add") ports.fail({ reason: "add" });
     else ports.lead(button.value);
   });
   onEnter(screens, () => {

@@ -288,7 +288,8 @@ export function openVisit(doc, parts) {
     },
     wipe: () => store?.wipe(),
     lead: (action) => void lead(action),
-    fail: (error) => showNotice(error?.reason === "waiting_failed" ? "failed" : "simple"),
+    fail: (error) =>
+      showNotice({ waiting_failed: "failed", add: "add" }[/** @type {"add"} */ (error?.reason)] ?? "simple"),
     isOver: () => isOver,
   };
 
@@ -318,7 +319,7 @@ export function openVisit(doc, parts) {
 
   doc.addEventListener("click", ({ target }) => {
     const name = /** @type {Element} */ (target).closest?.("#notices button") && notice?.id;
-    if (name === "notice-simple") postPlainly();
+    if (name === "notice-simple" || name === "notice-add") postPlainly();
     if (name === "notice-failed") void (pending ? send(pending) : returning?.open());
     if (name === "notice-later") location.reload();
   });
