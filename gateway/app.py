@@ -23,11 +23,22 @@ from gateway.config import ROLES_VARIABLE, STATE_VARIABLE, GatewayConfig, Role, 
 from gateway.keys import read_cookie_secret
 from gateway.store import StorageUnavailableError
 from gateway.web.logs import configure_logging, log_event, log_failure, start_sending
-from gateway.web.rules import API_PREFIXES, ENVIRONMENT_HEADER, NO_LIMIT, CsrfRule, Login, format_environment, rule
+from gateway.web.rules import (
+    API_PREFIXES,
+    ENVIRONMENT_HEADER,
+    NO_LIMIT,
+    CsrfRule,
+    Login,
+    RequestRefusedError,
+    answer_refusal,
+    format_environment,
+    rule,
+)
 from gateway.web.serving import TRUSTED_PROXIES
 from gateway.web.web_app import finish_web_app, make_web_app
 from gateway.wiring import Gateway, get_gateway, make_gateway, put_gateway
 from partner_sdk.key_files import SEED_BYTES
+from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode
 
 RETRY_SECONDS = 10
@@ -110,6 +121,12 @@ def make_app(config: GatewayConfig, roles: Sequence[Role], *, state: Path, gatew
         if request.path == PREFIX or request.path.startswith(f"{PREFIX}/"):
             response.headers[ENVIRONMENT_HEADER] = environment
         return response
+
+    @app.errorhandler(StorageUnavailableError)
+    def answer_not_stored(error: StorageUnavailableError) -> ResponseReturnValue:
+        """Answer 503 wherever a route has no better answer."""
+        log_failure(error, event=problems.STORAGE_UNAVAILABLE.slug)
+        return answer_refusal(RequestRefusedError(problems.STORAGE_UNAVAILABLE))
 
     app.register_blueprint(blueprint)
     # Imported here, so that the process of one door does not load the others.

@@ -213,8 +213,6 @@ def post_phone_visit() -> ResponseReturnValue:
         answer = _make_visit_answer(door, asked)
     except NoActiveKeyError:
         raise RequestRefusedError(problems.NO_ACTIVE_KEY) from None
-    except StorageUnavailableError:
-        raise RequestRefusedError(problems.STORAGE_UNAVAILABLE) from None
     return Response(encode(answer), content_type=JSON)
 
 
@@ -375,8 +373,6 @@ def _accept(door: PublicDoor, report: NewReport) -> Accepted:
         problem = problems.UNKNOWN_AGENCY_KEY
     except NoActiveKeyError:
         problem = problems.NO_ACTIVE_KEY
-    except StorageUnavailableError:
-        problem = problems.STORAGE_UNAVAILABLE
     except EnvelopeError:
         problem = problems.MALFORMED_ENVELOPE
     except (IntakeError, FormatError):  # another environment, or fields outside their format

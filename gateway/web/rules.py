@@ -358,7 +358,7 @@ def register_problems(
     """Answer every error of `app` and serve one page for each problem type."""
     app.extensions[_PAGES_EXTENSION] = _ProblemPages(origin=origin, api_prefixes=api_prefixes, html_error=html_error)
     app.register_blueprint(blueprint)
-    app.register_error_handler(RequestRefusedError, _answer_refusal)
+    app.register_error_handler(RequestRefusedError, answer_refusal)
     app.register_error_handler(HTTPException, answer_http_error)
     app.register_error_handler(Exception, _answer_failure)
 
@@ -423,7 +423,8 @@ def _pages(app: Flask) -> _ProblemPages:
     return pages
 
 
-def _answer_refusal(error: RequestRefusedError) -> ResponseReturnValue:
+def answer_refusal(error: RequestRefusedError) -> ResponseReturnValue:
+    """Answer a refusal as this path does: problem document or page."""
     if _pages(current_app).is_api_request():
         return make_problem_response(
             error.problem,
@@ -457,7 +458,7 @@ def answer_http_error(error: HTTPException) -> ResponseReturnValue:
 
 def _answer_failure(error: Exception) -> ResponseReturnValue:
     log_failure(error)
-    return _answer_refusal(RequestRefusedError(problems.INTERNAL_ERROR))
+    return answer_refusal(RequestRefusedError(problems.INTERNAL_ERROR))
 
 
 def _html(status: int, *, retry_after_seconds: int | None = None) -> Response:

@@ -28,6 +28,13 @@ from tests.gateway.test_public_log import is_never_early
 Check = Callable[..., tuple[int, dict[str, Any]]]
 
 
+@pytest.mark.parametrize("path", [MANIFEST_PATH, "/log/checkpoint"])
+def test_database_that_is_gone_is_a_503_and_no_fault_of_ours(public: PublicHouse, path: str) -> None:
+    with public.broken("missing"):
+        answer = public.app.test_client().get(path, base_url=PUBLIC_ORIGIN)
+    assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)
+
+
 def add_batch(public: PublicHouse) -> None:
     """Add the next batch, 30 seconds later."""
     public.house.clock.advance(seconds=30)

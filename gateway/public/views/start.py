@@ -554,10 +554,7 @@ def post_sealed_place() -> ResponseReturnValue:
         raise RequestRefusedError(problems.MALFORMED_REQUEST) from None
     if is_asked_to_wait(door, "public-return"):
         raise RequestRefusedError(problems.RATE_LIMITED, retry_after_seconds=SLOW_SECONDS)
-    try:
-        found = door.ways_back.find_sealed(typed_reference=asked.reference, token=token)
-    except StorageUnavailableError:
-        raise RequestRefusedError(problems.STORAGE_UNAVAILABLE) from None
+    found = door.ways_back.find_sealed(typed_reference=asked.reference, token=token)
     answer = PlaceAnswer(found=None if found is None else _encode_sealed(found))
     visit = find_visit()
     if found is not None and visit is not None:
