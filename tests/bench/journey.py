@@ -27,8 +27,11 @@ from gateway.demo.loop import ANSWERS, Loop
 from gateway.demo.walks import walk_to_thanks
 from gateway.public.returning import derive_return_keys, draw_code, load_return_words
 from gateway.public.wording import load_wording
+from partner_sdk.wire.canonical import decode, encode, parse_base64url, parse_time
+from partner_sdk.wire.signing import KeySet, KeySetBundle, get_active_sealing_key
 from tests.bench.figures import Figure, make_figure, make_parser, print_figures
 from tests.bench.process_times import cpu_seconds_of_group, find_listener_group
+from tests.gateway.public.phone_builders import seal_body
 
 WALKERS = 4
 CHECK_HEADING = load_wording("en").screen("check")["title"]
@@ -86,6 +89,20 @@ def walk_to_check(origin: str) -> int:
     return session.requests_sent
 
 
+def send_on_phone(origin: str) -> int:
+    """Make the requests of one journey on the phone that reach Python, with its sealed report; return how many."""
+    session, posted = WalkerSession(), {"Origin": origin, "Content-Type": "application/json"}
+    for path in ("/", "/form"):
+        session.get(origin + path, headers={"Accept-Encoding": "br"}).raise_for_status()
+    answer = session.post(f"{origin}/form/visit", data=b'{"language":"en","is_new":true}', headers=posted)
+    visit = answer.json()
+    payload = parse_base64url(decode(visit["key_set"], kind=KeySetBundle).key_set.payload)
+    key = get_active_sealing_key(decode(payload, kind=KeySet), now=parse_time(visit["now"]))
+    posted["X-CSRFToken"] = visit["csrf_token"]
+    session.post(f"{origin}/form", data=encode(seal_body(visit, key=key)), headers=posted).raise_for_status()
+    return session.requests_sent
+
+
 def run_window(walk: Callable[[str], int], loop: Loop, *, group: int, journeys: int) -> Window:
     """Walk `journeys` journeys, a few at once; returns server-CPU-seconds and requests for one journey."""
     before = cpu_seconds_of_group(group)
@@ -122,11 +139,13 @@ def run(folder: Path, *, port: int, windows: int, journeys: int) -> list[Figure]
         loop.run_desk("publish")
         group = find_listener_group(loop.ports.gateway)
         run_window(walk_once, loop, group=group, journeys=WALKERS)  # warms up
-        whole, before_send, keys = [], [], []
+        run_window(send_on_phone, loop, group=group, journeys=8 * WALKERS)  # each worker makes its document once
+        whole, before_send, keys, sealed = [], [], [], []
         for _ in range(windows):
             whole.append(run_window(walk_once, loop, group=group, journeys=journeys))
             before_send.append(run_window(walk_to_check, loop, group=group, journeys=journeys))
             keys.append(measure_stretching())
+            sealed.append(run_window(send_on_phone, loop, group=group, journeys=journeys))
     finally:
         loop.stop()
     rest = [w.cpu_seconds - p.cpu_seconds - key for w, p, key in zip(whole, before_send, keys, strict=True)]
@@ -136,6 +155,15 @@ def run(folder: Path, *, port: int, windows: int, journeys: int) -> list[Figure]
         ),
         make_figure(
             "requests a server-CPU-second before Send", [p.requests / p.cpu_seconds for p in before_send], least=700
+        ),
+        make_figure(
+            "journeys on the phone a server-CPU-second, the first page included",
+            [1 / one.cpu_seconds for one in sealed],
+            least=100,
+        ),
+        make_figure(
+            "journeys on the phone for one of the plain way",
+            [plain.cpu_seconds / one.cpu_seconds for plain, one in zip(whole, sealed, strict=True)],
         ),
         make_figure("requests of a journey, with redirects", whole[0].requests),
         make_figure("a whole journey", [1000 * w.cpu_seconds for w in whole], unit="ms of CPU"),
