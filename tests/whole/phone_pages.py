@@ -24,8 +24,10 @@ FIRST_PAGE: Final = "<!doctype html><title>First</title><p>The first page"
 
 
 def list_files(document: str, boot: str) -> dict[str, tuple[str, str]]:
-    document = OWN_SCRIPT.sub("", document)  # the sources run in the place of what was built
-    page = document.replace("</body>", f"{RUN}</body>")
+    # The sources run in the place of what was built.
+    page = (
+        OWN_SCRIPT.sub(RUN, document) if OWN_SCRIPT.search(document) else document.replace("</body>", f"{RUN}</body>")
+    )
     scripts = {f"/phone/{path.name}": ("text/javascript", path.read_text("utf-8")) for path in PHONE.glob("*.js")}
     named = {"/": ("text/html", FIRST_PAGE), "/form": ("text/html", page), "/boot.js": ("text/javascript", boot)}
     pictures = {

@@ -197,6 +197,20 @@ def test_words_of_danger_today_are_met_once_with_help_and_change_no_answer(
     assert (interview.screen, interview.see("saved.at(-1).answers")["story"]) == (after, [text])
 
 
+def test_fault_behind_the_page_that_offers_help_is_shown_on_its_screen(interview: Interview) -> None:
+    page = interview.page
+    interview.walk_to("story", SHORT_ANSWERS)
+    page.fill("#story", "We meet at 8 tonight.")
+    interview.press(CONTINUE)
+    interview.press(BACK)
+    wait_until(page, f"{SHOWN} === 'story'")
+    page.fill("#story", "x" * (FIELD_BY_NAME["story"].max_characters + 1))
+    page.go_forward()
+    wait_until(page, f"{SHOWN} === 'help_today'")
+    interview.press(CONTINUE)
+    assert (interview.screen, page.locator("#faults").count()) == ("story", 1)
+
+
 def test_after_send_no_entry_of_the_history_shows_an_answer(interview: Interview) -> None:
     interview.walk_to("check", SHORT_ANSWERS)
     interview.press(SEND)

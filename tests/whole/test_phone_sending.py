@@ -77,6 +77,14 @@ def test_same_bytes_are_tried_ten_times_within_two_minutes_and_no_more(page: Pag
     assert gateway.bodies == ['{"envelope":"sealed"}'] * 10
 
 
+def test_receipt_that_breaks_off_is_asked_for_again(page: Page, gateway: Gateway) -> None:
+    gateway.answers = [(200, '{"receipt":', {}), STORED]
+    page.evaluate("send()")
+    turn_until(page, lambda: len(gateway.bodies) == 2, seconds=10)
+    wait_until(page, "said.length === 1")
+    assert page.evaluate("said") == ["receipt 1,2"]
+
+
 def test_try_waits_as_long_as_the_gateway_asks(page: Page, gateway: Gateway) -> None:
     gateway.answers = [(429, "", {"Retry-After": "40"}), STORED]
     page.evaluate("send()")

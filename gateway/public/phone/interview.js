@@ -56,6 +56,7 @@ export function startInterview(screens, ports, known = BLANK) {
   const { history } = window;
   const first = getScreen(data, data.start).goes_to;
   let state = known;
+  let held = { name: "", value: "" }; // what was pressed before the page that offers help
   let place = { screen: history.state?.screen ?? first, step: history.state?.step ?? 0, isHelp: history.state?.isHelp };
   history.scrollRestoration = "manual";
   history.replaceState(place, "");
@@ -94,8 +95,11 @@ export function startInterview(screens, ports, known = BLANK) {
   /** Show the faults of the screen, if there are any. @param {boolean} isOn only what is too long blocks the way back */
   function isBlocked(isOn) {
     const faults = listFaults(data, getPlace(), state.answers).filter(({ kind }) => isOn || kind === "too_long");
-    if (faults.length > 0) show(faults);
-    return faults.length > 0;
+    if (faults.length === 0) return false;
+    // Help may stand over a screen that changed since: its faults are shown on the screen itself.
+    if (place.isHelp) history.replaceState((place = { ...place, isHelp: false }), "");
+    show(faults);
+    return true;
   }
 
   /** @param {Pressed} pressed */
@@ -105,10 +109,12 @@ export function startInterview(screens, ports, known = BLANK) {
     const screen = getPlace();
     if (!state.wasOfferedHelp && listSpoken().length > 0) {
       state = { ...state, wasOfferedHelp: true };
+      held = pressed;
       return goTo(screen.name, true);
     }
+    const { name: chosen } = place.isHelp ? held : pressed;
     state = { ...state, gonePast: [...new Set([...state.gonePast, screen.name])] };
-    const isAsked = screen.fields.some(({ kind, name }) => kind === "more" && name === pressed.name);
+    const isAsked = screen.fields.some(({ kind, name }) => kind === "more" && name === chosen);
     goTo(getFollowing(data, screen, state.answers, { ...state, isAsked }).name);
   }
 
@@ -171,6 +177,17 @@ export function startInterview(screens, ports, known = BLANK) {
       ports.lead(value);
     }
   }
+
+  // The second half of a double tap would pick or press what the next screen has in the same place.
+  main.addEventListener(
+    "click",
+    (event) => {
+      if (event.detail < 2) return;
+      event.preventDefault();
+      event.stopPropagation();
+    },
+    true,
+  );
 
   doc.addEventListener("click", (event) => {
     const target = /** @type {Element} */ (event.target);

@@ -85,7 +85,9 @@ export function takeScreens(doc, data) {
     /** @type {HTMLElement | null} */ (doc.querySelector(link.getAttribute("href") ?? ""))?.focus();
   });
   const { content: countries } = /** @type {HTMLTemplateElement} */ (take(main, "template#countries"));
-  return { doc, data, main, sections, helps: list(doc, "nav.help"), countries };
+  const { content } = /** @type {HTMLTemplateElement} */ (take(doc, "template#helps"));
+  const helps = [take(doc, "nav.help"), .../** @type {HTMLElement[]} */ (list(content, "nav.help"))];
+  return { doc, data, main, sections, helps, countries };
 }
 
 // --- The reader.
@@ -173,8 +175,7 @@ function showHelp(screens, answers) {
     take(talk, "b").textContent = (own.querySelector("b.to") ?? take(own, "b")).textContent;
   }
   fillSlots(shown, { emergency: getNumber(country) ?? "" });
-  const [first, ...others] = list(screens.doc, "nav.help");
-  for (const other of others) other.remove();
+  const first = take(screens.doc, "nav.help");
   if (!first.isEqualNode(shown)) first.replaceWith(shown); // a new one would ask for its pictures again
 }
 

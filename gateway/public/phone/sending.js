@@ -42,8 +42,10 @@ export async function sendSealed(body, { csrfToken, fetch, onWaiting = () => und
       onWaiting(false);
     }
     const answer = await fetch("/form", request).catch(() => null);
-    if (answer?.ok) return { receipt: parseBase64url((await answer.json()).receipt) };
-    const reason = answer ? await findReason(answer) : "";
+    // An answer that breaks off is asked for again: the gateway gives the same receipt for the same bytes.
+    const stored = answer?.ok ? await answer.json().catch(() => null) : null;
+    if (stored) return { receipt: parseBase64url(stored.receipt) };
+    const reason = answer && !answer.ok ? await findReason(answer) : "";
     if (reason) throw refuse(reason);
     const asked = Number(answer?.headers.get("Retry-After")) || 0;
     if (tried === TRIES - 1 || asked > LONGEST_WAIT) break;
