@@ -20,7 +20,6 @@ from msgspec import Meta, Struct
 from sqlalchemy import Connection
 
 from gateway.button import answer_in_best_coding, compress
-from gateway.exchange.page_contexts import parse_context_token
 from gateway.exchange.request_signatures import parse_any_spelling
 from gateway.guidance.agency import make_promise
 from gateway.guidance.risk import Urgency
@@ -75,6 +74,8 @@ _PROPOSAL_LABEL: Final = b"report-abuse phone proposal v1"
 _PROPOSAL_SIZES: Final = (256,)
 _STORE_KEY_LABEL: Final = b"report-abuse phone store key v1"
 _KEY_BYTES: Final = 32
+# The page ends its store after an hour without a touch. The gateway sees no touch: it leaves time for two.
+STORE_SECONDS: Final = 2 * 60 * 60
 SEND_BODY_BYTES: Final = 128 * 1024  # an envelope of the one size, and a place, in base64url
 PLACE_BOX_BYTES: Final = padded_bytes(MAX_PLACE_BYTES, purpose="reply", sender="gateway") + OVERHEAD_BYTES
 _Base64url = Annotated[str, Meta(max_length=SEND_BODY_BYTES)]
@@ -140,10 +141,9 @@ def open_proposal(door: PublicDoor, text: str) -> Proposal:
 
 
 class VisitRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a page asks with: its language, a service's sealed page context if it has one, and whether it is blank."""
+    """What a page asks with: its language, and whether Start led to it."""
 
     language: Language
-    context: str | None = None
     is_new: bool = False
 
 
@@ -165,12 +165,8 @@ class PromiseAnswer(Struct, frozen=True, kw_only=True):
 
 
 class VisitAnswer(Struct, frozen=True, kw_only=True):
-    """The facts that a page needs to seal a report; `key_set` is the signed text, `store_key` base64url.
+    """The facts that a page needs to seal a report; `key_set` is the signed text, `store_key` base64url."""
 
-    `context` is the one that was asked with, or null if it is none (WIRE.md §8.2).
-    """
-
-    context: str | None
     copy_version: str
     csrf_token: str
     environment: Environment
@@ -219,20 +215,19 @@ def post_phone_visit() -> ResponseReturnValue:
 def _make_visit_answer(door: PublicDoor, asked: VisitRequest) -> VisitAnswer:
     keys, _ = door.get_sealing_key()
     reference = door.intake.draw_reference()
-    visit = find_visit()
-    if visit is None:
+    visit, kept_at, seconds = find_visit(), get_state().kept_at, int(door.clock().timestamp())
+    if visit is None or (kept_at and seconds - kept_at > STORE_SECONDS):
         start_visit(door)
     elif asked.is_new:
         # As Start of the plain way does. The secret stays: the page of another tab opens its store with it.
         wipe_drafts(door, *visit.list_draft_ids())
-    put_state(language=asked.language)
+    put_state(language=asked.language, kept_at=seconds)
     placement = get_state().placement
     placement = placement if placement in keys.placements else None
     now = format_time(door.clock())
     report_id = make_submit_token(door)
     proposal = Proposal(made_at=now, placement=placement, reference=reference, report_id=report_id)
     return VisitAnswer(
-        context=_find_context(asked.context or ""),
         copy_version=door.wording.version,
         csrf_token=generate_csrf(),
         environment=door.key_state.environment,
@@ -244,21 +239,13 @@ def _make_visit_answer(door: PublicDoor, asked: VisitRequest) -> VisitAnswer:
         reference=reference,
         report_id=report_id,
         service=find_service_name(door, placement) or "",
-        store_key=to_base64url(_derive_store_key(session[JOURNEY])),
+        store_key=to_base64url(_derive_store_key(door, session[JOURNEY])),
     )
 
 
-def _find_context(text: str) -> str | None:
-    try:
-        parse_context_token(text)
-    except FormatError:
-        return None
-    return text
-
-
-def _derive_store_key(secret: bytes) -> bytes:
-    # RFC 5869 §2.2, as for the keys of a draft; the label keeps the two apart.
-    return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=_STORE_KEY_LABEL).derive(secret)
+def _derive_store_key(door: PublicDoor, secret: bytes) -> bytes:
+    # RFC 5869 §3.1. A browser may write its cookies to the disk beside the ciphertext: the salt is the gateway's own.
+    return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=door.state_key, info=_STORE_KEY_LABEL).derive(secret)
 
 
 def _make_promise_answer(door: PublicDoor, urgency: Urgency, *, now: str) -> PromiseAnswer:

@@ -405,6 +405,7 @@ class VisitState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     the screen behind a side page; empty means none. `left_at` is the time when the form was requested from outside: the
     first page then explains why it is blank. `asked` is the id of a request for the button that was just sent; empty
     means none. `former` is the row of the draft that this journey carries on, until a page of it is shown.
+    `kept_at` is the time when the form on the phone last got the key of its store.
     """
 
     place: str = ""
@@ -421,6 +422,7 @@ class VisitState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     left_at: int = 0
     asked: str = ""
     former: bytes = b""
+    kept_at: int = 0
 
 
 def make_state_key(secret_key: bytes) -> bytes:

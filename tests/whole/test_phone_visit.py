@@ -216,11 +216,24 @@ def test_words_changed_after_a_failure_are_what_is_sent(phone: Phone) -> None:
     assert (first["name"], second["name"]) == ("Sam", "Alexis")
 
 
-@pytest.mark.parametrize("is_left_out", [False, True])
-def test_context_of_a_service_is_in_the_report_unless_it_is_left_out(phone: Phone, is_left_out: bool) -> None:
-    phone.facts["context"] = "1.example-chat.019aba5e-8c40-7a3e-9d41-5f0c2b7e6a18.AAAA"
+CONTEXT: Final = "1.example-chat.019aba5e-8c40-7a3e-9d41-5f0c2b7e6a18.AAAA"
+
+
+@pytest.mark.parametrize(
+    ("token", "is_left_out", "sent"),
+    [
+        (CONTEXT, False, (CONTEXT, [])),
+        (CONTEXT, True, (None, [])),
+        ("1.x.y.z", False, (None, ["context_refused"])),
+        (CONTEXT + "A" * 8_000, False, (None, ["context_refused"])),
+    ],
+    ids=["taken", "left-out", "malformed", "long"],
+)
+def test_context_of_a_service_is_in_the_report_unless_it_is_left_out_or_none(
+    phone: Phone, token: str, is_left_out: bool, sent: tuple[str | None, list[str]]
+) -> None:
     phone.page.goto(f"{SITE}/")
-    phone.page.goto(FORM)
+    phone.page.goto(f"{FORM}#context={token}")
     wait_until(phone.page, IS_READY)
     phone.walk_to("check")
     if is_left_out:
@@ -229,7 +242,8 @@ def test_context_of_a_service_is_in_the_report_unless_it_is_left_out(phone: Phon
     phone.page.locator(SEND).click()
     wait_until(phone.page, f"{SHOWN} === 'thanks'")
     (body,) = phone.read_sent()
-    assert ("context" in json.loads(parse_base64url(body["envelope"]))) is not is_left_out
+    report = json.loads(parse_base64url(body["envelope"]))
+    assert (report.get("context"), report.get("signals", [])) == sent
 
 
 def test_second_tab_warns_in_both_of_them(phone: Phone) -> None:
@@ -240,6 +254,22 @@ def test_second_tab_warns_in_both_of_them(phone: Phone) -> None:
     for page in (phone.page, second):
         wait_until(page, "!document.getElementById('notice-two_tabs').hidden")
     second.close()
+
+
+def test_report_on_its_way_is_not_sent_again_from_an_earlier_screen(phone: Phone) -> None:
+    page, held = phone.page, list[Route]()
+    phone.walk_to("check")
+    page.route(FORM, lambda route: held.append(route))
+    page.locator(SEND).click()
+    page.go_back()
+    wait_until(page, f"{SHOWN} !== 'check'")
+    wait_until(page, "[...document.querySelectorAll('main section button')].every(one => one.disabled)")
+    page.go_forward()
+    wait_until(page, f"{SHOWN} === 'check'")
+    page.locator(SEND).click(force=True)
+    assert (len(held), phone.list_shown()) == (1, ["sending"])
+    phone.answer(held[0])
+    wait_until(page, f"{SHOWN} === 'thanks'")
 
 
 def test_number_that_was_taken_is_drawn_again_once(phone: Phone) -> None:

@@ -14,7 +14,6 @@ from tests.whole.browser_walk import (
     SEND,
     START,
     WITHOUT_SIGNING,
-    bring_browser_to,
     go_on,
     start,
     wait_until,
@@ -26,7 +25,7 @@ from tests.whole.test_phone_visit import Phone as Walker
 
 STARTS = {"en": ("/", "/form"), "cy": ("/?lang=cy", "/cy/form")}
 NOTE, BOX, FIELD = "#passed-on", "#passed-on input", "input[name=context]"
-WHERE = "Where this happened"
+WHERE = {"en": "Where this happened", "cy": "Ble digwyddodd hyn"}
 FIRST_SCREEN = "/2"  # of the plain way
 TYPED = "Half a sentence."
 
@@ -96,6 +95,40 @@ def test_browser_that_cannot_seal_or_store_gets_the_plain_way(
     assert phone.complaints == []
 
 
+def test_script_that_never_comes_leads_to_the_plain_way(server: PublicServer, phone: Phone) -> None:
+    phone.page.goto(server.url)
+    phone.page.route("**/s/phone*", lambda route: route.abort())
+    phone.page.locator(START).click()
+    phone.page.wait_for_url(f"{server.url}{FIRST_SCREEN}")
+
+
+def test_leaving_in_one_tab_empties_the_form_in_the_other(server: PublicServer, phone: Phone) -> None:
+    phone.page.goto(server.url)
+    go_on(phone.page, START)
+    Walker(phone.page).walk_to("story")
+    phone.page.fill("#story", TYPED)
+    with phone.context.expect_page() as opened:
+        phone.page.locator("footer button[value='see:privacy']").click()
+    opened.value.locator("#leave").click()
+    phone.page.wait_for_url(f"{server.url}/")
+    assert phone.page.evaluate("sessionStorage.length") == 0
+    phone.page.go_back()
+    phone.page.wait_for_url(f"{server.url}/")
+    assert TYPED not in phone.page.locator("body").inner_text()
+
+
+def test_second_half_of_a_double_tap_presses_nothing_on_the_next_screen(server: PublicServer, phone: Phone) -> None:
+    page = phone.page
+    page.goto(server.url)
+    go_on(page, START)
+    Walker(page).walk_to("danger")
+    page.check("[name=danger][value=yes]")
+    page.locator(CONTINUE).dblclick()
+    assert (page.evaluate(SHOWN), page.url) == ("danger_help", f"{server.url}/form")
+    page.locator("main button[value=carry_on]").dblclick()
+    assert (page.evaluate(SHOWN), page.locator("input:checked").count()) == ("age", 0)
+
+
 @pytest.mark.parametrize("language", STARTS)
 def test_visit_that_cannot_begin_leads_to_the_plain_way_at_once_with_the_context(
     server: PublicServer, phone: Phone, language: str
@@ -114,8 +147,30 @@ def test_visit_that_cannot_begin_leads_to_the_plain_way_at_once_with_the_context
     phone.page.wait_for_url(f"{server.url}{FIRST_SCREEN}")
     assert (len(asked), form in phone.requests[-1]) == (1, False)
     assert phone.page.evaluate("document.documentElement.lang") == language
-    bring_browser_to(phone.page, server, "/14")
+    walk_browser_to(phone.page, server.url, "/14")
+    assert WHERE[language] in phone.page.locator("main").inner_text()
     assert phone.page.evaluate("sessionStorage.length") == 0
+
+
+def test_language_is_changed_before_the_visit_has_begun(server: PublicServer, phone: Phone) -> None:
+    held: list[Route] = []
+    phone.page.goto(server.url)
+    phone.context.route("**/form/visit", lambda route: held.append(route))
+    go_on(phone.page, START)
+    phone.page.locator("button[value=language]").click()
+    held[0].continue_()
+    phone.context.unroute("**/form/visit")
+    phone.page.wait_for_url(f"{server.url}/cy/form")
+    wait_until(phone.page, f"{SHOWN} === 'safe_now'")
+
+
+def test_link_from_elsewhere_to_the_form_leaves_the_draft_of_the_plain_way(server: PublicServer, phone: Phone) -> None:
+    start(phone.page, server.url)
+    walk_browser_to(phone.page, server.url, "/9")
+    before = server.public.house.rows("drafts")
+    phone.page.goto(f"{server.url}/form")
+    phone.page.wait_for_load_state("networkidle")
+    assert server.public.house.rows("drafts") == before
 
 
 def test_start_ends_the_visit_of_the_plain_way(server: PublicServer, phone: Phone) -> None:
@@ -144,7 +199,7 @@ def test_what_the_service_said_of_the_place_goes_with_the_report_unless_it_is_le
         wait_until(page, "!location.hash")
         page.wait_for_load_state("networkidle")
         Walker(page).walk_to("check")
-        assert (WHERE in page.locator("main").inner_text()) == is_told
+        assert (WHERE["en"] in page.locator("main").inner_text()) == is_told
         send(page)
         context = server.public.reports()[-1].context
         assert (context and context.split(".")[2]) == (CONTEXT_ID if is_told else None)

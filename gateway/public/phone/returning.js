@@ -55,6 +55,7 @@ export function startReturn(screens, ports) {
   /** @param {"blank" | "refused"} [fault] keeps what was typed */
   function askBoth(fault) {
     if (!fault) typed = {};
+    doc.querySelector("button[value=language]")?.removeAttribute("hidden");
     const fill = (/** @type {HTMLElement} */ part) => {
       for (const name of INPUTS) /** @type {HTMLInputElement} */ (take(part, `#${name}`)).value = typed[name] ?? "";
       const target = typed.reference && !typed.words_typed ? "words_typed" : "reference";
@@ -95,6 +96,7 @@ export function startReturn(screens, ports) {
       if (!opened) return askBoth("refused");
       ports.wipe();
       history.pushState({ screen: REPLIES, step: 1 }, "");
+      doc.querySelector("button[value=language]")?.setAttribute("hidden", ""); // the other document has no words to open it
       showReplies(opened);
     } catch (error) {
       ports.fail(error);

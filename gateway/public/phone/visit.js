@@ -34,6 +34,8 @@ const PLAIN_RETURN = "/16";
 const PLAIN_MARK = "#plain"; // there it does not lead here
 const LANGUAGE_MARK = "#on"; // the interview of the document in the other language goes on
 const CONTEXT_MARK = "#context="; // WIRE.md 8.2
+const CONTEXT = /^1\.[a-z0-9-]{1,64}\.[0-9a-f-]{36}\.[\w-]{1,7000}$/; // the desk reads it strictly, and judges it
+const START = "start"; // the first page's script says "new" here, and is told "plain" if a visit cannot begin
 
 /**
  * Begin, or carry on where a dropped page was. Never throws: every failure leads to the plain way.
@@ -49,14 +51,16 @@ export function openVisit(doc, parts) {
   const language = doc.documentElement.lang;
   const isComingBack = isReturn(window);
   const isTranslated = location.hash === LANGUAGE_MARK;
-  /** @type {string | null} what a service said of the place, sealed */
+  /** @type {string | null} what a service said of the place, sealed; empty if it is none */
   let context = location.hash.split(CONTEXT_MARK)[1] ?? null;
-  if (context) history.replaceState(history.state, "", location.pathname);
+  if (context !== null && !CONTEXT.test(context)) context = "";
+  if (context !== null) history.replaceState(history.state, "", location.pathname);
   const isBack = !isComingBack && (isTranslated || Boolean(history.state?.screen)); // also a page that was dropped
   /** @type {State} */
   let state = BLANK;
   let isOver = false;
   let isLeading = false; // to a page of our own, with the words kept
+  let isSending = false;
   /** @type {{ facts: Facts, askedAt: number } | undefined} */
   let visit;
   /** @type {Store | undefined} */
@@ -79,7 +83,7 @@ export function openVisit(doc, parts) {
     notice = doc.getElementById(`notice-${name}`);
     if (!notice) return;
     notice.hidden = false;
-    notice.focus();
+    if (!doc.activeElement?.matches("input,textarea")) notice.focus(); // whoever is typing goes on
   }
 
   function wipe() {
@@ -97,7 +101,7 @@ export function openVisit(doc, parts) {
     wipe();
     if (isComingBack) return location.replace(PLAIN_RETURN + PLAIN_MARK);
     location.replace(plain + (context ? CONTEXT_MARK + context : ""));
-    window.sessionStorage.plain = "start"; // there leave.js presses Start; without storage it never leads here
+    window.sessionStorage[START] = "plain"; // leave.js presses Start there; without storage it never leads here
   }
 
   /** Ask the gateway; a request that comes too soon is made once more. @param {string} path @param {object} body */
@@ -111,7 +115,10 @@ export function openVisit(doc, parts) {
   }
 
   async function askVisit() {
-    const facts = await ask("/form/visit", { language, context, is_new: !(isComingBack || isBack || visit) });
+    // Only Start begins a new interview: a link from elsewhere to this document wipes nothing of the plain way.
+    const isNew = !store && window.sessionStorage[START] === "new";
+    const facts = await ask("/form/visit", { language, is_new: isNew });
+    if (isNew) window.sessionStorage.removeItem(START);
     visit = { facts, askedAt: Date.now() };
     return facts;
   }
@@ -124,7 +131,11 @@ export function openVisit(doc, parts) {
   /** @type {Sealer | undefined} */
   let sealer;
 
-  async function checkKeys() {
+  /** @type {Promise<any> | undefined} */
+  let checked;
+  const checkKeys = () => (checked ??= startSealing());
+
+  async function startSealing() {
     const own = script.dataset.worker ?? "";
     const rules = {
       createScriptURL: (/** @type {string} */ url) => {
@@ -142,10 +153,14 @@ export function openVisit(doc, parts) {
   async function seal(answers) {
     const of = JSON.stringify([answers, state.isLeftOut]);
     if (sealed?.of === of) return sealed;
-    if (!visit || Date.now() - visit.askedAt > RENEW_MILLISECONDS) await askVisit().catch(() => undefined);
+    if (!visit || Date.now() - visit.askedAt > RENEW_MILLISECONDS)
+      await askVisit().catch((error) => {
+        if (!visit) throw error;
+      });
+    await checkKeys(); // the first request for a visit may have been lost
     if (!visit || !sealer) throw new Error();
     const { facts } = visit;
-    const { report_id, reference, placement = null, copy_version, context: held = null } = facts;
+    const { report_id, reference, placement = null, copy_version } = facts;
     const urgency = parts.getUrgency(data, answers);
     const { reply_by = null, said = {} } = facts.promises[urgency];
     const isOwed = getOne(answers, data.reader.grown_up.field) !== data.reader.grown_up.any_of?.[0];
@@ -161,8 +176,8 @@ export function openVisit(doc, parts) {
       reply_key: replyKey,
       copy_version,
       language,
-      context: state.isLeftOut ? null : held,
-      signals: context && !held ? [data.report.context_refused] : [],
+      context: (!state.isLeftOut && context) || null,
+      signals: context === "" ? [data.report.context_refused] : [],
     };
     const report = makeReport(data, answers, given);
     const { clear } = JSON.parse(new TextDecoder().decode(report));
@@ -206,6 +221,8 @@ export function openVisit(doc, parts) {
 
   /** @param {Answers} answers @param {boolean} [isSecond] */
   async function send(answers, isSecond = false) {
+    if (isSending && !isSecond) return;
+    isSending = true;
     lock(true);
     showNotice("sending");
     try {
@@ -218,6 +235,7 @@ export function openVisit(doc, parts) {
         visit = undefined;
         return send(answers, true);
       }
+      isSending = false;
       lock(false);
       pending = answers;
       showNotice(reason === "waiting_failed" || reason === "closed" ? "failed" : "simple");
@@ -232,7 +250,7 @@ export function openVisit(doc, parts) {
     if (interview?.showTooLong()) return;
     const form = doc.createElement("form");
     const text = new TextEncoder().encode(JSON.stringify(keepOnPath(data, state.answers)));
-    const typed = returning?.getTyped();
+    const typed = returning && (returning.getTyped() ?? {});
     const fields = typed ? { csrf_token: visit?.facts.csrf_token ?? "", ...typed } : { words: toBase64url(text) };
     form.method = "post";
     form.action = typed ? PLAIN_RETURN : PLAIN_CHECK;
@@ -251,6 +269,13 @@ export function openVisit(doc, parts) {
   async function lead(action) {
     // Another page opens beside this one, so that a phone keeps the words.
     if (action !== "language") return void window.open(data.sides[action] ?? "/", "_blank", "noopener");
+    if (isSending) return;
+    await begun.catch(() => undefined); // until there is a visit, what was typed is not in the store
+    if (!store) return fail();
+    return changeLanguage();
+  }
+
+  async function changeLanguage() {
     isLeading = true;
     const other = language === "cy" ? "en" : "cy";
     if (!returning) await keep(other, history.state);
@@ -263,6 +288,8 @@ export function openVisit(doc, parts) {
   /** @type {import("./interview.js").Ports} */
   const ports = {
     save: (changed) => {
+      // The browser's Back shows a screen while a report is on its way: nothing there would be in it.
+      if (isSending) return void queueMicrotask(() => lock(true));
       state = changed;
       pending = undefined; // what is changed is sent by Send alone
       showNotice(); // whoever goes on has read it
@@ -270,7 +297,7 @@ export function openVisit(doc, parts) {
     },
     send,
     lead: (action) => void lead(action),
-    getExtra: () => ({ service: visit?.facts.service ?? "", hasContext: Boolean(visit?.facts.context) }),
+    getExtra: () => ({ service: visit?.facts.service ?? "", hasContext: Boolean(context) }),
     isOver: () => isOver,
   };
 
@@ -308,13 +335,25 @@ export function openVisit(doc, parts) {
     if (kept) {
       ({ state, context } = kept);
       if (isTranslated) history.replaceState(kept.place, "", location.pathname);
-      else if (kept.spoken !== language) return lead("language"); // an entry from before the languages were changed
-      if (context) await askVisit(); // which holds it only if it was asked with
+      else if (kept.spoken !== language) return changeLanguage(); // an entry from before the languages were changed
       interview = startInterview(screens, ports, state);
       if (!isTranslated) showNotice("restored");
     } else if (state === BLANK) store.wipe();
     else await keep();
     await checkKeys();
+  }
+
+  function empty() {
+    wipe();
+    screens.main.replaceChildren();
+  }
+
+  /** Another tab was left, or this one is on its way to /leave. */
+  function leave() {
+    if (doc.documentElement.className === "gone") return;
+    doc.documentElement.className = "gone";
+    empty();
+    location.replace("/");
   }
 
   doc.addEventListener("click", ({ target }) => {
@@ -326,20 +365,20 @@ export function openVisit(doc, parts) {
   window.addEventListener("error", fail);
   window.addEventListener("unhandledrejection", fail);
   window.addEventListener("pagehide", () => {
-    if (doc.documentElement.className !== "gone") return;
-    wipe(); // Leave: the browser may keep this page in its memory
-    screens.main.replaceChildren();
+    if (doc.documentElement.className === "gone") empty(); // Leave: the browser may keep this page in its memory
   });
-  window.addEventListener("pageshow", ({ persisted }) => {
-    if (!persisted || isOver) return;
+  window.addEventListener("pageshow", (event) => {
+    if (!event.persisted || isOver) return;
+    event.stopImmediatePropagation(); // leave.js would go to the first page
     doc.documentElement.className = ""; // no Leave: with the words of the store, where they still open
     location.reload();
   });
   // Two tabs are two interviews; the channel carries no answer.
   const tabs = new window.BroadcastChannel("form");
   tabs.onmessage = ({ data: said }) => {
-    if (isOver) return;
-    if (!returning) showNotice("two_tabs");
+    if (said === "gone") return leave();
+    if (isOver || returning) return;
+    showNotice("two_tabs");
     if (said === "new") tabs.postMessage("known");
   };
   if (!isComingBack) tabs.postMessage("new");

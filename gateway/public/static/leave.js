@@ -16,6 +16,8 @@
       });
     });
     location.replace("/leave");
+    // The form on the phone may be open in another tab.
+    new BroadcastChannel("form").postMessage("gone");
   }
 
   document.addEventListener("click", function (event) {
@@ -69,21 +71,29 @@
       able = isAble && able;
       // Within a click by key, Chromium hears no other.
       if (!able) return setTimeout(function () { button.click(); });
+      sessionStorage.start = "new";
       var token = form.elements.context.value;
       location.href = (document.documentElement.lang === "cy" ? "/cy/form" : "/form") +
         (token && !form.elements.leave_out.checked ? "#context=" + token : "");
     });
   });
   try {
-    if (able && sessionStorage.plain) {
+    if (sessionStorage.start === "plain") {
+      sessionStorage.removeItem("start");
       able = false;
-      sessionStorage.removeItem("plain");
-      document.querySelector("button[value=start]").click();
+      if (form) document.querySelector("button[value=start]").click();
     }
   } catch (ignored) {
     // Without storage a reload would lose what is typed there.
     able = false;
   }
+
+  // The form on the phone takes its hidden screens away at once. If its script never ran, the plain way begins.
+  window.addEventListener("load", function () {
+    if (!document.querySelector("main section[hidden]")) return;
+    sessionStorage.start = "plain";
+    location.replace("/");
+  });
 
   // For browsers without `autofocus` on a list of faults.
   var faults = document.getElementById("faults");

@@ -6,15 +6,17 @@ from pathlib import Path
 
 import brotli
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from werkzeug.test import TestResponse
 
 from gateway.public.door import EXTENSION
-from gateway.public.phone_form import PROPOSAL_HOLDS, open_proposal
+from gateway.public.phone_form import PROPOSAL_HOLDS, STORE_SECONDS, open_proposal
 from gateway.public.views.screens import SMALL_BODY_BYTES
+from gateway.web.web_app import JOURNEY
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import parse_base64url
 from tests.builders import PUBLIC_ORIGIN
-from tests.gateway.public.context_builders import make_closed_token
 from tests.gateway.public.fixtures import PublicHouse, make_public_house, put_over
 from tests.gateway.public.person import Person
 from tests.gateway.public.phone_builders import ask_visit, post_json
@@ -79,7 +81,7 @@ def test_practice_gateway_knows_no_way_on_the_phone(tmp_path: Path):
 def test_visit_gets_all_that_sealing_needs_and_nothing_is_stored(public: PublicHouse):
     found = ask_visit(public.person())
     assert set(found) == {
-        *("context", "copy_version", "csrf_token", "environment", "key_set", "now", "placement", "promises"),
+        *("copy_version", "csrf_token", "environment", "key_set", "now", "placement", "promises"),
         *("proposal", "reference", "report_id", "service", "store_key"),
     }
     keys = public.gateway.key_state.find_keys()
@@ -100,6 +102,19 @@ def test_key_of_the_store_lasts_as_long_as_the_visit_and_every_proposal_is_new(p
     assert ask_visit(person)["store_key"] != first["store_key"]
 
 
+def test_key_of_the_store_is_not_in_the_cookie_and_ends_without_the_phones_clock(public: PublicHouse):
+    person = public.person()
+    first = ask_visit(person)["store_key"]
+    with person.client.session_transaction(base_url=PUBLIC_ORIGIN) as session:
+        secret = session[JOURNEY]
+    alone = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"report-abuse phone store key v1").derive(secret)
+    assert parse_base64url(first) != alone
+    public.house.clock.advance(seconds=STORE_SECONDS)
+    assert ask_visit(person)["store_key"] == first
+    public.house.clock.advance(seconds=STORE_SECONDS + 1)
+    assert ask_visit(person)["store_key"] != first
+
+
 def test_promise_of_each_class_is_said_in_the_language_of_the_document(public: PublicHouse):
     person = public.person(language="en")
     promises = post_visit(person, b'{"language":"cy"}').json["promises"]
@@ -112,14 +127,7 @@ def test_placement_of_the_first_page_goes_with_the_visit(public: PublicHouse):
     person = public.person()
     person.get("/?from=unknown-placement")
     found = ask_visit(person)
-    assert (found["placement"], found["service"], found["context"]) == (None, "", None)
-
-
-@pytest.mark.parametrize("is_one", [True, False])
-def test_context_that_a_page_asks_with_goes_with_the_visit_if_it_is_one(public: PublicHouse, *, is_one: bool):
-    token = make_closed_token()
-    body = json.dumps({"language": "en", "context": token if is_one else f"{token}!"}).encode()
-    assert post_visit(public.person(), body).json["context"] == (token if is_one else None)
+    assert (found["placement"], found["service"]) == (None, "")
 
 
 def test_new_interview_ends_the_one_of_the_plain_way_and_no_store_of_another_tab(public: PublicHouse):
