@@ -80,3 +80,25 @@ def test_report_is_stored_by_one_request_after_none_while_answering(
     reports = server.public.reports()
     assert len(reports) == before + 1
     assert reports[-1].story == way["/9"]["story"]
+
+
+def test_form_works_in_airplane_mode_and_sends_once_when_the_network_is_back(
+    server: PublicServer, chromium: Browser
+) -> None:
+    before = len(server.public.reports())
+    with open_phone(chromium, has_script=True) as opened:
+        page, phone = opened.page, Phone(opened.page)
+        page.goto(server.url)
+        go_on(page, START)
+        page.wait_for_load_state("networkidle")
+        begun = len(opened.requests)
+        opened.context.set_offline(True)
+        phone.walk_to("check", LONG_WAY)
+        page.locator(SEND).first.click()
+        phone.wait_for("waiting")
+        assert (opened.requests[begun:], len(server.public.reports())) == ([], before)
+        opened.context.set_offline(False)
+        wait_until(page, f"{SHOWN} === 'thanks'")
+        assert opened.requests[begun:] == [f"{server.url}/form"]
+        assert opened.complaints == []
+    assert [one.story for one in server.public.reports()[before:]] == [LONG_WAY["/9"]["story"]]
