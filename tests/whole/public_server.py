@@ -175,15 +175,20 @@ def launch_chromium(kind: BrowserType, *, remembers_pages: bool = False) -> Brow
     `remembers_pages`: the whole one, where Back can show a page out of its memory, as every phone does.
     """
     names = WHOLE_NAMES if remembers_pages else (SHELL_NAME, *WHOLE_NAMES)
-    found = [path for path in map(shutil.which, names) if path is not None]
-    assert found != [], INSTALL_LINE
     expect.set_options(timeout=PATIENCE_MILLISECONDS)  # Playwright's own is 5 s
     return kind.launch(
-        executable_path=found[0],
+        executable_path=find_chromium(names),
         args=[*CHROMIUM_SETTINGS, *([] if remembers_pages else [KEEPS_FRAMES])],
         ignore_default_args=[HIDDEN_SETTING] if remembers_pages else [],
         timeout=PATIENCE_MILLISECONDS,
     )
+
+
+def find_chromium(names: Iterable[str]) -> str:
+    """Return the first of these programs that is here."""
+    found = [path for path in map(shutil.which, names) if path is not None]
+    assert found != [], INSTALL_LINE
+    return found[0]
 
 
 @dataclass
