@@ -24,7 +24,16 @@ from partner_sdk.wire.submission import ClearFields, report_context
 from tests.builders import NOW, PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse, make_public_house
 from tests.gateway.public.person import SHORT_ANSWERS, SHORT_STORY, list_answers, wants_more
-from tests.gateway.public.walks import LONG_WAY, ScreenAnswers, flatten
+from tests.gateway.public.walks import (
+    BLACKMAILED_TODAY,
+    CARER,
+    LONG_WAY,
+    MEETS,
+    OVERSEAS,
+    SHORTEST,
+    ScreenAnswers,
+    flatten,
+)
 from tests.whole.browser_walk import BACK, CONTINUE, SEND, fill_page, wait_until
 from tests.whole.phone_pages import FORM, SITE, open_document, serve_document
 from tests.whole.public_server import launch_chromium, open_chromium
@@ -143,9 +152,12 @@ class Phone:
 
 @pytest.fixture(scope="module")
 def document(tmp_path_factory: pytest.TempPathFactory) -> str:
-    house: PublicHouse = make_public_house(tmp_path_factory.mktemp("phone"))
+    return make_document(make_public_house(tmp_path_factory.mktemp("phone")))
+
+
+def make_document(house: PublicHouse, language: str = "en") -> str:
     with house.app.test_request_context("/", base_url=PUBLIC_ORIGIN):
-        g.public_language = "en"
+        g.public_language = language
         page = make_phone_document(house.app.extensions[EXTENSION])
     facts = 'data-root-fingerprint="00" data-environment="live" data-plain="/plain"'
     return page.replace("<main ", f'<script type="text/plain" data-worker="/worker.js"></script><main {facts} ')
@@ -443,13 +455,26 @@ def test_page_in_the_browsers_memory_comes_back_with_its_words_and_after_leave_w
 
 # What belongs to one Send, and no answer makes.
 OF_SEND: Final = ("copy_version", "placement", "reply_by", "reply_key", "submitted_at", "signals")
+WAYS: Final = {
+    "shortest": SHORTEST,
+    "longest": LONG_WAY,
+    "blackmail": BLACKMAILED_TODAY,
+    "meeting": MEETS,
+    "self-harm": SHORT_ANSWERS | {"/9a": {"feels": "hurting"}},
+    "abroad": OVERSEAS,
+    "under 12": SHORT_ANSWERS | {"/4": {"age": "under_12"}},
+    "carer": CARER,
+    "Welsh": SHORT_ANSWERS,
+}
 
 
-@pytest.mark.parametrize("way", [SHORT_ANSWERS, LONG_WAY])
+@pytest.mark.parametrize("name", WAYS)
 def test_desk_opens_the_same_report_whichever_way_it_came(
-    chromium: Browser, document: str, tmp_path: Path, way: ScreenAnswers
+    chromium: Browser, document: str, tmp_path: Path, name: str
 ) -> None:
-    house = make_public_house(tmp_path)
+    house, way, language = make_public_house(tmp_path), WAYS[name], "cy" if name == "Welsh" else "en"
+    if language == "cy":
+        document = make_document(house, language)
     agency = house.house.agency
     facts = {"key_set": agency.bundle(serial=1).decode(), "now": format_time(NOW)}
     pinned = document.replace('fingerprint="00"', f'fingerprint="{agency.pin().root_fingerprint}"')
@@ -463,13 +488,14 @@ def test_desk_opens_the_same_report_whichever_way_it_came(
     clear = msgspec.convert(body["clear"], ClearFields)
     seed = agency.key(KeyRole.SEALING).secret
     found = json.loads(open_box(parse_base64url(body["envelope"]), seed=seed, context=report_context(clear)))
-    house.person_at("/15", way)
+    house.person_at("/15", way, language=language)
     (report,) = house.reports()
     plain = json.loads(encode_public_report(report))
     assert found["clear"] == {**plain["clear"], "report_id": VISIT["report_id"], "way": "phone"}
     assert set(found) == set(plain)
     differing = {name for name in found if found[name] != plain[name]}
     assert differing - {"clear", *OF_SEND} == set()
+    assert found["language"] == language
     assert [one for one in found["signals"] if one.startswith("danger-")] == [
         one for one in plain["signals"] if one.startswith("danger-")
     ]
