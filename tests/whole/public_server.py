@@ -174,10 +174,9 @@ def launch_chromium(kind: BrowserType, *, remembers_pages: bool = False) -> Brow
 
     `remembers_pages`: the whole one, where Back can show a page out of its memory, as every phone does.
     """
-    names = WHOLE_NAMES if remembers_pages else (SHELL_NAME, *WHOLE_NAMES)
     expect.set_options(timeout=PATIENCE_MILLISECONDS)  # Playwright's own is 5 s
     return kind.launch(
-        executable_path=find_chromium(names),
+        executable_path=find_chromium(WHOLE_NAMES if remembers_pages else (SHELL_NAME, *WHOLE_NAMES)),
         args=[*CHROMIUM_SETTINGS, *([] if remembers_pages else [KEEPS_FRAMES])],
         ignore_default_args=[HIDDEN_SETTING] if remembers_pages else [],
         timeout=PATIENCE_MILLISECONDS,
@@ -189,6 +188,22 @@ def find_chromium(names: Iterable[str]) -> str:
     found = [path for path in map(shutil.which, names) if path is not None]
     assert found != [], INSTALL_LINE
     return found[0]
+
+
+@contextmanager
+def open_profile(kind: BrowserType, profile: Path) -> Iterator[Page]:
+    """Start the whole Chromium with a profile that is kept, and go on where it ended, even by a crash."""
+    path = profile / "Default/Preferences"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text('{"session": {"restore_on_startup": 1}, "profile": {"exit_type": "Normal"}}', "utf-8")
+    context = kind.launch_persistent_context(
+        profile,
+        executable_path=find_chromium(WHOLE_NAMES),
+        args=CHROMIUM_SETTINGS,
+        ignore_default_args=["about:blank"],  # it would stand in the place of the page that comes back
+    )
+    with closing(context):
+        yield context.pages[0]
 
 
 @dataclass

@@ -4,29 +4,19 @@ import json
 import os
 import re
 import signal
-import time
 import zlib
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import Browser
 
 from tests.gateway.public.person import SHORT_ANSWERS
 from tests.gateway.public.walks import LONG_WAY, ScreenAnswers
+from tests.gateway.web import process_watch
 from tests.whole.browser_walk import REFERENCE, SEND, START, go_on, wait_until
-from tests.whole.public_server import (
-    CHROMIUM_SETTINGS,
-    PATIENCE_MILLISECONDS,
-    WHOLE_NAMES,
-    PublicServer,
-    QuietHandler,
-    find_chromium,
-    open_chromium,
-    open_phone,
-    serve_public,
-)
+from tests.whole.public_server import PublicServer, QuietHandler, open_chromium, open_phone, open_profile, serve_public
 from tests.whole.test_marker_in_memory import STORY, spell
 from tests.whole.test_phone_interview import SHOWN
 from tests.whole.test_phone_page import ITEM
@@ -74,9 +64,10 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     return found
 
 
-@pytest.mark.parametrize("way", [SHORT_ANSWERS, LONG_WAY])
+# In airplane mode from the moment that the document is there until Send.
+@pytest.mark.parametrize(("way", "is_offline"), [(SHORT_ANSWERS, False), (LONG_WAY, True)])
 def test_report_is_stored_by_one_request_after_none_while_answering(
-    server: PublicServer, chromium: Browser, answered: list[tuple[str, int]], way: ScreenAnswers
+    server: PublicServer, chromium: Browser, answered: list[tuple[str, int]], way: ScreenAnswers, *, is_offline: bool
 ) -> None:
     before = len(server.public.reports())
     with open_phone(chromium, has_script=True) as opened:
@@ -87,9 +78,14 @@ def test_report_is_stored_by_one_request_after_none_while_answering(
         go_on(page, START)
         page.wait_for_load_state("networkidle")
         begun = len(opened.requests)
+        opened.context.set_offline(is_offline)
         phone.walk_to("check", way)
         assert opened.requests[begun:] == []
         page.locator(SEND).first.click()
+        if is_offline:
+            phone.wait_for("waiting")
+            assert (opened.requests[begun:], len(server.public.reports())) == ([], before)
+            opened.context.set_offline(False)
         wait_until(page, f"{SHOWN} === 'thanks'")
         assert opened.requests[begun:] == [f"{server.url}/form"]
         assert len(answered) <= MOST_REQUESTS, answered
@@ -103,56 +99,15 @@ def test_report_is_stored_by_one_request_after_none_while_answering(
     assert reports[-1].story == way["/9"]["story"]
 
 
-def test_form_works_in_airplane_mode_and_sends_once_when_the_network_is_back(
-    server: PublicServer, chromium: Browser
-) -> None:
-    before = len(server.public.reports())
-    with open_phone(chromium, has_script=True) as opened:
-        page, phone = opened.page, Phone(opened.page)
-        page.goto(server.url)
-        go_on(page, START)
-        page.wait_for_load_state("networkidle")
-        begun = len(opened.requests)
-        opened.context.set_offline(True)
-        phone.walk_to("check", LONG_WAY)
-        page.locator(SEND).first.click()
-        phone.wait_for("waiting")
-        assert (opened.requests[begun:], len(server.public.reports())) == ([], before)
-        opened.context.set_offline(False)
-        wait_until(page, f"{SHOWN} === 'thanks'")
-        assert opened.requests[begun:] == [f"{server.url}/form"]
-        assert opened.complaints == []
-    assert [one.story for one in server.public.reports()[before:]] == [LONG_WAY["/9"]["story"]]
-
-
-def open_profile(chromium: Browser, profile: Path) -> BrowserContext:
-    """Open Chromium with the settings of somebody who goes on where the last session ended, though that one crashed."""
-    path = profile / "Default/Preferences"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    kept = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    path.write_text(json.dumps(kept | {"session": {"restore_on_startup": 1}, "profile": {"exit_type": "Normal"}}))
-    return chromium.browser_type.launch_persistent_context(
-        profile,
-        executable_path=find_chromium(WHOLE_NAMES),
-        args=CHROMIUM_SETTINGS,
-        ignore_default_args=["about:blank"],  # in the place of what is restored
-    )
-
-
-def read_profile(profile: Path) -> Iterator[bytes]:
-    """Read every file, and what is packed inside. Snappy leaves what comes once as it is."""
+def find_in_profile(profile: Path, *texts: str) -> list[str]:
+    """Return the texts that a file holds in any spelling, or packed. Snappy does not pack the first copy of a text."""
+    files: list[bytes] = []
     for path in profile.rglob("*"):
-        with suppress(FileNotFoundError):  # a running browser removes some
-            raw = path.read_bytes() if path.is_file() else b""
-            yield raw
+        with suppress(OSError):  # a folder, or removed by the running browser
+            files.append(raw := path.read_bytes())
             for packed in re.finditer(b"\x1f\x8b\x08", raw):
                 with suppress(zlib.error):
-                    yield zlib.decompressobj(31).decompress(raw[packed.start() :])
-
-
-def find_in_profile(profile: Path, *texts: str) -> list[str]:
-    """Return which of these texts are on the disk in any spelling."""
-    files = list(read_profile(profile))
+                    files.append(zlib.decompressobj(31).decompress(raw[packed.start() :]))
     return [text for text in texts if any(raw in file for raw in spell(text).values() for file in files)]
 
 
@@ -160,8 +115,7 @@ def test_profile_of_a_killed_browser_holds_no_typed_word_and_its_page_comes_back
     server: PublicServer, chromium: Browser, tmp_path: Path
 ) -> None:
     # The cookie is on the disk too; only the gateway can make the key of the words from it.
-    with closing(open_profile(chromium, tmp_path)) as context:
-        page = context.pages[0]
+    with open_profile(chromium.browser_type, tmp_path) as page:
         page.goto(server.elsewhere)
         # Words in an ordinary field, which a browser does keep: the search finds them.
         page.evaluate("document.body.append(document.createElement('textarea'))")
@@ -175,12 +129,9 @@ def test_profile_of_a_killed_browser_holds_no_typed_word_and_its_page_comes_back
         wait_until(page, f"{ITEM} !== {json.dumps(before)}")
         saved = page.evaluate(ITEM).split()[1][:60]
         # Chromium writes the cookies at once when there are over 512 new ones, else after half a minute.
-        context.add_cookies([{"name": str(one), "value": "-", "url": server.elsewhere} for one in range(600)])
-        ends = time.monotonic() + PATIENCE_MILLISECONDS / 1000
-        while (found := find_in_profile(tmp_path, saved, CONTROL)) != [saved, CONTROL]:
-            assert time.monotonic() < ends, found
-            page.wait_for_timeout(500)
+        page.context.add_cookies([{"name": str(one), "value": "-", "url": server.elsewhere} for one in range(600)])
+        assert process_watch.wait_until(lambda: len(find_in_profile(tmp_path, saved, CONTROL)) == 2)
         os.killpg(int((tmp_path / "SingletonLock").readlink().name.rpartition("-")[2]), signal.SIGKILL)
     assert find_in_profile(tmp_path, saved, CONTROL, STORY) == [saved, CONTROL]
-    with closing(open_profile(chromium, tmp_path)) as context:
-        wait_until(context.pages[0], f"document.getElementById('story')?.value === '{STORY}'")
+    with open_profile(chromium.browser_type, tmp_path) as page:
+        wait_until(page, f"document.getElementById('story')?.value === '{STORY}'")

@@ -170,3 +170,7 @@ EVERY_WAY = (
     BLACKMAILED_TODAY,
     HURT_AT_HOME,
 )
+# Whichever way they come, the desk gets the same report.
+HURTING: ScreenAnswers = SHORT_ANSWERS | {"/9a": {"feels": "hurting"}}
+YOUNG: ScreenAnswers = SHORT_ANSWERS | {"/4": {"age": "under_12"}}
+COMPARED_WAYS = (SHORTEST, LONG_WAY, BLACKMAILED_TODAY, MEETS, HURTING, OVERSEAS, YOUNG, CARER)
