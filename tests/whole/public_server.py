@@ -3,14 +3,24 @@
 import shutil
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import msgspec
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, Request, Response, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    BrowserType,
+    Error,
+    Page,
+    Request,
+    Response,
+    expect,
+    sync_playwright,
+)
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.test import TestResponse
 from werkzeug.wrappers import Response as WsgiResponse
@@ -202,8 +212,11 @@ def open_profile(kind: BrowserType, profile: Path) -> Iterator[Page]:
         args=CHROMIUM_SETTINGS,
         ignore_default_args=["about:blank"],  # it would stand in the place of the page that comes back
     )
-    with closing(context):
+    try:
         yield context.pages[0]
+    finally:
+        with suppress(Error):  # a test kills it
+            context.close()
 
 
 @dataclass
