@@ -3,10 +3,10 @@
 It holds the pages of coming back too, the journey as JSON, and the fingerprint of the agency's root. It never holds an
 answer, a token, a cookie or a date.
 
-The templates of the plain way render each screen for each reader whom the wording tells apart. Equal blocks are written
-once. A block for some readers has `data-who`, `data-age`, `data-near`, `data-where` or `data-meets`, each with the
-values that it fits: it fits a reader if each attribute has the reader's value. A container with `data-any` is shown
-where a block in it is. All sections but the first are hidden, and no button posts, until a script chooses.
+The templates of the plain way render each screen for each kind of reader that the wording distinguishes. Equal blocks
+are written once. A block for some readers has `data-who`, `data-age`, `data-near`, `data-where` or `data-meets`, each
+with the values that it fits: it fits a reader if each attribute has the reader's value. A container with `data-any` is
+shown where a block in it is. All sections but the first are hidden, and no button posts, until a script chooses.
 
 A country's number and bodies stand as slots (⟨…⟩), and are listed once for each country. Whether a question is asked or
 an option is offered is the journey's own data: here all of them stand.

@@ -1,6 +1,6 @@
 """The form on the person's own phone: its document, the facts of a visit, and the envelope at Send.
 
-The document is the same for everybody, and no answer ever comes here before Send. A visit is proposed an id and a
+Every visitor gets the same document, and no answer reaches the gateway before Send. A visit is proposed an id and a
 reference, sealed under the gateway's own key, so that nothing is kept about a visit that never sends. An envelope goes
 through the same intake as one that the plain way sealed here. Never has the words, nor the key of the way back.
 """
@@ -156,10 +156,8 @@ class Said(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PromiseAnswer(Struct, frozen=True, kw_only=True):
-    """The promise for one class of urgency: times in UTC, and the day of the answer."""
+    """The promise for one class of urgency: the day of the answer, and what the thank-you page says."""
 
-    next_hour: str | None
-    read_by: str | None
     reply_by: str
     said: Said
 
@@ -253,8 +251,6 @@ def _make_promise_answer(door: PublicDoor, urgency: Urgency, *, now: str) -> Pro
     read_by, next_hour = (None if one is None else format_time(one) for one in (promise.read_by, promise.next_hour))
     read_words = "read_by_day" if urgency == "other" else "read_by_time"
     return PromiseAnswer(
-        next_hour=next_hour,
-        read_by=read_by,
         reply_by=promise.reply_by.isoformat(),
         said=Said(
             at="" if next_hour is None else format_hour(door, next_hour, words="at_time"),

@@ -1,4 +1,4 @@
-"""The manifest of the form: hashes of all that it serves alike to everybody, for the public log (docs/decisions/0082).
+"""The manifest of the form: hashes of every public file, for the public log (docs/decisions/0082).
 
 Its form is that of WEBCAT, an alpha (https://github.com/freedomofpress/webcat). The documents are rendered from the
 agency's settings, so every hash is of the very bytes that this gateway answers with. Never lists a page that holds a
@@ -71,7 +71,7 @@ def _ask(app: Flask, path: str) -> _Served:
 
 
 def offer_release(store: Store, manifest: bytes, *, now: datetime) -> bool:
-    """Lay down a manifest for the next batch of the log; False if it is the newest release already.
+    """Queue a manifest for the next batch of the log; False if it is the newest release already.
 
     Raises StorageUnavailableError.
     """

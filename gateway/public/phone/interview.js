@@ -1,6 +1,6 @@
 // @ts-check
-// Walks one interview on the person's own phone: buttons, the browser's history, focus. One entry of the history is one
-// screen, and holds its name and number alone; going back, by any means, keeps every word. Never asks a network.
+// Walks one interview on the person's own phone: buttons, the browser's history, focus. Each entry of the history is one
+// screen, and stores only its name and step; going back, by any means, keeps every word. Never asks a network.
 
 import {
   findIncomplete,

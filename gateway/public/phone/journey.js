@@ -222,19 +222,6 @@ export function listPath(data, answers) {
   return path;
 }
 
-/**
- * Return the previous screen, or the one that led to this one's place before the answers changed.
- * @type {(data: Journey, screen: Screen, answers: Answers) => Screen}
- */
-export function getPrevious(data, screen, answers) {
-  const path = listPath(data, answers);
-  const place = path.indexOf(screen);
-  if (place > 0) return path[place - 1];
-  const leadsHere = (/** @type {Screen} */ one) =>
-    getNext(data, one, answers) === screen || one.goes_to === screen.goes_to;
-  return [...path].reverse().find(leadsHere) ?? path[0];
-}
-
 /** Keep only the answers on their own path: these are sent. @type {(data: Journey, answers: Answers) => Answers} */
 export function keepOnPath(data, answers) {
   const fields = listPath(data, answers).flatMap((screen) => screen.fields);
@@ -245,11 +232,6 @@ export function keepOnPath(data, answers) {
 /** Find the first screen on the path that blocks Send. @type {(data: Journey, answers: Answers) => Screen | undefined} */
 export const findIncomplete = (data, answers) =>
   listPath(data, answers).find((screen) => listFaults(data, screen, answers).length > 0);
-
-/** List the helpers shown on the path, each once. @type {(data: Journey, answers: Answers) => string[]} */
-export const listSignposted = (data, answers) => [
-  ...new Set(listPath(data, answers).flatMap((screen) => screen.shows)),
-];
 
 /** Return the priority: "P1", "P2" or "P3". @type {(data: Journey, answers: Answers) => string} */
 export const getPriority = (data, answers) =>
@@ -339,7 +321,7 @@ export function makeReport(data, answers, given) {
     reporter_age_band: ownAge,
     schema_version: rules.schema_version,
     signals: [...given.signals, ...(said ? [`${rules.signal.prefix}${said}`] : [])],
-    signposted: listSignposted(data, answers),
+    signposted: [...new Set(listPath(data, answers).flatMap((screen) => screen.shows))],
     under_18: lookUp(rules.under_18, ownAge),
   };
   for (const name of rules.left_out_if_blank) if (!report[name]) delete report[name];

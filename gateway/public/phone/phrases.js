@@ -67,7 +67,7 @@ export function listFoundInWords({ words }, text) {
   return Object.keys(words.found).filter((code) => isSaid(compile(words.found[code])));
 }
 
-/** List what the words typed into these fields speak of, if it is danger today. @type {(data: Journey, fields: Field[], answers: Answers) => string[]} */
+/** List the factors of danger today that are found in these fields. @type {(data: Journey, fields: Field[], answers: Answers) => string[]} */
 export const listSpokenOf = (data, fields, answers) =>
   fields
     .filter(({ kind, name }) => ["text", "textarea"].includes(kind) && answers[name])

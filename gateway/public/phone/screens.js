@@ -466,7 +466,7 @@ function keepTalk(part, codes) {
 }
 
 /**
- * Offer the help of the thank-you page now, to whoever wrote of danger today.
+ * Show the thank-you page's helplines to a person whose words suggest danger today.
  * @param {Screens} screens @param {Answers} answers @param {string[]} spokenOf codes of the phrases
  */
 export function showHelpToday(screens, answers, spokenOf) {

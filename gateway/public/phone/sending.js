@@ -1,12 +1,12 @@
 // @ts-check
-// Sends one sealed report: the same bytes ten times over two minutes, until the gateway answers. Nothing of it is said
-// to be sent before the caller has checked the receipt.
+// Sends one sealed report: the same bytes ten times over two minutes, until the gateway answers. Callers check the
+// receipt before they say that anything is sent.
 
 import { parseBase64url } from "./spelling.js";
 
 const TRIES = 10;
 const WAITS = [1, 2, 4, 8, 12, 15, 20, 25, 30]; // seconds, two minutes in all
-const LONGEST_WAIT = 60; // asked for longer, the person is told instead of left before a page that waits
+const LONGEST_WAIT = 60; // a longer Retry-After ends the tries, so that the page never seems to hang
 /** @type {Record<number, string>} */
 const REASONS = { 503: "closed", 409: "conflict" };
 

@@ -1,7 +1,7 @@
 // @ts-check
 // One visit to the form on the person's own phone: from the gateway's first answer to Leave, Send, or the plain way. The
-// words leave this page in one sealed envelope, or by a button that says that they go readable; nothing else of it is sent
-// or reported. Without the gateway's signed keys, and without its signed receipt, nothing counts as begun or sent.
+// answers leave once, sealed, or in the clear if the person presses the button that says so; nothing else is sent or
+// reported. Without the gateway's signed keys, and without its signed receipt, nothing counts as begun or sent.
 
 import { BLANK, startInterview } from "./interview.js";
 import { getOne, keepOnPath, makeReport } from "./journey.js";
@@ -31,7 +31,7 @@ import { parseBase64url, toBase64url } from "./spelling.js";
 const RENEW_MILLISECONDS = 300_000;
 const PLAIN_CHECK = "/14"; // a post without a token shows the check page with its words, and gets one there
 const PLAIN_RETURN = "/16";
-const PLAIN_MARK = "#plain"; // there it does not lead here
+const PLAIN_MARK = "#plain"; // keeps coming_back.js on the plain page
 const LANGUAGE_MARK = "#on"; // the interview of the document in the other language goes on
 const CONTEXT_MARK = "#context="; // WIRE.md 8.2
 const CONTEXT = /^1\.[a-z0-9-]{1,64}\.[0-9a-f-]{36}\.[\w-]{1,7000}$/; // the desk reads it strictly, and judges it
@@ -292,7 +292,7 @@ export function openVisit(doc, parts) {
       if (isSending) return void queueMicrotask(() => lock(true));
       state = changed;
       pending = undefined; // what is changed is sent by Send alone
-      showNotice(); // whoever goes on has read it
+      showNotice(); // moving on dismisses it
       void keep();
     },
     send,
@@ -310,7 +310,7 @@ export function openVisit(doc, parts) {
     ask,
     spellNow,
     lock: (isBusy) => {
-      if (isBusy) showNotice(); // what it told of is being done
+      if (isBusy) showNotice(); // the press answers it
       lock(isBusy);
     },
     wipe: () => store?.wipe(),
@@ -329,7 +329,7 @@ export function openVisit(doc, parts) {
     if (returning) return checkKeys();
     const kept = /** @type {any} */ (isBack ? await store.load() : null);
     if (isBack && !kept) {
-      wipe(); // nobody opens it any more: it was sent or wiped, is an hour old, or of another visit
+      wipe(); // unreadable now: sent, wiped, an hour old, or from another visit
       return location.replace("/");
     }
     if (kept) {

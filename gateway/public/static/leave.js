@@ -69,7 +69,7 @@
     event.preventDefault();
     able.then(function (isAble) {
       able = isAble && able;
-      // Within a click by key, Chromium hears no other.
+      // Chromium ignores click() while it handles a click from the keyboard.
       if (!able) return setTimeout(function () { button.click(); });
       sessionStorage.start = "new";
       var token = form.elements.context.value;

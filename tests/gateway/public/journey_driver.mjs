@@ -40,7 +40,6 @@ function walk({ posted, again, given, screens, way }) {
     kept,
     next: screens.map((name) => journey.getNext(data, journey.getScreen(data, name), answers).name),
     path: path.map((screen) => screen.name),
-    previous: screens.map((name) => journey.getPrevious(data, journey.getScreen(data, name), answers).name),
     priority: journey.getPriority(data, answers),
     profile: journey.makeProfile(data, answers),
     progress: path.map((screen) => [screen.progress, screen.progress_late]),
